@@ -1,0 +1,170 @@
+"""What an author says about a model: where it is and which columns it reads.
+
+These are declarations. They import no ML library, so that the catalog, beat and the command line stay
+light; a worker turns a declaration into a loaded model the first time it needs it.
+
+Frame in, frame out: a loaded model's ``predict`` takes a pandas DataFrame indexed by record key and
+returns a DataFrame with the same index in the same order. Column ``label`` (text) and column ``score``
+(a number) are stored as such, every other column goes into the prediction's JSON output.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar, Literal
+
+#: What happens to a text that is empty or only white space. A missing (NULL) text is always rejected.
+EmptyText = Literal["reject", "predict"]
+#: ``classify`` gives a label and a score, ``embed`` gives a vector in column ``embedding``.
+Task = Literal["classify", "embed"]
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """Which column holds the locations of images, and which images are accepted."""
+
+    column: str
+    #: Prefixes that a location must start with, such as ``s3://photos/`` or ``file:///data/photos/``.
+    allow: tuple[str, ...]
+    #: Bytes of the stored object; a larger one is rejected unread.
+    max_bytes: int = 50_000_000
+    #: Width x height before any scaling; a larger one is rejected undecoded.
+    max_pixels: int = 50_000_000
+    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "allow", tuple(self.allow))
+        object.__setattr__(self, "formats", tuple(name.upper() for name in self.formats))
+
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each."""
+        if not self.allow:
+            return ["images allow no location: give allow=['s3://bucket/prefix/'], since locations come from data"]
+        return [
+            f"images allow {prefix!r}, which is neither an s3:// nor an absolute file:/// prefix that ends with '/'"
+            for prefix in self.allow
+            if not re.fullmatch(r"s3://[^/]+/(.*/)?|file:///(.*/)?", prefix)
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What all declarations share."""
+
+    #: The queue whose workers run this model: ``text``, ``image`` or ``table``.
+    queue: ClassVar[str] = "table"
+    #: Records in one call of ``predict``, unless the step says otherwise.
+    batch_rows: ClassVar[int] = 1000
+    #: Records in a full shard, unless the step says otherwise.
+    shard_rows: ClassVar[int] = 20_000
+    #: A smaller shard is not worth a task of its own.
+    min_shard_rows: ClassVar[int] = 1000
+
+    #: Column with the text, for a model that reads one.
+    text: str | None = None
+    empty: EmptyText = "reject"
+    #: Which images are read and accepted, for a model that reads images.
+    images: Images | None = None
+
+    def problems(self) -> list[str]:
+        """What is wrong with the declaration, one sentence each; empty when all is well."""
+        found = [] if self.images is None else self.images.problems()
+        if self.empty not in ("reject", "predict"):
+            found.append(f"empty={self.empty!r} is unknown: use 'reject' or 'predict'")
+        return found
+
+
+@dataclass(frozen=True)
+class FunctionModel(Model):
+    """A plain function ``frame -> Series or DataFrame``. A numeric Series is the score, any other the label.
+
+    With ``images=`` the function finds PIL images (RGB) in the location's column.
+    """
+
+    function: Callable[[Any], Any]
+    _: KW_ONLY
+    #: Given by the author, or a digest of the function's source text.
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class SklearnModel(Model):
+    """A scikit-learn estimator or pipeline stored with skops. A classifier labels, a regressor scores.
+
+    With ``text=`` the estimator is given that column as a Series, otherwise ``features`` as a DataFrame.
+    """
+
+    #: A ``.skops`` file: a path, ``s3://bucket/key.skops``, or a folder that holds exactly one.
+    location: str
+    _: KW_ONLY
+    #: Columns for the estimator; None means all columns but key and arrival.
+    features: tuple[str, ...] | None = None
+    #: Types beyond those that skops itself trusts which the file may contain, by full name.
+    trusted: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trusted", tuple(self.trusted))
+        if self.features is not None:
+            object.__setattr__(self, "features", tuple(self.features))
+
+
+@dataclass(frozen=True)
+class _Transformers(Model):
+    """A folder, an ``s3://`` prefix, or a hub id with a pinned revision; safetensors weights only."""
+
+    location: str
+    _: KW_ONLY
+    task: Task = "classify"
+    #: Commit of a hub model (40 hexadecimal digits); a hub id without it is refused.
+    revision: str | None = None
+    #: ``auto`` takes CUDA when there is a card, else the CPU; ``cuda:1`` names a card.
+    device: str = "auto"
+
+    def problems(self) -> list[str]:
+        found = super().problems()
+        if self.task not in ("classify", "embed"):
+            found.append(f"task={self.task!r} is unknown: use 'classify' or 'embed'")
+        if self.revision is not None and not _COMMIT.fullmatch(self.revision):
+            found.append(f"revision={self.revision!r} is not a full commit: pin all 40 hexadecimal digits")
+        if not _DEVICE.fullmatch(self.device):
+            found.append(f"device={self.device!r} is unknown: use 'auto', 'cpu', 'cuda' or 'cuda:N'")
+        return found
+
+
+@dataclass(frozen=True)
+class TransformersText(_Transformers):
+    """A transformers model over the column ``text``: sequence classification, or embeddings."""
+
+    queue: ClassVar[str] = "text"
+    batch_rows: ClassVar[int] = 256
+    shard_rows: ClassVar[int] = 1024
+    min_shard_rows: ClassVar[int] = 64
+
+    _: KW_ONLY
+    #: Longest input in tokens; None means what the model was made for. The rest is cut off and counted.
+    max_tokens: int | None = None
+
+    def problems(self) -> list[str]:
+        found = super().problems()
+        if not self.text:
+            found.append("no text column: give text='body', the column that holds the text")
+        return found
+
+
+@dataclass(frozen=True)
+class TransformersImage(_Transformers):
+    """A transformers model over ``images``: classification, or embeddings."""
+
+    queue: ClassVar[str] = "image"
+    batch_rows: ClassVar[int] = 64
+    shard_rows: ClassVar[int] = 512
+    min_shard_rows: ClassVar[int] = 32
+
+    def problems(self) -> list[str]:
+        found = super().problems()
+        if self.images is None:
+            found.append("no images: give images=Images(column='location', allow=['s3://bucket/prefix/'])")
+        return found

@@ -1,0 +1,102 @@
+"""What the flow needs from the outside world, as narrow protocols with their obligations.
+
+Only Python's own types and pandas frames cross these borders. An adapter translates its vendor's
+exceptions into those of :mod:`app.core.errors` before they leave it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from app.core.models import Images, Model
+from app.core.records import Position, Rejection, Scalar
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class LoadedModel(Protocol):
+    """A model in memory, ready to predict."""
+
+    @property
+    def version(self) -> str:
+        """Identifies what the predictions come from, byte for byte: same version, same weights."""
+
+    def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
+        """One row per row of ``frame``, with the same index in the same order.
+
+        Columns: ``label`` (str), ``score`` (float), both optional, and any others, whose values must be
+        JSON-like. May reorder and split rows inside for speed. Must not keep or change ``frame``.
+
+        Raises ModelContractViolation or ModelError when the model cannot do its work; DataError never:
+        a record that cannot be predicted is kept out of the frame by the caller.
+        """
+
+
+class Models(Protocol):
+    """Turns declarations into loaded models."""
+
+    def version(self, declared: Model) -> str:
+        """The version that ``load`` would give now, without importing an ML library.
+
+        Raises ModelNotFound when the files are missing, TransientError when their store does not answer.
+        """
+
+    def load(self, declared: Model, version: str) -> LoadedModel:
+        """The model, loaded at most once per process and version; safe to call from several threads.
+
+        Raises ModelNotFound when what is stored now is not ``version``.
+        """
+
+
+class LoadedImages(NamedTuple):
+    """The outcome of reading one frame's images."""
+
+    #: PIL images in RGB by key, EXIF orientation applied.
+    images: dict[Scalar, Any]
+    #: A 64-bit digest of the stored bytes by key.
+    digests: dict[Scalar, int]
+    rejections: list[Rejection]
+
+
+class ImageStore(Protocol):
+    """Reads and decodes images from where they are stored."""
+
+    def read(self, locations: "pd.Series[Any]", accept: Images) -> LoadedImages:
+        """Every image of ``locations`` (indexed by key) is either decoded or rejected, none is dropped.
+
+        Reads and decodes concurrently. Rejects a record for what is wrong with its location or its bytes:
+        outside the allowed prefixes, missing, too large, not an accepted format, corrupt, or forbidden.
+        Raises TransientError when the store fails for everybody, such as a time-out or a 503 that outlasts
+        the client's own retries, and ConfigurationError when the credentials are refused.
+        """
+
+
+class Source(Protocol):
+    """The records of one step, read from where they are. Reads only, never locks."""
+
+    def greatest_position(self) -> Position | None:
+        """The greatest position visible now that the frontier may move up to; None when there is none.
+
+        Must be a statement of its own, finished before :meth:`running_transactions` is called.
+        """
+
+    def running_transactions(self) -> frozenset[str]:
+        """Every transaction that may still commit a record at or below a position read before.
+
+        Empty for a source whose author gave ``settle=``. Complete: an unlisted transaction is finished.
+        """
+
+    def prepared_transactions(self) -> frozenset[str]:
+        """Those of :meth:`running_transactions` that are prepared (two-phase commit); read after them."""
+
+    def keys(self, *, after: Position | None, chunk_rows: int) -> Iterator[Sequence[Position]]:
+        """All positions above ``after`` in ascending order, in chunks, with constant memory.
+
+        The scan starts when the first chunk is asked for. Raises DataError for a NULL key or arrival.
+        """
+
+    def rows(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator["pd.DataFrame"]:
+        """The records from ``first`` to ``last``, both included, in frames indexed by key, ascending."""
+
+    def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:
+        """Every record's position, whatever its value, NULL arrivals among them, with constant memory."""

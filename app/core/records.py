@@ -1,0 +1,112 @@
+"""Records, their keys and their positions, and how these travel through JSON and the ledger.
+
+A *key* identifies a record and an *arrival* orders it; together they are its *position*. Both keep
+the type that the source's driver gives them, because only the source compares them.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from app.core.errors import ConfigurationError
+
+#: What a source may use as a key or an arrival.
+Scalar = int | str | float | bytes | Decimal | UUID | datetime | date
+
+#: How scalars that JSON does not know are written: tag -> (type, to text, from text).
+#: The order matters: a datetime is also a date.
+_TAGS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
+    "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
+    "date": (date, date.isoformat, date.fromisoformat),
+    "uuid": (UUID, str, UUID),
+    "decimal": (Decimal, str, Decimal),
+    "float": (float, float.hex, float.fromhex),
+    "bytes": (bytes, bytes.hex, bytes.fromhex),
+}
+
+#: Characters that PostgreSQL's text cannot hold: NUL and lone surrogates.
+_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """Where a record stands in arrival order."""
+
+    #: Value of the arrival column; None for a source that is ordered by its key alone.
+    arrival: Scalar | None
+    key: Scalar
+
+    def to_json(self) -> list[Any]:
+        """The position as JSON values, exact for every type in :data:`Scalar`."""
+        return [None if self.arrival is None else encode(self.arrival), encode(self.key)]
+
+    @classmethod
+    def from_json(cls, value: list[Any]) -> "Position":
+        """The inverse of :meth:`to_json`."""
+        arrival, key = value
+        return cls(arrival=None if arrival is None else decode(arrival), key=decode(key))
+
+
+def encode(value: Scalar) -> Any:
+    """A scalar as a JSON value. Integers and text stay themselves, the rest is tagged.
+
+    Raises ConfigurationError for a type that cannot serve as a key or an arrival.
+    """
+    if isinstance(value, bool):
+        raise ConfigurationError("A boolean column cannot be a key or an arrival: choose a column that orders records.")
+    if isinstance(value, int | str):
+        return value
+    for tag, (kind, to_text, _) in _TAGS.items():
+        if isinstance(value, kind):
+            return {tag: to_text(value)}
+    raise ConfigurationError(
+        f"A column of type {type(value).__name__} cannot be a key or an arrival: "
+        "use an integer, text, uuid, numeric, date or timestamp column, or cast it in the source's SQL."
+    )
+
+
+def decode(value: Any) -> Scalar:
+    """The inverse of :func:`encode`."""
+    if isinstance(value, dict):
+        ((tag, text),) = value.items()
+        decoded: Scalar = _TAGS[tag][2](text)
+        return decoded
+    scalar: Scalar = value
+    return scalar
+
+
+def record_key(value: Scalar) -> str:
+    """The key as the ledger stores it: one text for one key, whatever its type."""
+    if type(value) is int:  # the common case first: this runs once per record
+        return str(value)
+    if isinstance(value, str):
+        return storable(value)
+    encoded = encode(value)
+    if isinstance(encoded, dict):
+        if isinstance(value, float):
+            return repr(value)
+        (text,) = encoded.values()
+        return str(text)
+    return str(encoded)
+
+
+def storable(text: str) -> str:
+    """``text`` with each NUL and lone surrogate written as a visible ``\\uXXXX``, which PostgreSQL accepts."""
+    if "\x00" not in text and (text.isascii() or not _NOT_TEXT.search(text)):
+        return text
+    return _NOT_TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """A record that cannot be predicted, and why."""
+
+    key: Scalar
+    #: Short, stable code such as ``missing-object``.
+    reason: str
+    #: One sentence for a person.
+    detail: str

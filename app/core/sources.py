@@ -1,0 +1,52 @@
+"""What an author says about a source: which records there are, what identifies and what orders them."""
+
+import re
+from dataclasses import KW_ONLY, dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True)
+class SqlSource:
+    """Records from a SQL query, on PostgreSQL or anything else that SQLAlchemy reaches.
+
+    The query is used as a subquery: it may join and filter, but has no ``;`` and no ORDER BY of its own.
+    ``:window_start`` and ``:window_end`` may stand in it as parameters; the run's window fills them.
+
+    On PostgreSQL, positions must rise in the order in which they are taken: an identity or sequence with
+    cache 1, ``now()`` or ``clock_timestamp()``. Where clients make them (their clocks, UUIDs, blocks of
+    ids), and on any other database, give ``settle=``: the longest time between taking a position and
+    the commit becoming visible. The frontier then stays that far behind.
+    """
+
+    sql: str
+    _: KW_ONLY
+    #: Column that identifies a record: unique and not null.
+    key: str
+    #: Column that orders records by their arrival; None when the key itself does.
+    arrival: str | None = None
+    #: See above; None means the frontier follows the open transactions of a PostgreSQL server.
+    settle: timedelta | None = None
+    #: SQLAlchemy URL of the records' database; None means the ledger's own. Prefer ``url_env``.
+    url: str | None = None
+    #: Environment variable that holds the URL, so that no password stands in a pipeline file.
+    url_env: str | None = None
+
+    def problems(self) -> list[str]:
+        """What is wrong with the declaration, one sentence each; empty when all is well."""
+        found = []
+        if not re.match(r"\s*(select|with|table|values)\b", self.sql, re.IGNORECASE):
+            found.append("the source's sql is no query: it must begin with SELECT or WITH")
+        if ";" in self.sql.rstrip().rstrip(";"):
+            found.append("the source's sql has a ';' inside: give one query only")
+        if not self.key:
+            found.append("the source has no key: name the column that identifies a record")
+        if self.settle is not None and self.settle < timedelta(0):
+            found.append("settle= is negative: give the longest time a record may take to become visible")
+        if self.url and self.url_env:
+            found.append("both url= and url_env= are given: keep one")
+        return found
+
+    @property
+    def uses_window(self) -> bool:
+        """Whether the query reads the run's window."""
+        return bool(re.search(r"(?<!:):window_(start|end)\b", self.sql))

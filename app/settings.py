@@ -1,0 +1,106 @@
+"""Every setting of Batchord, in one frozen class.
+
+A value comes from the environment (``BATCHORD_DATABASE_URL``, …); what the environment does not say is
+read from ``servers.json`` in :attr:`Settings.home`, where the local stack writes the addresses of the
+servers that it started. So ``celery -A app worker`` in a second terminal finds what ``batchord up`` runs.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    JsonConfigSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from app.core.errors import ConfigurationError
+
+SERVERS_FILE = "servers.json"
+
+
+class Settings(BaseSettings):
+    """Environment variables with the prefix ``BATCHORD_``; times are in seconds unless said otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="BATCHORD_", frozen=True, extra="ignore")
+
+    #: PostgreSQL with the ledger, as a libpq URL: ``postgresql://user:password@host:5432/name``.
+    database_url: SecretStr | None = None
+    #: Celery's broker, result backend and RedBeat's store.
+    redis_url: SecretStr | None = None
+    #: Address of an S3-compatible store; None means Amazon's own.
+    s3_endpoint_url: str | None = None
+    #: None leaves the search for credentials to boto3.
+    s3_access_key_id: SecretStr | None = None
+    s3_secret_access_key: SecretStr | None = None
+    s3_region: str = "us-east-1"
+
+    #: Folder with the pipeline files.
+    pipelines: Path = Path("pipelines")
+    #: Where the embedded servers keep their data, and workers the models that they downloaded.
+    home: Path = Path(".batchord")
+
+    #: How long a worker owns a shard without renewing its lease; renewed three times in that time.
+    lease_seconds: float = Field(default=60, gt=0)
+    #: How often beat sends the sweeper, which sends again what was lost.
+    sweep_seconds: float = Field(default=10, gt=0)
+    #: After this long without an acknowledgement Redis hands a message to another worker.
+    visibility_timeout_seconds: int = Field(default=900, gt=0)
+    #: A shard's time limit, well below the visibility timeout.
+    shard_time_limit_seconds: int = Field(default=600, gt=0)
+    #: Attempts at a shard before it is marked failed.
+    max_attempts: int = Field(default=5, ge=1)
+    #: Base and ceiling of the wait before a shard is tried again after an infrastructure error.
+    retry_base_seconds: float = Field(default=2, gt=0)
+    retry_ceiling_seconds: float = Field(default=60, gt=0)
+    #: Shards of one run; a larger backlog goes on in a follow-up run. Celery's cost per chord part grows.
+    max_shards: int = Field(default=1000, ge=1, le=1000)
+    #: Shards that a small backlog is cut into at least, where they do not get too small: the cores in use.
+    parallelism: int = Field(default_factory=lambda: max(2, os.cpu_count() or 2), ge=1)
+
+    #: Threads for one worker process's tensor work: several processes with several threads each thrash.
+    torch_threads: int = Field(default=1, ge=1)
+    #: Concurrent reads of images by one worker process; also the size of its connection pool.
+    image_readers: int = Field(default=16, ge=1)
+
+    #: ``text`` for people, ``json`` for log collectors.
+    log_format: Literal["text", "json"] = "text"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then what the local stack wrote."""
+        servers = Path(os.environ.get("BATCHORD_HOME", ".batchord")) / SERVERS_FILE
+        return init_settings, env_settings, JsonConfigSettingsSource(settings_cls, json_file=servers)
+
+    def require_database_url(self) -> str:
+        """The ledger's address. Raises ConfigurationError when none is configured and none runs locally."""
+        return _required(self.database_url, "BATCHORD_DATABASE_URL", "PostgreSQL")
+
+    def require_redis_url(self) -> str:
+        """Redis's address. Raises ConfigurationError when none is configured and none runs locally."""
+        return _required(self.redis_url, "BATCHORD_REDIS_URL", "Redis")
+
+
+def _required(value: SecretStr | None, name: str, server: str) -> str:
+    if value is None:
+        raise ConfigurationError(
+            f"No {server} is configured: set {name}, or start the local servers with `batchord up`."
+        )
+    return value.get_secret_value()
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()

@@ -1,0 +1,1 @@
+"""What beat does: pipelines become RedBeat entries."""

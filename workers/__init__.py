@@ -1,0 +1,1 @@
+"""Celery tasks and worker signals; included by name from ``app.celery``."""
