@@ -1,0 +1,28 @@
+"""The local stack: PostgreSQL, Valkey and an S3-compatible store for a machine that has none.
+
+The binaries come from packages that the extra ``local`` installs; how they are started, kept and stopped is
+ours, because those packages' own start-up code adds system users, opens the permissions of parent folders,
+or turns persistence off. Everything lives in one folder of mode 0700 and listens on loopback only.
+"""
+
+from app.adapters.stack.servers import (
+    ALL_SERVERS,
+    Server,
+    Servers,
+    ServerStatus,
+    server_status,
+    start_servers,
+    stop_servers,
+    unconfigured_servers,
+)
+
+__all__ = [
+    "ALL_SERVERS",
+    "Server",
+    "ServerStatus",
+    "Servers",
+    "server_status",
+    "start_servers",
+    "stop_servers",
+    "unconfigured_servers",
+]

@@ -1,0 +1,156 @@
+"""Start, find again and stop the embedded servers of one home folder."""
+
+import json
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from app.adapters.stack import daemons
+from app.adapters.stack.embedded import LOOPBACK, EmbeddedServer, ensure
+from app.adapters.stack.home import Passwords, held, open_home, passwords, write_private
+from app.adapters.stack.postgres import Postgres
+from app.adapters.stack.redis import Redis
+from app.adapters.stack.s3 import S3
+from app.settings import SERVERS_FILE
+
+#: Longer than the slowest start, so that a second start waits for the first one to finish.
+_TURN_SECONDS = 300.0
+
+
+class Server(StrEnum):
+    """The servers that Batchord can start by itself."""
+
+    POSTGRES = "postgres"
+    REDIS = "redis"
+    S3 = "s3"
+
+
+ALL_SERVERS = frozenset(Server)
+
+#: A server counts as configured when any of these is set.
+_VARIABLES = {
+    Server.POSTGRES: ("BATCHORD_DATABASE_URL",),
+    Server.REDIS: ("BATCHORD_REDIS_URL",),
+    # Keys without an endpoint mean Amazon's own store.
+    Server.S3: ("BATCHORD_S3_ENDPOINT_URL", "BATCHORD_S3_ACCESS_KEY_ID"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Servers:
+    """Addresses of the embedded servers, named as in :class:`app.settings.Settings`; None where not started."""
+
+    database_url: str | None = None
+    redis_url: str | None = None
+    s3_endpoint_url: str | None = None
+    s3_access_key_id: str | None = None
+    s3_secret_access_key: str | None = None
+
+    def environment(self) -> dict[str, str]:
+        """The same as environment variables for another process."""
+        return {f"BATCHORD_{name.upper()}": value for name, value in asdict(self).items() if value is not None}
+
+    def __repr__(self) -> str:
+        """Without the values: they hold passwords, and a repr ends up in logs and tracebacks."""
+        return f"Servers({', '.join(name for name, value in asdict(self).items() if value is not None)})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerStatus:
+    """One embedded server as it is now."""
+
+    name: Server
+    #: None when it is stopped.
+    pid: int | None
+    #: ``127.0.0.1:port`` without a password; None when it is stopped.
+    address: str | None
+    #: ``running``, ``not answering`` or ``stopped``.
+    state: str
+
+
+def unconfigured_servers(environment: Mapping[str, str]) -> frozenset[Server]:
+    """The servers that the environment does not name, and that a local stack therefore needs."""
+    return frozenset(server for server, names in _VARIABLES.items() if not any(environment.get(name) for name in names))
+
+
+def start_servers(home: Path, *, needs: Collection[Server] = ALL_SERVERS, durable: bool = True) -> Servers:
+    """Start what of ``needs`` does not run yet, wait until it answers, and note the addresses in ``home``.
+
+    Servers left by an earlier process are found and used again; they run on when this process ends. Starts
+    of one home take turns. ``durable=False`` is for tests: data may be lost when the machine crashes.
+
+    Raises ConfigurationError when a server cannot run here, TransientError when one hangs.
+    """
+    home = open_home(home)
+    with held(home / "run" / "stack.lock", timeout=_TURN_SECONDS):
+        secrets = passwords(home)
+        wanted = {name: server for name, server in _embedded(home, secrets, durable=durable).items() if name in needs}
+        with ThreadPoolExecutor(max_workers=len(ALL_SERVERS), thread_name_prefix="batchord-start") as threads:
+            ports = dict(zip(wanted, threads.map(lambda server: ensure(home, server), wanted.values()), strict=True))
+        servers = _addresses(home, secrets, ports)
+        said = {name: value for name, value in asdict(servers).items() if value is not None}
+        write_private(home / SERVERS_FILE, json.dumps(said, indent=2) + "\n")
+    return servers
+
+
+def stop_servers(home: Path) -> None:
+    """Stop every embedded server of this home, in order and within half a minute each; data stay.
+
+    Does nothing where none runs. Raises TransientError while another start or stop holds the home.
+    """
+    home = home.expanduser().absolute()
+    if not (home / "run").is_dir():
+        return
+    with held(home / "run" / "stack.lock", timeout=_TURN_SECONDS):
+        # First, so that no program is told the address of a server that is going away.
+        (home / SERVERS_FILE).unlink(missing_ok=True)
+        running = [
+            (server, daemon)
+            for server in _embedded(home, passwords(home), durable=True).values()
+            if (daemon := daemons.find(home, server.name)) is not None
+        ]
+        with ThreadPoolExecutor(max_workers=len(ALL_SERVERS), thread_name_prefix="batchord-stop") as threads:
+            list(threads.map(lambda pair: daemons.stop(pair[1], pair[0].stop_signals), running))
+
+
+def server_status(home: Path) -> list[ServerStatus]:
+    """How each embedded server of this home is; changes nothing."""
+    home = home.expanduser().absolute()
+    found = {name: daemons.find(home, name) for name in Server}
+    if not any(found.values()):
+        return [ServerStatus(name=name, pid=None, address=None, state="stopped") for name in Server]
+    embedded = _embedded(home, passwords(home), durable=True)
+    return [_status(name, embedded[name], daemon) for name, daemon in found.items()]
+
+
+def _status(name: Server, server: EmbeddedServer, daemon: daemons.Daemon | None) -> ServerStatus:
+    if daemon is None:
+        return ServerStatus(name=name, pid=None, address=None, state="stopped")
+    state = "running" if server.answers(daemon.port) else "not answering"
+    return ServerStatus(name=name, pid=daemon.pid, address=f"{LOOPBACK}:{daemon.port}", state=state)
+
+
+def _embedded(home: Path, secrets: Passwords, *, durable: bool) -> dict[Server, EmbeddedServer]:
+    return {
+        Server.POSTGRES: Postgres(home=home, password=secrets.postgres, durable=durable),
+        Server.REDIS: Redis(home=home, password=secrets.redis),
+        Server.S3: S3(
+            home=home, access_key_id=secrets.s3_access_key_id, secret_access_key=secrets.s3_secret_access_key
+        ),
+    }
+
+
+def _addresses(home: Path, secrets: Passwords, ports: Mapping[Server, int]) -> Servers:
+    said: dict[str, str] = {}
+    if (port := ports.get(Server.POSTGRES)) is not None:
+        said["database_url"] = Postgres(home=home, password=secrets.postgres).url(port)
+    if (port := ports.get(Server.REDIS)) is not None:
+        said["redis_url"] = Redis(home=home, password=secrets.redis).url(port)
+    if (port := ports.get(Server.S3)) is not None:
+        store = S3(home=home, access_key_id=secrets.s3_access_key_id, secret_access_key=secrets.s3_secret_access_key)
+        said["s3_endpoint_url"] = store.url(port)
+        said["s3_access_key_id"] = store.access_key_id
+        said["s3_secret_access_key"] = store.secret_access_key
+    return Servers(**said)
