@@ -1,0 +1,161 @@
+"""Real servers for every test: started once per test run, an empty corner of each for every test.
+
+Nothing here skips: a server that does not start fails the run.
+"""
+
+import itertools
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.config
+import psycopg
+import pytest
+import redis as redis_client
+
+from app.adapters.stack import Servers, start_servers, stop_servers
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_TEMPLATE = "batchord_template"
+#: Logical databases of the Valkey server; 0 is left to whoever starts a process without telling it.
+_redis_databases = itertools.cycle(range(1, 64))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """What the developer's shell configures must reach no test, least of all a real database."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("BATCHORD_", "AWS_"))]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """PostgreSQL, Valkey and S3 of this test run alone, in a folder of their own."""
+    home = Path(tempfile.mkdtemp(prefix="batchord-tests-"))
+    try:
+        yield start_servers(home, durable=False)
+    finally:
+        stop_servers(home)
+        shutil.rmtree(home)
+
+
+@pytest.fixture
+def own_home() -> Iterator[Path]:
+    """An empty home for tests that start, kill and restart servers; whatever runs in it is stopped."""
+    home = Path(tempfile.mkdtemp(prefix="batchord-own-"))
+    try:
+        yield home
+    finally:
+        stop_servers(home)
+        shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def create_database(servers: Servers) -> Callable[[str | None], str]:
+    """Creates a database from a template, or an empty one for None, and returns its address."""
+    assert servers.database_url is not None
+
+    def create(template: str | None) -> str:
+        name = f"test_{uuid.uuid4().hex}"
+        with psycopg.connect(_database(servers, "postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+        return _database(servers, name)
+
+    return create
+
+
+@pytest.fixture(scope="session")
+def _ledger_template(servers: Servers) -> str:
+    """A database with the ledger's tables, migrated once and copied for every test."""
+    from app.adapters.ledger import migrate
+
+    with psycopg.connect(_database(servers, "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {_TEMPLATE}")
+    migrate(_database(servers, _TEMPLATE))
+    return _TEMPLATE
+
+
+@pytest.fixture
+def database_url(
+    servers: Servers, create_database: Callable[[str | None], str], _ledger_template: str
+) -> Iterator[str]:
+    """A database of this test alone, with the ledger's tables and no rows."""
+    url = create_database(_ledger_template)
+    yield url
+    _drop(servers, url)
+
+
+@pytest.fixture
+def empty_database_url(servers: Servers, create_database: Callable[[str | None], str]) -> Iterator[str]:
+    """A database of this test alone, without any table."""
+    url = create_database(None)
+    yield url
+    _drop(servers, url)
+
+
+@pytest.fixture
+def redis_url(servers: Servers) -> str:
+    """A logical Redis database of this test alone, empty."""
+    assert servers.redis_url is not None
+    url = f"{servers.redis_url.rpartition('/')[0]}/{next(_redis_databases)}"
+    with redis_client.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+@pytest.fixture
+def s3(servers: Servers) -> "Iterator[S3Client]":
+    """A boto3 client of the local store."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=servers.s3_endpoint_url,
+        aws_access_key_id=servers.s3_access_key_id,
+        aws_secret_access_key=servers.s3_secret_access_key,
+        region_name="us-east-1",
+        config=botocore.config.Config(signature_version="s3v4", proxies={}),
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def bucket(s3: "S3Client") -> str:
+    """The name of a bucket of this test alone, empty."""
+    name = f"test-{uuid.uuid4().hex}"
+    s3.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def settings_env(servers: Servers, database_url: str, redis_url: str, tmp_path: Path) -> dict[str, str]:
+    """Environment variables for the processes of this test; combine with ``os.environ``."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    return servers.environment() | {
+        "BATCHORD_DATABASE_URL": database_url,
+        "BATCHORD_REDIS_URL": redis_url,
+        "BATCHORD_HOME": str(home),
+        # Two worker processes with two threads each are slower than one: tests run on small machines.
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def _database(servers: Servers, name: str) -> str:
+    assert servers.database_url is not None
+    return f"{servers.database_url.rpartition('/')[0]}/{name}"
+
+
+def _drop(servers: Servers, url: str) -> None:
+    # FORCE ends the sessions of processes that the test killed.
+    with psycopg.connect(_database(servers, "postgres"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {urlsplit(url).path[1:]} WITH (FORCE)")
