@@ -1,0 +1,6 @@
+"""Records out of a SQL database: the ``Source`` port over SQLAlchemy."""
+
+from app.adapters.sql_source.engine import dispose_engines
+from app.adapters.sql_source.source import SqlRecords, open_source
+
+__all__ = ["SqlRecords", "dispose_engines", "open_source"]

@@ -1,0 +1,116 @@
+"""Where a source's database is, and this process's connections to it.
+
+Every connection reads only and lives in UTC, so that a timestamp without a zone, a ``current_date`` or a
+cast in the author's SQL means the same in every process.
+"""
+
+import os
+import threading
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core.errors import ConfigurationError
+from app.core.sources import SqlSource
+
+#: How a source's connections are called in ``pg_stat_activity``. They are read-only, see ``postgres.py``.
+APPLICATION_NAME = "batchord-source"
+#: Seconds to wait for a connection.
+CONNECT_TIMEOUT = 10
+
+#: Run once on each new connection. PostgreSQL is made read-only per transaction instead: behind a pooler
+#: such as PgBouncer a session's default would reach other clients.
+_SESSION = {
+    "postgresql": ("SET TIME ZONE 'UTC'",),
+    # A TIMESTAMP column is shown in the session's zone: one with daylight saving has an hour twice.
+    "mysql": ("SET time_zone = '+00:00'", "SET SESSION TRANSACTION READ ONLY"),
+    "sqlite": ("PRAGMA query_only = ON",),
+}
+_SESSION["mariadb"] = _SESSION["mysql"]
+
+#: By process and URL: a connection that a child inherits by fork would be read by two processes at once.
+#: Entries of the parent stay untouched in the child, since even closing them would end the parent's session.
+_engines: dict[tuple[int, str], sa.Engine] = {}
+_lock = threading.Lock()
+
+
+def source_url(declared: SqlSource, default_url: str) -> sa.URL:
+    """The address of the source's database: its ``url``, its ``url_env``, or the ledger's.
+
+    Raises ConfigurationError when the environment variable is not set or the URL cannot be read.
+    """
+    where = "the source's url"
+    text = declared.url
+    if declared.url_env:
+        where = f"the environment variable {declared.url_env}"
+        text = os.environ.get(declared.url_env)
+        if not text:
+            raise ConfigurationError(
+                f"The source's url_env={declared.url_env!r} is not set: export {declared.url_env} with the "
+                "database's URL for every worker, or give url=."
+            )
+    if text is None:
+        where, text = "the ledger's URL", default_url
+    try:
+        url = sa.make_url(text)
+    except (sa.exc.ArgumentError, ValueError):
+        # Not chained: the cause may quote the URL, and with it the password.
+        raise ConfigurationError(
+            f"{where} is no database URL: write dialect://user:password@host:port/name, "
+            "with special characters in the password percent-encoded."
+        ) from None
+    if url.drivername in ("postgresql", "postgres"):
+        url = url.set(drivername="postgresql+psycopg")
+    return url
+
+
+def engine_for(url: sa.URL) -> sa.Engine:
+    """This process's engine for ``url``, made on first use; connects only when it is used.
+
+    Raises ConfigurationError when SQLAlchemy does not know the dialect or its driver is not installed.
+    """
+    cache_key = (os.getpid(), url.render_as_string(hide_password=False))
+    with _lock:
+        if cache_key not in _engines:
+            _engines[cache_key] = _create(url)
+        return _engines[cache_key]
+
+
+def dispose_engines() -> None:
+    """Closes this process's idle connections to sources; the next use opens new ones."""
+    with _lock:
+        for cache_key in [kept for kept in _engines if kept[0] == os.getpid()]:
+            _engines.pop(cache_key).dispose()
+
+
+def _create(url: sa.URL) -> sa.Engine:
+    options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
+    backend = url.get_backend_name()
+    if backend != "sqlite":  # in SQLite a connection is an open file
+        options |= {"pool_size": 2, "max_overflow": 8, "pool_recycle": 1800, "pool_timeout": CONNECT_TIMEOUT}
+    arguments: dict[str, Any] = {}
+    if url.drivername == "postgresql+psycopg":
+        # A prepared statement may switch to a generic plan, which does not see that the window is small.
+        arguments = {"application_name": APPLICATION_NAME, "prepare_threshold": None}
+    if backend in ("postgresql", "mysql", "mariadb") and "connect_timeout" not in url.query:
+        arguments["connect_timeout"] = CONNECT_TIMEOUT
+    try:
+        engine = sa.create_engine(url, connect_args=arguments, **options)
+    except (sa.exc.ArgumentError, ImportError, TypeError) as error:
+        raise ConfigurationError(
+            f"The source's database {url.render_as_string()} cannot be used: {error}. "
+            f"Install the driver of {url.drivername!r}, or name one, such as mysql+pymysql://."
+        ) from error
+    sa.event.listen(engine, "connect", _begin_session(_SESSION.get(backend, ())))
+    return engine
+
+
+def _begin_session(statements: tuple[str, ...]) -> Any:
+    def begin(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.close()
+        connection.commit()
+
+    return begin

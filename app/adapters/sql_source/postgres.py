@@ -1,0 +1,109 @@
+"""What only PostgreSQL can tell: its clock, its open transactions, and the types of columns.
+
+Positions are read first, then the open transactions, then the records: three statements, each with a
+snapshot of its own. A record that the third does not see, with a position at or below the first, belongs
+to a transaction in the second.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.adapters.sql_source.statements import AsDriverGave
+from app.core.errors import ConfigurationError
+
+#: Type numbers that never change: ``pg_type.oid``.
+FLOAT4, DATE, TIMESTAMP, TIMESTAMPTZ, UUID_TYPE = 700, 1082, 1114, 1184, 2950
+
+#: How far the frontier stays behind the clock where timestamps order records. A session fixes its ``now()``
+#: a few instructions before it takes the lock that shows its transaction; a process that the kernel sets
+#: aside between the two would be missed. A second covers that, and only keeps the open window that much longer.
+CLOCK_MARGIN = timedelta(seconds=1)
+
+#: Every transaction holds this lock from its first statement on, even before it writes, and lets go of it
+#: only after its commit is visible. Left out is what cannot write to this database: a session of another
+#: database, the server's own processes, Batchord's connections to its ledger and its read-only ones to
+#: sources. A session whose type is hidden from this user may write, and stays in.
+_RUNNING = sa.text("""
+    SELECT 'vx:' || held.virtualtransaction
+    FROM pg_catalog.pg_locks AS held
+    LEFT JOIN pg_catalog.pg_stat_activity AS session ON session.pid = held.pid
+    WHERE held.locktype = 'virtualxid' AND held.mode = 'ExclusiveLock' AND held.pid <> pg_backend_pid()
+      AND (session.datname IS NULL OR session.datname = current_database())
+      AND (session.backend_type IS NULL OR session.backend_type NOT IN (
+          'autovacuum launcher', 'autovacuum worker', 'walsender', 'checkpointer', 'background writer',
+          'walwriter', 'archiver', 'startup'))
+      AND NOT coalesce(session.usename = session_user AND (
+          session.application_name = 'batchord-source' OR session.application_name LIKE 'batchord-ledger%'), false)
+""")
+_PREPARED = sa.text("""
+    SELECT 'px:' || CAST(transaction AS text) FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()
+""")
+_STANDBY = sa.text("SELECT pg_is_in_recovery()")
+
+
+def running(connection: sa.Connection) -> frozenset[str]:
+    """Names of the transactions that may still write here; ``connection`` is in autocommit.
+
+    Locks first, prepared transactions later: one that is prepared in between is then seen at least once.
+    """
+    return frozenset(connection.scalars(_RUNNING)) | prepared(connection)
+
+
+def prepared(connection: sa.Connection) -> frozenset[str]:
+    """Names of the prepared transactions of this database."""
+    return frozenset(connection.scalars(_PREPARED))
+
+
+def refuse_standby(connection: sa.Connection) -> None:
+    """Raises ConfigurationError on a standby, whose own transactions say nothing about its primary's."""
+    if connection.scalar(_STANDBY):
+        raise ConfigurationError(
+            "The source's database is a standby, which does not show the transactions still open on its primary: "
+            "give the primary's address in url= or url_env=."
+        )
+
+
+def refuse_order(key: str, key_type: Any, leading: str, leading_type: Any, *, settled: bool) -> None:
+    """Raises ConfigurationError for columns that cannot order or identify records.
+
+    ``settled`` is whether the author gave ``settle=``.
+    """
+    for name, type_number in ((key, key_type), (leading, leading_type)):
+        if type_number == FLOAT4:
+            raise ConfigurationError(
+                f"The source's column {name!r} is of type real, whose values do not compare equal to themselves "
+                f"outside the database: write CAST({name} AS numeric) AS {name} in the source's sql."
+            )
+    if leading_type == UUID_TYPE and not settled:
+        raise ConfigurationError(
+            f"The source's records are ordered by {leading!r}, a uuid, and random uuids do not rise: give arrival= "
+            "with a column that does; or settle= when the uuids are ordered by time (version 7)."
+        )
+
+
+def cap(leading_type: Any, settle: timedelta | None) -> sa.ColumnElement[Any] | None:
+    """The greatest value of the leading column that the frontier may move up to; None for no limit.
+
+    A record dated in the future must not take the frontier with it. A timestamp without a zone is compared
+    with UTC; the settling time is taken off only where the zone is certain, see :func:`settles_by_clock`.
+    """
+    behind = settle if settles_by_clock(leading_type, settle) and settle is not None else CLOCK_MARGIN
+    interval: sa.ColumnElement[Any] = sa.bindparam("behind", behind, type_=AsDriverGave())
+    if leading_type == TIMESTAMPTZ:
+        return sa.func.now().op("-")(interval)
+    if leading_type == TIMESTAMP:
+        return sa.func.localtimestamp().op("-")(interval)
+    if leading_type == DATE:
+        return sa.cast(sa.func.localtimestamp().op("-")(interval), sa.Date)
+    return None
+
+
+def settles_by_clock(leading_type: Any, settle: timedelta | None) -> bool:
+    """Whether a capped position is settled as it is, so that nobody needs to wait ``settle`` once more.
+
+    Only for a timestamp with its zone: one without may be hours ahead of UTC or behind it, and a date is
+    still taken until its day is over.
+    """
+    return settle is not None and leading_type == TIMESTAMPTZ

@@ -1,0 +1,172 @@
+"""The ``Source`` port over a SQL database."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from app.adapters.sql_source import postgres
+from app.adapters.sql_source.columns import Columns, describe
+from app.adapters.sql_source.connections import autocommit, reading
+from app.adapters.sql_source.engine import engine_for, source_url
+from app.adapters.sql_source.frames import frame_of, repeated, repeated_among
+from app.adapters.sql_source.statements import Statements
+from app.core.errors import ConfigurationError
+from app.core.records import Position
+from app.core.sources import SqlSource
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def open_source(
+    declared: SqlSource, *, default_url: str, window: tuple[datetime, datetime] | None = None
+) -> "SqlRecords":
+    """The source as declared, in ``default_url`` unless it names its own; connects when it is first read.
+
+    ``window`` fills ``:window_start`` and ``:window_end``. Raises ConfigurationError for an address that
+    cannot be used, a missing window, and a database other than PostgreSQL without ``settle=``.
+    """
+    return SqlRecords(declared, engine_for(source_url(declared, default_url)), window)
+
+
+class SqlRecords:
+    """Records of one query. Reads only: on PostgreSQL in READ ONLY transactions.
+
+    Every method raises ConfigurationError when the database refuses the query or its columns cannot identify
+    and order records, and TransientError when the database does not answer.
+    """
+
+    def __init__(self, declared: SqlSource, engine: sa.Engine, window: tuple[datetime, datetime] | None) -> None:
+        self._declared = declared
+        self._engine = engine
+        self._is_postgres = engine.dialect.name == "postgresql"
+        if not self._is_postgres and declared.settle is None:
+            raise ConfigurationError(
+                f"A source on {engine.dialect.name} cannot show which transactions are still open: give settle=, the "
+                "longest time from taking a position to its commit becoming visible, e.g. settle=timedelta(minutes=5)."
+            )
+        self._statements = Statements(declared, dialect=engine.dialect.name, window=window)
+
+    @cached_property
+    def _columns(self) -> Columns:
+        return describe(self._engine, self._statements, self._declared)
+
+    @property
+    def settles_by_clock(self) -> bool:
+        """Whether :meth:`greatest_position` already stays ``settle=`` behind the source's clock.
+
+        If not, a position settles only ``settle=`` after it was read, and its reader must wait that long.
+        """
+        return self._is_postgres and postgres.settles_by_clock(self._columns.leading_type, self._declared.settle)
+
+    def check(self) -> tuple[str, ...]:
+        """The columns that the query gives, after a round trip to the database that reads no row."""
+        return self._columns.names
+
+    def greatest_position(self) -> Position | None:
+        """See the port. Capped by the source's clock where a timestamp or a date orders the records."""
+        if self._is_postgres:
+            cap = postgres.cap(self._columns.leading_type, self._declared.settle)
+            with autocommit(self._engine) as connection:
+                postgres.refuse_standby(connection)
+            return self._greatest(cap)
+        found = self._greatest(None)
+        if found is not None and isinstance(found.key if found.arrival is None else found.arrival, date):
+            return self._greatest(sa.func.current_timestamp())
+        return found
+
+    def running_transactions(self) -> frozenset[str]:
+        """See the port. ``vx:`` names a running transaction, ``px:`` a prepared one."""
+        if self._declared.settle is not None:
+            return frozenset()
+        with autocommit(self._engine) as connection:
+            postgres.refuse_standby(connection)
+            return postgres.running(connection)
+
+    def prepared_transactions(self) -> frozenset[str]:
+        """See the port."""
+        if self._declared.settle is not None:
+            return frozenset()
+        with autocommit(self._engine) as connection:
+            return postgres.prepared(connection)
+
+    def keys(self, *, after: Position | None, chunk_rows: int) -> Iterator[Sequence[Position]]:
+        """See the port. Records whose key or arrival is NULL have no position; the audit finds them.
+
+        Raises ConfigurationError when the query gives a key twice.
+        """
+        self._refuse_other_order(after)
+        _ = self._columns
+        with reading(self._engine) as connection:
+            yield from self._positions(connection, self._statements.above(after), chunk_rows)
+
+    def rows(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator["pd.DataFrame"]:
+        """See the port. Raises ConfigurationError when the query gives a key twice."""
+        names = self._columns.names
+        previous: Any = None
+        with reading(self._engine) as connection:
+            for part in _parts(connection, self._statements.between(first, last), chunk_rows):
+                frame = frame_of(part, names, self._declared.key)
+                if frame.index[0] == previous:
+                    raise repeated(self._declared.key, previous)
+                previous = frame.index[-1]
+                yield frame
+
+    def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:
+        """See the port. Ascending; records without an arrival come last, in chunks of their own.
+
+        Records whose key is NULL cannot be identified: :meth:`count_without_key` counts them.
+        """
+        _ = self._columns
+        # Two statements, so that NULLs need no sort; one snapshot, so that none slips from one to the other.
+        with reading(self._engine, snapshot=True) as connection:
+            yield from self._positions(connection, self._statements.above(None), chunk_rows)
+            undated = self._statements.without_arrival()
+            if undated is not None:
+                yield from self._positions(connection, undated, chunk_rows)
+
+    def count_without_key(self) -> int:
+        """How many records have a NULL key. They cannot be predicted; an audit reports their number."""
+        _ = self._columns
+        with reading(self._engine) as connection:
+            return connection.scalar(self._statements.without_key()) or 0
+
+    def _greatest(self, cap: sa.ColumnElement[Any] | None) -> Position | None:
+        _ = self._columns
+        with reading(self._engine) as connection:
+            row = connection.execute(self._statements.greatest(cap)).first()
+        if row is None:
+            return None
+        return Position(arrival=None if len(row) == 1 else row[0], key=row[-1])
+
+    def _positions(
+        self, connection: sa.Connection, statement: sa.Select[Any], chunk_rows: int
+    ) -> Iterator[Sequence[Position]]:
+        alone = self._statements.arrival is None
+        previous: Any = None
+        for part in _parts(connection, statement, chunk_rows):
+            keys = [row[-1] for row in part]
+            if len(set(keys)) < len(keys) or keys[0] == previous:
+                raise repeated_among(self._declared.key, [previous, *keys])
+            previous = keys[-1]
+            if alone:
+                yield [Position(arrival=None, key=key) for key in keys]
+            else:
+                yield [Position(arrival=row[0], key=row[1]) for row in part]
+
+    def _refuse_other_order(self, after: Position | None) -> None:
+        """A position from before the author added or removed ``arrival=`` would compare as NULL: with nothing."""
+        if after is not None and (after.arrival is None) != (self._statements.arrival is None):
+            raise ConfigurationError(
+                f"The position {after.to_json()} does not fit arrival={self._declared.arrival!r}: the source "
+                "was ordered otherwise when it was kept. Rename the step, so that it starts from the beginning."
+            )
+
+
+def _parts(connection: sa.Connection, statement: sa.Select[Any], chunk_rows: int) -> Iterator[Sequence[Sequence[Any]]]:
+    """The result in lists of at most ``chunk_rows`` rows, from a cursor on the server where there is one."""
+    with connection.execution_options(yield_per=chunk_rows).execute(statement) as result:
+        yield from result.partitions()

@@ -1,0 +1,162 @@
+"""The SQL that reads a source, built around the author's query as a subquery.
+
+Two ways to say "above this position": PostgreSQL and SQLite turn ``(arrival, key) > (a, k)`` into one range
+of a composite index. MySQL and MariaDB understand it and scan the whole table, and SQL Server and Oracle do
+not know it, so all others get ``arrival >= a AND (arrival > a OR key > k)``: a range of an index on arrival.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core.errors import ConfigurationError
+from app.core.records import Position, Scalar
+from app.core.sources import SqlSource
+
+_WINDOW = re.compile(r"(?<!:):(window_(?:start|end))\b")
+
+#: Dialects whose planner uses an index for a row comparison.
+_ROW_COMPARISON = ("postgresql", "sqlite")
+
+Condition = sa.ColumnElement[bool]
+
+
+class AsDriverGave(sa.types.UserDefinedType[Any]):
+    """The type of a bound value that goes back to the driver as it came from it.
+
+    SQLAlchemy's own types add casts, such as ``::VARCHAR`` or ``::TIMESTAMP``, that may lose an offset or an
+    index, and a bound value without a type takes the one of its neighbour. psycopg sends whole numbers as
+    whole numbers of any size and text as a literal without type, which takes the column's own collation.
+    """
+
+    cache_ok = True
+
+
+class Statements:
+    """SELECT statements over one source in one dialect; values are bound with the driver's own types."""
+
+    def __init__(self, declared: SqlSource, *, dialect: str, window: tuple[datetime, datetime] | None) -> None:
+        names = [declared.key] if declared.arrival in (None, declared.key) else [declared.arrival, declared.key]
+        # The line break ends a "--" comment on the query's last line.
+        query = _author_query(declared, dialect, window)
+        self.records = query.columns(*[sa.column(str(name)) for name in names]).subquery("records")
+        self.key: sa.ColumnElement[Any] = self.records.c[declared.key]
+        self.arrival: sa.ColumnElement[Any] | None = self.records.c[str(names[0])] if len(names) > 1 else None
+        #: What orders records in the first place.
+        self.leading = self.key if self.arrival is None else self.arrival
+        self._row_comparison = dialect in _ROW_COMPARISON
+
+    def columns(self) -> sa.Select[Any]:
+        """No row, only the columns of the author's query."""
+        return sa.select(sa.text("records.*")).select_from(self.records).limit(0)
+
+    def greatest(self, cap: sa.ColumnElement[Any] | None) -> sa.Select[Any]:
+        """The greatest position whose leading column is at most ``cap``."""
+        statement = self._positions().where(*self._not_null())
+        if cap is not None:
+            statement = statement.where(self.leading <= cap)
+        return statement.order_by(*[column.desc() for column in self._order()]).limit(1)
+
+    def above(self, after: Position | None) -> sa.Select[Any]:
+        """All positions above ``after``, ascending. What is NULL has no position and is left out."""
+        statement = self._positions().where(*self._not_null())
+        if after is not None:
+            statement = statement.where(self._beyond(after, "after", upwards=True, inclusive=False))
+        return statement.order_by(*self._order())
+
+    def without_arrival(self) -> sa.Select[Any] | None:
+        """The positions of records whose arrival is NULL, by key; None for a source ordered by its key."""
+        if self.arrival is None:
+            return None
+        return self._positions().where(self.arrival.is_(None), self.key.is_not(None)).order_by(self.key)
+
+    def without_key(self) -> sa.Select[Any]:
+        """How many records cannot be identified."""
+        return sa.select(sa.func.count()).select_from(self.records).where(self.key.is_(None))
+
+    def between(self, first: Position, last: Position) -> sa.Select[Any]:
+        """All columns of the records from ``first`` to ``last``, both included, ascending.
+
+        Records without an arrival stand above all others: an audit gives them out in this order too.
+        """
+        statement = sa.select(sa.text("records.*")).select_from(self.records)
+        lower = self._beyond(first, "first", upwards=True, inclusive=True)
+        upper = self._beyond(last, "last", upwards=False, inclusive=True)
+        if self.arrival is None or last.arrival is not None:
+            return statement.where(lower, upper).order_by(*self._order())
+        undated = sa.and_(self.arrival.is_(None), upper)
+        if first.arrival is None:
+            return statement.where(undated, lower).order_by(self.key)
+        dated_first = sa.case((self.arrival.is_(None), 1), else_=0)
+        return statement.where(sa.or_(lower, undated)).order_by(dated_first, *self._order())
+
+    def _positions(self) -> sa.Select[Any]:
+        return sa.select(*self._order())
+
+    def _order(self) -> list[sa.ColumnElement[Any]]:
+        return [self.key] if self.arrival is None else [self.arrival, self.key]
+
+    def _not_null(self) -> list[Condition]:
+        return [column.is_not(None) for column in self._order()]
+
+    def _beyond(self, position: Position, name: str, *, upwards: bool, inclusive: bool) -> Condition:
+        """The records on one side of ``position``; ``name`` keeps bound names apart and readable."""
+        key = _bound(f"{name}_key", position.key)
+        if self.arrival is None or position.arrival is None:
+            return _compare(self.key, key, upwards=upwards, inclusive=inclusive)
+        arrival = _bound(f"{name}_arrival", position.arrival)
+        if self._row_comparison:
+            pair, bound = sa.tuple_(self.arrival, self.key), sa.tuple_(arrival, key)
+            return _compare(pair, bound, upwards=upwards, inclusive=inclusive)
+        return sa.and_(
+            _compare(self.arrival, arrival, upwards=upwards, inclusive=True),
+            sa.or_(
+                _compare(self.arrival, arrival, upwards=upwards, inclusive=False),
+                _compare(self.key, key, upwards=upwards, inclusive=inclusive),
+            ),
+        )
+
+
+def _compare(left: Any, right: Any, *, upwards: bool, inclusive: bool) -> Condition:
+    condition: Condition
+    if upwards:
+        condition = left >= right if inclusive else left > right
+    else:
+        condition = left <= right if inclusive else left < right
+    return condition
+
+
+def _bound(name: str, value: Scalar) -> sa.BindParameter[Any]:
+    return sa.bindparam(name, value, type_=AsDriverGave(), unique=True)
+
+
+def _author_query(declared: SqlSource, dialect: str, window: tuple[datetime, datetime] | None) -> sa.TextClause:
+    sql = declared.sql.strip().rstrip(";").rstrip() + "\n"
+    # Every other colon (a cast, a time in a literal, a slice) is the author's own.
+    pieces = _WINDOW.split(sql)
+    escaped = "".join(f":{piece}" if number % 2 else piece.replace(":", "\\:") for number, piece in enumerate(pieces))
+    names = set(pieces[1::2])
+    if names and window is None:
+        raise ConfigurationError(
+            "The source's sql uses :window_start or :window_end, and this run has no window: run the pipeline by "
+            "its schedule, or give --window-start and --window-end."
+        )
+    query = sa.text(escaped)
+    if window is None:
+        return query
+    values = dict(zip(("window_start", "window_end"), window, strict=True))
+    return query.bindparams(
+        *[sa.bindparam(name, _instant(values[name], dialect), type_=AsDriverGave()) for name in sorted(names)]
+    )
+
+
+def _instant(moment: datetime, dialect: str) -> datetime | str:
+    """A moment as the dialect compares it with a column: PostgreSQL knows zones, the others are in UTC."""
+    moment = moment.astimezone(UTC)
+    if dialect == "postgresql":
+        return moment
+    naive = moment.replace(tzinfo=None)
+    # SQLite compares text; without ".000000" the bound is at or below either way of writing that instant.
+    return naive.isoformat(sep=" ") if dialect == "sqlite" else naive
