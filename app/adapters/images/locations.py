@@ -1,0 +1,67 @@
+"""Which locations may be read: they come from data, so each is compared with what the author allows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from app.adapters.objects import Objects, parse_s3, read_file
+from app.adapters.objects.files import file_path
+from app.core.errors import ConfigurationError, DataError
+
+#: Longer locations are cut in messages.
+_SHOWN = 200
+
+
+class _Bucket(NamedTuple):
+    bucket: str
+    prefix: str
+
+
+class Allowed:
+    """The author's prefixes, parsed once. Raises ConfigurationError for one that cannot be parsed."""
+
+    def __init__(self, prefixes: Sequence[str]) -> None:
+        self._prefixes = tuple(prefixes)
+        self._buckets: list[_Bucket] = []
+        self._folders: list[Path] = []
+        for prefix in prefixes:
+            try:
+                if prefix.startswith("s3://"):
+                    self._buckets.append(_Bucket(*parse_s3(prefix)))
+                else:
+                    self._folders.append(file_path(prefix))
+            except ValueError as error:
+                raise ConfigurationError(
+                    f"allow={prefix!r} of the images is no prefix: {error}. Write s3://bucket/prefix/ or file:///folder/."
+                ) from error
+
+    def fetch(self, location: str, objects: Objects, *, max_bytes: int) -> bytes:
+        """The bytes at ``location``. Raises DataError, with reason location-not-allowed for one outside."""
+        try:
+            if location.startswith("s3://"):
+                bucket, key = parse_s3(location)
+                # Compared part by part: as text, s3://photos/a would also allow s3://photos/ab.
+                if key and any(bucket == each.bucket and key.startswith(each.prefix) for each in self._buckets):
+                    return objects.get(bucket, key, max_bytes=max_bytes)
+            elif location.startswith("file://"):
+                return self._file(file_path(location), max_bytes)
+        except ValueError as error:
+            raise DataError("location-not-allowed", f"Location {error}.") from error
+        raise DataError(
+            "location-not-allowed",
+            f"Location {location[:_SHOWN]!r} is outside of what the pipeline allows ({', '.join(self._prefixes)}): "
+            "correct the record, or add its prefix to allow=[…].",
+        )
+
+    def _file(self, path: Path, max_bytes: int) -> bytes:
+        outside = DataError(
+            "location-not-allowed",
+            f"File {str(path)[:_SHOWN]!r} is outside of what the pipeline allows ({', '.join(self._prefixes)}).",
+        )
+        for folder in self._folders:
+            try:
+                return read_file(path, folder=folder, max_bytes=max_bytes)
+            except DataError as error:
+                if error.reason != outside.reason:
+                    raise
+        raise outside

@@ -1,0 +1,89 @@
+"""Reads and decodes the images of a frame with several threads."""
+
+import threading
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from app.adapters.images.decoding import decode, prepare
+from app.adapters.images.locations import Allowed
+from app.adapters.objects import Objects
+from app.core.errors import DataError
+from app.core.models import Images
+from app.core.ports import LoadedImages
+from app.core.records import Rejection
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_Outcome = tuple[Image.Image, int] | Rejection
+
+
+class ImageReader:
+    """Implements :class:`app.core.ports.ImageStore` for ``s3://`` and ``file:///`` locations.
+
+    ``readers`` threads fetch and decode: both wait or work outside of Python's lock. Give ``objects`` as
+    many connections. Threads live for one call only, so a reader made before a fork works after it.
+    """
+
+    def __init__(self, objects: Objects, *, readers: int = 16) -> None:
+        self._objects = objects
+        self._readers = readers
+
+    def read(self, locations: "pd.Series[Any]", accept: Images) -> LoadedImages:
+        """See :meth:`app.core.ports.ImageStore.read`. A failure for everybody ends the call at once."""
+        prepare(accept)
+        allowed = Allowed(accept.allow)
+        stop = threading.Event()
+        loaded = LoadedImages({}, {}, [])
+        pool = ThreadPoolExecutor(max(1, min(self._readers, len(locations))), thread_name_prefix="image")
+        try:
+            reads = [
+                (key, pool.submit(self._outcome, key, location, allowed, accept, stop))
+                for key, location in locations.items()
+            ]
+            wait([future for _, future in reads], return_when=FIRST_EXCEPTION)
+            failed = next((future for _, future in reads if future.done() and future.exception()), None)
+            if failed is not None:
+                failed.result()
+            for key, future in reads:
+                _add(loaded, key, future.result())
+        finally:
+            # Reads under way end by their own time limits; nobody waits for them.
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+        return loaded
+
+    def _outcome(
+        self, key: Any, location: Any, allowed: Allowed, accept: Images, stop: threading.Event
+    ) -> _Outcome | None:
+        if stop.is_set():
+            return None
+        try:
+            data = allowed.fetch(_text(location), self._objects, max_bytes=accept.max_bytes)
+            return decode(data, accept), digest(data)
+        except DataError as error:
+            return Rejection(key=key, reason=error.reason, detail=f"{error} (location {str(location)[:200]!r})")
+
+
+def digest(data: bytes) -> int:
+    """64 bits of BLAKE2b as a signed integer, which fits PostgreSQL's bigint."""
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big", signed=True)
+
+
+def _text(location: Any) -> str:
+    if isinstance(location, str):
+        if location.strip():
+            return location
+    elif location is not None and location == location and type(location).__name__ != "NAType":  # noqa: PLR0124  NaN
+        raise DataError("location-not-allowed", f"The location is a {type(location).__name__}, not a text.")
+    raise DataError("missing-location", "The record has no location: fill in its column.")
+
+
+def _add(loaded: LoadedImages, key: Any, outcome: _Outcome | None) -> None:
+    if isinstance(outcome, Rejection):
+        loaded.rejections.append(outcome)
+    elif outcome is not None:
+        loaded.images[key], loaded.digests[key] = outcome

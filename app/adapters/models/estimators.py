@@ -1,0 +1,136 @@
+"""scikit-learn estimators, stored with skops."""
+
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.adapters.models.failures import predicting
+from app.adapters.models.places import wanted
+from app.core.errors import ConfigurationError, ModelNotFound
+from app.core.models import SklearnModel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_VECTOR, _MATRIX = 1, 2
+
+
+def load_estimator(declared: SklearnModel, version: str, folder: Path, *, threads: int) -> "LoadedEstimator":
+    """Reads the ``.skops`` file at or in ``folder``. Nothing runs that is neither scikit-learn's nor trusted.
+
+    Raises ConfigurationError for types that are not trusted and for what has no ``predict``.
+    """
+    import skops.io
+    import threadpoolctl  # type: ignore[import-untyped]
+
+    file = folder if folder.is_file() else _only_file(declared, folder)
+    try:
+        untrusted = sorted(set(skops.io.get_untrusted_types(file=file)) - set(declared.trusted))
+        if untrusted:
+            everything = ", ".join(repr(name) for name in sorted({*declared.trusted, *untrusted}))
+            raise ConfigurationError(
+                f"{declared.location} holds types that skops does not trust. Where you know what they do, add to the "
+                f"SklearnModel: trusted=[{everything}]"
+            )
+        estimator = skops.io.load(file, trusted=list(declared.trusted))
+    except (zipfile.BadZipFile, KeyError, OSError) as error:
+        raise ModelNotFound(f"{file} is no whole .skops file ({error}): write it with skops.io.dump.") from error
+    except (ImportError, AttributeError, TypeError) as error:
+        raise ConfigurationError(
+            f"{file} cannot be loaded with the libraries of this machine ({type(error).__name__}: {error}): "
+            "install what it was written with, or fit and write it anew."
+        ) from error
+    if not hasattr(estimator, "predict"):
+        raise ConfigurationError(f"{declared.location} holds a {type(estimator).__name__}, which has no predict().")
+    # Worker processes are what runs in parallel here; their threads on top of that would thrash.
+    threadpoolctl.threadpool_limits(limits=threads)
+    jobs = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
+    estimator.set_params(**dict.fromkeys(jobs))
+    return LoadedEstimator(declared, version, estimator)
+
+
+def _only_file(declared: SklearnModel, folder: Path) -> Path:
+    (file,) = (file for file in folder.rglob("*.skops") if wanted(declared, file.relative_to(folder).as_posix()))
+    return file
+
+
+class LoadedEstimator:
+    """Implements :class:`app.core.ports.LoadedModel` for an estimator or pipeline.
+
+    A classifier gives ``label`` and, where it knows probabilities, that of the label as ``score``; with a
+    decision function only, the label's distance from the border as ``margin``, which is no probability. A
+    regressor gives ``score``; clusterers and outlier detectors give ``label``. With several outputs the
+    columns are ``label_0``, ``label_1``, … or ``score_0``, ….
+    """
+
+    def __init__(self, declared: SklearnModel, version: str, estimator: Any) -> None:
+        from sklearn.base import is_regressor
+        from sklearn.pipeline import Pipeline
+
+        self.version = version
+        self._declared = declared
+        self._estimator = estimator
+        self._regressor = is_regressor(estimator)
+        split = isinstance(estimator, Pipeline) and len(estimator) > 1
+        # Features are made once for predict and predict_proba: they often cost more than the estimator itself.
+        self._transform = estimator[:-1].transform if split else _unchanged
+        self._final = estimator[-1] if split else estimator
+
+    def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
+        """See :meth:`app.core.ports.LoadedModel.predict`."""
+        import pandas as pd
+
+        with predicting(self.version, frame):
+            columns = self._columns(self._transform(self._input(frame))) if len(frame) else self._no_columns()
+            return pd.DataFrame(columns, index=frame.index)
+
+    def _input(self, frame: "pd.DataFrame") -> Any:
+        declared = self._declared
+        fitted = getattr(self._estimator, "feature_names_in_", None)
+        wanted = (
+            [declared.text]
+            if declared.text
+            else list(declared.features or (frame.columns if fitted is None else fitted))
+        )
+        missing = [name for name in wanted if name not in frame.columns]
+        if missing:
+            raise ConfigurationError(
+                f"{self.version} needs columns {missing}, but the source gives {list(frame.columns)}: "
+                "select them in the source's sql, or name the right ones in features=[…]."
+            )
+        if declared.text:
+            return frame[declared.text].astype(object).map(str)
+        # An estimator that was fitted on an array knows columns by their places only, and warns of names.
+        nameless = fitted is None and hasattr(self._estimator, "n_features_in_")
+        return frame[wanted].to_numpy() if nameless else frame[wanted]
+
+    def _columns(self, features: Any) -> dict[str, Any]:
+        import numpy as np
+
+        predicted = np.asarray(self._final.predict(features))
+        kind = "score" if self._regressor else "label"
+        convert = float if self._regressor else str
+        if predicted.ndim == _MATRIX and predicted.shape[1] > 1:
+            return {f"{kind}_{index}": [convert(value) for value in column] for index, column in enumerate(predicted.T)}
+        values = predicted.reshape(len(predicted))
+        columns: dict[str, Any] = {kind: [convert(value) for value in values.tolist()]}
+        classes = getattr(self._final, "classes_", None)
+        if self._regressor or not isinstance(classes, np.ndarray):
+            return columns
+        chosen = np.searchsorted(classes, values)
+        rows = np.arange(len(values))
+        if hasattr(self._final, "predict_proba"):
+            columns["score"] = self._final.predict_proba(features)[rows, chosen].astype(float)
+        elif hasattr(self._final, "decision_function"):
+            margins = np.asarray(self._final.decision_function(features), dtype=float)
+            columns["margin"] = (
+                np.where(chosen == 1, margins, -margins) if margins.ndim == _VECTOR else margins[rows, chosen]
+            )
+        return columns
+
+    def _no_columns(self) -> dict[str, Any]:
+        return {"score": []} if self._regressor else {"label": []}
+
+
+def _unchanged(features: Any) -> Any:
+    return features

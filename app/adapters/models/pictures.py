@@ -1,0 +1,98 @@
+"""Transformers models over images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.adapters.models.failures import predicting
+from app.adapters.models.tensors import (
+    classified,
+    columns_without_rows,
+    device_of,
+    joined,
+    load_weights,
+    set_up_torch,
+)
+from app.core.errors import ConfigurationError, ModelError
+from app.core.models import TransformersImage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Pictures in one forward pass.
+_ROWS_CPU, _ROWS_CARD = 16, 64
+#: Dimensions of a batch of pictures, and of the states of a network that keeps rows and columns.
+_GRID = 4
+
+
+def load_picture_model(
+    declared: TransformersImage, version: str, folder: Path, *, threads: int
+) -> "LoadedPictureModel":
+    """Reads the processor's settings and the weights from ``folder``. Raises ModelNotFound or ConfigurationError."""
+    set_up_torch(threads)
+    import torch
+    from transformers import AutoImageProcessor, AutoModel, AutoModelForImageClassification
+
+    device = device_of(declared.device)
+    try:
+        # The backend is named: with torchvision installed, another one would resize in another way.
+        processor = AutoImageProcessor.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, backend="pil"
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ConfigurationError(
+            f"{declared.location} has no usable image processor ({error}): save one there with "
+            "image_processor.save_pretrained, which writes preprocessor_config.json."
+        ) from error
+    auto_class = AutoModel if declared.task == "embed" else AutoModelForImageClassification
+    model = load_weights(auto_class, folder, declared.location, device)
+    # Convolutions on a CPU are faster when a pixel's channels lie side by side.
+    return LoadedPictureModel(declared, version, model.to(memory_format=torch.channels_last), processor, device)
+
+
+class LoadedPictureModel:
+    """Implements :class:`app.core.ports.LoadedModel`: ``label`` and ``score``, or ``embedding``.
+
+    An embedding is the mean of the last states over all places of the picture, not normalised. A model's
+    own pooler is not used: for many checkpoints it was never trained.
+    """
+
+    def __init__(self, declared: TransformersImage, version: str, model: Any, processor: Any, device: str) -> None:
+        self.version = version
+        self._declared = declared
+        self._model = model
+        self._processor = processor
+        self._device = device
+        self._rows = _ROWS_CPU if device == "cpu" else _ROWS_CARD
+
+    def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
+        """See :meth:`app.core.ports.LoadedModel.predict`. The images' column holds PIL images in RGB."""
+        import pandas as pd
+
+        with predicting(self.version, frame):
+            images = self._images(frame)
+            parts = [columns_without_rows(self._model, self._declared.task)]
+            parts += [self._forward(images[at : at + self._rows]) for at in range(0, len(images), self._rows)]
+            return pd.DataFrame(joined(parts), index=frame.index)
+
+    def _images(self, frame: "pd.DataFrame") -> list[Any]:
+        declared = self._declared.images
+        if declared is None or declared.column not in frame.columns:
+            raise ConfigurationError(
+                f"{self.version} reads the column of images=Images(column=…), but the frame has {list(frame.columns)}."
+            )
+        missing = frame.index[frame[declared.column].isna()]
+        if len(missing):
+            raise ModelError(f"{self.version} was given records without an image, the first with key {missing[0]!r}.")
+        return list(frame[declared.column])
+
+    def _forward(self, images: list[Any]) -> dict[str, list[Any]]:
+        import torch
+
+        pixels = self._processor(images=images, return_tensors="pt")["pixel_values"]
+        with torch.inference_mode():
+            output = self._model(pixel_values=pixels.to(self._device, memory_format=torch.channels_last))
+            if self._declared.task == "classify":
+                return classified(self._model, output.logits)
+            states = output.last_hidden_state
+            vectors = states.mean((2, 3)) if states.ndim == _GRID else states.mean(1)
+            return {"embedding": vectors.float().cpu().tolist()}

@@ -1,0 +1,127 @@
+"""What all transformers models share: the device, and loading weights without surprises."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from app.core.errors import ConfigurationError, ModelNotFound
+
+#: Weights that a checkpoint may lack: embeddings here never pass through a text model's pooler.
+_NOT_NEEDED = "pooler."
+
+
+def set_up_torch(threads: int) -> None:
+    """Gives this process ``threads`` threads for tensors, and quiets what is written for notebooks."""
+    # Read by the tokenizers at each call; unset, they warn once the process has forked.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true" if threads > 1 else "false")
+    import torch
+    from transformers.utils import logging
+
+    torch.set_num_threads(threads)
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+
+
+def notes(folder: Path, name: str, location: str) -> Any:
+    """The JSON file ``name`` of a model's folder, None where there is none.
+
+    Raises ModelNotFound for one that is damaged.
+    """
+    try:
+        return json.loads((folder / name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ModelNotFound(f"{location} has a damaged {name} ({error}): write the model anew.") from error
+
+
+def device_of(declared: str) -> str:
+    """``auto`` as ``cuda`` or ``cpu``, anything else as declared.
+
+    Raises ConfigurationError where this machine lacks the device: quietly taking the CPU would make a
+    run many times slower, and nobody would know why.
+    """
+    import torch
+
+    if declared == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = declared.partition(":")
+    if kind == "cuda" and torch.cuda.device_count() <= int(index or 0):
+        raise ConfigurationError(
+            f"device={declared!r}, but this machine has {torch.cuda.device_count()} CUDA devices: use 'auto', or start "
+            "the workers of this queue where the card is."
+        )
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ConfigurationError("device='mps', but this machine has no Metal device: use 'auto'.")
+    return declared
+
+
+def load_weights(auto_class: Any, folder: Path, location: str, device: str) -> Any:
+    """The model in ``folder`` on ``device``, ready for inference, in float32.
+
+    Raises ModelNotFound for files that are missing or damaged, ConfigurationError for a model that needs
+    code of its own or lacks weights for the task: transformers itself would fill these at random.
+    """
+    import torch
+    from safetensors import SafetensorError
+
+    try:
+        model, report = auto_class.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    except (OSError, SafetensorError) as error:
+        raise ModelNotFound(f"{location} cannot be loaded: {error}. Write it anew with save_pretrained.") from error
+    except (ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise ConfigurationError(
+            f"{location} is no model for {auto_class.__name__} with what is installed here, or needs code of its own, "
+            f"which is never run: {error}"
+        ) from error
+    missing = sorted(name for name in report["missing_keys"] if _NOT_NEEDED not in name)
+    if missing or report["mismatched_keys"]:
+        raise ConfigurationError(
+            f"{location} lacks weights that {type(model).__name__} needs ({', '.join(missing[:5]) or 'wrong shapes'}): "
+            "fine-tune it for this task first, or use task='embed', which needs no head."
+        )
+    return model.eval().requires_grad_(requires_grad=False).to(device)
+
+
+def classified(model: Any, logits: Any) -> dict[str, list[Any]]:
+    """Columns from the logits of a classifier, one row per row.
+
+    Softmax, ``label`` and its ``score``; for a model of one output that is no classifier, the output as
+    ``score``; for one of several labels at once, sigmoid, and in ``labels`` all labels of at least 0.5.
+    """
+    import torch
+
+    config = model.config
+    logits = logits.float().cpu()
+    several = config.problem_type == "multi_label_classification"
+    if config.problem_type == "regression" or (config.num_labels == 1 and not several):
+        if logits.shape[1] > 1:
+            return {f"score_{index}": column.tolist() for index, column in enumerate(logits.T)}
+        return {"score": logits[:, 0].tolist()}
+    shares = torch.sigmoid(logits) if several else torch.softmax(logits, dim=-1)
+    scores, chosen = shares.max(dim=-1)
+    names = [str(config.id2label.get(index, index)) for index in range(logits.shape[1])]
+    columns: dict[str, list[Any]] = {"label": [names[index] for index in chosen.tolist()], "score": scores.tolist()}
+    if several:
+        columns["labels"] = [[names[index] for index in torch.nonzero(row >= 0.5)[:, 0].tolist()] for row in shares]  # noqa: PLR2004
+    return columns
+
+
+def columns_without_rows(model: Any, task: str) -> dict[str, list[Any]]:
+    """The columns that ``task`` gives, empty."""
+    import torch
+
+    return {"embedding": []} if task == "embed" else classified(model, torch.zeros(1, model.config.num_labels)[:0])
+
+
+def joined(parts: list[dict[str, list[Any]]]) -> dict[str, list[Any]]:
+    """Columns of consecutive parts, one after the other."""
+    return {name: [value for part in parts for value in part[name]] for name in parts[0]}

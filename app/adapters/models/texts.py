@@ -1,0 +1,136 @@
+"""Transformers models over texts."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.adapters.models.failures import predicting
+from app.adapters.models.tensors import (
+    classified,
+    columns_without_rows,
+    device_of,
+    joined,
+    load_weights,
+    set_up_torch,
+)
+from app.adapters.models.tokens import Tokens, micro_batches
+from app.core.errors import ConfigurationError, ModelError
+from app.core.models import TransformersText
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Tokens with padding in one forward pass: on a CPU larger passes fall out of the caches, a card wants more.
+_BUDGET_CPU, _BUDGET_CARD = 4096, 65_536
+
+
+def load_text_model(declared: TransformersText, version: str, folder: Path, *, threads: int) -> "LoadedTextModel":
+    """Reads tokenizer and weights from ``folder``. Raises ModelNotFound or ConfigurationError."""
+    set_up_torch(threads)
+    from transformers import AutoModel, AutoModelForSequenceClassification
+
+    device = device_of(declared.device)
+    auto_class = AutoModel if declared.task == "embed" else AutoModelForSequenceClassification
+    model = load_weights(auto_class, folder, declared.location, device)
+    tokens = Tokens(folder, declared.location, model, max_tokens=declared.max_tokens)
+    return LoadedTextModel(declared, version, model, tokens, Pooling.of(folder, declared.location), device)
+
+
+class Pooling:
+    """One vector per text from one per token: the mean, or the first, and whether to give it length 1.
+
+    A folder made by sentence-transformers says which (``1_Pooling``, ``modules.json``); any other gives
+    the plain mean, not normalised.
+    """
+
+    def __init__(self, *, first: bool = False, normalise: bool = False) -> None:
+        self._first = first
+        self._normalise = normalise
+
+    @classmethod
+    def of(cls, folder: Path, location: str) -> "Pooling":
+        """As the folder says. Raises ConfigurationError for modules that are not implemented here."""
+        config, modules = folder / "1_Pooling" / "config.json", folder / "modules.json"
+        wanted = json.loads(config.read_text()) if config.is_file() else {}
+        chosen = {name for name, value in wanted.items() if name.startswith("pooling_mode_") and value is True}
+        if wanted.get("pooling_mode"):  # newer versions name the mode
+            chosen = {f"pooling_mode_{wanted['pooling_mode']}"}
+        kinds = (
+            [str(each["type"]).rpartition(".")[2] for each in json.loads(modules.read_text())]
+            if modules.is_file()
+            else []
+        )
+        strange = set(kinds) - {"Transformer", "Pooling", "Normalize"}
+        mean = {"pooling_mode_mean_tokens", "pooling_mode_mean"}
+        first = {"pooling_mode_cls_token", "pooling_mode_cls"}
+        if strange or len(chosen) > 1 or chosen - mean - first:
+            raise ConfigurationError(
+                f"{location} makes its embeddings with {sorted(strange | chosen)}, which is not implemented: use a model "
+                "with mean or cls pooling, or write a function model."
+            )
+        return cls(first=bool(chosen & first), normalise="Normalize" in kinds)
+
+    def __call__(self, states: Any, mask: Any) -> Any:
+        """Rows x width, from states of rows x tokens x width and a mask of rows x tokens."""
+        import torch
+
+        if self._first:
+            vectors = states[:, 0]
+        else:
+            weights = mask.unsqueeze(-1).to(states.dtype)
+            vectors = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
+        return torch.nn.functional.normalize(vectors, dim=-1) if self._normalise else vectors
+
+
+class LoadedTextModel:
+    """Implements :class:`app.core.ports.LoadedModel`: ``label`` and ``score``, or ``embedding``.
+
+    Column ``truncated`` is True where a text had more tokens than the model reads.
+    """
+
+    def __init__(
+        self, declared: TransformersText, version: str, model: Any, tokens: Tokens, pooling: Pooling, device: str
+    ) -> None:
+        self.version = version
+        self._declared = declared
+        self._model = model
+        self._tokens = tokens
+        self._pooling = pooling
+        self._device = device
+        self._budget = _BUDGET_CPU if device == "cpu" else _BUDGET_CARD
+
+    def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
+        """See :meth:`app.core.ports.LoadedModel.predict`. Rows are sorted by length inside, and back."""
+        import pandas as pd
+
+        with predicting(self.version, frame):
+            rows = self._tokens.encode(self._texts(frame)) if len(frame) else []
+            order: list[int] = []
+            parts = [columns_without_rows(self._model, self._declared.task)]
+            for chosen in micro_batches(rows, self._budget):
+                parts.append(self._forward(self._tokens.padded([rows[row] for row in chosen], self._device)))
+                order.extend(chosen)
+            back = sorted(range(len(order)), key=order.__getitem__)
+            columns = {name: [values[place] for place in back] for name, values in joined(parts).items()}
+            return pd.DataFrame(columns | {"truncated": [row.truncated for row in rows]}, index=frame.index)
+
+    def _texts(self, frame: "pd.DataFrame") -> list[str]:
+        column = str(self._declared.text)
+        if column not in frame.columns:
+            raise ConfigurationError(
+                f"{self.version} reads text={column!r}, but the source gives {list(frame.columns)}: select the column."
+            )
+        missing = frame.index[frame[column].isna()]
+        if len(missing):
+            raise ModelError(f"{self.version} was given records without text, the first with key {missing[0]!r}.")
+        return [str(text) for text in frame[column]]
+
+    def _forward(self, inputs: dict[str, Any]) -> dict[str, list[Any]]:
+        import torch
+
+        with torch.inference_mode():
+            output = self._model(**inputs)
+            if self._declared.task == "classify":
+                return classified(self._model, output.logits)
+            vectors = self._pooling(output.last_hidden_state, inputs["attention_mask"])
+            return {"embedding": vectors.float().cpu().tolist()}

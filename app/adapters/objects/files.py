@@ -1,0 +1,67 @@
+"""Reading local files that untrusted data names."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from app.core.errors import BatchordError, DataError, TransientError
+
+#: The disk or its network had a bad moment; the file may be fine.
+_PASSING = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+
+def file_path(url: str) -> Path:
+    """The absolute path of a ``file:///`` URL, percent-decoded, links not yet followed.
+
+    Raises ValueError for another scheme or host, a query, ``..``, a backslash or a control character.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        raise ValueError(f"{url!r} is not of the form file:///folder/name")
+    if "?" in url or "#" in url:
+        raise ValueError(f"{url!r} holds '?' or '#': write them as %3F and %23")
+    path = unquote(parts.path, errors="surrogateescape")
+    if "\\" in path or not path.isprintable():
+        raise ValueError(f"{url!r} holds a backslash, a control character or bytes that are not UTF-8")
+    if {".", ".."} & set(path.split("/")):
+        raise ValueError(f"{url!r} holds '.' or '..' as a part of its path")
+    return Path(path)
+
+
+def read_file(path: Path, *, folder: Path, max_bytes: int) -> bytes:
+    """The bytes of a regular file inside ``folder``, at most ``max_bytes`` of them.
+
+    Links are followed first and must stay inside ``folder``. Raises DataError (location-not-allowed,
+    missing-object, forbidden-object, unreadable-object, too-large) or TransientError.
+    """
+    try:
+        real = path.resolve()
+        if not real.is_relative_to(folder.resolve()):
+            raise DataError("location-not-allowed", f"{path} leads out of {folder}, the folder that is allowed.")
+        # NONBLOCK: opening a FIFO must not wait for a writer. NOFOLLOW: the path is resolved already,
+        # so a link here was put in place since.
+        descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        with open(descriptor, "rb") as file:  # noqa: PTH123  Path.open takes no descriptor
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise DataError("unreadable-object", f"{path} is not a regular file.")
+            data = b"" if status.st_size > max_bytes else file.read(max_bytes + 1)
+    except OSError as error:
+        raise _translated(error, path) from error
+    except RuntimeError as error:  # what resolve() says of a loop of links before Python 3.13
+        raise DataError("unreadable-object", f"{path} cannot be read: {error}.") from error
+    if status.st_size > max_bytes or len(data) > max_bytes:
+        raise DataError("too-large", f"{path} is larger than {max_bytes:,} bytes: shrink it, or raise max_bytes.")
+    return data
+
+
+def _translated(error: OSError, path: Path) -> BatchordError:
+    if error.errno in _PASSING:
+        return TransientError(f"{path} could not be read now: {error}. It is tried again.")
+    if isinstance(error, FileNotFoundError | NotADirectoryError) or error.errno == errno.ENAMETOOLONG:
+        return DataError("missing-object", f"{path} does not exist: correct the location or restore the file.")
+    if isinstance(error, PermissionError):
+        return DataError("forbidden-object", f"{path} may not be read by this user: grant read access.")
+    return DataError("unreadable-object", f"{path} cannot be read: {error}.")

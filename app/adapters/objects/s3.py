@@ -1,0 +1,189 @@
+"""Reading from an S3-compatible store."""
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from pydantic import SecretStr
+
+from app.adapters.objects.failures import RAISED, translated
+from app.adapters.per_process import PerProcess
+from app.core.errors import ConfigurationError, DataError, TransientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+
+T = TypeVar("T")
+_CHUNK = 1 << 20
+_CONNECT_SECONDS = 5.0
+
+
+class Listed(NamedTuple):
+    """One object of a listing."""
+
+    key: str
+    #: Bytes.
+    size: int
+    etag: str
+
+
+class Objects:
+    """An S3-compatible store, read with one client per process; all methods are safe in threads.
+
+    Create it anywhere, also before a fork: the client is made at the first call in each process.
+    ``connections`` should be the number of concurrent readers. A silent server is given up after
+    ``read_seconds``; botocore makes ``attempts`` attempts at each request, and so do we at each body.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint_url: str | None = None,
+        access_key_id: SecretStr | None = None,
+        secret_access_key: SecretStr | None = None,
+        region: str = "us-east-1",
+        connections: int = 16,
+        read_seconds: float = 15.0,
+        attempts: int = 4,
+    ) -> None:
+        self._endpoint_url = endpoint_url
+        self._secrets: tuple[SecretStr | None, SecretStr | None] = (access_key_id, secret_access_key)
+        self._region = region
+        self._connections = connections
+        self._read_seconds = read_seconds
+        self._attempts = attempts
+        self._client = PerProcess(self._connect)
+
+    @property
+    def store(self) -> str:
+        """The store's address, for messages."""
+        return self._endpoint_url or f"Amazon S3 ({self._region})"
+
+    def get(self, bucket: str, key: str, *, max_bytes: int) -> bytes:
+        """The object's bytes, at most ``max_bytes`` of them.
+
+        Raises DataError (missing-object, forbidden-object, unreadable-object, too-large), TransientError,
+        or ConfigurationError when the credentials are refused.
+        """
+
+        def read(response: "GetObjectOutputTypeDef") -> bytes:
+            # The size comes with the answer: a HEAD before each GET would double the requests.
+            size = response.get("ContentLength")
+            if size is not None and size > max_bytes:
+                raise _too_large(f"s3://{bucket}/{key}", max_bytes)
+            # Without a size (a chunked answer) reading stops one byte beyond the limit.
+            data: bytes = response["Body"].read(None if size is not None else max_bytes + 1)
+            if len(data) > max_bytes:
+                raise _too_large(f"s3://{bucket}/{key}", max_bytes)
+            return data
+
+        return self._reading(bucket, key, read)
+
+    def download(self, bucket: str, listed: Listed, target: Path) -> None:
+        """Writes the object to ``target``, flushed to the disk.
+
+        Raises DataError as :meth:`get`, with reason ``changed-object`` where the object is no longer the one
+        that was listed; TransientError; ConfigurationError.
+        """
+
+        def write(response: "GetObjectOutputTypeDef") -> None:
+            size = 0
+            with target.open("wb") as file:
+                while chunk := response["Body"].read(_CHUNK):
+                    size += len(chunk)
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            if response.get("ETag") != listed.etag or size != listed.size:
+                raise DataError(
+                    "changed-object", f"s3://{bucket}/{listed.key} was replaced while it was read: try again."
+                )
+
+        self._reading(bucket, listed.key, write)
+
+    def list(self, bucket: str, prefix: str) -> "list[Listed]":
+        """Every object whose key begins with ``prefix``, in order of keys. Raises as :meth:`get`."""
+        with self._translating(f"s3://{bucket}/{prefix}"):
+            pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            found = [
+                Listed(item["Key"], item["Size"], item["ETag"]) for page in pages for item in page.get("Contents", [])
+            ]
+        return sorted(found)
+
+    def _reading(self, bucket: str, key: str, use: "Callable[[GetObjectOutputTypeDef], T]") -> T:
+        what = f"s3://{bucket}/{key}"
+        for attempt in range(1, self._attempts + 1):
+            with self._translating(what):
+                response = self._client().get_object(Bucket=bucket, Key=key)
+            try:
+                # botocore retries requests, never bodies: a connection cut half-way is tried again here.
+                with self._translating(what), response["Body"]:
+                    return use(response)
+            except TransientError:
+                if attempt == self._attempts:
+                    raise
+                time.sleep(random.uniform(0.5, 1) * 0.1 * 2**attempt)  # noqa: S311  jitter is no secret
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    @contextmanager
+    def _translating(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except RAISED as error:
+            raise translated(error, what, self.store) from error
+
+    def _connect(self) -> "S3Client":
+        import boto3
+        from botocore.config import Config
+
+        access_key_id, secret_access_key = (None if each is None else each.get_secret_value() for each in self._secrets)
+        try:
+            return boto3.session.Session().client(
+                "s3",
+                endpoint_url=self._endpoint_url,
+                region_name=self._region,
+                aws_access_key_id=access_key_id,
+                aws_secret_access_key=secret_access_key,
+                config=Config(
+                    signature_version="s3v4",
+                    max_pool_connections=self._connections,
+                    connect_timeout=_CONNECT_SECONDS,
+                    read_timeout=self._read_seconds,
+                    tcp_keepalive=True,
+                    retries={"mode": "standard", "total_max_attempts": self._attempts},
+                    # Stores other than Amazon's often know no checksum trailers; lengths are checked here.
+                    request_checksum_calculation="when_required",
+                    response_checksum_validation="when_required",
+                    # Bucket names as host names work only where the store's DNS knows them.
+                    s3={"addressing_style": "path" if self._endpoint_url else "auto"},
+                ),
+            )
+        except ValueError as error:
+            raise ConfigurationError(
+                f"BATCHORD_S3_ENDPOINT_URL={self._endpoint_url!r} cannot be used: {error}"
+            ) from error
+
+
+def parse_s3(url: str) -> tuple[str, str]:
+    """Bucket and key of ``s3://bucket/key``; the key is taken as it stands, with no percent-decoding.
+
+    Raises ValueError for anything else, and for ``.`` and ``..`` as parts of the key: HTTP clients
+    resolve these, so that the object read would not be the one that was named.
+    """
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    if not url.startswith("s3://") or not bucket:
+        raise ValueError(f"{url!r} is not of the form s3://bucket/key")
+    if "\\" in url or not url.isprintable():
+        raise ValueError(f"{url!r} holds a backslash or a control character")
+    if {".", ".."} & set(key.split("/")) or bucket in {".", ".."}:
+        raise ValueError(f"{url!r} holds '.' or '..' as a part of its path")
+    return bucket, key
+
+
+def _too_large(what: str, max_bytes: int) -> DataError:
+    return DataError("too-large", f"{what} is larger than {max_bytes:,} bytes: shrink it, or raise max_bytes.")

@@ -1,0 +1,122 @@
+"""Tiny models with random or quickly fitted weights, made in seconds and stored as real ones are."""
+
+from pathlib import Path
+from typing import Any
+
+WORDS = ("good", "great", "fine", "bad", "awful", "poor", "film", "book", "food", "the", "a", "was", "very", "not")
+
+
+def save_text_classifier(folder: Path, *, seed: int = 0) -> Path:
+    """A BERT of 2 layers over a WordPiece vocabulary, with labels ``bad`` and ``good``."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    tokenizer = save_tokenizer(folder)
+    torch.manual_seed(seed)
+    config = _bert(len(tokenizer)) | {"id2label": {0: "bad", 1: "good"}, "label2id": {"bad": 0, "good": 1}}
+    BertForSequenceClassification(BertConfig(**config)).save_pretrained(folder)
+    return folder
+
+
+def save_text_embedder(folder: Path, *, seed: int = 0) -> Path:
+    """The same network without a head."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    tokenizer = save_tokenizer(folder)
+    torch.manual_seed(seed)
+    BertModel(BertConfig(**_bert(len(tokenizer))), add_pooling_layer=False).save_pretrained(folder)
+    return folder
+
+
+def save_tokenizer(folder: Path) -> Any:
+    """A WordPiece tokenizer, trained on :data:`WORDS`."""
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertTokenizerFast
+
+    trained = BertWordPieceTokenizer()
+    trained.train_from_iterator([" ".join(WORDS)] * 3, vocab_size=200, show_progress=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    trained.save(str(folder / "tokenizer.json"))
+    tokenizer = BertTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), model_max_length=32)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def save_image_classifier(folder: Path, *, seed: int = 0) -> Path:
+    """A MobileNetV2 of a quarter's width, on 32 x 32 pixels, with three labels."""
+    import torch
+    from transformers import MobileNetV2Config, MobileNetV2ForImageClassification
+
+    save_image_processor(folder)
+    torch.manual_seed(seed)
+    config = MobileNetV2Config(
+        image_size=32, depth_multiplier=0.25, tf_padding=False, id2label={0: "cat", 1: "dog", 2: "palace"}
+    )
+    MobileNetV2ForImageClassification(config).save_pretrained(folder)
+    return folder
+
+
+def save_image_embedder(folder: Path, *, seed: int = 0) -> Path:
+    """A ViT of 2 layers, on 32 x 32 pixels."""
+    import torch
+    from transformers import ViTConfig, ViTModel
+
+    save_image_processor(folder)
+    torch.manual_seed(seed)
+    config = ViTConfig(
+        image_size=32, patch_size=8, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
+    )
+    ViTModel(config, add_pooling_layer=False).save_pretrained(folder)
+    return folder
+
+
+def save_image_processor(folder: Path) -> None:
+    """What resizes to 32 x 32 pixels and normalises."""
+    from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+
+
+def save_sklearn_classifier(file: Path, *, seed: int = 0) -> Path:
+    """TF-IDF and a logistic regression over texts, with classes 0 and 1."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    texts = [f"{word} {other}" for word in WORDS for other in WORDS]
+    classes = [int(word in ("good", "great", "fine")) for word in WORDS for _ in WORDS]
+    return save_estimator(file, make_pipeline(TfidfVectorizer(), LogisticRegression(C=1 + seed)).fit(texts, classes))
+
+
+def save_sklearn_regressor(file: Path, *, seed: int = 0) -> Path:
+    """A forest over the columns ``rooms`` and ``area``."""
+    import numpy as np
+    import pandas as pd
+    from sklearn.ensemble import RandomForestRegressor
+
+    values = np.random.default_rng(seed).uniform(1, 10, size=(60, 2))
+    frame = pd.DataFrame(values, columns=["rooms", "area"])
+    forest = RandomForestRegressor(n_estimators=5, random_state=seed, n_jobs=2)
+    return save_estimator(file, forest.fit(frame, values.sum(axis=1)))
+
+
+def save_estimator(file: Path, estimator: Any) -> Path:
+    """Stores any estimator with skops."""
+    import skops.io
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    skops.io.dump(estimator, file)
+    return file
+
+
+def _bert(vocabulary: int) -> dict[str, Any]:
+    return {
+        "vocab_size": vocabulary,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 64,
+        "initializer_range": 0.5,  # random weights of the usual size would give every text the same score
+    }
