@@ -5,6 +5,8 @@ ours, because those packages' own start-up code adds system users, opens the per
 or turns persistence off. Everything lives in one folder of mode 0700 and listens on loopback only.
 """
 
+from app.adapters.stack.background import background_status, start_background, stop_background
+from app.adapters.stack.processes import Backoff, ProcessSpec, ProcessState, ProcessStatus
 from app.adapters.stack.servers import (
     ALL_SERVERS,
     Server,
@@ -15,14 +17,23 @@ from app.adapters.stack.servers import (
     stop_servers,
     unconfigured_servers,
 )
+from app.adapters.stack.supervisor import Supervisor
 
 __all__ = [
     "ALL_SERVERS",
+    "Backoff",
+    "ProcessSpec",
+    "ProcessState",
+    "ProcessStatus",
     "Server",
     "ServerStatus",
     "Servers",
+    "Supervisor",
+    "background_status",
     "server_status",
+    "start_background",
     "start_servers",
+    "stop_background",
     "stop_servers",
     "unconfigured_servers",
 ]

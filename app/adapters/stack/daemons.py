@@ -17,8 +17,10 @@ from pathlib import Path
 import psutil
 
 from app.adapters.stack.home import write_private
+from app.core.errors import TransientError
 
 _POLL_SECONDS = 0.02
+_KILL_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,25 +34,33 @@ class Daemon:
 
 
 def born(pid: int) -> str | None:
-    """When the process began, in a form that no clock adjustment changes; None when it has ended."""
+    """When the process began, in a form that no clock adjustment changes; None when there is none.
+
+    Given for a zombie too: a process that has ended and whose exit status nobody has fetched.
+    """
+    return _life(pid)[0]
+
+
+def _life(pid: int) -> tuple[str | None, bool]:
+    """When the process began, and whether it is a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:
-        return _born_elsewhere(pid)
+        return _life_elsewhere(pid)
     state, ticks_since_boot = fields[0], fields[19]
-    return None if state in "ZX" else f"{boot}:{ticks_since_boot}"
+    return f"{boot}:{ticks_since_boot}", state in "ZX"
 
 
-def _born_elsewhere(pid: int) -> str | None:
+def _life_elsewhere(pid: int) -> tuple[str | None, bool]:
     # macOS has no /proc. psutil's create_time() is not used on Linux: it moves when the clock is set.
     if Path("/proc/self/stat").exists():
-        return None
+        return None, False
     try:
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
+        return str(process.create_time()), process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
-        return None
+        return None, False
 
 
 def recall(home: Path, name: str) -> Daemon | None:
@@ -63,10 +73,12 @@ def recall(home: Path, name: str) -> Daemon | None:
 
 def alive(daemon: Daemon) -> bool:
     """Whether this very process still runs."""
-    with contextlib.suppress(ChildProcessError):
-        # A daemon that this process started stays a zombie until its exit status is fetched.
-        os.waitpid(daemon.pid, os.WNOHANG)
-    return born(daemon.pid) == daemon.born
+    began, zombie = _life(daemon.pid)
+    if began == daemon.born and zombie:
+        # Where this process started it, its exit status is ours to fetch; else whoever did will.
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(daemon.pid, os.WNOHANG)
+    return began == daemon.born and not zombie
 
 
 def find(home: Path, name: str) -> Daemon | None:
@@ -88,36 +100,52 @@ def log_path(home: Path, name: str) -> Path:
 def launch(
     home: Path, name: str, command: Sequence[str], *, environment: Mapping[str, str], port: int, lock: int
 ) -> Daemon:
-    """Start a command as a daemon in its own session; ``lock`` is the held descriptor of its lock.
+    """Start a command as a daemon and note it; ``lock`` is the held descriptor of its lock."""
+    return note(home, name, spawn(home, name, command, environment=environment, lock=lock), port=port)
+
+
+def spawn(
+    home: Path, name: str, command: Sequence[str], *, environment: Mapping[str, str], lock: int | None = None
+) -> int:
+    """Start a command in its own session and return its pid.
 
     Its own session, because Ctrl-C in a terminal is sent to every process of the terminal's group.
     """
-    log = str(log_path(home, name))
+    files = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log_path(home, name)), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
     # posix_spawn and not Popen: there is no object to complain that the process was left running, and the
     # lock becomes inheritable in the child alone, not in what other threads start at this moment.
-    pid = os.posix_spawnp(
+    return os.posix_spawnp(
         command[0],
         list(command),
         dict(environment),
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-            (os.POSIX_SPAWN_DUP2, lock, lock + 1),
-        ],
+        file_actions=[*files, *([] if lock is None else [(os.POSIX_SPAWN_DUP2, lock, lock + 1)])],
         setsid=True,
         setsigmask=[],
         setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGPIPE],
     )
+
+
+def note(home: Path, name: str, pid: int, *, port: int) -> Daemon:
+    """Note a process under that name, so that later programs find it."""
     daemon = Daemon(pid=pid, born=born(pid) or "ended", port=port)
     write_private(_note(home, name), json.dumps(asdict(daemon)))
     return daemon
+
+
+def forget(home: Path, name: str) -> None:
+    """Find it no longer, though it may go on."""
+    _note(home, name).unlink(missing_ok=True)
 
 
 def stop(daemon: Daemon, signals: Sequence[tuple[signal.Signals, float]]) -> None:
     """Send each signal in turn and wait its seconds; at last kill the daemon's whole session.
 
     Returns when the process has ended. A foreign process that was given the pid since is left alone.
+    Raises TransientError when the system does not end it.
     """
     for number, seconds in signals:
         if not _send(daemon, number):
@@ -127,10 +155,14 @@ def stop(daemon: Daemon, signals: Sequence[tuple[signal.Signals, float]]) -> Non
             if not alive(daemon):
                 return
             time.sleep(_POLL_SECONDS)
-    with contextlib.suppress(ProcessLookupError):
-        if alive(daemon):
-            os.killpg(daemon.pid, signal.SIGKILL)
+    for kill in (os.killpg, os.kill):  # the second where it leads no group
+        with contextlib.suppress(ProcessLookupError):
+            if alive(daemon):
+                kill(daemon.pid, signal.SIGKILL)
+    deadline = time.monotonic() + _KILL_SECONDS
     while alive(daemon):
+        if time.monotonic() > deadline:
+            raise TransientError(f"Process {daemon.pid} does not end, not even killed: see what its disk waits for.")
         time.sleep(_POLL_SECONDS)
 
 

@@ -1,11 +1,12 @@
 """Start, find again and stop the embedded servers of one home folder."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from app.adapters.stack import daemons
 from app.adapters.stack.embedded import LOOPBACK, EmbeddedServer, ensure
@@ -14,6 +15,8 @@ from app.adapters.stack.postgres import Postgres
 from app.adapters.stack.redis import Redis
 from app.adapters.stack.s3 import S3
 from app.settings import SERVERS_FILE
+
+T = TypeVar("T")
 
 #: Longer than the slowest start, so that a second start waits for the first one to finish.
 _TURN_SECONDS = 300.0
@@ -87,9 +90,13 @@ def start_servers(home: Path, *, needs: Collection[Server] = ALL_SERVERS, durabl
     with held(home / "run" / "stack.lock", timeout=_TURN_SECONDS):
         secrets = passwords(home)
         wanted = {name: server for name, server in _embedded(home, secrets, durable=durable).items() if name in needs}
-        with ThreadPoolExecutor(max_workers=len(ALL_SERVERS), thread_name_prefix="batchord-start") as threads:
-            ports = dict(zip(wanted, threads.map(lambda server: ensure(home, server), wanted.values()), strict=True))
-        servers = _addresses(home, secrets, ports)
+        absent = [server for server in wanted.values() if daemons.find(home, server.name) is None]
+        try:
+            ports = _in_parallel(lambda server: ensure(home, server), wanted.values())
+        except BaseException:  # Ctrl-C too: what this call started has no owner now
+            _stop(home, absent)
+            raise
+        servers = _addresses(home, secrets, dict(zip(wanted, ports, strict=True)))
         said = {name: value for name, value in asdict(servers).items() if value is not None}
         write_private(home / SERVERS_FILE, json.dumps(said, indent=2) + "\n")
     return servers
@@ -106,13 +113,7 @@ def stop_servers(home: Path) -> None:
     with held(home / "run" / "stack.lock", timeout=_TURN_SECONDS):
         # First, so that no program is told the address of a server that is going away.
         (home / SERVERS_FILE).unlink(missing_ok=True)
-        running = [
-            (server, daemon)
-            for server in _embedded(home, passwords(home), durable=True).values()
-            if (daemon := daemons.find(home, server.name)) is not None
-        ]
-        with ThreadPoolExecutor(max_workers=len(ALL_SERVERS), thread_name_prefix="batchord-stop") as threads:
-            list(threads.map(lambda pair: daemons.stop(pair[1], pair[0].stop_signals), running))
+        _stop(home, _embedded(home, passwords(home), durable=True).values())
 
 
 def server_status(home: Path) -> list[ServerStatus]:
@@ -123,6 +124,21 @@ def server_status(home: Path) -> list[ServerStatus]:
         return [ServerStatus(name=name, pid=None, address=None, state="stopped") for name in Server]
     embedded = _embedded(home, passwords(home), durable=True)
     return [_status(name, embedded[name], daemon) for name, daemon in found.items()]
+
+
+def _stop(home: Path, servers: Collection[EmbeddedServer]) -> None:
+    def stop(server: EmbeddedServer) -> None:
+        daemon = daemons.find(home, server.name)
+        if daemon is not None:
+            daemons.stop(daemon, server.stop_signals)
+
+    _in_parallel(stop, servers)
+
+
+def _in_parallel(action: Callable[[EmbeddedServer], T], servers: Collection[EmbeddedServer]) -> list[T]:
+    # Leaving the block waits for all threads, also after an error: none goes on behind the caller's back.
+    with ThreadPoolExecutor(max_workers=len(ALL_SERVERS), thread_name_prefix="batchord-servers") as threads:
+        return list(threads.map(action, servers))
 
 
 def _status(name: Server, server: EmbeddedServer, daemon: daemons.Daemon | None) -> ServerStatus:
