@@ -46,6 +46,8 @@ class Settings(BaseSettings):
 
     #: How long a worker owns a shard without renewing its lease; renewed three times in that time.
     lease_seconds: float = Field(default=60, gt=0)
+    #: How long a message may be on its way before the sweeper sends it again; doubled each time.
+    resend_after_seconds: float = Field(default=60, gt=0)
     #: How often beat sends the sweeper, which sends again what was lost.
     sweep_seconds: float = Field(default=10, gt=0)
     #: After this long without an acknowledgement Redis hands a message to another worker.
@@ -76,8 +78,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- pydantic-settings passes it by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- as above
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then what the local stack wrote."""
         servers = Path(os.environ.get("BATCHORD_HOME", ".batchord")) / SERVERS_FILE

@@ -124,6 +124,7 @@ class _Transformers(Model):
     device: str = "auto"
 
     def problems(self) -> list[str]:
+        """What is wrong with the declaration, one sentence each."""
         found = super().problems()
         if self.task not in ("classify", "embed"):
             found.append(f"task={self.task!r} is unknown: use 'classify' or 'embed'")
@@ -148,6 +149,7 @@ class TransformersText(_Transformers):
     max_tokens: int | None = None
 
     def problems(self) -> list[str]:
+        """What is wrong with the declaration, one sentence each."""
         found = super().problems()
         if not self.text:
             found.append("no text column: give text='body', the column that holds the text")
@@ -164,6 +166,7 @@ class TransformersImage(_Transformers):
     min_shard_rows: ClassVar[int] = 32
 
     def problems(self) -> list[str]:
+        """What is wrong with the declaration, one sentence each."""
         found = super().problems()
         if self.images is None:
             found.append("no images: give images=Images(column='location', allow=['s3://bucket/prefix/'])")

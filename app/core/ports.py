@@ -74,6 +74,10 @@ class ImageStore(Protocol):
 class Source(Protocol):
     """The records of one step, read from where they are. Reads only, never locks."""
 
+    @property
+    def settles_by_clock(self) -> bool:
+        """Whether :meth:`greatest_position` stays ``settle`` behind by itself, judged by the arrival's time."""
+
     def greatest_position(self) -> Position | None:
         """The greatest position visible now that the frontier may move up to; None when there is none.
 
@@ -88,6 +92,12 @@ class Source(Protocol):
 
     def prepared_transactions(self) -> frozenset[str]:
         """Those of :meth:`running_transactions` that are prepared (two-phase commit); read after them."""
+
+    def at_or_below(self, position: Position, limit: Position) -> bool:
+        """Whether the record at ``position`` is still there and stands at or below ``limit``.
+
+        Compared by the source, in whose order alone positions can be compared.
+        """
 
     def keys(self, *, after: Position | None, chunk_rows: int) -> Iterator[Sequence[Position]]:
         """All positions above ``after`` in ascending order, in chunks, with constant memory.

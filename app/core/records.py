@@ -95,7 +95,7 @@ def record_key(value: Scalar) -> str:
 
 
 def storable(text: str) -> str:
-    """``text`` with each NUL and lone surrogate written as a visible ``\\uXXXX``, which PostgreSQL accepts."""
+    r"""``text`` with each NUL and lone surrogate written as a visible ``\uXXXX``, which PostgreSQL accepts."""
     if "\x00" not in text and (text.isascii() or not _NOT_TEXT.search(text)):
         return text
     return _NOT_TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

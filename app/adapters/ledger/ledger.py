@@ -1,0 +1,52 @@
+"""The ledger as a whole."""
+
+from functools import cached_property
+
+from app.adapters.ledger.audit import AuditQueries
+from app.adapters.ledger.connection import Connections
+from app.adapters.ledger.planner import PlannerTables
+from app.adapters.ledger.recovery import RecoveryQueries
+from app.adapters.ledger.reports import Reports
+from app.adapters.ledger.runs import RunsTable
+from app.adapters.ledger.shards import ShardsTable
+
+
+class Ledger:
+    """One part for each who works with the ledger, over one pool of connections per process."""
+
+    def __init__(self, database_url: str, *, max_connections: int = 4) -> None:
+        self._connections = Connections(database_url, max_size=max_connections)
+
+    @cached_property
+    def runs(self) -> RunsTable:
+        """Runs and steps."""
+        return RunsTable(self._connections)
+
+    @cached_property
+    def planner(self) -> PlannerTables:
+        """Discovery's side."""
+        return PlannerTables(self._connections)
+
+    @cached_property
+    def shards(self) -> ShardsTable:
+        """The workers' side."""
+        return ShardsTable(self._connections)
+
+    @cached_property
+    def recovery(self) -> RecoveryQueries:
+        """The sweeper's side."""
+        return RecoveryQueries(self._connections)
+
+    @cached_property
+    def audit(self) -> AuditQueries:
+        """The auditor's side."""
+        return AuditQueries(self._connections)
+
+    @cached_property
+    def reports(self) -> Reports:
+        """What people look at."""
+        return Reports(self._connections)
+
+    def close(self) -> None:
+        """Ends the connections of this process."""
+        self._connections.close()

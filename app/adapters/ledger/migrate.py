@@ -1,0 +1,18 @@
+"""Creates and upgrades the ledger's schema."""
+
+from importlib.resources import as_file, files
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.engine import make_url
+
+
+def migrate(database_url: str, revision: str = "head") -> None:
+    """Brings schema ``batchord`` to ``revision``; safe to run by several processes at once."""
+    with as_file(files("app.adapters.ledger") / "migrations") as folder:
+        config = Config()
+        config.set_main_option("script_location", str(folder))
+        url = make_url(database_url).set(drivername="postgresql+psycopg")
+        # Passed as an attribute, not as an option: options are interpolated and may be printed.
+        config.attributes["url"] = url
+        command.upgrade(config, revision)

@@ -1,0 +1,115 @@
+"""Discovery's side of the ledger: frontiers, and a step's shards written in one transaction."""
+
+from collections.abc import Sequence
+
+from psycopg.types.json import Jsonb
+
+from app.adapters.ledger.connection import Connection, Connections
+from app.adapters.ledger.written import accounted
+from app.core.frontier import Candidate, Frontier
+from app.core.ledger import Plan
+from app.core.records import Position, Scalar
+from app.core.runs import StepLease
+
+_FRONTIER = """
+    SELECT position, candidates FROM batchord.frontiers
+    WHERE pipeline = %s AND step = %s AND source_digest = %s
+"""
+_SAVE_FRONTIER = """
+    INSERT INTO batchord.frontiers AS old (pipeline, step, source_digest, position, candidates, moved_at)
+    VALUES (%(pipeline)s, %(step)s, %(digest)s, %(position)s, %(candidates)s, clock_timestamp())
+    ON CONFLICT (pipeline, step) DO UPDATE SET
+        source_digest = excluded.source_digest, position = excluded.position, candidates = excluded.candidates,
+        moved_at = CASE WHEN old.position IS DISTINCT FROM excluded.position THEN clock_timestamp()
+                        ELSE old.moved_at END,
+        updated_at = clock_timestamp()
+"""
+_OUTCOMES = """
+    SELECT run_id, state = 'done' AS done, state IN ('done', 'failed', 'skipped') AS ended
+    FROM batchord.steps WHERE name = %s AND run_id = ANY(%s::uuid[])
+"""
+_PLANNED = """
+    UPDATE batchord.steps SET state = 'running', planned_at = clock_timestamp(), queue = %(queue)s,
+        backlog_left = %(backlog)s, lease_token = NULL, lease_until = NULL, error = NULL
+    WHERE run_id = %(run)s AND name = %(step)s AND lease_token = %(token)s AND state = 'planning'
+"""
+_PIN = """
+    UPDATE batchord.runs SET models = models || %(version)s, discovered = discovered + %(records)s
+    WHERE id = %(run)s AND state = 'running'
+"""
+_SHARD = """
+    INSERT INTO batchord.shards (run_id, step, index, first_position, last_position, planned, discovered)
+    VALUES (%s, %s, %s, %s, %s, %s, %s)
+"""
+
+
+class PlannerTables:
+    """Implements :class:`app.core.ledger.Planner`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def accounted(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> set[Scalar]:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return accounted(connection, pipeline, step, keys)
+
+    def frontier(self, pipeline: str, step: str, source_digest: str) -> Frontier:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            row = connection.execute(_FRONTIER, [pipeline, step, source_digest]).fetchone()
+        if row is None:
+            return Frontier()
+        return Frontier(
+            position=None if row["position"] is None else Position.from_json(row["position"]),
+            candidates=tuple(Candidate.from_json(value) for value in row["candidates"]),
+        )
+
+    def run_outcomes(self, step: str, run_ids: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            rows = connection.execute(_OUTCOMES, [step, list(run_ids)]).fetchall()
+        known = {str(row["run_id"]) for row in rows}
+        done = frozenset(str(row["run_id"]) for row in rows if row["done"])
+        # A run that was deleted from the ledger will never account for its records.
+        ended = frozenset(str(row["run_id"]) for row in rows if row["ended"]) | (frozenset(run_ids) - known)
+        return done, ended
+
+    def plan(self, lease: StepLease, plan: Plan) -> bool:
+        """See the protocol."""
+        values = {"run": lease.run.id, "step": lease.step, "token": lease.token}
+        with self._connections.transaction() as connection:
+            planned = connection.execute(_PLANNED, {**values, "queue": plan.queue, "backlog": plan.backlog_left})
+            if planned.rowcount != 1:
+                return False
+            version = Jsonb({lease.step: plan.model_version})
+            connection.execute(_PIN, {**values, "version": version, "records": plan.records})
+            _write_shards(connection, lease, plan)
+            connection.execute(
+                _SAVE_FRONTIER,
+                {
+                    "pipeline": lease.run.pipeline,
+                    "step": lease.step,
+                    "digest": plan.source_digest,
+                    "position": None if plan.frontier.position is None else Jsonb(plan.frontier.position.to_json()),
+                    "candidates": Jsonb([candidate.to_json() for candidate in plan.frontier.candidates]),
+                },
+            )
+            return True
+
+
+def _write_shards(connection: Connection, lease: StepLease, plan: Plan) -> None:
+    rows = [
+        (
+            lease.run.id,
+            lease.step,
+            index,
+            Jsonb(shard.first.to_json()),
+            Jsonb(shard.last.to_json()),
+            shard.planned,
+            shard.planned,
+        )
+        for index, shard in enumerate(plan.shards)
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(_SHARD, rows)

@@ -1,0 +1,100 @@
+"""What people look at: runs, shards, rejections."""
+
+from typing import Any
+
+from app.adapters.ledger.connection import Connections
+from app.adapters.ledger.rows import RUN_COLUMNS, run_from
+from app.core.runs import Run
+
+_SHARDS = """
+    SELECT step, index, state, planned, discovered, predicted, rejected, attempt, worker, error, timings,
+           started_at, finished_at
+    FROM batchord.shards WHERE run_id = %s ORDER BY step, index
+"""
+_STEPS = """
+    SELECT name, kind, state, attempt, queue, started_at, planned_at, finished_at, output, error
+    FROM batchord.steps WHERE run_id = %s ORDER BY ordinal
+"""
+_PROGRESS = """
+    SELECT coalesce(sum(discovered), 0)::bigint AS discovered, coalesce(sum(predicted), 0)::bigint AS predicted,
+           coalesce(sum(rejected), 0)::bigint AS rejected, count(*)::int AS shards,
+           (count(*) FILTER (WHERE state NOT IN ('pending', 'running')))::int AS ended
+    FROM batchord.shards WHERE run_id = %s
+"""
+_REJECTIONS = """
+    SELECT pipeline, step, record_key AS key, reason, detail, attempts, model_version, run_id, rejected_at
+    FROM batchord.rejections
+    WHERE (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s)
+      AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+      AND (%(run)s::uuid IS NULL OR run_id = %(run)s)
+    ORDER BY rejected_at DESC, record_key LIMIT %(limit)s
+"""
+
+
+class Reports:
+    """Read-only views of the ledger; nothing here decides anything."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def runs(self, *, pipeline: str | None = None, state: str | None = None, limit: int = 50) -> list[Run]:
+        """The newest runs first."""
+        query = (
+            f"SELECT {RUN_COLUMNS} FROM batchord.runs "
+            "WHERE (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s) "
+            "AND (%(state)s::text IS NULL OR state = %(state)s) "
+            "ORDER BY created_at DESC, id DESC LIMIT %(limit)s"
+        )
+        with self._connections.transaction() as connection:
+            rows = connection.execute(query, {"pipeline": pipeline, "state": state, "limit": limit})
+            return [run_from(row) for row in rows]
+
+    def run_by_request(self, request: str) -> Run | None:
+        """The run that was opened for a request; None while it is not there."""
+        with self._connections.transaction() as connection:
+            row = connection.execute(
+                f"SELECT {RUN_COLUMNS} FROM batchord.runs WHERE request = %s", [request]
+            ).fetchone()
+            return None if row is None else run_from(row)
+
+    def runs_matching(self, prefix: str) -> list[Run]:
+        """Runs whose id begins with ``prefix``, at most ten."""
+        with self._connections.transaction() as connection:
+            rows = connection.execute(
+                f"SELECT {RUN_COLUMNS} FROM batchord.runs WHERE starts_with(id::text, %s) "
+                "ORDER BY created_at DESC LIMIT 10",
+                [prefix.lower()],
+            )
+            return [run_from(row) for row in rows]
+
+    def steps(self, run_id: str) -> list[dict[str, Any]]:
+        """A run's steps in order."""
+        return self._rows(_STEPS, [run_id])
+
+    def shards(self, run_id: str) -> list[dict[str, Any]]:
+        """A run's shards in order."""
+        return self._rows(_SHARDS, [run_id])
+
+    def progress(self, run_id: str) -> dict[str, int]:
+        """Counts of a run that is still at work: discovered, predicted, rejected, shards, ended."""
+        (row,) = self._rows(_PROGRESS, [run_id])
+        return row
+
+    def rejections(
+        self, *, pipeline: str | None = None, reason: str | None = None, run_id: str | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """The newest rejections first."""
+        values = {"pipeline": pipeline, "reason": reason, "run": run_id, "limit": limit}
+        return self._rows(_REJECTIONS, values)
+
+    def frontiers(self) -> list[dict[str, Any]]:
+        """Where each step's discovery starts, and since when it has stood there."""
+        return self._rows(
+            "SELECT pipeline, step, position, jsonb_array_length(candidates) AS candidates, moved_at, updated_at "
+            "FROM batchord.frontiers ORDER BY pipeline, step",
+            [],
+        )
+
+    def _rows(self, query: str, values: Any) -> list[dict[str, Any]]:
+        with self._connections.transaction() as connection:
+            return connection.execute(query, values).fetchall()

@@ -1,0 +1,147 @@
+"""Shards as workers see them: claimed, renewed, written batch by batch, ended."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+from psycopg.types.json import Jsonb
+
+from app.adapters.ledger.connection import Connection, Connections
+from app.adapters.ledger.written import accounted, write_predictions, write_rejections
+from app.core.errors import ConservationError, LeaseLost
+from app.core.predictions import Batch
+from app.core.records import Position, Scalar, storable
+from app.core.runs import Claim, ShardLease, ShardOutcome
+
+_CLAIM = """
+    UPDATE batchord.shards AS shard SET
+        state = 'running', attempt = shard.attempt + 1, lease_token = %(token)s, worker = %(worker)s,
+        lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
+        started_at = coalesce(shard.started_at, clock_timestamp())
+    FROM batchord.runs AS run
+    WHERE shard.run_id = %(run)s AND shard.step = %(step)s AND shard.index = %(index)s
+      AND run.id = shard.run_id AND run.state = 'running'
+      AND (shard.state = 'pending' OR (shard.state = 'running' AND shard.lease_until < clock_timestamp()))
+    RETURNING shard.attempt, shard.first_position, shard.last_position, shard.planned,
+              shard.predicted + shard.rejected AS accounted, run.pipeline,
+              run.models ->> shard.step AS model_version, run.window_start, run.window_end
+"""
+_HELD = """
+    SELECT shard.state = 'running' AND run.state = 'running' AS held
+    FROM batchord.shards AS shard JOIN batchord.runs AS run ON run.id = shard.run_id
+    WHERE shard.run_id = %(run)s AND shard.step = %(step)s AND shard.index = %(index)s
+"""
+_OWNED = "run_id = %(run)s AND step = %(step)s AND index = %(index)s AND lease_token = %(token)s AND state = 'running'"
+_PROGRESS = f"""
+    UPDATE batchord.shards SET predicted = predicted + %(predicted)s, rejected = rejected + %(rejected)s WHERE {_OWNED}
+"""
+_RENEW = f"""
+    UPDATE batchord.shards SET lease_until = clock_timestamp() + make_interval(secs => %(seconds)s) WHERE {_OWNED}
+"""
+_FINISH = f"""
+    UPDATE batchord.shards SET state = 'done', discovered = %(found)s, timings = %(timings)s, error = NULL,
+        finished_at = clock_timestamp(), lease_token = NULL, lease_until = NULL
+    WHERE {_OWNED} RETURNING predicted + rejected AS accounted
+"""
+_RELEASE = f"""
+    UPDATE batchord.shards SET state = 'pending', error = %(error)s, sent_at = clock_timestamp(),
+        lease_token = NULL, lease_until = NULL WHERE {_OWNED}
+"""
+_FAIL = f"""
+    UPDATE batchord.shards SET state = 'failed', error = %(error)s, finished_at = clock_timestamp(),
+        lease_token = NULL, lease_until = NULL WHERE {_OWNED}
+"""
+
+
+class ShardsTable:
+    """Implements :class:`app.core.ledger.Shards`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def claim(self, run_id: str, step: str, index: int, *, lease_seconds: float, worker: str) -> ShardLease | Claim:
+        """See the protocol."""
+        token = str(uuid4())
+        values = {"run": run_id, "step": step, "index": index}
+        with self._connections.transaction() as connection:
+            row = connection.execute(
+                _CLAIM, {**values, "token": token, "worker": worker, "lease": lease_seconds}
+            ).fetchone()
+            if row is None:
+                found = connection.execute(_HELD, values).fetchone()
+                return Claim.HELD if found is not None and found["held"] else Claim.ENDED
+        window = (row["window_start"], row["window_end"])
+        return ShardLease(
+            run_id=run_id,
+            pipeline=row["pipeline"],
+            step=step,
+            index=index,
+            first=Position.from_json(row["first_position"]),
+            last=Position.from_json(row["last_position"]),
+            planned=row["planned"],
+            attempt=row["attempt"],
+            token=token,
+            accounted_before=row["accounted"],
+            model_version=row["model_version"],
+            window=None if None in window else window,
+        )
+
+    def accounted(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> set[Scalar]:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return accounted(connection, pipeline, step, keys)
+
+    def commit(self, lease: ShardLease, batch: Batch) -> int:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            predicted = write_predictions(connection, lease, batch.predictions)
+            rejected = write_rejections(connection, lease, batch.rejections)
+            # Last, and in the same transaction: when the token is another worker's, nothing was written.
+            _owned(connection, _PROGRESS, lease, predicted=predicted, rejected=rejected)
+            return predicted + rejected
+
+    def renew(self, lease: ShardLease, *, lease_seconds: float) -> None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            _owned(connection, _RENEW, lease, seconds=lease_seconds)
+
+    def finish(self, lease: ShardLease, outcome: ShardOutcome) -> None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            row = connection.execute(
+                _FINISH, _values(lease, found=outcome.found, timings=Jsonb(outcome.timings))
+            ).fetchone()
+            if row is None:
+                raise _lost(lease)
+            if row["accounted"] != outcome.found:
+                raise ConservationError(
+                    f"Shard {lease.index} of step {lease.step} in run {lease.run_id} found {outcome.found} records "
+                    f"and accounted for {row['accounted']}: it stays open; please report this."
+                )
+
+    def release(self, lease: ShardLease, error: str) -> None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            connection.execute(_RELEASE, _values(lease, error=storable(error)))
+
+    def fail(self, lease: ShardLease, error: str) -> None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            connection.execute(_FAIL, _values(lease, error=storable(error)))
+
+
+def _values(lease: ShardLease, **more: Any) -> dict[str, Any]:
+    return {"run": lease.run_id, "step": lease.step, "index": lease.index, "token": lease.token, **more}
+
+
+def _owned(connection: Connection, statement: str, lease: ShardLease, **more: Any) -> None:
+    """Runs an update that holds only while the lease does."""
+    if connection.execute(statement, _values(lease, **more)).rowcount != 1:
+        raise _lost(lease)
+
+
+def _lost(lease: ShardLease) -> LeaseLost:
+    return LeaseLost(
+        f"Shard {lease.index} of step {lease.step} in run {lease.run_id} is no longer this worker's: "
+        "its lease ran out and was taken over, or the run was ended."
+    )

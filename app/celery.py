@@ -1,0 +1,96 @@
+"""The Celery instance, with every setting that matters and its reason.
+
+The rule behind all of them: PostgreSQL holds the truth, messages may be lost, doubled, late or out of order.
+"""
+
+from celery import Celery
+from kombu import Queue
+
+from app.settings import settings
+
+_settings = settings()
+_redis_url = _settings.require_redis_url()
+
+#: Work is routed by kind, never by priority: a priority on Redis is a set of lists that are polled in turn.
+QUEUES = ("control", "text", "image", "table", "train")
+
+#: Sockets that never answer must not hold a worker for ever, and idle ones must survive a firewall.
+_SOCKETS = {
+    "socket_timeout": 30,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+    "retry_on_timeout": True,
+}
+
+app = Celery("batchord", broker=_redis_url, backend=_redis_url)
+app.conf.update(
+    # Named, not imported: the app does not know who runs it.
+    include=["workers.tasks", "workers.lifecycle"],
+    # -- Delivery ------------------------------------------------------------------------------------------
+    # A message is acknowledged when its work is done, so that a dead worker's message comes back.
+    task_acks_late=True,
+    # The same when a pool child dies; attempts are counted in the ledger, so this cannot loop for ever.
+    task_reject_on_worker_lost=True,
+    # Shards are long: one in hand and none hoarded, or an idle worker would wait beside a full one.
+    worker_prefetch_multiplier=1,
+    # True loses a chord part when a worker dies between storing its result and counting it.
+    worker_deduplicate_successful_tasks=False,
+    # After a lost connection the messages in hand come again; two of each would only meet a live lease.
+    worker_cancel_long_running_tasks_on_connection_loss=True,
+    broker_connection_retry_on_startup=True,
+    # None: a worker waits for Redis for as long as it takes; whoever runs it decides when to give up.
+    broker_connection_max_retries=None,
+    broker_transport_options={
+        # Longer than any shard may take; what outlasts it meets a live lease and is ignored.
+        "visibility_timeout": _settings.visibility_timeout_seconds,
+        # Together how often messages past that time are looked for: about every 10 s instead of every 100 s.
+        "unacked_restore_interval": 10,
+        "unacked_restore_throttle": 1,
+        **_SOCKETS,
+    },
+    # -- Messages ------------------------------------------------------------------------------------------
+    task_serializer="json",
+    result_serializer="json",
+    # Nothing but JSON is ever read: a pickle runs code.
+    accept_content=["json"],
+    result_accept_content=["json"],
+    enable_utc=True,
+    timezone="UTC",
+    task_queues=[Queue(name) for name in QUEUES],
+    task_default_queue="control",
+    task_create_missing_queues=False,
+    # A publish that fails for longer is left to the sweeper.
+    task_publish_retry_policy={"max_retries": 5, "interval_start": 0.1, "interval_step": 0.5, "interval_max": 2},
+    # -- Results: only what a chord needs to count its parts -------------------------------------------------
+    result_backend_always_retry=True,
+    result_backend_max_retries=20,
+    result_backend_transport_options={"retry_policy": {"max_retries": 5, "interval_max": 2}},
+    redis_socket_timeout=_SOCKETS["socket_timeout"],
+    redis_socket_connect_timeout=_SOCKETS["socket_connect_timeout"],
+    redis_socket_keepalive=True,
+    redis_retry_on_timeout=True,
+    redis_backend_health_check_interval=_SOCKETS["health_check_interval"],
+    # A result is a shard's index, read within seconds; the truth is in the ledger.
+    result_expires=3600,
+    # Longer than a run's shards may wait in a queue; when it runs out the sweeper finishes the run.
+    result_chord_expires=24 * 3600,
+    # -- Ends ----------------------------------------------------------------------------------------------
+    # Started with REMAP_SIGTERM=SIGQUIT, a worker that is told to stop gives running shards this long.
+    worker_soft_shutdown_timeout=20,
+    # -- Visibility: what Flower shows -----------------------------------------------------------------------
+    worker_send_task_events=True,
+    task_send_sent_event=True,
+    task_track_started=True,
+    # Celery would replace the log handlers that workers.lifecycle sets up.
+    worker_hijack_root_logger=False,
+    # -- Beat ----------------------------------------------------------------------------------------------
+    # RedBeat, with its entries taken from the catalog.
+    beat_scheduler="beat.schedule:PipelineScheduler",
+    beat_max_loop_interval=1,
+    redbeat_redis_url=_redis_url,
+    redbeat_redis_options={**_SOCKETS, "retry_period": 10},
+    redbeat_key_prefix="batchord:beat:",
+    # At least five loops, or a slow one would lose the lock; at most what a standby may wait.
+    redbeat_lock_timeout=10,
+)

@@ -1,0 +1,225 @@
+"""What the flow needs from the ledger, as narrow protocols.
+
+Every method is one transaction and is committed when it returns. All raise TransientError when the
+database does not answer or ends the connection; the caller may repeat the call.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from app.core.frontier import Frontier
+from app.core.predictions import Batch
+from app.core.records import Scalar
+from app.core.runs import Claim, NewRun, Run, RunState, ShardLease, ShardOutcome, Step, StepLease, StepState
+from app.core.shards import ShardRange
+
+
+class Opened(NamedTuple):
+    """The outcome of opening a run."""
+
+    run: Run
+    #: False when the run was there already: a tick sent twice.
+    created: bool
+
+
+class StepTotals(NamedTuple):
+    """What a step's shards add up to, counted from predictions and rejections themselves."""
+
+    shards: int
+    #: Shards that are pending or running.
+    open_shards: int
+    failed_shards: int
+    planned: int
+    discovered: int
+    predicted: int
+    rejected: int
+    #: Counted row by row in the tables of predictions and rejections.
+    predictions_written: int
+    rejections_written: int
+
+
+class LockedRun(Protocol):
+    """A run under its row lock: nobody else can drive it meanwhile."""
+
+    run: Run
+    steps: list[Step]
+
+    def start(self) -> bool:
+        """Makes a queued run running; False while another run of the pipeline is running or is older."""
+
+    def set_steps(self, names: Sequence[str], state: StepState) -> None:
+        """Moves steps to ``state``."""
+
+    def totals(self, step: str) -> StepTotals:
+        """What the step's shards add up to."""
+
+    def aggregates(self, step: str) -> dict[str, Any]:
+        """Label counts, score quantiles, rejections by reason and the like, read from what was written."""
+
+    def outputs(self) -> dict[str, dict[str, Any]]:
+        """Each step's summary by its name."""
+
+    def end_step(self, step: str, state: StepState, output: dict[str, Any], error: str | None) -> None:
+        """Ends a step with its summary and adds its totals to the run's."""
+
+    def end(self, state: RunState, summary: dict[str, Any], error: str | None) -> str | None:
+        """Ends the run; returns the id of the pipeline's next queued run, if there is one."""
+
+
+class Runs(Protocol):
+    """Runs and steps."""
+
+    def now(self) -> datetime:
+        """The database's clock: the only one by which leases and frontiers are judged."""
+
+    def open(self, new: NewRun) -> Opened:
+        """Opens a run, or finds the one of the same pipeline, kind and slot, or of the same request."""
+
+    def get(self, run_id: str) -> Run:
+        """The run. Raises ConfigurationError when there is none of that id."""
+
+    def lock(self, run_id: str) -> AbstractContextManager[LockedRun]:
+        """The run under its row lock; committed when the block ends, rolled back when it raises."""
+
+    def claim_step(self, run_id: str, step: str, *, lease_seconds: float, worker: str) -> StepLease | None:
+        """The right to plan a step; None when it is planned already or another worker plans it."""
+
+    def renew_step(self, lease: StepLease, *, lease_seconds: float) -> bool:
+        """Keeps the lease; False when it is lost."""
+
+    def release_step(self, lease: StepLease, error: str) -> None:
+        """Gives the step back for another attempt; quietly nothing when the lease is lost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What discovery found for one step of a run."""
+
+    shards: Sequence[ShardRange]
+    #: The queue whose workers run the step's model.
+    queue: str
+    #: Pinned for the whole run.
+    model_version: str
+    source_digest: str
+    frontier: Frontier
+    #: Whether more records wait than one run may take.
+    backlog_left: bool
+
+    @property
+    def records(self) -> int:
+        """Records in all shards."""
+        return sum(shard.planned for shard in self.shards)
+
+
+class Planner(Protocol):
+    """Discovery's side of the ledger."""
+
+    def accounted(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> set[Scalar]:
+        """Those of ``keys`` that have a prediction or a rejection, whatever the model's version."""
+
+    def frontier(self, pipeline: str, step: str, source_digest: str) -> Frontier:
+        """The step's frontier; a fresh one when there is none for this digest."""
+
+    def run_outcomes(self, step: str, run_ids: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
+        """Of ``run_ids``: the runs whose step accounted for every record, and the runs whose step ended."""
+
+    def plan(self, lease: StepLease, plan: Plan) -> bool:
+        """Writes shards and frontier; False (and writes nothing) when the lease is lost."""
+
+
+class Shards(Protocol):
+    """The workers' side of the ledger."""
+
+    def claim(self, run_id: str, step: str, index: int, *, lease_seconds: float, worker: str) -> ShardLease | Claim:
+        """The right to predict a shard. Counts the attempt before any work is done."""
+
+    def accounted(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> set[Scalar]:
+        """Those of ``keys`` that have a prediction or a rejection, whatever the model's version."""
+
+    def commit(self, lease: ShardLease, batch: Batch) -> int:
+        """Writes a batch and the shard's progress in one transaction.
+
+        Returns how many records it accounted for: fewer than given when another run was there before.
+        Raises LeaseLost, and has written nothing then.
+        """
+
+    def renew(self, lease: ShardLease, *, lease_seconds: float) -> None:
+        """Keeps the lease. Raises LeaseLost."""
+
+    def finish(self, lease: ShardLease, outcome: ShardOutcome) -> None:
+        """Marks the shard done. Raises LeaseLost; ConservationError when its counts do not add up."""
+
+    def release(self, lease: ShardLease, error: str) -> None:
+        """Gives the shard back for another attempt; quietly nothing when the lease is lost."""
+
+    def fail(self, lease: ShardLease, error: str) -> None:
+        """Marks the shard failed for good; quietly nothing when the lease is lost."""
+
+
+class Ledger(Protocol):
+    """The ledger as a whole: one part for each who works with it."""
+
+    @property
+    def runs(self) -> Runs:
+        """Runs and steps."""
+
+    @property
+    def planner(self) -> Planner:
+        """Discovery's side."""
+
+    @property
+    def shards(self) -> Shards:
+        """The workers' side."""
+
+    @property
+    def recovery(self) -> "Recovery":
+        """The sweeper's side."""
+
+    @property
+    def audit(self) -> "AuditTables":
+        """The auditor's side."""
+
+
+class LostStep(NamedTuple):
+    """A step that stands still although nobody works on it."""
+
+    run_id: str
+    step: str
+    queue: str
+    #: Shards to send again; empty when all shards have ended and only the end of the step was lost.
+    indexes: tuple[int, ...]
+
+
+class Recovery(Protocol):
+    """What was lost between a commit and its messages.
+
+    Steps and shards that are returned are marked as sent, so that two sweepers at once share them.
+    """
+
+    def stale_queued_runs(self, *, older_than_seconds: float) -> list[str]:
+        """Ids of queued runs that could start and did not."""
+
+    def stale_running_runs(self, *, older_than_seconds: float) -> list[str]:
+        """Ids of running runs in which no step is at work although all have ended or none has started."""
+
+    def stale_steps(self, *, older_than_seconds: float) -> list[tuple[str, str]]:
+        """(run id, step) of steps that were sent and not claimed, or whose planner's lease ran out."""
+
+    def stale_shards(self, *, older_than_seconds: float) -> list[LostStep]:
+        """Planned steps with shards that were sent and not claimed or whose lease ran out, or with no open shard."""
+
+    def backlogs(self) -> list[tuple[str, str]]:
+        """(pipeline, run id) of ended runs that left a backlog and have no follow-up run."""
+
+
+class AuditTables(Protocol):
+    """What the audit asks the ledger."""
+
+    def states(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> dict[Scalar, tuple[int, int]]:
+        """How many predictions and rejections each of ``keys`` has; absent when it has none."""
+
+    def has_open_run(self, pipeline: str) -> bool:
+        """Whether a run of the pipeline is queued or at work."""

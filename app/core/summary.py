@@ -1,0 +1,60 @@
+"""The aggregate of a run, and the check that nothing was lost on the way."""
+
+from typing import Any
+
+from app.core.errors import ConservationError
+from app.core.ledger import StepTotals
+from app.core.runs import Run
+
+
+def check_conservation(run_id: str, step: str, totals: StepTotals) -> int:
+    """Discovered = predicted + rejected + pending; returns pending.
+
+    Predicted and rejected are counted twice: by the shards' own progress and row by row in the tables.
+
+    Raises ConservationError when the two counts differ, or more is accounted for than was discovered.
+    """
+    pending = totals.discovered - totals.predicted - totals.rejected
+    written = (totals.predictions_written, totals.rejections_written)
+    if pending < 0 or written != (totals.predicted, totals.rejected):
+        raise ConservationError(
+            f"Step {step} of run {run_id} does not add up: discovered {totals.discovered}, shards report "
+            f"{totals.predicted} predicted and {totals.rejected} rejected, the tables hold {written[0]} and "
+            f"{written[1]}. Nothing was deleted; run `batchord audit` to see which records are concerned."
+        )
+    if not totals.failed_shards and pending:
+        raise ConservationError(
+            f"Step {step} of run {run_id} has {pending} records pending though no shard failed. "
+            "Run `batchord audit` to see which records are concerned."
+        )
+    return pending
+
+
+def step_summary(totals: StepTotals, aggregates: dict[str, Any], *, pending: int, model: str) -> dict[str, Any]:
+    """What a step came to, as JSON values; seconds are sums over workers, ``elapsed`` is wall time."""
+    accounted = totals.predicted + totals.rejected
+    elapsed = aggregates["elapsed"]
+    return {
+        "discovered": totals.discovered,
+        "predicted": totals.predicted,
+        "rejected": totals.rejected,
+        "pending": pending,
+        # Records that came into, or went out of, a shard's range after it was planned.
+        "changed_since_planned": totals.discovered - totals.planned,
+        "shards": totals.shards,
+        "failed_shards": totals.failed_shards,
+        "model": model,
+        **aggregates,
+        "records_per_second": round(accounted / elapsed, 1) if accounted and elapsed else None,
+    }
+
+
+def run_summary(run: Run, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The summary of a run from those of its steps."""
+    return {
+        "discovered": run.discovered,
+        "predicted": run.predicted,
+        "rejected": run.rejected,
+        "pending": run.discovered - run.predicted - run.rejected,
+        "steps": steps,
+    }

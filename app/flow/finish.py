@@ -1,0 +1,44 @@
+"""A step's shards become its summary, and the run goes on.
+
+The chord's body, the sweeper, or both call this, once or many times: it looks at the ledger, never at the
+chord's results, and ends a step once.
+"""
+
+from app.core.errors import ConservationError
+from app.core.messages import Message
+from app.core.runs import RunState, StepState
+from app.core.summary import check_conservation, step_summary
+from app.flow.advance import drive
+from app.flow.parts import Parts
+
+
+def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
+    """Ends the step if all its shards have ended, and drives the run on."""
+    with parts.ledger.runs.lock(run_id) as locked:
+        state = {known.name: known.state for known in locked.steps}.get(step)
+        if state is not StepState.RUNNING or locked.run.state is not RunState.RUNNING:
+            return drive(locked)
+        totals = locked.totals(step)
+        if totals.open_shards:
+            # The body of a smaller chord that sent some shards again; whoever ends the last shard is heard.
+            return []
+        aggregates = locked.aggregates(step)
+        error = None
+        try:
+            pending = check_conservation(run_id, step, totals)
+        except ConservationError as violation:
+            pending, error = totals.discovered - totals.predicted - totals.rejected, str(violation)
+        if totals.failed_shards and error is None:
+            error = f"{totals.failed_shards} of {totals.shards} shards failed: {aggregates['shard_errors'][0]}"
+        summary = step_summary(totals, aggregates, pending=pending, model=locked.run.models.get(step, ""))
+        locked.end_step(step, StepState.FAILED if error else StepState.DONE, summary, error)
+        return drive(locked)
+
+
+def fail_step(parts: Parts, *, run_id: str, step: str, error: str) -> list[Message]:
+    """Ends a step that cannot be planned, and drives the run on."""
+    with parts.ledger.runs.lock(run_id) as locked:
+        state = {known.name: known.state for known in locked.steps}.get(step)
+        if state in (StepState.READY, StepState.PLANNING):
+            locked.end_step(step, StepState.FAILED, {}, error)
+        return drive(locked)

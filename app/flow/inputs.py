@@ -1,0 +1,95 @@
+"""A frame of records becomes a frame that a model can take, and rejections for the rest."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from app.core.errors import ConfigurationError
+from app.core.models import Model
+from app.core.ports import ImageStore
+from app.core.records import Rejection
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """Records that are ready for the model, and those that never will be."""
+
+    frame: "pd.DataFrame"
+    #: 64-bit digests of the inputs, in the frame's order.
+    digests: list[int]
+    rejections: list[Rejection] = field(default_factory=list)
+
+
+def prepare(frame: "pd.DataFrame", model: Model, images: ImageStore) -> Prepared:
+    """Takes out what cannot be predicted, loads images, and digests the inputs.
+
+    Raises TransientError and ConfigurationError of the image store, and ConfigurationError for a column
+    that the source does not give.
+    """
+    rejections: list[Rejection] = []
+    if model.text is not None:
+        frame, rejections = _usable_texts(frame, model)
+    digests = digest_rows(frame, without=model.images.column if model.images else None)
+    if model.images is not None:
+        column = model.images.column
+        _require(frame, column)
+        loaded = images.read(frame[column], model.images)
+        rejections += loaded.rejections
+        keep = [key in loaded.images for key in frame.index]
+        digests = [
+            value ^ loaded.digests[key] for key, value in zip(frame.index, digests, strict=True) if key in loaded.images
+        ]
+        frame = frame[keep].copy()
+        frame[column] = _objects([loaded.images[key] for key in frame.index])
+    return Prepared(frame=frame, digests=digests, rejections=rejections)
+
+
+def _usable_texts(frame: "pd.DataFrame", model: Model) -> tuple["pd.DataFrame", list[Rejection]]:
+    column = model.text or ""
+    _require(frame, column)
+    rejections = []
+    for key, text in zip(frame.index, frame[column], strict=True):
+        if not isinstance(text, str):
+            kind = "NULL" if text is None or text != text else f"of type {type(text).__name__}"  # noqa: PLR0124 -- NaN
+            rejections.append(Rejection(key=key, reason="missing-text", detail=f"column {column} is {kind}"))
+        elif model.empty == "reject" and not text.strip():
+            rejections.append(Rejection(key=key, reason="empty-text", detail=f"column {column} holds no text"))
+    if not rejections:
+        return frame, []
+    rejected = {rejection.key for rejection in rejections}
+    return frame[[key not in rejected for key in frame.index]], rejections
+
+
+def digest_rows(frame: "pd.DataFrame", *, without: str | None) -> list[int]:
+    """A 64-bit digest of each row's values as signed integers; tells later whether an input has changed."""
+    from pandas.util import hash_pandas_object
+
+    columns = frame.drop(columns=[without]) if without in frame.columns else frame
+    if columns.shape[1] == 0:
+        return [0] * len(frame)
+    try:
+        hashed = hash_pandas_object(columns, index=False, categorize=False)
+    except TypeError:  # JSON and array columns hold lists, which cannot be hashed as they are
+        hashed = hash_pandas_object(columns.map(repr), index=False, categorize=False)
+    digests: list[int] = hashed.to_numpy().view("int64").tolist()
+    return digests
+
+
+def _require(frame: "pd.DataFrame", column: str) -> None:
+    if column not in frame.columns:
+        raise ConfigurationError(
+            f"The source gives no column {column!r}, which the model reads: add it to the source's SQL. "
+            f"It gives {', '.join(map(str, frame.columns))}."
+        )
+
+
+def _objects(values: list[Any]) -> Any:
+    """A column of objects that pandas must not look into: an image is a sequence to it."""
+    import numpy as np
+
+    column = np.empty(len(values), dtype=object)
+    for place, value in enumerate(values):
+        column[place] = value
+    return column

@@ -1,0 +1,69 @@
+"""The same verbs in one process, without a broker: messages are worked off where they arise."""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from tenacity import Retrying, before_sleep_log, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from app.core.errors import TransientError
+from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
+from app.core.runs import Run
+from app.flow.advance import advance
+from app.flow.finish import finish_step
+from app.flow.parts import Parts
+from app.flow.plan import plan_step
+from app.flow.predict import predict_shard
+from app.flow.start import follow_up, start_run
+
+log = logging.getLogger(__name__)
+
+
+def run_local(
+    parts: Parts,
+    *,
+    pipeline: str,
+    params: dict[str, Any] | None = None,
+    on_progress: Callable[[str], None] | None = None,
+) -> Run:
+    """Runs a pipeline to its end and returns the run; a backlog's follow-up runs included.
+
+    ``on_progress`` is called with the run's id after each message. Raises what the verbs raise.
+    """
+    run, messages = start_run(parts, pipeline=pipeline, trigger="local", params=params)
+    waiting = deque(messages)
+    while waiting:
+        waiting.extend(_handle(parts, waiting.popleft()))
+        if on_progress is not None:
+            on_progress(run.id)
+    return parts.ledger.runs.get(run.id)
+
+
+def _handle(parts: Parts, message: Message) -> list[Message]:
+    match message:
+        case StepReady(run_id=run_id, step=step):
+            return _patiently(parts, lambda: plan_step(parts, run_id=run_id, step=step))
+        case ShardsReady(run_id=run_id, step=step, indexes=indexes):
+            for index in indexes:
+                _patiently(parts, lambda index=index: predict_shard(parts, run_id=run_id, step=step, index=index))
+            return [StepEnded(run_id=run_id, step=step)]
+        case StepEnded(run_id=run_id, step=step):
+            return _patiently(parts, lambda: finish_step(parts, run_id=run_id, step=step))
+        case RunReady(run_id=run_id):
+            return _patiently(parts, lambda: advance(parts, run_id=run_id))
+        case BacklogLeft(pipeline=pipeline, after_run=after_run):
+            return _patiently(parts, lambda: follow_up(parts, pipeline=pipeline, after_run=after_run)[1])
+
+
+def _patiently(parts: Parts, verb: Callable[[], list[Message]]) -> list[Message]:
+    """Repeats a verb that met a passing fault, as Celery's retry does."""
+    configured = parts.settings
+    attempts = Retrying(
+        retry=retry_if_exception_type(TransientError),
+        wait=wait_random_exponential(multiplier=configured.retry_base_seconds, max=configured.retry_ceiling_seconds),
+        stop=stop_after_attempt(configured.max_attempts),
+        before_sleep=before_sleep_log(log, logging.WARNING),
+        reraise=True,
+    )
+    return attempts(verb)

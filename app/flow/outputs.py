@@ -1,0 +1,152 @@
+"""What a model returned becomes predictions that the ledger can hold."""
+
+import math
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from app.core.errors import DataError, ModelContractViolation
+from app.core.predictions import Batch, Predictions
+from app.core.records import Rejection, storable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def to_batch(given: "pd.DataFrame", returned: Any, digests: list[int], rejections: list[Rejection]) -> Batch:
+    """Checks the model's contract and turns its frame into columns for the ledger.
+
+    A record whose output cannot be stored (not a finite score, bytes, nothing at all) is rejected; the
+    others of its batch are kept. ``digests`` are in the order of ``given``.
+
+    Raises ModelContractViolation when the frame as a whole is not one row per record in the same order.
+    """
+    check_contract(given, returned)
+    labels, label_reasons = _labels(returned)
+    scores, score_reasons = _scores(returned)
+    others = [column for column in returned.columns if column not in ("label", "score")]
+    outputs, output_reasons = _outputs(returned, others)
+    found = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
+    rejected = list(rejections)
+    reasons = {**label_reasons, **score_reasons, **output_reasons}
+    for place, key in enumerate(given.index):
+        label, score, output = labels[place], scores[place], outputs[place]
+        error = reasons.get(place)
+        if error is None and label is None and score is None and not output:
+            error = DataError("no-output", "the model returned nothing for this record")
+        if error is not None:
+            rejected.append(Rejection(key=key, reason=error.reason, detail=str(error)))
+            continue
+        found.keys.append(key)
+        found.labels.append(label)
+        found.scores.append(score)
+        found.outputs.append(output)
+        found.digests.append(digests[place])
+    return Batch(predictions=found, rejections=rejected)
+
+
+def check_contract(given: "pd.DataFrame", returned: Any) -> None:
+    """One row per record, same index, same order. Raises ModelContractViolation."""
+    import pandas as pd
+
+    if not isinstance(returned, pd.DataFrame):
+        raise ModelContractViolation(
+            f"The model returned a {type(returned).__name__}: return a DataFrame, or from a function a Series."
+        )
+    if len(returned) != len(given):
+        raise ModelContractViolation(
+            f"The model returned {len(returned)} rows for {len(given)} records: return one row per record."
+        )
+    if not returned.index.equals(given.index):
+        raise ModelContractViolation(
+            "The model returned another index than it was given: keep the frame's index and its order."
+        )
+    if returned.columns.has_duplicates:
+        raise ModelContractViolation("The model returned two columns of one name: give each its own name.")
+
+
+def _labels(returned: "pd.DataFrame") -> tuple[list[str | None], dict[int, DataError]]:
+    if "label" not in returned.columns:
+        return [None] * len(returned), {}
+    reasons: dict[int, DataError] = {}
+    labels: list[str | None] = []
+    for place, value in enumerate(returned["label"].tolist()):
+        if isinstance(value, bytes):
+            reasons[place] = DataError("bytes-output", "the label is bytes: return text")
+            labels.append(None)
+        else:
+            labels.append(None if _missing(value) else str(value))
+    return labels, reasons
+
+
+def _scores(returned: "pd.DataFrame") -> tuple[list[float | None], dict[int, DataError]]:
+    if "score" not in returned.columns:
+        return [None] * len(returned), {}
+    reasons: dict[int, DataError] = {}
+    scores: list[float | None] = []
+    for place, value in enumerate(returned["score"].tolist()):
+        if value is None:
+            scores.append(None)
+            continue
+        try:
+            score = float(value)
+        except (TypeError, ValueError) as error:
+            raise ModelContractViolation(f"The model returned the score {value!r}: return numbers.") from error
+        if not math.isfinite(score):
+            reasons[place] = DataError("not-finite", f"the score is {score}")
+        scores.append(score)
+    return scores, reasons
+
+
+def _outputs(returned: "pd.DataFrame", columns: list[str]) -> tuple[list[dict[str, Any] | None], dict[int, DataError]]:
+    if not columns:
+        return [None] * len(returned), {}
+    reasons: dict[int, DataError] = {}
+    outputs: list[dict[str, Any] | None] = []
+    for place, row in enumerate(zip(*(returned[column].tolist() for column in columns), strict=True)):
+        output: dict[str, Any] = {}
+        for column, value in zip(columns, row, strict=True):
+            try:
+                converted = json_value(value)
+            except DataError as error:
+                reasons[place] = DataError(error.reason, f"column {column}: {error}")
+                continue
+            if converted is not None:
+                output[storable(str(column))] = converted
+        outputs.append(output or None)
+    return outputs, reasons
+
+
+def json_value(value: Any) -> Any:  # noqa: PLR0911 -- one line per type reads best
+    """``value`` as PostgreSQL's JSON can hold it; a missing value is None.
+
+    Raises DataError for bytes and for types that JSON has no word for.
+    """
+    if isinstance(value, str):
+        return storable(value)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {storable(str(key)): json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    if _missing(value):
+        return None
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal | UUID):
+        return str(value)
+    if hasattr(value, "tolist"):  # numpy's scalars and arrays
+        return json_value(value.tolist())
+    kind = "bytes" if isinstance(value, bytes | bytearray | memoryview) else type(value).__name__
+    raise DataError("bytes-output" if kind == "bytes" else "not-json", f"{kind} cannot be stored as JSON")
+
+
+def _missing(value: Any) -> bool:
+    """None, NaN, NaT and pandas' NA."""
+    import pandas as pd
+
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))

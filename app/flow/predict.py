@@ -1,0 +1,141 @@
+"""A shard becomes predictions: fetch, prepare, predict and write overlap."""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from app.core.errors import BatchordError, LeaseLost, TransientError
+from app.core.messages import Message, StepEnded
+from app.core.pipelines import Predict
+from app.core.ports import LoadedModel
+from app.core.predictions import Batch
+from app.core.runs import Claim, ShardLease, ShardOutcome
+from app.flow.heartbeat import Heartbeat
+from app.flow.inputs import Prepared, prepare
+from app.flow.isolate import predict_isolating
+from app.flow.outputs import to_batch
+from app.flow.parts import Parts
+from app.flow.stages import WriteBehind, read_ahead
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger(__name__)
+
+#: Frames read ahead of the model, and batches written behind it: memory is bounded by both.
+AHEAD = 2
+BEHIND = 2
+
+
+class ShardHeld(BatchordError):
+    """Another worker holds a live lease on the shard; this message must not count as its end."""
+
+
+@dataclass(kw_only=True)
+class _Phases:
+    """Seconds in each phase; each is written by one thread only."""
+
+    fetch: float = 0.0
+    predict: float = 0.0
+    write: float = 0.0
+
+
+@dataclass(kw_only=True)
+class _Progress:
+    """What one attempt found and wrote."""
+
+    #: Records of the range that nobody had accounted for when this attempt read them.
+    fetched: int = 0
+    #: Of those, records that another run accounted for first.
+    conflicts: int = 0
+    phases: _Phases = field(default_factory=_Phases)
+
+
+def predict_shard(parts: Parts, *, run_id: str, step: str, index: int) -> list[Message]:
+    """Predicts what is missing of a shard, as the only owner of its lease.
+
+    Raises ShardHeld when another worker is at it or has taken it over, and TransientError when the shard
+    was given back for another attempt. Any other error of Batchord's ends the shard as failed, in the ledger.
+    """
+    seconds = parts.settings.lease_seconds
+    lease = parts.ledger.shards.claim(run_id, step, index, lease_seconds=seconds, worker=parts.worker)
+    if lease is Claim.ENDED:
+        return []
+    if lease is Claim.HELD or not isinstance(lease, ShardLease):
+        raise ShardHeld(f"Shard {index} of step {step} in run {run_id} is held by another worker.")
+    try:
+        with Heartbeat(lambda: parts.ledger.shards.renew(lease, lease_seconds=seconds), every=seconds / 3) as beat:
+            progress = _work(parts, lease, beat)
+        found = lease.accounted_before + progress.fetched - progress.conflicts
+        timings = {name: round(value, 4) for name, value in vars(progress.phases).items()}
+        parts.ledger.shards.finish(lease, ShardOutcome(found=found, timings=timings))
+    except LeaseLost as error:
+        log.warning("%s", error)
+        raise ShardHeld(str(error)) from error
+    except TransientError as error:
+        if lease.attempt < parts.settings.max_attempts:
+            parts.ledger.shards.release(lease, str(error))
+            raise
+        parts.ledger.shards.fail(lease, f"after {lease.attempt} attempts: {error}")
+    except BatchordError as error:
+        log.error("Shard %s of step %s in run %s failed: %s", index, step, run_id, error)  # noqa: TRY400 -- said in full
+        parts.ledger.shards.fail(lease, str(error))
+    # After anything out of the ordinary the chord's count may be off: say it aloud, it is idempotent.
+    return [StepEnded(run_id=run_id, step=step)] if lease.attempt > 1 else []
+
+
+def _work(parts: Parts, lease: ShardLease, beat: Heartbeat) -> _Progress:
+    declared = parts.catalog.get(lease.pipeline).step(lease.step)
+    model = parts.models.load(declared.declared_model, lease.model_version)
+    progress = _Progress()
+
+    def write(batch: Batch) -> None:
+        started = time.perf_counter()
+        given = len(batch.predictions.keys) + len(batch.rejections)
+        progress.conflicts += given - parts.ledger.shards.commit(lease, batch)
+        progress.phases.write += time.perf_counter() - started
+
+    with (
+        WriteBehind(write, depth=BEHIND) as writer,
+        read_ahead(_frames(parts, lease, declared, progress), depth=AHEAD) as frames,
+    ):
+        for prepared in frames:
+            if beat.lost.is_set():
+                raise LeaseLost(f"The lease of shard {lease.index} of step {lease.step} in run {lease.run_id} is gone.")
+            started = time.perf_counter()
+            batch = _predict(model, prepared)
+            progress.phases.predict += time.perf_counter() - started
+            writer.put(batch)
+    return progress
+
+
+def _frames(parts: Parts, lease: ShardLease, declared: Predict, progress: _Progress) -> Iterator[Prepared]:
+    """The shard's records that nobody has accounted for, ready for the model."""
+    model = declared.declared_model
+    source = parts.open_source(declared.source, lease.window)
+    started = time.perf_counter()
+    chunk_rows = declared.batch_rows or model.batch_rows
+    for frame in source.rows(first=lease.first, last=lease.last, chunk_rows=chunk_rows):
+        fresh = _unaccounted(parts, lease, frame)
+        if len(fresh):
+            prepared = prepare(fresh, model, parts.images)
+            progress.fetched += len(fresh)
+            progress.phases.fetch += time.perf_counter() - started
+            yield prepared
+            started = time.perf_counter()
+    progress.phases.fetch += time.perf_counter() - started
+
+
+def _unaccounted(parts: Parts, lease: ShardLease, frame: "pd.DataFrame") -> "pd.DataFrame":
+    known = parts.ledger.shards.accounted(lease.pipeline, lease.step, frame.index.tolist())
+    return frame[[key not in known for key in frame.index]] if known else frame
+
+
+def _predict(model: LoadedModel, prepared: Prepared) -> Batch:
+    if prepared.frame.empty:
+        return to_batch(prepared.frame, prepared.frame, [], prepared.rejections)
+    returned, digests, rejections = predict_isolating(model, prepared)
+    given = prepared.frame if len(returned) == len(prepared.frame) else prepared.frame.loc[returned.index]
+    return to_batch(given, returned, digests, rejections)

@@ -1,0 +1,25 @@
+"""What was lost is sent again. Beat calls it every few seconds; twice at once does no harm."""
+
+from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
+from app.flow.parts import Parts
+
+
+def sweep(parts: Parts) -> list[Message]:
+    """Finds what stands still although nobody works on it, and says what to send.
+
+    Runs that could start, steps that nobody planned, shards that nobody claimed or whose worker died, steps
+    whose end was lost, backlogs without a follow-up. All of it may be on its way already: every receiver
+    looks at the ledger first.
+    """
+    age = parts.settings.resend_after_seconds
+    recovery = parts.ledger.recovery
+    still = [*recovery.stale_running_runs(older_than_seconds=age), *recovery.stale_queued_runs(older_than_seconds=age)]
+    messages: list[Message] = [RunReady(run_id=run_id) for run_id in still]
+    messages += [StepReady(run_id=run_id, step=step) for run_id, step in recovery.stale_steps(older_than_seconds=age)]
+    for lost in recovery.stale_shards(older_than_seconds=age):
+        if lost.indexes:
+            messages.append(ShardsReady(run_id=lost.run_id, step=lost.step, queue=lost.queue, indexes=lost.indexes))
+        else:
+            messages.append(StepEnded(run_id=lost.run_id, step=lost.step))
+    messages += [BacklogLeft(pipeline=pipeline, after_run=run_id) for pipeline, run_id in recovery.backlogs()]
+    return messages

@@ -1,0 +1,64 @@
+"""The only place that builds adapters."""
+
+import os
+import socket
+from functools import cache
+
+from app.adapters.images import ImageReader
+from app.adapters.ledger import Ledger
+from app.adapters.models import ModelLibrary
+from app.adapters.objects import Objects
+from app.adapters.per_process import PerProcess
+from app.adapters.sql_source import open_source
+from app.catalog import Catalog
+from app.flow.parts import Parts
+from app.settings import settings
+
+
+@cache
+def catalog() -> Catalog:
+    """The pipelines of this process."""
+    return Catalog(settings().pipelines)
+
+
+@cache
+def ledger() -> Ledger:
+    """The ledger that the settings name; connects when it is first used. Raises ConfigurationError."""
+    return Ledger(settings().require_database_url())
+
+
+@cache
+def objects() -> Objects:
+    """The object store that the settings name."""
+    configured = settings()
+    return Objects(
+        endpoint_url=configured.s3_endpoint_url,
+        access_key_id=configured.s3_access_key_id,
+        secret_access_key=configured.s3_secret_access_key,
+        region=configured.s3_region,
+        connections=configured.image_readers,
+    )
+
+
+def _parts() -> Parts:
+    configured = settings()
+    database_url = configured.require_database_url()
+    return Parts(
+        settings=configured,
+        catalog=catalog(),
+        ledger=ledger(),
+        open_source=lambda declared, window: open_source(declared, default_url=database_url, window=window),
+        models=_models(),
+        images=ImageReader(objects(), readers=configured.image_readers),
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+    )
+
+
+@cache
+def _models() -> ModelLibrary:
+    configured = settings()
+    return ModelLibrary(home=configured.home, objects=objects(), torch_threads=configured.torch_threads)
+
+
+#: What the verbs work with; a forked child builds its own, since its name in the ledger is its own.
+parts = PerProcess(_parts)

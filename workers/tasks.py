@@ -1,0 +1,115 @@
+"""The spine: every task of Batchord, and how one leads to the next.
+
+    beat ─ start_run ─ plan_step ─┬─ predict_shard ─┬─ finish_step ─ (next step, next run)
+                                  ├─ predict_shard ─┤
+                                  └─ predict_shard ─┘    the chord
+
+A task reads its arguments, calls one verb, and publishes what the verb returns: commit, then publish. Each
+takes keywords only and ignores those that it does not know, so that an old worker understands a new message.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from celery import Task, chord
+from celery.exceptions import Ignore
+
+from app.celery import app
+from app.core.errors import TransientError
+from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
+from app.flow import advance, finish, plan, predict, recover, start
+from app.settings import settings
+from app.wiring import parts
+
+
+@app.task(bind=True, name="batchord.start_run")  # type: ignore[untyped-decorator]
+def start_run(
+    self: Task,
+    *,
+    pipeline: str,
+    trigger: str = "call",
+    params: dict[str, Any] | None = None,
+    after_run: str | None = None,
+    **_: Any,
+) -> str:
+    """Opens a run of ``pipeline`` and starts it; returns the run's id. The way to run one by hand."""
+    with retrying(self):
+        run, messages = start.start_run(
+            parts(), pipeline=pipeline, trigger=trigger, params=params, after_run=after_run, request=self.request.id
+        )
+        publish(messages)
+    return run.id
+
+
+@app.task(bind=True, name="batchord.advance_run", ignore_result=True)  # type: ignore[untyped-decorator]
+def advance_run(self: Task, *, run_id: str, **_: Any) -> None:
+    """Starts what can start in a run."""
+    with retrying(self):
+        publish(advance.advance(parts(), run_id=run_id))
+
+
+@app.task(bind=True, name="batchord.plan_step", ignore_result=True)  # type: ignore[untyped-decorator]
+def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
+    """Finds the step's records and sends the chord of its shards."""
+    with retrying(self):
+        publish(plan.plan_step(parts(), run_id=run_id, step=step))
+
+
+@app.task(bind=True, name="batchord.predict_shard", time_limit=settings().shard_time_limit_seconds)  # type: ignore[untyped-decorator]
+def predict_shard(self: Task, *, run_id: str, step: str, index: int, **_: Any) -> int:
+    """Predicts a shard; returns only its index, so that a second delivery gives the chord the same result."""
+    try:
+        with retrying(self):
+            publish(predict.predict_shard(parts(), run_id=run_id, step=step, index=index))
+    except predict.ShardHeld as held:
+        # Acknowledged, and not counted by the chord: the owner's own message counts.
+        raise Ignore(str(held)) from held
+    return index
+
+
+@app.task(bind=True, name="batchord.finish_step", ignore_result=True)  # type: ignore[untyped-decorator]
+def finish_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
+    """The chord's body: aggregates from the ledger and drives the run on."""
+    with retrying(self):
+        publish(finish.finish_step(parts(), run_id=run_id, step=step))
+
+
+@app.task(name="batchord.sweep", ignore_result=True)  # type: ignore[untyped-decorator]
+def sweep(**_: Any) -> None:
+    """Sends again what was lost. Not retried: the next one comes within seconds."""
+    publish(recover.sweep(parts()))
+
+
+def publish(messages: Sequence[Message]) -> None:
+    """Sends what a verb returned, after its commit; whatever is lost here, the sweeper sends again."""
+    for message in messages:
+        match message:
+            case StepReady(run_id=run_id, step=step):
+                plan_step.apply_async(kwargs={"run_id": run_id, "step": step})
+            case ShardsReady(run_id=run_id, step=step, queue=queue, indexes=indexes):
+                header = [predict_shard.s(run_id=run_id, step=step, index=index).set(queue=queue) for index in indexes]
+                chord(header)(finish_step.si(run_id=run_id, step=step))
+            case StepEnded(run_id=run_id, step=step):
+                finish_step.apply_async(kwargs={"run_id": run_id, "step": step})
+            case RunReady(run_id=run_id):
+                advance_run.apply_async(kwargs={"run_id": run_id})
+            case BacklogLeft(pipeline=pipeline, after_run=after_run):
+                start_run.apply_async(kwargs={"pipeline": pipeline, "trigger": start.BACKLOG, "after_run": after_run})
+
+
+@contextmanager
+def retrying(task: Task) -> Iterator[None]:
+    """Turns a TransientError into Celery's retry, with exponential backoff and jitter.
+
+    The number of attempts is not limited here: the ledger counts those that did work.
+    """
+    try:
+        yield
+    except TransientError as error:
+        configured = settings()
+        wait = min(configured.retry_ceiling_seconds, configured.retry_base_seconds * 2 ** min(task.request.retries, 16))
+        # Half of it is jitter, so that workers that failed together do not come back together.
+        countdown = random.uniform(wait / 2, wait)  # noqa: S311 -- spreads load, guards nothing
+        raise task.retry(exc=error, countdown=countdown, max_retries=None) from error
