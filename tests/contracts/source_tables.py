@@ -1,0 +1,122 @@
+"""Tables that sources read in tests: every kind of key and arrival, on every database."""
+
+import os
+import random
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core.records import Position
+from app.core.sources import SqlSource
+
+KEY_KINDS = ("bigint", "uuid", "text")
+ARRIVAL_KINDS = (None, "timestamptz", "timestamp", "date", "bigint")
+#: A person may run the contract against a further database, such as MariaDB, by giving its address.
+FURTHER_DATABASE = os.environ.get("CONTRACT_SOURCE_URL")
+DIALECTS = ("postgresql", "sqlite", *(("further",) if FURTHER_DATABASE else ()))
+
+_TYPES = {
+    "sqlite": {"bigint": "INTEGER", **dict.fromkeys(("uuid", "text", "timestamptz", "timestamp", "date"), "TEXT")},
+    "mysql": {"uuid": "CHAR(36)", "text": "VARCHAR(80)", "timestamptz": "DATETIME(6)", "timestamp": "DATETIME(6)"},
+}
+_TYPES["mariadb"] = _TYPES["mysql"]
+_numbers = count()
+_START = datetime(2026, 3, 1, 12, 30, 0, 123456, tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of one test, filled; its columns are ``k``, ``a`` (where there is an arrival) and ``body``."""
+
+    url: str
+    name: str
+    key_kind: str
+    arrival_kind: str | None
+
+    def source(self, sql: str = "SELECT * FROM {table}") -> SqlSource:
+        """The table as a source. Settled at once: these tests are about order, not about open transactions."""
+        arrival = None if self.arrival_kind is None else "a"
+        return SqlSource(sql.format(table=self.name), key="k", arrival=arrival, settle=timedelta(0), url=self.url)
+
+    def positions(self, where: str = "1 = 1") -> list[Position]:
+        """All positions in the database's own order: what a source is compared with."""
+        order = "k" if self.arrival_kind is None else "a, k"
+        with connected(self.url) as connection:
+            rows = connection.exec_driver_sql(f"SELECT {order} FROM {self.name} WHERE {where} ORDER BY {order}")  # noqa: S608
+            return [Position(arrival=None if len(row) == 1 else row[0], key=row[-1]) for row in rows]
+
+    def insert(self, *records: tuple[Any, Any]) -> None:
+        """Adds records, as pairs of key and arrival."""
+        columns: dict[str, sa.ColumnClause[Any]] = {"k": sa.column("k"), "body": sa.column("body")}
+        if self.arrival_kind is not None:
+            columns["a"] = sa.column("a")
+        rows = [{"k": key, "a": arrival, "body": f"text of {key}"} for key, arrival in records]
+        with connected(self.url) as connection:
+            connection.execute(
+                sa.insert(sa.table(self.name, *columns.values())),
+                [{name: row[name] for name in columns} for row in rows],
+            )
+
+
+def connected(url: str) -> Any:
+    """A writing connection of the test's own, committed at the end of the block."""
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.NullPool)
+    return engine.begin()
+
+
+def make_table(url: str, key_kind: str, arrival_kind: str | None, *, rows: int = 57) -> Table:
+    """A new table with records in random order, about ten for each arrival."""
+    table = Table(url=url, name=f"records_{next(_numbers)}", key_kind=key_kind, arrival_kind=arrival_kind)
+    types = _TYPES.get(sa.make_url(url).get_backend_name(), {})
+    columns = [f"k {types.get(key_kind, key_kind)}", "body VARCHAR(200)"]
+    if arrival_kind is not None:
+        columns.append(f"a {types.get(arrival_kind, arrival_kind)}")
+    with connected(url) as connection:
+        connection.exec_driver_sql(f"CREATE TABLE {table.name} ({', '.join(columns)})")
+    chance = random.Random(7)  # noqa: S311
+    as_text = sa.make_url(url).get_backend_name() == "sqlite"
+    records = [
+        (_KEYS[key_kind](number), _arrival(arrival_kind, number // 10, as_text=as_text)) for number in range(rows)
+    ]
+    if sa.make_url(url).get_backend_name() != "postgresql" and key_kind == "uuid":
+        records = [(str(key), arrival) for key, arrival in records]
+    chance.shuffle(records)
+    if records:
+        table.insert(*records)
+    return table
+
+
+def _arrival(kind: str | None, step: int, *, as_text: bool) -> Any:
+    moment = _START + timedelta(hours=7 * step, microseconds=step)
+    values = {
+        None: None,
+        "timestamptz": moment,
+        "timestamp": moment.replace(tzinfo=None),
+        "date": date(2026, 3, 1) + timedelta(days=step),
+        "bigint": 2**53 + step,
+    }
+    value = values[kind]
+    return str(value) if as_text and isinstance(value, date) else value
+
+
+def _whole(number: int) -> int:
+    # Sent as two, four and eight bytes.
+    return (-5, 7, 40_000, 2**31, 2**53 + 1)[number % 5] + number
+
+
+def _text(number: int) -> str:
+    return ("", "a%b", "O'Neil", "Привет", "ß", "ss", "z😀", ":colon", "back\\slash", "Ä", "aa", "AA")[
+        number % 12
+    ] + str(number)
+
+
+_KEYS: dict[str, Callable[[int], Any]] = {
+    "bigint": _whole,
+    "text": _text,
+    "uuid": lambda number: uuid.uuid5(uuid.NAMESPACE_OID, str(number)),
+}

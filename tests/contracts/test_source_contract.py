@@ -1,0 +1,196 @@
+"""What every ``Source`` owes its readers, on every database, for every kind of key and arrival."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from app.adapters.sql_source import dispose_engines, open_source
+from app.core.errors import ConfigurationError
+from app.core.records import Position
+from tests.contracts.source_tables import (
+    ARRIVAL_KINDS,
+    DIALECTS,
+    FURTHER_DATABASE,
+    KEY_KINDS,
+    Table,
+    connected,
+    make_table,
+)
+
+#: An address that must not be used: every table names its own.
+NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
+
+
+@pytest.fixture(scope="module", params=DIALECTS)
+def source_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One database for all tables of a dialect; each test makes its own tables."""
+    if request.param == "postgresql":
+        create: Callable[[str | None], str] = request.getfixturevalue("create_database")
+        yield create(None)
+    elif request.param == "sqlite":
+        path: Path = tmp_path_factory.mktemp("source") / "records.sqlite"
+        yield f"sqlite:///{path}"
+    else:
+        assert FURTHER_DATABASE is not None
+        yield FURTHER_DATABASE
+    dispose_engines()
+
+
+@pytest.fixture(params=[(key, arrival) for key in KEY_KINDS for arrival in ARRIVAL_KINDS], ids=str)
+def table(request: pytest.FixtureRequest, source_url: str) -> Table:
+    """A table with 57 records of one kind."""
+    return make_table(source_url, *request.param)
+
+
+@pytest.fixture
+def dated(source_url: str) -> Table:
+    """A table with whole keys and instants."""
+    return make_table(source_url, "bigint", "timestamptz")
+
+
+def flat(chunks: Iterable[Sequence[Position]]) -> list[Position]:
+    """All positions of all chunks."""
+    return [position for chunk in chunks for position in chunk]
+
+
+def keys_of(frames: Iterable[pd.DataFrame]) -> list[object]:
+    """The keys of all frames, as the index gives them."""
+    return [key for frame in frames for key in frame.index]
+
+
+def stored(position: Position) -> Position:
+    """The position after a stay in the ledger."""
+    return Position.from_json(json.loads(json.dumps(position.to_json())))
+
+
+def test_keys_are_all_positions_in_ascending_order(table: Table) -> None:
+    """Nothing is missing, nothing is twice, and the order is the database's own."""
+    source = open_source(table.source(), default_url=NOWHERE)
+    assert flat(source.keys(after=None, chunk_rows=10)) == table.positions()
+    assert flat(source.keys_for_audit(chunk_rows=10)) == table.positions()
+    assert source.greatest_position() == table.positions()[-1]
+
+
+def test_keys_after_a_position_are_exactly_those_above_it(table: Table) -> None:
+    """Also from among many keys of one arrival, and from a position that was stored as JSON."""
+    source = open_source(table.source(), default_url=NOWHERE)
+    expected = table.positions()
+    for number, position in enumerate(expected):
+        assert flat(source.keys(after=stored(position), chunk_rows=100)) == expected[number + 1 :]
+
+
+def test_rows_are_the_range_with_both_ends(table: Table) -> None:
+    """Every range gives its records with its first and its last, ascending."""
+    source = open_source(table.source(), default_url=NOWHERE)
+    expected = table.positions()
+    for first, last in ((0, 0), (0, 56), (3, 9), (9, 10), (12, 41), (56, 56)):
+        frames = list(source.rows(first=stored(expected[first]), last=stored(expected[last]), chunk_rows=8))
+        assert keys_of(frames) == [position.key for position in expected[first : last + 1]]
+        assert all(list(frame["body"]) == [f"text of {key}" for key in frame.index] for frame in frames)
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 2, 56, 57, 58])
+def test_chunks_hold_at_most_what_was_asked(dated: Table, chunk_rows: int) -> None:
+    """A border between chunks loses and repeats nothing, and no chunk is empty."""
+    source = open_source(dated.source(), default_url=NOWHERE)
+    expected = dated.positions()
+    chunks = list(source.keys(after=None, chunk_rows=chunk_rows))
+    frames = list(source.rows(first=expected[0], last=expected[-1], chunk_rows=chunk_rows))
+    full, rest = divmod(57, chunk_rows)
+    assert (
+        [len(chunk) for chunk in chunks]
+        == [len(frame) for frame in frames]
+        == [chunk_rows] * full + [rest] * (rest > 0)
+    )
+    assert flat(chunks) == expected
+    assert keys_of(frames) == [position.key for position in expected]
+
+
+@pytest.mark.parametrize("arrival", [None, "timestamptz"])
+def test_an_empty_table_has_no_positions(source_url: str, arrival: str | None) -> None:
+    """No record: no greatest position, no chunk, no frame."""
+    table = make_table(source_url, "bigint", arrival, rows=0)
+    source = open_source(table.source(), default_url=NOWHERE)
+    other = make_table(source_url, "bigint", arrival).positions()[0]
+    assert source.greatest_position() is None
+    assert list(source.keys(after=None, chunk_rows=10)) == []
+    assert list(source.keys(after=other, chunk_rows=10)) == []
+    assert list(source.keys_for_audit(chunk_rows=10)) == []
+    assert list(source.rows(first=other, last=other, chunk_rows=10)) == []
+
+
+def test_only_the_audit_sees_records_without_arrival(dated: Table) -> None:
+    """They have no place in the order of arrival, come last, and can be read as a range of their own."""
+    with_arrival = dated.positions()
+    dated.insert((1001, None), (1000, None), (None, with_arrival[0].arrival))
+    source = open_source(dated.source(), default_url=NOWHERE)
+    undated = [Position(arrival=None, key=1000), Position(arrival=None, key=1001)]
+    assert source.greatest_position() == with_arrival[-1]
+    assert flat(source.keys(after=None, chunk_rows=10)) == with_arrival
+    assert flat(source.keys_for_audit(chunk_rows=10)) == with_arrival + undated
+    assert source.count_without_key() == 1
+    assert keys_of(source.rows(first=undated[0], last=stored(undated[1]), chunk_rows=1)) == [1000, 1001]
+    across = keys_of(source.rows(first=with_arrival[-2], last=undated[0], chunk_rows=10))
+    assert across == [with_arrival[-2].key, with_arrival[-1].key, 1000]
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 100])
+def test_a_key_that_comes_twice_is_refused(dated: Table, chunk_rows: int) -> None:
+    """A join that multiplies records is the author's error, within a chunk and across its border."""
+    doubled = "SELECT r.* FROM {table} AS r JOIN (SELECT 1 AS n UNION ALL SELECT 2) AS twice ON r.k = 48 OR n = 1"
+    key = dated.positions()[20].key
+    source = open_source(dated.source(doubled.replace("48", str(key))), default_url=NOWHERE)
+    expected = dated.positions()
+    with pytest.raises(ConfigurationError, match=rf"k={key!r} more than once"):
+        list(source.keys(after=None, chunk_rows=chunk_rows))
+    with pytest.raises(ConfigurationError, match=rf"k={key!r} more than once"):
+        list(source.rows(first=expected[0], last=expected[-1], chunk_rows=chunk_rows))
+
+
+def test_the_authors_sql_reaches_the_database_as_written(dated: Table) -> None:
+    """Percent signs, colons in literals, a closing semicolon and a comment at the end change nothing."""
+    sql = "SELECT k, a, '12:30 :x 100%s' AS body FROM {table} WHERE body LIKE 'text%' AND body <> ':y' {end}"
+    expected = dated.positions()
+    for end in (" ; ", "-- all of them"):
+        source = open_source(dated.source(sql.replace("{end}", end)), default_url=NOWHERE)
+        (frame,) = source.rows(first=expected[0], last=expected[-1], chunk_rows=100)
+        assert set(frame["body"]) == {"12:30 :x 100%s"}
+        assert len(frame) == 57
+
+
+def test_the_window_fills_the_authors_parameters(source_url: str) -> None:
+    """Its ends are instants: a start that equals a record's arrival includes it, an end does not."""
+    table = make_table(source_url, "bigint", "timestamp")
+    arrivals = sorted({str(position.arrival) for position in table.positions()})
+    start, end = (datetime.fromisoformat(arrivals[number]).replace(tzinfo=UTC) for number in (1, 3))
+    sql = "SELECT * FROM {table} WHERE a >= :window_start AND a < :window_end"
+    offset = timezone(timedelta(hours=5))
+    source = open_source(table.source(sql), default_url=NOWHERE, window=(start.astimezone(offset), end))
+    found = flat(source.keys(after=None, chunk_rows=100))
+    assert found == table.positions()[10:30]
+    assert source.greatest_position() == found[-1]
+    with pytest.raises(ConfigurationError, match="this run has no window"):
+        open_source(table.source(sql), default_url=NOWHERE)
+
+
+def test_check_names_the_columns(dated: Table) -> None:
+    """A key or an arrival that the query does not give is refused with a list of those that it gives."""
+    assert open_source(dated.source(), default_url=NOWHERE).check() == ("k", "body", "a")
+    source = open_source(dated.source("SELECT body, a FROM {table}"), default_url=NOWHERE)
+    with pytest.raises(ConfigurationError, match=r"key='k' is no column of its query: the query gives body, a\."):
+        source.check()
+
+
+def test_a_reader_that_stops_early_lets_go(dated: Table) -> None:
+    """The cursor is closed with its iterator, so that the table can be dropped."""
+    source = open_source(dated.source(), default_url=NOWHERE)
+    for _ in source.keys(after=None, chunk_rows=1):
+        break
+    for _ in source.rows(first=dated.positions()[0], last=dated.positions()[-1], chunk_rows=1):
+        break
+    with connected(dated.url) as connection:
+        connection.exec_driver_sql(f"DROP TABLE {dated.name}")
