@@ -53,7 +53,11 @@ def save_image_classifier(folder: Path, *, seed: int = 0) -> Path:
     config = MobileNetV2Config(
         image_size=32, depth_multiplier=0.25, tf_padding=False, id2label={0: "cat", 1: "dog", 2: "palace"}
     )
-    MobileNetV2ForImageClassification(config).save_pretrained(folder)
+    model = MobileNetV2ForImageClassification(config)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+            torch.nn.init.kaiming_normal_(module.weight)  # as initialised, every picture gets the same score
+    model.save_pretrained(folder)
     return folder
 
 

@@ -41,7 +41,7 @@ class Allowed:
             if location.startswith("s3://"):
                 bucket, key = parse_s3(location)
                 # Compared part by part: as text, s3://photos/a would also allow s3://photos/ab.
-                if key and any(bucket == each.bucket and key.startswith(each.prefix) for each in self._buckets):
+                if any(self._inside(bucket, key, each) for each in self._buckets):
                     return objects.get(bucket, key, max_bytes=max_bytes)
             elif location.startswith("file://"):
                 return self._file(file_path(location), max_bytes)
@@ -52,6 +52,10 @@ class Allowed:
             f"Location {location[:_SHOWN]!r} is outside of what the pipeline allows ({', '.join(self._prefixes)}): "
             "correct the record, or add its prefix to allow=[…].",
         )
+
+    @staticmethod
+    def _inside(bucket: str, key: str, allowed: _Bucket) -> bool:
+        return bucket == allowed.bucket and key.startswith(allowed.prefix) and key != allowed.prefix
 
     def _file(self, path: Path, max_bytes: int) -> bytes:
         outside = DataError(

@@ -74,10 +74,12 @@ def digest(data: bytes) -> int:
 
 
 def _text(location: Any) -> str:
+    import pandas as pd
+
     if isinstance(location, str):
         if location.strip():
             return location
-    elif location is not None and location == location and type(location).__name__ != "NAType":  # noqa: PLR0124  NaN
+    elif not (pd.api.types.is_scalar(location) and pd.isna(location)):
         raise DataError("location-not-allowed", f"The location is a {type(location).__name__}, not a text.")
     raise DataError("missing-location", "The record has no location: fill in its column.")
 

@@ -1,10 +1,10 @@
 """Transformers models over texts."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.adapters.models.failures import predicting
+from app.adapters.models.pooling import Pooling
 from app.adapters.models.tensors import (
     classified,
     columns_without_rows,
@@ -33,53 +33,8 @@ def load_text_model(declared: TransformersText, version: str, folder: Path, *, t
     auto_class = AutoModel if declared.task == "embed" else AutoModelForSequenceClassification
     model = load_weights(auto_class, folder, declared.location, device)
     tokens = Tokens(folder, declared.location, model, max_tokens=declared.max_tokens)
-    return LoadedTextModel(declared, version, model, tokens, Pooling.of(folder, declared.location), device)
-
-
-class Pooling:
-    """One vector per text from one per token: the mean, or the first, and whether to give it length 1.
-
-    A folder made by sentence-transformers says which (``1_Pooling``, ``modules.json``); any other gives
-    the plain mean, not normalised.
-    """
-
-    def __init__(self, *, first: bool = False, normalise: bool = False) -> None:
-        self._first = first
-        self._normalise = normalise
-
-    @classmethod
-    def of(cls, folder: Path, location: str) -> "Pooling":
-        """As the folder says. Raises ConfigurationError for modules that are not implemented here."""
-        config, modules = folder / "1_Pooling" / "config.json", folder / "modules.json"
-        wanted = json.loads(config.read_text()) if config.is_file() else {}
-        chosen = {name for name, value in wanted.items() if name.startswith("pooling_mode_") and value is True}
-        if wanted.get("pooling_mode"):  # newer versions name the mode
-            chosen = {f"pooling_mode_{wanted['pooling_mode']}"}
-        kinds = (
-            [str(each["type"]).rpartition(".")[2] for each in json.loads(modules.read_text())]
-            if modules.is_file()
-            else []
-        )
-        strange = set(kinds) - {"Transformer", "Pooling", "Normalize"}
-        mean = {"pooling_mode_mean_tokens", "pooling_mode_mean"}
-        first = {"pooling_mode_cls_token", "pooling_mode_cls"}
-        if strange or len(chosen) > 1 or chosen - mean - first:
-            raise ConfigurationError(
-                f"{location} makes its embeddings with {sorted(strange | chosen)}, which is not implemented: use a model "
-                "with mean or cls pooling, or write a function model."
-            )
-        return cls(first=bool(chosen & first), normalise="Normalize" in kinds)
-
-    def __call__(self, states: Any, mask: Any) -> Any:
-        """Rows x width, from states of rows x tokens x width and a mask of rows x tokens."""
-        import torch
-
-        if self._first:
-            vectors = states[:, 0]
-        else:
-            weights = mask.unsqueeze(-1).to(states.dtype)
-            vectors = (states * weights).sum(1) / weights.sum(1).clamp(min=1)
-        return torch.nn.functional.normalize(vectors, dim=-1) if self._normalise else vectors
+    pooling = Pooling.of(folder, declared.location)
+    return LoadedTextModel(declared, version, model=model, tokens=tokens, pooling=pooling, device=device)
 
 
 class LoadedTextModel:
@@ -89,7 +44,7 @@ class LoadedTextModel:
     """
 
     def __init__(
-        self, declared: TransformersText, version: str, model: Any, tokens: Tokens, pooling: Pooling, device: str
+        self, declared: TransformersText, version: str, *, model: Any, tokens: Tokens, pooling: Pooling, device: str
     ) -> None:
         self.version = version
         self._declared = declared

@@ -17,6 +17,8 @@ def file_path(url: str) -> Path:
 
     Raises ValueError for another scheme or host, a query, ``..``, a backslash or a control character.
     """
+    if not url.isprintable():  # before urlsplit, which drops line breaks
+        raise ValueError(f"{url!r} holds a control character")
     parts = urlsplit(url)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
         raise ValueError(f"{url!r} is not of the form file:///folder/name")
@@ -38,7 +40,7 @@ def read_file(path: Path, *, folder: Path, max_bytes: int) -> bytes:
     """
     try:
         real = path.resolve()
-        if not real.is_relative_to(folder.resolve()):
+        if folder.resolve() not in real.parents:
             raise DataError("location-not-allowed", f"{path} leads out of {folder}, the folder that is allowed.")
         # NONBLOCK: opening a FIFO must not wait for a writer. NOFOLLOW: the path is resolved already,
         # so a link here was put in place since.
