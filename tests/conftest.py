@@ -19,7 +19,8 @@ import psycopg
 import pytest
 import redis as redis_client
 
-from app.adapters.stack import Servers, start_servers, stop_servers
+from app.adapters.stack import Servers, server_status, start_servers, stop_servers
+from app.adapters.stack.guard import Guard
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -42,10 +43,16 @@ def _no_settings_from_outside() -> Iterator[None]:
 def servers() -> Iterator[Servers]:
     """PostgreSQL, Valkey and S3 of this test run alone, in a folder of their own."""
     home = Path(tempfile.mkdtemp(prefix="batchord-tests-"))
+    guard = Guard()
     try:
-        yield start_servers(home, durable=False)
+        started = start_servers(home, durable=False)
+        for status in server_status(home):
+            assert status.pid is not None
+            guard.watch(status.pid)  # servers outlive their starter; those of a killed test run must not
+        yield started
     finally:
         stop_servers(home)
+        guard.close()
         shutil.rmtree(home)
 
 

@@ -130,6 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BatchordError as error:
         print(error, file=sys.stderr)  # noqa: T201 -- this is the program's output
         return 1
+    except KeyboardInterrupt:  # asked to stop while still starting; everything is stopped again
+        return 1
     return 0
 
 

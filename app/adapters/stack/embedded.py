@@ -36,8 +36,11 @@ class EmbeddedServer(Protocol):
     def stop_signals(self) -> Sequence[tuple[signal.Signals, float]]:
         """Signals that end it in order, each with the seconds to wait; clients that hang on do not delay it."""
 
-    def prepare(self, port: int) -> None:
-        """Make its folder and configuration. Called while no process uses the folder."""
+    def prepare(self, port: int, lock: int) -> None:
+        """Make its folder and configuration. Called while no process uses the folder.
+
+        A program that it runs inherits the descriptor ``lock``, which keeps others out should it outlive us.
+        """
 
     def command(self, port: int) -> Sequence[str]:
         """The command that runs it in the foreground. Holds no password: everybody can list processes."""
@@ -95,7 +98,7 @@ def _start(home: Path, server: EmbeddedServer) -> Daemon:
     port = earlier.port if earlier is not None and _is_free(earlier.port) else _free_port()
     for _ in range(_START_TRIES):
         with held(daemons.lock_path(home, server.name), timeout=_LEFTOVER_SECONDS) as lock:
-            server.prepare(port)
+            server.prepare(port, lock)
             daemon = daemons.launch(
                 home,
                 server.name,

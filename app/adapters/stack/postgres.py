@@ -43,10 +43,10 @@ class Postgres:
         """The address for libpq, with the password."""
         return f"postgresql://{_NAME}:{self.password}@{LOOPBACK}:{port}/{database}"
 
-    def prepare(self, port: int) -> None:  # noqa: ARG002 -- the port is given on the command line
+    def prepare(self, port: int, lock: int) -> None:  # noqa: ARG002 -- the port stands on the command line
         """Make the data folder once. Raises ConfigurationError when it cannot be made or is of another version."""
         if not self._data.exists():
-            self._initialise()
+            self._initialise(lock)
         version = (self._data / "PG_VERSION").read_text(encoding="ascii").strip()
         if version != _VERSION:
             raise ConfigurationError(
@@ -57,7 +57,7 @@ class Postgres:
         # as happens in containers; that no server runs is known from the lock.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
-    def _initialise(self) -> None:
+    def _initialise(self, lock: int) -> None:
         draft = self.home / "postgres.new"  # renamed when complete: an interrupted start leaves no half folder
         shutil.rmtree(draft, ignore_errors=True)
         password_file = self.home / "run" / "initdb-password"
@@ -85,6 +85,7 @@ class Postgres:
                 text=True,
                 timeout=300,
                 check=False,
+                pass_fds=(lock,),
             )
         finally:
             password_file.unlink()

@@ -27,7 +27,7 @@ class Redis:
         """The address for redis-py, Celery and RedBeat, with the password."""
         return f"redis://:{self.password}@{LOOPBACK}:{port}/{database}"
 
-    def prepare(self, port: int) -> None:
+    def prepare(self, port: int, lock: int) -> None:  # noqa: ARG002 -- runs no program
         """Write the configuration, which holds the password."""
         folder = self.home / "redis"
         folder.mkdir(mode=0o700, exist_ok=True)

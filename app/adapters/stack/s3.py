@@ -28,7 +28,7 @@ class S3:
         """The endpoint, without the keys."""
         return f"http://{LOOPBACK}:{port}"
 
-    def prepare(self, port: int) -> None:  # noqa: ARG002 -- the port is given on the command line
+    def prepare(self, port: int, lock: int) -> None:  # noqa: ARG002 -- the port is given on the command line
         """Make the folder. Raises ConfigurationError when the package is missing."""
         packaged("nanio")
         (self.home / "s3").mkdir(mode=0o700, exist_ok=True)

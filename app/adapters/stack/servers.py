@@ -11,6 +11,7 @@ from typing import TypeVar
 from app.adapters.stack import daemons
 from app.adapters.stack.embedded import LOOPBACK, EmbeddedServer, ensure
 from app.adapters.stack.home import Passwords, held, open_home, passwords, write_private
+from app.adapters.stack.interrupts import interrupted_once
 from app.adapters.stack.postgres import Postgres
 from app.adapters.stack.redis import Redis
 from app.adapters.stack.s3 import S3
@@ -84,10 +85,11 @@ def start_servers(home: Path, *, needs: Collection[Server] = ALL_SERVERS, durabl
     Servers left by an earlier process are found and used again; they run on when this process ends. Starts
     of one home take turns. ``durable=False`` is for tests: data may be lost when the machine crashes.
 
-    Raises ConfigurationError when a server cannot run here, TransientError when one hangs.
+    Raises ConfigurationError when a server cannot run here, TransientError when one hangs, KeyboardInterrupt
+    for SIGINT or SIGTERM; in all these cases what this call started is stopped.
     """
     home = open_home(home)
-    with held(home / "run" / "stack.lock", timeout=_TURN_SECONDS):
+    with interrupted_once(), held(home / "run" / "stack.lock", timeout=_TURN_SECONDS):
         secrets = passwords(home)
         wanted = {name: server for name, server in _embedded(home, secrets, durable=durable).items() if name in needs}
         absent = [server for server in wanted.values() if daemons.find(home, server.name) is None]

@@ -7,16 +7,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import Self
 
 from app.adapters.stack import daemons
 from app.adapters.stack.guard import Guard
 from app.adapters.stack.home import held, open_home, write_private
+from app.adapters.stack.interrupts import on_interrupt
 from app.adapters.stack.processes import Backoff, ProcessSpec, ProcessStatus, SupervisedProcess
 from app.adapters.stack.servers import Server, start_servers, stop_servers
 from app.core.errors import BatchordError, ConfigurationError, TransientError
@@ -111,7 +111,7 @@ class Supervisor:
 
         Can be called again, and after a start that failed.
         """
-        with _signals(self._hurry.set):
+        with on_interrupt(self._hurry.set):
             self._stopping.set()
             if self._tending is not None:
                 self._tending.join()
@@ -167,26 +167,8 @@ class Supervisor:
             write_private(self._home / STATUS_FILE, json.dumps(said))
 
 
-@contextmanager
-def _signals(action: Callable[[], object]) -> Iterator[None]:
-    """SIGINT and SIGTERM do this for the while; in another thread than the main one, nothing can be changed."""
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        action()
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def run(home: Path, specs: Sequence[ProcessSpec], servers: Collection[Server]) -> None:
     """Supervise until SIGTERM or SIGINT. Raises as :meth:`Supervisor.start`."""
     asked = threading.Event()
-    with _signals(asked.set), Supervisor(specs, home, servers=servers):
+    with on_interrupt(asked.set), Supervisor(specs, home, servers=servers):
         asked.wait()
