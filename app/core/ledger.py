@@ -81,6 +81,9 @@ class Runs(Protocol):
     def get(self, run_id: str) -> Run:
         """The run. Raises ConfigurationError when there is none of that id."""
 
+    def last_rate(self, pipeline: str, step: str) -> float | None:
+        """Records per second of the step in the newest ended run that predicted any; None when there is none."""
+
     def lock(self, run_id: str) -> AbstractContextManager[LockedRun]:
         """The run under its row lock; committed when the block ends, rolled back when it raises."""
 

@@ -3,6 +3,8 @@
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from tenacity import Retrying, before_sleep_log, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -14,7 +16,7 @@ from app.flow.advance import advance
 from app.flow.finish import finish_step
 from app.flow.parts import Parts
 from app.flow.plan import plan_step
-from app.flow.predict import predict_shard
+from app.flow.predict import ShardHeld, predict_shard
 from app.flow.start import follow_up, start_run
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,8 @@ def _handle(parts: Parts, message: Message) -> list[Message]:
             return _patiently(parts, lambda: plan_step(parts, run_id=run_id, step=step))
         case ShardsReady(run_id=run_id, step=step, indexes=indexes):
             for index in indexes:
-                _patiently(parts, lambda index=index: predict_shard(parts, run_id=run_id, step=step, index=index))
+                with suppress(ShardHeld):  # a worker's sweeper took it for lost; the worker says when it is done
+                    _patiently(parts, partial(predict_shard, parts, run_id=run_id, step=step, index=index))
             return [StepEnded(run_id=run_id, step=step)]
         case StepEnded(run_id=run_id, step=step):
             return _patiently(parts, lambda: finish_step(parts, run_id=run_id, step=step))

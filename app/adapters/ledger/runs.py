@@ -45,6 +45,12 @@ _CLAIM_STEP = """
       AND EXISTS (SELECT FROM batchord.runs WHERE id = %(run)s AND state = 'running')
     RETURNING attempt
 """
+_LAST_RATE = """
+    SELECT (summary #>> ARRAY['steps', %(step)s, 'records_per_second'])::float8 AS rate FROM batchord.runs
+    WHERE pipeline = %(pipeline)s AND predicted > 0
+      AND summary #>> ARRAY['steps', %(step)s, 'records_per_second'] IS NOT NULL
+    ORDER BY created_at DESC LIMIT 1
+"""
 
 
 class RunsTable:
@@ -91,6 +97,12 @@ class RunsTable:
         """See the protocol."""
         with self._connections.transaction() as connection:
             return _run(connection, run_id)
+
+    def last_rate(self, pipeline: str, step: str) -> float | None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            row = connection.execute(_LAST_RATE, {"pipeline": pipeline, "step": step}).fetchone()
+            return None if row is None else row["rate"]
 
     @contextmanager
     def lock(self, run_id: str) -> Iterator["LockedRun"]:

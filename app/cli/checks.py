@@ -1,0 +1,124 @@
+"""What is and what would be: ``pipelines``, ``plan``, ``audit``."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+from rich.markup import escape
+
+from app.cli.output import console, json_option, print_json, table
+from app.core.models import Model
+
+
+@click.command()
+@json_option
+def pipelines(*, as_json: bool) -> None:
+    """List the pipelines, and everything that is wrong with their files."""
+    from app.wiring import catalog
+
+    loaded = catalog().loaded
+    found = [loaded.pipelines[name] for name in catalog().names()]
+    if as_json:
+        described = [
+            {
+                "name": each.name,
+                "file": loaded.files[each.name],
+                "schedule": None if each.schedule is None else str(each.schedule),
+                "overlap": each.overlap,
+                "description": each.description,
+                "steps": [
+                    {"name": step.name, "after": list(step.after), "model": _model(step.declared_model)}
+                    for step in each.steps
+                ],
+            }
+            for each in found
+        ]
+        problems = [{"file": p.file, "pipeline": p.pipeline, "what": p.what} for p in loaded.problems]
+        print_json({"pipelines": described, "problems": problems})
+    else:
+        rows = [
+            (
+                each.name,
+                "by hand" if each.schedule is None else str(each.schedule),
+                ", ".join(f"{step.name} ({_model(step.declared_model)})" for step in each.steps),
+                loaded.files[each.name],
+            )
+            for each in found
+        ]
+        empty = f"No pipelines in {catalog().folder}."
+        table("Pipelines", ("pipeline", "schedule", "steps", "file"), rows, empty=empty)
+        for problem in loaded.problems:
+            console.print(f"[red]✗[/] {escape(str(problem))}")
+    if loaded.problems:
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("name")
+@json_option
+def plan(name: str, *, as_json: bool) -> None:
+    """Show what a run of NAME would predict now: records, shards, time. Writes nothing."""
+    from app.flow.preview import preview
+    from app.wiring import parts
+
+    steps = preview(parts(), pipeline=name)
+    if as_json:
+        print_json([step.as_json() for step in steps])
+        return
+    rows = [
+        (
+            step.step,
+            step.model_version,
+            step.records,
+            step.shards,
+            step.largest_shard,
+            step.expected_seconds,
+            "yes" if step.backlog_left else "no",
+        )
+        for step in steps
+    ]
+    columns = ("step", "model", ">records", ">shards", ">largest shard", ">seconds, from the last run", "follow-up run")
+    table(f"Plan of {name}", columns, rows, empty="The pipeline has no steps.")
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@json_option
+def audit(names: Sequence[str], *, as_json: bool) -> None:
+    """Prove that no record is missing and none is twice: every record of the source against the ledger.
+
+    Exits with 1 when one is. Without NAME all pipelines are audited.
+    """
+    from app.flow.audit import as_json as counts
+    from app.flow.audit import audit as run_audit
+    from app.wiring import catalog, parts
+
+    results = {name: run_audit(parts(), pipeline=name) for name in names or catalog().names()}
+    if as_json:
+        print_json({name: counts(found) for name, (found, _) in results.items()})
+    else:
+        rows = [
+            (
+                name,
+                found.records,
+                found.predicted,
+                found.rejected,
+                found.pending,
+                found.missing,
+                found.duplicated,
+                "[green]clean[/]" if found.clean else "[red]NOT CLEAN[/]",
+            )
+            for name, (found, _) in results.items()
+        ]
+        columns = ("pipeline", ">records", ">predicted", ">rejected", ">pending", ">missing", ">duplicated", "")
+        table("Audit", columns, rows, empty="No pipelines to audit.")
+        for name, (_, examples) in results.items():
+            for kind, keys in examples.items():
+                console.print(f"[red]{name}: {kind}[/] {', '.join(map(escape, keys))}")
+    if not all(found.clean for found, _ in results.values()):
+        sys.exit(1)
+
+
+def _model(model: Model) -> str:
+    location = getattr(model, "location", None)
+    return f"{type(model).__name__} {location}" if location else type(model).__name__

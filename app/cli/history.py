@@ -1,0 +1,144 @@
+"""What ran: ``runs``, ``show``, ``rejections``."""
+
+from typing import Any
+
+import click
+from rich.markup import escape
+
+from app.cli.output import cell, coloured, console, json_option, print_json, run_json, short, table
+from app.core.errors import ConfigurationError
+from app.core.runs import Run
+
+
+@click.command()
+@click.option("--pipeline", help="Only runs of this pipeline.")
+@click.option("--state", help="Only runs in this state, such as failed.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@json_option
+def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) -> None:
+    """List the newest runs."""
+    from app.wiring import ledger
+
+    found = ledger().reports.runs(pipeline=pipeline, state=state, limit=limit)
+    if as_json:
+        print_json([run_json(run) for run in found])
+        return
+    rows = [
+        (
+            short(run.id),
+            run.pipeline,
+            run.trigger,
+            run.slot,
+            coloured(run.state),
+            run.discovered,
+            run.predicted,
+            run.rejected,
+            run.seconds,
+        )
+        for run in found
+    ]
+    columns = ("run", "pipeline", "trigger", "slot", "state", ">discovered", ">predicted", ">rejected", ">seconds")
+    table("Runs", columns, rows, empty="No runs yet. Start one with `batchord run NAME`.")
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@json_option
+def show(run_id: str, *, as_json: bool) -> None:
+    """Show one run: its summary, steps and shards. The first characters of its id suffice."""
+    from app.wiring import ledger
+
+    run = find_run(run_id)
+    steps, shards = ledger().reports.steps(run.id), ledger().reports.shards(run.id)
+    if as_json:
+        more = {"models": run.models, "params": run.params, "summary": run.summary, "error": run.error}
+        window = {"window_start": run.window_start, "window_end": run.window_end}
+        print_json({**run_json(run), **window, **more, "steps": steps, "shards": shards})
+        return
+    print_run(run)
+    columns = ("step", ">shard", "state", ">planned", ">predicted", ">rejected", ">attempts", "worker", "error")
+    rows = [
+        (
+            shard["step"],
+            shard["index"],
+            coloured(shard["state"]),
+            shard["planned"],
+            shard["predicted"],
+            shard["rejected"],
+            shard["attempt"],
+            shard["worker"],
+            escape(shard["error"] or ""),
+        )
+        for shard in shards
+    ]
+    console.print()
+    table("Shards", columns, rows, empty="No shards: there was nothing to predict.")
+
+
+@click.command()
+@click.option("--pipeline", help="Only those of this pipeline.")
+@click.option("--reason", help="Only those with this reason, such as missing-object.")
+@click.option("--run", "run_id", metavar="RUN", help="Only those of this run.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@json_option
+def rejections(pipeline: str | None, reason: str | None, run_id: str | None, limit: int, *, as_json: bool) -> None:
+    """List records that cannot be predicted, and why."""
+    from app.wiring import ledger
+
+    full_id = None if run_id is None else find_run(run_id).id
+    found = ledger().reports.rejections(pipeline=pipeline, reason=reason, run_id=full_id, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (each["pipeline"], escape(each["key"]), each["reason"], escape(each["detail"]), each["rejected_at"])
+        for each in found
+    ]
+    table("Rejections", ("pipeline", "record", "reason", "detail", "when"), rows, empty="No rejections.")
+
+
+def find_run(run_id: str) -> Run:
+    """The run whose id begins so. Raises ConfigurationError when there is none, or more than one."""
+    from app.wiring import ledger
+
+    found = ledger().reports.runs_matching(run_id)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise ConfigurationError(f"There is no run {run_id}: `batchord runs` lists those there are.")
+    raise ConfigurationError(
+        f"Several runs begin with {run_id}: {', '.join(run.id for run in found)}. Give more of it."
+    )
+
+
+def print_run(run: Run) -> None:
+    """A run and its summary for people."""
+    console.print(f"[bold]{run.pipeline}[/] {coloured(run.state)}  run {run.id}, by {run.trigger}")
+    counts = f"  discovered {run.discovered:,} = predicted {run.predicted:,} + rejected {run.rejected:,}"
+    pending = run.discovered - run.predicted - run.rejected
+    console.print(counts + (f" + pending {pending:,}" if pending else ""))
+    if run.slot is not None:
+        console.print(f"  slot {cell(run.slot)}")
+    if run.error:
+        console.print(f"  [red]{escape(run.error)}[/]")
+    for step, summary in (run.summary or {}).get("steps", {}).items():
+        if summary:
+            _print_step(step, summary)
+
+
+def _print_step(step: str, summary: dict[str, Any]) -> None:
+    seconds = summary["seconds"]
+    rate = summary["records_per_second"]
+    console.print(
+        f"  step {step}: model {summary['model']}, {summary['shards']} shards"
+        + (f", {rate:,.0f} records/s" if rate else "")
+        + f"; worker seconds: fetch {seconds['fetch']:.1f}, predict {seconds['predict']:.1f}, "
+        f"write {seconds['write']:.1f}"
+    )
+    for title, key in (("labels", "labels"), ("rejected", "rejections"), ("scores", "score_quantiles")):
+        values = summary.get(key)
+        if values:
+            said = ", ".join(f"{escape(str(name))} {cell(value)}" for name, value in list(values.items())[:12])
+            console.print(f"    {title}: {said}" + (" …" if len(values) > 12 else ""))  # noqa: PLR2004 -- as above
+    if summary.get("truncated"):
+        console.print(f"    truncated texts: {summary['truncated']:,}")

@@ -1,0 +1,94 @@
+"""What the local stack consists of: the embedded servers, two workers, beat and Flower."""
+
+import os
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.adapters.ledger import migrate
+from app.adapters.stack import ProcessSpec, start_servers, unconfigured_servers
+from app.adapters.stack.home import write_private
+from app.settings import Settings, settings
+
+_FLOWER_PORT = 5555
+_FLOWER_FILE = "run/flower"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """Everything that ``batchord up`` runs."""
+
+    home: Path
+    specs: tuple[ProcessSpec, ...]
+    flower: str
+
+
+def prepare(*, environment: dict[str, str] | None = None) -> Stack:
+    """Starts the servers that are not configured, brings the schema up to date, and says what to run.
+
+    ``environment`` is added to that of the processes. Raises ConfigurationError.
+    """
+    home = settings().home.expanduser().absolute()
+    start_servers(home, needs=unconfigured_servers(os.environ))
+    settings.cache_clear()
+    configured = settings()
+    migrate(configured.require_database_url())
+    port = _free_port(_FLOWER_PORT)
+    flower = f"http://127.0.0.1:{port}"
+    write_private(home / _FLOWER_FILE, flower)
+    return Stack(home=home, specs=_specs(configured, home, port, environment or {}), flower=flower)
+
+
+def flower_address(home: Path) -> str | None:
+    """Where Flower was started last."""
+    file = home / _FLOWER_FILE
+    return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def _specs(configured: Settings, home: Path, port: int, environment: dict[str, str]) -> tuple[ProcessSpec, ...]:
+    env = {
+        "BATCHORD_HOME": str(home),
+        "BATCHORD_PIPELINES": str(configured.pipelines.expanduser().absolute()),
+        # A worker that is told to stop gives running shards time (worker_soft_shutdown_timeout).
+        "REMAP_SIGTERM": "SIGQUIT",
+        **environment,
+    }
+    celery = (sys.executable, "-m", "celery", "-A", "app")
+    processes = str(configured.parallelism)
+    return (
+        # Threads: control tasks wait for the database, and one light process keeps ticks apart from shards.
+        ProcessSpec(
+            name="control",
+            command=(*celery, "worker", "-n", "control@%h", "-Q", "control", "-P", "threads", "-c", "4", "-l", "info"),
+            env=env,
+        ),
+        ProcessSpec(
+            name="worker",
+            command=(
+                *(*celery, "worker", "-n", "worker@%h", "-Q", "text,image,table,train"),
+                *("-c", processes, "-l", "info"),
+            ),
+            env=env,
+        ),
+        ProcessSpec(name="beat", command=(*celery, "beat", "-l", "info"), env=env),
+        ProcessSpec(
+            name="flower",
+            command=(*celery, "flower", "--address=127.0.0.1", f"--port={port}"),
+            env=env,
+        ),
+    )
+
+
+def _free_port(wanted: int) -> int:
+    """``wanted`` when nobody listens there, else any free port on loopback."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    return wanted

@@ -1,0 +1,121 @@
+"""``batchord run``: a run by hand."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from app.cli.history import print_run
+from app.cli.output import console, json_option, print_json, run_json
+from app.core.errors import ConfigurationError
+from app.core.runs import Run, RunState
+
+#: How long a worker may take to open the run before we say that none seems to be there.
+_OPEN_SECONDS = 15
+_POLL_SECONDS = 0.1
+
+
+@click.command()
+@click.argument("name")
+@click.option("--wait", is_flag=True, help="Wait for the end; exit 0 only when the run succeeded.")
+@click.option("--local", is_flag=True, help="Run in this process, without a broker or workers.")
+@click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="Kept with the run; JSON or text.")
+@json_option
+def run(name: str, params: Sequence[str], *, wait: bool, local: bool, as_json: bool) -> None:
+    """Start a run of pipeline NAME by hand. It waits its turn while another run of NAME is active."""
+    from app.wiring import catalog
+
+    catalog().get(name)  # a wrong name is told here, not in a worker's log
+    parsed = dict(_param(text) for text in params)
+    ended = _run_here(name, parsed, quiet=as_json) if local else _run_on_workers(name, parsed, wait=wait, quiet=as_json)
+    if as_json:
+        print_json({**run_json(ended), "summary": ended.summary, "error": ended.error})
+    elif ended.state.ended:
+        print_run(ended)
+    else:
+        console.print(f"Run {ended.id} is {ended.state}. `batchord show {ended.id}` shows how it goes.")
+    if (wait or local) and ended.state is not RunState.SUCCEEDED:
+        sys.exit(1)
+
+
+def _run_here(name: str, params: dict[str, Any], *, quiet: bool) -> Run:
+    from app.flow.local import run_local
+    from app.wiring import parts
+
+    with _bar(name, quiet=quiet) as update:
+        return run_local(parts(), pipeline=name, params=params, on_progress=update)
+
+
+def _run_on_workers(name: str, params: dict[str, Any], *, wait: bool, quiet: bool) -> Run:
+    from app.celery import app
+
+    request = str(uuid4())
+    app.send_task(
+        "batchord.start_run",
+        kwargs={"pipeline": name, "trigger": "cli", "params": params},
+        task_id=request,
+        queue="control",
+        ignore_result=True,
+    )
+    opened = _opened(request)
+    if not wait:
+        return opened
+    with _bar(name, quiet=quiet) as update:
+        return _wait(opened.id, update)
+
+
+def _opened(request: str) -> Run:
+    from app.wiring import ledger
+
+    deadline = time.monotonic() + _OPEN_SECONDS
+    while time.monotonic() < deadline:
+        found = ledger().reports.run_by_request(request)
+        if found is not None:
+            return found
+        time.sleep(_POLL_SECONDS)
+    raise ConfigurationError(
+        f"No worker took the request within {_OPEN_SECONDS} s. It stays in the queue and runs when one is there: "
+        "start the local stack with `batchord up`, or a worker with `celery -A app worker`."
+    )
+
+
+def _wait(run_id: str, update: Any) -> Run:
+    from app.wiring import ledger
+
+    while not (found := ledger().runs.get(run_id)).state.ended:
+        update(run_id)
+        time.sleep(_POLL_SECONDS)
+    update(run_id)
+    return found
+
+
+@contextmanager
+def _bar(name: str, *, quiet: bool) -> Iterator[Any]:
+    """A progress bar over records; the block is given a function that moves it."""
+    from app.wiring import ledger
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
+        task = progress.add_task(name, total=None)
+
+        def update(run_id: str) -> None:
+            now = ledger().reports.progress(run_id)
+            progress.update(task, total=now["discovered"] or None, completed=now["predicted"] + now["rejected"])
+
+        yield update
+
+
+def _param(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--param")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value

@@ -1,0 +1,122 @@
+"""The local stack: ``up``, ``down``, ``status``, ``migrate``."""
+
+import os
+import sys
+import time
+from typing import Any
+
+import click
+
+from app.cli.output import coloured, console, json_option, print_json, table
+from app.settings import settings
+
+#: How long the workers may take until they answer.
+_READY_SECONDS = 60
+
+
+@click.command()
+@json_option
+def up(*, as_json: bool) -> None:
+    """Start the local stack in the background: servers that are not configured, workers, beat, Flower."""
+    from app.adapters.stack import start_background, unconfigured_servers
+    from app.adapters.stack.background import refuse_second
+    from app.cli.local_stack import prepare
+
+    home = settings().home.expanduser().absolute()
+    refuse_second(home)
+    with console.status("Starting the servers …"):
+        stack = prepare()
+        start_background(stack.home, stack.specs, servers=unconfigured_servers(os.environ))
+    with console.status("Waiting for the workers …"):
+        wait_for_workers({"control", "worker"})
+    if as_json:
+        print_json(_status())
+        return
+    _print_status(_status())
+    console.print(f"\nFlower: {stack.flower}   logs: {stack.home / 'logs'}   stop: batchord down")
+
+
+@click.command()
+@json_option
+def down(*, as_json: bool) -> None:
+    """Stop the local stack. Running shards are handed over and go on at the next start; no data is lost."""
+    from app.adapters.stack import stop_background
+
+    with console.status("Stopping …"):
+        stopped = stop_background(settings().home)
+    if as_json:
+        print_json({"stopped": stopped})
+    else:
+        console.print("Stopped." if stopped else "Nothing was running.")
+
+
+@click.command()
+@json_option
+def status(*, as_json: bool) -> None:
+    """Show the local stack's servers and processes. Exits with 1 when something that should run does not."""
+    found = _status()
+    if as_json:
+        print_json(found)
+    else:
+        _print_status(found)
+    if not found["well"]:
+        sys.exit(1)
+
+
+@click.command()
+@json_option
+def migrate(*, as_json: bool) -> None:
+    """Bring the ledger's tables up to date. Safe to run at every deploy."""
+    from app.adapters.ledger import migrate as bring_up_to_date
+
+    bring_up_to_date(settings().require_database_url())
+    if as_json:
+        print_json({"migrated": True})
+    else:
+        console.print("The ledger's tables are up to date.")
+
+
+def wait_for_workers(names: set[str]) -> None:
+    """Returns when a worker of each name answers. Raises ConfigurationError when one does not in time."""
+    from app.celery import app
+    from app.core.errors import ConfigurationError
+
+    deadline = time.monotonic() + _READY_SECONDS
+    missing = set(names)
+    while missing and time.monotonic() < deadline:
+        # ping() waits for its whole timeout, however soon the answers come: ask briefly and often.
+        replies: list[dict[str, Any]] = app.control.ping(timeout=0.3)
+        missing -= {node.partition("@")[0] for reply in replies for node in reply}
+    if missing:
+        raise ConfigurationError(
+            f"No answer from worker {', '.join(sorted(missing))} within {_READY_SECONDS} s: "
+            f"look into {settings().home / 'logs'}."
+        )
+
+
+def _status() -> dict[str, Any]:
+    from app.adapters.stack import background_status, server_status
+    from app.cli.local_stack import flower_address
+
+    home = settings().home.expanduser().absolute()
+    servers = [
+        {"name": str(each.name), "state": each.state, "pid": each.pid, "address": each.address}
+        for each in server_status(home)
+    ]
+    processes = [
+        {"name": each.name, "state": str(each.state), "pid": each.pid, "restarts": each.restarts, "uptime": each.uptime}
+        for each in background_status(home)
+    ]
+    well = bool(processes) and all(each["state"] == "running" for each in [*processes, *servers])
+    return {"servers": servers, "processes": processes, "flower": flower_address(home), "well": well}
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    rows = [(each["name"], coloured(each["state"]), each["pid"], each["address"] or "") for each in found["servers"]]
+    for each in found["processes"]:
+        up_for = f"for {each['uptime']:.0f} s" if each["state"] == "running" else ""
+        restarted = f", restarted {each['restarts']} times" if each["restarts"] else ""
+        address = found["flower"] or "" if each["name"] == "flower" and each["state"] == "running" else ""
+        rows.append((each["name"], coloured(each["state"]), each["pid"], address or up_for + restarted))
+    rows = [(name, state, str(pid or "-"), more) for name, state, pid, more in rows]
+    table("Local stack", ("name", "state", ">pid", ""), rows, empty="Nothing is set up here. Start with `batchord up`.")

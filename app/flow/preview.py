@@ -1,0 +1,52 @@
+"""What a run would do now, without doing it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from app.flow.parts import Parts
+from app.flow.plan import scan
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepPreview:
+    """One step of a run that did not happen."""
+
+    step: str
+    model_version: str
+    records: int
+    shards: int
+    largest_shard: int
+    #: From the last finished run's records per second; None when there was none.
+    expected_seconds: float | None
+    #: Whether a follow-up run would be needed.
+    backlog_left: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """The preview as JSON values."""
+        return asdict(self)
+
+
+def preview(parts: Parts, *, pipeline: str) -> list[StepPreview]:
+    """Runs discovery for each step and writes nothing. Raises what planning raises."""
+    declared = parts.catalog.get(pipeline)
+    now = parts.ledger.runs.now()
+    schedule = declared.schedule
+    window = None if schedule is None else (schedule.slot_before(schedule.slot_at(now)), now)
+    steps = []
+    for step in declared.steps:
+        source = parts.open_source(step.source, window)
+        found = scan(parts, pipeline=pipeline, declared=step, source=source, run_id="")
+        shards = found.cutter.cut()
+        rate = parts.ledger.runs.last_rate(pipeline, step.name)
+        steps.append(
+            StepPreview(
+                step=step.name,
+                model_version=parts.models.version(step.declared_model),
+                records=found.cutter.records,
+                shards=len(shards),
+                largest_shard=max((shard.planned for shard in shards), default=0),
+                expected_seconds=round(found.cutter.records / rate, 1) if rate else None,
+                backlog_left=found.backlog_left,
+            )
+        )
+    return steps
