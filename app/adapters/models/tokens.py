@@ -45,8 +45,12 @@ class Tokens:
             raise ConfigurationError(
                 f"{location} has no usable tokenizer ({error}): save it there with tokenizer.save_pretrained."
             ) from error
-        if not tokenizer.is_fast:
-            raise ConfigurationError(f"{location} has no tokenizer.json: save it there with a fast tokenizer.")
+        # Without any of these files transformers makes a tokenizer that knows no word, and says nothing.
+        vocabularies = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
+        if not tokenizer.is_fast or not any((folder / name).is_file() for name in vocabularies):
+            raise ConfigurationError(
+                f"{location} has no tokenizer.json: save it there with tokenizer.save_pretrained of a fast tokenizer."
+            )
         self._tokenizer = tokenizer
         self._lock = threading.Lock()
         self.limit = _limit(tokenizer, model.config, folder, location, max_tokens)

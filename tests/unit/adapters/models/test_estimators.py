@@ -1,0 +1,98 @@
+"""What is particular to scikit-learn models: their columns, and what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from app.core.errors import ConfigurationError, ModelNotFound
+from app.core.models import Model, SklearnModel
+from app.core.ports import LoadedModel
+from tests.contracts import small_models
+
+Load = Callable[[Model], LoadedModel]
+
+
+def test_a_classifier_without_probabilities_gives_a_margin(load: Load, tmp_path: Path) -> None:
+    """A distance is no probability and does not pass for one."""
+    from sklearn.svm import LinearSVC
+
+    frame = pd.DataFrame({"x": [-2.0, -1.0, 1.0, 3.0]})
+    small_models.save_estimator(tmp_path / "svc.skops", LinearSVC().fit(frame, ["no", "no", "yes", "yes"]))
+
+    output = load(SklearnModel(str(tmp_path / "svc.skops"))).predict(frame)
+
+    assert output["label"].tolist() == ["no", "no", "yes", "yes"]
+    assert "score" not in output
+    assert (output["margin"] > 0).all()
+
+
+def test_the_score_is_the_labels_probability(load: Load, tmp_path: Path) -> None:
+    """With three classes that are not in alphabetical order of their rows."""
+    from sklearn.linear_model import LogisticRegression
+
+    frame = pd.DataFrame({"x": [9.0, 0.0, 5.0], "y": [0.0, 1.0, 0.0]})
+    fitted = LogisticRegression().fit(frame, [30, 10, 20])
+    small_models.save_estimator(tmp_path / "m.skops", fitted)
+
+    output = load(SklearnModel(str(tmp_path / "m.skops"))).predict(frame)
+
+    assert output["label"].tolist() == ["30", "10", "20"]
+    assert output["score"].tolist() == pytest.approx(fitted.predict_proba(frame).max(axis=1))
+
+
+def test_a_clusterer_gives_labels_and_takes_arrays(load: Load, tmp_path: Path) -> None:
+    """Fitted on an array, it knows columns by their places and must not complain of names."""
+    from sklearn.cluster import KMeans
+
+    values = np.array([[0.0], [0.1], [9.0]])
+    small_models.save_estimator(tmp_path / "k.skops", KMeans(2, random_state=0, n_init=1).fit(values))
+
+    labels = load(SklearnModel(str(tmp_path / "k.skops"), features=("x",))).predict(pd.DataFrame(values, columns=["x"]))
+
+    assert labels["label"].iloc[0] == labels["label"].iloc[1] != labels["label"].iloc[2]
+
+
+def test_several_outputs_are_several_columns(load: Load, tmp_path: Path) -> None:
+    """A regressor of two numbers."""
+    from sklearn.linear_model import LinearRegression
+
+    frame = pd.DataFrame({"x": [0.0, 1.0]})
+    small_models.save_estimator(tmp_path / "m.skops", LinearRegression().fit(frame, [[0, 5], [1, 7]]))
+
+    output = load(SklearnModel(str(tmp_path / "m.skops"))).predict(frame)
+
+    assert output["score_1"].tolist() == pytest.approx([5, 7])
+
+
+def test_fitted_names_choose_the_columns(load: Load, tmp_path: Path) -> None:
+    """Others, and their order, do not matter; one that is absent is named."""
+    small_models.save_sklearn_regressor(tmp_path / "m.skops")
+    model = load(SklearnModel(str(tmp_path / "m.skops"), trusted=("sklearn.tree._tree.Tree",)))
+    frame = pd.DataFrame({"extra": ["a"], "area": [2.0], "rooms": [3.0]})
+
+    assert model.predict(frame).equals(model.predict(frame[["rooms", "area"]]))
+    with pytest.raises(ConfigurationError, match=r"needs columns \['area'\]"):
+        model.predict(frame[["rooms"]])
+
+
+def test_types_that_are_not_trusted_are_listed(load: Load, tmp_path: Path) -> None:
+    """With the line to add."""
+    small_models.save_sklearn_regressor(tmp_path / "m.skops")
+
+    with pytest.raises(ConfigurationError, match=r"trusted=\['sklearn\.tree\._tree\.Tree'\]"):
+        load(SklearnModel(str(tmp_path / "m.skops")))
+
+
+def test_what_is_no_skops_file_is_refused(load: Load, tmp_path: Path) -> None:
+    """A download cut short, and an estimator that predicts nothing."""
+    from sklearn.preprocessing import StandardScaler
+
+    (tmp_path / "cut.skops").write_bytes(b"PK\x03\x04")
+    with pytest.raises(ModelNotFound, match=r"cut\.skops is no whole \.skops file"):
+        load(SklearnModel(str(tmp_path / "cut.skops")))
+    small_models.save_estimator(tmp_path / "s.skops", StandardScaler().fit([[1.0], [2.0]]))
+    with pytest.raises(ConfigurationError, match="StandardScaler, which has no predict"):
+        load(SklearnModel(str(tmp_path / "s.skops")))
