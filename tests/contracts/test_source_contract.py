@@ -83,6 +83,18 @@ def test_keys_after_a_position_are_exactly_those_above_it(table: Table) -> None:
         assert flat(source.keys(after=stored(position), chunk_rows=100)) == expected[number + 1 :]
 
 
+def test_the_source_compares_positions(table: Table) -> None:
+    """In its own order, and only for a record that is there."""
+    source = open_source(table.source(), default_url=NOWHERE)
+    expected = table.positions()
+    for number in (0, 1, 9, 10, 30, 56):
+        for limit in (0, 9, 10, 31, 56):
+            assert source.at_or_below(stored(expected[number]), stored(expected[limit])) == (number <= limit)
+    with connected(table.url) as connection:
+        connection.exec_driver_sql(f"DELETE FROM {table.name}")  # noqa: S608
+    assert not source.at_or_below(expected[0], expected[1])
+
+
 def test_rows_are_the_range_with_both_ends(table: Table) -> None:
     """Every range gives its records with its first and its last, ascending."""
     source = open_source(table.source(), default_url=NOWHERE)

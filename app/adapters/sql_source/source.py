@@ -93,6 +93,14 @@ class SqlRecords:
         with autocommit(self._engine) as connection:
             return postgres.prepared(connection)
 
+    def at_or_below(self, position: Position, limit: Position) -> bool:
+        """See the port."""
+        self._refuse_other_order(position)
+        self._refuse_other_order(limit)
+        _ = self._columns
+        with reading(self._engine) as connection:
+            return connection.execute(self._statements.at_or_below(position, limit)).first() is not None
+
     def keys(self, *, after: Position | None, chunk_rows: int) -> Iterator[Sequence[Position]]:
         """See the port. Records whose key or arrival is NULL have no position; the audit finds them.
 

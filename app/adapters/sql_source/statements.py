@@ -92,6 +92,18 @@ class Statements:
         dated_first = sa.case((self.arrival.is_(None), 1), else_=0)
         return statement.where(sa.or_(lower, undated)).order_by(dated_first, *self._order())
 
+    def at_or_below(self, position: Position, limit: Position) -> sa.Select[Any]:
+        """One row when the record at ``position`` is there and stands at or below ``limit``, otherwise none."""
+        return (
+            self._positions()
+            .where(
+                self._beyond(position, "from", upwards=True, inclusive=True),
+                self._beyond(position, "to", upwards=False, inclusive=True),
+                self._beyond(limit, "limit", upwards=False, inclusive=True),
+            )
+            .limit(1)
+        )
+
     def _positions(self) -> sa.Select[Any]:
         return sa.select(*self._order())
 
