@@ -1,0 +1,9 @@
+"""Keeps transformers from drawing progress bars over the demo's own output."""
+
+
+def quiet_transformers() -> None:
+    """Errors only, no bars, in this process."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()

@@ -1,0 +1,11 @@
+"""Are film reviews fresh or rotten? Texts from a table, a scikit-learn model from a file."""
+
+from app import Pipeline, SklearnModel, SqlSource, every
+
+reviews = Pipeline(
+    "reviews",
+    description="Film reviews: fresh or rotten? (scikit-learn)",
+    schedule=every(seconds=20),
+    source=SqlSource("SELECT id, body, created_at FROM demo_reviews", key="id", arrival="created_at"),
+    model=SklearnModel(".batchord/demo/models/sentiment", text="body"),
+)
