@@ -1,0 +1,174 @@
+"""What PostgreSQL tells of its clock and its open transactions, and which orders are refused."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from app.adapters.sql_source import SqlRecords, dispose_engines, open_source
+from app.core.errors import ConfigurationError
+from app.core.records import Position
+from app.core.sources import SqlSource
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def url(empty_database_url: str) -> Iterator[str]:
+    """A database of this test alone."""
+    yield empty_database_url
+    dispose_engines()
+
+
+@pytest.fixture
+def session(url: str) -> Iterator[psycopg.Connection]:
+    """A session of the application, whose work is committed at once unless it begins a transaction."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE records (id bigint PRIMARY KEY, body text)")
+        yield connection
+
+
+def records(url: str, settle: timedelta | None = None) -> SqlRecords:
+    """The records, ordered by their key."""
+    return open_source(SqlSource("SELECT * FROM records", key="id", settle=settle), default_url=url)
+
+
+def filled(session: psycopg.Connection, arrival: str, *values: str) -> SqlSource:
+    """A source with an arrival column of that type, and a record for each value, with keys from 1 on."""
+    session.execute(f"CREATE TABLE arrivals (id bigint, at {arrival})".encode())
+    for key, value in enumerate(values, start=1):
+        session.execute(f"INSERT INTO arrivals VALUES ({key}, {value})".encode())  # noqa: S608
+    return SqlSource("SELECT * FROM arrivals", key="id", arrival="at")
+
+
+def test_a_transaction_that_only_read_is_running(url: str, session: psycopg.Connection) -> None:
+    """It may have taken its ``now()`` and may still write; after its end it is gone."""
+    source = records(url)
+    assert source.running_transactions() == frozenset()
+    session.execute("BEGIN")
+    session.execute("SELECT 1")
+    (name,) = source.running_transactions()
+    assert name.startswith("vx:")
+    session.execute("COMMIT")
+    assert source.running_transactions() == frozenset()
+
+
+def test_a_prepared_transaction_is_running_under_another_name(url: str, session: psycopg.Connection) -> None:
+    """It has no session any more, and stays until it is committed."""
+    source = records(url)
+    session.execute("BEGIN")
+    session.execute("INSERT INTO records VALUES (1, 'text')")
+    assert source.prepared_transactions() == frozenset()
+    session.execute("PREPARE TRANSACTION 'half done'")
+    (name,) = source.running_transactions()
+    assert name.startswith("px:")
+    assert source.prepared_transactions() == {name}
+    session.execute("COMMIT PREPARED 'half done'")
+    assert source.running_transactions() == frozenset()
+
+
+@pytest.mark.parametrize("application", ["batchord-ledger", "batchord-ledger worker 3", "batchord-source"])
+def test_batchords_own_transactions_are_left_out(url: str, session: psycopg.Connection, application: str) -> None:
+    """Workers that write predictions all day would otherwise hold the frontier back."""
+    session.execute("SELECT set_config('application_name', %s, false)", (application,))
+    session.execute("BEGIN")
+    session.execute("SELECT 1")
+    assert records(url).running_transactions() == frozenset()
+
+
+def test_transactions_of_other_databases_are_left_out(url: str, session: psycopg.Connection) -> None:
+    """They cannot write the records."""
+    elsewhere = f"{url.rpartition('/')[0]}/postgres"
+    with psycopg.connect(elsewhere) as other:
+        other.execute("SELECT 1")
+        assert records(url).running_transactions() == frozenset()
+    session.execute("SELECT 1")
+
+
+def test_a_source_that_settles_waits_for_no_transaction(url: str, session: psycopg.Connection) -> None:
+    """With ``settle=`` the author answers for how late a record may appear."""
+    session.execute("BEGIN")
+    session.execute("SELECT 1")
+    assert records(url, HOUR).running_transactions() == frozenset()
+    assert records(url, HOUR).prepared_transactions() == frozenset()
+
+
+@pytest.mark.parametrize("arrival", ["timestamptz", "timestamp", "date"])
+def test_a_record_from_the_future_does_not_take_the_frontier_with_it(
+    url: str, session: psycopg.Connection, arrival: str
+) -> None:
+    """It is read like any other, and the frontier stays at the clock."""
+    past, future = "now() - interval '3 days'", "now() + interval '3 days'"
+    source = open_source(filled(session, arrival, past, future), default_url=url)
+    greatest = source.greatest_position()
+    assert greatest is not None
+    assert greatest.key == 1
+    (chunk,) = source.keys(after=greatest, chunk_rows=10)
+    assert [position.key for position in chunk] == [2]
+    session.execute("DELETE FROM arrivals WHERE id = 1")
+    assert source.greatest_position() is None
+
+
+def test_a_settling_instant_stays_behind_the_clock(url: str, session: psycopg.Connection) -> None:
+    """With its zone known, an arrival older than ``settle=`` is settled as it is."""
+    declared = filled(session, "timestamptz", "now() - interval '2 hours'", "now() - interval '30 minutes'")
+    settling = SqlSource(declared.sql, key="id", arrival="at", settle=HOUR)
+    source = open_source(settling, default_url=url)
+    greatest = source.greatest_position()
+    assert source.settles_by_clock
+    assert greatest is not None
+    assert greatest.key == 1
+    assert not open_source(declared, default_url=url).settles_by_clock
+
+
+@pytest.mark.parametrize("arrival", ["timestamp", "date"])
+def test_a_time_whose_zone_is_unknown_does_not_settle_by_the_clock(
+    url: str, session: psycopg.Connection, arrival: str
+) -> None:
+    """It may be hours from UTC, so it settles an hour after it was seen and not an hour after its own time."""
+    declared = filled(session, arrival, "now() - interval '2 days'")
+    source = open_source(SqlSource(declared.sql, key="id", arrival="at", settle=HOUR), default_url=url)
+    assert not source.settles_by_clock
+    assert source.greatest_position() is not None
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("SELECT gen_random_uuid() AS id", "random uuids do not rise"),
+        ("SELECT 0.1::real AS id", "of type real"),
+        ("SELECT 1 AS id, 2 AS body, 3 AS body", "'body' more than once"),
+    ],
+)
+def test_an_order_that_would_lose_records_is_refused(url: str, sql: str, message: str) -> None:
+    """The message says what to write instead."""
+    source = open_source(SqlSource(sql, key="id"), default_url=url)
+    with pytest.raises(ConfigurationError, match=message):
+        source.check()
+
+
+def test_other_databases_need_a_settling_time(tmp_path: Path) -> None:
+    """They cannot show who is still writing."""
+    declared = SqlSource("SELECT 1 AS id", key="id", url=f"sqlite:///{tmp_path / 'any.sqlite'}")
+    with pytest.raises(ConfigurationError, match=r"on sqlite .* give settle="):
+        open_source(declared, default_url="")
+
+
+def test_a_position_of_another_order_is_refused(url: str, session: psycopg.Connection) -> None:
+    """A frontier from before ``arrival=`` was added would compare as NULL, with nothing."""
+    source = open_source(filled(session, "timestamptz", "now()"), default_url=url)
+    with pytest.raises(ConfigurationError, match="does not fit arrival='at'"):
+        list(source.keys(after=Position(arrival=None, key=1), chunk_rows=10))
+
+
+def test_reading_changes_nothing(url: str, session: psycopg.Connection) -> None:
+    """A query that writes is refused by the database."""
+    session.execute("CREATE SEQUENCE numbers")
+    source = open_source(SqlSource("SELECT nextval('numbers') AS id", key="id"), default_url=url)
+    with pytest.raises(ConfigurationError, match="read-only transaction"):
+        source.greatest_position()
+    with closing(session.execute("SELECT is_called FROM numbers")) as result:
+        assert result.fetchone() == (False,)
