@@ -1,0 +1,207 @@
+"""README and docs are true: examples run as written, links lead somewhere."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from app.adapters.images import ImageReader
+from app.adapters.ledger import Ledger
+from app.adapters.models import ModelLibrary
+from app.adapters.objects import Objects
+from app.adapters.sql_source import open_source
+from app.adapters.sql_source.engine import dispose_engines
+from app.adapters.stack import Servers
+from app.catalog import Catalog
+from app.core.runs import Run, RunState
+from app.core.sources import SqlSource
+from app.flow.local import run_local
+from app.flow.parts import Parts
+from app.settings import Settings
+from tests.contracts import small_models
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+#: Runs the pipeline of an example in a database of its own, and returns the run.
+RunExample = Callable[[str], Run]
+
+
+def blocks(page: str, language: str = "python") -> list[str]:
+    """The code of a page's fenced blocks, in order."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [dedent(code) for code in re.findall(rf"^ *```{language}\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)]
+
+
+def block(page: str, part: str, language: str = "python") -> str:
+    """The only block of a page that holds ``part``."""
+    (found,) = (code for code in blocks(page, language) if part in code)
+    return found
+
+
+EXAMPLES = [
+    pytest.param(code, id=f"{page.relative_to(ROOT)}:{number}")
+    for page in PAGES
+    for number, code in enumerate(blocks(str(page.relative_to(ROOT))))
+]
+
+
+@pytest.fixture
+def run_example(
+    servers: Servers, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RunExample]:
+    """See :data:`RunExample`. Examples run in an empty folder, as in a reader's."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "pipelines"
+    folder.mkdir()
+    objects = Objects(
+        endpoint_url=servers.s3_endpoint_url,
+        access_key_id=SecretStr(servers.s3_access_key_id or ""),
+        secret_access_key=SecretStr(servers.s3_secret_access_key or ""),
+    )
+    with closing(Ledger(database_url)) as ledger:
+
+        def run(code: str) -> Run:
+            (folder / "example.py").write_text(code, encoding="utf-8")
+            catalog = Catalog(folder)
+            parts = Parts(
+                settings=Settings(database_url=SecretStr(database_url), home=tmp_path, pipelines=folder),
+                catalog=catalog,
+                ledger=ledger,
+                open_source=lambda declared, window: open_source(declared, default_url=database_url, window=window),
+                models=ModelLibrary(home=tmp_path, objects=objects),
+                images=ImageReader(objects),
+                worker="docs",
+            )
+            (name,) = catalog.names()
+            return run_local(parts, pipeline=name)
+
+        yield run
+    dispose_engines()
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_examples_are_declared_without_problems(code: str, tmp_path: Path) -> None:
+    """A pipeline file loads through the catalog; any other declaration has no problems of its own."""
+    if "Pipeline(" in code:
+        (tmp_path / "example.py").write_text(code, encoding="utf-8")
+        catalog = Catalog(tmp_path)
+        assert catalog.problems == []
+        assert len(catalog.names()) == 1
+    elif "SqlSource(" in code:
+        values: dict[str, object] = {}
+        exec(compile(code, "example", "exec"), values)  # noqa: S102 -- our own pages
+        sources = [value for value in values.values() if isinstance(value, SqlSource)]
+        assert [source.problems() for source in sources] == [[]]
+    else:
+        compile(code, "example", "exec")
+
+
+def test_the_pipeline_of_the_readme_runs(
+    run_example: RunExample, database_url: str, s3: "S3Client", tmp_path: Path
+) -> None:
+    """Texts from PostgreSQL, a transformers model from S3, as the first page says."""
+    s3.create_bucket(Bucket="models")
+    for file in small_models.save_text_classifier(tmp_path / "small").iterdir():
+        s3.upload_file(str(file), "models", f"sentiment/7/{file.name}")
+    with psycopg.connect(database_url) as connection:
+        connection.execute(block("docs/quickstart.md", "CREATE TABLE", "sql"))
+
+    run = run_example(block("README.md", "Pipeline("))
+
+    assert (run.state, run.discovered, run.predicted, run.rejected) == (RunState.SUCCEEDED, 4, 2, 2)
+    assert run.models["predict"].startswith("sentiment-7@")
+
+
+def test_the_quickstart_comes_to_what_it_says(run_example: RunExample, database_url: str) -> None:
+    """Its table, its pipeline, its counts, and its query for the predictions."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(block("docs/quickstart.md", "CREATE TABLE", "sql"))
+
+        run = run_example(block("docs/quickstart.md", "Pipeline("))
+
+        rows = connection.execute(block("docs/quickstart.md", "current_predictions", "sql")).fetchall()
+    assert (run.state, run.discovered, run.predicted, run.rejected) == (RunState.SUCCEEDED, 4, 2, 2)
+    assert {row[0]: row[2] for row in rows} == {1: "pleased", 2: "not pleased"}
+    assert run.summary is not None
+    assert run.summary["steps"]["predict"]["rejections"] == {"empty-text": 1, "missing-text": 1}
+
+
+def test_the_function_from_a_notebook_runs(run_example: RunExample, database_url: str) -> None:
+    """A DataFrame comes back: a label, a score, and a column more."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, amount numeric, items int, "
+            "country text, ordered_at timestamptz DEFAULT now());"
+            "INSERT INTO orders (amount, items, country) VALUES (240, 1, 'DE'), (21, 1, 'FR'), (44, 2, 'IT')"
+        )
+
+        run = run_example(block("docs/how-to/choose-a-model.md", "def unusual"))
+
+        rows = connection.execute(
+            "SELECT label, score, output ->> 'usual' FROM batchord.predictions ORDER BY record_key"
+        ).fetchall()
+    assert run.state is RunState.SUCCEEDED
+    assert rows == [("check", 10.0, "24.0"), ("fine", 1.0, "21.0"), ("fine", 1.0, "22.0")]
+
+
+def test_the_tabular_model_is_fitted_stored_and_run(run_example: RunExample, database_url: str) -> None:
+    """The example fits, writes a .skops file, and the pipeline gives numbers close to the truth."""
+    random = np.random.default_rng(0)
+    past = pd.DataFrame(
+        {
+            "distance_km": random.uniform(1, 30, 400),
+            "weight_kg": random.uniform(1, 20, 400),
+            "service": random.choice(["standard", "express"], 400),
+        }
+    )
+    past["minutes"] = 10 + 2 * past["distance_km"]
+    past.to_csv("deliveries.csv", index=False)
+    exec(compile(block("docs/how-to/choose-a-model.md", "skops.io.dump"), "fit", "exec"), {})  # noqa: S102 -- our own page
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE deliveries (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, distance_km float8, "
+            "weight_kg float8, service text, ordered_at timestamptz DEFAULT now());"
+            "INSERT INTO deliveries (distance_km, weight_kg, service) VALUES (5, 2, 'standard'), (25, 2, 'express')"
+        )
+
+        run = run_example(block("docs/how-to/choose-a-model.md", 'SklearnModel(\n        "delivery-time.skops"'))
+
+        scores = connection.execute("SELECT score FROM batchord.predictions ORDER BY record_key").fetchall()
+    assert run.state is RunState.SUCCEEDED
+    assert [score for (score,) in scores] == pytest.approx([20, 60], abs=5)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Files exist, and so do the headings that links name."""
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text("utf-8")):
+        linked = (page.parent / target).resolve() if target else page
+        assert linked.is_file(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text("utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/decisions/0*.md")), ids=lambda page: page.stem)
+def test_decisions_have_one_form(page: Path) -> None:
+    """Context, decision, consequences, alternatives; and the index names each."""
+    text = page.read_text("utf-8")
+
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == [
+        "Context",
+        "Decision",
+        "Consequences",
+        "Alternatives rejected",
+    ]
+    assert f"({page.name})" in (page.parent / "README.md").read_text("utf-8")

@@ -1,0 +1,80 @@
+"""The reference names everything that there is, and nothing else."""
+
+import re
+from pathlib import Path
+
+import click
+import psycopg
+
+import app
+from app.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def test_every_setting_is_described() -> None:
+    """And nothing is described that is no setting."""
+    described = set(re.findall(r"BATCHORD_[A-Z0-9_]+", (ROOT / "docs/reference/settings.md").read_text("utf-8")))
+
+    assert described == {f"BATCHORD_{name.upper()}" for name in Settings.model_fields}
+
+
+def test_every_column_of_the_ledger_is_described(database_url: str) -> None:
+    """Each table has a section that names exactly its columns, as the migrations made them."""
+    page = (ROOT / "docs/reference/ledger.md").read_text("utf-8")
+    with psycopg.connect(database_url) as connection:
+        columns = connection.execute(
+            "SELECT table_name, column_name FROM information_schema.columns "
+            "WHERE table_schema = 'batchord' AND table_name <> 'schema_version'"
+        ).fetchall()
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+
+    assert sections.keys() == {table for table, _ in columns}
+    for table, section in sections.items():
+        first_cells = "".join(re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)) or section
+        expected = {column for name, column in columns if name == table}
+        assert expected <= set(re.findall(r"`(\w+)`", first_cells)), table
+        if first_cells is not section:
+            assert set(re.findall(r"`(\w+)`", first_cells)) == expected
+
+
+def test_every_command_is_described() -> None:
+    """Each command has a section that names its options, and pages use no other command."""
+    from app.cli import batchord
+
+    page = (ROOT / "docs/reference/commands.md").read_text("utf-8")
+    sections = dict(re.findall(r"^## batchord (\w+)\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+    context = click.Context(batchord)
+    commands = {name: batchord.get_command(context, name) for name in batchord.list_commands(context)}
+    used = {
+        word
+        for page in PAGES
+        for word in re.findall(r"(?:^ *|`)batchord ([a-z]+)", page.read_text("utf-8"), re.MULTILINE)
+    }
+
+    assert sections.keys() == commands.keys()
+    assert used <= commands.keys()
+    for name, command in commands.items():
+        assert command is not None
+        options = {option for each in command.params for option in each.opts if option.startswith("--")}
+        assert {option for option in options - {"--json"} if f"`{option}" not in sections[name]} == set(), name
+
+
+def test_every_declaration_is_described() -> None:
+    """What a pipeline file may import stands in the reference."""
+    page = (ROOT / "docs/reference/pipelines.md").read_text("utf-8")
+
+    assert [name for name in app.__all__ if f"`{name}(" not in page and name != "Model"] == []
+
+
+def test_every_reason_for_a_rejection_is_described() -> None:
+    """The table names the codes that the program gives, and no other."""
+    source = "".join(file.read_text("utf-8") for file in (ROOT / "app").rglob("*.py"))
+    given = set(re.findall(r'(?:DataError\(\s*|reason=)"([a-z]+-[a-z-]+)"', source))
+    rows = re.findall(r"^\| (`[a-z-]+`.*?) \|", (ROOT / "docs/concepts.md").read_text("utf-8"), re.MULTILINE)
+    described = {reason for row in rows for reason in re.findall(r"`([a-z-]+)`", row)}
+
+    # A model's file, while it is downloaded; never a record's reason.
+    assert given - {"changed-object"} <= described
+    assert [reason for reason in described if f'"{reason}"' not in source] == []
