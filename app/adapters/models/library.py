@@ -83,12 +83,12 @@ class ModelLibrary:
             return LoadedFunction(declared, version)
         kept = stored(declared)
         if kept.location.startswith("s3://"):
-            return self._build(kept, version, self._from_s3(kept, version))
+            return self._build(kept, version, self._from_s3(kept, version), copied=False)
         _check(self.version(kept), version, kept.location)
         folder = local_path(kept)
         if folder is None:
-            return self._build(kept, version, self._from_hub(kept, version))
-        loaded = self._build(kept, version, folder)
+            return self._build(kept, version, self._from_hub(kept, version), copied=False)
+        loaded = self._build(kept, version, folder, copied=True)
         # Again: the files may have been replaced while they were read.
         _check(self.version(kept), version, kept.location)
         return loaded
@@ -122,7 +122,7 @@ class ModelLibrary:
             return str(getattr(declared, "revision", None))[:WEIGHT_DIGITS]
         return digest_of(self._memory().files.fingerprints(declared, path))
 
-    def _build(self, declared: Stored, version: str, folder: Path) -> LoadedModel:
+    def _build(self, declared: Stored, version: str, folder: Path, *, copied: bool) -> LoadedModel:
         # Imported here: beat, the command line and workers of other queues need none of these libraries.
         if isinstance(declared, SklearnModel):
             from app.adapters.models.estimators import load_estimator
@@ -131,10 +131,10 @@ class ModelLibrary:
         if isinstance(declared, TransformersText):
             from app.adapters.models.texts import load_text_model
 
-            return load_text_model(declared, version, folder, threads=self._threads)
+            return load_text_model(declared, version, folder, threads=self._threads, copied=copied)
         from app.adapters.models.pictures import load_picture_model
 
-        return load_picture_model(declared, version, folder, threads=self._threads)
+        return load_picture_model(declared, version, folder, threads=self._threads, copied=copied)
 
 
 def _name(declared: Stored) -> str:

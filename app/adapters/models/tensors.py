@@ -57,8 +57,12 @@ def device_of(declared: str) -> str:
     return declared
 
 
-def load_weights(auto_class: Any, folder: Path, location: str, device: str) -> Any:
+def load_weights(auto_class: Any, folder: Path, location: str, device: str, *, copied: bool) -> Any:
     """The model in ``folder`` on ``device``, ready for inference, in float32.
+
+    On a CPU, weights are the file itself, mapped into memory and shared by all processes. Where somebody may
+    write to the file, ask for them ``copied``: written over, it would change the predictions of a loaded
+    model, and cut short, it would kill the process.
 
     Raises ModelNotFound for files that are missing or damaged, ConfigurationError for a model that needs
     code of its own or lacks weights for the task: transformers itself would fill these at random.
@@ -88,6 +92,9 @@ def load_weights(auto_class: Any, folder: Path, location: str, device: str) -> A
             f"{location} lacks weights that {type(model).__name__} needs ({', '.join(missing[:5]) or 'wrong shapes'}): "
             "fine-tune it for this task first, or use task='embed', which needs no head."
         )
+    if copied:
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.data = tensor.data.clone()
     return model.eval().requires_grad_(requires_grad=False).to(device)
 
 

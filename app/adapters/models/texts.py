@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 _BUDGET_CPU, _BUDGET_CARD = 4096, 65_536
 
 
-def load_text_model(declared: TransformersText, version: str, folder: Path, *, threads: int) -> "LoadedTextModel":
+def load_text_model(
+    declared: TransformersText, version: str, folder: Path, *, threads: int, copied: bool
+) -> "LoadedTextModel":
     """Reads tokenizer and weights from ``folder``. Raises ModelNotFound or ConfigurationError."""
     set_up_torch(threads)
     from transformers import AutoModel, AutoModelForSequenceClassification
 
     device = device_of(declared.device)
     auto_class = AutoModel if declared.task == "embed" else AutoModelForSequenceClassification
-    model = load_weights(auto_class, folder, declared.location, device)
+    model = load_weights(auto_class, folder, declared.location, device, copied=copied)
     tokens = Tokens(folder, declared.location, model, max_tokens=declared.max_tokens)
     pooling = Pooling.of(folder, declared.location)
     return LoadedTextModel(declared, version, model=model, tokens=tokens, pooling=pooling, device=device)

@@ -118,6 +118,21 @@ def test_code_in_a_model_is_never_run(load: Load, tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("replace", [lambda data: bytes(len(data)), lambda _: b""], ids=["zeros", "cut"])
+def test_writing_over_the_file_does_not_reach_a_loaded_model(
+    load: Load, tmp_path: Path, replace: Callable[[bytes], bytes]
+) -> None:
+    """The predictions of a version stay its own, and the process lives."""
+    folder = small_models.save_text_classifier(tmp_path / "m")
+    model = load(TransformersText(str(folder), text="body"))
+    before = model.predict(texts("good film", "awful"))
+    weights = folder / "model.safetensors"
+
+    weights.write_bytes(replace(weights.read_bytes()))
+
+    assert model.predict(texts("good film", "awful")).equals(before)
+
+
 @pytest.mark.parametrize("damage", [b"", b"\x00" * 100])
 def test_damaged_weights_are_refused(load: Load, tmp_path: Path, damage: bytes) -> None:
     """A file cut short by a full disk."""
