@@ -1,0 +1,161 @@
+"""docker-compose.yml as processes on this machine: each service's own command, environment and health check.
+
+No Docker runs here. What a container would add is put in its place: names of services and folders of the
+image become local addresses and folders, and images' programs those of the packages that tests install.
+"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from app.adapters.stack.guard import Guard
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent
+COMPOSE_FILE = ROOT / "docker-compose.yml"
+#: Nothing of the developer's shell reaches a service, as in a container.
+BARE_ENVIRONMENT = {
+    "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    "HOSTNAME": socket.gethostname(),
+    "LANG": "C.UTF-8",
+}
+_VARIABLE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>\w+)(?:(?P<operator>:[-?])(?P<other>[^}]*))?\})")
+
+
+class VariableNotSet(Exception):
+    """A variable that docker-compose.yml requires has no value."""
+
+
+def compose_file() -> Any:
+    """docker-compose.yml as it stands, variables not yet replaced."""
+    return yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))
+
+
+def variables(text: str) -> dict[str, str | None]:
+    """Every variable that the text names, with its default; None where it has none."""
+    found = [match for match in _VARIABLE.finditer(text) if match["name"]]
+    return {match["name"]: match["other"] if match["operator"] == ":-" else None for match in found}
+
+
+def interpolated(text: str, values: Mapping[str, str]) -> str:
+    """The text with its variables replaced as Compose does. Raises VariableNotSet."""
+
+    def value(match: re.Match[str]) -> str:
+        if match["dollar"]:
+            return "$"
+        given = values.get(match["name"], "")
+        if not given and match["operator"] == ":?":
+            raise VariableNotSet(f"{match['name']} {match['other']}")
+        return given or (match["other"] if match["operator"] == ":-" else "")
+
+    return _VARIABLE.sub(value, text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """What one service would run, with local addresses and with variables replaced."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    check: list[str]
+
+    @classmethod
+    def read(cls, name: str, *, local: Mapping[str, str], values: Mapping[str, str]) -> "Service":
+        """The service of that name; each text of ``local`` is replaced by its value in all that it says."""
+        said = compose_file()["services"][name]
+
+        def here(text: str) -> str:
+            # Before the variables: a password may contain what looks like a port.
+            for there, value in local.items():
+                text = text.replace(there, value)
+            return interpolated(text, values)
+
+        kind, *test = said["healthcheck"].get("test", ["NONE"])
+        return cls(
+            name=name,
+            command=[here(part) for part in said["command"]],
+            environment={key: here(value) for key, value in said["environment"].items()},
+            check=[here(part) for part in (["sh", "-c", *test] if kind == "CMD-SHELL" else test)],
+        )
+
+    def healthy(self) -> bool:
+        """Whether the service's own health check succeeds."""
+        environment = BARE_ENVIRONMENT | self.environment
+        return subprocess.run(self.check, env=environment, capture_output=True, timeout=30, check=False).returncode == 0
+
+
+class Processes:
+    """Runs services in ``folder``, and ends them all, also when the test run is killed."""
+
+    def __init__(self, folder: Path, secrets: Sequence[str]) -> None:
+        self._folder = folder
+        self._secrets = secrets
+        self._guard = Guard()
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, service: Service) -> None:
+        """Start the service's command, its output in a file."""
+        with (self._folder / f"{service.name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                service.command,
+                env=BARE_ENVIRONMENT | self._home(service.name) | service.environment,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._running[service.name] = process
+        self._guard.watch(process.pid)
+
+    def wait_healthy(self, service: Service, *, interval: float, timeout: float = 60) -> None:
+        """Returns when the service's health check succeeds. Raises AssertionError with its last output."""
+        process = self._running[service.name]
+        try:
+            wait_until(
+                lambda: process.poll() is not None or service.healthy(),
+                description=f"service {service.name} is healthy",
+                timeout=timeout,
+                interval=interval,
+            )
+            assert process.poll() is None, f"service {service.name} ended with {process.returncode}"
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.output(service.name)}") from None
+
+    def stop(self, name: str, number: signal.Signals = signal.SIGTERM, *, timeout: float) -> int:
+        """Stop a service as `docker compose stop` does; its exit status."""
+        process = self._running.pop(name)
+        process.send_signal(number)
+        status = process.wait(timeout=timeout)
+        self._guard.forget(process.pid)
+        return status
+
+    def output(self, name: str, *, lines: int = 15) -> str:
+        """The end of what a service wrote, without passwords."""
+        text = (self._folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def close(self) -> None:
+        """Kill what still runs: its data are thrown away, and an orderly end is a test of its own."""
+        for process in self._running.values():
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            self._guard.forget(process.pid)
+        self._guard.close()
+
+    def _home(self, name: str) -> dict[str, str]:
+        home = self._folder / "homes" / name
+        home.mkdir(parents=True)
+        return {"HOME": str(home)}

@@ -1,0 +1,121 @@
+"""The three servers of docker-compose.yml with the programs of installed packages, instead of those of images.
+
+What differs from the images: ports are free ones on loopback; PostgreSQL's cluster is made by our own embedded
+server, where the image's entrypoint runs ``initdb`` with POSTGRES_INITDB_ARGS; no entrypoint changes the user.
+"""
+
+import random
+import secrets
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from app.adapters.stack.home import held, open_home
+from app.adapters.stack.postgres import Postgres
+from app.adapters.stack.redis import Redis
+from tests.compose_commands import BARE_ENVIRONMENT, Service, compose_file, interpolated, variables
+
+LOOPBACK = "127.0.0.1"
+_PORTS = (
+    *("postgres", "redis", "flower", "s3", "master", "volume", "filer"),
+    *("s3.grpc", "master.grpc", "volume.grpc", "filer.grpc"),
+)
+#: valkey-cli is in no package; this asks the same, with the same variable.
+_PING = "import os, redis; redis.Redis(port={port}, password=os.environ['REDISCLI_AUTH']).ping()"
+
+
+class LocalPlace:
+    """Where the services run in a test: ports of their own, folders below ``folder``, passwords made up."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = open_home(folder)
+        self.ports = _free_ports()
+        required = [name for name, default in variables(str(compose_file())).items() if default is None]
+        self.values = {name: secrets.token_hex(12) for name in required} | {"WORKER_PROCESSES": "1"}
+        self.values["FLOWER_BASIC_AUTH"] = f"flower:{self.values['FLOWER_BASIC_AUTH']}"
+        self.pipelines = self._folder("pipelines")
+        self.postgres = Postgres(home=self.folder, password=self.values["POSTGRES_PASSWORD"], durable=False)
+
+    def service(self, name: str) -> Service:
+        """The service as it runs here, ready to be started."""
+        read = Service.read(name, local=self._local(), values=self.values)
+        prepared = {"postgres": self._postgres, "redis": self._redis, "s3": self._s3}
+        return prepared[name](read) if name in prepared else read
+
+    def remove_sockets(self) -> None:
+        """What a killed SeaweedFS leaves in the folder for temporary files."""
+        for port in self.ports.values():
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 -- the server's own choice
+                left.unlink()
+
+    def _local(self) -> Mapping[str, str]:
+        return {
+            "@postgres:5432": f"@{LOOPBACK}:{self.ports['postgres']}",
+            "@redis:6379": f"@{LOOPBACK}:{self.ports['redis']}",
+            "//s3:8333": f"//{LOOPBACK}:{self.ports['s3']}",
+            "8333": str(self.ports["s3"]),
+            "5555": str(self.ports["flower"]),
+            "0.0.0.0": LOOPBACK,  # noqa: S104 -- replaced, so that nobody listens there
+            "/srv/batchord/pipelines": str(self.pipelines),
+            "/var/lib/batchord": str(self._folder("home")),
+            "/etc/valkey.conf": str(self.folder / "valkey.conf"),
+            "-dir=/data": f"-dir={self._folder('s3')}",
+        }
+
+    def _postgres(self, read: Service) -> Service:
+        port = self.ports["postgres"]
+        with held(self.folder / "run" / "postgres.lock", timeout=0) as lock:
+            self.postgres.prepare(port, lock)
+        embedded = list(self.postgres.command(port))
+        program = embedded[: embedded.index("-D") + 2]
+        here = {"listen_addresses": LOOPBACK, "port": str(port), "unix_socket_directories": ""}
+        return replace(
+            read,
+            command=[*program, *read.command[1:], *(f"--{name}={value}" for name, value in here.items())],
+            environment=read.environment | {"PATH": _with(program[-3]), "PGPORT": str(port)},
+        )
+
+    def _redis(self, read: Service) -> Service:
+        port = self.ports["redis"]
+        program = Redis(home=self.folder, password="").command(port)[0]
+        content = interpolated(compose_file()["configs"]["redis"]["content"], self.values)
+        content = content.replace("dir /data", f"dir {self._folder('redis')}")
+        (self.folder / "valkey.conf").write_text(f"{content}\nbind {LOOPBACK}\nport {port}\n", encoding="utf-8")
+        return replace(
+            read,
+            environment=read.environment | {"PATH": _with(program)},
+            check=[sys.executable, "-c", _PING.format(port=port)],
+        )
+
+    def _s3(self, read: Service) -> Service:
+        inner = [f"-{name.replace('.', '.port.', 1)}" for name in self.ports if name.endswith(".grpc")]
+        flags = [f"{flag}={self.ports[flag[1:].replace('.port.', '.', 1)]}" for flag in inner]
+        flags += [f"-{name}.port={self.ports[name]}" for name in ("master", "volume", "filer")]
+        return replace(read, command=["weed", *read.command, *flags])
+
+    def _folder(self, name: str) -> Path:
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+
+def _with(program: str) -> str:
+    """The search path with the program's folder first."""
+    return f"{Path(program).parent}:{BARE_ENVIRONMENT['PATH']}"
+
+
+def _free_ports() -> dict[str, int]:
+    """A port for each, all different; below the range from which outgoing connections take theirs."""
+    found: dict[str, int] = {}
+    with ExitStack() as opened:
+        while len(found) < len(_PORTS):
+            port = random.randrange(20_000, 32_000)  # noqa: S311 -- nothing secret about a port
+            try:
+                opened.enter_context(socket.create_server((LOOPBACK, port)))
+            except OSError:
+                continue
+            found[_PORTS[len(found)]] = port
+    return found

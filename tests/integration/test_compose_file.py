@@ -1,0 +1,134 @@
+"""What docker-compose.yml, the Dockerfile and .env.example promise, read from the files themselves."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.compose_commands import COMPOSE_FILE, ROOT, VariableNotSet, compose_file, interpolated, variables
+
+FILE = compose_file()
+SERVICES: dict[str, dict[str, Any]] = FILE["services"]
+LASTING = sorted(SERVICES.keys() - {"migrate"})
+WORKERS = sorted(name for name in SERVICES if name.startswith("worker-"))
+OURS = sorted(name for name, service in SERVICES.items() if "build" in service)
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
+REQUIRED = sorted(name for name, default in variables(str(FILE)).items() if default is None)
+SECRETS = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "FLOWER_BASIC_AUTH"}
+
+
+def celery_settings() -> dict[str, Any]:
+    """What app/celery.py says, asked in a process of its own: its import needs an address of Redis."""
+    code = (
+        "import json; from app.celery import QUEUES, app; "
+        "print(json.dumps({'queues': QUEUES, 'shutdown': app.conf.worker_soft_shutdown_timeout}))"
+    )
+    environment = os.environ | {"BATCHORD_REDIS_URL": "redis://127.0.0.1:1/0"}
+    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True).stdout
+    settings: dict[str, Any] = json.loads(said)
+    return settings
+
+
+def seconds(duration: str) -> int:
+    """A duration of the file's, all of which are given in seconds."""
+    return int(duration.removesuffix("s"))
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_ports_are_published_on_loopback_only(name: str) -> None:
+    """No other machine reaches a port."""
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+
+
+@pytest.mark.parametrize("name", sorted(REQUIRED))
+def test_nothing_starts_without_a_secret(name: str) -> None:
+    """A variable without a default stops Compose with a message that names it and says what to do."""
+    values = dict.fromkeys(REQUIRED, "x") | {name: ""}
+    with pytest.raises(VariableNotSet, match=rf"{name} is not set, copy \.env\.example"):
+        interpolated(COMPOSE_FILE.read_text(encoding="utf-8"), values)
+
+
+def test_no_password_has_a_default() -> None:
+    """Every secret is required, and the example leaves it empty."""
+    assert set(REQUIRED) == SECRETS
+    assert set(re.findall(r"^(\w+)=$", EXAMPLE, re.MULTILINE)) == SECRETS
+
+
+def test_the_example_names_every_variable_and_its_default() -> None:
+    """What can be set is listed with what is taken otherwise."""
+    said = dict(re.findall(r"^# ([A-Z_0-9]+)=(\S+)", EXAMPLE, re.MULTILINE))
+    defaults = {name: default for name, default in variables(str(FILE)).items() if default is not None}
+    assert said == defaults
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_lasting_services_restart_and_tell_their_health(name: str) -> None:
+    """What ends comes back, and what hangs is seen."""
+    service = SERVICES[name]
+    assert service["restart"] == "unless-stopped"
+    assert {"test", "interval", "timeout", "retries", "start_period"} == set(service["healthcheck"])
+    assert service["mem_limit"]
+    assert service["logging"]["options"]["max-size"]
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_services_start_after_what_they_need_is_ready(name: str) -> None:
+    """Each dependency states a condition; a one-shot must have succeeded, a server must be healthy."""
+    wanted = {
+        needed: "service_completed_successfully" if needed == "migrate" else "service_healthy"
+        for needed in SERVICES[name].get("depends_on", {})
+    }
+    assert {needed: how["condition"] for needed, how in SERVICES[name].get("depends_on", {}).items()} == wanted
+    assert wanted or name in {"postgres", "redis", "s3"}
+
+
+def test_images_are_pinned() -> None:
+    """Every image carries a tag, and none is `latest`."""
+    tags = {name: service["image"].rpartition(":")[2] for name, service in SERVICES.items()}
+    assert all(re.fullmatch(r"\d+(\.\d+)*", tag) for name, tag in tags.items() if name not in OURS)
+    assert {tags[name] for name in OURS} == {"local"}
+
+
+def test_data_are_on_named_volumes() -> None:
+    """What must survive a new container is on a volume that the file declares; pipelines are read only."""
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
+    assert {mount.split(":")[0] for mount in mounts} == {*FILE["volumes"], "./pipelines"}
+    assert all(mount.endswith(":ro") for mount in mounts if mount.startswith("./"))
+    # From version 18 on; the older images' folder would leave the data in a nameless volume.
+    assert SERVICES["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_own_containers_may_do_little(name: str) -> None:
+    """No root, no capabilities, nothing to write but volumes and /tmp."""
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "user" not in service, "the image's own user"
+
+
+def test_every_queue_has_one_worker_and_time_to_stop() -> None:
+    """No message waits for ever, and no shard is cut off by a stop that Celery could have waited for."""
+    celery = celery_settings()
+    queues = [SERVICES[name]["command"][SERVICES[name]["command"].index("-Q") + 1] for name in WORKERS]
+    assert sorted(",".join(queues).split(",")) == sorted(celery["queues"])
+    for name in WORKERS:
+        assert seconds(SERVICES[name]["stop_grace_period"]) > celery["shutdown"] + 10
+        assert SERVICES[name]["environment"]["REMAP_SIGTERM"] == "SIGQUIT"
+        assert SERVICES[name]["environment"]["OMP_NUM_THREADS"] == "1"
+
+
+def test_the_image_runs_as_a_named_user_from_pinned_packages() -> None:
+    """The last stage drops root, and every package comes from the constraints."""
+    final = DOCKERFILE.rpartition("\nFROM ")[2]
+    user = re.findall(r"^USER (\w+)$", final, re.MULTILINE)
+    assert len(user) == 1
+    assert re.search(rf"useradd .*--uid \d+ .* {user[0]}\b", final)
+    assert "-c requirements/constraints.txt" in DOCKERFILE
+    assert "://" not in DOCKERFILE, "package managers know their indexes"
