@@ -1,10 +1,11 @@
-"""The frontier: the position below which no record can still appear.
+"""The frontier: the position below which no record can still appear and none is left to do.
 
 Discovery reads, in this order and each as a statement of its own: the greatest position visible (B), every
-transaction running (V), then all positions above the frontier. A record at or below B that the scan did not
-see got its position before B was read, in a transaction that was open during the scan, so it is in V. When
-no transaction of V runs any longer, every record at or below B is visible; when the run has accounted for
-all that it saw as well, nothing at or below B is left to do, and the frontier moves up to B.
+transaction running (V), then all positions above the frontier. A record at or below B that the scan does not
+see got its position before B was read, in a transaction that was open during the scan, so it is in V. Once
+no transaction of V runs any longer, every record at or below B is visible, but not yet seen: it takes one
+more scan, begun after that, from the frontier as it was. When the run of that scan has accounted for all
+that it saw, nothing at or below B is left to do, and the frontier moves up to B.
 """
 
 from dataclasses import dataclass, replace
@@ -29,8 +30,8 @@ class Candidate:
     transactions: frozenset[str]
     #: When B was read, by the ledger's clock.
     seen_at: datetime
-    #: The run whose scan followed; it must account for every record that it saw.
-    run_id: str
+    #: The run whose scan began when no transaction of V ran any longer; None while there was no such scan.
+    scanned_by: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The candidate as JSON values."""
@@ -38,7 +39,7 @@ class Candidate:
             "position": self.position.to_json(),
             "transactions": sorted(self.transactions),
             "seen_at": self.seen_at.isoformat(),
-            "run_id": self.run_id,
+            "scanned_by": self.scanned_by,
         }
 
     @classmethod
@@ -48,8 +49,29 @@ class Candidate:
             position=Position.from_json(value["position"]),
             transactions=frozenset(value["transactions"]),
             seen_at=datetime.fromisoformat(value["seen_at"]),
-            run_id=value["run_id"],
+            scanned_by=value["scanned_by"],
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """What was seen before a scan, by the run that is about to scan."""
+
+    run_id: str
+    #: Every transaction running now.
+    running: frozenset[str]
+    #: Those of them that are prepared, read after the others.
+    prepared: frozenset[str]
+    #: The ledger's clock.
+    now: datetime
+    #: Where positions do not follow transactions: how long after B was read a record at or below it may still
+    #: appear. None where V tells.
+    settle: timedelta | None = None
+
+    def closed(self, candidate: Candidate) -> bool:
+        """Whether no record at or below the candidate's position can still appear."""
+        waited = self.settle is None or candidate.seen_at + self.settle <= self.now
+        return waited and not candidate.transactions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,53 +83,54 @@ class Frontier:
     #: Oldest first.
     candidates: tuple[Candidate, ...] = ()
 
-    def propose(self, candidate: Candidate) -> "Frontier":
-        """The frontier with one more candidate. When there are too many, the second newest gives way."""
-        kept = self.candidates if len(self.candidates) < MAX_CANDIDATES else self.candidates[:-1]
-        return replace(self, candidates=(*kept, candidate))
+    def settle(self, sighting: Sighting, *, accounted_runs: frozenset[str], ended_runs: frozenset[str]) -> "Frontier":
+        """The frontier from which the run of ``sighting`` must scan.
 
-    def settle(
-        self,
-        *,
-        running: frozenset[str],
-        prepared: frozenset[str],
-        accounted_runs: frozenset[str],
-        ended_runs: frozenset[str],
-        now: datetime,
-        settle: timedelta | None,
-    ) -> "Frontier":
-        """The frontier moved up to the newest candidate that waits for nothing any more.
-
-        Args:
-            running: every transaction running now.
-            prepared: those of them that are prepared, read after the others.
-            accounted_runs: runs that accounted for every record that they saw.
-            ended_runs: runs that ended, accounted or not; a candidate of any other ended run is dropped.
-            now: the ledger's clock.
-            settle: where positions do not follow transactions, how long after B was read a record at or
-                below it may still appear; None where V tells.
+        It moves up to the newest candidate whose last scan belongs to a run that accounted for all it saw.
+        Candidates that wait for nothing any more are left to the coming scan; so are those whose scan belongs
+        to a run that ended without accounting for all.
         """
         position = self.position
         waiting: list[Candidate] = []
         for candidate in self.candidates:
-            if candidate.run_id in ended_runs - accounted_runs:
-                continue
-            left = _still_open(candidate.transactions, running, prepared)
-            settled = not left and (settle is None or candidate.seen_at + settle <= now)
-            if settled and candidate.run_id in accounted_runs:
+            if candidate.scanned_by in accounted_runs:
                 position, waiting = candidate.position, []
+            elif candidate.scanned_by is None or candidate.scanned_by in ended_runs:
+                left = _still_open(candidate.transactions, sighting)
+                waiting.append(_scanned(replace(candidate, transactions=left), sighting))
             else:
-                waiting.append(replace(candidate, transactions=left))
+                waiting.append(candidate)
         return replace(self, position=position, candidates=tuple(waiting))
 
+    def propose(self, position: Position, sighting: Sighting) -> "Frontier":
+        """The frontier with one more candidate: the scan of ``sighting`` covered all up to ``position``.
 
-def _still_open(waited_for: frozenset[str], running: frozenset[str], prepared: frozenset[str]) -> frozenset[str]:
+        When there are too many candidates, the newest gives way: the oldest are the closest to their end.
+        """
+        candidate = Candidate(position=position, transactions=sighting.running, seen_at=sighting.now)
+        kept = self.candidates[: MAX_CANDIDATES - 1]
+        return replace(self, candidates=(*kept, _scanned(candidate, sighting)))
+
+    def unscanned(self, run_id: str) -> "Frontier":
+        """The frontier for a scan of ``run_id`` that ended early: it covered no candidate."""
+        reopened = [
+            replace(candidate, scanned_by=None) if candidate.scanned_by == run_id else candidate
+            for candidate in self.candidates
+        ]
+        return replace(self, candidates=tuple(reopened))
+
+
+def _scanned(candidate: Candidate, sighting: Sighting) -> Candidate:
+    return replace(candidate, scanned_by=sighting.run_id if sighting.closed(candidate) else None)
+
+
+def _still_open(waited_for: frozenset[str], sighting: Sighting) -> frozenset[str]:
     """What is left of V.
 
     A session's transaction that vanished may have become a prepared one, under another name. Which one
     cannot be told, so all prepared now take its place. A prepared transaction keeps its name to the end, so
     when it vanishes it is over: the set shrinks even on a server that is never without prepared ones.
     """
-    left = waited_for & running
-    vanished_sessions = any(name.startswith(SESSION_PREFIX) for name in waited_for - running)
-    return left | prepared if vanished_sessions else left
+    left = waited_for & sighting.running
+    vanished_sessions = any(name.startswith(SESSION_PREFIX) for name in waited_for - sighting.running)
+    return left | sighting.prepared if vanished_sessions else left

@@ -47,7 +47,11 @@ class Every:
         return []
 
     def __str__(self) -> str:
-        return f"every {self.interval}"
+        seconds = self.interval.total_seconds()
+        for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+            if seconds >= length and seconds % length == 0:
+                return f"every {seconds / length:g} {unit if seconds > length else unit[:-1]}"
+        return f"every {seconds:g} seconds"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from app.core.errors import ConfigurationError
-from app.core.models import Model
+from app.core.models import Model, SklearnModel
 from app.core.ports import ImageStore
 from app.core.records import Rejection
 
@@ -22,13 +22,17 @@ class Prepared:
     rejections: list[Rejection] = field(default_factory=list)
 
 
-def prepare(frame: "pd.DataFrame", model: Model, images: ImageStore) -> Prepared:
+def prepare(frame: "pd.DataFrame", model: Model, images: ImageStore, *, arrival: str | None) -> Prepared:
     """Takes out what cannot be predicted, loads images, and digests the inputs.
+
+    ``arrival`` is the column that orders records; an estimator that takes all columns is not given it.
 
     Raises TransientError and ConfigurationError of the image store, and ConfigurationError for a column
     that the source does not give.
     """
     rejections: list[Rejection] = []
+    if isinstance(model, SklearnModel) and model.features is None and model.text is None and arrival in frame.columns:
+        frame = frame.drop(columns=[arrival])
     if model.text is not None:
         frame, rejections = _usable_texts(frame, model)
     digests = digest_rows(frame, without=model.images.column if model.images else None)

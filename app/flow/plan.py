@@ -5,10 +5,9 @@ The order of the statements is what makes it lose nothing; see :mod:`app.core.fr
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from app.core.errors import BatchordError, TransientError
-from app.core.frontier import Candidate, Frontier
+from app.core.frontier import Frontier, Sighting
 from app.core.ledger import Plan
 from app.core.messages import Message, ShardsReady, StepEnded
 from app.core.pipelines import Predict
@@ -85,21 +84,27 @@ class Found:
 
 def scan(parts: Parts, *, pipeline: str, declared: Predict, source: Source, run_id: str) -> Found:
     """The discovery algorithm, statement by statement. Writes nothing."""
-    planner = parts.ledger.planner
-    frontier = planner.frontier(pipeline, declared.name, declared.source_digest)
     now = parts.ledger.runs.now()
     top = source.greatest_position()  # 1. B, a statement of its own
-    running = source.running_transactions()  # 2. V, a later statement
-    frontier = _settled(parts, frontier, declared, source, now)
+    sighting = Sighting(  # 2. V, a later statement
+        run_id=run_id,
+        running=source.running_transactions(),
+        prepared=source.prepared_transactions(),
+        now=now,
+        settle=None if source.settles_by_clock else declared.source.settle,
+    )
+    frontier = _settled(parts, pipeline, declared, sighting)
     cutter = ShardCutter(_shard_size(parts, declared))
-    after = None if declared.source.uses_window else frontier.position
-    last_taken = _take(cutter, _fresh(parts, pipeline, declared.name, source, after))  # 3. the scan, later still
-    # A scan that ended early knows nothing of what lies above the last record that it took.
-    reached = top if last_taken is None else last_taken
-    known = top is not None and (last_taken is None or source.at_or_below(last_taken, top))
-    if reached is not None and known and not declared.source.uses_window:
-        candidate = Candidate(position=reached, transactions=running, seen_at=now, run_id=run_id)
-        frontier = frontier.propose(candidate)
+    if declared.source.uses_window:  # what is outside the window was not looked at: no frontier can follow
+        last_taken = _take(cutter, _fresh(parts, pipeline, declared.name, source, None))
+        return Found(cutter=cutter, frontier=frontier, backlog_left=last_taken is not None)
+    last_taken = _take(cutter, _fresh(parts, pipeline, declared.name, source, frontier.position))  # 3. the scan
+    if last_taken is not None:
+        # It ended early, and knows nothing of what lies above the last record that it took.
+        frontier = frontier.unscanned(run_id)
+        top = last_taken if top is not None and source.at_or_below(last_taken, top) else None
+    if top is not None:
+        frontier = frontier.propose(top, sighting)
     return Found(cutter=cutter, frontier=frontier, backlog_left=last_taken is not None)
 
 
@@ -127,19 +132,13 @@ def _fresh(
             yield fresh
 
 
-def _settled(parts: Parts, frontier: Frontier, declared: Predict, source: Source, now: datetime) -> Frontier:
+def _settled(parts: Parts, pipeline: str, declared: Predict, sighting: Sighting) -> Frontier:
     """The frontier moved up as far as the open transactions and the runs before allow."""
-    accounted, ended = parts.ledger.planner.run_outcomes(
-        declared.name, [candidate.run_id for candidate in frontier.candidates]
-    )
-    return frontier.settle(
-        running=source.running_transactions(),
-        prepared=source.prepared_transactions(),
-        accounted_runs=accounted,
-        ended_runs=ended,
-        now=now,
-        settle=None if source.settles_by_clock else declared.source.settle,
-    )
+    planner = parts.ledger.planner
+    frontier = planner.frontier(pipeline, declared.name, declared.source_digest)
+    runs = [candidate.scanned_by for candidate in frontier.candidates if candidate.scanned_by is not None]
+    accounted, ended = planner.run_outcomes(declared.name, runs)
+    return frontier.settle(sighting, accounted_runs=accounted, ended_runs=ended)
 
 
 def _shard_size(parts: Parts, declared: Predict) -> ShardSize:

@@ -120,7 +120,7 @@ def _frames(parts: Parts, lease: ShardLease, declared: Predict, progress: _Progr
     for frame in source.rows(first=lease.first, last=lease.last, chunk_rows=chunk_rows):
         fresh = _unaccounted(parts, lease, frame)
         if len(fresh):
-            prepared = prepare(fresh, model, parts.images)
+            prepared = prepare(fresh, model, parts.images, arrival=declared.source.arrival)
             progress.fetched += len(fresh)
             progress.phases.fetch += time.perf_counter() - started
             yield prepared

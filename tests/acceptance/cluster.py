@@ -1,0 +1,168 @@
+"""A small Batchord of real processes: a control worker, a model worker, beat, over one test's servers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+import psycopg
+
+from app.adapters.stack import ProcessSpec, Supervisor
+from tests.waiting import wait_until
+
+_CELERY = (sys.executable, "-m", "celery", "-A", "app")
+_COMMANDS = {
+    "control": (*_CELERY, "worker", "-n", "control@%h", "-Q", "control", "-P", "threads", "-c", "4", "-l", "info"),
+    "worker": (*_CELERY, "worker", "-n", "worker@%h", "-Q", "text,image,table", "-c", "2", "-l", "info"),
+    "beat": (*_CELERY, "beat", "-l", "info"),
+}
+#: Times that a test can wait for; the defaults are for servers that work for days.
+_QUICK = {
+    "BATCHORD_LEASE_SECONDS": "2",
+    "BATCHORD_SWEEP_SECONDS": "1",
+    "BATCHORD_RESEND_AFTER_SECONDS": "1",
+    "BATCHORD_RETRY_BASE_SECONDS": "0.2",
+    "REMAP_SIGTERM": "SIGQUIT",
+}
+
+
+class Cluster:
+    """Starts what a test asks for, and stops it all at the end."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+        self.pipelines = folder / "pipelines"
+        self.pipelines.mkdir()
+        self.folder = folder
+        self.home = Path(environment["BATCHORD_HOME"])
+        self.environment = {**environment, **_QUICK, "BATCHORD_PIPELINES": str(self.pipelines)}
+        self._database_url = environment["BATCHORD_DATABASE_URL"]
+        self._running: dict[str, Supervisor] = {}
+        self._resources = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._resources.close()
+
+    def pipeline(self, name: str, source: str) -> None:
+        """Writes a pipeline file, before the processes that read it are started."""
+        (self.pipelines / f"{name}.py").write_text(textwrap.dedent(source))
+
+    def start(self, *names: str, **settings: str) -> None:
+        """Starts processes, each under a supervisor of its own; returns when the workers answer."""
+        for name in names:
+            spec = ProcessSpec(name=name, command=_COMMANDS[name], env={**self.environment, **settings})
+            supervisor = Supervisor([spec], self.home / name, patience=5.0)
+            self._running[name] = self._resources.enter_context(supervisor)
+        for name in names:
+            ready = "beat: Starting" if name == "beat" else " ready."
+            wait_until(lambda name=name, ready=ready: ready in self.log(name), description=f"{name} is up", timeout=60)  # type: ignore[misc]
+
+    def log(self, name: str) -> str:
+        """Everything that a process has said."""
+        file = self.home / name / "logs" / f"{name}.log"
+        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+
+    def stop(self, name: str) -> None:
+        """Stops one process for good."""
+        self._running.pop(name).stop()
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """Sends a signal to the process and its children, as the kernel would when memory runs out."""
+        (status,) = self._running[name].status()
+        assert status.pid is not None
+        process = psutil.Process(status.pid)
+        for one in [*process.children(recursive=True), process]:
+            one.send_signal(number)
+
+    def pool(self, name: str) -> list[psutil.Process]:
+        """The pool children of a worker."""
+        (status,) = self._running[name].status()
+        return psutil.Process(status.pid).children(recursive=True)
+
+    def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Runs a statement by itself and returns its rows, if it has any."""
+        with psycopg.connect(self._database_url, autocommit=True) as connection:
+            cursor = connection.execute(query, values or None)  # type: ignore[call-overload]
+            return cursor.fetchall() if cursor.description else []
+
+    def batchord(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Runs the ``batchord`` command to its end."""
+        code = "from app.cli import main; main()"
+        return subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            env={**os.environ, **self.environment},
+            text=True,
+            capture_output=True,
+            check=check,
+            timeout=120,
+        )
+
+    def call(self, task: str, **arguments: Any) -> str:
+        """``celery -A app call``: the id of the task that was sent."""
+        sent = subprocess.run(
+            [*_CELERY, "call", task, "--kwargs", json.dumps(arguments)],
+            env={**os.environ, **self.environment},
+            text=True,
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+        return sent.stdout.strip()
+
+    def runs(self, pipeline: str) -> list[dict[str, Any]]:
+        """What ``batchord runs --json`` says of a pipeline, newest first."""
+        listed: list[dict[str, Any]] = json.loads(
+            self.batchord("runs", "--pipeline", pipeline, "--limit", "200", "--json").stdout
+        )
+        return listed
+
+    def wait_for_records(self, table: str, pipeline: str, *, timeout: float = 20) -> None:
+        """Waits until every record of ``table`` is accounted for and no run of the pipeline is open."""
+        wait_until(
+            lambda: self.sql(
+                f"""
+                SELECT (SELECT count(*) FROM {table} AS record WHERE NOT EXISTS (
+                            SELECT FROM batchord.predictions AS p
+                            WHERE p.pipeline = %s AND p.record_key = record.id::text)
+                        AND NOT EXISTS (
+                            SELECT FROM batchord.rejections AS r
+                            WHERE r.pipeline = %s AND r.record_key = record.id::text)) = 0
+                   AND NOT EXISTS (SELECT FROM batchord.runs WHERE pipeline = %s AND state IN ('queued', 'running'))
+                """,  # noqa: S608 -- the table's name comes from the test
+                pipeline,
+                pipeline,
+                pipeline,
+            )[0][0],
+            description=f"every record of {table} is accounted for by {pipeline}",
+            timeout=timeout,
+        )
+
+    def assert_exactly_once(self, table: str, pipeline: str) -> None:
+        """Every record has one prediction or one rejection, in plain SQL that shares no code with Batchord."""
+        wrong = self.sql(
+            f"""
+            SELECT record.id, count(outcome.record_key) FROM {table} AS record
+            LEFT JOIN (SELECT record_key FROM batchord.predictions WHERE pipeline = %s
+                       UNION ALL SELECT record_key FROM batchord.rejections WHERE pipeline = %s) AS outcome
+                   ON outcome.record_key = record.id::text
+            GROUP BY record.id HAVING count(outcome.record_key) <> 1
+            """,  # noqa: S608 -- as above
+            pipeline,
+            pipeline,
+        )
+        assert wrong == []
+        unbalanced = self.sql(
+            "SELECT id, discovered, predicted, rejected FROM batchord.runs "
+            "WHERE pipeline = %s AND state = 'succeeded' AND discovered <> predicted + rejected",
+            pipeline,
+        )
+        assert unbalanced == []
