@@ -57,10 +57,10 @@ def set_up(target: str, torch: str) -> None:
             return
         if not absent:
             return
-        first = environment.installed("celery") is None
-        size = " (the first time: about 1.7 GB on disk, two minutes)" if first else ""
-        say(f"Installing into {environment.path.name} what requirements/constraints.txt pins{size}.")
         if "run" in absent or "dev" in absent:
+            first = environment.installed("celery") is None
+            size = " (the first time: about 1.7 GB on disk, two minutes)" if first else ""
+            say(f"Installing into {environment.path.name} what requirements/constraints.txt pins{size}.")
             prepare_torch(environment, torch)
             dev = ("--group", "dev") if "dev" in NEEDS[target] else ()
             project = ("-e", f"{ROOT}[models,local]")

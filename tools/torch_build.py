@@ -74,7 +74,7 @@ def _install_cpu_build(environment: Environment) -> None:
     where = ("--python", str(environment.python))
     failed = environment.run([str(uv), "pip", "install", *where, "--torch-backend=cpu", "--no-deps", pinned_torch()])
     if failed is not None:
-        words = "\n".join(f"  {line}" for line in failed[-4:])
+        words = "\n".join(f"  {line}" for line in (failed[0], failed[-1]))
         raise SetupError(
             f"torch's CPU build could not be installed:\n{words}\nAll of the output: {environment.log}\nChoose:\n"
             "  TORCH=cpu      tries the CPU build again, as in: make demo TORCH=cpu\n"
