@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from app.adapters.sql_source import SqlRecords, dispose_engines, open_source
-from app.core.frontier import Candidate, Frontier
+from app.core.frontier import Frontier, Sighting
 from app.core.sources import SqlSource
 from tests.waiting import wait_until
 
@@ -41,27 +41,22 @@ class Poller:
         self._runs: list[str] = []
 
     def poll(self) -> None:
-        """Reads B, V and the positions above the frontier, and then moves the frontier by what V told.
-
-        Not before the scan: what an ended transaction committed is below B, and this scan is the first to see it.
-        """
-        now = datetime.now(UTC)
-        greatest = self.source.greatest_position()
-        transactions = self.source.running_transactions()
-        prepared = self.source.prepared_transactions()
-        for chunk in self.source.keys(after=self.frontier.position, chunk_rows=100):
-            self.seen.update(position.key for position in chunk)
+        """One run: reads B and V, moves the frontier by what the runs before came to, and scans what is above."""
         run = str(len(self._runs))
-        self._runs.append(run)
-        if greatest is not None:
-            candidate = Candidate(position=greatest, transactions=transactions, seen_at=now, run_id=run)
-            self.frontier = self.frontier.propose(candidate)
-        runs = frozenset(self._runs)
-        moved = self.frontier.settle(
-            running=transactions, prepared=prepared, accounted_runs=runs, ended_runs=runs, now=now, settle=None
+        greatest = self.source.greatest_position()
+        sighting = Sighting(
+            run_id=run,
+            running=self.source.running_transactions(),
+            prepared=self.source.prepared_transactions(),
+            now=datetime.now(UTC),
         )
+        runs = frozenset(self._runs)
+        moved = self.frontier.settle(sighting, accounted_runs=runs, ended_runs=runs)
         self.moves += moved.position != self.frontier.position
-        self.frontier = moved
+        for chunk in self.source.keys(after=moved.position, chunk_rows=100):
+            self.seen.update(position.key for position in chunk)
+        self._runs.append(run)
+        self.frontier = moved if greatest is None else moved.propose(greatest, sighting)
 
     def reaches_the_end(self) -> bool:
         """Polls once more; whether the frontier is at the greatest position now."""
@@ -236,6 +231,7 @@ def test_a_gap_that_was_rolled_back_holds_nothing_up(
     careful.poll()
     assert careful.frontier.position is None
     late.rollback()
+    careful.poll()  # the first scan with nothing left to wait for
     careful.poll()
     assert careful.frontier.position is not None
     assert careful.frontier.position.key == visible

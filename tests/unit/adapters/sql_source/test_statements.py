@@ -13,11 +13,7 @@ from app.core.records import Position
 from app.core.sources import SqlSource
 
 DIALECTS: dict[str, sa.Dialect] = {
-    "postgresql": postgresql.dialect(),
-    "sqlite": sqlite.dialect(),
-    "mysql": mysql.dialect(),  # type: ignore[no-untyped-call]
-    "mssql": mssql.dialect(),  # type: ignore[no-untyped-call]
-    "oracle": oracle.dialect(),  # type: ignore[no-untyped-call]
+    module.__name__.rpartition(".")[2]: module.dialect() for module in (postgresql, sqlite, mysql, mssql, oracle)
 }
 AFTER = Position(arrival=datetime(2026, 1, 1, tzinfo=UTC), key=7)
 WINDOW = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
