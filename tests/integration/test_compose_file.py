@@ -96,7 +96,7 @@ def test_images_are_pinned() -> None:
 
 def test_data_are_on_named_volumes() -> None:
     """What must survive a new container is on a volume that the file declares; pipelines are read only."""
-    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
+    mounts = [interpolated(mount, {}) for service in SERVICES.values() for mount in service.get("volumes", [])]
     assert {mount.split(":")[0] for mount in mounts} == {*FILE["volumes"], "./pipelines"}
     assert all(mount.endswith(":ro") for mount in mounts if mount.startswith("./"))
     # From version 18 on; the older images' folder would leave the data in a nameless volume.
