@@ -91,7 +91,11 @@ class Service:
     def healthy(self) -> bool:
         """Whether the service's own health check succeeds."""
         environment = BARE_ENVIRONMENT | self.environment
-        return subprocess.run(self.check, env=environment, capture_output=True, timeout=30, check=False).returncode == 0
+        try:
+            done = subprocess.run(self.check, env=environment, capture_output=True, timeout=30, check=False)
+        except subprocess.TimeoutExpired:  # to Docker, too, no answer is a failure
+            return False
+        return done.returncode == 0
 
 
 class Processes:
@@ -118,7 +122,7 @@ class Processes:
         self._running[service.name] = process
         self._guard.watch(process.pid)
 
-    def wait_healthy(self, service: Service, *, interval: float, timeout: float = 60) -> None:
+    def wait_healthy(self, service: Service, *, interval: float, timeout: float = 120) -> None:
         """Returns when the service's health check succeeds. Raises AssertionError with its last output."""
         process = self._running[service.name]
         try:
@@ -132,7 +136,7 @@ class Processes:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.output(service.name)}") from None
 
-    def stop(self, name: str, number: signal.Signals = signal.SIGTERM, *, timeout: float) -> int:
+    def stop(self, name: str, number: signal.Signals = signal.SIGTERM, *, timeout: float = 20) -> int:
         """Stop a service as `docker compose stop` does; its exit status."""
         process = self._running.pop(name)
         process.send_signal(number)
@@ -148,7 +152,9 @@ class Processes:
         return "\n".join(text.splitlines()[-lines:])
 
     def close(self) -> None:
-        """Kill what still runs: its data are thrown away, and an orderly end is a test of its own."""
+        """End what still runs, most of it by SIGKILL: an orderly end is a test of its own."""
+        if "postgres" in self._running:  # killed, it would leave shared memory behind
+            self.stop("postgres", signal.SIGINT)
         for process in self._running.values():
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -1,7 +1,6 @@
 """docker-compose.yml comes up: its own commands, on this machine, until its own health checks succeed."""
 
 import shutil
-import signal
 import subprocess
 import tempfile
 import urllib.error
@@ -71,14 +70,12 @@ def stack() -> Iterator[Stack]:
     folder = Path(tempfile.mkdtemp(prefix="batchord-compose-"))
     place = LocalPlace(folder)
     (place.pipelines / "items.py").write_text(PIPELINE, encoding="utf-8")
-    with closing(Processes(folder, list(place.values.values()))) as processes:
-        try:
+    try:
+        with closing(Processes(folder, list(place.values.values()))) as processes:
             yield Stack(place, processes)
-        finally:
-            # A killed PostgreSQL would leave shared memory behind.
-            processes.stop("postgres", signal.SIGINT, timeout=20)
-    place.remove_sockets()
-    shutil.rmtree(folder)
+    finally:
+        place.remove_sockets()
+        shutil.rmtree(folder)
 
 
 def test_every_service_becomes_healthy(stack: Stack) -> None:
@@ -176,4 +173,4 @@ def test_the_store_takes_objects(stack: Stack) -> None:
 @pytest.mark.parametrize("name", ["worker-image", "flower"])
 def test_a_stop_is_orderly(stack: Stack, name: str) -> None:
     """SIGTERM ends a service with status 0, long before Compose would kill it."""
-    assert stack.processes.stop(name, timeout=15) == 0
+    assert stack.processes.stop(name, timeout=20) == 0
