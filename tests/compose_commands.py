@@ -156,8 +156,9 @@ class Processes:
         if "postgres" in self._running:  # killed, it would leave shared memory behind
             self.stop("postgres", signal.SIGINT)
         for process in self._running.values():
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
             self._guard.forget(process.pid)
         self._guard.close()
 

@@ -34,8 +34,10 @@ class LocalPlace:
         self.folder = open_home(folder)
         self.ports = _free_ports()
         required = [name for name, default in variables(str(compose_file())).items() if default is None]
-        self.values = {name: secrets.token_hex(12) for name in required} | {"WORKER_PROCESSES": "1"}
-        self.values["FLOWER_BASIC_AUTH"] = f"flower:{self.values['FLOWER_BASIC_AUTH']}"
+        #: What must never be shown.
+        self.secrets = {name: secrets.token_hex(12) for name in required}
+        flower = {"FLOWER_BASIC_AUTH": f"flower:{self.secrets['FLOWER_BASIC_AUTH']}"}
+        self.values = self.secrets | flower | {"WORKER_PROCESSES": "1"}
         self.pipelines = self._folder("pipelines")
         self.postgres = Postgres(home=self.folder, password=self.values["POSTGRES_PASSWORD"], durable=False)
 

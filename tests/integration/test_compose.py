@@ -71,7 +71,7 @@ def stack() -> Iterator[Stack]:
     place = LocalPlace(folder)
     (place.pipelines / "items.py").write_text(PIPELINE, encoding="utf-8")
     try:
-        with closing(Processes(folder, list(place.values.values()))) as processes:
+        with closing(Processes(folder, list(place.secrets.values()))) as processes:
             yield Stack(place, processes)
     finally:
         place.remove_sockets()
