@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from celery.schedules import crontab, schedule
+from celery.schedules import ParseException, crontab, schedule
 from redbeat import RedBeatScheduler
 
 from app.catalog import Catalog
@@ -56,7 +56,9 @@ def _entry(pipeline: Pipeline) -> dict[str, Any]:
         seconds = fires.interval.total_seconds()
         # The next tick stands for everything that an unread one would have found.
         options["expires"] = max(seconds, _MINUTE)
-        when = _aligned(seconds) or schedule(fires.interval)
+        # relative: whole seconds (from a minute on: minutes), or each tick would come later in its slot than the
+        # one before and one slot would be passed over in the end.
+        when = _aligned(seconds) or schedule(fires.interval, relative=True)
     elif isinstance(fires, Cron):
         when = _crontab(fires)
     else:
@@ -79,13 +81,24 @@ def _aligned(seconds: float) -> crontab | None:
 
 
 def _crontab(cron: Cron) -> crontab:
-    """RedBeat knows one time zone for all entries: an entry for another one fires whenever it might be due."""
+    """The narrowest crontab that fires whenever ``cron`` does.
+
+    Celery reads five fields in one time zone, knows neither ``L`` nor ``#`` nor weekday 7, and wants day of
+    month and day of week to agree, where cron takes either. Where the two differ, the entry fires each hour, or
+    each minute, and the slot tells which of these ticks counts.
+    """
     minute, hour, day, month, weekday = cron.expression.split()
-    zone = ZoneInfo(cron.time_zone)
-    if cron.time_zone == "UTC":
-        return crontab(minute=minute, hour=hour, day_of_month=day, month_of_year=month, day_of_week=weekday)
-    year = datetime.now(UTC).year
-    offsets = [datetime(year, month, 1, tzinfo=zone).utcoffset() for month in range(1, 13)]
-    if all(offset is not None and offset.total_seconds() % _HOUR == 0 for offset in offsets):
-        return crontab(minute=minute)
+    try:
+        if cron.time_zone == "UTC" and "*" in (day[:1], weekday[:1]):
+            return crontab(minute=minute, hour=hour, day_of_month=day, month_of_year=month, day_of_week=weekday)
+        if _has_whole_hours(cron.time_zone):
+            return crontab(minute=minute)
+    except (ParseException, ValueError):  # a word that Celery does not know
+        return crontab()
     return crontab()
+
+
+def _has_whole_hours(time_zone: str) -> bool:
+    zone, year = ZoneInfo(time_zone), datetime.now(UTC).year
+    offsets = [datetime(year, month, 1, tzinfo=zone).utcoffset() for month in range(1, 13)]
+    return all(offset is not None and offset.total_seconds() % _HOUR == 0 for offset in offsets)

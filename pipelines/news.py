@@ -5,7 +5,7 @@ from app import Pipeline, SqlSource, TransformersText, every
 news = Pipeline(
     "news",
     description="Reuters stories: what about? (transformers)",
-    schedule=every(seconds=30),
+    schedule=every(seconds=10),
     source=SqlSource("SELECT id, body, created_at FROM demo_news", key="id", arrival="created_at"),
     model=TransformersText(".batchord/demo/models/topics", text="body", max_tokens=128),
 )

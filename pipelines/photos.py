@@ -5,10 +5,10 @@ from app import Images, Pipeline, SqlSource, TransformersImage, every
 photos = Pipeline(
     "photos",
     description="Photos on S3: what is in them? (transformers)",
-    schedule=every(seconds=30),
+    schedule=every(seconds=10),
     source=SqlSource("SELECT id, location, created_at FROM demo_photos", key="id", arrival="created_at"),
     model=TransformersImage(
         "s3://batchord-models/mobilenet-v2/1/",
-        images=Images(column="location", allow=("s3://batchord-photos/",)),
+        images=Images(column="location", allow=["s3://batchord-photos/"]),
     ),
 )

@@ -71,7 +71,7 @@ def _specs(configured: Settings, home: Path, port: int, environment: dict[str, s
             ),
             env=env,
         ),
-        ProcessSpec(name="beat", command=(*celery, "beat", "-l", "info"), env=env),
+        ProcessSpec(name="beat", command=(*celery, "beat", "--pidfile=", "-l", "info"), env=env),
         ProcessSpec(
             name="flower",
             command=(*celery, "flower", "--address=127.0.0.1", f"--port={port}"),

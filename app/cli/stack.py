@@ -99,11 +99,11 @@ def _status() -> dict[str, Any]:
     from app.cli.local_stack import flower_address
 
     home = settings().home.expanduser().absolute()
-    servers = [
+    servers: list[dict[str, Any]] = [
         {"name": str(each.name), "state": each.state, "pid": each.pid, "address": each.address}
         for each in server_status(home)
     ]
-    processes = [
+    processes: list[dict[str, Any]] = [
         {"name": each.name, "state": str(each.state), "pid": each.pid, "restarts": each.restarts, "uptime": each.uptime}
         for each in background_status(home)
     ]

@@ -226,3 +226,6 @@ class AuditTables(Protocol):
 
     def has_open_run(self, pipeline: str) -> bool:
         """Whether a run of the pipeline is queued or at work."""
+
+    def windows_until(self, pipeline: str) -> datetime | None:
+        """Where the windows of the runs that succeeded end so far; None when there was none."""

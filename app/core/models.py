@@ -9,7 +9,7 @@ returns a DataFrame with the same index in the same order. Column ``label`` (tex
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Literal
 
@@ -28,12 +28,12 @@ class Images:
 
     column: str
     #: Prefixes that a location must start with, such as ``s3://photos/`` or ``file:///data/photos/``.
-    allow: tuple[str, ...]
+    allow: Sequence[str]
     #: Bytes of the stored object; a larger one is rejected unread.
     max_bytes: int = 50_000_000
     #: Width x height before any scaling; a larger one is rejected undecoded.
     max_pixels: int = 50_000_000
-    formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+    formats: Sequence[str] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "allow", tuple(self.allow))
@@ -101,9 +101,9 @@ class SklearnModel(Model):
     location: str
     _: KW_ONLY
     #: Columns for the estimator; None means all columns but key and arrival.
-    features: tuple[str, ...] | None = None
+    features: Sequence[str] | None = None
     #: Types beyond those that skops itself trusts which the file may contain, by full name.
-    trusted: tuple[str, ...] = ()
+    trusted: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "trusted", tuple(self.trusted))

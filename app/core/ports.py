@@ -81,6 +81,8 @@ class Source(Protocol):
     def greatest_position(self) -> Position | None:
         """The greatest position visible now that the frontier may move up to; None when there is none.
 
+        None as well when positions do not rise as they are taken: then every run scans the whole source.
+
         Must be a statement of its own, finished before :meth:`running_transactions` is called.
         """
 
@@ -102,7 +104,8 @@ class Source(Protocol):
     def keys(self, *, after: Position | None, chunk_rows: int) -> Iterator[Sequence[Position]]:
         """All positions above ``after`` in ascending order, in chunks, with constant memory.
 
-        The scan starts when the first chunk is asked for. Raises DataError for a NULL key or arrival.
+        The scan starts when the first chunk is asked for. A record whose key or arrival is NULL has no
+        position and is left out; the audit finds it. Raises ConfigurationError for a key that comes twice.
         """
 
     def rows(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator["pd.DataFrame"]:
@@ -110,3 +113,6 @@ class Source(Protocol):
 
     def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:
         """Every record's position, whatever its value, NULL arrivals among them, with constant memory."""
+
+    def count_without_key(self) -> int:
+        """How many records have a NULL key: they cannot be identified, and so never predicted."""

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+_CRON_FIELDS = 5
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -76,6 +77,8 @@ class Cron:
             zone = ZoneInfo(self.time_zone)
         except (KeyError, ValueError, OSError):
             return [f"time zone {self.time_zone!r} is unknown: use a name such as 'Europe/Berlin'"]
+        if len(self.expression.split()) != _CRON_FIELDS:
+            return [f"cron({self.expression!r}) needs five fields: minute, hour, day of month, month, day of week"]
         try:
             next(CronSim(self.expression, datetime.now(zone)))
         except CronSimError as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.core.pipelines import Predict
 from app.core.ports import Source
-from app.core.records import Position, record_key
+from app.core.records import Position, Scalar, record_key
 from app.flow.parts import Parts
 
 CHUNK_ROWS = 10_000
@@ -65,14 +65,34 @@ def _audit_step(parts: Parts, pipeline: str, step: Predict, found: Audit, exampl
             found.rejected += rejections > 0
             if predictions + rejections > 1:
                 found.duplicated += 1
-                _keep(examples["duplicated"], position)
+                _keep(examples["duplicated"], position.key)
             elif predictions + rejections == 0:
                 left.append(position)
         missing = [] if open_run or frontier is None else _behind(source, step, left, frontier)
         found.pending += len(left) - len(missing)
         found.missing += len(missing)
         for position in missing:
-            _keep(examples["missing"], position)
+            _keep(examples["missing"], position.key)
+    if step.source.uses_window and not open_run:
+        _past_windows(parts, pipeline, step, found, examples)
+    if nameless := source.count_without_key():
+        found.records += nameless
+        found.missing += nameless
+        _keep(examples["missing"], f"{nameless} records whose {step.source.key} is NULL")
+
+
+def _past_windows(parts: Parts, pipeline: str, step: Predict, found: Audit, examples: dict[str, list[str]]) -> None:
+    """Where the SQL reads the run's window, what earlier windows held and nobody predicted is missing."""
+    until = parts.ledger.audit.windows_until(pipeline)
+    if until is None:
+        return
+    for chunk in parts.open_source(step.source, (_ALL_TIME[0], until)).keys_for_audit(chunk_rows=CHUNK_ROWS):
+        states = parts.ledger.audit.states(pipeline, step.name, [position.key for position in chunk])
+        for position in chunk:
+            if position.key not in states:
+                found.pending -= 1
+                found.missing += 1
+                _keep(examples["missing"], position.key)
 
 
 def _behind(source: Source, step: Predict, left: list[Position], frontier: Position) -> list[Position]:
@@ -86,9 +106,9 @@ def _behind(source: Source, step: Predict, left: list[Position], frontier: Posit
     return [position for position in dated if source.at_or_below(position, frontier)] + undated
 
 
-def _keep(examples: list[str], position: Position) -> None:
+def _keep(examples: list[str], key: Scalar) -> None:
     if len(examples) < MOST_EXAMPLES:
-        examples.append(record_key(position.key))
+        examples.append(record_key(key))
 
 
 def as_json(found: Audit) -> dict[str, Any]:

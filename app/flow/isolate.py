@@ -7,7 +7,7 @@ loudly instead of rejecting them all.
 
 from typing import TYPE_CHECKING
 
-from app.core.errors import BatchordError, ModelError
+from app.core.errors import BatchordError, ModelContractViolation, ModelError, ModelNotFound
 from app.core.ports import LoadedModel
 from app.core.records import Rejection
 from app.flow.inputs import Prepared
@@ -16,6 +16,8 @@ from app.flow.outputs import check_contract
 if TYPE_CHECKING:
     import pandas as pd
 
+#: What says nothing about the records: halving the batch would not help.
+_NOT_THE_RECORDS = (ModelContractViolation, ModelNotFound)
 #: Records of one batch that may be rejected for the model's errors: this many, or the share below.
 MOST_RECORDS = 5
 MOST_SHARE = 0.1
@@ -28,9 +30,9 @@ def predict_isolating(model: LoadedModel, prepared: Prepared) -> tuple["pd.DataF
     """
     try:
         returned = _call(model, prepared.frame)
-    except BatchordError:
-        raise
-    except Exception as error:  # noqa: BLE001 -- an author's function may raise anything
+    except Exception as error:
+        if not _is_of_the_records(error):
+            raise
         return _halve(model, prepared, error)
     return returned, prepared.digests, prepared.rejections
 
@@ -52,9 +54,9 @@ def _halve(
         start, stop = waiting.pop()
         try:
             good.append((start, _call(model, frame.iloc[start:stop])))
-        except BatchordError:
-            raise
         except Exception as error:
+            if not _is_of_the_records(error):
+                raise
             if stop - start > 1:
                 waiting += _halves(start, stop)
                 continue
@@ -77,6 +79,13 @@ def _call(model: LoadedModel, frame: "pd.DataFrame") -> "pd.DataFrame":
     return returned
 
 
+def _is_of_the_records(error: Exception) -> bool:
+    """Whether fewer records might do: a model's own error, as it is or as its adapter words it."""
+    if isinstance(error, ModelError):
+        return not isinstance(error, _NOT_THE_RECORDS)
+    return not isinstance(error, BatchordError)
+
+
 def _halves(start: int, stop: int) -> list[tuple[int, int]]:
     middle = (start + stop) // 2
     return [(middle, stop), (start, middle)]  # a stack: the first half is taken first
@@ -87,4 +96,5 @@ def _rejection(key: object, error: Exception) -> Rejection:
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:500]
+    said = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+    return said[:500]

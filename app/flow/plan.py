@@ -84,13 +84,12 @@ class Found:
 
 def scan(parts: Parts, *, pipeline: str, declared: Predict, source: Source, run_id: str) -> Found:
     """The discovery algorithm, statement by statement. Writes nothing."""
-    now = parts.ledger.runs.now()
     top = source.greatest_position()  # 1. B, a statement of its own
     sighting = Sighting(  # 2. V, a later statement
         run_id=run_id,
         running=source.running_transactions(),
         prepared=source.prepared_transactions(),
-        now=now,
+        now=parts.ledger.runs.now(),  # after B was read and before the scan
         settle=None if source.settles_by_clock else declared.source.settle,
     )
     frontier = _settled(parts, pipeline, declared, sighting)

@@ -65,6 +65,10 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int) -> list[M
         return []
     if lease is Claim.HELD or not isinstance(lease, ShardLease):
         raise ShardHeld(f"Shard {index} of step {step} in run {run_id} is held by another worker.")
+    if lease.attempt > parts.settings.max_attempts:
+        error = f"{lease.attempt - 1} attempts ended without a word: their workers were killed or ran out of time"
+        parts.ledger.shards.fail(lease, error)
+        return [StepEnded(run_id=run_id, step=step)]
     try:
         with Heartbeat(lambda: parts.ledger.shards.renew(lease, lease_seconds=seconds), every=seconds / 3) as beat:
             progress = _work(parts, lease, beat)

@@ -21,7 +21,7 @@ _CELERY = (sys.executable, "-m", "celery", "-A", "app")
 _COMMANDS = {
     "control": (*_CELERY, "worker", "-n", "control@%h", "-Q", "control", "-P", "threads", "-c", "4", "-l", "info"),
     "worker": (*_CELERY, "worker", "-n", "worker@%h", "-Q", "text,image,table", "-c", "2", "-l", "info"),
-    "beat": (*_CELERY, "beat", "-l", "info"),
+    "beat": (*_CELERY, "beat", "--pidfile=", "-l", "info"),
 }
 #: Times that a test can wait for; the defaults are for servers that work for days.
 _QUICK = {
@@ -93,6 +93,10 @@ class Cluster:
         with psycopg.connect(self._database_url, autocommit=True) as connection:
             cursor = connection.execute(query, values or None)  # type: ignore[call-overload]
             return cursor.fetchall() if cursor.description else []
+
+    def insert_notes(self, count: int) -> None:
+        """Inserts rows into the table of the fixture ``notes``, with bodies of 1, 2, 3, … letters."""
+        self.sql("INSERT INTO notes (body) SELECT repeat('x', n) FROM generate_series(1, %s) AS n", count)
 
     def batchord(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Runs the ``batchord`` command to its end."""

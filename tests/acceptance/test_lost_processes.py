@@ -35,17 +35,13 @@ _GATED = """
 """
 
 
-def insert(cluster: Cluster, count: int) -> None:
-    cluster.sql("INSERT INTO notes (body) SELECT repeat('x', n) FROM generate_series(1, %s) AS n", count)
-
-
 def test_a_worker_killed_in_mid_shard_costs_only_time(notes: Cluster) -> None:
     """The worker and its children are killed between two batches; another takes over what is missing."""
-    insert(notes, 400)
+    notes.insert_notes(400)
     notes.pipeline("notes", _GATED.format(folder=str(notes.folder)))
     notes.start("control", "worker", "beat")
     notes.call("batchord.start_run", pipeline="notes")
-    wait_until(lambda: (notes.folder / "reached").exists(), description="the model is in mid-shard")
+    wait_until((notes.folder / "reached").exists, description="the model is in mid-shard")
     wait_until(
         lambda: notes.sql("SELECT count(*) FROM batchord.predictions")[0][0] >= 50,
         description="batches before the gate were committed",
@@ -62,11 +58,11 @@ def test_a_worker_killed_in_mid_shard_costs_only_time(notes: Cluster) -> None:
 
 def test_a_pool_child_killed_in_mid_shard_costs_only_time(notes: Cluster) -> None:
     """The same for one pool child, whose worker lives on."""
-    insert(notes, 400)
+    notes.insert_notes(400)
     notes.pipeline("notes", _GATED.format(folder=str(notes.folder)))
     notes.start("control", "worker", "beat")
     notes.call("batchord.start_run", pipeline="notes")
-    wait_until(lambda: (notes.folder / "reached").exists(), description="the model is in mid-shard")
+    wait_until((notes.folder / "reached").exists, description="the model is in mid-shard")
     (worker,) = notes.sql("SELECT worker FROM batchord.shards WHERE index = 0")
     victim = int(worker[0].rpartition(":")[2])
     (child,) = [process for process in notes.pool("worker") if process.pid == victim]
@@ -79,7 +75,7 @@ def test_a_pool_child_killed_in_mid_shard_costs_only_time(notes: Cluster) -> Non
 
 def test_redis_flushed_after_the_publish_is_swept(notes: Cluster, redis_url: str) -> None:
     """The chord's messages vanish before any worker reads them; the sweeper sends the shards again."""
-    insert(notes, 3000)
+    notes.insert_notes(3000)
     notes.start("control", "beat")
     notes.call("batchord.start_run", pipeline="notes")
     wait_until(
@@ -96,13 +92,13 @@ def test_redis_flushed_after_the_publish_is_swept(notes: Cluster, redis_url: str
 
 def test_a_planner_killed_before_it_published_is_swept(notes: Cluster, redis_url: str) -> None:
     """A step that was sent and whose message vanished before any worker read it is sent again."""
-    insert(notes, 100)
+    notes.insert_notes(100)
     notes.call("batchord.start_run", pipeline="notes")
     notes.start("control", "worker", "beat")
     notes.wait_for_records("notes", "notes")
     with redis.Redis.from_url(redis_url) as broker:
         broker.flushdb()
-    insert(notes, 100)
+    notes.insert_notes(100)
     wait_until(lambda: notes.log("beat").count("Acquired lock") >= 2, description="beat was started again")
     notes.call("batchord.start_run", pipeline="notes")
     notes.wait_for_records("notes", "notes")

@@ -12,13 +12,9 @@ from tests.acceptance.cluster import Cluster
 from tests.waiting import wait_until
 
 
-def insert(cluster: Cluster, count: int) -> None:
-    cluster.sql("INSERT INTO notes (body) SELECT repeat('x', n) FROM generate_series(1, %s) AS n", count)
-
-
 def test_the_command_waits_for_its_run_and_reports_it(notes: Cluster) -> None:
     """``batchord run --wait --json`` exits with 0 and gives the counts of a one-shard run."""
-    insert(notes, 7)
+    notes.insert_notes(7)
     notes.start("control", "worker")
     ended = json.loads(notes.batchord("run", "notes", "--wait", "--json", "--param", "why=test").stdout)
     assert (ended["state"], ended["discovered"], ended["predicted"]) == ("succeeded", 7, 7)
@@ -39,11 +35,11 @@ def test_a_run_with_nothing_to_do_succeeds_without_shards(notes: Cluster) -> Non
 
 def test_celery_call_and_delay_start_runs(notes: Cluster) -> None:
     """``celery -A app call`` and ``start_run.delay`` need nothing but the pipeline's name."""
-    insert(notes, 5)
+    notes.insert_notes(5)
     notes.start("control", "worker")
     notes.call("batchord.start_run", pipeline="notes")
     notes.wait_for_records("notes", "notes")
-    insert(notes, 3)
+    notes.insert_notes(3)
     code = "from workers.tasks import start_run; print(start_run.delay(pipeline='notes').get(timeout=30))"
     sent = subprocess.run(
         [sys.executable, "-c", code],
@@ -60,7 +56,7 @@ def test_celery_call_and_delay_start_runs(notes: Cluster) -> None:
 
 def test_flower_starts_a_run_over_http_and_shows_its_tasks(notes: Cluster) -> None:
     """Flower's API needs its password; with it, a run is one POST away and its tasks are listed."""
-    insert(notes, 4)
+    notes.insert_notes(4)
     notes.start("control", "worker")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -74,18 +70,18 @@ def test_flower_starts_a_run_over_http_and_shows_its_tasks(notes: Cluster) -> No
     try:
         wait_until(lambda: _answers(port), description="Flower answers", timeout=60)
         body = json.dumps({"kwargs": {"pipeline": "notes"}}).encode()
-        request = urllib.request.Request(  # noqa: S310 -- our own Flower on loopback
-            f"http://127.0.0.1:{port}/api/task/async-apply/batchord.start_run", data=body
-        )
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/api/task/async-apply/batchord.start_run", data=body)
         request.add_header("Authorization", "Basic " + base64.b64encode(b"tester:a-password").decode())
-        with urllib.request.urlopen(request, timeout=20) as reply:  # noqa: S310 -- as above
+        with urllib.request.urlopen(request, timeout=20) as reply:
             assert json.load(reply)["state"] == "PENDING"
         notes.wait_for_records("notes", "notes")
-        tasks = urllib.request.Request(f"http://127.0.0.1:{port}/api/tasks")  # noqa: S310 -- as above
+        tasks = urllib.request.Request(f"http://127.0.0.1:{port}/api/tasks")
         tasks.add_header("Authorization", request.get_header("Authorization") or "")
         wait_until(
-            lambda: {"batchord.start_run", "batchord.predict_shard"}
-            <= {task["name"] for task in json.load(urllib.request.urlopen(tasks, timeout=20)).values()},  # noqa: S310 -- as above
+            lambda: (
+                {"batchord.start_run", "batchord.predict_shard"}
+                <= {task["name"] for task in json.load(urllib.request.urlopen(tasks, timeout=20)).values()}
+            ),
             description="Flower lists the run's tasks",
         )
     finally:
@@ -96,7 +92,7 @@ def test_flower_starts_a_run_over_http_and_shows_its_tasks(notes: Cluster) -> No
 
 def _answers(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthcheck", timeout=5) as reply:  # noqa: S310 -- loopback
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthcheck", timeout=5) as reply:
             return bool(reply.status == 200)
     except OSError:
         return False
@@ -104,14 +100,16 @@ def _answers(port: int) -> bool:
 
 def test_local_predictions_are_those_of_the_cluster(notes: Cluster) -> None:
     """The same records through ``--local`` and through workers give the same rows, digests included."""
-    insert(notes, 500)
+    notes.insert_notes(500)
     source = (notes.pipelines / "notes.py").read_text()
     notes.pipeline("here", source.replace('"notes",\n', '"here",\n', 1))
     notes.start("control", "worker")
     notes.batchord("run", "notes", "--wait")
     notes.batchord("run", "here", "--local")
-    columns = "record_key, model_version, label, score, output, input_digest"
-    query = f"SELECT {columns} FROM batchord.predictions WHERE pipeline = %s ORDER BY record_key"
+    query = (
+        "SELECT record_key, model_version, label, score, output, input_digest "
+        "FROM batchord.predictions WHERE pipeline = %s ORDER BY record_key"
+    )
     there, here = notes.sql(query, "notes"), notes.sql(query, "here")
     assert len(here) == 500
     assert here == there
@@ -119,7 +117,7 @@ def test_local_predictions_are_those_of_the_cluster(notes: Cluster) -> None:
 
 def test_audit_finds_what_is_missing_and_says_so_by_its_exit_code(notes: Cluster) -> None:
     """A prediction deleted behind the ledger's back is found once the frontier has passed its record."""
-    insert(notes, 50)
+    notes.insert_notes(50)
     for _ in range(2):  # the second run moves the frontier above the records
         notes.batchord("run", "notes", "--local")
     clean = notes.batchord("audit", "--json")

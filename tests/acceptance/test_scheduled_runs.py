@@ -20,18 +20,14 @@ _EVERY_SECOND = """
 """
 
 
-def insert(cluster: Cluster, count: int) -> None:
-    cluster.sql("INSERT INTO notes (body) SELECT repeat('x', n) FROM generate_series(1, %s) AS n", count)
-
-
 def test_ticks_predict_what_is_there_then_exactly_what_arrives(notes: Cluster) -> None:
     """The first runs take all records; after ten more have arrived, the next ones take those ten."""
-    insert(notes, 3000)
+    notes.insert_notes(3000)
     notes.pipeline("notes", _EVERY_SECOND)
     notes.start("control", "worker", "beat")
     notes.wait_for_records("notes", "notes")
 
-    insert(notes, 10)
+    notes.insert_notes(10)
     notes.wait_for_records("notes", "notes")
 
     busy = notes.sql(
@@ -49,11 +45,12 @@ def test_a_record_that_commits_late_is_found(notes: Cluster, database_url: str) 
     notes.start("control", "worker", "beat")
     with psycopg.connect(database_url) as slow:
         slow.execute("INSERT INTO notes (body) VALUES ('late')")
-        insert(notes, 5)
+        notes.insert_notes(5)
         notes.wait_for_records("notes", "notes")
         wait_until(
-            lambda: notes.sql("SELECT count(*) FROM batchord.runs WHERE discovered = 0 AND state = 'succeeded'")[0][0]
-            >= 2,
+            lambda: (
+                notes.sql("SELECT count(*) FROM batchord.runs WHERE discovered = 0 AND state = 'succeeded'")[0][0] >= 2
+            ),
             description="two more runs looked and found nothing new",
         )
     notes.wait_for_records("notes", "notes")
@@ -63,14 +60,12 @@ def test_a_record_that_commits_late_is_found(notes: Cluster, database_url: str) 
 
 def test_a_tick_sent_twice_opens_one_run(notes: Cluster) -> None:
     """Two messages for one slot, as from two beats, are one run."""
-    insert(notes, 20)
+    notes.insert_notes(20)
     notes.pipeline("notes", _EVERY_SECOND.replace("seconds=1", "hours=12"))
     notes.start("control", "worker")
     for _ in range(2):
         notes.call("batchord.start_run", pipeline="notes", trigger="schedule")
     notes.wait_for_records("notes", "notes")
-    wait_until(
-        lambda: notes.log("control").count("batchord.start_run") >= 4, description="both ticks were worked off"
-    )
+    wait_until(lambda: notes.log("control").count("batchord.start_run") >= 4, description="both ticks were worked off")
     assert len(notes.runs("notes")) == 1
     notes.assert_exactly_once("notes", "notes")

@@ -51,7 +51,7 @@ def decode(data: bytes, accept: Images) -> Image.Image:
     if not data:
         raise DataError("empty-object", "The stored object has no bytes: upload it again.")
     try:
-        with Image.open(io.BytesIO(data), formats=accept.formats) as image:
+        with Image.open(io.BytesIO(data), formats=tuple(accept.formats)) as image:
             _check_size(image, accept)
             image.load()
             return to_rgb(_upright(image))

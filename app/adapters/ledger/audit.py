@@ -1,6 +1,7 @@
 """What the audit asks: how often each record was accounted for, and what is still on its way."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from app.adapters.ledger.connection import Connections
 from app.core.records import Scalar, record_key
@@ -15,6 +16,9 @@ _STATES = """
 """
 _OPEN = """
     SELECT EXISTS (SELECT FROM batchord.runs WHERE pipeline = %(pipeline)s AND state IN ('queued', 'running')) AS open
+"""
+_WINDOWS = """
+    SELECT max(window_end) AS until FROM batchord.runs WHERE pipeline = %(pipeline)s AND state = 'succeeded'
 """
 
 
@@ -39,3 +43,9 @@ class AuditQueries:
         with self._connections.transaction() as connection:
             row = connection.execute(_OPEN, {"pipeline": pipeline}).fetchone()
             return row is not None and bool(row["open"])
+
+    def windows_until(self, pipeline: str) -> datetime | None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            row = connection.execute(_WINDOWS, {"pipeline": pipeline}).fetchone()
+            return None if row is None else row["until"]

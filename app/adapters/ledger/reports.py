@@ -21,6 +21,13 @@ _PROGRESS = """
            (count(*) FILTER (WHERE state NOT IN ('pending', 'running')))::int AS ended
     FROM batchord.shards WHERE run_id = %s
 """
+_TOTALS = """
+    SELECT run.pipeline, coalesce(sum(shard.predicted), 0)::bigint AS predicted,
+           coalesce(sum(shard.rejected), 0)::bigint AS rejected,
+           bool_or(run.state IN ('queued', 'running')) AS open
+    FROM batchord.runs AS run LEFT JOIN batchord.shards AS shard ON shard.run_id = run.id
+    GROUP BY run.pipeline ORDER BY run.pipeline
+"""
 _REJECTIONS = """
     SELECT pipeline, step, record_key AS key, reason, detail, attempts, model_version, run_id, rejected_at
     FROM batchord.rejections
@@ -79,6 +86,10 @@ class Reports:
         """Counts of a run that is still at work: discovered, predicted, rejected, shards, ended."""
         (row,) = self._rows(_PROGRESS, [run_id])
         return row
+
+    def totals(self) -> list[dict[str, Any]]:
+        """For each pipeline what its runs predicted and rejected so far, and whether one is open."""
+        return self._rows(_TOTALS, [])
 
     def rejections(
         self, *, pipeline: str | None = None, reason: str | None = None, run_id: str | None = None, limit: int = 50

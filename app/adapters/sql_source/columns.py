@@ -45,6 +45,5 @@ def describe(engine: sa.Engine, statements: Statements, declared: SqlSource) -> 
         )
     leading = declared.arrival or declared.key
     if engine.dialect.name == "postgresql":
-        settled = declared.settle is not None
-        postgres.refuse_order(declared.key, types[declared.key], leading, types[leading], settled=settled)
+        postgres.refuse_order(declared.key, types[declared.key], leading, types[leading])
     return Columns(names=names, leading_type=types[leading])

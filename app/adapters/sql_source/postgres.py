@@ -15,6 +15,9 @@ from app.core.errors import ConfigurationError
 
 #: Type numbers that never change: ``pg_type.oid``.
 FLOAT4, DATE, TIMESTAMP, TIMESTAMPTZ, UUID_TYPE = 700, 1082, 1114, 1184, 2950
+#: int8, int2, int4, oid, float8, numeric, and times: types whose values rise when a sequence or a clock gives
+#: them. Uuids and texts do not, unless somebody says so with ``settle=``.
+_RISING = frozenset({20, 21, 23, 26, 701, 1700, DATE, TIMESTAMP, TIMESTAMPTZ})
 
 #: How far the frontier stays behind the clock where timestamps order records. A session fixes its ``now()``
 #: a few instructions before it takes the lock that shows its transaction; a process that the kernel sets
@@ -65,22 +68,19 @@ def refuse_standby(connection: sa.Connection) -> None:
         )
 
 
-def refuse_order(key: str, key_type: Any, leading: str, leading_type: Any, *, settled: bool) -> None:
-    """Raises ConfigurationError for columns that cannot order or identify records.
-
-    ``settled`` is whether the author gave ``settle=``.
-    """
+def refuse_order(key: str, key_type: Any, leading: str, leading_type: Any) -> None:
+    """Raises ConfigurationError for columns that cannot order or identify records."""
     for name, type_number in ((key, key_type), (leading, leading_type)):
         if type_number == FLOAT4:
             raise ConfigurationError(
                 f"The source's column {name!r} is of type real, whose values do not compare equal to themselves "
                 f"outside the database: write CAST({name} AS numeric) AS {name} in the source's sql."
             )
-    if leading_type == UUID_TYPE and not settled:
-        raise ConfigurationError(
-            f"The source's records are ordered by {leading!r}, a uuid, and random uuids do not rise: give arrival= "
-            "with a column that does; or settle= when the uuids are ordered by time (version 7)."
-        )
+
+
+def rises(leading_type: Any, settle: timedelta | None) -> bool:
+    """Whether a later position is a greater one, so that a frontier can follow."""
+    return settle is not None or leading_type in _RISING
 
 
 def cap(leading_type: Any, settle: timedelta | None) -> sa.ColumnElement[Any] | None:

@@ -67,8 +67,13 @@ class SqlRecords:
         return self._columns.names
 
     def greatest_position(self) -> Position | None:
-        """See the port. Capped by the source's clock where a timestamp or a date orders the records."""
+        """See the port. Capped by the source's clock where a timestamp or a date orders the records.
+
+        None where uuids or texts order them without ``settle=``: the next one may be anywhere among them.
+        """
         if self._is_postgres:
+            if not postgres.rises(self._columns.leading_type, self._declared.settle):
+                return None
             cap = postgres.cap(self._columns.leading_type, self._declared.settle)
             with autocommit(self._engine) as connection:
                 postgres.refuse_standby(connection)

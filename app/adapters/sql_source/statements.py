@@ -153,7 +153,7 @@ def _author_query(declared: SqlSource, dialect: str, window: tuple[datetime, dat
     if names and window is None:
         raise ConfigurationError(
             "The source's sql uses :window_start or :window_end, and this run has no window: run the pipeline by "
-            "its schedule, or give --window-start and --window-end."
+            "its schedule, or take :window_start and :window_end out of its sql."
         )
     query = sa.text(escaped)
     if window is None:
