@@ -1,0 +1,134 @@
+"""Shards are even, complete and in order, however many positions stream by."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.core.records import Position
+from app.core.shards import ShardCutter, ShardRange, ShardSize
+
+
+@st.composite
+def _sizes(draw: st.DrawFn) -> ShardSize:
+    rows = draw(st.integers(1, 300))
+    return ShardSize(
+        rows=rows,
+        min_rows=draw(st.integers(1, rows)),
+        parallelism=draw(st.integers(1, 20)),
+        max_shards=draw(st.integers(1, 40)),
+    )
+
+
+def _positions(start: int, count: int) -> list[Position]:
+    # Every third number: a range is made of positions, not of all numbers between its ends.
+    return [Position(arrival=None, key=3 * number) for number in range(start, start + count)]
+
+
+def _number(position: Position) -> int:
+    assert isinstance(position.key, int)
+    return position.key // 3
+
+
+def _cut(size: ShardSize, chunks: list[int]) -> tuple[list[ShardRange], int]:
+    """Feeds chunks as the plan does, at most as many as there is room for."""
+    cutter = ShardCutter(size)
+    for chunk in chunks:
+        cutter.add(_positions(cutter.records, min(chunk, cutter.room)))
+    return cutter.cut(), cutter.records
+
+
+@given(_sizes(), st.lists(st.integers(0, 700), max_size=12))
+def test_shards_cover_every_position_once_and_in_order(size: ShardSize, chunks: list[int]) -> None:
+    """The first begins at the first position, each goes on where the one before ended, the last ends at the last."""
+    shards, records = _cut(size, chunks)
+
+    at = 0
+    for shard in shards:
+        assert _number(shard.first) == at
+        assert _number(shard.last) == at + shard.planned - 1
+        at += shard.planned
+    assert at == records
+
+
+@given(_sizes(), st.lists(st.integers(0, 700), max_size=12))
+def test_no_run_has_more_shards_and_no_shard_more_rows_than_it_may(size: ShardSize, chunks: list[int]) -> None:
+    """A shard may exceed ``rows`` by less than one piece, which is half of ``min_rows``."""
+    shards, _ = _cut(size, chunks)
+
+    piece = max(1, size.min_rows // 2)
+    assert len(shards) <= size.max_shards
+    assert all(1 <= shard.planned < size.rows + piece for shard in shards)
+
+
+@given(_sizes(), st.integers(1, 12_000))
+def test_a_small_backlog_is_spread_over_the_cores_but_not_too_thinly(size: ShardSize, records: int) -> None:
+    """As many shards as there are cores, unless they would hold fewer than ``min_rows`` each."""
+    records = min(records, size.rows * size.max_shards)
+    shards, _ = _cut(size, [records])
+
+    needed = -(-records // size.rows)
+    worthwhile = max(1, records // size.min_rows)
+    assert len(shards) >= min(needed, size.max_shards)
+    assert len(shards) == min(max(needed, min(size.parallelism, worthwhile)), size.max_shards)
+    if len(shards) > needed:
+        assert all(2 * shard.planned >= size.min_rows for shard in shards)
+
+
+@given(_sizes(), st.integers(1, 5000))
+def test_chunks_make_no_difference(size: ShardSize, records: int) -> None:
+    """How positions arrive is the reader's business."""
+    at_once, _ = _cut(size, [records])
+    in_chunks, _ = _cut(size, [97] * (records // 97) + [records % 97])
+
+    assert at_once == in_chunks
+
+
+def test_nothing_becomes_no_shard() -> None:
+    """A run without new records has nothing to send."""
+    assert ShardCutter(ShardSize(rows=10, min_rows=1, parallelism=4, max_shards=5)).cut() == []
+
+
+def test_an_even_backlog_is_cut_evenly() -> None:
+    """The usual case in figures: 4 cores, 10,000 records, shards of at most 20,000."""
+    shards, _ = _cut(ShardSize(rows=20_000, min_rows=1000, parallelism=4, max_shards=1000), [10_000])
+
+    assert [shard.planned for shard in shards] == [2500, 2500, 2500, 2500]
+
+
+@pytest.mark.parametrize(
+    ("records", "shards"), [(1, 1), (999, 1), (1999, 1), (2000, 2), (3999, 3), (4000, 4), (80_000, 4)]
+)
+def test_more_records_are_worth_more_tasks(records: int, shards: int) -> None:
+    """One shard for each ``min_rows`` records, up to the cores in use, then only when they are full."""
+    size = ShardSize(rows=20_000, min_rows=1000, parallelism=4, max_shards=1000)
+
+    assert len(_cut(size, [records])[0]) == shards
+
+
+def test_a_run_has_room_for_full_shards_only() -> None:
+    """What does not fit is left to a follow-up run."""
+    cutter = ShardCutter(ShardSize(rows=10, min_rows=1, parallelism=1, max_shards=3))
+    assert cutter.room == 30
+
+    cutter.add(_positions(0, 30))
+
+    assert cutter.room == 0
+    assert [shard.planned for shard in cutter.cut()] == [10, 10, 10]
+
+
+@settings(max_examples=8)
+@given(st.integers(1, 3), st.sampled_from([1, 999, 10_000]), st.integers(100_000, 400_000))
+def test_memory_does_not_grow_with_the_backlog(min_rows: int, chunk: int, records: int) -> None:
+    """Never more pieces than MAX_PIECES and one chunk's, and shards within half a shard of even."""
+    records = min(records, 40_000) if chunk == 1 else records
+    size = ShardSize(rows=max(1, -(-records // 1000)), min_rows=min_rows, parallelism=2, max_shards=1000)
+    cutter = ShardCutter(size)
+
+    while cutter.records < records:
+        cutter.add(_positions(cutter.records, min(chunk, records - cutter.records)))
+        assert len(cutter._pieces) <= cutter.MAX_PIECES + chunk  # noqa: SLF001 -- memory has no other outside
+
+    shards = cutter.cut()
+    assert sum(shard.planned for shard in shards) == records
+    assert len(shards) <= 1000
+    assert max(shard.planned for shard in shards) <= 1.5 * size.rows + 2
