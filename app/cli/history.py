@@ -8,6 +8,10 @@ from rich.markup import escape
 from app.cli.output import cell, coloured, console, json_option, print_json, run_json, short, table
 from app.core.errors import ConfigurationError
 from app.core.runs import Run
+from app.core.summary import QUANTILES
+
+#: Labels and reasons shown of each step.
+_MOST = 12
 
 
 @click.command()
@@ -135,10 +139,26 @@ def _print_step(step: str, summary: dict[str, Any]) -> None:
         + f"; worker seconds: fetch {seconds['fetch']:.1f}, predict {seconds['predict']:.1f}, "
         f"write {seconds['write']:.1f}"
     )
-    for title, key in (("labels", "labels"), ("rejected", "rejections"), ("scores", "score_quantiles")):
-        values = summary.get(key)
+    for title, values in (
+        ("labels", _by_count(summary["labels"])),
+        ("rejected", _by_count(summary["rejections"])),
+        (
+            "scores",
+            {name: summary["score_quantiles"][name] for name in QUANTILES} if summary["score_quantiles"] else {},
+        ),
+    ):
         if values:
-            said = ", ".join(f"{escape(str(name))} {cell(value)}" for name, value in list(values.items())[:12])
-            console.print(f"    {title}: {said}" + (" …" if len(values) > 12 else ""))  # noqa: PLR2004 -- as above
+            said = ", ".join(f"{escape(str(name))} {_figure(value)}" for name, value in list(values.items())[:_MOST])
+            more = f" and {len(values) - _MOST} more" if len(values) > _MOST else ""
+            console.print(f"    {title}: {said}{more}")
     if summary.get("truncated"):
         console.print(f"    truncated texts: {summary['truncated']:,}")
+
+
+def _by_count(counts: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _figure(value: float) -> str:
+    """A count in full, a score with three digits that count."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"

@@ -6,6 +6,9 @@ from app.core.errors import ConservationError
 from app.core.ledger import StepTotals
 from app.core.runs import Run
 
+#: Quantiles of the scores in a summary, by name.
+QUANTILES = {"min": 0.0, "p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
+
 
 def check_conservation(run_id: str, step: str, totals: StepTotals) -> int:
     """Discovered = predicted + rejected + pending; returns pending.

@@ -65,12 +65,18 @@ class ImageReader:
             data = allowed.fetch(_text(location), self._objects, max_bytes=accept.max_bytes)
             return decode(data, accept), digest(data)
         except DataError as error:
-            return Rejection(key=key, reason=error.reason, detail=f"{error} (location {str(location)[:200]!r})")
+            return Rejection(key=key, reason=error.reason, detail=_named(error, location))
 
 
 def digest(data: bytes) -> int:
     """64 bits of BLAKE2b as a signed integer, which fits PostgreSQL's bigint."""
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "big", signed=True)
+
+
+def _named(error: DataError, location: Any) -> str:
+    """The error with the location, where its message does not name it already."""
+    said, where = str(error), str(location)[:200]
+    return said if where in said else f"{said} (location {where!r})"
 
 
 def _text(location: Any) -> str:

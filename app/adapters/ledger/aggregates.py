@@ -4,6 +4,7 @@ from typing import Any
 
 from app.adapters.ledger.connection import Connection
 from app.core.ledger import StepTotals
+from app.core.summary import QUANTILES
 
 _TOTALS = """
     SELECT count(*)::int AS shards,
@@ -27,7 +28,7 @@ _LABELS = f"""
     GROUP BY label ORDER BY records DESC, label LIMIT {_MOST_LABELS + 1}
 """
 _SCORES = """
-    SELECT percentile_cont(ARRAY[0, 0.05, 0.25, 0.5, 0.75, 0.95, 1]) WITHIN GROUP (ORDER BY score) AS quantiles
+    SELECT percentile_cont(%(quantiles)s::float8[]) WITHIN GROUP (ORDER BY score) AS quantiles
     FROM batchord.predictions
     WHERE run_id = %(run)s AND step = %(step)s AND score IS NOT NULL
 """
@@ -61,15 +62,14 @@ def step_aggregates(connection: Connection, run_id: str, step: str) -> dict[str,
     """Labels, score quantiles, reasons of rejection, truncated texts and seconds per phase, as JSON values."""
     values = {"run": run_id, "step": step}
     labels = connection.execute(_LABELS, values).fetchall()
-    scores = connection.execute(_SCORES, values).fetchone()
+    scores = connection.execute(_SCORES, {**values, "quantiles": list(QUANTILES.values())}).fetchone()
     truncated = connection.execute(_TRUNCATED, values).fetchone()
     shards = connection.execute(_SHARDS, values).fetchone()
     assert scores is not None and truncated is not None and shards is not None  # noqa: S101, PT018 -- as above
-    names = ("min", "p5", "p25", "p50", "p75", "p95", "max")
     return {
         "labels": {row["label"]: row["records"] for row in labels[:_MOST_LABELS]},
         "more_labels": len(labels) > _MOST_LABELS,
-        "score_quantiles": dict(zip(names, scores["quantiles"], strict=True)) if scores["quantiles"] else None,
+        "score_quantiles": dict(zip(QUANTILES, scores["quantiles"], strict=True)) if scores["quantiles"] else None,
         "rejections": {row["reason"]: row["records"] for row in connection.execute(_REASONS, values)},
         "truncated": truncated["records"],
         "seconds": {phase: round(shards[phase], 3) for phase in ("fetch", "predict", "write")},
