@@ -169,6 +169,21 @@ def test_candidates_are_bounded_and_still_settle() -> None:
     assert settled == Frontier(position=_at(3 * MAX_CANDIDATES - 1))
 
 
+def test_when_there_are_too_many_candidates_the_oldest_stay() -> None:
+    """They are the closest to their end: sessions that overlap for ever must not starve the frontier."""
+    frontier = Frontier()
+    done: tuple[str, ...] = ()
+
+    for run in range(3 * MAX_CANDIDATES):
+        # Each transaction outlasts twice as many runs as candidates are kept, and a new one begins at each.
+        running = [f"vx:{number}" for number in range(run - 2 * MAX_CANDIDATES, run + 1)]
+        frontier = _settle(frontier, _sighting(f"r{run}", *running), accounted=done)
+        frontier = frontier.propose(_at(run), _sighting(f"r{run}", *running))
+        done = (*done, f"r{run}")
+
+    assert frontier.position is not None
+
+
 @given(
     st.builds(
         Candidate,

@@ -144,6 +144,10 @@ class BusySource:
         """Discovery never audits."""
         raise NotImplementedError(chunk_rows)
 
+    def count_without_key(self) -> int:
+        """See the port."""
+        raise NotImplementedError
+
 
 def _position(number: int) -> Position:
     return Position(arrival=None, key=number)
