@@ -105,7 +105,8 @@ def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: str, monk
 
 def test_secrets_show_nowhere(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not in repr, str, a dump or JSON: settings end up in logs and tracebacks."""
-    _write_servers(home, database_url=_URL, **{"s3_secret_access_key": "hunter2"})
+    _write_servers(home, database_url=_URL)
+    monkeypatch.setenv("BATCHORD_S3_SECRET_ACCESS_KEY", "hunter2")
     monkeypatch.setenv("BATCHORD_REDIS_URL", "redis://:hunter2@127.0.0.1/0")
 
     configured = Settings()

@@ -1,0 +1,72 @@
+"""What importing costs: no process loads what it does not use. Each case is a fresh interpreter."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+_LEARNING = {"torch", "transformers", "sklearn", "skops", "tokenizers", "safetensors", "scipy"}
+_DATABASES = {"sqlalchemy", "psycopg", "alembic"}
+_STORES = {"boto3", "botocore"}
+_FRAMES = {"pandas", "numpy", "PIL"}
+_QUEUES = {"celery", "kombu", "redis", "redbeat", "flower", "tornado"}
+
+
+def _loaded(tmp_path: Path, statement: str) -> set[str]:
+    """Top-level names of the modules that a fresh interpreter holds after ``statement``."""
+    program = (
+        f"{statement}\nimport sys, json; print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("BATCHORD_")}
+    # Nobody listens there: an import that connects fails.
+    environment |= {
+        "BATCHORD_REDIS_URL": "redis://127.0.0.1:1/0",
+        "BATCHORD_HOME": str(tmp_path),
+        "PYTHONPATH": str(_ROOT),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    ("statement", "unwanted"),
+    [
+        ("import app", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
+        ("import app.catalog, app.core.ports", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
+        ("import app.settings", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
+        ("import app.cli", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
+        ("import app.celery, beat.schedule", _LEARNING | _DATABASES | _STORES | _FRAMES),
+        ("import workers.tasks, workers.lifecycle", _LEARNING),
+        (
+            "import app.flow.plan, app.flow.predict, app.flow.audit",
+            _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES,
+        ),
+    ],
+)
+def test_an_import_loads_nothing_that_it_does_not_need(
+    tmp_path: Path, statement: str, unwanted: Collection[str]
+) -> None:
+    """A pipeline file imports `app` alone; beat needs Celery and no database; workers load models on demand."""
+    assert sorted(_loaded(tmp_path, statement).intersection(unwanted)) == []
+
+
+def test_reading_the_example_pipelines_loads_no_model(tmp_path: Path) -> None:
+    """Beat reads every pipeline file: declarations must stay light."""
+    folder = str(_ROOT / "pipelines")
+    statement = f"from pathlib import Path; from app.catalog import Catalog; Catalog(Path({folder!r})).names()"
+
+    assert sorted(_loaded(tmp_path, statement) & (_LEARNING | _DATABASES | _STORES | _QUEUES)) == []
