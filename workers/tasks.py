@@ -18,6 +18,7 @@ from celery.exceptions import Ignore
 
 from app.celery import app
 from app.core.errors import TransientError
+from app.core.faults import fault
 from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
 from app.flow import advance, finish, plan, predict, recover, start
 from app.settings import settings
@@ -57,7 +58,12 @@ def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
         publish(plan.plan_step(parts(), run_id=run_id, step=step))
 
 
-@app.task(bind=True, name="batchord.predict_shard", time_limit=settings().shard_time_limit_seconds)  # type: ignore[untyped-decorator]
+@app.task(
+    bind=True,
+    name="batchord.predict_shard",
+    time_limit=settings().shard_time_limit_seconds,
+    Request="workers.requests:ShardRequest",
+)  # type: ignore[untyped-decorator]
 def predict_shard(self: Task, *, run_id: str, step: str, index: int, **_: Any) -> int:
     """Predicts a shard; returns only its index, so that a second delivery gives the chord the same result."""
     try:
@@ -85,6 +91,7 @@ def sweep(**_: Any) -> None:
 def publish(messages: Sequence[Message]) -> None:
     """Sends what a verb returned, after its commit; whatever is lost here, the sweeper sends again."""
     for message in messages:
+        fault("after-commit-before-publish")
         match message:
             case StepReady(run_id=run_id, step=step):
                 plan_step.apply_async(kwargs={"run_id": run_id, "step": step})
