@@ -20,7 +20,7 @@ from app.celery import app
 from app.core.errors import TransientError
 from app.core.faults import fault
 from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
-from app.flow import advance, finish, plan, predict, recover, start
+from app.flow import advance, audit, cancel, finish, plan, predict, recover, start
 from app.settings import settings
 from app.wiring import parts
 
@@ -86,6 +86,21 @@ def finish_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
 def sweep(**_: Any) -> None:
     """Sends again what was lost. Not retried: the next one comes within seconds."""
     publish(recover.sweep(parts()))
+
+
+@app.task(bind=True, name="batchord.cancel_run", ignore_result=True)  # type: ignore[untyped-decorator]
+def cancel_run(self: Task, *, run_id: str, **_: Any) -> None:
+    """Ends a run that has not ended; what was predicted stays."""
+    with retrying(self):
+        publish(cancel.cancel_run(parts(), run_id=run_id))
+
+
+@app.task(bind=True, name="batchord.audit", ignore_result=True)  # type: ignore[untyped-decorator]
+def audit_pipelines(self: Task, **_: Any) -> None:
+    """Audits every pipeline, and starts a run for what is missing. Sent daily by beat."""
+    with retrying(self):
+        for name in parts().catalog.names():
+            publish(audit.audit_and_repair(parts(), pipeline=name))
 
 
 def publish(messages: Sequence[Message]) -> None:
