@@ -3,6 +3,7 @@
 What a pipeline file imports. Importing it costs nothing: declarations pull in no Celery and no ML library.
 """
 
+from app.core.limits import RejectionLimit
 from app.core.models import FunctionModel, Images, Model, SklearnModel, TransformersImage, TransformersText
 from app.core.pipelines import Pipeline, Predict
 from app.core.schedules import cron, every
@@ -14,6 +15,7 @@ __all__ = [
     "Model",
     "Pipeline",
     "Predict",
+    "RejectionLimit",
     "SklearnModel",
     "SqlSource",
     "TransformersImage",

@@ -33,7 +33,7 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
 
 
 def entries(catalog: Catalog, configured: Settings) -> dict[str, dict[str, Any]]:
-    """Beat's entries: one for each pipeline with a schedule, and the sweeper's."""
+    """Beat's entries: one for each pipeline with a schedule, the sweeper's and the daily audit's."""
     found: dict[str, dict[str, Any]] = {
         "sweep": {
             "task": "batchord.sweep",
@@ -41,6 +41,11 @@ def entries(catalog: Catalog, configured: Settings) -> dict[str, dict[str, Any]]
             # When workers were away for an hour, one sweep is enough.
             "options": {"queue": "control", "expires": configured.sweep_seconds},
         }
+    }
+    found["audit"] = {
+        "task": "batchord.audit",
+        "schedule": crontab(minute="17", hour="4"),
+        "options": {"queue": "control", "expires": _HOUR},
     }
     for name in catalog.names():
         pipeline = catalog.get(name)

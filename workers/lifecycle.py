@@ -49,6 +49,18 @@ def set_up_logging(loglevel: int | str | None = None, **_: Any) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
+@signals.task_revoked.connect  # type: ignore[untyped-decorator]
+def cancel_revoked_run(request: Any = None, *, terminated: bool = False, **_: Any) -> None:
+    """Flower's "terminate" on a shard's task ends its run, as ``batchord cancel`` does."""
+    if not terminated or request is None or request.task != "batchord.predict_shard":
+        return
+    from app.flow.cancel import cancel_run
+    from app.wiring import parts
+    from workers.tasks import publish
+
+    publish(cancel_run(parts(), run_id=request.kwargs["run_id"], who="by a revoked task"))
+
+
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
 def close_ledger(**_: Any) -> None:
     """Ends this process's connections, so that PostgreSQL need not notice by itself."""

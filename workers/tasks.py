@@ -18,8 +18,9 @@ from celery.exceptions import Ignore
 
 from app.celery import app
 from app.core.errors import TransientError
+from app.core.faults import fault
 from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
-from app.flow import advance, finish, plan, predict, recover, start
+from app.flow import advance, audit, cancel, finish, plan, predict, recover, start
 from app.settings import settings
 from app.wiring import parts
 
@@ -57,7 +58,12 @@ def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
         publish(plan.plan_step(parts(), run_id=run_id, step=step))
 
 
-@app.task(bind=True, name="batchord.predict_shard", time_limit=settings().shard_time_limit_seconds)  # type: ignore[untyped-decorator]
+@app.task(
+    bind=True,
+    name="batchord.predict_shard",
+    time_limit=settings().shard_time_limit_seconds,
+    Request="workers.requests:ShardRequest",
+)  # type: ignore[untyped-decorator]
 def predict_shard(self: Task, *, run_id: str, step: str, index: int, **_: Any) -> int:
     """Predicts a shard; returns only its index, so that a second delivery gives the chord the same result."""
     try:
@@ -82,9 +88,25 @@ def sweep(**_: Any) -> None:
     publish(recover.sweep(parts()))
 
 
+@app.task(bind=True, name="batchord.cancel_run", ignore_result=True)  # type: ignore[untyped-decorator]
+def cancel_run(self: Task, *, run_id: str, **_: Any) -> None:
+    """Ends a run that has not ended; what was predicted stays."""
+    with retrying(self):
+        publish(cancel.cancel_run(parts(), run_id=run_id))
+
+
+@app.task(bind=True, name="batchord.audit", ignore_result=True)  # type: ignore[untyped-decorator]
+def audit_pipelines(self: Task, **_: Any) -> None:
+    """Audits every pipeline, and starts a run for what is missing. Sent daily by beat."""
+    with retrying(self):
+        for name in parts().catalog.names():
+            publish(audit.audit_and_repair(parts(), pipeline=name))
+
+
 def publish(messages: Sequence[Message]) -> None:
     """Sends what a verb returned, after its commit; whatever is lost here, the sweeper sends again."""
     for message in messages:
+        fault("after-commit-before-publish")
         match message:
             case StepReady(run_id=run_id, step=step):
                 plan_step.apply_async(kwargs={"run_id": run_id, "step": step})

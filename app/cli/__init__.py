@@ -24,6 +24,8 @@ _COMMANDS = {
     "runs": "history",
     "show": "history",
     "rejections": "history",
+    "retry": "interventions",
+    "cancel": "interventions",
     "audit": "checks",
 }
 

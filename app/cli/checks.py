@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import click
 from rich.markup import escape
 
+from app.cli.interventions import start_repair
 from app.cli.output import console, json_option, print_json, table
 from app.core.models import Model
 
@@ -83,8 +84,9 @@ def plan(name: str, *, as_json: bool) -> None:
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--repair", is_flag=True, help="Start a run for what is missing.")
 @json_option
-def audit(names: Sequence[str], *, as_json: bool) -> None:
+def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
     """Prove that no record is missing and none is twice: every record of the source against the ledger.
 
     Exits with 1 when one is. Without NAME all pipelines are audited.
@@ -115,6 +117,11 @@ def audit(names: Sequence[str], *, as_json: bool) -> None:
         for name, (_, examples) in results.items():
             for kind, keys in examples.items():
                 console.print(f"[red]{name}: {kind}[/] {', '.join(map(escape, keys))}")
+    if repair:
+        for name, (found, _) in results.items():
+            if found.missing:
+                started = start_repair(name)
+                console.print(f"Run {started.id} takes what {name} is missing.", style="dim", highlight=False)
     if not all(found.clean for found, _ in results.values()):
         sys.exit(1)
 

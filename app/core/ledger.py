@@ -65,6 +65,12 @@ class LockedRun(Protocol):
     def end_step(self, step: str, state: StepState, output: dict[str, Any], error: str | None) -> None:
         """Ends a step with its summary and adds its totals to the run's."""
 
+    def close_open(self, error: str) -> None:
+        """Ends every open shard and step as failed with ``error``; leases on them are void."""
+
+    def alert(self, event: str, message: str) -> None:
+        """Keeps a message to people, once for each event."""
+
     def end(self, state: RunState, summary: dict[str, Any], error: str | None) -> str | None:
         """Ends the run; returns the id of the pipeline's next queued run, if there is one."""
 
@@ -77,6 +83,12 @@ class Runs(Protocol):
 
     def open(self, new: NewRun) -> Opened:
         """Opens a run, or finds the one of the same pipeline, kind and slot, or of the same request."""
+
+    def open_retry(self, new: NewRun, *, reason: str | None, keys: Sequence[str] | None) -> tuple[Run | None, int]:
+        """Takes back rejections of the pipeline and opens ``new`` for them, in one transaction.
+
+        Returns the run and how many rejections it takes; None and 0 when there were none to take back.
+        """
 
     def get(self, run_id: str) -> Run:
         """The run. Raises ConfigurationError when there is none of that id."""
@@ -154,6 +166,15 @@ class Shards(Protocol):
 
     def finish(self, lease: ShardLease, outcome: ShardOutcome) -> None:
         """Marks the shard done. Raises LeaseLost; ConservationError when its counts do not add up."""
+
+    def lost(self, run_id: str, step: str, index: int, *, worker: str, cause: str) -> bool:
+        """Notes that ``worker`` died while it held the shard, and ends its lease at once; False if it held none."""
+
+    def split(self, lease: ShardLease, parts: Sequence[ShardRange], *, losses: int) -> list[int]:
+        """Ends the shard as split and adds ``parts`` as new ones, which count ``losses`` from the start.
+
+        Returns their indexes. Raises LeaseLost.
+        """
 
     def release(self, lease: ShardLease, error: str) -> None:
         """Gives the shard back for another attempt; quietly nothing when the lease is lost."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
+from app.core.limits import RejectionLimit
 from app.core.models import FunctionModel, Model
 from app.core.schedules import Schedule
 from app.core.sources import SqlSource
@@ -35,6 +36,8 @@ class Predict:
     batch_rows: int | None = None
     #: Records in a full shard; None means the model's own choice.
     shard_rows: int | None = None
+    #: How many rejections a run bears before it fails.
+    rejection_limit: RejectionLimit = field(default_factory=RejectionLimit)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "after", tuple(self.after))
@@ -65,6 +68,7 @@ class Predict:
             found += self.model.problems()
         else:
             found.append(f"model= is a {type(self.model).__name__}: give a model or a function of a DataFrame")
+        found += self.rejection_limit.problems()
         for option in ("batch_rows", "shard_rows"):
             value = getattr(self, option)
             if value is not None and value < 1:

@@ -108,6 +108,9 @@ class Source(Protocol):
         position and is left out; the audit finds it. Raises ConfigurationError for a key that comes twice.
         """
 
+    def positions(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator[Sequence[Position]]:
+        """The positions from ``first`` to ``last``, both included, ascending, in chunks."""
+
     def rows(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator["pd.DataFrame"]:
         """The records from ``first`` to ``last``, both included, in frames indexed by key, ascending."""
 

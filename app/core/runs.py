@@ -60,6 +60,8 @@ class Kind(StrEnum):
     MANUAL = "manual"
     #: Goes on with a backlog that was larger than one run.
     FOLLOW_UP = "follow-up"
+    #: Takes rejections that a person sent again, or what an audit found missing.
+    REPAIR = "repair"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,8 @@ class NewRun:
     steps: tuple[tuple[str, tuple[str, ...]], ...] = ()
     #: Whether the run waits for an active one to end; else it is recorded as skipped.
     queue: bool = True
+    #: Whether it looks at the whole source instead of what lies above the frontier.
+    full_scan: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +100,7 @@ class Run:
     window_end: datetime | None
     state: RunState
     params: dict[str, Any]
+    full_scan: bool
     #: Version of each Predict step's model, pinned when the step was planned.
     models: dict[str, str]
     discovered: int
@@ -157,6 +162,10 @@ class ShardLease:
     token: str
     #: Records that earlier attempts at this shard accounted for.
     accounted_before: int
+    #: Attempts that ended with the death or the disappearance of their worker.
+    losses: int
+    #: What is known of the last attempt's end; None after a good one.
+    last_error: str | None
     model_version: str
     window: tuple[datetime, datetime] | None
 

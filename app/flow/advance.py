@@ -37,6 +37,8 @@ def drive(locked: LockedRun) -> list[Message]:
 def _end(locked: LockedRun) -> list[Message]:
     run = locked.run
     state = state_at_end([step.state for step in locked.steps], accounted=run.predicted + run.rejected)
+    if state is RunState.FAILED or state is RunState.PARTIAL:
+        locked.alert(f"run-{state}:{run.id}", f"Run {run.id} of {run.pipeline} ended as {state}.")
     errors = [f"step {step.name}: {step.error}" for step in locked.steps if step.error]
     next_run = locked.end(state, run_summary(run, locked.outputs()), "; ".join(errors) or None)
     messages: list[Message] = []

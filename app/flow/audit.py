@@ -4,14 +4,19 @@ It needs no frontier and no assumption about positions: it reads every record of
 with constant memory, and asks the ledger about each.
 """
 
+import logging
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from app.core.messages import Message
 from app.core.pipelines import Predict
 from app.core.ports import Source
 from app.core.records import Position, Scalar, record_key
 from app.flow.parts import Parts
+from app.flow.repair import repair_missing
+
+log = logging.getLogger(__name__)
 
 CHUNK_ROWS = 10_000
 #: Keys named per kind of finding; the counts are complete.
@@ -48,6 +53,17 @@ def audit(parts: Parts, *, pipeline: str) -> tuple[Audit, dict[str, list[str]]]:
     for step in declared.steps:
         _audit_step(parts, pipeline, step, found, examples)
     return found, {kind: keys for kind, keys in examples.items() if keys}
+
+
+def audit_and_repair(parts: Parts, *, pipeline: str) -> list[Message]:
+    """Audits a pipeline, says what it found, and opens a run for what is missing."""
+    found, examples = audit(parts, pipeline=pipeline)
+    if found.clean:
+        return []
+    log.error("Audit of %s: %s missing, %s twice: %s", pipeline, found.missing, found.duplicated, examples)
+    if not found.missing:
+        return []
+    return repair_missing(parts, pipeline=pipeline)[1]
 
 
 def _audit_step(parts: Parts, pipeline: str, step: Predict, found: Audit, examples: dict[str, list[str]]) -> None:

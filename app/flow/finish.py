@@ -4,7 +4,8 @@ The chord's body, the sweeper, or both call this, once or many times: it looks a
 chord's results, and ends a step once.
 """
 
-from app.core.errors import ConservationError
+from app.core.errors import CatalogError, ConservationError, UnknownPipeline
+from app.core.limits import RejectionLimit
 from app.core.messages import Message
 from app.core.runs import RunState, StepState
 from app.core.summary import check_conservation, step_summary
@@ -30,9 +31,25 @@ def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
             pending, error = totals.discovered - totals.predicted - totals.rejected, str(violation)
         if totals.failed_shards and error is None:
             error = f"{totals.failed_shards} of {totals.shards} shards failed: {aggregates['shard_errors'][0]}"
+        limit = _rejection_limit(parts, locked.run.pipeline, step)
+        if error is None and limit.breached(discovered=totals.discovered, rejected=totals.rejected):
+            error = (
+                f"{totals.rejected:,} of {totals.discovered:,} records were rejected, more than the limit of "
+                f"{limit.share:.0%} and {limit.count:,}. What was predicted stays. Look at `batchord rejections`, mend "
+                f"the cause, then run `batchord retry {locked.run.pipeline}`."
+            )
+            locked.alert(f"rejection-limit:{run_id}:{step}", error)
         summary = step_summary(totals, aggregates, pending=pending, model=locked.run.models.get(step, ""))
         locked.end_step(step, StepState.FAILED if error else StepState.DONE, summary, error)
         return drive(locked)
+
+
+def _rejection_limit(parts: Parts, pipeline: str, step: str) -> RejectionLimit:
+    """As declared; the default when the pipeline's file has gone since the run began."""
+    try:
+        return parts.catalog.get(pipeline).step(step).rejection_limit
+    except (CatalogError, UnknownPipeline, KeyError):
+        return RejectionLimit()
 
 
 def fail_step(parts: Parts, *, run_id: str, step: str, error: str) -> list[Message]:

@@ -6,7 +6,8 @@ The order of the statements is what makes it lose nothing; see :mod:`app.core.fr
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from app.core.errors import BatchordError, TransientError
+from app.core.errors import BatchordError, TransientError, UnknownPipeline
+from app.core.faults import fault
 from app.core.frontier import Frontier, Sighting
 from app.core.ledger import Plan
 from app.core.messages import Message, ShardsReady, StepEnded
@@ -36,12 +37,14 @@ def plan_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     try:
         with Heartbeat(lambda: parts.ledger.runs.renew_step(lease, lease_seconds=seconds), every=seconds / 3):
             plan = discover(parts, lease)
+            fault("before-plan-commit")
             if not parts.ledger.planner.plan(lease, plan):
                 return []
-    except TransientError as error:
+    except (TransientError, UnknownPipeline) as error:
+        # An unknown pipeline: this worker is older than its file, or newer than its end; another may know it.
         if lease.attempt < parts.settings.max_attempts:
             parts.ledger.runs.release_step(lease, str(error))
-            raise
+            raise TransientError(f"Step {step} of run {run_id} is handed back: {error}") from error
         return fail_step(parts, run_id=run_id, step=step, error=str(error))
     except BatchordError as error:
         return fail_step(parts, run_id=run_id, step=step, error=str(error))
@@ -62,7 +65,7 @@ def discover(parts: Parts, lease: StepLease) -> Plan:
     window = None if run.window_start is None or run.window_end is None else (run.window_start, run.window_end)
     source = parts.open_source(declared.source, window)
     version = parts.models.version(model)
-    found = scan(parts, pipeline=run.pipeline, declared=declared, source=source, run_id=run.id)
+    found = scan(parts, pipeline=run.pipeline, declared=declared, source=source, run_id=run.id, full=run.full_scan)
     return Plan(
         shards=found.cutter.cut(),
         queue=model.queue,
@@ -82,8 +85,11 @@ class Found:
     backlog_left: bool
 
 
-def scan(parts: Parts, *, pipeline: str, declared: Predict, source: Source, run_id: str) -> Found:
-    """The discovery algorithm, statement by statement. Writes nothing."""
+def scan(parts: Parts, *, pipeline: str, declared: Predict, source: Source, run_id: str, full: bool = False) -> Found:
+    """The discovery algorithm, statement by statement. Writes nothing.
+
+    ``full`` scans the whole source, whatever the frontier says.
+    """
     top = source.greatest_position()  # 1. B, a statement of its own
     sighting = Sighting(  # 2. V, a later statement
         run_id=run_id,
@@ -97,7 +103,8 @@ def scan(parts: Parts, *, pipeline: str, declared: Predict, source: Source, run_
     if declared.source.uses_window:  # what is outside the window was not looked at: no frontier can follow
         last_taken = _take(cutter, _fresh(parts, pipeline, declared.name, source, None))
         return Found(cutter=cutter, frontier=frontier, backlog_left=last_taken is not None)
-    last_taken = _take(cutter, _fresh(parts, pipeline, declared.name, source, frontier.position))  # 3. the scan
+    after = None if full else frontier.position
+    last_taken = _take(cutter, _fresh(parts, pipeline, declared.name, source, after))  # 3. the scan
     if last_taken is not None:
         # It ended early, and knows nothing of what lies above the last record that it took.
         frontier = frontier.unscanned(run_id)

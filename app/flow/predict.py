@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from app.core.errors import BatchordError, LeaseLost, TransientError
+from app.core.errors import BatchordError, LeaseLost, TransientError, UnknownPipeline
+from app.core.faults import fault
 from app.core.messages import Message, StepEnded
 from app.core.pipelines import Predict
 from app.core.ports import LoadedModel
@@ -17,6 +18,7 @@ from app.flow.inputs import Prepared, prepare
 from app.flow.isolate import predict_isolating
 from app.flow.outputs import to_batch
 from app.flow.parts import Parts
+from app.flow.split import MOST_LOSSES, split_shard
 from app.flow.stages import WriteBehind, read_ahead
 
 if TYPE_CHECKING:
@@ -65,23 +67,24 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int) -> list[M
         return []
     if lease is Claim.HELD or not isinstance(lease, ShardLease):
         raise ShardHeld(f"Shard {index} of step {step} in run {run_id} is held by another worker.")
-    if lease.attempt > parts.settings.max_attempts:
-        error = f"{lease.attempt - 1} attempts ended without a word: their workers were killed or ran out of time"
-        parts.ledger.shards.fail(lease, error)
-        return [StepEnded(run_id=run_id, step=step)]
     try:
+        if lease.losses >= MOST_LOSSES:
+            return split_shard(parts, lease)
         with Heartbeat(lambda: parts.ledger.shards.renew(lease, lease_seconds=seconds), every=seconds / 3) as beat:
             progress = _work(parts, lease, beat)
         found = lease.accounted_before + progress.fetched - progress.conflicts
         timings = {name: round(value, 4) for name, value in vars(progress.phases).items()}
+        fault("before-shard-finish")
         parts.ledger.shards.finish(lease, ShardOutcome(found=found, timings=timings))
+        fault("after-shard-finish")
     except LeaseLost as error:
         log.warning("%s", error)
         raise ShardHeld(str(error)) from error
-    except TransientError as error:
+    except (TransientError, UnknownPipeline) as error:
+        # An unknown pipeline: a deploy is under way, or over; another worker may know it.
         if lease.attempt < parts.settings.max_attempts:
             parts.ledger.shards.release(lease, str(error))
-            raise
+            raise TransientError(f"Shard {index} of step {step} in run {run_id} is handed back: {error}") from error
         parts.ledger.shards.fail(lease, f"after {lease.attempt} attempts: {error}")
     except BatchordError as error:
         log.error("Shard %s of step %s in run %s failed: %s", index, step, run_id, error)  # noqa: TRY400 -- said in full
@@ -98,7 +101,9 @@ def _work(parts: Parts, lease: ShardLease, beat: Heartbeat) -> _Progress:
     def write(batch: Batch) -> None:
         started = time.perf_counter()
         given = len(batch.predictions.keys) + len(batch.rejections)
+        fault("before-batch-commit")
         progress.conflicts += given - parts.ledger.shards.commit(lease, batch)
+        fault("after-batch-commit")
         progress.phases.write += time.perf_counter() - started
 
     with (
@@ -110,6 +115,7 @@ def _work(parts: Parts, lease: ShardLease, beat: Heartbeat) -> _Progress:
                 raise LeaseLost(f"The lease of shard {lease.index} of step {lease.step} in run {lease.run_id} is gone.")
             started = time.perf_counter()
             batch = _predict(model, prepared)
+            fault("after-predict")
             progress.phases.predict += time.perf_counter() - started
             writer.put(batch)
     return progress

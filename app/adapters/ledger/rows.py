@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from app.adapters.ledger.connection import Connection
+from app.core.errors import ConfigurationError
 from app.core.runs import Run, RunState, Step, StepState
 
 RUN_COLUMNS = (
-    "id, pipeline, kind, trigger, slot, window_start, window_end, state, params, models, "
+    "id, pipeline, kind, trigger, slot, window_start, window_end, state, params, full_scan, models, "
     "discovered, predicted, rejected, summary, error, created_at, started_at, finished_at"
 )
 
@@ -27,3 +29,19 @@ def step_from(row: dict[str, Any]) -> Step:
         queue=row["queue"],
         backlog_left=row["backlog_left"],
     )
+
+
+def find_run(connection: Connection, run_id: str, *, lock: bool = False) -> Run:
+    """The run, under its row lock if asked. Raises ConfigurationError when there is none of that id."""
+    query = f"SELECT {RUN_COLUMNS} FROM batchord.runs WHERE id = %s"
+    row = connection.execute(query + (" FOR UPDATE" if lock else ""), [run_id]).fetchone()
+    if row is None:
+        raise ConfigurationError(f"There is no run {run_id}: `batchord runs` lists those there are.")
+    return run_from(row)
+
+
+def one(row: dict[str, Any] | None) -> dict[str, Any]:
+    """The row that a statement cannot fail to give. Raises ConfigurationError when it did."""
+    if row is None:
+        raise ConfigurationError("The ledger gave no row where one must be: is its schema up to date?")
+    return row

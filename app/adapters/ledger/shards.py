@@ -12,17 +12,21 @@ from app.core.errors import ConservationError, LeaseLost
 from app.core.predictions import Batch
 from app.core.records import Position, Scalar, storable
 from app.core.runs import Claim, ShardLease, ShardOutcome
+from app.core.shards import ShardRange
 
 _CLAIM = """
     UPDATE batchord.shards AS shard SET
         state = 'running', attempt = shard.attempt + 1, lease_token = %(token)s, worker = %(worker)s,
+        -- Still running, and the lease ran out: the worker vanished without a word.
+        losses = shard.losses + (shard.state = 'running')::int,
+        error = CASE WHEN shard.state = 'running' THEN 'lost: the worker vanished' ELSE shard.error END,
         lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
         started_at = coalesce(shard.started_at, clock_timestamp())
     FROM batchord.runs AS run
     WHERE shard.run_id = %(run)s AND shard.step = %(step)s AND shard.index = %(index)s
       AND run.id = shard.run_id AND run.state = 'running'
       AND (shard.state = 'pending' OR (shard.state = 'running' AND shard.lease_until < clock_timestamp()))
-    RETURNING shard.attempt, shard.first_position, shard.last_position, shard.planned,
+    RETURNING shard.attempt, shard.losses, shard.error, shard.first_position, shard.last_position, shard.planned,
               shard.predicted + shard.rejected AS accounted, run.pipeline,
               run.models ->> shard.step AS model_version, run.window_start, run.window_end
 """
@@ -46,6 +50,22 @@ _FINISH = f"""
 _RELEASE = f"""
     UPDATE batchord.shards SET state = 'pending', error = %(error)s, sent_at = clock_timestamp(),
         lease_token = NULL, lease_until = NULL WHERE {_OWNED}
+"""
+_LOST = """
+    UPDATE batchord.shards SET state = 'pending', losses = losses + 1, error = %(cause)s,
+        lease_token = NULL, lease_until = NULL
+    WHERE run_id = %(run)s AND step = %(step)s AND index = %(index)s AND state = 'running' AND worker = %(worker)s
+"""
+_SPLIT = f"""
+    UPDATE batchord.shards SET state = 'split', planned = predicted + rejected, discovered = predicted + rejected,
+        finished_at = clock_timestamp(), lease_token = NULL, lease_until = NULL
+    WHERE {_OWNED}
+"""
+_HALF = """
+    INSERT INTO batchord.shards (run_id, step, index, first_position, last_position, planned, discovered, losses, error)
+    SELECT %(run)s, %(step)s, max(index) + 1, %(first)s, %(last)s, %(planned)s, %(planned)s, %(losses)s, %(error)s
+    FROM batchord.shards WHERE run_id = %(run)s AND step = %(step)s
+    RETURNING index
 """
 _FAIL = f"""
     UPDATE batchord.shards SET state = 'failed', error = %(error)s, finished_at = clock_timestamp(),
@@ -82,6 +102,8 @@ class ShardsTable:
             attempt=row["attempt"],
             token=token,
             accounted_before=row["accounted"],
+            losses=row["losses"],
+            last_error=row["error"],
             model_version=row["model_version"],
             window=None if None in window else window,
         )
@@ -124,10 +146,43 @@ class ShardsTable:
         with self._connections.transaction() as connection:
             connection.execute(_RELEASE, _values(lease, error=storable(error)))
 
+    def lost(self, run_id: str, step: str, index: int, *, worker: str, cause: str) -> bool:
+        """See the protocol."""
+        values = {"run": run_id, "step": step, "index": index, "worker": worker, "cause": storable(cause)}
+        with self._connections.transaction() as connection:
+            return connection.execute(_LOST, values).rowcount == 1
+
+    def split(self, lease: ShardLease, parts: Sequence[ShardRange], *, losses: int) -> list[int]:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            # Two shards of one step that split at once must not take the same index.
+            connection.execute(
+                "SELECT FROM batchord.steps WHERE run_id = %s AND name = %s FOR UPDATE", [lease.run_id, lease.step]
+            )
+            _owned(connection, _SPLIT, lease)
+            return [_insert_half(connection, lease, part, losses) for part in parts]
+
     def fail(self, lease: ShardLease, error: str) -> None:
         """See the protocol."""
         with self._connections.transaction() as connection:
             connection.execute(_FAIL, _values(lease, error=storable(error)))
+
+
+def _insert_half(connection: Connection, lease: ShardLease, part: ShardRange, losses: int) -> int:
+    values = {
+        "run": lease.run_id,
+        "step": lease.step,
+        "first": Jsonb(part.first.to_json()),
+        "last": Jsonb(part.last.to_json()),
+        "planned": part.planned,
+        # A single record must lose two workers of its own before it is blamed.
+        "losses": losses if part.planned > 1 else 0,
+        "error": lease.last_error,
+    }
+    row = connection.execute(_HALF, values).fetchone()
+    assert row is not None  # noqa: S101 -- an aggregate without GROUP BY gives exactly one row
+    index: int = row["index"]
+    return index
 
 
 def _values(lease: ShardLease, **more: Any) -> dict[str, Any]:

@@ -128,6 +128,12 @@ class SqlRecords:
                 previous = frame.index[-1]
                 yield frame
 
+    def positions(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator[Sequence[Position]]:
+        """See the port. Raises ConfigurationError when the query gives a key twice."""
+        _ = self._columns
+        with reading(self._engine) as connection:
+            yield from self._positions(connection, self._statements.positions_between(first, last), chunk_rows)
+
     def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:
         """See the port. Ascending; records without an arrival come last, in chunks of their own.
 

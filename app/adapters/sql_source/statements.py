@@ -81,7 +81,13 @@ class Statements:
 
         Records without an arrival stand above all others: an audit gives them out in this order too.
         """
-        statement = sa.select(sa.text("records.*")).select_from(self.records)
+        return self._between(sa.select(sa.text("records.*")).select_from(self.records), first, last)
+
+    def positions_between(self, first: Position, last: Position) -> sa.Select[Any]:
+        """The positions of the same records in the same order."""
+        return self._between(self._positions(), first, last)
+
+    def _between(self, statement: sa.Select[Any], first: Position, last: Position) -> sa.Select[Any]:
         lower = self._beyond(first, "first", upwards=True, inclusive=True)
         upper = self._beyond(last, "last", upwards=False, inclusive=True)
         if self.arrival is None or last.arrival is not None:

@@ -1,0 +1,27 @@
+"""How many rejections a run bears before it is called failed."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class RejectionLimit:
+    """A run fails when more than ``share`` of its records, and more than ``count`` of them, are rejected.
+
+    Both must be passed: one corrupt image among two is half of the run, and no reason to wake anybody.
+    """
+
+    share: float = 0.5
+    count: int = 100
+
+    def breached(self, *, discovered: int, rejected: int) -> bool:
+        """Whether a run with these totals fails."""
+        return rejected > self.count and rejected > self.share * discovered
+
+    def problems(self) -> list[str]:
+        """What is wrong with the declaration, one sentence each."""
+        found = []
+        if not 0 <= self.share <= 1:
+            found.append(f"rejection_limit: share={self.share} is no share: give a number from 0 to 1")
+        if self.count < 0:
+            found.append(f"rejection_limit: count={self.count} is negative")
+        return found

@@ -1,0 +1,21 @@
+"""A run is ended by a person, in mid-shard or before it started; what was predicted stays."""
+
+from app.core.messages import Message, RunReady
+from app.core.runs import RunState
+from app.core.summary import run_summary
+from app.flow.parts import Parts
+
+
+def cancel_run(parts: Parts, *, run_id: str, who: str = "by hand") -> list[Message]:
+    """Cancels a run that has not ended; its workers are fenced at their next write.
+
+    Records that it did not get to are found by the pipeline's next run. Raises ConfigurationError when there
+    is no such run.
+    """
+    with parts.ledger.runs.lock(run_id) as locked:
+        if locked.run.state.ended:
+            return []
+        locked.close_open(f"cancelled {who}")
+        summary = run_summary(locked.run, locked.outputs())
+        next_run = locked.end(RunState.CANCELLED, summary, f"cancelled {who}")
+    return [] if next_run is None else [RunReady(run_id=next_run)]

@@ -1,0 +1,40 @@
+"""Records that were passed over on purpose are taken up again: rejections after a fix, what an audit found."""
+
+from collections.abc import Sequence
+
+from app.core.messages import Message
+from app.core.runs import Kind, NewRun, Run
+from app.flow.advance import advance
+from app.flow.parts import Parts
+
+
+def retry_rejections(
+    parts: Parts, *, pipeline: str, reason: str | None = None, keys: Sequence[str] | None = None
+) -> tuple[Run | None, int, list[Message]]:
+    """Takes back rejections, all or by reason or by key, and opens a run that predicts those records again.
+
+    Returns the run (None when there was nothing to take back), how many rejections it takes, and what to send.
+    Raises UnknownPipeline, TransientError.
+    """
+    new = _repair(parts, pipeline, trigger="retry")
+    opened, count = parts.ledger.runs.open_retry(new, reason=reason, keys=keys)
+    if opened is None:
+        return None, 0, []
+    return opened, count, advance(parts, run_id=opened.id)
+
+
+def repair_missing(parts: Parts, *, pipeline: str) -> tuple[Run, list[Message]]:
+    """Opens a run that looks at the whole source: what an audit found missing is predicted."""
+    run = parts.ledger.runs.open(_repair(parts, pipeline, trigger="audit")).run
+    return run, advance(parts, run_id=run.id)
+
+
+def _repair(parts: Parts, pipeline: str, *, trigger: str) -> NewRun:
+    declared = parts.catalog.get(pipeline)
+    return NewRun(
+        pipeline=pipeline,
+        kind=Kind.REPAIR,
+        trigger=trigger,
+        steps=tuple((step.name, step.after) for step in declared.steps),
+        full_scan=True,
+    )

@@ -1,0 +1,58 @@
+"""A shard that loses its workers is halved until the record that kills them stands alone.
+
+A model that crashes its process, exhausts its memory or never returns cannot be caught from inside. What can
+be seen is that the shard's workers die. Each level of halving costs one worker, since a half inherits the
+suspicion; a record that stands alone must lose two workers of its own. So a shard of n records costs at most
+2 + log2(n) + 2 restarts for one such record, and all other records are predicted.
+"""
+
+from app.core.messages import Message, ShardsReady, StepEnded
+from app.core.predictions import Batch, Predictions
+from app.core.records import Position, Rejection
+from app.core.runs import ShardLease, ShardOutcome
+from app.core.shards import ShardRange
+from app.flow.parts import Parts
+
+#: After so many lost workers a shard is halved, or its only record rejected.
+MOST_LOSSES = 2
+_CHUNK_ROWS = 10_000
+
+
+def split_shard(parts: Parts, lease: ShardLease) -> list[Message]:
+    """Halves what is left of the shard, or rejects the record that is left alone.
+
+    Raises LeaseLost and TransientError.
+    """
+    left = _unaccounted(parts, lease)
+    if len(left) > 1:
+        return _halve(parts, lease, left)
+    if left:
+        rejection = Rejection(key=left[0].key, reason=_reason(lease), detail=lease.last_error or "")
+        nothing = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
+        parts.ledger.shards.commit(lease, Batch(predictions=nothing, rejections=[rejection]))
+    found = lease.accounted_before + len(left)
+    parts.ledger.shards.finish(lease, ShardOutcome(found=found, timings={}))
+    return [StepEnded(run_id=lease.run_id, step=lease.step)]
+
+
+def _halve(parts: Parts, lease: ShardLease, left: list[Position]) -> list[Message]:
+    middle = len(left) // 2
+    halves = [ShardRange(first=half[0], last=half[-1], planned=len(half)) for half in (left[:middle], left[middle:])]
+    indexes = parts.ledger.shards.split(lease, halves, losses=MOST_LOSSES - 1)
+    queue = parts.catalog.get(lease.pipeline).step(lease.step).declared_model.queue
+    return [ShardsReady(run_id=lease.run_id, step=lease.step, queue=queue, indexes=tuple(indexes))]
+
+
+def _unaccounted(parts: Parts, lease: ShardLease) -> list[Position]:
+    """Positions of the shard's records that have no prediction and no rejection; a shard is small enough."""
+    source = parts.open_source(parts.catalog.get(lease.pipeline).step(lease.step).source, lease.window)
+    left: list[Position] = []
+    for chunk in source.positions(first=lease.first, last=lease.last, chunk_rows=_CHUNK_ROWS):
+        known = parts.ledger.shards.accounted(lease.pipeline, lease.step, [position.key for position in chunk])
+        left += [position for position in chunk if position.key not in known]
+    return left
+
+
+def _reason(lease: ShardLease) -> str:
+    """``out-of-time`` where a time limit ended the worker, else ``killed-worker``."""
+    return "out-of-time" if "ime limit" in (lease.last_error or "") else "killed-worker"

@@ -1,0 +1,40 @@
+"""Fixtures of the acceptance tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.cluster import Cluster
+
+
+@pytest.fixture
+def cluster(settings_env: dict[str, str], tmp_path: Path) -> Iterator[Cluster]:
+    """A Batchord of this test alone; nothing of it runs until the test starts it."""
+    with Cluster(settings_env, tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def notes(cluster: Cluster) -> Cluster:
+    """A table ``notes`` and a pipeline of the same name that is run by hand and measures their length."""
+    cluster.sql(
+        "CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text, "
+        "created_at timestamptz NOT NULL DEFAULT now())"
+    )
+    cluster.pipeline(
+        "notes",
+        """
+        from app import Pipeline, SqlSource
+
+        def length(frame):
+            return frame["body"].str.len()
+
+        notes = Pipeline(
+            "notes",
+            source=SqlSource("SELECT id, body, created_at FROM notes", key="id", arrival="created_at"),
+            model=length,
+        )
+        """,
+    )
+    return cluster

@@ -1,0 +1,46 @@
+"""What the worker's parent process does when a pool child dies over a shard.
+
+The child cannot say so any more, but its parent sees the signal or the time limit. It tells the ledger, which
+ends the lease at once: the message that comes back is not turned away by the lease of a dead process, and the
+cause is known when the record that did it is rejected.
+"""
+
+import logging
+import socket
+from typing import Any
+
+from billiard.exceptions import WorkerLostError
+from celery.worker.request import Request
+
+from app.core.errors import BatchordError
+
+log = logging.getLogger(__name__)
+
+
+class ShardRequest(Request):  # type: ignore[misc]
+    """A request for ``batchord.predict_shard``."""
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 -- Celery's signature
+        """The hard limit ended the child."""
+        if not soft:
+            self._tell(f"lost: time limit of {timeout:g} s exceeded")
+        super().on_timeout(soft, timeout)
+
+    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
+        """A signal, or an exit, ended the child."""
+        error = exc_info.exception
+        error = getattr(error, "exc", error)
+        if isinstance(error, WorkerLostError | SystemExit):
+            self._tell(f"lost: {error}")
+        return super().on_failure(exc_info, *args, **kwargs)
+
+    def _tell(self, cause: str) -> None:
+        from app.wiring import ledger
+
+        values = self.kwargs
+        worker = f"{socket.gethostname()}:{self.worker_pid}"
+        try:
+            ledger().shards.lost(values["run_id"], values["step"], values["index"], worker=worker, cause=cause)
+        except BatchordError as error:
+            # The lease runs out by itself; only time is lost.
+            log.warning("Cannot note the loss of %s over shard %s: %s", worker, values.get("index"), error)
