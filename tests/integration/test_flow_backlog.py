@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from app.core.records import Position
@@ -71,3 +72,15 @@ def test_a_failed_run_has_no_follow_up(bench: Bench) -> None:
     assert bench.run(max_shards=2).state is RunState.FAILED
     assert len(runs(bench)) == 1
     assert bench.ledger.recovery.backlogs() == []
+
+
+def test_a_late_commit_that_is_larger_than_a_run_is_not_passed(bench: Bench) -> None:
+    """Thirty records commit late, below what the frontier waits to move to; the scan that finds them ends early."""
+    bench.sql("TRUNCATE records RESTART IDENTITY")
+    with psycopg.connect(bench.url) as late:
+        late.execute("INSERT INTO records (body) SELECT 'late' FROM generate_series(1, 30)")
+        bench.insert(3)
+        assert bench.run(max_shards=2).predicted == 3
+    assert bench.run(max_shards=2).predicted == 20
+    assert [run.predicted for run in runs(bench)] == [3, 20, 10]
+    bench.assert_exactly_once()

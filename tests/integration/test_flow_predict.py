@@ -12,6 +12,7 @@ from app.core.errors import TransientError
 from app.core.messages import StepEnded
 from app.core.models import FunctionModel
 from app.core.runs import RunState, ShardLease
+from app.core.sources import SqlSource
 from app.flow.finish import finish_step
 from app.flow.predict import ShardHeld, predict_shard
 from tests.integration.flow_parts import RECORDS, STEP, Bench
@@ -278,3 +279,28 @@ def test_a_model_that_was_replaced_under_a_run_is_refused(bench: Bench) -> None:
     assert "@1" in (ended.error or "")
     assert "@2 now" in (ended.error or "")
     assert bench.run().predicted == 12
+
+
+def test_a_record_that_moves_into_another_shard_is_counted_where_it_was_written(bench: Bench) -> None:
+    """Its arrival changes after one shard has read it and before the other does: one prediction, and counts agree."""
+
+    def moving(frame: pd.DataFrame) -> "pd.Series[Any]":
+        if 8 in frame.index and not moved:
+            moved.append(8)
+            bench.sql("UPDATE records SET created_at = now() - interval '15 hours' WHERE id = 8")
+            predict_shard(bench.parts(), run_id=run_id, step=STEP, index=0)
+        return frame["body"].str.len()
+
+    moved: list[int] = []
+    bench.sql("UPDATE records SET created_at = now() - make_interval(hours => 20 - id::int)")
+    by_arrival = SqlSource("SELECT id, body, created_at FROM records", key="id", arrival="created_at")
+    bench.declare(moving, source=by_arrival, shard_rows=6)
+    run_id, _ = bench.planned()
+    predict_shard(bench.parts(), run_id=run_id, step=STEP, index=1)
+    finish_step(bench.parts(), run_id=run_id, step=STEP)
+    assert bench.sql("SELECT index, state, discovered, predicted FROM batchord.shards ORDER BY index") == [
+        (0, "done", 7, 7),
+        (1, "done", 5, 5),
+    ]
+    assert bench.ledger.runs.get(run_id).state is RunState.SUCCEEDED
+    bench.assert_exactly_once()
