@@ -5,6 +5,7 @@ file that cannot be imported, or a pipeline with problems, is reported by name a
 """
 
 import hashlib
+import importlib
 import importlib.util
 import sys
 import traceback
@@ -84,8 +85,9 @@ def load(folder: Path) -> Loaded:
         loaded.problems.append(Problem(file=str(folder), pipeline=None, what=what))
         return loaded
     # So that pipeline files can import modules that lie beside them.
+    # Last, or a pipeline file named like one of Python's own modules would take its place.
     if str(folder.resolve()) not in sys.path:
-        sys.path.insert(0, str(folder.resolve()))
+        sys.path.append(str(folder.resolve()))
     named: dict[str, list[tuple[str, Pipeline]]] = {}
     for path in _files(folder):
         file = str(path.relative_to(folder))
@@ -97,7 +99,10 @@ def load(folder: Path) -> Loaded:
             loaded.problems.append(Problem(file=file, pipeline=None, what=_said(error, path)))
             continue
         for pipeline in _pipelines(module):
-            named.setdefault(str(pipeline.name), []).append((file, pipeline))
+            others = named.setdefault(str(pipeline.name), [])
+            # A file that imports another's pipeline does not declare it again.
+            if not any(pipeline is other for _, other in others):
+                others.append((file, pipeline))
     for name, found in named.items():
         _admit(loaded, name, found)
     return loaded
@@ -105,7 +110,7 @@ def load(folder: Path) -> Loaded:
 
 def _admit(loaded: Loaded, name: str, found: list[tuple[str, Pipeline]]) -> None:
     for file, pipeline in found:
-        problems = pipeline.problems()
+        problems = _problems(pipeline)
         if len(found) > 1:
             others = ", ".join(sorted({other for other, _ in found}))
             problems.append(f"{len(found)} pipelines have this name (in {others}): give each its own")
@@ -113,6 +118,13 @@ def _admit(loaded: Loaded, name: str, found: list[tuple[str, Pipeline]]) -> None
         if not problems:
             loaded.pipelines[name] = pipeline
             loaded.files[name] = file
+
+
+def _problems(pipeline: Pipeline) -> list[str]:
+    try:
+        return pipeline.problems()
+    except Exception as error:  # noqa: BLE001 -- a value of a wrong type may raise anything
+        return [f"it cannot be checked: {type(error).__name__}: {error}; look for a value of a wrong type"]
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -124,6 +136,10 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _import(path: Path, folder: Path) -> ModuleType:
     # A name of its own for each file: two folders may both have a train.py.
+    plain = importlib.util.find_spec(path.stem) if path.parent == folder and path.stem.isidentifier() else None
+    if plain is not None and plain.origin is not None and Path(plain.origin).resolve() == path.resolve():
+        # The name by which other files import it: both then hold the same pipelines.
+        return importlib.import_module(path.stem)
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     name = f"batchord_pipelines_{digest}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -26,7 +26,7 @@ SERVERS_FILE = "servers.json"
 class Settings(BaseSettings):
     """Environment variables with the prefix ``BATCHORD_``; times are in seconds unless said otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="BATCHORD_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="BATCHORD_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     #: PostgreSQL with the ledger, as a libpq URL: ``postgresql://user:password@host:5432/name``.
     database_url: SecretStr | None = None
@@ -104,5 +104,11 @@ def _required(value: SecretStr | None, name: str, server: str) -> str:
 
 @cache
 def settings() -> Settings:
-    """The settings of this process, read once."""
-    return Settings()
+    """The settings of this process, read once. Raises ConfigurationError for a value that cannot be used."""
+    try:
+        return Settings()
+    except (ValueError, TypeError) as error:  # pydantic's own are ValueErrors; a broken file gives either
+        raise ConfigurationError(
+            f"The settings cannot be used: {error}. They come from BATCHORD_* variables and from {SERVERS_FILE} in "
+            "BATCHORD_HOME, which `batchord up` writes anew."
+        ) from None

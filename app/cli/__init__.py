@@ -11,22 +11,22 @@ import click
 
 from app.core.errors import BatchordError
 
-#: Command → module below this package; the function has the command's name. In the order of a first day.
+#: Command → module below this package, and what ``--help`` says of it. In the order of a first day.
 _COMMANDS = {
-    "demo": "demo",
-    "up": "stack",
-    "down": "stack",
-    "status": "stack",
-    "migrate": "stack",
-    "pipelines": "checks",
-    "plan": "checks",
-    "run": "run",
-    "runs": "history",
-    "show": "history",
-    "rejections": "history",
-    "retry": "interventions",
-    "cancel": "interventions",
-    "audit": "checks",
+    "demo": ("demo", "See it work: three pipelines over real texts and images."),
+    "up": ("stack", "Start the local stack in the background."),
+    "down": ("stack", "Stop the local stack."),
+    "status": ("stack", "Show the local stack's servers and processes."),
+    "migrate": ("stack", "Bring the ledger's tables up to date."),
+    "pipelines": ("checks", "List the pipelines, and what is wrong with their files."),
+    "plan": ("checks", "Show what a run would predict now; writes nothing."),
+    "run": ("run", "Start a run by hand."),
+    "runs": ("history", "List the newest runs."),
+    "show": ("history", "Show one run: summary, steps, shards."),
+    "rejections": ("history", "List records that cannot be predicted, and why."),
+    "retry": ("interventions", "Predict rejected records again, after a fix."),
+    "cancel": ("interventions", "End a run; what it predicted stays."),
+    "audit": ("checks", "Prove that no record is missing and none is twice."),
 }
 
 
@@ -35,11 +35,15 @@ class _Lazy(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 -- as above
-        module = _COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in _COMMANDS:
             return None
+        module, _ = _COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(f"app.cli.{module}"), cmd_name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- as above
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, said) for name, (_, said) in _COMMANDS.items()])
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})

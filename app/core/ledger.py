@@ -53,6 +53,9 @@ class LockedRun(Protocol):
     def set_steps(self, names: Sequence[str], state: StepState) -> None:
         """Moves steps to ``state``."""
 
+    def holds(self, lease: StepLease) -> bool:
+        """Whether the lease is still the step's."""
+
     def totals(self, step: str) -> StepTotals:
         """What the step's shards add up to."""
 

@@ -22,6 +22,11 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
+def as_names(value: Sequence[str]) -> tuple[str, ...]:
+    """Names as a tuple; one name alone is one name, not its letters."""
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Images:
     """Which column holds the locations of images, and which images are accepted."""
@@ -36,8 +41,8 @@ class Images:
     formats: Sequence[str] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "allow", tuple(self.allow))
-        object.__setattr__(self, "formats", tuple(name.upper() for name in self.formats))
+        object.__setattr__(self, "allow", as_names(self.allow))
+        object.__setattr__(self, "formats", tuple(name.upper() for name in as_names(self.formats)))
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
@@ -106,9 +111,9 @@ class SklearnModel(Model):
     trusted: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "trusted", tuple(self.trusted))
+        object.__setattr__(self, "trusted", as_names(self.trusted))
         if self.features is not None:
-            object.__setattr__(self, "features", tuple(self.features))
+            object.__setattr__(self, "features", as_names(self.features))
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal
 
+from app.core.errors import UnknownPipeline
 from app.core.limits import RejectionLimit
-from app.core.models import FunctionModel, Model
+from app.core.models import FunctionModel, Model, as_names
 from app.core.schedules import Schedule
 from app.core.sources import SqlSource
 
@@ -40,7 +41,7 @@ class Predict:
     rejection_limit: RejectionLimit = field(default_factory=RejectionLimit)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "after", tuple(self.after))
+        object.__setattr__(self, "after", as_names(self.after))
         if not isinstance(self.model, Model) and callable(self.model):
             object.__setattr__(self, "model", FunctionModel(self.model))
 
@@ -101,8 +102,13 @@ class Pipeline:
         object.__setattr__(self, "steps", steps)
 
     def step(self, name: str) -> Predict:
-        """The step of that name; KeyError when there is none."""
-        return {step.name: step for step in self.steps}[name]
+        """The step of that name. Raises UnknownPipeline when the file has another version of the pipeline."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise UnknownPipeline(
+            f"Pipeline {self.name!r} has no step {name!r} in this process: its file has changed since the run began."
+        )
 
     def problems(self) -> list[str]:
         """What is wrong with the pipeline and its steps, one sentence each; empty when all is well."""

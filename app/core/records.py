@@ -4,10 +4,11 @@ A *key* identifies a record and an *arrival* orders it; together they are its *p
 the type that the source's driver gives them, because only the source compares them.
 """
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -26,6 +27,8 @@ _TAGS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
     "decimal": (Decimal, str, Decimal),
     "float": (float, float.hex, float.fromhex),
     "bytes": (bytes, bytes.hex, bytes.fromhex),
+    # Text that PostgreSQL's JSON cannot hold.
+    "utf8": (type(None), str, lambda text: bytes.fromhex(text).decode("utf-8", "surrogatepass")),
 }
 
 #: Characters that PostgreSQL's text cannot hold: NUL and lone surrogates.
@@ -58,8 +61,12 @@ def encode(value: Scalar) -> Any:
     """
     if isinstance(value, bool):
         raise ConfigurationError("A boolean column cannot be a key or an arrival: choose a column that orders records.")
-    if isinstance(value, int | str):
+    if isinstance(value, int):
         return value
+    if isinstance(value, str):
+        return {"utf8": value.encode("utf-8", "surrogatepass").hex()} if _NOT_TEXT.search(value) else value
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        value = value.astimezone(UTC)  # one instant, one text, whatever the session's time zone
     for tag, (kind, to_text, _) in _TAGS.items():
         if isinstance(value, kind):
             return {tag: to_text(value)}
@@ -84,14 +91,20 @@ def record_key(value: Scalar) -> str:
     if type(value) is int:  # the common case first: this runs once per record
         return str(value)
     if isinstance(value, str):
-        return storable(value)
-    encoded = encode(value)
-    if isinstance(encoded, dict):
-        if isinstance(value, float):
-            return repr(value)
-        (text,) = encoded.values()
-        return str(text)
-    return str(encoded)
+        return _text_key(value)
+    if isinstance(value, Decimal):  # 1.5 and 1.50 are one number
+        return format(value.normalize(), "f")
+    encoded = repr(value) if isinstance(value, float) else encode(value)
+    return str(next(iter(encoded.values())) if isinstance(encoded, dict) else encoded)
+
+
+def _text_key(value: str) -> str:
+    stored = storable(value)
+    if stored == value:
+        return stored
+    # Another key may look like this one's escaped text.
+    digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return f"{stored}#{digest}"
 
 
 def storable(text: str) -> str:

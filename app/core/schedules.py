@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 _CRON_FIELDS = 5
+_LONGEST = timedelta(days=1000)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -35,6 +36,7 @@ class Every:
 
     def slot_at(self, now: datetime) -> datetime:
         """See :class:`Schedule`."""
+        now = now.astimezone(UTC)  # arithmetic in a local zone is an hour off on the day clocks change
         return now - (now - _EPOCH) % self.interval
 
     def slot_before(self, slot: datetime) -> datetime:
@@ -44,14 +46,16 @@ class Every:
     def problems(self) -> list[str]:
         """See :class:`Schedule`."""
         if self.interval < timedelta(seconds=1):
-            return [f"every({self.interval}) is shorter than a second"]
+            return [f"every({self.interval}) is shorter than a second: give a longer interval"]
+        if self.interval > _LONGEST:
+            return [f"every({self.interval}) is longer than {_LONGEST.days} days: use cron(...) or run it by hand"]
         return []
 
     def __str__(self) -> str:
         seconds = self.interval.total_seconds()
         for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
             if seconds >= length and seconds % length == 0:
-                return f"every {seconds / length:g} {unit if seconds > length else unit[:-1]}"
+                return f"every {seconds / length:g} {unit}" if seconds > length else f"every {unit[:-1]}"
         return f"every {seconds:g} seconds"
 
 

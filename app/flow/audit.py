@@ -113,8 +113,9 @@ def _past_windows(parts: Parts, pipeline: str, step: Predict, found: Audit, exam
 
 def _behind(source: Source, step: Predict, left: list[Position], frontier: Position) -> list[Position]:
     """Those of ``left`` (ascending) that no run will look at again."""
-    undated = [position for position in left if position.arrival is None and step.source.arrival is not None]
-    dated = [position for position in left if position not in undated] if undated else left
+    has_arrival = step.source.arrival not in (None, step.source.key)
+    undated = [position for position in left if position.arrival is None] if has_arrival else []
+    dated = [position for position in left if position.arrival is not None] if has_arrival else left
     if not dated or not source.at_or_below(dated[0], frontier):
         return undated
     if source.at_or_below(dated[-1], frontier):

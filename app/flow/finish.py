@@ -7,7 +7,7 @@ chord's results, and ends a step once.
 from app.core.errors import CatalogError, ConservationError, UnknownPipeline
 from app.core.limits import RejectionLimit
 from app.core.messages import Message
-from app.core.runs import RunState, StepState
+from app.core.runs import RunState, StepLease, StepState
 from app.core.summary import check_conservation, step_summary
 from app.flow.advance import drive
 from app.flow.parts import Parts
@@ -48,14 +48,13 @@ def _rejection_limit(parts: Parts, pipeline: str, step: str) -> RejectionLimit:
     """As declared; the default when the pipeline's file has gone since the run began."""
     try:
         return parts.catalog.get(pipeline).step(step).rejection_limit
-    except (CatalogError, UnknownPipeline, KeyError):
+    except (CatalogError, UnknownPipeline):
         return RejectionLimit()
 
 
-def fail_step(parts: Parts, *, run_id: str, step: str, error: str) -> list[Message]:
-    """Ends a step that cannot be planned, and drives the run on."""
-    with parts.ledger.runs.lock(run_id) as locked:
-        state = {known.name: known.state for known in locked.steps}.get(step)
-        if state in (StepState.READY, StepState.PLANNING):
-            locked.end_step(step, StepState.FAILED, {}, error)
+def fail_step(parts: Parts, lease: StepLease, error: str) -> list[Message]:
+    """Ends a step that cannot be planned, unless another planner has taken it over, and drives the run on."""
+    with parts.ledger.runs.lock(lease.run.id) as locked:
+        if locked.holds(lease):
+            locked.end_step(lease.step, StepState.FAILED, {}, error)
         return drive(locked)

@@ -1,5 +1,7 @@
 """A frame of records becomes a frame that a model can take, and rejections for the rest."""
 
+import hashlib
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -67,18 +69,28 @@ def _usable_texts(frame: "pd.DataFrame", model: Model) -> tuple["pd.DataFrame", 
 
 
 def digest_rows(frame: "pd.DataFrame", *, without: str | None) -> list[int]:
-    """A 64-bit digest of each row's values as signed integers; tells later whether an input has changed."""
-    from pandas.util import hash_pandas_object
+    """A 64-bit digest of each row's values as signed integers; tells later whether an input has changed.
 
-    columns = frame.drop(columns=[without]) if without in frame.columns else frame
-    if columns.shape[1] == 0:
-        return [0] * len(frame)
-    try:
-        hashed = hash_pandas_object(columns, index=False, categorize=False)
-    except TypeError:  # JSON and array columns hold lists, which cannot be hashed as they are
-        hashed = hash_pandas_object(columns.map(repr), index=False, categorize=False)
-    digests: list[int] = hashed.to_numpy().view("int64").tolist()
-    return digests
+    Over Python's values, so that it does not depend on a row's company: pandas keeps a column of numbers as
+    another type once one of them is missing, and its own hash follows.
+    """
+    columns = [frame[name].tolist() for name in frame.columns if name != without]
+    return [_digest(row) for row in zip(*columns, strict=True)] if columns else [0] * len(frame)
+
+
+def _digest(row: tuple[Any, ...]) -> int:
+    plain = [None if _missing(value) else value for value in row]
+    text = repr(plain).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big", signed=True)
+
+
+def _missing(value: Any) -> bool:
+    """None, NaN, NaT and pandas' NA; a list is never missing."""
+    if value is None or isinstance(value, str | int):
+        return value is None
+    import pandas as pd
+
+    return value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
 
 
 def _require(frame: "pd.DataFrame", column: str) -> None:

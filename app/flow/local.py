@@ -11,12 +11,13 @@ from tenacity import Retrying, before_sleep_log, retry_if_exception_type, stop_a
 
 from app.core.errors import TransientError
 from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
-from app.core.runs import Run
+from app.core.runs import Run, RunState
 from app.flow.advance import advance
 from app.flow.finish import finish_step
 from app.flow.parts import Parts
 from app.flow.plan import plan_step
 from app.flow.predict import ShardHeld, predict_shard
+from app.flow.recover import sweep
 from app.flow.start import follow_up, start_run
 
 log = logging.getLogger(__name__)
@@ -35,11 +36,19 @@ def run_local(
     """
     run, messages = start_run(parts, pipeline=pipeline, trigger="local", params=params)
     waiting = deque(messages)
+    if run.state is RunState.QUEUED:
+        # The run before it may be one that died with its process: what is lost of it is worked off here.
+        lost = sweep(parts, older_than_seconds=0)
+        waiting.extend(message for message in lost if _pipeline(parts, message) == pipeline)
     while waiting:
         waiting.extend(_handle(parts, waiting.popleft()))
         if on_progress is not None:
             on_progress(run.id)
     return parts.ledger.runs.get(run.id)
+
+
+def _pipeline(parts: Parts, message: Message) -> str:
+    return message.pipeline if isinstance(message, BacklogLeft) else parts.ledger.runs.get(message.run_id).pipeline
 
 
 def _handle(parts: Parts, message: Message) -> list[Message]:

@@ -33,6 +33,10 @@ def to_batch(given: "pd.DataFrame", returned: Any, digests: list[int], rejection
     for place, key in enumerate(given.index):
         label, score, output = labels[place], scores[place], outputs[place]
         error = reasons.get(place)
+        if score is not None and math.isnan(score):
+            # pandas writes a missing number as NaN: beside a label it is missing, alone it is no score at all.
+            error = error if label is not None else DataError("not-finite", "the score is nan")
+            score = None
         if error is None and label is None and score is None and not output:
             error = DataError("no-output", "the model returned nothing for this record")
         if error is not None:
@@ -93,7 +97,7 @@ def _scores(returned: "pd.DataFrame") -> tuple[list[float | None], dict[int, Dat
             score = float(value)
         except (TypeError, ValueError) as error:
             raise ModelContractViolation(f"The model returned the score {value!r}: return numbers.") from error
-        if not math.isfinite(score):
+        if math.isinf(score):
             reasons[place] = DataError("not-finite", f"the score is {score}")
         scores.append(score)
     return scores, reasons
@@ -118,7 +122,7 @@ def _outputs(returned: "pd.DataFrame", columns: list[str]) -> tuple[list[dict[st
     return outputs, reasons
 
 
-def json_value(value: Any) -> Any:  # noqa: PLR0911 -- one line per type reads best
+def json_value(value: Any) -> Any:  # noqa: C901, PLR0911 -- one line per type reads best
     """``value`` as PostgreSQL's JSON can hold it; a missing value is None.
 
     Raises DataError for bytes and for types that JSON has no word for.
@@ -139,10 +143,11 @@ def json_value(value: Any) -> Any:  # noqa: PLR0911 -- one line per type reads b
         return value.isoformat()
     if isinstance(value, Decimal | UUID):
         return str(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise DataError("bytes-output", "bytes cannot be stored as JSON")
     if hasattr(value, "tolist"):  # numpy's scalars and arrays
         return json_value(value.tolist())
-    kind = "bytes" if isinstance(value, bytes | bytearray | memoryview) else type(value).__name__
-    raise DataError("bytes-output" if kind == "bytes" else "not-json", f"{kind} cannot be stored as JSON")
+    raise DataError("not-json", f"{type(value).__name__} cannot be stored as JSON")
 
 
 def _missing(value: Any) -> bool:

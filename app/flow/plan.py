@@ -3,6 +3,7 @@
 The order of the statements is what makes it lose nothing; see :mod:`app.core.frontier`.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from app.flow.finish import fail_step
 from app.flow.heartbeat import Heartbeat
 from app.flow.parts import Parts
 
+log = logging.getLogger(__name__)
+
 #: Positions read, and looked up in the ledger, at a time.
 CHUNK_ROWS = 10_000
 
@@ -34,24 +37,32 @@ def plan_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     lease = parts.ledger.runs.claim_step(run_id, step, lease_seconds=seconds, worker=parts.worker)
     if lease is None:
         return []
+    if lease.attempt > parts.settings.max_attempts:
+        return fail_step(parts, lease, f"{lease.attempt - 1} attempts to plan it ended without a word")
     try:
         with Heartbeat(lambda: parts.ledger.runs.renew_step(lease, lease_seconds=seconds), every=seconds / 3):
             plan = discover(parts, lease)
             fault("before-plan-commit")
-            if not parts.ledger.planner.plan(lease, plan):
-                return []
+            written = parts.ledger.planner.plan(lease, plan)
     except (TransientError, UnknownPipeline) as error:
         # An unknown pipeline: this worker is older than its file, or newer than its end; another may know it.
         if lease.attempt < parts.settings.max_attempts:
             parts.ledger.runs.release_step(lease, str(error))
             raise TransientError(f"Step {step} of run {run_id} is handed back: {error}") from error
-        return fail_step(parts, run_id=run_id, step=step, error=str(error))
-    except BatchordError as error:
-        return fail_step(parts, run_id=run_id, step=step, error=str(error))
+        return fail_step(parts, lease, str(error))
+    except Exception as error:
+        if not isinstance(error, BatchordError):
+            log.exception("Step %s of run %s cannot be planned", step, run_id)
+            return fail_step(parts, lease, f"{type(error).__name__}: {error}")
+        return fail_step(parts, lease, str(error))
+    return _planned(lease, plan) if written else []
+
+
+def _planned(lease: StepLease, plan: Plan) -> list[Message]:
     if not plan.shards:
-        return [StepEnded(run_id=run_id, step=step)]
+        return [StepEnded(run_id=lease.run.id, step=lease.step)]
     indexes = tuple(range(len(plan.shards)))
-    return [ShardsReady(run_id=run_id, step=step, queue=plan.queue, indexes=indexes)]
+    return [ShardsReady(run_id=lease.run.id, step=lease.step, queue=plan.queue, indexes=indexes)]
 
 
 def discover(parts: Parts, lease: StepLease) -> Plan:

@@ -89,6 +89,14 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int) -> list[M
     except BatchordError as error:
         log.error("Shard %s of step %s in run %s failed: %s", index, step, run_id, error)  # noqa: TRY400 -- said in full
         parts.ledger.shards.fail(lease, str(error))
+    except Exception as error:
+        # Not foreseen: a bug of ours, or of a library. Tried again, since nobody knows, and told in the ledger.
+        log.exception("Shard %s of step %s in run %s met an unexpected error", index, step, run_id)
+        said = f"{type(error).__name__}: {error}"
+        if lease.attempt < parts.settings.max_attempts:
+            parts.ledger.shards.release(lease, said)
+            raise TransientError(said) from error
+        parts.ledger.shards.fail(lease, said)
     # After anything out of the ordinary the chord's count may be off: say it aloud, it is idempotent.
     return [StepEnded(run_id=run_id, step=step)] if lease.attempt > 1 else []
 

@@ -55,4 +55,5 @@ def _unaccounted(parts: Parts, lease: ShardLease) -> list[Position]:
 
 def _reason(lease: ShardLease) -> str:
     """``out-of-time`` where a time limit ended the worker, else ``killed-worker``."""
-    return "out-of-time" if "ime limit" in (lease.last_error or "") else "killed-worker"
+    last = (lease.last_error or "").rpartition("; ")[2]
+    return "out-of-time" if "time limit" in last else "killed-worker"

@@ -1,8 +1,10 @@
 """A tick, or a person, becomes a run."""
 
+import json
 from datetime import datetime
 from typing import Any
 
+from app.core.errors import ConfigurationError
 from app.core.ledger import Opened
 from app.core.messages import Message
 from app.core.pipelines import Pipeline
@@ -38,12 +40,14 @@ def start_run(
     Raises UnknownPipeline, CatalogError, TransientError.
     """
     declared = parts.catalog.get(pipeline)
+    if "\\u0000" in json.dumps(params or {}):
+        raise ConfigurationError("A parameter holds a NUL character, which PostgreSQL cannot keep: leave it out.")
     new = _new_run(
         declared,
         trigger=trigger,
         request=request,
         params=params or {},
-        after_run=after_run,
+        after=None if after_run is None else parts.ledger.runs.get(after_run),
         now=now or parts.ledger.runs.now(),
     )
     opened: Opened = parts.ledger.runs.open(new)
@@ -65,16 +69,18 @@ def _new_run(
     trigger: str,
     request: str | None,
     params: dict[str, Any],
-    after_run: str | None,
+    after: Run | None,
     now: datetime,
 ) -> NewRun:
     schedule = declared.schedule
     slot = schedule.slot_at(now) if schedule is not None else None
+    window: tuple[datetime | None, datetime | None]
     window = (schedule.slot_before(slot), slot) if schedule is not None and slot is not None else (None, None)
     steps = tuple((step.name, step.after) for step in declared.steps)
     kind = Kind.MANUAL
-    if after_run is not None:
-        kind, request = Kind.FOLLOW_UP, f"backlog:{after_run}"
+    if after is not None:
+        # The rest of what that run would have read, in that run's window.
+        kind, request, window = Kind.FOLLOW_UP, f"backlog:{after.id}", (after.window_start, after.window_end)
     elif trigger == SCHEDULE and slot is not None:
         kind, request = Kind.SCHEDULED, None
     scheduled = kind is Kind.SCHEDULED
@@ -84,7 +90,7 @@ def _new_run(
         trigger=trigger,
         slot=slot if scheduled else None,
         window_start=window[0],
-        window_end=window[1] if scheduled else (now if window[0] else None),
+        window_end=now if kind is Kind.MANUAL and window[0] is not None else window[1],
         params=params,
         request=request,
         steps=steps,

@@ -10,7 +10,7 @@ from app.adapters.ledger.connection import Connection
 from app.adapters.ledger.rows import find_run, step_from
 from app.core.ledger import StepTotals
 from app.core.records import storable
-from app.core.runs import Run, RunState, Step, StepState
+from app.core.runs import Run, RunState, Step, StepLease, StepState
 
 #: What may still go on in a run, by table.
 _OPEN_STATES = (("shards", ["pending", "running"]), ("steps", ["pending", "ready", "planning", "running"]))
@@ -59,6 +59,14 @@ class LockedRun:
             [state, state, state, self.run.id, list(names)],
         )
         self._refresh()
+
+    def holds(self, lease: StepLease) -> bool:
+        """See the protocol."""
+        row = self._connection.execute(
+            "SELECT FROM batchord.steps WHERE run_id = %s AND name = %s AND lease_token = %s AND state = 'planning'",
+            [self.run.id, lease.step, lease.token],
+        ).fetchone()
+        return row is not None
 
     def totals(self, step: str) -> StepTotals:
         """See the protocol."""

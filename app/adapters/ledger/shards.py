@@ -19,7 +19,8 @@ _CLAIM = """
         state = 'running', attempt = shard.attempt + 1, lease_token = %(token)s, worker = %(worker)s,
         -- Still running, and the lease ran out: the worker vanished without a word.
         losses = shard.losses + (shard.state = 'running')::int,
-        error = CASE WHEN shard.state = 'running' THEN 'lost: the worker vanished' ELSE shard.error END,
+        error = CASE WHEN shard.state = 'running'
+                     THEN right(concat_ws('; ', shard.error, 'lost: the worker vanished'), 2000) ELSE shard.error END,
         lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
         started_at = coalesce(shard.started_at, clock_timestamp())
     FROM batchord.runs AS run
@@ -48,11 +49,14 @@ _FINISH = f"""
     WHERE {_OWNED} RETURNING predicted + rejected AS accounted
 """
 _RELEASE = f"""
-    UPDATE batchord.shards SET state = 'pending', error = %(error)s, sent_at = clock_timestamp(),
+    UPDATE batchord.shards SET state = 'pending', sent_at = clock_timestamp(),
+        -- The causes of earlier attempts stay: the last one alone may only say that a worker vanished.
+        error = right(concat_ws('; ', error, %(error)s::text), 2000),
         lease_token = NULL, lease_until = NULL WHERE {_OWNED}
 """
 _LOST = """
-    UPDATE batchord.shards SET state = 'pending', losses = losses + 1, error = %(cause)s,
+    UPDATE batchord.shards SET state = 'pending', losses = losses + 1,
+        error = right(concat_ws('; ', error, %(cause)s::text), 2000),
         lease_token = NULL, lease_until = NULL
     WHERE run_id = %(run)s AND step = %(step)s AND index = %(index)s AND state = 'running' AND worker = %(worker)s
 """
@@ -68,7 +72,10 @@ _HALF = """
     RETURNING index
 """
 _FAIL = f"""
-    UPDATE batchord.shards SET state = 'failed', error = %(error)s, finished_at = clock_timestamp(),
+    UPDATE batchord.shards SET state = 'failed', finished_at = clock_timestamp(),
+        error = right(concat_ws('; ', error, %(error)s::text), 2000),
+        -- Its range may have grown since it was planned.
+        discovered = greatest(discovered, predicted + rejected),
         lease_token = NULL, lease_until = NULL WHERE {_OWNED}
 """
 

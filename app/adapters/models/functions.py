@@ -70,12 +70,21 @@ class LoadedFunction:
         return _typed(output, self.version)
 
 
+def _text(label: Any) -> Any:
+    """A label as text; None where it is missing. Bytes stay, so that the flow can reject them."""
+    import pandas as pd
+
+    if isinstance(label, bytes) or (pd.api.types.is_scalar(label) and pd.isna(label)):
+        return label if isinstance(label, bytes) else None
+    return str(label)
+
+
 def _typed(output: "pd.DataFrame", version: str) -> "pd.DataFrame":
     import pandas as pd
 
     columns = {name: output[name] for name in output.columns}
     if "label" in columns:
-        columns["label"] = columns["label"].astype(object).map(lambda label: None if pd.isna(label) else str(label))
+        columns["label"] = columns["label"].astype(object).map(_text)
     if "score" in columns:
         try:
             columns["score"] = columns["score"].astype(float)
