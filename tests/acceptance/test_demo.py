@@ -1,0 +1,117 @@
+"""``batchord demo`` as a newcomer runs it: real texts and photos, real weights, and nothing left behind."""
+
+import json
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from app.adapters.stack import stop_servers
+from app.demo import topics
+from app.demo.models import RECIPES, build_models
+from tests.acceptance.own_stack import OwnStack
+from tests.waiting import wait_until
+
+_ROOT = Path(__file__).parents[2]
+_PATIENCE = 240
+
+
+@pytest.fixture(scope="session")
+def built_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's models: those of this checkout's last demo, else built here, trained for a moment only."""
+    folder = tmp_path_factory.mktemp("demo-models")
+    finished = _ROOT / ".batchord" / "demo" / "models"
+    if all((finished / f"{recipe.NAME}.json").exists() for recipe in RECIPES):
+        shutil.copytree(finished, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("_PER_TOPIC", 12), ("_EPOCHS", 2), ("HELD_OUT", 48)):
+            patch.setattr(topics, name, value)
+        build_models(folder, print)
+    return folder
+
+
+@pytest.fixture
+def newcomer(own_home: Path) -> Iterator[OwnStack]:
+    """Somebody in a folder without ``.batchord``; the pipelines' paths are relative to it."""
+    home = own_home / ".batchord"
+    yield OwnStack(home, _ROOT / "pipelines", folder=own_home)
+    stop_servers(home)
+
+
+def test_the_demo_shows_every_record_accounted_for(newcomer: OwnStack, built_models: Path) -> None:
+    """7,000 records and 45 fresh ones: each predicted once, but for a broken and a missing photo."""
+    _place(built_models, newcomer)
+
+    ended = newcomer.batchord("demo", "--json", timeout=_PATIENCE)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    said = json.loads(ended.stdout)
+    assert said["clean"]
+    assert [(row["pipeline"], row["records"], row["fresh"], row["fresh_discovered"]) for row in said["pipelines"]] == [
+        ("reviews", 5_425, 25, 25),
+        ("news", 1_210, 10, 10),
+        ("photos", 410, 10, 10),
+    ]
+    assert [row["rejections"] for row in said["pipelines"]] == [{}, {}, {"corrupt-image": 1, "missing-object": 1}]
+    for row in said["pipelines"]:
+        assert row["predicted"] + row["rejected"] == row["records"]
+        assert sum(row["labels"].values()) == row["predicted"]
+        assert said["audit"][row["pipeline"]] == {
+            "records": row["records"],
+            "predicted": row["predicted"],
+            "rejected": row["rejected"],
+            "pending": 0,
+            "missing": 0,
+            "duplicated": 0,
+        }
+    assert newcomer.processes() == []
+
+
+def _builds_models(newcomer: OwnStack) -> bool:
+    return any((newcomer.home / "demo" / "models").glob(".*"))
+
+
+def _servers_start(newcomer: OwnStack) -> bool:
+    return (newcomer.home / "logs" / "redis.log").exists()
+
+
+def _predicts(newcomer: OwnStack) -> bool:
+    """Whether a batch is committed, and a run still at work."""
+    addresses = newcomer.home / "servers.json"
+    if not addresses.exists():
+        return False
+    try:
+        with psycopg.connect(json.loads(addresses.read_text())["database_url"]) as connection:
+            return bool(
+                connection.execute(
+                    "SELECT EXISTS (SELECT FROM batchord.predictions) "
+                    "AND EXISTS (SELECT FROM batchord.runs WHERE state = 'running')"
+                ).fetchone()
+                == (True,)
+            )
+    except (psycopg.OperationalError, psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return False  # PostgreSQL is still starting, or the ledger is not there yet
+
+
+@pytest.mark.parametrize("moment", [_builds_models, _servers_start, _predicts])
+def test_ctrl_c_leaves_no_process(newcomer: OwnStack, built_models: Path, moment: Callable[[OwnStack], bool]) -> None:
+    """Whenever it comes, the demo stops what it started, says so and exits with 130."""
+    if moment is not _builds_models:
+        _place(built_models, newcomer)
+    demo = newcomer.start("demo")
+    wait_until(lambda: moment(newcomer), description="the demo has come so far", timeout=_PATIENCE, interval=0.02)
+
+    demo.send_signal(signal.SIGINT)
+    said, error = demo.communicate(timeout=_PATIENCE)
+
+    assert (demo.returncode, error) == (130, "")
+    assert "Interrupted; every process that the demo started is stopped." in said
+    assert newcomer.processes() == []
+    assert not list((newcomer.home / "demo" / "models").glob(".*")), "no half-built model is left"
+
+
+def _place(models: Path, newcomer: OwnStack) -> None:
+    shutil.copytree(models, newcomer.home / "demo" / "models")
