@@ -20,15 +20,15 @@ Scalar = int | str | float | bytes | Decimal | UUID | datetime | date
 
 #: How scalars that JSON does not know are written: tag -> (type, to text, from text).
 #: The order matters: a datetime is also a date.
-_TAGS: dict[str, tuple[type, Callable[[Any], str], Callable[[str], Any]]] = {
+_TAGS: dict[str, tuple[type | tuple[()], Callable[[Any], str], Callable[[str], Any]]] = {
     "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
     "date": (date, date.isoformat, date.fromisoformat),
     "uuid": (UUID, str, UUID),
     "decimal": (Decimal, str, Decimal),
     "float": (float, float.hex, float.fromhex),
     "bytes": (bytes, bytes.hex, bytes.fromhex),
-    # Text that PostgreSQL's JSON cannot hold.
-    "utf8": (type(None), str, lambda text: bytes.fromhex(text).decode("utf-8", "surrogatepass")),
+    # Text that PostgreSQL's JSON cannot hold; encode() knows it by its characters, not by a type.
+    "utf8": ((), str, lambda text: bytes.fromhex(text).decode("utf-8", "surrogatepass")),
 }
 
 #: Characters that PostgreSQL's text cannot hold: NUL and lone surrogates.
