@@ -142,6 +142,11 @@ class Bench:
             waiting.extend(_handle(parts, waiting.popleft()))
         return self.ledger.runs.get(run_id)
 
+    def work(self, message: Message, **settings: Any) -> list[Message]:
+        """Works off a step's shards and its end; what comes after them is returned instead of done."""
+        parts = self.parts(**settings)
+        return [after for ended in _handle(parts, message) for after in _handle(parts, ended)]
+
     def claim(self, run_id: str, index: int = 0, *, worker: str = "test:1") -> ShardLease:
         """A shard's lease, which must be free."""
         lease = self.ledger.shards.claim(run_id, STEP, index, lease_seconds=60, worker=worker)

@@ -1,24 +1,17 @@
 """A shard becomes predictions, whatever the model does, the records do, or happens to the worker."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from app.core.errors import TransientError
-from app.core.messages import StepEnded
-from app.core.models import FunctionModel
-from app.core.runs import RunState, ShardLease
+from app.core.runs import RunState
 from app.core.sources import SqlSource
 from app.flow.finish import finish_step
-from app.flow.predict import ShardHeld, predict_shard
-from tests.integration.flow_parts import RECORDS, STEP, Bench
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from app.flow.predict import predict_shard
+from tests.integration.flow_parts import STEP, Bench
 
 
 @pytest.fixture
