@@ -8,6 +8,7 @@ A task reads its arguments, calls one verb, and publishes what the verb returns:
 takes keywords only and ignores those that it does not know, so that an old worker understands a new message.
 """
 
+import logging
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 
 from celery import Task, chord
 from celery.exceptions import Ignore
+from kombu.exceptions import OperationalError
 
 from app.celery import app
 from app.core.errors import TransientError
@@ -23,6 +25,8 @@ from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepE
 from app.flow import advance, audit, cancel, finish, plan, predict, recover, start
 from app.settings import settings
 from app.wiring import parts
+
+log = logging.getLogger(__name__)
 
 
 @app.task(bind=True, name="batchord.start_run")  # type: ignore[untyped-decorator]
@@ -104,21 +108,31 @@ def audit_pipelines(self: Task, **_: Any) -> None:
 
 
 def publish(messages: Sequence[Message]) -> None:
-    """Sends what a verb returned, after its commit; whatever is lost here, the sweeper sends again."""
+    """Sends what a verb returned, after its commit; whatever is lost here, the sweeper sends again.
+
+    So a broker that is away fails no task: a shard that is done stays done, and its chord part counts.
+    """
     for message in messages:
         fault("after-commit-before-publish")
-        match message:
-            case StepReady(run_id=run_id, step=step):
-                plan_step.apply_async(kwargs={"run_id": run_id, "step": step})
-            case ShardsReady(run_id=run_id, step=step, queue=queue, indexes=indexes):
-                header = [predict_shard.s(run_id=run_id, step=step, index=index).set(queue=queue) for index in indexes]
-                chord(header)(finish_step.si(run_id=run_id, step=step))
-            case StepEnded(run_id=run_id, step=step):
-                finish_step.apply_async(kwargs={"run_id": run_id, "step": step})
-            case RunReady(run_id=run_id):
-                advance_run.apply_async(kwargs={"run_id": run_id})
-            case BacklogLeft(pipeline=pipeline, after_run=after_run):
-                start_run.apply_async(kwargs={"pipeline": pipeline, "trigger": start.BACKLOG, "after_run": after_run})
+        try:
+            _send(message)
+        except OperationalError as error:
+            log.warning("%s is left to the sweeper: %s", message, error)
+
+
+def _send(message: Message) -> None:
+    match message:
+        case StepReady(run_id=run_id, step=step):
+            plan_step.apply_async(kwargs={"run_id": run_id, "step": step})
+        case ShardsReady(run_id=run_id, step=step, queue=queue, indexes=indexes):
+            header = [predict_shard.s(run_id=run_id, step=step, index=index).set(queue=queue) for index in indexes]
+            chord(header)(finish_step.si(run_id=run_id, step=step))
+        case StepEnded(run_id=run_id, step=step):
+            finish_step.apply_async(kwargs={"run_id": run_id, "step": step})
+        case RunReady(run_id=run_id):
+            advance_run.apply_async(kwargs={"run_id": run_id})
+        case BacklogLeft(pipeline=pipeline, after_run=after_run):
+            start_run.apply_async(kwargs={"pipeline": pipeline, "trigger": start.BACKLOG, "after_run": after_run})
 
 
 @contextmanager

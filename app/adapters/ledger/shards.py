@@ -18,15 +18,18 @@ _CLAIM = """
     UPDATE batchord.shards AS shard SET
         state = 'running', attempt = shard.attempt + 1, lease_token = %(token)s, worker = %(worker)s,
         -- Still running, and the lease ran out: the worker vanished without a word.
-        losses = shard.losses + (shard.state = 'running')::int,
-        error = CASE WHEN shard.state = 'running'
+        losses = shard.losses + (shard.state = 'running' AND shard.lease_until < clock_timestamp())::int,
+        error = CASE WHEN shard.state = 'running' AND shard.lease_until < clock_timestamp()
                      THEN right(concat_ws('; ', shard.error, 'lost: the worker vanished'), 2000) ELSE shard.error END,
         lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
         started_at = coalesce(shard.started_at, clock_timestamp())
     FROM batchord.runs AS run
     WHERE shard.run_id = %(run)s AND shard.step = %(step)s AND shard.index = %(index)s
       AND run.id = shard.run_id AND run.state = 'running'
-      AND (shard.state = 'pending' OR (shard.state = 'running' AND shard.lease_until < clock_timestamp()))
+      AND (shard.state = 'pending'
+           OR (shard.state = 'running' AND shard.lease_until < clock_timestamp())
+           -- This very process, which could not give the shard back while the database was away.
+           OR (shard.state = 'running' AND shard.worker = %(worker)s))
     RETURNING shard.attempt, shard.losses, shard.error, shard.first_position, shard.last_position, shard.planned,
               shard.predicted + shard.rejected AS accounted, run.pipeline,
               run.models ->> shard.step AS model_version, run.window_start, run.window_end
