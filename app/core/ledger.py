@@ -224,21 +224,22 @@ class Recovery(Protocol):
     """What was lost between a commit and its messages.
 
     Steps and shards that are returned are marked as sent, so that two sweepers at once share them.
+    ``pipeline`` looks at one pipeline alone.
     """
 
-    def stale_queued_runs(self, *, older_than_seconds: float) -> list[str]:
+    def stale_queued_runs(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[str]:
         """Ids of queued runs that could start and did not."""
 
-    def stale_running_runs(self, *, older_than_seconds: float) -> list[str]:
+    def stale_running_runs(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[str]:
         """Ids of running runs in which no step is at work although all have ended or none has started."""
 
-    def stale_steps(self, *, older_than_seconds: float) -> list[tuple[str, str]]:
+    def stale_steps(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[tuple[str, str]]:
         """(run id, step) of steps that were sent and not claimed, or whose planner's lease ran out."""
 
-    def stale_shards(self, *, older_than_seconds: float) -> list[LostStep]:
+    def stale_shards(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[LostStep]:
         """Planned steps with shards that were sent and not claimed or whose lease ran out, or with no open shard."""
 
-    def backlogs(self) -> list[tuple[str, str]]:
+    def backlogs(self, *, pipeline: str | None = None) -> list[tuple[str, str]]:
         """(pipeline, run id) of ended runs that left a backlog and have no follow-up run."""
 
 

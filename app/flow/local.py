@@ -1,6 +1,7 @@
 """The same verbs in one process, without a broker: messages are worked off where they arise."""
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,7 +12,7 @@ from tenacity import Retrying, before_sleep_log, retry_if_exception_type, stop_a
 
 from app.core.errors import TransientError
 from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
-from app.core.runs import Run, RunState
+from app.core.runs import Run
 from app.flow.advance import advance
 from app.flow.finish import finish_step
 from app.flow.parts import Parts
@@ -21,6 +22,8 @@ from app.flow.recover import sweep
 from app.flow.start import follow_up, start_run
 
 log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 1.0
 
 
 def run_local(
@@ -36,19 +39,24 @@ def run_local(
     """
     run, messages = start_run(parts, pipeline=pipeline, trigger="local", params=params)
     waiting = deque(messages)
-    if run.state is RunState.QUEUED:
-        # The run before it may be one that died with its process: what is lost of it is worked off here.
-        lost = sweep(parts, older_than_seconds=0)
-        waiting.extend(message for message in lost if _pipeline(parts, message) == pipeline)
-    while waiting:
-        waiting.extend(_handle(parts, waiting.popleft()))
-        if on_progress is not None:
-            on_progress(run.id)
-    return parts.ledger.runs.get(run.id)
-
-
-def _pipeline(parts: Parts, message: Message) -> str:
-    return message.pipeline if isinstance(message, BacklogLeft) else parts.ledger.runs.get(message.run_id).pipeline
+    told = False
+    while True:
+        while waiting:
+            waiting.extend(_handle(parts, waiting.popleft()))
+            if on_progress is not None:
+                on_progress(run.id)
+        run = parts.ledger.runs.get(run.id)
+        if run.state.ended:
+            return run
+        if not told:
+            log.warning(
+                "Run %s of %s waits for an earlier one, or for a worker that has a part of it", run.id, pipeline
+            )
+            told = True
+        time.sleep(_POLL_SECONDS)
+        # The run before it may be one that died with its process: what is lost of it is worked off here, once
+        # the leases of the dead have run out.
+        waiting.extend(sweep(parts, older_than_seconds=0, pipeline=pipeline))
 
 
 def _handle(parts: Parts, message: Message) -> list[Message]:
@@ -56,10 +64,11 @@ def _handle(parts: Parts, message: Message) -> list[Message]:
         case StepReady(run_id=run_id, step=step):
             return _patiently(parts, lambda: plan_step(parts, run_id=run_id, step=step))
         case ShardsReady(run_id=run_id, step=step, indexes=indexes):
+            said: list[Message] = []
             for index in indexes:
-                with suppress(ShardHeld):  # a worker's sweeper took it for lost; the worker says when it is done
-                    _patiently(parts, partial(predict_shard, parts, run_id=run_id, step=step, index=index))
-            return [StepEnded(run_id=run_id, step=step)]
+                with suppress(ShardHeld):  # another worker has it, and says when it is done
+                    said += _patiently(parts, partial(predict_shard, parts, run_id=run_id, step=step, index=index))
+            return [*said, StepEnded(run_id=run_id, step=step)]
         case StepEnded(run_id=run_id, step=step):
             return _patiently(parts, lambda: finish_step(parts, run_id=run_id, step=step))
         case RunReady(run_id=run_id):

@@ -4,27 +4,31 @@ from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepE
 from app.flow.parts import Parts
 
 
-def sweep(parts: Parts, *, older_than_seconds: float | None = None) -> list[Message]:
+def sweep(parts: Parts, *, older_than_seconds: float | None = None, pipeline: str | None = None) -> list[Message]:
     """Finds what stands still although nobody works on it, and says what to send.
 
     Runs that could start, steps that nobody planned, shards that nobody claimed or whose worker died, steps
     whose end was lost, backlogs without a follow-up. All of it may be on its way already: every receiver
-    looks at the ledger first.
+    looks at the ledger first. ``pipeline`` looks at one pipeline alone.
     """
     age = parts.settings.resend_after_seconds if older_than_seconds is None else older_than_seconds
     recovery = parts.ledger.recovery
-    still = [*recovery.stale_running_runs(older_than_seconds=age), *recovery.stale_queued_runs(older_than_seconds=age)]
+    still = recovery.stale_running_runs(older_than_seconds=age, pipeline=pipeline)
+    still += recovery.stale_queued_runs(older_than_seconds=age, pipeline=pipeline)
     messages: list[Message] = [RunReady(run_id=run_id) for run_id in still]
-    messages += [StepReady(run_id=run_id, step=step) for run_id, step in recovery.stale_steps(older_than_seconds=age)]
-    for lost in recovery.stale_shards(older_than_seconds=age):
+    messages += [
+        StepReady(run_id=run_id, step=step)
+        for run_id, step in recovery.stale_steps(older_than_seconds=age, pipeline=pipeline)
+    ]
+    for lost in recovery.stale_shards(older_than_seconds=age, pipeline=pipeline):
         if lost.indexes:
             messages.append(ShardsReady(run_id=lost.run_id, step=lost.step, queue=lost.queue, indexes=lost.indexes))
         else:
             messages.append(StepEnded(run_id=lost.run_id, step=lost.step))
     known = parts.catalog.names()
     messages += [
-        BacklogLeft(pipeline=pipeline, after_run=run_id)
-        for pipeline, run_id in recovery.backlogs()
-        if pipeline in known  # else its file has gone, and nobody can go on
+        BacklogLeft(pipeline=name, after_run=run_id)
+        for name, run_id in recovery.backlogs(pipeline=pipeline)
+        if name in known  # else its file has gone, and nobody can go on
     ]
     return messages

@@ -12,14 +12,18 @@ from app.core.ledger import LostStep
 
 _QUEUED = """
     SELECT DISTINCT ON (run.pipeline) run.id FROM batchord.runs AS run
-    WHERE run.state = 'queued' AND run.created_at < clock_timestamp() - make_interval(secs => %(age)s)
+    WHERE run.state = 'queued'
+      AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
+      AND run.created_at < clock_timestamp() - make_interval(secs => %(age)s)
       AND NOT EXISTS (SELECT FROM batchord.runs AS other
                       WHERE other.pipeline = run.pipeline AND other.state = 'running')
     ORDER BY run.pipeline, run.created_at, run.id
 """
 _RUNNING = """
     SELECT run.id FROM batchord.runs AS run
-    WHERE run.state = 'running' AND run.started_at < clock_timestamp() - make_interval(secs => %(age)s)
+    WHERE run.state = 'running'
+      AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
+      AND run.started_at < clock_timestamp() - make_interval(secs => %(age)s)
       AND NOT EXISTS (SELECT FROM batchord.steps AS step
                       WHERE step.run_id = run.id AND step.state IN ('ready', 'planning', 'running'))
 """
@@ -27,6 +31,7 @@ _STEPS = """
     UPDATE batchord.steps AS step SET sent_at = clock_timestamp()
     FROM batchord.runs AS run
     WHERE run.id = step.run_id AND run.state = 'running'
+      AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
       AND step.sent_at < clock_timestamp() - make_interval(secs => %(age)s)
       AND (step.state = 'ready' OR (step.state = 'planning' AND step.lease_until < clock_timestamp()))
     RETURNING step.run_id, step.name
@@ -36,6 +41,7 @@ _SHARDS = """
     FROM batchord.steps AS step JOIN batchord.runs AS run ON run.id = step.run_id
     WHERE step.run_id = shard.run_id AND step.name = shard.step
       AND step.state = 'running' AND run.state = 'running'
+      AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
       AND shard.state IN ('pending', 'running')
       AND (shard.state = 'pending' OR shard.lease_until < clock_timestamp())
       AND shard.sent_at < clock_timestamp() - make_interval(secs => %(age)s * 2 ^ least(shard.resent, 6))
@@ -45,6 +51,7 @@ _ENDS = """
     UPDATE batchord.steps AS step SET sent_at = clock_timestamp()
     FROM batchord.runs AS run
     WHERE run.id = step.run_id AND run.state = 'running' AND step.state = 'running'
+      AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
       AND greatest(step.sent_at, step.planned_at) < clock_timestamp() - make_interval(secs => %(age)s)
       AND NOT EXISTS (SELECT FROM batchord.shards AS shard
                       WHERE shard.run_id = step.run_id AND shard.step = step.name
@@ -55,6 +62,8 @@ _ENDS = """
 _BACKLOGS = """
     SELECT run.pipeline, run.id FROM batchord.steps AS step JOIN batchord.runs AS run ON run.id = step.run_id
     WHERE step.backlog_left AND step.state = 'done' AND run.state NOT IN ('queued', 'running')
+     
+      AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
       AND NOT EXISTS (SELECT FROM batchord.runs AS next WHERE next.request = 'backlog:' || run.id)
 """
 
@@ -65,34 +74,34 @@ class RecoveryQueries:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    def stale_queued_runs(self, *, older_than_seconds: float) -> list[str]:
+    def stale_queued_runs(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[str]:
         """See the protocol."""
-        return [str(row["id"]) for row in self._rows(_QUEUED, older_than_seconds)]
+        return [str(row["id"]) for row in self._rows(_QUEUED, older_than_seconds, pipeline)]
 
-    def stale_running_runs(self, *, older_than_seconds: float) -> list[str]:
+    def stale_running_runs(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[str]:
         """See the protocol."""
-        return [str(row["id"]) for row in self._rows(_RUNNING, older_than_seconds)]
+        return [str(row["id"]) for row in self._rows(_RUNNING, older_than_seconds, pipeline)]
 
-    def stale_steps(self, *, older_than_seconds: float) -> list[tuple[str, str]]:
+    def stale_steps(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[tuple[str, str]]:
         """See the protocol."""
-        return [(str(row["run_id"]), row["name"]) for row in self._rows(_STEPS, older_than_seconds)]
+        return [(str(row["run_id"]), row["name"]) for row in self._rows(_STEPS, older_than_seconds, pipeline)]
 
-    def stale_shards(self, *, older_than_seconds: float) -> list[LostStep]:
+    def stale_shards(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[LostStep]:
         """See the protocol."""
         lost: dict[tuple[str, str, str], list[int]] = {}
-        for row in self._rows(_SHARDS, older_than_seconds):
+        for row in self._rows(_SHARDS, older_than_seconds, pipeline):
             lost.setdefault((str(row["run_id"]), row["step"], row["queue"]), []).append(row["index"])
-        for row in self._rows(_ENDS, older_than_seconds):
+        for row in self._rows(_ENDS, older_than_seconds, pipeline):
             lost.setdefault((str(row["run_id"]), row["name"], row["queue"]), [])
         return [
             LostStep(run_id=run, step=step, queue=queue, indexes=tuple(sorted(indexes)))
             for (run, step, queue), indexes in lost.items()
         ]
 
-    def backlogs(self) -> list[tuple[str, str]]:
+    def backlogs(self, *, pipeline: str | None = None) -> list[tuple[str, str]]:
         """See the protocol."""
-        return [(row["pipeline"], str(row["id"])) for row in self._rows(_BACKLOGS, 0)]
+        return [(row["pipeline"], str(row["id"])) for row in self._rows(_BACKLOGS, 0, pipeline)]
 
-    def _rows(self, query: str, age: float) -> list[dict[str, Any]]:
+    def _rows(self, query: str, age: float, pipeline: str | None) -> list[dict[str, Any]]:
         with self._connections.transaction() as connection:
-            return connection.execute(query, {"age": age}).fetchall()
+            return connection.execute(query, {"age": age, "pipeline": pipeline}).fetchall()
