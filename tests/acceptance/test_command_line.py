@@ -106,6 +106,7 @@ def test_commands_for_people(ran: Cluster) -> None:
         (("plan", "letters"), "UnknownPipeline: There is no pipeline 'letters' in"),
         (("audit", "letters"), "UnknownPipeline: There is no pipeline 'letters' in"),
         (("show", "0123"), "ConfigurationError: There is no run 0123: `batchord runs` lists those there are."),
+        (("cancel", "0123"), "ConfigurationError: There is no run 0123: `batchord runs` lists those there are."),
         (("rejections", "--run", "0123"), "ConfigurationError: There is no run 0123: `batchord runs` lists those"),
     ],
 )
@@ -166,10 +167,11 @@ def test_a_wrong_call_exits_with_two(notes: Cluster) -> None:
         assert "Usage: batchord" in ended.stderr
 
 
-def test_version_needs_no_heavy_module() -> None:
-    """What is typed to look around answers at once, also where only the command line is installed."""
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_looking_around_needs_no_heavy_module(option: str) -> None:
+    """It answers at once, also where only the command line is installed."""
     code = (
-        "import sys\nfrom app.cli import batchord\nbatchord(['--version'], standalone_mode=False)\n"
+        f"import sys\nfrom app.cli import batchord\nbatchord([{option!r}], standalone_mode=False)\n"
         f"print([name for name in {_HEAVY!r} if name in sys.modules])"
     )
     ended = subprocess.run(
