@@ -49,6 +49,10 @@ def _loaded(tmp_path: Path, statement: str) -> set[str]:
         ("import app.catalog, app.core.ports", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
         ("import app.settings", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
         ("import app.cli", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
+        (
+            "from app.cli import batchord; batchord(['--help'], standalone_mode=False)",
+            _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES,
+        ),
         ("import app.celery, beat.schedule", _LEARNING | _DATABASES | _STORES | _FRAMES),
         ("import workers.tasks, workers.lifecycle", _LEARNING),
         (

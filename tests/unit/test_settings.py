@@ -55,6 +55,16 @@ def test_the_environment_comes_before_the_local_stack(home: Path, monkeypatch: p
     assert configured.require_redis_url() == "redis://127.0.0.1:6379/0"
 
 
+@pytest.mark.usefixtures("home")
+def test_an_empty_variable_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose and shells pass on what is not set as an empty text."""
+    monkeypatch.setenv("BATCHORD_DATABASE_URL", "")
+    monkeypatch.setenv("BATCHORD_LEASE_SECONDS", "")
+
+    assert Settings().database_url is None
+    assert Settings().lease_seconds == 60
+
+
 def test_arguments_come_before_both(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As tests and programs give them."""
     _write_servers(home, s3_region="from-file")

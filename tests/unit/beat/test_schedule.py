@@ -18,6 +18,9 @@ from beat.schedule import entries
 
 Scheduled = Callable[[str], dict[str, Any]]
 
+#: Entries that need no pipeline.
+_ALWAYS = {"sweep", "audit"}
+
 _HEAD = """
 from datetime import datetime
 from app import Pipeline, SqlSource, cron, every
@@ -57,16 +60,25 @@ def test_a_tick_starts_the_pipeline_by_its_schedule(scheduled: Scheduled) -> Non
 
 def test_the_sweeper_runs_often_and_never_piles_up(tmp_path: Path) -> None:
     """Also where there is no pipeline at all; one that nobody read in time is dropped."""
-    (sweep,) = _entries_of(tmp_path).values()
+    sweep = _entries_of(tmp_path)["sweep"]
 
     assert sweep["task"] == "batchord.sweep"
     assert sweep["schedule"] == schedule(7)
     assert sweep["options"] == {"queue": "control", "expires": 7}
 
 
+def test_the_audit_runs_once_a_day(tmp_path: Path) -> None:
+    """At night; one that nobody read within the hour waits for the next day."""
+    daily = _entries_of(tmp_path)["audit"]
+
+    assert daily["task"] == "batchord.audit"
+    assert daily["schedule"] == crontab(minute="17", hour="4")
+    assert daily["options"] == {"queue": "control", "expires": 3600}
+
+
 def test_a_pipeline_without_a_schedule_has_no_entry(tmp_path: Path) -> None:
     """It runs by hand only."""
-    assert set(_entries_of(tmp_path, "None", "every(minutes=5)")) == {"sweep", "pipeline:p1"}
+    assert set(_entries_of(tmp_path, "None", "every(minutes=5)")) == {*_ALWAYS, "pipeline:p1"}
 
 
 def test_a_bad_pipeline_does_not_hide_others(tmp_path: Path) -> None:
@@ -75,7 +87,7 @@ def test_a_bad_pipeline_does_not_hide_others(tmp_path: Path) -> None:
 
     found = _entries_of(tmp_path, "cron('whenever')", "every()", "every(hours=1)", "cron('0 0 L * *')")
 
-    assert set(found) == {"sweep", "pipeline:p2", "pipeline:p3"}
+    assert set(found) == {*_ALWAYS, "pipeline:p2", "pipeline:p3"}
 
 
 @pytest.mark.parametrize(

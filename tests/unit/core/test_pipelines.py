@@ -5,6 +5,8 @@ from typing import Any, cast
 
 import pytest
 
+from app.core.errors import UnknownPipeline
+from app.core.limits import RejectionLimit
 from app.core.models import FunctionModel, Images, SklearnModel, TransformersImage, TransformersText
 from app.core.pipelines import Pipeline, Predict
 from app.core.schedules import cron, every
@@ -46,10 +48,21 @@ def test_a_graph_of_steps_in_any_order_is_sound() -> None:
     assert pipeline.step("c").after == ("a", "b")
 
 
-def test_an_unknown_step_is_a_key_error() -> None:
-    """Callers ask only for steps that they know."""
-    with pytest.raises(KeyError):
+def test_a_step_that_is_not_there_says_that_the_file_has_changed() -> None:
+    """A worker may be older or newer than the run that it works for: another one may know the step."""
+    with pytest.raises(UnknownPipeline, match="'reviews' has no step 'publish' in this process: its file has changed"):
         Pipeline("reviews", source=_SOURCE, model=_shout).step("publish")
+
+
+def test_one_name_is_one_name_and_not_its_letters() -> None:
+    """Wherever a list of names is asked for."""
+    images = Images(column="at", allow=cast("Any", "s3://photos/"), formats=cast("Any", "png"))
+    tabular = SklearnModel("m.skops", features=cast("Any", "age"), trusted=cast("Any", "numpy.dtype"))
+    later = Predict("later", source=_SOURCE, model=_shout, after=cast("Any", "score"))
+
+    assert (images.allow, images.formats) == (("s3://photos/",), ("PNG",))
+    assert (tabular.features, tabular.trusted) == (("age",), ("numpy.dtype",))
+    assert Pipeline("reviews", steps=[_step("score"), later]).problems() == []
 
 
 def test_all_problems_are_found_at_once() -> None:
@@ -208,6 +221,18 @@ def test_a_model_that_cannot_work_says_why(model: Any, said: str) -> None:
 
     assert problem.startswith("step 'score': ")
     assert said in problem
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        (RejectionLimit(share=1.5), "rejection_limit: share=1.5 is no share: give a number from 0 to 1"),
+        (RejectionLimit(count=-1), "rejection_limit: count=-1 is negative"),
+    ],
+)
+def test_a_rejection_limit_that_cannot_be_meant_says_why(limit: RejectionLimit, said: str) -> None:
+    """With the step's name in front."""
+    assert Pipeline("reviews", steps=[_step("score", rejection_limit=limit)]).problems() == [f"step 'score': {said}"]
 
 
 def test_a_schedule_of_its_own_class_may_be_brought() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.core.schedules import Cron, Every, Schedule, cron, every
 
+_BERLIN = ZoneInfo("Europe/Berlin")
 _MOMENTS = st.datetimes(datetime(2001, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 -- made aware
 _EVERY = st.builds(Every, st.timedeltas(timedelta(seconds=1), timedelta(days=40)))
 _CRON = st.builds(
@@ -67,6 +68,17 @@ def test_an_interval_counts_from_a_fixed_midnight() -> None:
     """Not from the start of a process: every beat and every worker names the same slot."""
     assert every(minutes=10).slot_at(_at("2026-11-22T14:19:59+00:00")) == _at("2026-11-22T14:10:00+00:00")
     assert every(days=1).slot_at(_at("2026-11-22T14:19:59+00:00")) == _at("2026-11-22T00:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    "moment", [datetime(2026, 3, 29, 12, tzinfo=_BERLIN), datetime(2026, 10, 25, 2, 30, tzinfo=_BERLIN, fold=1)]
+)
+def test_an_interval_is_the_same_whatever_zone_the_clock_is_in(moment: datetime) -> None:
+    """Also on the days on which the clocks change."""
+    daily = every(days=1)
+
+    assert daily.slot_at(moment) == daily.slot_at(moment.astimezone(UTC))
+    assert daily.slot_at(moment).utcoffset() == timedelta(0)
 
 
 def test_a_fire_time_counts_to_the_microsecond() -> None:
@@ -149,6 +161,7 @@ def test_a_sound_schedule_has_no_problems(schedule: Schedule) -> None:
         (every(), "shorter than a second"),
         (every(seconds=0.5), "shorter than a second"),
         (every(minutes=-5), "shorter than a second"),
+        (every(days=10**6), "longer than 1000 days: use cron(...) or run it by hand"),
         (cron("every day"), "cron('every day')"),
         (cron("99 * * * *"), "minute"),
         (cron("0 0 31 2 *"), "day-of-month"),
@@ -168,7 +181,9 @@ def test_a_schedule_that_cannot_work_says_why(schedule: Schedule, said: str) -> 
     ("schedule", "text"),
     [
         (every(minutes=10), "every 10 minutes"),
-        (every(hours=1), "every 1 hour"),
+        (every(hours=1), "every hour"),
+        (every(days=7), "every 7 days"),
+        (every(seconds=90), "every 90 seconds"),
         (cron("0 9 * * *"), "cron 0 9 * * * UTC"),
     ],
 )

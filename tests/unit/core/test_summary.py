@@ -105,6 +105,7 @@ def test_a_run_adds_up_as_its_steps_do() -> None:
         window_end=None,
         state=RunState.RUNNING,
         params={},
+        full_scan=False,
         models={},
         discovered=10,
         predicted=6,

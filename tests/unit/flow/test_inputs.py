@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.adapters.sql_source.frames import frame_of as source_frame
 from app.core.errors import ConfigurationError
 from app.core.models import FunctionModel, Images, SklearnModel
 from app.flow.inputs import digest_rows, prepare
@@ -136,6 +137,8 @@ _VALUES: list[tuple[Any, Any]] = [
     (UUID(int=1), UUID(int=2)),
     (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)),
     ("a\x00", "a"),
+    # Of one length, as an array column gives them.
+    ([1, 2], [1, 3]),
 ]
 
 
@@ -160,6 +163,23 @@ def test_a_digest_does_not_depend_on_the_batch(rows: list[tuple[str, int]]) -> N
 
     assert together == alone
     assert all(-(2**63) <= digest < 2**63 for digest in together)
+
+
+@pytest.mark.parametrize(
+    ("value", "neighbour"),
+    [(1, None), (1.5, None), (True, None), (datetime(2026, 1, 1, tzinfo=UTC), None), ("a", 1), ([1], None), (2**70, 1)],
+    ids=repr,
+)
+def test_a_digest_does_not_depend_on_its_neighbours_type(value: Any, neighbour: Any) -> None:
+    """Beside a NULL or a value of another type, a source's column has another type too."""
+    together = digest_rows(rows_of((1, value), (2, neighbour)), without=None)
+
+    assert together == [digest_rows(rows_of(row), without=None)[0] for row in ((1, value), (2, neighbour))]
+
+
+def rows_of(*rows: tuple[int, Any]) -> pd.DataFrame:
+    """Records of a key and a value, in the types that a source gives them."""
+    return source_frame(rows, ("id", "value"), "id")
 
 
 def test_a_digest_sees_which_column_a_value_stands_in() -> None:

@@ -68,14 +68,29 @@ def test_a_frame_that_breaks_the_contract_is_refused_as_a_whole(returned: Any, s
         to_batch(_given(), returned, [1, 2, 3], [])
 
 
-@pytest.mark.parametrize("score", [float("nan"), float("inf"), float("-inf"), np.float32("nan"), Decimal("NaN")])
-def test_a_score_that_is_no_number_costs_its_record_alone(score: Any) -> None:
+_NANS = [float("nan"), np.float32("nan"), Decimal("NaN")]
+
+
+@pytest.mark.parametrize(
+    ("label", "score"),
+    [("b", float("inf")), ("b", float("-inf")), (None, float("inf")), *[(None, nan) for nan in _NANS]],
+)
+def test_a_score_that_is_no_number_costs_its_record_alone(label: str | None, score: Any) -> None:
     """The others of its batch are kept, with their own digests."""
-    batch = _batch(label=["a", "b", "c"], score=pd.Series([0.5, score, 0.25], dtype=object).to_list())
+    batch = _batch(label=["a", label, "c"], score=pd.Series([0.5, score, 0.25], dtype=object).to_list())
 
     assert _reasons(batch) == {10: "not-finite"}
     assert batch.predictions.keys == [30, 20]
     assert batch.predictions.digests == [1, 3]
+
+
+@pytest.mark.parametrize("missing", [None, *_NANS])
+def test_a_score_that_is_missing_beside_a_label_is_missing(missing: Any) -> None:
+    """A missing number is NaN to pandas: the label is worth keeping."""
+    batch = _batch(label=["a", "b", "c"], score=pd.Series([0.5, missing, 0.25], dtype=object).to_list())
+
+    assert batch.rejections == []
+    assert batch.predictions.scores == [0.5, None, 0.25]
 
 
 @pytest.mark.parametrize("score", [1, True, Decimal("0.5"), np.float32(0.5), np.int64(3), "0.5"])
@@ -197,6 +212,7 @@ def test_values_are_stored_as_json_says_them(value: Any, stored: Any) -> None:
     [
         (b"x", "bytes-output"),
         (bytearray(b"x"), "bytes-output"),
+        (memoryview(b"x"), "bytes-output"),
         ([1, {"a": b"x"}], "bytes-output"),
         (object(), "not-json"),
         ({1, 2}, "not-json"),

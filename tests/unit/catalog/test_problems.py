@@ -1,0 +1,170 @@
+"""What is wrong with a pipeline file is reported by name, and hides no other."""
+
+from pathlib import Path
+
+import pytest
+
+from app.catalog import Catalog, load
+from app.core.errors import CatalogError, UnknownPipeline
+from tests.unit.catalog.pipeline_files import Write, sound
+
+
+def _said(folder: Path) -> list[str]:
+    return [str(problem) for problem in load(folder).problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1\nthis is no python\n", "line 2: SyntaxError: "),
+        ("def f(:\n", "line 1: SyntaxError: "),
+        ("\nimport no_such_module_here\n", "line 2: ModuleNotFoundError: No module named 'no_such_module_here'"),
+        ("from app import NoSuchName\n", "line 1: ImportError: cannot import name 'NoSuchName'"),
+        ("import sys\n\nsys.exit('bye')\n", "line 3: SystemExit: bye"),
+        ("def f():\n    1 / 0\n\nf()\n", "line 2: ZeroDivisionError: division by zero"),
+        ("from app import cron\ncron()\n", "line 2: TypeError: "),
+        ("raise KeyError('x')\n", "line 1: KeyError: 'x'"),
+    ],
+)
+def test_a_broken_file_is_reported_with_its_line_and_hides_no_other(
+    tmp_path: Path, write: Write, text: str, said: str
+) -> None:
+    """Whatever happens when it is imported."""
+    write("a_broken.py", text)
+    write("sound.py", sound("sound"))
+
+    assert [problem.partition(said)[:2] for problem in _said(tmp_path)] == [("a_broken.py: ", said)]
+    assert Catalog(tmp_path).names() == ["sound"]
+
+
+def test_a_missing_package_is_to_be_installed_where_workers_run(tmp_path: Path, write: Write) -> None:
+    """The author's own machine has it: the message says which machine lacks it."""
+    write("a.py", "import no_such_module_here")
+
+    assert "install it where the workers run" in _said(tmp_path)[0]
+
+
+def test_a_file_in_another_encoding_is_reported(tmp_path: Path, write: Write) -> None:
+    """Latin-1 without a declaration is no Python."""
+    write("sound.py", sound("sound"))
+    (tmp_path / "latin.py").write_bytes(b"name = '\xe4'\n")
+
+    (problem,) = _said(tmp_path)
+
+    assert problem.startswith("latin.py: ")
+    assert Catalog(tmp_path).names() == ["sound"]
+
+
+def test_an_interrupt_is_no_problem_of_a_file(tmp_path: Path, write: Write) -> None:
+    """Whoever presses Ctrl-C wants to stop."""
+    write("a.py", "raise KeyboardInterrupt")
+
+    with pytest.raises(KeyboardInterrupt):
+        load(tmp_path)
+
+
+def test_all_problems_of_a_file_are_reported_together(tmp_path: Path, write: Write) -> None:
+    """Each with the file and the pipeline that it is in."""
+    bad = """
+        from app import Pipeline, Predict, SqlSource, cron
+
+        source = SqlSource("DELETE FROM t", key="")
+        Step = lambda name, **more: Predict(name, source=source, model=len, **more)
+        one = Pipeline("one", schedule=cron("whenever"), steps=[Step("a", after=["b"])])
+        two = Pipeline("Two", steps=[])
+    """
+    write("shop/bad.py", bad)
+
+    said = _said(tmp_path)
+
+    assert all(problem.startswith("shop/bad.py: pipeline ") for problem in said)
+    for part in (
+        "'one': cron('whenever')",
+        "begin with SELECT",
+        "no key",
+        "after='b' names no step",
+        "'Two' is no pipeline",
+    ):
+        assert [problem for problem in said if part in problem], part
+    assert len(said) == 6
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        'Pipeline("bad", source=SqlSource(123, key="id"), model=len)',
+        'Pipeline("bad", source=SqlSource(None, key="id"), model=len)',
+        'Pipeline("bad", steps=[Predict(7, source=source, model=len)])',
+        'Pipeline("bad", steps=[Predict("a", source=source, model=len, batch_rows="10")])',
+        'Pipeline("bad", steps=[Predict("a", source=source, model=len, after=[["b"]])])',
+        'Pipeline("bad", source=SqlSource("SELECT 1", key="id", settle=60), model=len)',
+        'Pipeline("bad", schedule=cron(5), source=source, model=len)',
+        'Pipeline("bad", schedule=cron("0 * * * *", None), source=source, model=len)',
+        'Pipeline("bad", schedule=Every, source=source, model=len)',
+        'Pipeline("bad", schedule=Every(600), source=source, model=len)',
+        'Pipeline("bad", source=source, model=TransformersText("m", text="a", revision=7))',
+        'Pipeline("bad", source=source, model=TransformersText("m", text="a", device=None))',
+    ],
+)
+def test_a_value_of_a_wrong_type_is_reported_and_hides_no_other(tmp_path: Path, write: Write, declared: str) -> None:
+    """Whatever the check of it raises."""
+    head = "from app import *\nfrom app.core.schedules import Every\nsource = SqlSource('SELECT 1', key='id')\n"
+    write("bad.py", f"{head}bad = {declared}\n")
+    write("sound.py", sound("sound"))
+
+    catalog = Catalog(tmp_path)
+
+    assert catalog.names() == ["sound"]
+    assert {(problem.file, problem.pipeline) for problem in catalog.problems} == {("bad.py", "bad")}
+
+
+def test_two_pipelines_of_one_name_are_both_refused(tmp_path: Path, write: Write) -> None:
+    """Either would be a guess; each file is told about the other."""
+    write("a.py", sound("reviews"))
+    write("shop/b.py", sound("reviews"))
+    write("c.py", sound("sound"))
+
+    assert _said(tmp_path) == [
+        f"{file}: pipeline 'reviews': 2 pipelines have this name (in a.py, shop/b.py): give each its own"
+        for file in ("a.py", "shop/b.py")
+    ]
+    assert Catalog(tmp_path).names() == ["sound"]
+
+
+def test_a_folder_that_is_not_there_is_a_problem_not_an_error(tmp_path: Path) -> None:
+    """`batchord pipelines` shows it, with what to do."""
+    (problem,) = _said(tmp_path / "nowhere")
+
+    assert "nowhere: there is no such folder: make it, or set BATCHORD_PIPELINES" in problem
+
+
+def test_an_unknown_pipeline_is_answered_with_those_that_are_there(tmp_path: Path, write: Write) -> None:
+    """And with the files that could not be read, since it may be in one of them."""
+    write("a.py", sound("reviews"))
+    write("b.py", sound("photos"))
+    write("broken.py", "import no_such_module_here")
+
+    with pytest.raises(UnknownPipeline) as raised:
+        Catalog(tmp_path).get("revews")
+
+    said = str(raised.value)
+    assert f"There is no pipeline 'revews' in {tmp_path}; there are: photos, reviews." in said
+    assert "broken.py: line 1: ModuleNotFoundError" in said
+
+
+def test_an_unknown_pipeline_in_an_empty_folder_says_none(tmp_path: Path) -> None:
+    """No list that ends in nothing."""
+    with pytest.raises(UnknownPipeline, match="there are: none"):
+        Catalog(tmp_path).get("reviews")
+
+
+def test_a_pipeline_with_problems_cannot_run_and_says_which(tmp_path: Path, write: Write) -> None:
+    """Not 'unknown': the author knows that it is there."""
+    write("reviews.py", sound("reviews").replace('key="id"', 'key=""'))
+    write("other.py", sound("other").replace('key="id"', 'key=""'))
+
+    with pytest.raises(CatalogError) as raised:
+        Catalog(tmp_path).get("reviews")
+
+    assert str(raised.value).startswith("Pipeline 'reviews' cannot run:\n  - reviews.py: pipeline 'reviews': ")
+    assert "other" not in str(raised.value)
