@@ -206,3 +206,29 @@ def test_a_reader_that_stops_early_lets_go(dated: Table) -> None:
         break
     with connected(dated.url) as connection:
         connection.exec_driver_sql(f"DROP TABLE {dated.name}")
+
+
+def test_positions_are_the_range_with_both_ends(table: Table) -> None:
+    """The same records as the rows of the range, ascending, in chunks of at most what was asked."""
+    source = open_source(table.source(), default_url=NOWHERE)
+    expected = table.positions()
+    for first, last in ((0, 0), (0, 56), (3, 9), (9, 10), (12, 41), (56, 56)):
+        chunks = list(source.positions(first=stored(expected[first]), last=stored(expected[last]), chunk_rows=8))
+        assert flat(chunks) == expected[first : last + 1]
+        assert [len(chunk) for chunk in chunks[:-1]] == [8] * (len(chunks) - 1)
+        frames = source.rows(first=expected[first], last=expected[last], chunk_rows=8)
+        assert keys_of(frames) == [position.key for position in flat(chunks)]
+
+
+def test_positions_follow_what_comes_into_a_range_and_goes_out_of_it(dated: Table) -> None:
+    """Its ends need not be there any more; a range that holds nothing gives no chunk."""
+    expected = dated.positions()
+    source = open_source(dated.source(), default_url=NOWHERE)
+    dated.insert((1_000_000, expected[5].arrival))
+    with connected(dated.url) as connection:
+        ends = f"{expected[3].key!r}, {expected[9].key!r}"
+        connection.exec_driver_sql(f"DELETE FROM {dated.name} WHERE k IN ({ends})")  # noqa: S608
+    within = dated.positions()[3:9]
+    assert 1_000_000 in [position.key for position in within]
+    assert flat(source.positions(first=expected[3], last=expected[9], chunk_rows=4)) == within
+    assert list(source.positions(first=expected[9], last=expected[3], chunk_rows=4)) == []

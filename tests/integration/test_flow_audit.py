@@ -136,6 +136,15 @@ def test_records_without_an_arrival_are_missing(bench: Bench) -> None:
     assert examples == {"missing": ["11"]}
 
 
+def test_the_key_may_be_named_as_the_arrival_too(bench: Bench) -> None:
+    """It orders the records either way: none of them is undated."""
+    bench.declare(source=SqlSource("SELECT id, body FROM records", key="id", arrival="id"))
+    bench.run()
+    bench.run()
+    bench.insert(3)
+    assert look(bench) == (counts(records=13, predicted=10, pending=3), {})
+
+
 def test_examples_are_bounded_and_counts_are_complete(bench: Bench) -> None:
     """Twenty keys are named, however many are missing."""
     bench.sql("INSERT INTO records (id, body) SELECT -n, 'x' FROM generate_series(1, 50) AS n")

@@ -207,3 +207,15 @@ def test_a_backlog_without_a_follow_up_is_found_until_there_is_one(bench: Bench)
     again, _ = follow_up(bench.parts(), pipeline=ITEMS, after_run=run_id)
     assert first.id == again.id
     assert bench.ledger.recovery.backlogs() == []
+
+
+def test_a_sweep_for_one_pipeline_leaves_the_others_alone(bench: Bench) -> None:
+    """A local run works off what is lost of its own pipeline, and only that."""
+    bench.declare(name="others", shard_rows=10)
+    own, _ = bench.planned()
+    other = bench.started("others")
+    pass_time(bench, AGE + 1)
+    assert sweep(bench.parts(), older_than_seconds=AGE, pipeline=ITEMS) == [
+        ShardsReady(run_id=own, step=STEP, queue="table", indexes=(0, 1, 2))
+    ]
+    assert sweep(bench.parts(), older_than_seconds=AGE) == [StepReady(run_id=other.id, step=STEP)]
