@@ -1,0 +1,176 @@
+"""Rejections that a person sends again, and what an audit finds missing, are predicted wherever they stand."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from app.core.errors import UnknownPipeline
+from app.core.runs import Run, RunState
+from app.core.sources import SqlSource
+from app.flow.audit import audit, audit_and_repair
+from app.flow.repair import retry_rejections
+from tests.integration.flow_parts import ITEMS, Bench
+
+
+@pytest.fixture
+def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
+    """Ten records, of which 2 and 3 are rejected as not finite and 4 as bytes; then the model is mended."""
+    with Bench(database_url, tmp_path) as bench:
+        bench.insert(10)
+        bench.declare(broken)
+        assert bench.run().rejected == 3
+        bench.declare()
+        bench.insert(2)
+        assert [bench.run().predicted for _ in range(2)] == [2, 0], "the frontier is above the rejections"
+        yield bench
+
+
+def broken(frame: pd.DataFrame) -> pd.DataFrame:
+    """Has no score for some, and bytes for one."""
+    lengths = frame["body"].str.len()
+    labels = [b"4" if count == 4 else str(count) for count in lengths]
+    return pd.DataFrame({"label": labels, "score": lengths.where(~lengths.isin([2, 3]), float("inf"))})
+
+
+def retry(bench: Bench, *, reason: str | None = None, keys: Sequence[str] | None = None) -> tuple[int, Run]:
+    """Sends rejections again, and works the run off."""
+    run, count, messages = retry_rejections(bench.parts(), pipeline=ITEMS, reason=reason, keys=keys)
+    assert run is not None
+    return count, bench.run_on(run.id, messages)
+
+
+def rejected(bench: Bench) -> list[str]:
+    """Keys of what is still rejected."""
+    return bench.column("SELECT record_key FROM batchord.rejections ORDER BY record_key")
+
+
+@pytest.mark.parametrize(
+    ("reason", "keys", "left"),
+    [
+        (None, None, []),
+        ("not-finite", None, ["4"]),
+        ("bytes-output", None, ["2", "3"]),
+        (None, ["3"], ["2", "4"]),
+        (None, ["2", "4", "no such key"], ["3"]),
+        ("not-finite", ["3", "4"], ["2", "4"]),
+    ],
+)
+def test_rejections_are_predicted_again(
+    bench: Bench, reason: str | None, keys: list[str] | None, left: list[str]
+) -> None:
+    """All, by reason, by key, or by both; the others stay as they are."""
+    count, run = retry(bench, reason=reason, keys=keys)
+    assert (run.state, run.kind, run.trigger) == (RunState.SUCCEEDED, "repair", "retry")
+    assert count == run.discovered == run.predicted == 3 - len(left)
+    assert rejected(bench) == left
+    bench.assert_exactly_once()
+
+
+@pytest.mark.parametrize(("reason", "keys"), [("no-such-reason", None), (None, ["1"]), (None, [])])
+def test_nothing_to_take_back_opens_no_run(bench: Bench, reason: str | None, keys: list[str] | None) -> None:
+    """A key that was predicted is no rejection, and no keys are not all keys."""
+    runs = len(bench.ledger.reports.runs())
+    assert retry_rejections(bench.parts(), pipeline=ITEMS, reason=reason, keys=keys) == (None, 0, [])
+    assert len(bench.ledger.reports.runs()) == runs
+    assert rejected(bench) == ["2", "3", "4"]
+
+
+def test_rejections_of_other_pipelines_stay(bench: Bench) -> None:
+    """Only the pipeline that is named."""
+    bench.declare(broken, name="others")
+    bench.run("others")
+    retry(bench)
+    assert bench.column("SELECT DISTINCT pipeline FROM batchord.rejections") == ["others"]
+
+
+def test_what_is_rejected_again_is_a_rejection_again(bench: Bench) -> None:
+    """The cause was not mended: nothing is lost by trying."""
+    bench.declare(broken)
+    count, run = retry(bench)
+    assert (count, run.predicted, run.rejected) == (3, 0, 3)
+    assert rejected(bench) == ["2", "3", "4"]
+    bench.assert_exactly_once()
+
+
+def test_a_repair_waits_for_the_run_at_work(bench: Bench) -> None:
+    """And is started by its end."""
+    bench.insert(1)
+    first, shards = bench.planned()
+    run, count, messages = retry_rejections(bench.parts(), pipeline=ITEMS)
+    assert run is not None
+    assert (run.state, count, messages) == (RunState.QUEUED, 3, [])
+    bench.run_on(first, shards)
+    assert bench.ledger.runs.get(run.id).predicted == 3
+    bench.assert_exactly_once()
+
+
+def test_an_unknown_pipeline_changes_nothing(bench: Bench) -> None:
+    """The rejections of a pipeline whose file is gone stay for when it comes back."""
+    bench.catalog.pipelines.clear()
+    with pytest.raises(UnknownPipeline):
+        retry_rejections(bench.parts(), pipeline=ITEMS)
+    assert rejected(bench) == ["2", "3", "4"]
+
+
+def test_a_repair_leaves_the_frontier_where_it_was_or_higher(bench: Bench) -> None:
+    """It scans the whole source, and the next ordinary run does not."""
+    before = bench.value("SELECT position FROM batchord.frontiers")
+    retry(bench)
+    assert bench.run().discovered == 0
+    assert bench.value("SELECT position FROM batchord.frontiers")[1] >= before[1]
+
+
+def test_a_repair_larger_than_a_run_goes_on_until_all_is_done(bench: Bench) -> None:
+    """Its rest lies below the frontier as well."""
+    bench.declare(shard_rows=1)
+    run, _, messages = retry_rejections(bench.parts(max_shards=2), pipeline=ITEMS)
+    assert run is not None
+    bench.run_on(run.id, messages, max_shards=2)
+    bench.assert_exactly_once()
+
+
+def test_what_an_audit_finds_missing_is_predicted(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """The log names the keys; a second audit finds nothing and opens no run."""
+    bench.sql("DELETE FROM batchord.predictions WHERE record_key IN ('1', '7')")
+    bench.sql("INSERT INTO records (id, body) VALUES (-5, 'against the rules')")
+    with caplog.at_level(logging.ERROR):
+        messages = audit_and_repair(bench.parts(), pipeline=ITEMS)
+    assert "3 missing, 0 twice: {'missing': ['-5', '1', '7']}" in caplog.text
+    run = bench.ledger.reports.runs()[0]
+    assert (run.kind, run.trigger) == ("repair", "audit")
+    assert bench.run_on(run.id, messages).predicted == 3
+    assert audit(bench.parts(), pipeline=ITEMS)[0].clean
+    assert audit_and_repair(bench.parts(), pipeline=ITEMS) == []
+    bench.assert_exactly_once()
+
+
+def test_what_is_twice_is_told_and_left_alone(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Which of the two is right, a person must say; no run could mend it."""
+    bench.sql(
+        "INSERT INTO batchord.predictions (pipeline, step, record_key, model_version, run_id, shard, attempt) "
+        "SELECT pipeline, step, record_key, 'other', run_id, shard, attempt FROM batchord.predictions "
+        "WHERE record_key = '1'"
+    )
+    runs = len(bench.ledger.reports.runs())
+    with caplog.at_level(logging.ERROR):
+        assert audit_and_repair(bench.parts(), pipeline=ITEMS) == []
+    assert "0 missing, 1 twice" in caplog.text
+    assert len(bench.ledger.reports.runs()) == runs
+
+
+def test_an_audit_during_a_run_repairs_nothing(bench: Bench) -> None:
+    """The record's turn may be now; the next audit sees."""
+    bench.sql("DELETE FROM batchord.predictions WHERE record_key = '1'")
+    bench.planned()
+    assert audit_and_repair(bench.parts(), pipeline=ITEMS) == []
+
+
+def test_a_repair_reads_the_source_as_it_is_declared_now(bench: Bench) -> None:
+    """The mended part may be the SQL."""
+    sql = "SELECT id, coalesce(body, '') || '!' AS body FROM records"
+    bench.declare(source=SqlSource(sql, key="id"))
+    assert retry(bench)[1].predicted == 3
+    assert bench.outcomes()["4"] == 5
