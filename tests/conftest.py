@@ -6,6 +6,7 @@ Nothing here skips: a server that does not start fails the run.
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -24,6 +25,11 @@ from app.adapters.stack.guard import Guard
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+# A shell that runs the tests in the background ignores Ctrl-C for them, and every process that they start
+# would inherit that: tests of Ctrl-C would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _TEMPLATE = "batchord_template"
 #: Logical databases of the Valkey server; 0 is left to whoever starts a process without telling it.

@@ -19,7 +19,7 @@ from celery.exceptions import Ignore
 from kombu.exceptions import OperationalError
 
 from app.celery import app
-from app.core.errors import TransientError
+from app.core.errors import ConfigurationError, TransientError
 from app.core.faults import fault
 from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
 from app.flow import advance, audit, cancel, finish, plan, predict, recover, start
@@ -104,7 +104,10 @@ def audit_pipelines(self: Task, **_: Any) -> None:
     """Audits every pipeline, and starts a run for what is missing. Sent daily by beat."""
     with retrying(self):
         for name in parts().catalog.names():
-            publish(audit.audit_and_repair(parts(), pipeline=name))
+            try:
+                publish(audit.audit_and_repair(parts(), pipeline=name))
+            except ConfigurationError as error:  # one source that cannot be read hides no other
+                log.error("%s cannot be audited: %s", name, error)  # noqa: TRY400 -- said in full
 
 
 def publish(messages: Sequence[Message]) -> None:

@@ -121,7 +121,7 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
         for name, (found, _) in results.items():
             if found.missing:
                 started = start_repair(name)
-                console.print(f"Run {started.id} takes what {name} is missing.", style="dim", highlight=False)
+                click.echo(f"Run {started.id} takes what {name} is missing.", err=True)
     if not all(found.clean for found, _ in results.values()):
         sys.exit(1)
 

@@ -19,7 +19,7 @@ from app.cli import demo_report as report
 from app.cli.local_stack import prepare
 from app.cli.output import console, json_option, print_json
 from app.cli.stack import wait_for_workers
-from app.core.errors import BatchordError
+from app.core.errors import BatchordError, ConfigurationError
 from app.demo.models import BuiltModel
 from app.settings import settings
 
@@ -68,6 +68,7 @@ def _stopped_in_the_end(home: Path) -> Iterator[None]:
 
 def _story(home: Path) -> report.Results:
     console.print("[bold]Batchord[/]: three pipelines over real records, on servers of its own.\n")
+    _check_place(home)
     models = _models(home)
     with console.status("Starting PostgreSQL, Redis and an S3-compatible store …"):
         stack = prepare()
@@ -79,11 +80,26 @@ def _story(home: Path) -> report.Results:
         with console.status("Starting two workers, beat and Flower …"):
             wait_for_workers({"control", "worker"})
         console.print(f"[green]✓[/] celery -A app worker (2), beat and flower run; Flower: {stack.flower}")
-        _watch("Beat's ticks start the runs:", supervisor)
+        _watch("Beat's ticks start the runs:", supervisor, since=before)
         first = report.newest_run()
         _arrive()
-        _watch("Fresh records arrived; the next runs take exactly those:", supervisor)
+        _watch("Fresh records arrived; the next runs take exactly those:", supervisor, since=before)
         return report.collect(before=before, first=first, fresh=FRESH, models=models, flower=stack.flower)
+
+
+def _check_place(home: Path) -> None:
+    """The demo's pipelines name their models by paths below the current folder. Raises ConfigurationError."""
+    from app.wiring import catalog
+
+    folder = home / "demo" / "models"
+    for name in PIPELINES:
+        model = catalog().get(name).steps[0].declared_model
+        location = str(getattr(model, "location", ""))
+        if not location.startswith("s3://") and Path(location).absolute().parent != folder:
+            raise ConfigurationError(
+                f"The demo would build its models in {folder}, and {catalog().folder / name}.py looks for them in "
+                f"{Path(location).absolute().parent}: run the demo in the project's folder, without BATCHORD_HOME."
+            )
 
 
 def _models(home: Path) -> list[BuiltModel]:
@@ -130,7 +146,7 @@ def _database() -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def _watch(title: str, supervisor: Supervisor) -> None:
+def _watch(title: str, supervisor: Supervisor, *, since: str | None) -> None:
     """Shows the progress until every record is accounted for and no run is open."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     console.print(f"\n{title}")
@@ -140,6 +156,8 @@ def _watch(title: str, supervisor: Supervisor) -> None:
             live.update(report.progress_table(progress))
             if all(each.finished for each in progress):
                 return
+            if failed := report.failed_run(since):
+                raise BatchordError(f"A run of {failed.pipeline} ended as {failed.state}: {failed.error}")
             if time.monotonic() > deadline:
                 states = ", ".join(f"{each.name} {each.state}" for each in supervisor.status())
                 raise BatchordError(

@@ -109,6 +109,17 @@ def newest_run() -> str | None:
     return newest[0].id if newest else None
 
 
+def failed_run(since: str | None) -> Run | None:
+    """A run after ``since`` that did not succeed."""
+    from app.wiring import ledger
+
+    for state in ("failed", "partial"):
+        for run in ledger().reports.runs(state=state, limit=1):
+            if since is None or run.id > since:
+                return run
+    return None
+
+
 def collect(
     *, before: str | None, first: str | None, fresh: dict[str, int], models: list[BuiltModel], flower: str
 ) -> Results:

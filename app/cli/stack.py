@@ -3,6 +3,9 @@
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,20 +23,38 @@ def up(*, as_json: bool) -> None:
     """Start the local stack in the background: servers that are not configured, workers, beat, Flower."""
     from app.adapters.stack import start_background, unconfigured_servers
     from app.adapters.stack.background import refuse_second
+    from app.adapters.stack.interrupts import interrupted_once
     from app.cli.local_stack import prepare
 
     home = settings().home.expanduser().absolute()
     refuse_second(home)
-    with console.status("Starting the servers …"):
-        stack = prepare()
-        start_background(stack.home, stack.specs, servers=unconfigured_servers(os.environ))
-    with console.status("Waiting for the workers …"):
-        wait_for_workers({"control", "worker"})
+    try:
+        with interrupted_once(), _all_or_nothing(home):
+            with console.status("Starting the servers …"):
+                stack = prepare()
+            with console.status("Starting workers, beat and Flower …"):
+                start_background(stack.home, stack.specs, servers=unconfigured_servers(os.environ))
+                wait_for_workers({"control", "worker"})
+    except KeyboardInterrupt:
+        console.print("Interrupted; what was started is stopped.")
+        sys.exit(130)
     if as_json:
         print_json(_status())
         return
     _print_status(_status())
     console.print(f"\nFlower: {stack.flower}   logs: {stack.home / 'logs'}   stop: batchord down")
+
+
+@contextmanager
+def _all_or_nothing(home: Path) -> Iterator[None]:
+    """Stops everything when the block raises: half a stack helps nobody."""
+    from app.adapters.stack import stop_background
+
+    try:
+        yield
+    except BaseException:
+        stop_background(home)
+        raise
 
 
 @click.command()
@@ -95,13 +116,14 @@ def wait_for_workers(names: set[str]) -> None:
 
 
 def _status() -> dict[str, Any]:
-    from app.adapters.stack import background_status, server_status
+    from app.adapters.stack import background_status, server_status, unconfigured_servers
     from app.cli.local_stack import flower_address
 
     home = settings().home.expanduser().absolute()
     servers: list[dict[str, Any]] = [
         {"name": str(each.name), "state": each.state, "pid": each.pid, "address": each.address}
         for each in server_status(home)
+        if each.name in unconfigured_servers(os.environ)  # the others are somebody else's
     ]
     processes: list[dict[str, Any]] = [
         {"name": each.name, "state": str(each.state), "pid": each.pid, "restarts": each.restarts, "uptime": each.uptime}
@@ -112,6 +134,9 @@ def _status() -> dict[str, Any]:
 
 
 def _print_status(found: dict[str, Any]) -> None:
+    if not any(each["pid"] for each in [*found["servers"], *found["processes"]]):
+        console.print("Nothing runs here. Start with `batchord up`.")
+        return
     rows = [(each["name"], coloured(each["state"]), each["pid"], each["address"] or "") for each in found["servers"]]
     for each in found["processes"]:
         up_for = f"for {each['uptime']:.0f} s" if each["state"] == "running" else ""
@@ -119,4 +144,4 @@ def _print_status(found: dict[str, Any]) -> None:
         address = found["flower"] or "" if each["name"] == "flower" and each["state"] == "running" else ""
         rows.append((each["name"], coloured(each["state"]), each["pid"], address or up_for + restarted))
     rows = [(name, state, str(pid or "-"), more) for name, state, pid, more in rows]
-    table("Local stack", ("name", "state", ">pid", ""), rows, empty="Nothing is set up here. Start with `batchord up`.")
+    table("Local stack", ("name", "state", ">pid", ""), rows, empty="")

@@ -179,6 +179,9 @@ class Shards(Protocol):
         Returns their indexes. Raises LeaseLost.
         """
 
+    def blamed(self, lease: ShardLease, reasons: Sequence[str]) -> int:
+        """How many records of the lease's step were rejected for one of ``reasons`` in this run."""
+
     def release(self, lease: ShardLease, error: str) -> None:
         """Gives the shard back for another attempt; quietly nothing when the lease is lost."""
 
@@ -251,6 +254,9 @@ class AuditTables(Protocol):
 
     def has_open_run(self, pipeline: str) -> bool:
         """Whether a run of the pipeline is queued or at work."""
+
+    def alert(self, event: str, pipeline: str, message: str) -> None:
+        """Keeps a message to people, once for each event."""
 
     def windows_until(self, pipeline: str) -> datetime | None:
         """Where the windows of the runs that succeeded end so far; None when there was none."""

@@ -1,11 +1,13 @@
-"""How many rejections a run bears before it is called failed."""
+"""How many rejections a step bears before it is called failed."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class RejectionLimit:
-    """A run fails when more than ``share`` of its records, and more than ``count`` of them, are rejected.
+    """A step fails when more than ``share`` of its records, and more than ``count`` of them, are rejected.
+
+    What it predicted stays, so its run ends as partial, with an alert.
 
     Both must be passed: one corrupt image among two is half of the run, and no reason to wake anybody.
     """
@@ -14,7 +16,7 @@ class RejectionLimit:
     count: int = 100
 
     def breached(self, *, discovered: int, rejected: int) -> bool:
-        """Whether a run with these totals fails."""
+        """Whether a step with these totals fails."""
         return rejected > self.count and rejected > self.share * discovered
 
     def problems(self) -> list[str]:

@@ -69,7 +69,10 @@ class Predict:
             found += self.model.problems()
         else:
             found.append(f"model= is a {type(self.model).__name__}: give a model or a function of a DataFrame")
-        found += self.rejection_limit.problems()
+        if isinstance(self.rejection_limit, RejectionLimit):
+            found += self.rejection_limit.problems()
+        else:
+            found.append(f"rejection_limit={self.rejection_limit!r}: give RejectionLimit(share=0.5, count=100)")
         for option in ("batch_rows", "shard_rows"):
             value = getattr(self, option)
             if value is not None and value < 1:
@@ -88,6 +91,8 @@ class Pipeline:
     steps: Sequence[Predict] = ()
     source: SqlSource | None = field(default=None, repr=False)
     model: Model | Callable[[Any], Any] | None = field(default=None, repr=False)
+    #: How many rejections a run bears, where ``source`` and ``model`` make the only step.
+    rejection_limit: RejectionLimit = field(default_factory=RejectionLimit, repr=False)
     overlap: Overlap = "skip"
     #: One line for people, shown by ``batchord pipelines``.
     description: str = ""
@@ -98,7 +103,8 @@ class Pipeline:
         steps = tuple(self.steps)
         object.__setattr__(self, "short_form", not steps)
         if not steps and self.source is not None and self.model is not None:
-            steps = (Predict("predict", source=self.source, model=self.model),)
+            limit = self.rejection_limit
+            steps = (Predict("predict", source=self.source, model=self.model, rejection_limit=limit),)
         object.__setattr__(self, "steps", steps)
 
     def step(self, name: str) -> Predict:

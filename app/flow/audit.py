@@ -14,7 +14,7 @@ from app.core.pipelines import Predict
 from app.core.ports import Source
 from app.core.records import Position, Scalar, record_key
 from app.flow.parts import Parts
-from app.flow.repair import repair_missing
+from app.flow.repair import BEGINNING, repair_missing
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ CHUNK_ROWS = 10_000
 #: Keys named per kind of finding; the counts are complete.
 MOST_EXAMPLES = 20
 #: A pipeline whose SQL uses its run's window is audited over all of time.
-_ALL_TIME = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
+_ALL_TIME = (BEGINNING, datetime(9999, 12, 30, tzinfo=UTC))
 
 
 @dataclass(kw_only=True)
@@ -38,6 +38,8 @@ class Audit:
     missing: int = 0
     #: More than one prediction or rejection.
     duplicated: int = 0
+    #: Of those missing, records without a key or an arrival: no run can predict them until their row is mended.
+    without_position: int = 0
 
     @property
     def clean(self) -> bool:
@@ -56,12 +58,15 @@ def audit(parts: Parts, *, pipeline: str) -> tuple[Audit, dict[str, list[str]]]:
 
 
 def audit_and_repair(parts: Parts, *, pipeline: str) -> list[Message]:
-    """Audits a pipeline, says what it found, and opens a run for what is missing."""
+    """Audits a pipeline, keeps an alert of what it found, and opens a run for what is missing and can be predicted."""
     found, examples = audit(parts, pipeline=pipeline)
     if found.clean:
         return []
-    log.error("Audit of %s: %s missing, %s twice: %s", pipeline, found.missing, found.duplicated, examples)
-    if not found.missing:
+    said = f"The audit of {pipeline} found {found.missing} records missing and {found.duplicated} twice: {examples}"
+    log.error("%s", said)
+    day = parts.ledger.runs.now().date()
+    parts.ledger.audit.alert(f"audit:{pipeline}:{day}", pipeline, said)
+    if found.missing <= found.without_position:
         return []
     return repair_missing(parts, pipeline=pipeline)[1]
 
@@ -84,9 +89,13 @@ def _audit_step(parts: Parts, pipeline: str, step: Predict, found: Audit, exampl
                 _keep(examples["duplicated"], position.key)
             elif predictions + rejections == 0:
                 left.append(position)
-        missing = [] if open_run or frontier is None else _behind(source, step, left, frontier)
+        undated = [position for position in left if _is_undated(position, step)]
+        dated = [position for position in left if not _is_undated(position, step)] if undated else left
+        behind = [] if open_run or frontier is None else _behind(source, dated, frontier)
+        missing = behind + undated
         found.pending += len(left) - len(missing)
         found.missing += len(missing)
+        found.without_position += len(undated)
         for position in missing:
             _keep(examples["missing"], position.key)
     if step.source.uses_window and not open_run:
@@ -94,6 +103,7 @@ def _audit_step(parts: Parts, pipeline: str, step: Predict, found: Audit, exampl
     if nameless := source.count_without_key():
         found.records += nameless
         found.missing += nameless
+        found.without_position += nameless
         _keep(examples["missing"], f"{nameless} records whose {step.source.key} is NULL")
 
 
@@ -111,16 +121,17 @@ def _past_windows(parts: Parts, pipeline: str, step: Predict, found: Audit, exam
                 _keep(examples["missing"], position.key)
 
 
-def _behind(source: Source, step: Predict, left: list[Position], frontier: Position) -> list[Position]:
+def _is_undated(position: Position, step: Predict) -> bool:
+    return position.arrival is None and step.source.arrival not in (None, step.source.key)
+
+
+def _behind(source: Source, left: list[Position], frontier: Position) -> list[Position]:
     """Those of ``left`` (ascending) that no run will look at again."""
-    has_arrival = step.source.arrival not in (None, step.source.key)
-    undated = [position for position in left if position.arrival is None] if has_arrival else []
-    dated = [position for position in left if position.arrival is not None] if has_arrival else left
-    if not dated or not source.at_or_below(dated[0], frontier):
-        return undated
-    if source.at_or_below(dated[-1], frontier):
-        return dated + undated
-    return [position for position in dated if source.at_or_below(position, frontier)] + undated
+    if not left or not source.at_or_below(left[0], frontier):
+        return []
+    if source.at_or_below(left[-1], frontier):
+        return left
+    return [position for position in left if source.at_or_below(position, frontier)]
 
 
 def _keep(examples: list[str], key: Scalar) -> None:
@@ -129,5 +140,7 @@ def _keep(examples: list[str], key: Scalar) -> None:
 
 
 def as_json(found: Audit) -> dict[str, Any]:
-    """The counts by name."""
-    return asdict(found)
+    """The counts by name: the contract for programs."""
+    counts = asdict(found)
+    del counts["without_position"]
+    return counts

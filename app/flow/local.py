@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from tenacity import Retrying, before_sleep_log, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from app.core.errors import TransientError
 from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
@@ -77,6 +77,11 @@ def _handle(parts: Parts, message: Message) -> list[Message]:
             return _patiently(parts, lambda: follow_up(parts, pipeline=pipeline, after_run=after_run)[1])
 
 
+def _tell(state: RetryCallState) -> None:
+    error = None if state.outcome is None else state.outcome.exception()
+    log.warning("%s Tried again in %.1f s.", error, state.upcoming_sleep)
+
+
 def _patiently(parts: Parts, verb: Callable[[], list[Message]]) -> list[Message]:
     """Repeats a verb that met a passing fault, as Celery's retry does."""
     configured = parts.settings
@@ -84,7 +89,7 @@ def _patiently(parts: Parts, verb: Callable[[], list[Message]]) -> list[Message]
         retry=retry_if_exception_type(TransientError),
         wait=wait_random_exponential(multiplier=configured.retry_base_seconds, max=configured.retry_ceiling_seconds),
         stop=stop_after_attempt(configured.max_attempts),
-        before_sleep=before_sleep_log(log, logging.WARNING),
+        before_sleep=_tell,
         reraise=True,
     )
     return attempts(verb)

@@ -152,7 +152,7 @@ def _unaccounted(parts: Parts, lease: ShardLease, frame: "pd.DataFrame") -> "pd.
 
 
 def _predict(model: LoadedModel, prepared: Prepared) -> Batch:
-    if prepared.frame.empty:
+    if len(prepared.frame) == 0:  # not .empty: pandas calls a frame without columns empty, too
         return to_batch(prepared.frame, prepared.frame, [], prepared.rejections)
     returned, digests, rejections = predict_isolating(model, prepared)
     given = prepared.frame if len(returned) == len(prepared.frame) else prepared.frame.loc[returned.index]

@@ -1,11 +1,15 @@
 """Records that were passed over on purpose are taken up again: rejections after a fix, what an audit found."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from app.core.messages import Message
 from app.core.runs import Kind, NewRun, Run
 from app.flow.advance import advance
 from app.flow.parts import Parts
+
+#: Where a window begins that looks at everything; PostgreSQL and Python both know this day.
+BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 
 
 def retry_rejections(
@@ -31,10 +35,13 @@ def repair_missing(parts: Parts, *, pipeline: str) -> tuple[Run, list[Message]]:
 
 def _repair(parts: Parts, pipeline: str, *, trigger: str) -> NewRun:
     declared = parts.catalog.get(pipeline)
+    windowed = any(step.source.uses_window for step in declared.steps)
     return NewRun(
         pipeline=pipeline,
         kind=Kind.REPAIR,
         trigger=trigger,
         steps=tuple((step.name, step.after) for step in declared.steps),
         full_scan=True,
+        window_start=BEGINNING if windowed else None,
+        window_end=parts.ledger.runs.now() if windowed else None,
     )

@@ -15,6 +15,10 @@ from app.flow.parts import Parts
 
 #: After so many lost workers a shard is halved, or its only record rejected.
 MOST_LOSSES = 2
+#: Records of a step that may be blamed for their workers' deaths; beyond it the model is broken.
+MOST_BLAMED = 20
+#: What such records are rejected with.
+REASONS = ("killed-worker", "out-of-time")
 _CHUNK_ROWS = 10_000
 
 
@@ -26,6 +30,10 @@ def split_shard(parts: Parts, lease: ShardLease) -> list[Message]:
     left = _unaccounted(parts, lease)
     if len(left) > 1:
         return _halve(parts, lease, left)
+    if left and parts.ledger.shards.blamed(lease, REASONS) >= MOST_BLAMED:
+        error = f"{MOST_BLAMED} records have killed their workers already: mend the model, not the records"
+        parts.ledger.shards.fail(lease, error)
+        return [StepEnded(run_id=lease.run_id, step=lease.step)]
     if left:
         rejection = Rejection(key=left[0].key, reason=_reason(lease), detail=lease.last_error or "")
         nothing = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
@@ -56,4 +64,5 @@ def _unaccounted(parts: Parts, lease: ShardLease) -> list[Position]:
 def _reason(lease: ShardLease) -> str:
     """``out-of-time`` where a time limit ended the worker, else ``killed-worker``."""
     last = (lease.last_error or "").rpartition("; ")[2]
-    return "out-of-time" if "time limit" in last else "killed-worker"
+    killed, late = REASONS
+    return late if "time limit" in last else killed

@@ -89,7 +89,7 @@ def _workers_start(home: Path) -> bool:
     return (home / "run" / "processes.json").exists()
 
 
-@pytest.mark.parametrize("moment", [_servers_start])
+@pytest.mark.parametrize("moment", [_servers_start, _ledger_is_migrated, _workers_start])
 def test_ctrl_c_during_up_leaves_nothing(stack: OwnStack, moment: Callable[[Path], bool]) -> None:
     """Whenever it comes, before "Flower: …" is printed: all that was started is stopped, without a traceback."""
     up = stack.start("up")

@@ -38,7 +38,7 @@ class Connections:
             raise TransientError(f"The ledger's database failed: {error}") from error
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
             raise ConfigurationError(
-                f"The ledger's schema is missing or too old ({error}): run `batchord migrate`."
+                f"The ledger's schema is missing or too old ({error.diag.message_primary}): run `batchord migrate`."
             ) from error
 
     def close(self) -> None:

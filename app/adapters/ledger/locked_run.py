@@ -6,6 +6,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from app.adapters.ledger.aggregates import step_aggregates, step_totals
+from app.adapters.ledger.alerts import keep_alert
 from app.adapters.ledger.connection import Connection
 from app.adapters.ledger.rows import find_run, step_from
 from app.core.ledger import StepTotals
@@ -97,10 +98,7 @@ class LockedRun:
     def close_open(self, error: str) -> None:
         """See the protocol."""
         values = {"run": self.run.id, "error": error}
-        for table, states in (
-            ("shards", "'pending', 'running'"),
-            ("steps", "'pending', 'ready', 'planning', 'running'"),
-        ):
+        for table, states in _OPEN_STATES:
             self._connection.execute(
                 f"UPDATE batchord.{table} SET state = 'failed', error = %(error)s, finished_at = clock_timestamp(), "
                 f"lease_token = NULL, lease_until = NULL WHERE run_id = %(run)s AND state = ANY(%(states)s)",
@@ -111,11 +109,7 @@ class LockedRun:
 
     def alert(self, event: str, message: str) -> None:
         """See the protocol."""
-        self._connection.execute(
-            "INSERT INTO batchord.alerts (event, pipeline, run_id, message) VALUES (%s, %s, %s, %s) "
-            "ON CONFLICT (event) DO NOTHING",
-            [event, self.run.pipeline, self.run.id, storable(message)],
-        )
+        keep_alert(self._connection, event, pipeline=self.run.pipeline, run_id=self.run.id, message=message)
 
     def end(self, state: RunState, summary: dict[str, Any], error: str | None) -> str | None:
         """See the protocol."""

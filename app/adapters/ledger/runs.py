@@ -53,6 +53,8 @@ _TAKE_BACK = """
     DELETE FROM batchord.rejections WHERE pipeline = %(pipeline)s
       AND (%(reason)s::text IS NULL OR reason = %(reason)s)
       AND (%(keys)s::text[] IS NULL OR record_key = ANY(%(keys)s))
+      -- A run that is still at work counts on what it has rejected.
+      AND NOT EXISTS (SELECT FROM batchord.runs AS run WHERE run.id = run_id AND run.state = 'running')
 """
 
 

@@ -57,6 +57,10 @@ _RELEASE = f"""
         error = right(concat_ws('; ', error, %(error)s::text), 2000),
         lease_token = NULL, lease_until = NULL WHERE {_OWNED}
 """
+_BLAMED = """
+    SELECT record_key FROM batchord.rejections
+    WHERE run_id = %(run)s AND step = %(step)s AND reason = ANY(%(reasons)s)
+"""
 _LOST = """
     UPDATE batchord.shards SET state = 'pending', losses = losses + 1,
         error = right(concat_ws('; ', error, %(cause)s::text), 2000),
@@ -171,6 +175,12 @@ class ShardsTable:
             )
             _owned(connection, _SPLIT, lease)
             return [_insert_half(connection, lease, part, losses) for part in parts]
+
+    def blamed(self, lease: ShardLease, reasons: Sequence[str]) -> int:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            rows = connection.execute(_BLAMED, _values(lease, reasons=list(reasons))).fetchall()
+            return len(rows)
 
     def fail(self, lease: ShardLease, error: str) -> None:
         """See the protocol."""

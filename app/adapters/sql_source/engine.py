@@ -5,6 +5,7 @@ cast in the author's SQL means the same in every process.
 """
 
 import os
+import sqlite3
 import threading
 from typing import Any
 
@@ -105,8 +106,15 @@ def _create(url: sa.URL) -> sa.Engine:
     return engine
 
 
+def _lenient(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
 def _begin_session(statements: tuple[str, ...]) -> Any:
     def begin(connection: Any, _record: Any) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            # SQLite stores any bytes as text: one record that is no UTF-8 must not stop the reading of all.
+            connection.text_factory = _lenient
         cursor = connection.cursor()
         for statement in statements:
             cursor.execute(statement)

@@ -41,7 +41,7 @@ def _translate(error: sa.exc.SQLAlchemyError, url: sa.URL) -> BatchordError:
         said = said.replace(str(url.password), "***")
     where = url.render_as_string()
     if _is_transient(error, said):
-        return TransientError(f"The source's database {where} failed for now; the same read is tried again: {said}")
+        return TransientError(f"The source's database {where} does not answer: {said}")
     return ConfigurationError(
         f"The source's database {where} refuses the query: {said}\n"
         "Correct the source's sql, its key= or arrival=, or the rights of its user, and try it with `batchord plan`."

@@ -48,12 +48,17 @@ def start_background(home: Path, specs: Sequence[ProcessSpec], *, servers: Colle
     pid = daemons.spawn(home, NAME, command, environment=os.environ)
     started = Daemon(pid=pid, born=daemons.born(pid) or "ended", port=0)
     deadline = time.monotonic() + _START_SECONDS
-    while daemons.alive(started) and time.monotonic() < deadline:
-        if _said(home).get("supervisor") == pid:
-            return pid
-        time.sleep(_POLL_SECONDS)
-    daemons.stop(started, ((signal.SIGTERM, _STOP_SECONDS),))
-    spec.unlink(missing_ok=True)
+    up = False
+    try:
+        while daemons.alive(started) and time.monotonic() < deadline:
+            if _said(home).get("supervisor") == pid:
+                up = True
+                return pid
+            time.sleep(_POLL_SECONDS)
+    finally:
+        if not up:  # Ctrl-C while waiting, too
+            daemons.stop(started, ((signal.SIGTERM, _STOP_SECONDS),))
+            spec.unlink(missing_ok=True)
     raise ConfigurationError(f"The local stack does not start:\n{daemons.log_tail(home, NAME, lines=4)}")
 
 
