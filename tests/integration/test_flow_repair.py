@@ -2,17 +2,22 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from app.core.errors import UnknownPipeline
+from app.core.pipelines import Pipeline, Predict
 from app.core.runs import Run, RunState
+from app.core.schedules import every
 from app.core.sources import SqlSource
 from app.flow.audit import audit, audit_and_repair
-from app.flow.repair import retry_rejections
-from tests.integration.flow_parts import ITEMS, Bench
+from app.flow.repair import repair_missing, retry_rejections
+from app.flow.start import start_run
+from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, batch_of, length
 
 
 @pytest.fixture
@@ -107,6 +112,20 @@ def test_a_repair_waits_for_the_run_at_work(bench: Bench) -> None:
     bench.assert_exactly_once()
 
 
+def test_what_a_run_at_work_rejects_is_not_taken_back(bench: Bench) -> None:
+    """It counts on its rejections; they are for the next retry."""
+    bench.insert(1)
+    first, shards = bench.planned()
+    bench.ledger.shards.commit(bench.claim(first), batch_of(rejected=[13]))
+    run, count, _ = retry_rejections(bench.parts(), pipeline=ITEMS)
+    assert run is not None
+    assert (count, rejected(bench)) == (3, ["13"])
+    assert bench.run_on(first, shards).state is RunState.SUCCEEDED
+    assert bench.ledger.runs.get(run.id).predicted == 3
+    assert retry(bench)[0] == 1
+    bench.assert_exactly_once()
+
+
 def test_an_unknown_pipeline_changes_nothing(bench: Bench) -> None:
     """The rejections of a pipeline whose file is gone stay for when it comes back."""
     bench.catalog.pipelines.clear()
@@ -133,12 +152,14 @@ def test_a_repair_larger_than_a_run_goes_on_until_all_is_done(bench: Bench) -> N
 
 
 def test_what_an_audit_finds_missing_is_predicted(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    """The log names the keys; a second audit finds nothing and opens no run."""
+    """Log and alert name the keys; a second audit finds nothing and opens no run."""
     bench.sql("DELETE FROM batchord.predictions WHERE record_key IN ('1', '7')")
     bench.sql("INSERT INTO records (id, body) VALUES (-5, 'against the rules')")
     with caplog.at_level(logging.ERROR):
         messages = audit_and_repair(bench.parts(), pipeline=ITEMS)
-    assert "3 missing, 0 twice: {'missing': ['-5', '1', '7']}" in caplog.text
+    said = "The audit of items found 3 records missing and 0 twice: {'missing': ['-5', '1', '7']}"
+    assert said in caplog.text
+    assert bench.column("SELECT message FROM batchord.alerts") == [said]
     run = bench.ledger.reports.runs()[0]
     assert (run.kind, run.trigger) == ("repair", "audit")
     assert bench.run_on(run.id, messages).predicted == 3
@@ -157,8 +178,20 @@ def test_what_is_twice_is_told_and_left_alone(bench: Bench, caplog: pytest.LogCa
     runs = len(bench.ledger.reports.runs())
     with caplog.at_level(logging.ERROR):
         assert audit_and_repair(bench.parts(), pipeline=ITEMS) == []
-    assert "0 missing, 1 twice" in caplog.text
+    assert "0 records missing and 1 twice" in caplog.text
     assert len(bench.ledger.reports.runs()) == runs
+
+
+def test_people_are_told_of_an_audit_once_a_day(bench: Bench) -> None:
+    """However often it is asked for; who cannot be predicted is told, and starts no run."""
+    bench.sql("CREATE TABLE nameless AS SELECT id, body FROM records")
+    bench.declare(source=replace(RECORDS, sql="SELECT id, body FROM nameless"))
+    bench.run()
+    bench.sql("INSERT INTO nameless VALUES (NULL, 'who')")
+    for _ in range(2):
+        assert audit_and_repair(bench.parts(), pipeline=ITEMS) == []
+    (event,) = bench.column("SELECT event FROM batchord.alerts")
+    assert event.startswith(f"audit:{ITEMS}:")
 
 
 def test_an_audit_during_a_run_repairs_nothing(bench: Bench) -> None:
@@ -166,6 +199,21 @@ def test_an_audit_during_a_run_repairs_nothing(bench: Bench) -> None:
     bench.sql("DELETE FROM batchord.predictions WHERE record_key = '1'")
     bench.planned()
     assert audit_and_repair(bench.parts(), pipeline=ITEMS) == []
+
+
+def test_a_repair_of_a_windowed_source_reads_all_windows(bench: Bench) -> None:
+    """What is missing or rejected lies in windows that are over."""
+    sql = "SELECT id, body FROM records WHERE created_at >= :window_start AND created_at < :window_end"
+    step = Predict(STEP, source=replace(RECORDS, sql=sql), model=length)
+    bench.catalog.pipelines["hourly"] = Pipeline("hourly", schedule=every(hours=1), steps=[step])
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    bench.sql("UPDATE records SET created_at = %s", noon.replace(hour=11, minute=30))
+    run, messages = start_run(bench.parts(), pipeline="hourly", trigger="schedule", now=noon)
+    assert bench.run_on(run.id, messages).predicted == 12
+    bench.sql("DELETE FROM batchord.predictions WHERE pipeline = 'hourly' AND record_key = '1'")
+    repair, messages = repair_missing(bench.parts(), pipeline="hourly")
+    ended = bench.run_on(repair.id, messages)
+    assert (ended.state, ended.predicted) == (RunState.SUCCEEDED, 1), ended.error
 
 
 def test_a_repair_reads_the_source_as_it_is_declared_now(bench: Bench) -> None:

@@ -12,6 +12,7 @@ import pytest
 from app.core.messages import Message, ShardsReady, StepEnded
 from app.core.runs import RunState
 from app.flow.predict import predict_shard
+from app.flow.split import MOST_BLAMED
 from tests.integration.flow_parts import STEP, Bench, batch_of
 
 RECORDS = 64
@@ -126,6 +127,19 @@ def test_a_single_record_must_lose_two_workers_of_its_own(bench: Bench) -> None:
     lose(bench, run_id, KILLED, index=1)
     ended = bench.run_on(run_id, [ShardsReady(run_id=run_id, step=STEP, queue="table", indexes=(1, 2)), *messages])
     assert (ended.state, ended.predicted, ended.rejected) == (RunState.SUCCEEDED, 2, 0)
+
+
+def test_a_model_that_kills_its_workers_over_every_record_fails(bench: Bench) -> None:
+    """After some records it is the model that is blamed: the rest stays pending, for the mended one."""
+    bench.declare(deadly_for(*range(1, RECORDS + 1)))
+    run_id, messages = bench.planned(parallelism=1)
+    work(bench, run_id, messages)
+    ended = bench.ledger.runs.get(run_id)
+    assert (ended.state, ended.rejected) == (RunState.PARTIAL, MOST_BLAMED)
+    assert "20 records have killed their workers already: mend the model, not the records" in (ended.error or "")
+    bench.declare()
+    assert bench.run().predicted == RECORDS - MOST_BLAMED
+    bench.assert_exactly_once()
 
 
 def test_only_what_is_left_of_a_shard_is_halved(bench: Bench) -> None:

@@ -34,9 +34,9 @@ def done(found: int) -> ShardOutcome:
     return ShardOutcome(found=found, timings={"fetch": 0.1, "predict": 0.2, "write": 0.3})
 
 
-def try_claim(bench: Bench, run_id: str, *, lease_seconds: float = 60) -> ShardLease | Claim:
+def try_claim(bench: Bench, run_id: str, *, lease_seconds: float = 60, worker: str = "test:2") -> ShardLease | Claim:
     """Asks for the shard."""
-    return bench.ledger.shards.claim(run_id, STEP, 0, lease_seconds=lease_seconds, worker="test:2")
+    return bench.ledger.shards.claim(run_id, STEP, 0, lease_seconds=lease_seconds, worker=worker)
 
 
 def shard(bench: Bench) -> tuple[str, int, int, int]:
@@ -58,7 +58,7 @@ def test_a_claim_says_what_is_to_be_done(bench: Bench, run_id: str) -> None:
 
 def test_a_live_lease_is_respected_and_a_dead_one_is_taken_over(bench: Bench, run_id: str) -> None:
     """HELD while it lives; then the next attempt, which knows what the first one wrote."""
-    first = try_claim(bench, run_id, lease_seconds=0.3)
+    first = try_claim(bench, run_id, lease_seconds=1, worker="test:1")
     assert isinstance(first, ShardLease)
     assert bench.ledger.shards.commit(first, batch_of(1, 2, rejected=[3])) == 3
     assert try_claim(bench, run_id) is Claim.HELD
@@ -67,8 +67,8 @@ def test_a_live_lease_is_respected_and_a_dead_one_is_taken_over(bench: Bench, ru
         description="the first lease ran out",
         timeout=5,
     )
-    second = bench.claim(run_id)
-    assert (second.attempt, second.accounted_before) == (2, 3)
+    second = bench.claim(run_id, worker="test:2")
+    assert (second.attempt, second.accounted_before, second.losses) == (2, 3, 1)
 
 
 def test_whoever_lost_the_lease_writes_nothing(bench: Bench, run_id: str) -> None:

@@ -235,6 +235,23 @@ def test_a_rejection_limit_that_cannot_be_meant_says_why(limit: RejectionLimit, 
     assert Pipeline("reviews", steps=[_step("score", rejection_limit=limit)]).problems() == [f"step 'score': {said}"]
 
 
+@pytest.mark.parametrize("given", [0.5, None, (0.5, 100)])
+def test_something_that_is_no_rejection_limit_is_answered_with_an_example(given: Any) -> None:
+    """A share alone is the likeliest slip."""
+    (problem,) = _step("score", rejection_limit=given).problems()
+
+    assert problem == f"rejection_limit={given!r}: give RejectionLimit(share=0.5, count=100)"
+
+
+def test_the_short_form_takes_a_rejection_limit_too() -> None:
+    """It is the only step's."""
+    limit = RejectionLimit(share=0.1, count=5)
+
+    pipeline = Pipeline("reviews", source=_SOURCE, model=_shout, rejection_limit=limit)
+
+    assert pipeline.step("predict").rejection_limit == limit
+
+
 def test_a_schedule_of_its_own_class_may_be_brought() -> None:
     """Anything with a slot is a schedule."""
     assert Pipeline("reviews", schedule=every(minutes=1), source=_SOURCE, model=_shout).problems() == []
