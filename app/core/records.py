@@ -93,7 +93,8 @@ def record_key(value: Scalar) -> str:
     if isinstance(value, str):
         return _text_key(value)
     if isinstance(value, Decimal):  # 1.5 and 1.50 are one number
-        return format(value.normalize(), "f")
+        text = format(value, "f")  # normalize() would round to 28 digits
+        return text.rstrip("0").rstrip(".") if "." in text else text
     encoded = repr(value) if isinstance(value, float) else encode(value)
     return str(next(iter(encoded.values())) if isinstance(encoded, dict) else encoded)
 

@@ -15,6 +15,8 @@ from app.core.runs import Run, RunState
 from app.core.schedules import every
 from app.core.sources import SqlSource
 from app.flow.audit import audit, audit_and_repair
+from app.flow.cancel import cancel_run
+from app.flow.plan import plan_step
 from app.flow.repair import repair_missing, retry_rejections
 from app.flow.start import start_run
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, batch_of, length
@@ -214,6 +216,18 @@ def test_a_repair_of_a_windowed_source_reads_all_windows(bench: Bench) -> None:
     repair, messages = repair_missing(bench.parts(), pipeline="hourly")
     ended = bench.run_on(repair.id, messages)
     assert (ended.state, ended.predicted) == (RunState.SUCCEEDED, 1), ended.error
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_the_next_run_takes_what_a_cancelled_repair_left(bench: Bench, *, planned: bool) -> None:
+    """The rejections are taken back by then: no record is without an outcome for good."""
+    run, _, _ = retry_rejections(bench.parts(), pipeline=ITEMS)
+    assert run is not None
+    if planned:
+        plan_step(bench.parts(), run_id=run.id, step=STEP)
+    cancel_run(bench.parts(), run_id=run.id)
+    assert bench.run().predicted == 3
+    bench.assert_exactly_once()
 
 
 def test_a_repair_reads_the_source_as_it_is_declared_now(bench: Bench) -> None:

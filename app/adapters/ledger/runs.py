@@ -80,7 +80,11 @@ class RunsTable:
         values = {"pipeline": new.pipeline, "reason": reason, "keys": None if keys is None else list(keys)}
         with self._connections.transaction() as connection:
             taken = connection.execute(_TAKE_BACK, values).rowcount
-            return (_open(connection, new).run, taken) if taken else (None, 0)
+            if not taken:
+                return None, 0
+            # Should this run be cancelled or fail, the next one must look below the frontier too.
+            connection.execute("DELETE FROM batchord.frontiers WHERE pipeline = %(pipeline)s", values)
+            return _open(connection, new).run, taken
 
     def get(self, run_id: str) -> Run:
         """See the protocol."""

@@ -142,6 +142,13 @@ def test_equal_keys_share_a_text(one: Scalar, other: Scalar) -> None:
     assert record_key(one) == record_key(other)
 
 
+@pytest.mark.parametrize(("one", "other"), [("1" * 40, "1" * 39 + "2"), (f"{10**30}.5", f"{10**30}.25")])
+def test_two_long_decimals_are_two_keys(one: str, other: str) -> None:
+    """PostgreSQL's numeric has more digits than Python's decimal context."""
+    assert record_key(Decimal(one)) == one
+    assert record_key(Decimal(one)) != record_key(Decimal(other))
+
+
 @given(_ANY_TEXT, _ANY_TEXT)
 @example("a\x00", r"a\u0000")
 @example("\ud800", r"\ud800")
