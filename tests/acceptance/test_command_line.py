@@ -95,7 +95,7 @@ def test_commands_for_people(ran: Cluster) -> None:
     assert "up to date" in _as_text(ran, "migrate")
     assert "discovered 0" in _as_text(ran, "run", "notes", "--local")
     assert _as_text(ran, "down") == "Nothing was running.\n"
-    assert "stopped" in _as_text(ran, "status", code=1)
+    assert "Nothing runs here" in _as_text(ran, "status", code=1)
     assert "No runs yet" in _as_text(ran, "runs", "--pipeline", "other")
 
 

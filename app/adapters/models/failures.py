@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
 
-from app.core.errors import BatchordError, ModelError
+from app.core.errors import BatchordError, ConfigurationError, ModelError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,3 +25,19 @@ def predicting(version: str, frame: "pd.DataFrame") -> Iterator[None]:
             f"{version} failed on {len(frame)} records (keys {keys}): {type(error).__name__}: {error}. "
             "Predict these records by hand to see why."
         ) from error
+
+
+def filled_column(frame: "pd.DataFrame", column: str, *, version: str, argument: str) -> "pd.Series[Any]":
+    """The column that a model reads, without a gap.
+
+    Raises ConfigurationError when the source does not give it, and ModelError for a missing value, which the
+    caller has to reject before.
+    """
+    if column not in frame.columns:
+        raise ConfigurationError(
+            f"{version} reads {argument}, but the source gives {list(frame.columns)}: select the column {column!r}."
+        )
+    missing = frame.index[frame[column].isna()]
+    if len(missing):
+        raise ModelError(f"{version} was given records without {argument}, the first with key {missing[0]!r}.")
+    return frame[column]

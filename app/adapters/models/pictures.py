@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.adapters.models.failures import predicting
+from app.adapters.models.failures import filled_column, predicting
 from app.adapters.models.tensors import (
     classified,
     columns_without_rows,
@@ -12,7 +12,7 @@ from app.adapters.models.tensors import (
     load_weights,
     set_up_torch,
 )
-from app.core.errors import ConfigurationError, ModelError
+from app.core.errors import ConfigurationError
 from app.core.models import TransformersImage
 
 if TYPE_CHECKING:
@@ -76,15 +76,9 @@ class LoadedPictureModel:
             return pd.DataFrame(joined(parts), index=frame.index)
 
     def _images(self, frame: "pd.DataFrame") -> list[Any]:
-        declared = self._declared.images
-        if declared is None or declared.column not in frame.columns:
-            raise ConfigurationError(
-                f"{self.version} reads the column of images=Images(column=…), but the frame has {list(frame.columns)}."
-            )
-        missing = frame.index[frame[declared.column].isna()]
-        if len(missing):
-            raise ModelError(f"{self.version} was given records without an image, the first with key {missing[0]!r}.")
-        return list(frame[declared.column])
+        column = self._declared.images.column if self._declared.images is not None else ""
+        argument = f"images=Images(column={column!r})"
+        return list(filled_column(frame, column, version=self.version, argument=argument))
 
     def _forward(self, images: list[Any]) -> dict[str, list[Any]]:
         import torch

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.adapters.models.failures import predicting
+from app.adapters.models.failures import filled_column, predicting
 from app.adapters.models.pooling import Pooling
 from app.adapters.models.tensors import (
     classified,
@@ -14,7 +14,6 @@ from app.adapters.models.tensors import (
     set_up_torch,
 )
 from app.adapters.models.tokens import Tokens, micro_batches
-from app.core.errors import ConfigurationError, ModelError
 from app.core.models import TransformersText
 
 if TYPE_CHECKING:
@@ -73,14 +72,7 @@ class LoadedTextModel:
 
     def _texts(self, frame: "pd.DataFrame") -> list[str]:
         column = str(self._declared.text)
-        if column not in frame.columns:
-            raise ConfigurationError(
-                f"{self.version} reads text={column!r}, but the source gives {list(frame.columns)}: select the column."
-            )
-        missing = frame.index[frame[column].isna()]
-        if len(missing):
-            raise ModelError(f"{self.version} was given records without text, the first with key {missing[0]!r}.")
-        return [str(text) for text in frame[column]]
+        return [str(text) for text in filled_column(frame, column, version=self.version, argument=f"text={column!r}")]
 
     def _forward(self, inputs: dict[str, Any]) -> dict[str, list[Any]]:
         import torch
