@@ -120,7 +120,9 @@ def _work(parts: Parts, lease: ShardLease, beat: Heartbeat) -> _Progress:
     ):
         for prepared in frames:
             if beat.lost.is_set():
-                raise LeaseLost(f"The lease of shard {lease.index} of step {lease.step} in run {lease.run_id} is gone.")
+                raise LeaseLost(
+                    f"Shard {lease.index} of step {lease.step} in run {lease.run_id} is no longer this worker's."
+                )
             started = time.perf_counter()
             batch = _predict(model, prepared)
             fault("after-predict")
