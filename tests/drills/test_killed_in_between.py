@@ -1,12 +1,8 @@
-"""Processes die, or stop for a while, at named points of the code; every record is predicted once all the same."""
+"""Processes die at named points of the code; every record is predicted once all the same."""
 
-import signal
-
-import psutil
 import pytest
 
 from tests.acceptance.cluster import Cluster
-from tests.waiting import wait_until
 
 _NOTES = """
     from app import Pipeline, Predict, SqlSource
@@ -60,26 +56,3 @@ def test_a_process_that_dies_at_the_wrong_moment_costs_only_time(drill: Cluster,
     assert passes >= int(fault.rpartition("@")[2]), "the fault was reached"
     assert [run["state"] for run in drill.runs("notes")] == ["succeeded"]
     drill.assert_exactly_once("notes", "notes")
-
-
-def test_a_worker_that_was_stopped_past_its_lease_writes_nothing(drill: Cluster) -> None:
-    """Another takes its shard over; continued after that, it is fenced by its old token."""
-    drill.start("control")
-    drill.start("worker", BATCHORD_FAULTS="before-batch-commit=stop@4")
-    drill.start("beat")
-    drill.call("batchord.start_run", pipeline="notes")
-    stopped = wait_until(lambda: _stopped(drill), description="a pool child is stopped before a commit")
-    drill.wait_for_records("notes", "notes", timeout=120)
-    before = drill.sql("SELECT record_key, attempt, predicted_at FROM batchord.predictions ORDER BY record_key")
-    for process in stopped:
-        process.send_signal(signal.SIGCONT)
-    wait_until(lambda: "no longer this worker's" in drill.log("worker"), description="the stopped one is told")
-    after = drill.sql("SELECT record_key, attempt, predicted_at FROM batchord.predictions ORDER BY record_key")
-    assert after == before
-    assert drill.sql("SELECT max(attempt) FROM batchord.predictions") == [(2,)]
-    assert [run["state"] for run in drill.runs("notes")] == ["succeeded"]
-    drill.assert_exactly_once("notes", "notes")
-
-
-def _stopped(cluster: Cluster) -> list[psutil.Process]:
-    return [process for process in cluster.pool("worker") if process.status() == psutil.STATUS_STOPPED]
