@@ -23,7 +23,6 @@ from app.core.errors import BatchordError, ConfigurationError
 from app.demo.models import BuiltModel
 from app.settings import settings
 
-PIPELINES = ("reviews", "news", "photos")
 #: Records of each pipeline that arrive while everything runs.
 FRESH = {"reviews": 25, "news": 10, "photos": 10}
 #: How long a phase may take on a slow machine before the demo gives up.
@@ -92,7 +91,7 @@ def _check_place(home: Path) -> None:
     from app.wiring import catalog
 
     folder = home / "demo" / "models"
-    for name in PIPELINES:
+    for name in report.PIPELINES:
         model = catalog().get(name).steps[0].declared_model
         location = str(getattr(model, "location", ""))
         if not location.startswith("s3://") and Path(location).absolute().parent != folder:

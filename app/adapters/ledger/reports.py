@@ -98,14 +98,6 @@ class Reports:
         values = {"pipeline": pipeline, "reason": reason, "run": run_id, "limit": limit}
         return self._rows(_REJECTIONS, values)
 
-    def frontiers(self) -> list[dict[str, Any]]:
-        """Where each step's discovery starts, and since when it has stood there."""
-        return self._rows(
-            "SELECT pipeline, step, position, jsonb_array_length(candidates) AS candidates, moved_at, updated_at "
-            "FROM batchord.frontiers ORDER BY pipeline, step",
-            [],
-        )
-
     def _rows(self, query: str, values: Any) -> list[dict[str, Any]]:
         with self._connections.transaction() as connection:
             return connection.execute(query, values).fetchall()
