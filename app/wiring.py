@@ -24,7 +24,9 @@ def catalog() -> Catalog:
 @cache
 def ledger() -> Ledger:
     """The ledger that the settings name; connects when it is first used. Raises ConfigurationError."""
-    return Ledger(settings().require_database_url())
+    configured = settings()
+    # No lock outlives a lease: whoever takes a shard over need not wait for the one who stands still.
+    return Ledger(configured.require_database_url(), lock_seconds=configured.lease_seconds)
 
 
 @cache

@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options must stand here: other conftest files are read too late."""
+    parser.addoption("--times", type=int, default=1, help="run each drill so often")
+    parser.addoption("--report-drills", type=Path, help="append a line of JSON for each drill to this file")
+
+
 _TEMPLATE = "batchord_template"
 #: Logical databases of the Valkey server; 0 is left to whoever starts a process without telling it.
 _redis_databases = itertools.cycle(range(1, 64))

@@ -21,6 +21,9 @@ class PerProcess(Generic[T]):
 
     def __init__(self, build: Callable[[], T]) -> None:
         self._build = build
+        #: Values of the processes before the fork: letting them go would close sockets that are theirs.
+        self._inherited: list[T] = []
+        self._built = []
         self.forget()
         _LIVING.add(self)
 
@@ -31,9 +34,15 @@ class PerProcess(Generic[T]):
                 self._built.append(self._build())
             return self._built[0]
 
+    def take(self) -> T | None:
+        """This process's value, which the next call builds anew; None if it was not built."""
+        with self._lock:
+            return self._built.pop() if self._built else None
+
     def forget(self) -> None:
         """Lets the next call build anew; for a process that has one thread only, as after a fork."""
         self._lock = threading.Lock()
+        self._inherited += self._built
         self._built = []
 
 

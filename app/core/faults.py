@@ -2,7 +2,8 @@
 
 ``BATCHORD_FAULTS="after-plan-commit=kill@1;before-batch-commit=raise@3"`` kills this process at the first
 pass of the one place and raises TransientError at the third pass of the other. With ``BATCHORD_FAULTS_DIR``
-passes are counted in that folder, over all processes, so that what was killed once is not killed again.
+passes are counted in that folder, over all processes, so that what was killed once is not killed again; the
+moment at which a fault fired is the time of an empty file there, ``<name>.fired``.
 """
 
 import os
@@ -35,6 +36,7 @@ def _parsed(text: str) -> dict[str, _Fault]:
 
 
 _FAULTS = _parsed(os.environ.get("BATCHORD_FAULTS", ""))
+_FOLDER = Path(os.environ["BATCHORD_FAULTS_DIR"]) if "BATCHORD_FAULTS_DIR" in os.environ else None
 _PASSES: dict[str, int] = {}
 
 
@@ -47,6 +49,8 @@ def fault(name: str) -> None:
 def _pass(name: str, asked: _Fault) -> None:
     if _count(name) != asked.hit:
         return
+    if _FOLDER is not None:
+        (_FOLDER / f"{name}.fired").touch()
     match asked.action:
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -63,12 +67,11 @@ def _pass(name: str, asked: _Fault) -> None:
 
 def _count(name: str) -> int:
     """Which pass this is, counted from 1."""
-    folder = os.environ.get("BATCHORD_FAULTS_DIR")
-    if folder is None:
+    if _FOLDER is None:
         _PASSES[name] = _PASSES.get(name, 0) + 1
         return _PASSES[name]
     # O_APPEND makes each write of one byte atomic; the file's size is the count.
-    with (Path(folder) / name).open("ab") as file:
+    with (_FOLDER / name).open("ab") as file:
         file.write(b".")
         file.flush()
         return file.tell()

@@ -18,10 +18,7 @@ def cluster(settings_env: dict[str, str], tmp_path: Path) -> Iterator[Cluster]:
 @pytest.fixture
 def notes(cluster: Cluster) -> Cluster:
     """A table ``notes`` and a pipeline of the same name that is run by hand and measures their length."""
-    cluster.sql(
-        "CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text, "
-        "created_at timestamptz NOT NULL DEFAULT now())"
-    )
+    create_notes(cluster)
     cluster.pipeline(
         "notes",
         """
@@ -38,3 +35,11 @@ def notes(cluster: Cluster) -> Cluster:
         """,
     )
     return cluster
+
+
+def create_notes(cluster: Cluster) -> None:
+    """An empty table ``notes``."""
+    cluster.sql(
+        "CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text, "
+        "created_at timestamptz NOT NULL DEFAULT now())"
+    )

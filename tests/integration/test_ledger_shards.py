@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.errors import ConservationError, LeaseLost
+from app.adapters.ledger import Ledger
+from app.core.errors import ConservationError, LeaseLost, TransientError
 from app.core.messages import ShardsReady
 from app.core.runs import Claim, RunState, ShardLease, ShardOutcome
 from tests.integration.flow_parts import STEP, Bench, batch_of
@@ -181,3 +182,13 @@ def test_accounted_tells_predicted_and_rejected_keys_from_new_ones(bench: Bench,
     assert bench.ledger.shards.accounted(lease.pipeline, STEP, [1, 2, 3]) == {1, 2}
     assert bench.ledger.shards.accounted("others", STEP, [1, 2, 3]) == set()
     assert bench.ledger.shards.accounted(lease.pipeline, "other", [1, 2, 3]) == set()
+
+
+def test_a_session_that_stands_still_in_mid_transaction_gives_its_locks_up(bench: Bench, run_id: str) -> None:
+    """Its process may be stopped for hours: whoever needs the row waits for no longer than a lease."""
+    still = Ledger(bench.url, lock_seconds=0.5)
+    with pytest.raises(TransientError, match="ledger's database failed"), still.runs.lock(run_id) as locked:
+        with bench.ledger.runs.lock(run_id) as taken_over:
+            assert taken_over.run.id == run_id
+        locked.totals(STEP)
+    still.close()

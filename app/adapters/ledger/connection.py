@@ -1,7 +1,5 @@
 """Connections to the ledger: one small pool per process, and psycopg's errors in Batchord's words."""
 
-import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +8,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from app.adapters.per_process import PerProcess
 from app.core.errors import ConfigurationError, TransientError
 
 Connection = psycopg.Connection[DictRow]
@@ -21,20 +20,20 @@ APPLICATION_NAME = "batchord-ledger"
 class Connections:
     """A pool that is opened on first use and never shared across a fork."""
 
-    def __init__(self, database_url: str, *, max_size: int = 4) -> None:
+    def __init__(self, database_url: str, *, max_size: int = 4, lock_seconds: float = 60) -> None:
+        """``lock_seconds``: how long a process that is stopped in mid-transaction may hold the rows it locked."""
         self._url = database_url
         self._max_size = max_size
-        self._lock = threading.Lock()
-        self._pool: ConnectionPool[Connection] | None = None
-        self._pid = 0
+        self._lock_seconds = lock_seconds
+        self._pool = PerProcess(self._open)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One transaction: committed at the end of the block, rolled back when it raises."""
         try:
-            with self._opened().connection() as connection:
+            with self._pool().connection() as connection:
                 yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        except _PASSING as error:
             raise TransientError(f"The ledger's database failed: {error}") from error
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
             raise ConfigurationError(
@@ -43,29 +42,39 @@ class Connections:
 
     def close(self) -> None:
         """Ends the pool's connections, if this process opened any."""
-        with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None and self._pid == os.getpid():
+        pool = self._pool.take()
+        if pool is not None:
             pool.close()
 
-    def _opened(self) -> "ConnectionPool[Connection]":
-        with self._lock:
-            if self._pool is None or self._pid != os.getpid():
-                # A forked child must not use, nor even close, the sockets of its parent.
-                self._pid = os.getpid()
-                self._pool = ConnectionPool(
-                    self._url,
-                    min_size=1,
-                    max_size=self._max_size,
-                    timeout=20,
-                    open=True,
-                    # A server that restarted costs one failed check instead of a failed shard.
-                    check=ConnectionPool.check_connection,
-                    kwargs=_CONNECT,
-                )
-            return self._pool
+    def _open(self) -> "ConnectionPool[Connection]":
+        return ConnectionPool(
+            self._url,
+            min_size=1,
+            max_size=self._max_size,
+            timeout=20,
+            open=True,
+            configure=self._bound_locks,
+            # A server that restarted costs one failed check instead of a failed shard.
+            check=ConnectionPool.check_connection,
+            kwargs=_CONNECT,
+        )
+
+    def _bound_locks(self, connection: Connection) -> None:
+        # A process that is stopped, swapped out or cut off between two statements would keep its row locks, and
+        # whoever wants to take its shard over would wait for it without end. `options=` in the address was
+        # rejected: it would replace the user's own, and poolers refuse it.
+        milliseconds = max(1, int(self._lock_seconds * 1000))
+        connection.execute(f"SET idle_in_transaction_session_timeout = {milliseconds}")
+        connection.commit()
 
 
+#: What may be over at the next try. The server ends a session that idles in a transaction with an InternalError.
+_PASSING = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    PoolTimeout,
+)
 _CONNECT: dict[str, Any] = {
     "row_factory": dict_row,
     "application_name": APPLICATION_NAME,

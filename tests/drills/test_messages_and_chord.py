@@ -1,0 +1,43 @@
+"""Drills of messages and the chord: processes die at the wrong moment, and messages get lost or doubled."""
+
+import pytest
+
+from tests.drills.drill import Drill
+
+_NAMED_POINTS = [
+    # Taken from Redis and not yet noted as unacknowledged: nobody gives the message back.
+    ("control", "message-taken=kill@1"),
+    ("worker", "message-taken=kill@1"),
+    # The planner, before its commit; after it, before the first publish; with the chord half published. The
+    # first message of a planner's process says that the step is ready; the second is the chord.
+    ("control", "before-plan-commit=kill@1"),
+    ("control", "after-commit-before-publish=kill@2"),
+    ("control", "before-publish:batchord.predict_shard=kill@2"),
+    ("control", "before-chord-size=kill@1"),
+    ("control", "after-chord-size=kill@1"),
+    # In mid-inference: a pool child, and the whole worker.
+    ("worker", "after-predict=kill@3"),
+    ("worker", "after-predict=kill-parent@3"),
+    ("worker", "before-batch-commit=raise@3"),
+    ("worker", "after-batch-commit=kill@3"),
+    # After the shard's last commit, before the task returns.
+    ("worker", "after-shard-finish=kill@1"),
+    ("worker", "after-shard-finish=kill-parent@1"),
+    # SUCCESS is stored and the chord part is not counted.
+    ("worker", "before-chord-part=kill@1"),
+    ("worker", "before-chord-part=kill@2"),
+    ("worker", "before-chord-part=kill-parent@2"),
+    # The chord is claimed and its body is not published.
+    ("worker", "before-publish:batchord.finish_step=kill@1"),
+    ("worker", "before-publish:batchord.finish_step=kill-parent@1"),
+]
+
+
+@pytest.mark.parametrize(("process", "fault"), _NAMED_POINTS)
+def test_a_process_that_dies_at_the_wrong_moment_costs_only_time(drill: Drill, process: str, fault: str) -> None:
+    """The run ends once, as succeeded, with nothing lost and nothing twice."""
+    drill.cluster.start("control", "worker", "beat", faults={process: fault})
+    drill.run()
+    drill.wait_until_fired(fault.partition("=")[0])
+    drill.settle()
+    drill.check()
