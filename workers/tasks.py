@@ -19,7 +19,7 @@ from celery.exceptions import Ignore
 from kombu.exceptions import OperationalError
 
 from app.celery import app
-from app.core.errors import ConfigurationError, TransientError
+from app.core.errors import ConfigurationError, TransientError, UnknownPipeline
 from app.core.faults import fault
 from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
 from app.flow import advance, audit, cancel, finish, plan, predict, recover, start
@@ -27,6 +27,12 @@ from app.settings import settings
 from app.wiring import parts
 
 log = logging.getLogger(__name__)
+
+#: What the messages of this release say of themselves. It rises only when the release before would misread them:
+#: a new keyword does not ask for it, since tasks ignore those that they do not know.
+VERSION = 1
+#: How often a message that this worker cannot understand yet is handed back before it is left to the sweeper.
+MOST_HAND_BACKS = 8
 
 
 @app.task(bind=True, name="batchord.start_run")  # type: ignore[untyped-decorator]
@@ -126,29 +132,56 @@ def publish(messages: Sequence[Message]) -> None:
 def _send(message: Message) -> None:
     match message:
         case StepReady(run_id=run_id, step=step):
-            plan_step.apply_async(kwargs={"run_id": run_id, "step": step})
+            plan_step.apply_async(kwargs={"run_id": run_id, "step": step, "version": VERSION})
         case ShardsReady(run_id=run_id, step=step, queue=queue, indexes=indexes):
-            header = [predict_shard.s(run_id=run_id, step=step, index=index).set(queue=queue) for index in indexes]
-            chord(header)(finish_step.si(run_id=run_id, step=step))
+            header = [
+                predict_shard.s(run_id=run_id, step=step, index=index, version=VERSION).set(queue=queue)
+                for index in indexes
+            ]
+            chord(header)(finish_step.si(run_id=run_id, step=step, version=VERSION))
         case StepEnded(run_id=run_id, step=step):
-            finish_step.apply_async(kwargs={"run_id": run_id, "step": step})
+            finish_step.apply_async(kwargs={"run_id": run_id, "step": step, "version": VERSION})
         case RunReady(run_id=run_id):
-            advance_run.apply_async(kwargs={"run_id": run_id})
+            advance_run.apply_async(kwargs={"run_id": run_id, "version": VERSION})
         case BacklogLeft(pipeline=pipeline, after_run=after_run):
-            start_run.apply_async(kwargs={"pipeline": pipeline, "trigger": start.BACKLOG, "after_run": after_run})
+            values = {"pipeline": pipeline, "trigger": start.BACKLOG, "after_run": after_run, "version": VERSION}
+            start_run.apply_async(kwargs=values)
 
 
 @contextmanager
 def retrying(task: Task) -> Iterator[None]:
     """Turns a TransientError into Celery's retry, with exponential backoff and jitter.
 
-    The number of attempts is not limited here: the ledger counts those that did work.
+    The number of those attempts is not limited here: the ledger counts the ones that did work. In a rolling
+    deploy, a message of a newer release, or for a pipeline that this worker does not know, is handed back in
+    the same way for a worker that does; that is limited, since there may be none.
     """
+    _understand(task)
     try:
         yield
     except TransientError as error:
-        configured = settings()
-        wait = min(configured.retry_ceiling_seconds, configured.retry_base_seconds * 2 ** min(task.request.retries, 16))
-        # Half of it is jitter, so that workers that failed together do not come back together.
-        countdown = random.uniform(wait / 2, wait)  # noqa: S311 -- spreads load, guards nothing
-        raise task.retry(exc=error, countdown=countdown, max_retries=None) from error
+        raise task.retry(exc=error, countdown=_wait(task), max_retries=None) from error
+    except UnknownPipeline as error:
+        if task.request.retries >= MOST_HAND_BACKS:
+            raise
+        log.warning("%s is handed back for a worker that knows the pipeline: %s", task.name, error)
+        raise task.retry(exc=error, countdown=_wait(task), max_retries=MOST_HAND_BACKS) from error
+
+
+def _understand(task: Task) -> None:
+    version = (task.request.kwargs or {}).get("version", VERSION)
+    if version <= VERSION:
+        return
+    said = f"{task.name} of version {version} is too new for this worker, which understands {VERSION}"
+    if task.request.retries >= MOST_HAND_BACKS:
+        log.error("%s: it is dropped, and its work is left to the sweeper. Update this worker.", said)
+        raise Ignore(said)
+    log.warning("%s: it is handed back for a newer worker.", said)
+    raise task.retry(exc=TransientError(said), countdown=_wait(task), max_retries=MOST_HAND_BACKS)
+
+
+def _wait(task: Task) -> float:
+    """Seconds until the next attempt. Half are jitter: workers that failed together do not come back together."""
+    configured = settings()
+    wait = min(configured.retry_ceiling_seconds, configured.retry_base_seconds * 2 ** min(task.request.retries, 16))
+    return random.uniform(wait / 2, wait)  # noqa: S311 -- spreads load, guards nothing

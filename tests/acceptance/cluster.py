@@ -43,7 +43,7 @@ class Cluster:
     ) -> None:
         """``include``: a module that every worker imports besides the tasks.
 
-        ``patience``: seconds that a process has to end by itself when it is stopped.
+        ``patience``: seconds that each process has to end by itself when the test is over.
         """
         self.pipelines = folder / "pipelines"
         self.pipelines.mkdir()
@@ -61,34 +61,37 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         # Together: each takes seconds, and none waits for another.
         with ThreadPoolExecutor() as pool:
-            for stopped in [pool.submit(supervisor.stop) for supervisor in self._running.values()]:
+            for stopped in [
+                pool.submit(supervisor.stop, patience=self._patience) for supervisor in self._running.values()
+            ]:
                 stopped.result()
 
     def pipeline(self, name: str, source: str) -> None:
         """Writes a pipeline file, before the processes that read it are started."""
         (self.pipelines / f"{name}.py").write_text(textwrap.dedent(source))
 
-    def start(self, *names: str, faults: Mapping[str, str] | None = None, **settings: str) -> None:
+    def start(self, *names: str, faults: Mapping[str, str] | None = None, include: str = "", **settings: str) -> None:
         """Starts processes, each under a supervisor of its own; returns when the workers answer.
 
         ``worker``, ``control`` or ``beat``; a second one of a kind is called ``worker2``. ``faults`` are
-        those of one of them, by its name.
+        those of one of them, by its name. ``include``: one more module that workers import.
         """
         for name in names:
             environment = {**self.environment, **settings, "BATCHORD_FAULTS": (faults or {}).get(name, "")}
-            spec = ProcessSpec(name=name, command=self._command(name), env=environment)
-            supervisor = Supervisor([spec], self.home / name, patience=self._patience)
+            spec = ProcessSpec(name=name, command=self._command(name, include), env=environment)
+            supervisor = Supervisor([spec], self.home / name, patience=30.0)
             self._running[name] = supervisor
             supervisor.start()
         for name in names:
             ready = "beat: Starting" if name.startswith("beat") else " ready."
             wait_until(lambda name=name, ready=ready: ready in self.log(name), description=f"{name} is up", timeout=60)  # type: ignore[misc]
 
-    def _command(self, name: str) -> tuple[str, ...]:
+    def _command(self, name: str, include: str) -> tuple[str, ...]:
         command = _COMMANDS[name.rstrip("0123456789")]
         if "worker" not in command:
             return command
-        return (*command, "-n", f"{name}@%h", *(("-I", self._include) if self._include else ()))
+        modules = ",".join(filter(None, (self._include, include)))
+        return (*command, "-n", f"{name}@%h", *(("-I", modules) if modules else ()))
 
     def log(self, name: str) -> str:
         """Everything that a process has said."""
@@ -96,7 +99,7 @@ class Cluster:
         return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
 
     def stop(self, name: str) -> None:
-        """Stops one process for good."""
+        """Stops one process for good, and in order: it ends or hands back what it has in hand."""
         self._running.pop(name).stop()
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:

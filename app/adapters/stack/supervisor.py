@@ -106,10 +106,11 @@ class Supervisor:
         self._tending = threading.Thread(target=self._tend, name="batchord-supervisor", daemon=True)
         self._tending.start()
 
-    def stop(self) -> None:
+    def stop(self, *, patience: float | None = None) -> None:
         """Stop the processes, last first, then the servers. Ctrl-C or SIGTERM meanwhile kills what is left.
 
-        Can be called again, and after a start that failed.
+        Can be called again, and after a start that failed. ``patience``: seconds for each process to end by
+        itself, when not the supervisor's own.
         """
         with on_interrupt(self._hurry.set):
             self._stopping.set()
@@ -117,7 +118,9 @@ class Supervisor:
                 self._tending.join()
             with self._turn:
                 for process in reversed(self._processes):
-                    process.stop(patience=self._patience, in_a_hurry=self._hurry.is_set)
+                    process.stop(
+                        patience=self._patience if patience is None else patience, in_a_hurry=self._hurry.is_set
+                    )
                 if self._tending is not None:  # not after a failed start: what was never up is not reported
                     self._say()
             self._resources.close()
