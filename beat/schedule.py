@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from celery.schedules import ParseException, crontab, schedule
 from redbeat import RedBeatScheduler
+from redbeat.schedulers import get_redis
 
 from app.catalog import Catalog
 from app.core.pipelines import Pipeline
@@ -31,6 +32,30 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
         self.app.conf.beat_schedule = entries(catalog, settings())
         super().setup_schedule()
 
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Sends what is due; returns the seconds until it wants to be called again."""
+        self._mend_last_runs()
+        interval: float = super().tick(*args, **kwargs)
+        return interval
+
+    def _mend_last_runs(self) -> None:
+        """When the clock steps back by an hour, nothing would be due for an hour, not even the sweeper.
+
+        Whatever last ran in the future is taken to have run now. Asked in Redis, where the next beat finds it
+        too, for the price of one round trip: comparing this process's clocks would miss a step between two beats.
+        """
+        now = self.app.now()
+        keys = [self.Entry.generate_key(self.app, name) for name in self.app.conf.beat_schedule]
+        with get_redis(self.app).pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hget(key, "meta")
+            metas = pipe.execute()
+        for key, meta in zip(keys, metas, strict=True):
+            last_run = self.Entry.decode_meta(meta)["last_run_at"]
+            if last_run is not None and last_run > now:
+                self.logger.warning("%s last ran at %s: the clock stepped back.", key, last_run)
+                self.Entry.from_key(key, app=self.app).reschedule(now)
+
 
 def entries(catalog: Catalog, configured: Settings) -> dict[str, dict[str, Any]]:
     """Beat's entries: one for each pipeline with a schedule, the sweeper's and the daily audit's."""
@@ -38,8 +63,9 @@ def entries(catalog: Catalog, configured: Settings) -> dict[str, dict[str, Any]]
         "sweep": {
             "task": "batchord.sweep",
             "schedule": schedule(configured.sweep_seconds),
-            # When workers were away for an hour, one sweep is enough.
-            "options": {"queue": "control", "expires": configured.sweep_seconds},
+            # When workers were away for an hour, a few sweeps are enough. Not fewer: the clock of beat's machine
+            # may be behind the workers', and each sweep would have expired when it comes.
+            "options": {"queue": "control", "expires": max(configured.sweep_seconds, _MINUTE)},
         }
     }
     found["audit"] = {

@@ -230,6 +230,13 @@ class Recovery(Protocol):
     ``pipeline`` looks at one pipeline alone.
     """
 
+    def mend_times(self, *, lease_seconds: float) -> int:
+        """Brings times that lie in the future, since the clock stepped back, down to now; returns how many.
+
+        A lease that can only come from before the step lasts ``lease_seconds`` from now; what was sent was sent
+        now; a frontier of the time that comes again is dropped, so that the next run looks at the whole source.
+        """
+
     def stale_queued_runs(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[str]:
         """Ids of queued runs that could start and did not."""
 

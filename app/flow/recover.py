@@ -1,7 +1,11 @@
 """What was lost is sent again. Beat calls it every few seconds; twice at once does no harm."""
 
+import logging
+
 from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
 from app.flow.parts import Parts
+
+log = logging.getLogger(__name__)
 
 
 def sweep(parts: Parts, *, older_than_seconds: float | None = None, pipeline: str | None = None) -> list[Message]:
@@ -13,6 +17,9 @@ def sweep(parts: Parts, *, older_than_seconds: float | None = None, pipeline: st
     """
     age = parts.settings.resend_after_seconds if older_than_seconds is None else older_than_seconds
     recovery = parts.ledger.recovery
+    # First: by a clock that stepped back, what is lost would not be old enough for as long as it stepped.
+    if mended := recovery.mend_times(lease_seconds=parts.settings.lease_seconds):
+        log.warning("The database's clock stepped back: %s rows from before it were brought back to now.", mended)
     still = recovery.stale_running_runs(older_than_seconds=age, pipeline=pipeline)
     still += recovery.stale_queued_runs(older_than_seconds=age, pipeline=pipeline)
     messages: list[Message] = [RunReady(run_id=run_id) for run_id in still]

@@ -64,7 +64,7 @@ def test_the_sweeper_runs_often_and_never_piles_up(tmp_path: Path) -> None:
 
     assert sweep["task"] == "batchord.sweep"
     assert sweep["schedule"] == schedule(7)
-    assert sweep["options"] == {"queue": "control", "expires": 7}
+    assert sweep["options"] == {"queue": "control", "expires": 60}, "machines' clocks differ"
 
 
 def test_the_audit_runs_once_a_day(tmp_path: Path) -> None:
