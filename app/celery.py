@@ -26,7 +26,7 @@ _SOCKETS = {
 app = Celery("batchord", broker=_redis_url, backend=_redis_url)
 app.conf.update(
     # Named, not imported: the app does not know who runs it.
-    include=["workers.tasks", "workers.lifecycle"],
+    include=["workers.tasks", "workers.lifecycle", "workers.memory"],
     # -- Delivery ------------------------------------------------------------------------------------------
     # A message is acknowledged when its work is done, so that a dead worker's message comes back.
     task_acks_late=True,

@@ -66,6 +66,8 @@ class Settings(BaseSettings):
 
     #: Threads for one worker process's tensor work: several processes with several threads each thrash.
     torch_threads: int = Field(default=1, ge=1)
+    #: Memory that one worker process may allocate, in MiB; None: its share of the machine, at least 4 GiB.
+    memory_limit_mb: int | None = Field(default=None, ge=256)
     #: Concurrent reads of images by one worker process; also the size of its connection pool.
     image_readers: int = Field(default=16, ge=1)
 

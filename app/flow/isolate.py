@@ -92,7 +92,8 @@ def _halves(start: int, stop: int) -> list[tuple[int, int]]:
 
 
 def _rejection(key: object, error: Exception) -> Rejection:
-    return Rejection(key=key, reason="model-error", detail=_said(error))  # type: ignore[arg-type]  # a frame's key is a Scalar
+    reason = "out-of-memory" if isinstance(error, MemoryError) else "model-error"
+    return Rejection(key=key, reason=reason, detail=_said(error))  # type: ignore[arg-type]  # a frame's key is a Scalar
 
 
 def _said(error: Exception) -> str:

@@ -82,23 +82,31 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int) -> list[M
         raise ShardHeld(str(error)) from error
     except (TransientError, UnknownPipeline) as error:
         # An unknown pipeline: a deploy is under way, or over; another worker may know it.
-        if lease.attempt < parts.settings.max_attempts:
-            parts.ledger.shards.release(lease, str(error))
-            raise TransientError(f"Shard {index} of step {step} in run {run_id} is handed back: {error}") from error
-        parts.ledger.shards.fail(lease, f"after {lease.attempt} attempts: {error}")
+        _give_back(parts, lease, error, said=str(error))
     except BatchordError as error:
         log.error("Shard %s of step %s in run %s failed: %s", index, step, run_id, error)  # noqa: TRY400 -- said in full
         parts.ledger.shards.fail(lease, str(error))
+    except MemoryError as error:
+        # Not in the model, where a batch is halved: a loss, as if the kernel had killed the process.
+        said = f"lost: out of memory {error}".rstrip()
+        parts.ledger.shards.lost(run_id, step, index, worker=parts.worker, cause=said)
+        raise TransientError(f"Shard {index} of step {step} in run {run_id}: {said}") from error
     except Exception as error:
         # Not foreseen: a bug of ours, or of a library. Tried again, since nobody knows, and told in the ledger.
         log.exception("Shard %s of step %s in run %s met an unexpected error", index, step, run_id)
-        said = f"{type(error).__name__}: {error}"
-        if lease.attempt < parts.settings.max_attempts:
-            parts.ledger.shards.release(lease, said)
-            raise TransientError(said) from error
-        parts.ledger.shards.fail(lease, said)
+        _give_back(parts, lease, error, said=f"{type(error).__name__}: {error}")
     # After anything out of the ordinary the chord's count may be off: say it aloud, it is idempotent.
     return [StepEnded(run_id=run_id, step=step)] if lease.attempt > 1 else []
+
+
+def _give_back(parts: Parts, lease: ShardLease, error: Exception, *, said: str) -> None:
+    """Leaves the shard to another attempt, by raising TransientError; after the last it has failed."""
+    if lease.attempt < parts.settings.max_attempts:
+        parts.ledger.shards.release(lease, said)
+        raise TransientError(
+            f"Shard {lease.index} of step {lease.step} in run {lease.run_id} is handed back: {said}"
+        ) from error
+    parts.ledger.shards.fail(lease, f"after {lease.attempt} attempts: {said}")
 
 
 def _work(parts: Parts, lease: ShardLease, beat: Heartbeat) -> _Progress:

@@ -18,7 +18,7 @@ MOST_LOSSES = 2
 #: Records of a step that may be blamed for their workers' deaths; beyond it the model is broken.
 MOST_BLAMED = 20
 #: What such records are rejected with.
-REASONS = ("killed-worker", "out-of-time")
+REASONS = ("killed-worker", "out-of-time", "out-of-memory")
 _CHUNK_ROWS = 10_000
 
 
@@ -62,7 +62,9 @@ def _unaccounted(parts: Parts, lease: ShardLease) -> list[Position]:
 
 
 def _reason(lease: ShardLease) -> str:
-    """``out-of-time`` where a time limit ended the worker, else ``killed-worker``."""
+    """By what ended the last worker: a time limit, a lack of memory that it could still tell, or anything else."""
     last = (lease.last_error or "").rpartition("; ")[2]
-    killed, late = REASONS
-    return late if "time limit" in last else killed
+    killed, late, large = REASONS
+    if "time limit" in last:
+        return late
+    return large if "out of memory" in last else killed

@@ -194,3 +194,20 @@ def test_a_record_that_kills_its_workers_is_rejected_alone(bench: Bench) -> None
     assert (ended.state, ended.predicted, ended.rejected) == (RunState.SUCCEEDED, 11, 1)
     assert bench.outcomes()["7"] == "killed-worker"
     bench.assert_exactly_once()
+
+
+def test_memory_that_runs_out_beside_the_model_counts_as_a_loss(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the kernel had killed the process: after two losses the shard is halved."""
+    bench.declare()
+    run_id, messages = bench.planned(parallelism=1)
+    monkeypatch.setattr("app.flow.predict.to_batch", _out_of_memory)
+    with pytest.raises(TransientError, match="lost: out of memory"):
+        predict_shard(bench.parts(), run_id=run_id, step=STEP, index=0)
+    assert bench.sql("SELECT state, losses, error FROM batchord.shards") == [("pending", 1, "lost: out of memory")]
+    monkeypatch.undo()
+    assert bench.run_on(run_id, messages).state is RunState.SUCCEEDED
+    bench.assert_exactly_once()
+
+
+def _out_of_memory(*_: object) -> None:
+    raise MemoryError

@@ -11,6 +11,9 @@ from app.core.errors import BatchordError, ConfigurationError, ModelError
 if TYPE_CHECKING:
     import pandas as pd
 
+#: How torch says it, for the machine's memory and for a GPU's; it has no type of its own for the first.
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")
+
 
 @contextmanager
 def predicting(version: str, frame: "pd.DataFrame") -> Iterator[None]:
@@ -20,6 +23,8 @@ def predicting(version: str, frame: "pd.DataFrame") -> Iterator[None]:
     except (BatchordError, MemoryError, SoftTimeLimitExceeded):
         raise  # ours already, or no fault of the model's: the worker's memory, Celery's clock
     except Exception as error:
+        if isinstance(error, RuntimeError) and any(said in str(error) for said in _OUT_OF_MEMORY):
+            raise MemoryError(f"{version} on {len(frame)} records: {error}") from error
         keys = f"{frame.index[0]!r} to {frame.index[-1]!r}" if len(frame) else "none"
         raise ModelError(
             f"{version} failed on {len(frame)} records (keys {keys}): {type(error).__name__}: {error}. "
