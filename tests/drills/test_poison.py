@@ -1,53 +1,51 @@
-"""A record that kills its worker, exhausts its time, or its memory, costs itself alone."""
+"""A record that kills its worker, or never ends, costs itself alone."""
 
-import pytest
+import os
 
-from tests.acceptance.cluster import Cluster
+from tests.drills.drill import Drill
+from tests.waiting import wait_until
 
-_POISON = """
-    import os
-    import signal
-    import threading
-    from app import Pipeline, Predict, SqlSource
-
-    def poisoned(frame):
+_FULL = "BATCHORD_DRILLS_FULL" in os.environ
+_POISONED = """
         if (frame["body"] == "poison").any():
             {act}
         return frame["body"].str.len()
-
-    notes = Pipeline(
-        "notes",
-        steps=[Predict(
-            "predict",
-            source=SqlSource("SELECT id, body, created_at FROM notes", key="id", arrival="created_at"),
-            model=poisoned,
-            batch_rows=20,
-            shard_rows=1000,
-        )],
-    )
 """
-#: What the record does, the time limit in seconds, and the reason of its rejection. A fresh
-#: process needs a moment to import what it needs, so the limit must not be shorter.
-_ACTS = {
-    "segfault": ("os.kill(os.getpid(), signal.SIGSEGV)", "600", "killed-worker"),
-    "endless": ("threading.Event().wait()", "6", "out-of-time"),
-}
 
 
-@pytest.mark.parametrize("kind", _ACTS)
-def test_a_poison_record_costs_itself_alone(notes: Cluster, kind: str) -> None:
-    """One of 200 records kills whoever predicts it: it is rejected with the cause, the others are predicted."""
-    act, limit, reason = _ACTS[kind]
-    notes.insert_notes(120)
-    notes.sql("INSERT INTO notes (body) VALUES ('poison')")
-    notes.insert_notes(79)
-    notes.pipeline("notes", _POISON.format(act=act))
-    notes.start("control", "worker", "beat", BATCHORD_SHARD_TIME_LIMIT_SECONDS=limit)
-    notes.call("batchord.start_run", pipeline="notes")
-    notes.wait_for_records("notes", "notes", timeout=240)
-    assert notes.sql("SELECT record_key, reason FROM batchord.rejections") == [("121", reason)]
-    # Every attempt that did not end its shard cost a worker: 2 for the first shard, 1 for each of at most eight
-    # halvings of its 200 records, 2 for the record itself.
-    assert notes.sql("SELECT sum(attempt - 1) <= 12 FROM batchord.shards") == [(True,)]
-    assert [run["state"] for run in notes.runs("notes")] == ["succeeded"]
-    notes.assert_exactly_once("notes", "notes")
+def test_a_record_that_crashes_its_worker_costs_itself_alone(drill: Drill) -> None:
+    """One of 10,000: the search for it costs a restart for each halving, not for each batch or each record."""
+    cluster = drill.cluster
+    cluster.insert_notes(9_600)
+    cluster.sql("UPDATE notes SET body = 'poison' WHERE id = 7654")
+    drill.declare(
+        _POISONED.format(act="os.kill(os.getpid(), signal.SIGSEGV)").strip(), batch_rows=500, shard_rows=10_000
+    )
+    cluster.start("control", "worker", "beat")
+    drill.run()
+    wait_until(lambda: "(SIGSEGV)" in cluster.log("worker"), description="the record kills a worker's process")
+    drill.injected()
+    drill.settle(timeout=240)
+    assert cluster.sql("SELECT record_key, reason FROM batchord.rejections") == [("7654", "killed-worker")]
+    # Two of the first shard, one for each of at most 14 halvings, two of the record's own.
+    assert 4 <= cluster.log("worker").count("exited with 'signal 11 (SIGSEGV)'") <= 2 + 14 + 2
+    assert cluster.sql("SELECT count(*) FROM batchord.predictions") == [(9_999,)]
+    drill.check()
+
+
+def test_a_record_that_never_ends_costs_itself_alone(drill: Drill) -> None:
+    """The time limit ends whoever predicts it, again and again, until it stands alone."""
+    cluster = drill.cluster
+    cluster.sql("UPDATE notes SET body = 'poison' WHERE id = 121")
+    if not _FULL:  # each halving lasts as long as the time limit
+        cluster.sql("DELETE FROM notes WHERE id NOT BETWEEN 120 AND 123")
+    drill.declare(_POISONED.format(act="threading.Event().wait()").strip())
+    # The limit must leave a fresh process the time to import what it needs; pandas is there already.
+    cluster.start("control", "worker", "beat", include="pandas", BATCHORD_SHARD_TIME_LIMIT_SECONDS="3")
+    drill.run()
+    wait_until(lambda: "Hard time limit" in cluster.log("worker"), description="the record outlasts its time")
+    drill.injected()
+    drill.settle(timeout=240)
+    assert cluster.sql("SELECT record_key, reason FROM batchord.rejections") == [("121", "out-of-time")]
+    assert 4 <= cluster.log("worker").count("Hard time limit (3s) exceeded") <= 2 + 8 + 2
+    drill.check()
