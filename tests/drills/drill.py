@@ -104,6 +104,14 @@ class Drill:
         self.cluster.wait_for_records("notes", "notes", timeout=timeout)
         self._settled = time.time()
 
+    def wait_until_runs(self, count: int) -> None:
+        """Waits until so many runs have ended, whether or not records are left."""
+        wait_until(
+            lambda: self.cluster.sql("SELECT count(*), count(finished_at) FROM batchord.runs") == [(count, count)],
+            description=f"{count} runs have ended",
+            timeout=60,
+        )
+
     def wait_until_idle(self, *, timeout: float = 60) -> None:
         """Waits until no message is left: none in a queue, none in a worker's hand."""
         with redis.Redis.from_url(self.cluster.environment["BATCHORD_REDIS_URL"]) as broker:
