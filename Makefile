@@ -6,7 +6,9 @@ SETUP := @$(PYTHON) -m tools.setup
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lock clean
+TIMES ?= 1
+MINUTES ?= 30
+.PHONY: help setup demo test drills soak check lock clean
 
 help:  ## What there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -21,6 +23,14 @@ demo:  ## See it work: real models over real records, on servers of its own (add
 test:  ## Run the tests: make test ARGS="-k frontier"
 	$(SETUP) test
 	@$(BIN)/pytest $(ARGS)
+
+drills:  ## Kill, stop and cut everything off, TIMES times: make drills TIMES=20 ARGS="-k redis"
+	$(SETUP) test
+	@$(BIN)/python -m tests.drills --times $(TIMES) $(ARGS)
+
+soak:  ## Write, tick and die for MINUTES; then count: make soak MINUTES=30 ARGS="--seed 7"
+	$(SETUP) test
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 
 check:  ## Lint, formatting, types, layers
 	$(SETUP) check

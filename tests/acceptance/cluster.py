@@ -102,18 +102,22 @@ class Cluster:
         """Stops one process for good, and in order: it ends or hands back what it has in hand."""
         self._running.pop(name).stop()
 
+    def process(self, name: str) -> psutil.Process:
+        """A process that was started. Raises psutil.NoSuchProcess while it is being started again."""
+        (status,) = self._running[name].status()
+        if status.pid is None:
+            raise psutil.NoSuchProcess(-1, name)
+        return psutil.Process(status.pid)
+
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Sends a signal to the process and its children, as the kernel would when memory runs out."""
-        (status,) = self._running[name].status()
-        assert status.pid is not None
-        process = psutil.Process(status.pid)
+        process = self.process(name)
         for one in [*process.children(recursive=True), process]:
             one.send_signal(number)
 
     def pool(self, name: str) -> list[psutil.Process]:
         """The pool children of a worker."""
-        (status,) = self._running[name].status()
-        return psutil.Process(status.pid).children(recursive=True)
+        return self.process(name).children(recursive=True)
 
     def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Runs a statement by itself and returns its rows, if it has any."""

@@ -20,7 +20,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     times = metafunc.config.getoption("--times")
     if times > 1:
         metafunc.fixturenames.append("_repetition")
-        metafunc.parametrize("_repetition", range(times))
+        metafunc.parametrize("_repetition", range(times), ids=[f"#{number}" for number in range(times)])
 
 
 @pytest.fixture
