@@ -13,6 +13,9 @@ from app.core.records import Rejection, storable
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Python writes no whole number of more than 4,300 digits, and JSON is text; this is a little less.
+_MOST_BITS = 14_000
+
 
 def to_batch(given: "pd.DataFrame", returned: Any, digests: list[int], rejections: list[Rejection]) -> Batch:
     """Checks the model's contract and turns its frame into columns for the ledger.
@@ -116,6 +119,10 @@ def _outputs(returned: "pd.DataFrame", columns: list[str]) -> tuple[list[dict[st
             except DataError as error:
                 reasons[place] = DataError(error.reason, f"column {column}: {error}")
                 continue
+            except Exception as error:  # noqa: BLE001 -- a value of any type may raise anything; one that holds itself does
+                said = f"column {column}: it cannot be stored as JSON: {type(error).__name__}: {error}"
+                reasons[place] = DataError("not-json", said)
+                continue
             if converted is not None:
                 output[storable(str(column))] = converted
         outputs.append(output or None)
@@ -125,11 +132,13 @@ def _outputs(returned: "pd.DataFrame", columns: list[str]) -> tuple[list[dict[st
 def json_value(value: Any) -> Any:  # noqa: C901, PLR0911 -- one line per type reads best
     """``value`` as PostgreSQL's JSON can hold it; a missing value is None.
 
-    Raises DataError for bytes and for types that JSON has no word for.
+    Raises DataError for bytes, for types that JSON has no word for, and for whole numbers beyond all measure.
     """
     if isinstance(value, str):
         return storable(value)
-    if value is None or isinstance(value, bool | int):
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        raise DataError("not-json", "a whole number of more than 4,000 digits cannot be stored as JSON")
+    if value is None or isinstance(value, int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None

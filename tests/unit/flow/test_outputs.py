@@ -237,6 +237,17 @@ _JSON = st.recursive(
 )
 
 
+def test_a_value_that_has_no_end_costs_its_record_alone() -> None:
+    """A list that holds itself, and a number that Python itself cannot write."""
+    endless: list[Any] = []
+    endless.append(endless)
+
+    batch = _batch(value=[endless, 10**5000, 1])
+
+    assert _reasons(batch) == {30: "not-json", 10: "not-json"}
+    assert batch.predictions.keys == [20]
+
+
 @given(_JSON)
 def test_whatever_is_stored_is_json_that_postgresql_accepts(value: Any) -> None:
     """No NaN, no NUL, no lone surrogate; and storing it again changes nothing."""
