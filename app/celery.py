@@ -77,7 +77,7 @@ app.conf.update(
     result_chord_expires=24 * 3600,
     # -- Ends ----------------------------------------------------------------------------------------------
     # Started with REMAP_SIGTERM=SIGQUIT, a worker that is told to stop gives running shards this long.
-    worker_soft_shutdown_timeout=20,
+    worker_soft_shutdown_timeout=_settings.shutdown_seconds,
     # -- Visibility: what Flower shows -----------------------------------------------------------------------
     worker_send_task_events=True,
     task_send_sent_event=True,

@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     #: Base and ceiling of the wait before a shard is tried again after an infrastructure error.
     retry_base_seconds: float = Field(default=2, gt=0)
     retry_ceiling_seconds: float = Field(default=60, gt=0)
+    #: How long a worker that is told to stop gives the shards that it runs.
+    shutdown_seconds: float = Field(default=20, ge=0)
     #: Shards of one run; a larger backlog goes on in a follow-up run. Celery's cost per chord part grows.
     max_shards: int = Field(default=1000, ge=1, le=1000)
     #: Shards that a small backlog is cut into at least, where they do not get too small: the cores in use.
