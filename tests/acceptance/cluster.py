@@ -91,7 +91,8 @@ class Cluster:
         if "worker" not in command:
             return command
         modules = ",".join(filter(None, (self._include, include)))
-        return (*command, "-n", f"{name}@%h", *(("-I", modules) if modules else ()))
+        # Without the second in which a worker asks the others what they know.
+        return (*command, "-n", f"{name}@%h", "--without-mingle", "--without-gossip", *(("-I", modules) if modules else ()))
 
     def log(self, name: str) -> str:
         """Everything that a process has said."""

@@ -2,13 +2,14 @@
 
 from importlib.resources import as_file, files
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy.engine import make_url
-
 
 def migrate(database_url: str, revision: str = "head") -> None:
     """Brings schema ``batchord`` to ``revision``; safe to run by several processes at once."""
+    # Here, not above: every worker imports this package, and Alembic is a third of a light worker's start.
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy.engine import make_url
+
     with as_file(files("app.adapters.ledger") / "migrations") as folder:
         config = Config()
         config.set_main_option("script_location", str(folder))
