@@ -64,7 +64,7 @@ def _title(drill: str) -> str:
     """``test_redis.py::test_it_dies[aof-3]`` as words: the file, the test and its case, without the repetition."""
     file, _, test = drill.partition("::")
     name, _, case = test.removesuffix("]").partition("[")
-    case = re.sub(r"-?#\d+$", "", case)
+    case = re.sub(r"#\d+-|-?#\d+", "", case)
     group = file.removeprefix("test_").removesuffix(".py").replace("_", " ")
     words = name.removeprefix("test_").replace("_", " ")
     return f"{group}: {words}" + (f" (`{case}`)" if case else "")
