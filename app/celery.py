@@ -20,7 +20,6 @@ _SOCKETS = {
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
     "health_check_interval": 25,
-    "retry_on_timeout": True,
 }
 
 app = Celery("batchord", broker=_redis_url, backend=_redis_url)
@@ -36,8 +35,10 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     # True loses a chord part when a worker dies between storing its result and counting it.
     worker_deduplicate_successful_tasks=False,
-    # After a lost connection the messages in hand come again; two of each would only meet a live lease.
-    worker_cancel_long_running_tasks_on_connection_loss=True,
+    # Celery's own consumer, but it bears the loss of its connection: see there.
+    worker_consumer="workers.consumer:LossBearingConsumer",
+    # True would kill what runs at a lost connection: a lost worker for each shard, and a minute until its lease ends.
+    worker_cancel_long_running_tasks_on_connection_loss=False,
     broker_connection_retry_on_startup=True,
     # None: a worker waits for Redis for as long as it takes; whoever runs it decides when to give up.
     broker_connection_max_retries=None,
@@ -47,6 +48,8 @@ app.conf.update(
         # Together how often messages past that time are looked for: about every 10 s instead of every 100 s.
         "unacked_restore_interval": 10,
         "unacked_restore_throttle": 1,
+        # Without retry_on_timeout: with it, redis-py connects again by itself where a subscription's connection is
+        # cut, forgets to subscribe, and reads on without a time limit: the worker would never take a message again.
         **_SOCKETS,
     },
     # -- Messages ------------------------------------------------------------------------------------------
@@ -89,7 +92,7 @@ app.conf.update(
     beat_scheduler="beat.schedule:PipelineScheduler",
     beat_max_loop_interval=1,
     redbeat_redis_url=_redis_url,
-    redbeat_redis_options={**_SOCKETS, "retry_period": 10},
+    redbeat_redis_options={**_SOCKETS, "retry_on_timeout": True, "retry_period": 10},
     redbeat_key_prefix="batchord:beat:",
     # At least five loops, or a slow one would lose the lock; at most what a standby may wait.
     redbeat_lock_timeout=10,

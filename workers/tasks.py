@@ -17,6 +17,7 @@ from typing import Any
 from celery import Task, chord
 from celery.exceptions import Ignore
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from app.celery import app
 from app.core.errors import ConfigurationError, TransientError, UnknownPipeline
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 VERSION = 1
 #: How often a message that this worker cannot understand yet is handed back before it is left to the sweeper.
 MOST_HAND_BACKS = 8
+#: What sending raises while Redis is away: Kombu's error for a message, redis-py's for a chord's size, and a
+#: RuntimeError where Celery wants to follow the results of the chord's parts, which nobody asked for.
+_UNSENT = (OperationalError, RedisError, RuntimeError)
 
 
 @app.task(bind=True, name="batchord.start_run")  # type: ignore[untyped-decorator]
@@ -125,8 +129,8 @@ def publish(messages: Sequence[Message]) -> None:
         fault("after-commit-before-publish")
         try:
             _send(message)
-        except OperationalError as error:
-            log.warning("%s is left to the sweeper: %s", message, error)
+        except _UNSENT as error:
+            log.warning("%s is left to the sweeper: %s", message, " ".join(str(error).split()))
 
 
 def _send(message: Message) -> None:
