@@ -1,7 +1,7 @@
 """Fault points inside Celery and Kombu, where no code of ours runs; workers of the drills import this.
 
 ==================================  ==========================================================================
-``message-taken``                   a message has left Redis's queue and is not yet noted as unacknowledged
+``message-taken:TASK``              a message has left Redis's queue and is not yet noted as unacknowledged
 ``before-publish:TASK``             a message of this task is about to be sent, from whichever process
 ``after-publish:TASK``              it was sent
 ``before-chord-size``               all parts of a chord but the last are sent, and Redis does not know how many
@@ -25,12 +25,15 @@ from kombu.transport.redis import QoS
 from app.core.faults import fault
 
 
-def _around(owner: type, name: str, *, before: str | None = None, after: str | None = None) -> None:
+def _around(
+    owner: type, name: str, *, before: str | Callable[..., str] | None = None, after: str | None = None
+) -> None:
+    """``before``: the point's name, or what makes it of the arguments."""
     wrapped: Callable[..., Any] = getattr(owner, name)
 
     def passed(*args: Any, **kwargs: Any) -> Any:
         if before is not None:
-            fault(before)
+            fault(before if isinstance(before, str) else before(*args, **kwargs))
         returned = wrapped(*args, **kwargs)
         if after is not None:
             fault(after)
@@ -39,7 +42,11 @@ def _around(owner: type, name: str, *, before: str | None = None, after: str | N
     setattr(owner, name, passed)
 
 
-_around(QoS, "append", before="message-taken")
+def _taken(_: QoS, message: Any, *__: Any) -> str:
+    return f"message-taken:{message.headers.get('task')}"
+
+
+_around(QoS, "append", before=_taken)
 _around(RedisBackend, "set_chord_size", before="before-chord-size", after="after-chord-size")
 _around(RedisBackend, "on_chord_part_return", before="before-chord-part", after="after-chord-part")
 

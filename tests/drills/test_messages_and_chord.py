@@ -6,8 +6,9 @@ from tests.drills.drill import Drill
 
 _NAMED_POINTS = [
     # Taken from Redis and not yet noted as unacknowledged: nobody gives the message back.
-    ("control", "message-taken=kill@1"),
-    ("worker", "message-taken=kill@1"),
+    ("control", "message-taken:batchord.plan_step=kill@1"),
+    ("control", "message-taken:batchord.finish_step=kill@1"),
+    ("worker", "message-taken:batchord.predict_shard=kill@1"),
     # The planner, before its commit; after it, before the first publish; with the chord half published. The
     # first message of a planner's process says that the step is ready; the second is the chord.
     ("control", "before-plan-commit=kill@1"),
@@ -41,3 +42,15 @@ def test_a_process_that_dies_at_the_wrong_moment_costs_only_time(drill: Drill, p
     drill.wait_until_fired(fault.partition("=")[0])
     drill.settle()
     drill.check()
+
+
+def test_the_next_tick_makes_up_for_a_lost_one(drill: Drill) -> None:
+    """A tick's message is nowhere but in Redis; lost with its worker, it leaves no run, and its records wait."""
+    drill.declare(schedule="every(seconds=3)")
+    lost = "message-taken:batchord.start_run"
+    drill.cluster.start("control", "worker", "beat", faults={"control": f"{lost}=kill@1"})
+    drill.wait_until_fired(lost)
+    assert drill.cluster.sql("SELECT FROM batchord.runs") == []
+    drill.settle()
+    drill.check(runs=None)
+    assert drill.cluster.sql("SELECT predicted FROM batchord.runs WHERE discovered > 0") == [(400,)]
