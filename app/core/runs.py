@@ -114,10 +114,10 @@ class Run:
 
     @property
     def seconds(self) -> float | None:
-        """From start to finish; None while it is not over."""
+        """From start to finish, not below zero if the clock stepped back; None while it is not over."""
         if self.started_at is None or self.finished_at is None:
             return None
-        return (self.finished_at - self.started_at).total_seconds()
+        return max(0.0, (self.finished_at - self.started_at).total_seconds())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,7 +92,14 @@ class Cluster:
             return command
         modules = ",".join(filter(None, (self._include, include)))
         # Without the second in which a worker asks the others what they know.
-        return (*command, "-n", f"{name}@%h", "--without-mingle", "--without-gossip", *(("-I", modules) if modules else ()))
+        return (
+            *command,
+            "-n",
+            f"{name}@%h",
+            "--without-mingle",
+            "--without-gossip",
+            *(("-I", modules) if modules else ()),
+        )
 
     def log(self, name: str) -> str:
         """Everything that a process has said."""
@@ -109,6 +116,11 @@ class Cluster:
         if status.pid is None:
             raise psutil.NoSuchProcess(-1, name)
         return psutil.Process(status.pid)
+
+    def restarts(self, name: str) -> int:
+        """How often a process was started again because it had ended."""
+        (status,) = self._running[name].status()
+        return status.restarts
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Sends a signal to the process and its children, as the kernel would when memory runs out."""

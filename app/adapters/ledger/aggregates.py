@@ -44,7 +44,8 @@ _SHARDS = """
     SELECT coalesce(sum((timings->>'fetch')::float8), 0) AS fetch,
            coalesce(sum((timings->>'predict')::float8), 0) AS predict,
            coalesce(sum((timings->>'write')::float8), 0) AS write,
-           extract(epoch FROM max(finished_at) - min(started_at))::float8 AS elapsed,
+           -- Never below zero, also where the clock stepped back meanwhile.
+           greatest(extract(epoch FROM max(finished_at) - min(started_at)), 0)::float8 AS elapsed,
            coalesce(sum(attempt - 1), 0)::int AS retries,
            array_agg(index || ': ' || error ORDER BY index) FILTER (WHERE state = 'failed') AS errors
     FROM batchord.shards WHERE run_id = %(run)s AND step = %(step)s
