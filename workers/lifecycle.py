@@ -1,5 +1,6 @@
 """What a worker process does when it starts and ends."""
 
+import importlib
 import json
 import logging
 import os
@@ -47,6 +48,16 @@ def set_up_logging(loglevel: int | str | None = None, **_: Any) -> None:
     logging.basicConfig(level=loglevel or logging.INFO, handlers=[handler], force=True)
     for noisy in ("httpx", "botocore", "urllib3", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+@signals.worker_init.connect  # type: ignore[untyped-decorator]
+def load_frames(sender: Any = None, **_: Any) -> None:
+    """Before the pool's processes are forked, which then share the library's memory instead of loading it each.
+
+    A control worker, whose pool is of threads, needs none of it and starts without.
+    """
+    if sender.pool_cls.__module__ == "celery.concurrency.prefork":
+        importlib.import_module("pandas")
 
 
 @signals.task_revoked.connect  # type: ignore[untyped-decorator]

@@ -54,7 +54,7 @@ def _loaded(tmp_path: Path, statement: str) -> set[str]:
             _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES,
         ),
         ("import app.celery, beat.schedule", _LEARNING | _DATABASES | _STORES | _FRAMES),
-        ("import workers.tasks, workers.lifecycle", _LEARNING),
+        ("import workers.tasks, workers.lifecycle", _LEARNING | {"pandas", "alembic"}),
         (
             "import app.flow.plan, app.flow.predict, app.flow.audit",
             _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES,

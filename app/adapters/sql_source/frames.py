@@ -6,11 +6,12 @@ pandas' own inference turns whole numbers with a NULL among them into floats, an
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from app.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _NULL = type(None)
 _INT64 = range(-(2**63), 2**63)
@@ -23,6 +24,8 @@ def frame_of(rows: Sequence[Sequence[Any]], names: Sequence[str], key: str) -> "
     boolean where NULLs are among them; object for all else (text, Decimal, UUID, bytes, date, JSON).
     Raises ConfigurationError when a key comes twice.
     """
+    import pandas as pd  # here: a planner reads positions, no frames
+
     values = dict(zip(names, zip(*rows, strict=True), strict=True))
     keys = values.pop(key)
     if len(set(keys)) < len(keys):
@@ -45,6 +48,8 @@ def repeated_among(key: str, values: Sequence[Any]) -> ConfigurationError:
 
 
 def _column(values: Sequence[Any], index: "pd.Index[Any]") -> "pd.Series[Any]":
+    import pandas as pd
+
     kinds = set(map(type, values))
     nulls = _NULL in kinds
     kinds.discard(_NULL)
