@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from celery import current_task, signals
+from celery.concurrency import get_implementation
+from celery.concurrency.prefork import TaskPool as PreforkPool
 
 from app.settings import settings
 
@@ -56,7 +58,7 @@ def load_frames(sender: Any = None, **_: Any) -> None:
 
     A control worker, whose pool is of threads, needs none of it and starts without.
     """
-    if sender.pool_cls.__module__ == "celery.concurrency.prefork":
+    if issubclass(get_implementation(sender.pool_cls), PreforkPool):
         importlib.import_module("pandas")
 
 
