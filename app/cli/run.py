@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
@@ -18,6 +18,8 @@ from app.core.runs import Run, RunState
 
 #: How long a worker may take to open the run before we say that none seems to be there.
 _OPEN_SECONDS = 15
+#: How long before the request is sent again. Redis forgets a message that a worker took just before it died.
+_AGAIN_SECONDS = 5
 _POLL_SECONDS = 0.1
 
 
@@ -56,29 +58,35 @@ def _run_on_workers(name: str, params: dict[str, Any], *, wait: bool, quiet: boo
     from app.celery import app
 
     request = str(uuid4())
-    app.send_task(
-        "batchord.start_run",
-        kwargs={"pipeline": name, "trigger": "cli", "params": params},
-        task_id=request,
-        queue="control",
-        ignore_result=True,
-    )
-    opened = _opened(request)
+
+    def send() -> None:
+        app.send_task(
+            "batchord.start_run",
+            kwargs={"pipeline": name, "trigger": "cli", "params": params},
+            task_id=request,
+            queue="control",
+            ignore_result=True,
+        )
+
+    opened = _opened(request, send)
     if not wait:
         return opened
     with _bar(name, quiet=quiet) as update:
         return _wait(opened.id, update)
 
 
-def _opened(request: str) -> Run:
+def _opened(request: str, send: Callable[[], None]) -> Run:
+    """The run that the request opens; sent twice or thrice, it still opens one."""
     from app.wiring import ledger
 
-    deadline = time.monotonic() + _OPEN_SECONDS
-    while time.monotonic() < deadline:
-        found = ledger().reports.run_by_request(request)
-        if found is not None:
-            return found
-        time.sleep(_POLL_SECONDS)
+    began = time.monotonic()
+    for number in range(_OPEN_SECONDS // _AGAIN_SECONDS):
+        send()
+        while time.monotonic() < began + (number + 1) * _AGAIN_SECONDS:
+            found = ledger().reports.run_by_request(request)
+            if found is not None:
+                return found
+            time.sleep(_POLL_SECONDS)
     raise ConfigurationError(
         f"No worker took the request within {_OPEN_SECONDS} s. It stays in the queue and runs when one is there: "
         "start the local stack with `batchord up`, or a worker with `celery -A app worker`."

@@ -1,0 +1,53 @@
+"""Drills of workers that are told to stop while they are at work: their shards end in time, or are handed over."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.drills.drill import Drill
+from tests.drills.gate import Gate
+from tests.waiting import wait_until
+
+
+def test_a_shard_that_can_end_in_time_ends(drill: Drill) -> None:
+    """The worker waits for it, then exits by itself; nobody else has to touch the shard."""
+    cluster, gate = drill.cluster, Gate(drill)
+    cluster.start("control", "worker", "beat", BATCHORD_SHUTDOWN_SECONDS="5")
+    drill.run()
+    gate.wait_until_reached()
+    with ThreadPoolExecutor() as hands:
+        drill.injected()
+        stopping = hands.submit(_seconds_to_stop, drill, "worker")
+        wait_until(lambda: "Initiating Soft Shutdown" in cluster.log("worker"), description="the worker waits")
+        gate.open()
+        # Less than the patience of who stops it, after which it would be killed.
+        assert stopping.result() < 25
+    drill.settle()
+    assert "Restoring" not in cluster.log("worker"), "it hands nothing back"
+    assert cluster.sql("SELECT attempt, losses FROM batchord.shards") == [(1, 0)] * 2
+    drill.check()
+
+
+def test_a_shard_that_cannot_end_in_time_is_handed_over(drill: Drill) -> None:
+    """The worker exits by itself all the same; another one does what is left."""
+    cluster, gate = drill.cluster, Gate(drill)
+    cluster.start("control", "worker", "beat", BATCHORD_SHUTDOWN_SECONDS="1")
+    drill.run()
+    gate.wait_until_reached()
+    cluster.start("worker2")
+    drill.injected()
+    assert _seconds_to_stop(drill, "worker") < 25
+    assert "Restoring 1 unacknowledged message" in cluster.log("worker")
+    gate.open()
+    drill.settle()
+    ((worker,),) = cluster.sql("SELECT worker FROM batchord.shards WHERE index = 0")
+    assert int(worker.rpartition(":")[2]) in [process.pid for process in cluster.pool("worker2")]
+    assert cluster.sql(
+        "SELECT attempt, count(*) FROM batchord.predictions WHERE shard = 0 GROUP BY attempt ORDER BY attempt"
+    ) == [(1, 40), (2, 160)]
+    drill.check()
+
+
+def _seconds_to_stop(drill: Drill, name: str) -> float:
+    began = time.monotonic()
+    drill.cluster.stop(name)
+    return time.monotonic() - began
