@@ -55,9 +55,19 @@ class Connections:
             open=True,
             configure=self._bound_locks,
             # A server that restarted costs one failed check instead of a failed shard.
-            check=ConnectionPool.check_connection,
+            check=self._check,
             kwargs=_CONNECT,
         )
+
+    def _check(self, connection: Connection) -> None:
+        """Raises OperationalError when the connection is lost; the pool then hands out another."""
+        try:
+            ConnectionPool.check_connection(connection)
+        except psycopg.OperationalError:
+            # Whatever cut this one has cut them all, most likely. The pool alone finds that out one by one, and
+            # waits 1, 2, 4, … seconds in between: longer than a lease may last.
+            self._pool().check()
+            raise
 
     def _bound_locks(self, connection: Connection) -> None:
         # A process that is stopped, swapped out or cut off between two statements would keep its row locks, and
