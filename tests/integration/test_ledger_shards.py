@@ -1,6 +1,6 @@
 """A shard has one owner at a time, and only the owner writes, each record once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -187,8 +187,17 @@ def test_accounted_tells_predicted_and_rejected_keys_from_new_ones(bench: Bench,
 def test_a_session_that_stands_still_in_mid_transaction_gives_its_locks_up(bench: Bench, run_id: str) -> None:
     """Its process may be stopped for hours: whoever needs the row waits for no longer than a lease."""
     still = Ledger(bench.url, lock_seconds=0.5)
-    with pytest.raises(TransientError, match="ledger's database failed"), still.runs.lock(run_id) as locked:
-        with bench.ledger.runs.lock(run_id) as taken_over:
-            assert taken_over.run.id == run_id
-        locked.totals(STEP)
+    with pytest.raises(TransientError, match="ledger's database failed"):
+        _stand_still(still, run_id, until=lambda: _locked(bench, run_id))
     still.close()
+
+
+def _stand_still(ledger: Ledger, run_id: str, *, until: Callable[[], None]) -> None:
+    with ledger.runs.lock(run_id) as locked:
+        until()
+        locked.totals(STEP)
+
+
+def _locked(bench: Bench, run_id: str) -> None:
+    with bench.ledger.runs.lock(run_id) as taken_over:
+        assert taken_over.run.id == run_id
