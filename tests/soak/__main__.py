@@ -13,6 +13,7 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -108,12 +109,15 @@ def _soak(home: Path, *, seconds: float, seed: int) -> bool:
 def _strike_until(end: float, chaos: Chaos, chance: random.Random) -> None:
     begin = time.monotonic()
     while time.monotonic() < end:
-        due = time.monotonic() + chance.uniform(3, 8)
-        while time.monotonic() < min(due, end):
-            chaos.go_on()
-            time.sleep(0.05)
+        due = min(time.monotonic() + chance.uniform(3, 8), end)
+        wait_until(partial(_tend_until, due, chaos), description="the pause between two faults is over")
         struck = chaos.strike()
         _console.print(f"{time.monotonic() - begin:7.1f} s  {struck}", soft_wrap=True, highlight=False)
+
+
+def _tend_until(due: float, chaos: Chaos) -> bool:
+    chaos.go_on()
+    return time.monotonic() >= due
 
 
 def _settle(cluster: Cluster) -> float | None:
