@@ -21,6 +21,9 @@ from tests.waiting import wait_until
 #: How long Redis is silent; the full form takes as long as sockets wait for an answer.
 _SILENT_SECONDS = 30.0 if "BATCHORD_DRILLS_FULL" in os.environ else 4.0
 
+#: Long enough for a busy machine: a second attempt then means that a shard was interrupted.
+_LEASE = {"BATCHORD_LEASE_SECONDS": "20"}
+
 
 @pytest.mark.parametrize("keeps", [True, False], ids=["with its file", "without"])
 def test_redis_is_killed_in_mid_chord(own_drill: Drill, own_home: Path, *, keeps: bool) -> None:
@@ -29,7 +32,7 @@ def test_redis_is_killed_in_mid_chord(own_drill: Drill, own_home: Path, *, keeps
     The message that was in a worker's hand comes back late, finds its shard done, and changes nothing.
     """
     cluster, gate = own_drill.cluster, Gate(own_drill)
-    cluster.start("control", "worker", "beat", BATCHORD_VISIBILITY_TIMEOUT_SECONDS="5")
+    cluster.start("control", "worker", "beat", BATCHORD_VISIBILITY_TIMEOUT_SECONDS="5", **_LEASE)
     own_drill.run()
     gate.wait_until_reached()
     with _redis(own_drill) as broker:
@@ -52,7 +55,7 @@ def test_redis_is_killed_in_mid_chord(own_drill: Drill, own_home: Path, *, keeps
 def test_redis_is_flushed_in_mid_run(own_drill: Drill) -> None:
     """Messages, the chord, and beat's lock and entries are gone at once."""
     cluster, gate = own_drill.cluster, Gate(own_drill)
-    cluster.start("control", "worker", "beat")
+    cluster.start("control", "worker", "beat", **_LEASE)
     own_drill.run()
     gate.wait_until_reached()
     with _redis(own_drill) as broker:
@@ -74,7 +77,7 @@ def test_redis_is_silent_when_a_part_is_counted(own_drill: Drill, own_home: Path
     cluster = own_drill.cluster
     # The second point is never passed so often: it only counts.
     points = "before-chord-part=stop@2;after-chord-part=raise@1000"
-    cluster.start("control", "worker", "beat", faults={"worker": points})
+    cluster.start("control", "worker", "beat", faults={"worker": points}, **_LEASE)
     own_drill.run()
     own_drill.wait_until_fired("before-chord-part")
     wait_until(lambda: own_drill.passes("after-chord-part") == 1, description="the other part is counted")
@@ -101,7 +104,7 @@ def test_redis_is_silent_when_a_part_is_counted(own_drill: Drill, own_home: Path
 def test_connections_to_redis_are_cut(own_drill: Drill, kind: str) -> None:
     """Redis itself goes on, as behind a proxy that was restarted: workers connect again, and take the next messages."""
     cluster, gate = own_drill.cluster, Gate(own_drill)
-    cluster.start("control", "worker", "beat")
+    cluster.start("control", "worker", "beat", **_LEASE)
     own_drill.run()
     gate.wait_until_reached()
     with _redis(own_drill) as broker:
@@ -119,7 +122,7 @@ def test_connections_to_redis_are_cut(own_drill: Drill, kind: str) -> None:
 def test_redis_is_away_when_the_planner_publishes(own_drill: Drill, own_home: Path) -> None:
     """The shards are committed and their chord cannot be sent, however often it is tried; the sweeper sends it."""
     cluster = own_drill.cluster
-    cluster.start("control", "worker", "beat", faults={"control": "before-plan-commit=delay@1"})
+    cluster.start("control", "worker", "beat", faults={"control": "before-plan-commit=delay@1"}, **_LEASE)
     own_drill.run()
     own_drill.wait_until_fired("before-plan-commit")
     kill(process_of(own_home, Server.REDIS))

@@ -44,8 +44,7 @@ _SHARDS = """
     SELECT coalesce(sum((timings->>'fetch')::float8), 0) AS fetch,
            coalesce(sum((timings->>'predict')::float8), 0) AS predict,
            coalesce(sum((timings->>'write')::float8), 0) AS write,
-           -- Never below zero, also where the clock stepped back meanwhile.
-           greatest(extract(epoch FROM max(finished_at) - min(started_at)), 0)::float8 AS elapsed,
+           extract(epoch FROM max(finished_at) - min(started_at))::float8 AS elapsed,
            coalesce(sum(attempt - 1), 0)::int AS retries,
            array_agg(index || ': ' || error ORDER BY index) FILTER (WHERE state = 'failed') AS errors
     FROM batchord.shards WHERE run_id = %(run)s AND step = %(step)s
@@ -74,7 +73,8 @@ def step_aggregates(connection: Connection, run_id: str, step: str) -> dict[str,
         "rejections": {row["reason"]: row["records"] for row in connection.execute(_REASONS, values)},
         "truncated": truncated["records"],
         "seconds": {phase: round(shards[phase], 3) for phase in ("fetch", "predict", "write")},
-        "elapsed": None if shards["elapsed"] is None else round(shards["elapsed"], 3),
+        # Not below zero where the clock stepped back meanwhile; None without shards.
+        "elapsed": None if shards["elapsed"] is None else max(0.0, round(shards["elapsed"], 3)),
         "retries": shards["retries"],
         "shard_errors": (shards["errors"] or [])[:10],
     }
