@@ -7,6 +7,7 @@ cause is known when the record that did it is rejected.
 
 import logging
 import socket
+import threading
 from typing import Any
 
 from billiard.exceptions import WorkerLostError
@@ -15,6 +16,9 @@ from celery.worker.request import Request
 from app.core.errors import BatchordError
 
 log = logging.getLogger(__name__)
+
+#: How long a worker that ends waits for the ledger.
+_TELL_SECONDS = 5.0
 
 
 class ShardRequest(Request):  # type: ignore[misc]
@@ -34,13 +38,25 @@ class ShardRequest(Request):  # type: ignore[misc]
             self._tell(f"lost: {error}")
         return super().on_failure(exc_info, *args, **kwargs)
 
-    def _tell(self, cause: str) -> None:
+    def cancel(self, *args: Any, **kwargs: Any) -> None:
+        """The worker was told to stop, and the shard's time is over: what is left of it is for others at once."""
+        super().cancel(*args, **kwargs)
+        # In a thread: Celery calls this from a signal's handler, which may have interrupted a use of the ledger.
+        told = threading.Thread(
+            target=self._tell, args=("handed back: its worker was told to stop",), kwargs={"loss": False}, daemon=True
+        )
+        told.start()
+        told.join(_TELL_SECONDS)
+
+    def _tell(self, cause: str, *, loss: bool = True) -> None:
         from app.wiring import ledger
 
         values = self.kwargs
         worker = f"{socket.gethostname()}:{self.worker_pid}"
         try:
-            ledger().shards.lost(values["run_id"], values["step"], values["index"], worker=worker, cause=cause)
+            ledger().shards.lost(
+                values["run_id"], values["step"], values["index"], worker=worker, cause=cause, loss=loss
+            )
         except BatchordError as error:
             # The lease runs out by itself; only time is lost.
             log.warning("Cannot note the loss of %s over shard %s: %s", worker, values.get("index"), error)

@@ -13,6 +13,8 @@ from app.settings import Settings, settings
 
 _FLOWER_PORT = 5555
 _FLOWER_FILE = "run/flower"
+#: Longer than a worker takes to restore its messages and to tell the ledger.
+_HAND_BACK_SECONDS = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,17 +60,21 @@ def _specs(configured: Settings, home: Path, port: int, environment: dict[str, s
     # Workers need not know of each other: the ledger tells them all. Mingling alone is a second of each start.
     worker = (*celery, "worker", "--without-mingle", "--without-gossip", "-l", "info")
     processes = str(configured.parallelism)
+    # What cannot end in time is handed back, which takes a moment more.
+    patience = configured.shutdown_seconds + _HAND_BACK_SECONDS
     return (
         # Threads: control tasks wait for the database, and one light process keeps ticks apart from shards.
         ProcessSpec(
             name="control",
             command=(*worker, "-n", "control@%h", "-Q", "control", "-P", "threads", "-c", "4"),
             env=env,
+            patience=patience,
         ),
         ProcessSpec(
             name="worker",
             command=(*worker, "-n", "worker@%h", "-Q", "text,image,table,train", "-c", processes),
             env=env,
+            patience=patience,
         ),
         ProcessSpec(name="beat", command=(*celery, "beat", "--pidfile=", "-l", "info"), env=env),
         ProcessSpec(

@@ -170,8 +170,11 @@ class Shards(Protocol):
     def finish(self, lease: ShardLease, outcome: ShardOutcome) -> None:
         """Marks the shard done. Raises LeaseLost; ConservationError when its counts do not add up."""
 
-    def lost(self, run_id: str, step: str, index: int, *, worker: str, cause: str) -> bool:
-        """Notes that ``worker`` died while it held the shard, and ends its lease at once; False if it held none."""
+    def lost(self, run_id: str, step: str, index: int, *, worker: str, cause: str, loss: bool = True) -> bool:
+        """Notes that ``worker`` died while it held the shard, and ends its lease at once; False if it held none.
+
+        ``loss``: whether that counts against the shard's records.
+        """
 
     def split(self, lease: ShardLease, parts: Sequence[ShardRange], *, losses: int) -> list[int]:
         """Ends the shard as split and adds ``parts`` as new ones, which count ``losses`` from the start.

@@ -33,6 +33,8 @@ _TAGS: dict[str, tuple[type | tuple[()], Callable[[Any], str], Callable[[str], A
 
 #: Characters that PostgreSQL's text cannot hold: NUL and lone surrogates.
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
+#: An entry of a PostgreSQL index holds about 2,700 bytes, and a character has up to four.
+_MOST_CHARACTERS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,25 +89,33 @@ def decode(value: Any) -> Scalar:
 
 
 def record_key(value: Scalar) -> str:
-    """The key as the ledger stores it: one text for one key, whatever its type."""
+    """The key as the ledger stores it: one text for one key, whatever its type; at most 533 characters."""
     if type(value) is int:  # the common case first: this runs once per record
         return str(value)
     if isinstance(value, str):
-        return _text_key(value)
+        return _indexable(_text_key(value))
     if isinstance(value, Decimal):  # 1.5 and 1.50 are one number
         text = format(value, "f")  # normalize() would round to 28 digits
-        return text.rstrip("0").rstrip(".") if "." in text else text
+        return _indexable(text.rstrip("0").rstrip(".") if "." in text else text)
     encoded = repr(value) if isinstance(value, float) else encode(value)
-    return str(next(iter(encoded.values())) if isinstance(encoded, dict) else encoded)
+    return _indexable(str(next(iter(encoded.values())) if isinstance(encoded, dict) else encoded))
 
 
 def _text_key(value: str) -> str:
     stored = storable(value)
-    if stored == value:
-        return stored
     # Another key may look like this one's escaped text.
-    digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
-    return f"{stored}#{digest}"
+    return stored if stored == value else f"{stored}#{_digest(value)}"
+
+
+def _indexable(text: str) -> str:
+    """The text itself, or its beginning and a digest of it all where no index of PostgreSQL's could hold it."""
+    if len(text) <= _MOST_CHARACTERS:
+        return text
+    return f"{text[:_MOST_CHARACTERS]}#{_digest(text, size=16)}"
+
+
+def _digest(text: str, *, size: int = 4) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()
 
 
 def storable(text: str) -> str:

@@ -154,3 +154,23 @@ def _insert(drill: Drill, body: str | None) -> str:
     (row,) = drill.cluster.sql("INSERT INTO notes (body) VALUES (%s) RETURNING id::text", body)
     key: str = row[0]
     return key
+
+
+def test_a_key_beyond_all_measure_costs_nobody(drill: Drill) -> None:
+    """No index holds it; the ledger keeps its beginning and a digest, and its neighbours are predicted as well."""
+    cluster = drill.cluster
+    cluster.sql("ALTER TABLE notes ADD key text")
+    cluster.sql("UPDATE notes SET key = id::text")
+    # Of many different characters, since PostgreSQL compresses what repeats itself.
+    long = "".join(chr(0x4E00 + number * number % 20_000) for number in range(10_000))
+    for number in (5, 6):
+        cluster.sql("UPDATE notes SET key = %s WHERE id = %s", long + str(number), number)
+    drill.declare(source='"SELECT key, body, created_at FROM notes", key="key", arrival="created_at"')
+    cluster.start("control", "worker", "beat")
+    drill.run()
+    drill.wait_until_runs(1)
+    assert cluster.sql("SELECT state, predicted FROM batchord.runs") == [("succeeded", 400)]
+    assert cluster.sql("SELECT count(*) FROM batchord.predictions WHERE length(record_key) > 20") == [(2,)]
+    drill.run()
+    drill.wait_until_runs(2)
+    assert cluster.sql("SELECT count(*) FROM batchord.predictions") == [(400,)]

@@ -30,15 +30,18 @@ def test_a_shard_that_can_end_in_time_ends(drill: Drill) -> None:
 def test_a_shard_that_cannot_end_in_time_is_handed_over(drill: Drill) -> None:
     """The worker exits by itself all the same; another one does what is left."""
     cluster, gate = drill.cluster, Gate(drill)
-    cluster.start("control", "worker", "beat", BATCHORD_SHUTDOWN_SECONDS="1")
+    # Long enough that nobody waits for them: the shard is given back, not taken over.
+    long = {"BATCHORD_LEASE_SECONDS": "600", "BATCHORD_RESEND_AFTER_SECONDS": "600"}
+    cluster.start("control", "worker", "beat", BATCHORD_SHUTDOWN_SECONDS="1", **long)
     drill.run()
     gate.wait_until_reached()
-    cluster.start("worker2")
+    cluster.start("worker2", **long)
     drill.injected()
     assert _seconds_to_stop(drill, "worker") < 25
     assert "Restoring 1 unacknowledged message" in cluster.log("worker")
     gate.open()
     drill.settle()
+    assert cluster.sql("SELECT attempt, losses FROM batchord.shards ORDER BY index") == [(2, 0), (1, 0)]
     ((worker,),) = cluster.sql("SELECT worker FROM batchord.shards WHERE index = 0")
     assert int(worker.rpartition(":")[2]) in [process.pid for process in cluster.pool("worker2")]
     assert cluster.sql(

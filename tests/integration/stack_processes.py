@@ -19,6 +19,17 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 print("child", child.pid, flush=True)
 time.sleep(600)
 """
+#: Takes a moment to end.
+LAST_WORDS = """
+import signal, sys, time
+def end(*_):
+    time.sleep(0.5)
+    print("last words", flush=True)
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print("ready", flush=True)
+time.sleep(600)
+"""
 
 
 def spec(name: str, code: str) -> ProcessSpec:

@@ -62,6 +62,15 @@ def test_a_loss_is_counted_once(bench: Bench, run_id: str) -> None:
     assert bench.claim(run_id, worker="third:3").losses == 2
 
 
+def test_what_is_handed_back_is_no_loss(bench: Bench, run_id: str) -> None:
+    """A worker that was told to stop is no sign of a bad record."""
+    bench.claim(run_id, worker="told:1")
+    said = "handed back: its worker was told to stop"
+    assert bench.ledger.shards.lost(run_id, STEP, 0, worker="told:1", cause=said, loss=False)
+    again = bench.claim(run_id, worker="next:2")
+    assert (again.attempt, again.losses, again.last_error) == (2, 0, said)
+
+
 def test_a_worker_that_holds_nothing_loses_nothing(bench: Bench, run_id: str) -> None:
     """Another worker's shard, and one that is done, stay as they are."""
     assert not lose(bench, run_id)

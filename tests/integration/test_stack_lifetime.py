@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ from app.adapters.stack import (
     stop_background,
 )
 from app.core.errors import ConfigurationError
-from tests.integration.stack_processes import POLITE, STUBBORN, child_of, gone, log, ready, running, spec
+from tests.integration.stack_processes import LAST_WORDS, POLITE, STUBBORN, child_of, gone, log, ready, running, spec
 from tests.waiting import wait_until
 
 #: A program with a supervisor inside, as `batchord demo` is.
@@ -135,6 +137,18 @@ def test_the_background_stack_is_found_and_stopped(own_home: Path) -> None:
     assert gone(pid, status.pid)
     assert server_status(own_home)[1].state == "stopped"
     assert not stop_background(own_home)
+
+
+def test_each_process_has_its_own_patience(own_home: Path) -> None:
+    """A worker may take longer to end than beat; all of them together may take longer than `down` waits for one."""
+    slow = replace(spec("slow", LAST_WORDS), patience=600.0)
+    start_background(own_home, [replace(spec("stubborn", STUBBORN), patience=0.1), slow])
+    ready(own_home, "stubborn", "child")
+    ready(own_home, "slow", "ready")
+    began = time.monotonic()
+    assert stop_background(own_home)
+    assert time.monotonic() - began < 15.0  # the stubborn one did not get the time that is usual
+    assert "last words" in log(own_home, "slow")
 
 
 def test_a_background_stack_that_cannot_start_says_why(own_home: Path) -> None:

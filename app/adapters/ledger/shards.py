@@ -62,7 +62,7 @@ _BLAMED = """
     WHERE run_id = %(run)s AND step = %(step)s AND reason = ANY(%(reasons)s)
 """
 _LOST = """
-    UPDATE batchord.shards SET state = 'pending', losses = losses + 1,
+    UPDATE batchord.shards SET state = 'pending', losses = losses + %(loss)s::int,
         error = right(concat_ws('; ', error, %(cause)s::text), 2000),
         lease_token = NULL, lease_until = NULL
     WHERE run_id = %(run)s AND step = %(step)s AND index = %(index)s AND state = 'running' AND worker = %(worker)s
@@ -160,9 +160,9 @@ class ShardsTable:
         with self._connections.transaction() as connection:
             connection.execute(_RELEASE, _values(lease, error=storable(error)))
 
-    def lost(self, run_id: str, step: str, index: int, *, worker: str, cause: str) -> bool:
+    def lost(self, run_id: str, step: str, index: int, *, worker: str, cause: str, loss: bool = True) -> bool:
         """See the protocol."""
-        values = {"run": run_id, "step": step, "index": index, "worker": worker, "cause": storable(cause)}
+        values = {"run": run_id, "step": step, "index": index, "worker": worker, "cause": storable(cause), "loss": loss}
         with self._connections.transaction() as connection:
             return connection.execute(_LOST, values).rowcount == 1
 

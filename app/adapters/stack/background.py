@@ -25,8 +25,8 @@ from app.core.errors import BatchordError, ConfigurationError
 
 #: Longer than the slowest start of a server.
 _START_SECONDS = 180.0
-#: Longer than every process and server takes at worst to stop in turn.
-_STOP_SECONDS = 120.0
+#: Longer than all servers take at worst to stop in turn, after the processes, each of which has its own time.
+_STOP_SECONDS = 60.0
 #: The guard of a supervisor that was killed holds its lock until it has cleaned up.
 _CLEANING_SECONDS = 20.0
 _POLL_SECONDS = 0.05
@@ -42,7 +42,9 @@ def start_background(home: Path, specs: Sequence[ProcessSpec], *, servers: Colle
     refuse_second(home)
     # A name of its own: two that start at once must not read each other's. Deleted by its reader.
     spec = home / "run" / f"spec.{secrets.token_hex(4)}.json"
-    processes = [{"name": each.name, "command": each.command, "env": dict(each.env)} for each in specs]
+    processes = [
+        {"name": each.name, "command": each.command, "env": dict(each.env), "patience": each.patience} for each in specs
+    ]
     write_private(spec, json.dumps({"servers": sorted(servers), "processes": processes}))
     command = [sys.executable, "-m", __name__, "--home", str(home), "--spec", str(spec)]
     pid = daemons.spawn(home, NAME, command, environment=os.environ)
@@ -57,7 +59,7 @@ def start_background(home: Path, specs: Sequence[ProcessSpec], *, servers: Colle
             time.sleep(_POLL_SECONDS)
     finally:
         if not up:  # Ctrl-C while waiting, too
-            daemons.stop(started, ((signal.SIGTERM, _STOP_SECONDS),))
+            daemons.stop(started, ((signal.SIGTERM, _STOP_SECONDS + sum(each.patience for each in specs)),))
             spec.unlink(missing_ok=True)
     raise ConfigurationError(f"The local stack does not start:\n{daemons.log_tail(home, NAME, lines=4)}")
 
@@ -83,7 +85,7 @@ def stop_background(home: Path) -> bool:
     supervisor = daemons.find(home, NAME)
     anything = supervisor is not None or any(daemons.find(home, server) for server in Server)
     if supervisor is not None:
-        daemons.stop(supervisor, ((signal.SIGTERM, _STOP_SECONDS),))
+        daemons.stop(supervisor, ((signal.SIGTERM, _STOP_SECONDS + _said(home).get("patience", 0.0)),))
     with held(daemons.lock_path(home, NAME), timeout=_CLEANING_SECONDS):
         stop_servers(home)
     return anything
@@ -127,9 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     spec = json.loads(options.spec.read_text(encoding="utf-8"))
     options.spec.unlink()  # the environments in it may hold passwords
-    specs = [
-        ProcessSpec(name=each["name"], command=tuple(each["command"]), env=each["env"]) for each in spec["processes"]
-    ]
+    specs = [ProcessSpec(**{**each, "command": tuple(each["command"])}) for each in spec["processes"]]
     try:
         run(options.home, specs, [Server(name) for name in spec["servers"]])
     except BatchordError as error:

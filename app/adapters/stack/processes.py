@@ -27,6 +27,8 @@ class ProcessSpec:
     command: tuple[str, ...]
     #: Added to the supervisor's own environment.
     env: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold passwords
+    #: How many seconds it has to end by itself after SIGTERM.
+    patience: float = 15.0
 
 
 class ProcessState(StrEnum):

@@ -43,12 +43,13 @@ class Supervisor:
         home: Path,
         *,
         servers: Collection[Server] = (),
-        patience: float = 15.0,
+        patience: float | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self._specs = specs
         self._home = home.expanduser().absolute()
         self._servers = frozenset(servers)
+        #: For each process, instead of its own.
         self._patience = patience
         self._backoff = backoff or Backoff()
         self._processes: list[SupervisedProcess] = []
@@ -110,17 +111,17 @@ class Supervisor:
         """Stop the processes, last first, then the servers. Ctrl-C or SIGTERM meanwhile kills what is left.
 
         Can be called again, and after a start that failed. ``patience``: seconds for each process to end by
-        itself, when not the supervisor's own.
+        itself, instead of its own or the supervisor's.
         """
+        patience = self._patience if patience is None else patience
         with on_interrupt(self._hurry.set):
             self._stopping.set()
             if self._tending is not None:
                 self._tending.join()
             with self._turn:
                 for process in reversed(self._processes):
-                    process.stop(
-                        patience=self._patience if patience is None else patience, in_a_hurry=self._hurry.is_set
-                    )
+                    own = process.spec.patience if patience is None else patience
+                    process.stop(patience=own, in_a_hurry=self._hurry.is_set)
                 if self._tending is not None:  # not after a failed start: what was never up is not reported
                     self._say()
             self._resources.close()
@@ -165,7 +166,8 @@ class Supervisor:
         now = time.time()
         for status in statuses:
             status["started"] = now - status.pop("uptime")
-        said = {"supervisor": os.getpid(), "processes": statuses}
+        patience = sum(spec.patience for spec in self._specs)
+        said = {"supervisor": os.getpid(), "processes": statuses, "patience": patience}
         with contextlib.suppress(FileNotFoundError):  # the home was deleted meanwhile
             write_private(self._home / STATUS_FILE, json.dumps(said))
 
