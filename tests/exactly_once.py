@@ -13,10 +13,10 @@ _OUTCOMES = """
     ) AS outcome GROUP BY record_key
 """
 _BY_RECORD = """
-    SELECT count(*) FILTER (WHERE record.id IS NOT NULL AND outcome.times IS NULL) AS lost,
+    SELECT count(*) FILTER (WHERE record.{key} IS NOT NULL AND outcome.times IS NULL) AS lost,
            count(*) FILTER (WHERE outcome.times > 1) AS twice,
-           count(*) FILTER (WHERE record.id IS NULL) AS strays
-    FROM {table} AS record FULL JOIN ({outcomes}) AS outcome ON outcome.record_key = record.id::text
+           count(*) FILTER (WHERE record.{key} IS NULL) AS strays
+    FROM {table} AS record FULL JOIN ({outcomes}) AS outcome ON outcome.record_key = record.{key}::text
 """
 _UNENDED = """
     SELECT count(*) FROM batchord.runs AS run
@@ -58,8 +58,8 @@ class Findings:
     slots_twice: int = 0
 
 
-def findings(connection: psycopg.Connection[Any], table: str, pipeline: str) -> Findings:
-    """Looks at every record of ``table``, whose key is ``id``, and at every run of ``pipeline``."""
+def findings(connection: psycopg.Connection[Any], table: str, pipeline: str, *, key: str = "id") -> Findings:
+    """Looks at every record of ``table``, known by its column ``key``, and at every run of ``pipeline``."""
     values = {"pipeline": pipeline}
 
     def numbers(query: str) -> tuple[int, ...]:
@@ -67,7 +67,7 @@ def findings(connection: psycopg.Connection[Any], table: str, pipeline: str) -> 
         assert row is not None
         return row
 
-    lost, twice, strays = numbers(_BY_RECORD.format(table=table, outcomes=_OUTCOMES))
+    lost, twice, strays = numbers(_BY_RECORD.format(table=table, key=key, outcomes=_OUTCOMES))
     return Findings(
         lost=lost,
         twice=twice,

@@ -49,6 +49,8 @@ class Drill:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.folder = cluster.folder
+        #: The column of the notes with their keys as the ledger writes them.
+        self.key = "id"
         self._faults = cluster.folder / "faults"
         self._faults.mkdir()
         cluster.environment["BATCHORD_FAULTS_DIR"] = str(self._faults)
@@ -153,4 +155,4 @@ class Drill:
 
     def _found(self) -> Findings:
         with psycopg.connect(self.cluster.database_url, autocommit=True) as connection:
-            return findings(connection, "notes", "notes")
+            return findings(connection, "notes", "notes", key=self.key)
