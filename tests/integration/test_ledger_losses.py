@@ -62,6 +62,15 @@ def test_a_loss_is_counted_once(bench: Bench, run_id: str) -> None:
     assert bench.claim(run_id, worker="third:3").losses == 2
 
 
+def test_what_the_server_forgot_is_no_loss(bench: Bench, run_id: str) -> None:
+    """Since its start nobody has renewed the lease: nobody could before, so the worker may well live."""
+    bench.claim(run_id, worker="alive:1")
+    bench.expire_leases()
+    bench.sql("UPDATE batchord.shards SET renewed_at = pg_postmaster_start_time() - interval '1 second'")
+    again = bench.claim(run_id, worker="next:2")
+    assert (again.attempt, again.losses, again.last_error) == (2, 0, None)
+
+
 def test_what_is_handed_back_is_no_loss(bench: Bench, run_id: str) -> None:
     """A worker that was told to stop is no sign of a bad record."""
     bench.claim(run_id, worker="told:1")

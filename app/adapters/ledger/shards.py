@@ -14,14 +14,19 @@ from app.core.records import Position, Scalar, storable
 from app.core.runs import Claim, ShardLease, ShardOutcome
 from app.core.shards import ShardRange
 
-_CLAIM = """
+#: Still running, and the lease ran out: the worker vanished without a word. Unless the server was restarted since the
+#: lease was renewed last: then nobody could renew it.
+_VANISHED = """
+    (shard.state = 'running' AND shard.lease_until < clock_timestamp()
+     AND coalesce(shard.renewed_at > pg_postmaster_start_time(), true))
+"""
+_CLAIM = f"""
     UPDATE batchord.shards AS shard SET
         state = 'running', attempt = shard.attempt + 1, lease_token = %(token)s, worker = %(worker)s,
-        -- Still running, and the lease ran out: the worker vanished without a word.
-        losses = shard.losses + (shard.state = 'running' AND shard.lease_until < clock_timestamp())::int,
-        error = CASE WHEN shard.state = 'running' AND shard.lease_until < clock_timestamp()
+        losses = shard.losses + {_VANISHED}::int,
+        error = CASE WHEN {_VANISHED}
                      THEN right(concat_ws('; ', shard.error, 'lost: the worker vanished'), 2000) ELSE shard.error END,
-        lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
+        lease_until = clock_timestamp() + make_interval(secs => %(lease)s), renewed_at = clock_timestamp(),
         started_at = coalesce(shard.started_at, clock_timestamp())
     FROM batchord.runs AS run
     WHERE shard.run_id = %(run)s AND shard.step = %(step)s AND shard.index = %(index)s
@@ -44,7 +49,9 @@ _PROGRESS = f"""
     UPDATE batchord.shards SET predicted = predicted + %(predicted)s, rejected = rejected + %(rejected)s WHERE {_OWNED}
 """
 _RENEW = f"""
-    UPDATE batchord.shards SET lease_until = clock_timestamp() + make_interval(secs => %(seconds)s) WHERE {_OWNED}
+    UPDATE batchord.shards SET
+        lease_until = clock_timestamp() + make_interval(secs => %(seconds)s), renewed_at = clock_timestamp()
+    WHERE {_OWNED}
 """
 _FINISH = f"""
     UPDATE batchord.shards SET state = 'done', discovered = %(found)s, timings = %(timings)s, error = NULL,
