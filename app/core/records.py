@@ -92,26 +92,25 @@ def record_key(value: Scalar) -> str:
     """The key as the ledger stores it: one text for one key, whatever its type; at most 533 characters."""
     if type(value) is int:  # the common case first: this runs once per record
         return str(value)
+    text = _written(value)
+    # Its beginning and a digest of it all where no index of PostgreSQL's could hold it.
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}#{_digest(text, size=16)}"
+
+
+def _written(value: Scalar) -> str:
     if isinstance(value, str):
-        return _indexable(_text_key(value))
+        return _text_key(value)
     if isinstance(value, Decimal):  # 1.5 and 1.50 are one number
         text = format(value, "f")  # normalize() would round to 28 digits
-        return _indexable(text.rstrip("0").rstrip(".") if "." in text else text)
+        return text.rstrip("0").rstrip(".") if "." in text else text
     encoded = repr(value) if isinstance(value, float) else encode(value)
-    return _indexable(str(next(iter(encoded.values())) if isinstance(encoded, dict) else encoded))
+    return str(next(iter(encoded.values())) if isinstance(encoded, dict) else encoded)
 
 
 def _text_key(value: str) -> str:
     stored = storable(value)
     # Another key may look like this one's escaped text.
     return stored if stored == value else f"{stored}#{_digest(value)}"
-
-
-def _indexable(text: str) -> str:
-    """The text itself, or its beginning and a digest of it all where no index of PostgreSQL's could hold it."""
-    if len(text) <= _MOST_CHARACTERS:
-        return text
-    return f"{text[:_MOST_CHARACTERS]}#{_digest(text, size=16)}"
 
 
 def _digest(text: str, *, size: int = 4) -> str:

@@ -78,8 +78,8 @@ class Cluster:
         """
         for name in names:
             environment = {**self.environment, **settings, "BATCHORD_FAULTS": (faults or {}).get(name, "")}
-            spec = ProcessSpec(name=name, command=self._command(name, include), env=environment)
-            supervisor = Supervisor([spec], self.home / name, patience=30.0)
+            spec = ProcessSpec(name=name, command=self._command(name, include), env=environment, patience=30.0)
+            supervisor = Supervisor([spec], self.home / name)
             self._running[name] = supervisor
             supervisor.start()
         for name in names:

@@ -69,8 +69,8 @@ def test_two_beats_at_once_give_each_slot_one_run(drill: Drill) -> None:
     drill.declare(schedule="every(seconds=1)")
     cluster.start("control", "worker", "beat")
     command = (sys.executable, "-m", "celery", "-A", "tests.drills.second_beat", "beat", "--pidfile=", "-l", "info")
-    second = ProcessSpec(name="second", command=command, env=cluster.environment)
-    with Supervisor([second], cluster.home / "second", patience=0.1):
+    second = ProcessSpec(name="second", command=command, env=cluster.environment, patience=0.1)
+    with Supervisor([second], cluster.home / "second"):
         wait_until(lambda: cluster.log("second").count(_TICK) >= 2, description="the second beat sends ticks")
         drill.injected()
         first = cluster.log("beat").count(_TICK)

@@ -139,6 +139,27 @@ def test_texts_that_are_none_cost_themselves_at_most(drill: Drill) -> None:
     drill.check()
 
 
+def test_a_key_beyond_all_measure_costs_nobody(drill: Drill) -> None:
+    """No index holds it; the ledger keeps its beginning and a digest, and its neighbours are predicted as well."""
+    cluster = drill.cluster
+    cluster.sql("ALTER TABLE notes ADD key text, ADD written text")
+    cluster.sql("UPDATE notes SET key = id::text, written = id::text")
+    # Of many different characters, since PostgreSQL compresses what repeats itself.
+    long = "".join(chr(0x4E00 + number * number % 20_000) for number in range(10_000))
+    for number in (5, 6):
+        key = long + str(number)
+        written = f"{key[:500]}#{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}"
+        cluster.sql("UPDATE notes SET key = %s, written = %s WHERE id = %s", key, written, number)
+    drill.key = "written"
+    drill.declare(source='"SELECT key, body, created_at FROM notes", key="key", arrival="created_at"')
+    cluster.start("control", "worker", "beat")
+    for runs in (1, 2):
+        drill.run()
+        drill.wait_until_runs(runs)
+    assert cluster.sql("SELECT predicted FROM batchord.runs ORDER BY created_at") == [(400,), (0,)]
+    drill.check(runs=("succeeded", "succeeded"))
+
+
 def _labels(drill: Drill, *, above: int) -> list[str]:
     """Labels of the records beyond a key, in the keys' order."""
     return [
@@ -158,26 +179,3 @@ def _insert(drill: Drill, body: str | None) -> str:
     (row,) = drill.cluster.sql("INSERT INTO notes (body) VALUES (%s) RETURNING id::text", body)
     key: str = row[0]
     return key
-
-
-def test_a_key_beyond_all_measure_costs_nobody(drill: Drill) -> None:
-    """No index holds it; the ledger keeps its beginning and a digest, and its neighbours are predicted as well."""
-    cluster = drill.cluster
-    cluster.sql("ALTER TABLE notes ADD key text")
-    cluster.sql("UPDATE notes SET key = id::text")
-    # Of many different characters, since PostgreSQL compresses what repeats itself.
-    long = "".join(chr(0x4E00 + number * number % 20_000) for number in range(10_000))
-    cluster.sql("ALTER TABLE notes ADD written text")
-    cluster.sql("UPDATE notes SET written = key")
-    for number in (5, 6):
-        key = long + str(number)
-        written = f"{key[:500]}#{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}"
-        cluster.sql("UPDATE notes SET key = %s, written = %s WHERE id = %s", key, written, number)
-    drill.key = "written"
-    drill.declare(source='"SELECT key, body, created_at FROM notes", key="key", arrival="created_at"')
-    cluster.start("control", "worker", "beat")
-    for runs in (1, 2):
-        drill.run()
-        drill.wait_until_runs(runs)
-    assert cluster.sql("SELECT predicted FROM batchord.runs ORDER BY created_at") == [(400,), (0,)]
-    drill.check(runs=("succeeded", "succeeded"))

@@ -32,9 +32,9 @@ time.sleep(600)
 """
 
 
-def spec(name: str, code: str) -> ProcessSpec:
+def spec(name: str, code: str, *, patience: float = 15.0) -> ProcessSpec:
     """A process that runs a few lines of Python."""
-    return ProcessSpec(name=name, command=(sys.executable, "-c", code))
+    return ProcessSpec(name=name, command=(sys.executable, "-c", code), patience=patience)
 
 
 def log(home: Path, name: str) -> str:

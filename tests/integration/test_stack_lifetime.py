@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,8 +29,9 @@ PROGRAM = """
 import sys, threading
 from pathlib import Path
 from app.adapters.stack import ProcessSpec, Supervisor
-specs = [ProcessSpec(name=name, command=(sys.executable, "-c", sys.argv[2])) for name in ("one", "two")]
-with Supervisor(specs, Path(sys.argv[1]), patience=float(sys.argv[3])):
+command, patience = (sys.executable, "-c", sys.argv[2]), float(sys.argv[3])
+specs = [ProcessSpec(name=name, command=command, patience=patience) for name in ("one", "two")]
+with Supervisor(specs, Path(sys.argv[1])):
     print("up", flush=True)
     threading.Event().wait()
 """
@@ -141,8 +141,7 @@ def test_the_background_stack_is_found_and_stopped(own_home: Path) -> None:
 
 def test_each_process_has_its_own_patience(own_home: Path) -> None:
     """A worker may take longer to end than beat; all of them together may take longer than `down` waits for one."""
-    slow = replace(spec("slow", LAST_WORDS), patience=600.0)
-    start_background(own_home, [replace(spec("stubborn", STUBBORN), patience=0.1), slow])
+    start_background(own_home, [spec("stubborn", STUBBORN, patience=0.1), spec("slow", LAST_WORDS, patience=600.0)])
     ready(own_home, "stubborn", "child")
     ready(own_home, "slow", "ready")
     began = time.monotonic()

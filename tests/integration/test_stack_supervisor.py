@@ -62,7 +62,7 @@ def test_a_process_that_was_well_begins_with_the_first_pause(own_home: Path) -> 
 
 def test_the_rest_of_a_group_goes_with_its_leader(own_home: Path) -> None:
     """Children of a killed process do not go on beside those of its successor."""
-    with Supervisor([spec("pool", STUBBORN)], own_home, backoff=QUICK, patience=0.1) as supervisor:
+    with Supervisor([spec("pool", STUBBORN, patience=0.1)], own_home, backoff=QUICK) as supervisor:
         ready(own_home, "pool", "child")
         child = child_of(own_home, "pool")
         supervisor.kill("pool")
@@ -71,7 +71,8 @@ def test_the_rest_of_a_group_goes_with_its_leader(own_home: Path) -> None:
 
 def test_stop_is_in_reverse_order_and_kills_what_does_not_listen(own_home: Path) -> None:
     """SIGTERM first; after the patience the whole group is killed."""
-    with Supervisor([spec("stubborn", STUBBORN), spec("polite", POLITE)], own_home, patience=0.2) as supervisor:
+    specs = [spec("stubborn", STUBBORN, patience=0.2), spec("polite", POLITE, patience=0.2)]
+    with Supervisor(specs, own_home) as supervisor:
         ready(own_home, "stubborn", "child")
         ready(own_home, "polite", "ready")
         pids = [*running(supervisor.status()), child_of(own_home, "stubborn")]

@@ -42,9 +42,7 @@ def start_background(home: Path, specs: Sequence[ProcessSpec], *, servers: Colle
     refuse_second(home)
     # A name of its own: two that start at once must not read each other's. Deleted by its reader.
     spec = home / "run" / f"spec.{secrets.token_hex(4)}.json"
-    processes = [
-        {"name": each.name, "command": each.command, "env": dict(each.env), "patience": each.patience} for each in specs
-    ]
+    processes = [{**vars(each), "env": dict(each.env)} for each in specs]
     write_private(spec, json.dumps({"servers": sorted(servers), "processes": processes}))
     command = [sys.executable, "-m", __name__, "--home", str(home), "--spec", str(spec)]
     pid = daemons.spawn(home, NAME, command, environment=os.environ)

@@ -43,14 +43,11 @@ class Supervisor:
         home: Path,
         *,
         servers: Collection[Server] = (),
-        patience: float | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self._specs = specs
         self._home = home.expanduser().absolute()
         self._servers = frozenset(servers)
-        #: For each process, instead of its own.
-        self._patience = patience
         self._backoff = backoff or Backoff()
         self._processes: list[SupervisedProcess] = []
         self._turn = threading.RLock()
@@ -111,9 +108,8 @@ class Supervisor:
         """Stop the processes, last first, then the servers. Ctrl-C or SIGTERM meanwhile kills what is left.
 
         Can be called again, and after a start that failed. ``patience``: seconds for each process to end by
-        itself, instead of its own or the supervisor's.
+        itself, instead of its own.
         """
-        patience = self._patience if patience is None else patience
         with on_interrupt(self._hurry.set):
             self._stopping.set()
             if self._tending is not None:
