@@ -8,7 +8,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 TIMES ?= 1
 MINUTES ?= 30
-.PHONY: help setup demo test drills soak check lock clean
+.PHONY: help setup demo test drills soak bench check lock clean
 
 help:  ## What there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -32,6 +32,11 @@ soak:  ## Write, tick and die for MINUTES; then count: make soak MINUTES=30 ARGS
 	$(SETUP) test
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 
+bench:  ## Measure speed against the bare loop: make bench ARGS="no-op --times 1"; PEERS=1: and against other systems
+	$(SETUP) bench
+	$(if $(PEERS),@$(PYTHON) -m tools.setup peers)
+	@$(BIN)/python -m benchmarks $(if $(PEERS),--peers) $(ARGS)
+
 check:  ## Lint, formatting, types, layers
 	$(SETUP) check
 	$(BIN)/ruff check .
@@ -44,5 +49,5 @@ lock:  ## Resolve all dependencies anew into requirements/constraints.txt
 
 clean:  ## Stop the local servers; remove .venv, their data (.batchord) and all caches
 	@if [ -x $(BIN)/batchord ] && [ -d .batchord ]; then $(BIN)/batchord down; fi
-	rm -rf .venv .batchord .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info build
+	rm -rf .venv .venv-peers .batchord .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,14 +13,18 @@ from tools.lock import write_constraints
 from tools.terminal import SetupError, say
 from tools.torch_build import AUTO, CHOICES, prepare_torch
 
-#: Target -> what it needs.
+#: Target -> what it needs; peers have an environment of their own.
 NEEDS = {
     "run": ("run",),
     "demo": ("run", "demo-data"),
     "check": ("run", "dev"),
     "test": ("run", "dev", "demo-data"),
+    "bench": ("run", "demo-data"),
+    "peers": ("peers",),
     "lock": (),
 }
+#: Packages that peers run in the versions that Batchord runs.
+ALIKE = ("psycopg", "psycopg-binary", "scikit-learn", "skops", "torch", "transformers")
 STAMP = "setup-done.json"
 
 
@@ -44,7 +48,7 @@ def run(arguments: list[str]) -> int:
 
 def set_up(target: str, torch: str) -> None:
     """Install what ``target`` needs and is not there. Raises SetupError."""
-    environment = Environment()
+    environment = Environment(ROOT / ".venv-peers") if target == "peers" else Environment()
     key = {"inputs": fingerprint(), "torch": torch}
     if target != "lock" and not missing(environment, target, key):
         return
@@ -67,6 +71,13 @@ def set_up(target: str, torch: str) -> None:
             environment.pip("install", "-c", str(CONSTRAINTS), *project, *dev, what="Batchord's packages")
         if "demo-data" in absent:
             fetch_demo_data(environment)
+        if "peers" in absent:
+            say("Installing into .venv-peers what requirements/peers.txt pins (about 2 GB on disk).")
+            prepare_torch(environment, torch)
+            pins = CONSTRAINTS.read_text().splitlines()
+            alike = [pin for pin in pins if pin.partition("==")[0] in ALIKE]
+            peers = ("-r", str(REQUIREMENTS / "peers.txt"), *alike)
+            environment.pip("install", *peers, what="what Batchord is compared with")
         _stamp(environment, absent, key)
         seconds = time.monotonic() - started
         say(f"Ready in {seconds:.0f} s: {environment.packages()} packages, {environment.megabytes():,} MB.")

@@ -1,0 +1,1 @@
+"""Batchord against the bare loop and against what people pick instead; see docs/benchmarks.md."""

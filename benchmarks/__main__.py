@@ -1,0 +1,83 @@
+"""``python -m benchmarks``: each workload in turn, a table, and ``benchmarks/results/latest.json``.
+
+Names of workloads as arguments choose among them. Ratios hold for one machine in one run, and nothing else.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+
+import psutil
+from rich.console import Console
+
+from benchmarks.measure import show, write
+from benchmarks.peers import Peers
+from benchmarks.stack import ROOT, Stack
+
+WORKLOADS = ("text-sklearn", "text-transformer", "images", "no-op", "latency", "growth", "footprint")
+_RESULTS = ROOT / "benchmarks" / "results" / "latest.json"
+
+
+def main() -> int:
+    """1 when a workload failed; the others are measured all the same."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(WORKLOADS)}; default: all")
+    parser.add_argument("--times", type=int, default=3, help="repetitions of each system")
+    parser.add_argument("--records", type=int, help="fewer or more records than usual")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="worker processes, also of the bare loop")
+    parser.add_argument(
+        "--peers", action="store_true", help="also what people pick instead (an environment of its own)"
+    )
+    parser.add_argument("--results", type=Path, default=_RESULTS, help="where the JSON goes")
+    options = parser.parse_args()
+    unknown = set(options.workloads) - set(WORKLOADS)
+    if unknown:
+        parser.error(f"no workload {', '.join(sorted(unknown))}: there are {', '.join(WORKLOADS)}")
+    if len(options.workloads) == 1:
+        _measure(options)
+        return 0
+    # Each in a process of its own: one must not find what another has left in memory.
+    arguments = [argument for argument in sys.argv[1:] if argument not in WORKLOADS]
+    codes = [
+        subprocess.run([sys.executable, "-m", "benchmarks", *arguments, name], check=False).returncode
+        for name in options.workloads or WORKLOADS
+    ]
+    return max(codes)
+
+
+def _measure(options: argparse.Namespace) -> None:
+    (name,) = options.workloads
+    workload = import_module(f"benchmarks.workloads.{name.replace('-', '_')}")
+    console = Console()
+    console.print(f"[bold]{name}[/], {_machine()}, {options.processes} processes, medians of {options.times}")
+    peers = Peers() if options.peers else None
+    with (
+        tempfile.TemporaryDirectory(prefix="batchord-bench-") as folder,
+        Stack(Path(folder) / "home", processes=options.processes) as stack,
+    ):
+        records = options.records or _records(workload)
+        found = workload.measure(stack, records=records, times=options.times, peers=peers)
+    show(console, found)
+    write(options.results, found)
+
+
+def _records(workload: ModuleType) -> int:
+    records: int = workload.RECORDS
+    return records
+
+
+def _machine() -> str:
+    memory = psutil.virtual_memory().total / 2**30
+    packages = ", ".join(f"{name} {version(name)}" for name in ("celery", "scikit-learn", "torch", "transformers"))
+    return f"{os.cpu_count()} cores, {memory:.0f} GiB, Python {platform.python_version()}, {packages}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

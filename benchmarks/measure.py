@@ -1,0 +1,129 @@
+"""What a benchmark notes of a system: seconds, records per second, memory; and the table of it all."""
+
+import json
+import statistics
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+#: The system that all others are measured against.
+BARE = "bare loop"
+_SAMPLE_SECONDS = 0.25
+_MEGABYTE = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One repetition."""
+
+    seconds: float
+    #: Of all processes that compute, servers left out: the sum of their proportional shares (PSS).
+    peak_mb: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One system in one workload: medians over the repetitions."""
+
+    workload: str
+    system: str
+    seconds: float
+    records_per_second: float
+    #: Speed as a share of the bare loop's in the same run; None where there is none.
+    ratio_to_bare: float | None
+    peak_rss_mb: float
+
+
+def rows(workload: str, records: int, taken: dict[str, Sequence[Measurement]], bare: str = BARE) -> list[Row]:
+    """The medians of what was ``taken`` in turn."""
+    seconds = {system: statistics.median(each.seconds for each in found) for system, found in taken.items()}
+    return [
+        Row(
+            workload=workload,
+            system=system,
+            seconds=round(seconds[system], 4),
+            records_per_second=round(records / seconds[system], 1),
+            ratio_to_bare=round(seconds[bare] / seconds[system], 3) if bare in seconds else None,
+            peak_rss_mb=round(statistics.median(each.peak_mb for each in found), 1),
+        )
+        for system, found in taken.items()
+    ]
+
+
+class PeakMemory:
+    """Samples the memory of processes and all that they start, while the block runs."""
+
+    def __init__(self, pids: Callable[[], Iterable[int]]) -> None:
+        self._pids = pids
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="memory", daemon=True)
+        self.peak_mb = 0.0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            self.peak_mb = max(self.peak_mb, proportional_mb(self._pids()))
+            if self._done.wait(_SAMPLE_SECONDS):
+                return
+
+
+def proportional_mb(pids: Iterable[int]) -> float:
+    """MiB of the processes and their descendants; what several share counts once (PSS)."""
+    family: dict[int, psutil.Process] = {}
+    for pid in pids:
+        try:
+            process = psutil.Process(pid)
+            family |= {each.pid: each for each in (process, *process.children(recursive=True))}
+        except psutil.NoSuchProcess:
+            continue
+    return sum(_own(process) for process in family.values()) / _MEGABYTE
+
+
+def _own(process: psutil.Process) -> int:
+    try:
+        found = process.memory_full_info()
+    except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+        return 0
+    share: int = getattr(found, "pss", found.rss)  # macOS knows no proportional share
+    return share
+
+
+def show(console: Console, found: Sequence[Row]) -> None:
+    """A table for people."""
+    table = Table("Workload", "System", header_style="bold")
+    for name in ("Seconds", "Records/s", "Of the bare loop", "Peak MB"):
+        table.add_column(name, justify="right")
+    for row in found:
+        ratio = "" if row.ratio_to_bare is None else f"{row.ratio_to_bare:.2f}"
+        table.add_row(
+            row.workload,
+            row.system,
+            f"{row.seconds:,.3f}",
+            f"{row.records_per_second:,.0f}",
+            ratio,
+            f"{row.peak_rss_mb:,.0f}",
+        )
+    console.print(table)
+
+
+def write(path: Path, found: Sequence[Row]) -> None:
+    """The rows as a list of objects; those of workloads that did not run this time stay."""
+    new = {row.workload for row in found}
+    kept: list[dict[str, Any]] = []
+    if path.exists():
+        kept = [row for row in json.loads(path.read_text(encoding="utf-8")) if row["workload"] not in new]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([*kept, *map(vars, found)], indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""What is measured: each module prepares its records, runs all systems in turn, and compares what they wrote."""

@@ -1,0 +1,79 @@
+"""What grows with the data: the planner's memory and time over pending rows, and discovery beside old ones."""
+
+import sys
+
+from app.flow.local import run_local
+from app.wiring import parts
+from benchmarks.measure import Measurement, Row, rows
+from benchmarks.peers import Peers
+from benchmarks.stack import Stack
+
+NAME = "growth"
+#: The largest table.
+RECORDS = 10_000_000
+_FRESH = 1_000
+_PIPELINE = """
+import pandas as pd
+from app import Pipeline, SqlSource
+
+def constant(frame):
+    return pd.Series(1.0, index=frame.index)
+
+rows = Pipeline(
+    "rows",
+    source=SqlSource("SELECT id, body, created_at FROM texts", key="id", arrival="created_at"),
+    model=constant,
+)
+"""
+
+
+def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> list[Row]:
+    """Rows of the table; no ratios, since nothing else does this work."""
+    del peers
+    stack.declare("rows", _PIPELINE)
+    stack.sql(
+        "CREATE TABLE texts (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text, created_at timestamptz)"
+    )
+    stack.sql("CREATE INDEX ON texts (created_at, id)")
+    found: list[Row] = []
+    size = 10_000
+    while size <= records:
+        _fill(stack, size)
+        stack.forget()
+        found += rows(NAME, size, {f"{size:,} rows pending": [_plan(stack) for _ in range(times)]})
+        _account(stack)
+        stack.sql("INSERT INTO texts (body, created_at) SELECT 'fresh', now() FROM generate_series(1, %s)", _FRESH)
+        found += rows(NAME, _FRESH, {f"{_FRESH:,} fresh beside {size:,} old": [_plan(stack) for _ in range(times)]})
+        size *= 10
+    return found
+
+
+def _fill(stack: Stack, size: int) -> None:
+    stack.sql("TRUNCATE texts RESTART IDENTITY")
+    stack.sql(
+        """
+        INSERT INTO texts (body, created_at)
+        SELECT 'row ' || n, now() - interval '1 day' + n * interval '1 microsecond' FROM generate_series(1, %s) AS n
+        """,
+        size,
+    )
+    stack.sql("VACUUM ANALYZE texts")
+
+
+def _account(stack: Stack) -> None:
+    """Gives all rows a prediction, and takes the frontier above them as two runs do."""
+    stack.sql(
+        """
+        INSERT INTO batchord.predictions
+            (pipeline, step, record_key, model_version, score, run_id, shard, attempt, input_digest)
+        SELECT 'rows', 'predict', id::text, 'old', 1.0, gen_random_uuid(), 0, 1, 0 FROM texts
+        """
+    )
+    stack.sql("VACUUM ANALYZE batchord.predictions")
+    for _ in range(2):
+        if run_local(parts(), pipeline="rows").predicted:
+            raise RuntimeError("rows that are accounted for were predicted again")
+
+
+def _plan(stack: Stack) -> Measurement:
+    return stack.program(sys.executable, "-m", "benchmarks.systems.plan", pipeline="rows")

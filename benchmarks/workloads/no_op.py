@@ -1,0 +1,52 @@
+"""A model that returns a constant: what Batchord itself costs, against one SQL statement that writes as much."""
+
+import time
+
+from benchmarks.measure import Measurement, Row
+from benchmarks.peers import Peers
+from benchmarks.stack import Stack
+from benchmarks.workloads.predictions import fill, in_turn
+
+NAME = "no-op"
+RECORDS = 1_000_000
+_SQL = "INSERT … SELECT … ON CONFLICT"
+_PIPELINE = """
+import pandas as pd
+from app import Pipeline, SqlSource
+
+def constant(frame):
+    return pd.Series(1.0, index=frame.index)
+
+rows = Pipeline(
+    "rows",
+    source=SqlSource("SELECT id, body, created_at FROM texts", key="id", arrival="created_at"),
+    model=constant,
+)
+"""
+
+
+def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> list[Row]:
+    """Rows of the table; ratios are to the statement."""
+    del peers  # nobody but SQL itself comes near
+    fill(stack, "texts", "body", (f"row {number}" for number in range(records)))
+    stack.declare("rows", _PIPELINE)
+    pids = stack.start()
+    stack.warm("rows", workers=stack.processes)
+
+    def statement() -> Measurement:
+        stack.sql("DROP TABLE IF EXISTS out_sql")
+        stack.sql("CREATE TABLE out_sql (LIKE batchord.predictions INCLUDING ALL)")
+        stack.sql("CHECKPOINT")
+        started = time.perf_counter()
+        stack.sql(
+            """
+            INSERT INTO out_sql (pipeline, step, record_key, model_version, score, run_id, shard, attempt, input_digest)
+            SELECT 'rows', 'predict', id::text, 'sha256:0123456789ab', 1.0, gen_random_uuid(), 0, 1,
+                   hashtextextended(body, 0)
+            FROM texts ON CONFLICT DO NOTHING
+            """
+        )
+        return Measurement(seconds=time.perf_counter() - started, peak_mb=0.0)
+
+    systems = {_SQL: statement, "Batchord": lambda: stack.batchord("rows", pids)}
+    return in_turn(NAME, records, systems, times=times, bare=_SQL)

@@ -1,0 +1,83 @@
+"""What the workloads with a model share: tables, repetitions in turn, and equal outputs."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import psycopg
+from psycopg import sql
+from rich.console import Console
+
+from benchmarks.measure import BARE, Measurement, Row, rows
+from benchmarks.stack import Stack
+
+#: Scores of two libraries' paths through one model differ in their last digits.
+_NEAR = 1e-3
+
+_console = Console()
+
+
+def fill(stack: Stack, table: str, column: str, values: Iterable[str]) -> int:
+    """A table with ``values`` in ``column``, as records arrive: a key, a time, an index on both. How many there are."""
+    name, field = sql.Identifier(table), sql.Identifier(column)
+    stack.sql(
+        sql.SQL(
+            "CREATE TABLE {name} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, {field} text, "
+            "created_at timestamptz NOT NULL DEFAULT now()); CREATE INDEX ON {name} (created_at, id)"
+        ).format(name=name, field=field)
+    )
+    count = 0
+    into = sql.SQL("COPY {} ({}) FROM STDIN").format(name, field)
+    with psycopg.connect(stack.database_url) as connection, connection.cursor().copy(into) as copy:
+        for value in values:
+            copy.write_row((value.replace("\x00", ""),))
+            count += 1
+    stack.sql(sql.SQL("VACUUM ANALYZE {}").format(name))
+    return count
+
+
+def output_table(stack: Stack, name: str) -> None:
+    """An empty table for what a system other than Batchord writes."""
+    target = sql.Identifier(f"out_{name}")
+    stack.sql(sql.SQL("DROP TABLE IF EXISTS {}").format(target))
+    stack.sql(
+        sql.SQL("CREATE TABLE {} (id bigint PRIMARY KEY, label text NOT NULL, score float8 NOT NULL)").format(target)
+    )
+    stack.sql("CHECKPOINT")
+
+
+def in_turn(
+    workload: str, records: int, systems: Mapping[str, Callable[[], Measurement]], *, times: int, bare: str = BARE
+) -> list[Row]:
+    """Each system once, then each once more, ``times`` times, so that a slow minute of the machine hits all alike."""
+    taken: dict[str, list[Measurement]] = {name: [] for name in systems}
+    for time in range(times):
+        for name, run in systems.items():
+            with _console.status(f"{workload}: {name}, {time + 1} of {times}"):
+                taken[name].append(run())
+    return rows(workload, records, taken, bare)
+
+
+def require_equal(
+    stack: Stack, *, records: int, outputs: Iterable[str], share: float = 1.0, near: float = _NEAR
+) -> None:
+    """Raises RuntimeError unless each system predicted every record once, and as the bare loop did.
+
+    ``share`` of the records must have the bare loop's label, and a score that is ``near`` its own.
+    """
+    least = int(records * share)
+    ((predicted, same),) = stack.sql(
+        """
+        SELECT count(*), count(*) FILTER (WHERE b.label = p.label AND abs(b.score - p.score) < %s)
+        FROM batchord.predictions AS p JOIN out_bare AS b ON b.id::text = p.record_key
+        """,
+        near,
+    )
+    found = {"batchord": (predicted, same)}
+    for name in outputs:
+        statement = sql.SQL(
+            "SELECT count(*), count(*) FILTER (WHERE b.label = p.label AND abs(b.score - p.score) < %s) "
+            "FROM {} AS p JOIN out_bare AS b USING (id)"
+        ).format(sql.Identifier(f"out_{name}"))
+        (found[name],) = stack.sql(statement, near)
+    wrong = {name: counts for name, counts in found.items() if counts[0] != records or counts[1] < least}
+    if wrong:
+        raise RuntimeError(f"Of {records} records these predicted and agreed with the bare loop on: {wrong}")
