@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(default=10, gt=0)
     #: After this long without an acknowledgement Redis hands a message to another worker.
     visibility_timeout_seconds: int = Field(default=900, gt=0)
+    #: How long a shard is to take; its size follows from what the ledger knows of the model's speed.
+    shard_seconds: float = Field(default=15, gt=0)
     #: A shard's time limit, well below the visibility timeout.
     shard_time_limit_seconds: int = Field(default=600, gt=0)
     #: Attempts at a shard before it is marked failed.
@@ -75,6 +77,11 @@ class Settings(BaseSettings):
 
     #: ``text`` for people, ``json`` for log collectors.
     log_format: Literal["text", "json"] = "text"
+
+    @property
+    def aimed_shard_seconds(self) -> float:
+        """``shard_seconds``, or less where a shard that takes three times as long would meet its time limit."""
+        return min(self.shard_seconds, self.shard_time_limit_seconds / 4)
 
     @classmethod
     def settings_customise_sources(

@@ -73,12 +73,22 @@ def plan(name: str, *, as_json: bool) -> None:
             step.records,
             step.shards,
             step.largest_shard,
+            step.shard_size,
             step.expected_seconds,
             "yes" if step.backlog_left else "no",
         )
         for step in steps
     ]
-    columns = ("step", "model", ">records", ">shards", ">largest shard", ">seconds, from the last run", "follow-up run")
+    columns = (
+        "step",
+        "model",
+        ">records",
+        ">shards",
+        ">largest shard",
+        "shard size",
+        ">seconds, from the last run",
+        "follow-up run",
+    )
     table(f"Plan of {name}", columns, rows, empty="The pipeline has no steps.")
 
 

@@ -15,6 +15,7 @@ from app.core.predictions import Batch
 from app.core.records import Scalar
 from app.core.runs import Claim, NewRun, Run, RunState, ShardLease, ShardOutcome, Step, StepLease, StepState
 from app.core.shards import ShardRange
+from app.core.sizing import Rate
 
 
 class Opened(NamedTuple):
@@ -67,6 +68,9 @@ class LockedRun(Protocol):
 
     def end_step(self, step: str, state: StepState, output: dict[str, Any], error: str | None) -> None:
         """Ends a step with its summary and adds its totals to the run's."""
+
+    def learn(self, step: str) -> None:
+        """Keeps how fast the step's shards were, for the size of the next run's."""
 
     def close_open(self, error: str) -> None:
         """Ends every open shard and step as failed with ``error``; leases on them are void."""
@@ -141,6 +145,9 @@ class Planner(Protocol):
     def frontier(self, pipeline: str, step: str, source_digest: str) -> Frontier:
         """The step's frontier; a fresh one when there is none for this digest."""
 
+    def rates(self, pipeline: str, step: str, model_version: str) -> list[Rate]:
+        """How fast workers were with this model version; empty when it has predicted nothing yet."""
+
     def run_outcomes(self, step: str, run_ids: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
         """Of ``run_ids``: the runs whose step accounted for every record, and the runs whose step ended."""
 
@@ -176,7 +183,9 @@ class Shards(Protocol):
         ``loss``: whether that counts against the shard's records.
         """
 
-    def split(self, lease: ShardLease, parts: Sequence[ShardRange], *, losses: int) -> list[int]:
+    def split(
+        self, lease: ShardLease, parts: Sequence[ShardRange], *, losses: int, outcome: ShardOutcome | None = None
+    ) -> list[int]:
         """Ends the shard as split and adds ``parts`` as new ones, which count ``losses`` from the start.
 
         Returns their indexes. Raises LeaseLost.

@@ -17,6 +17,8 @@ from typing import Any, ClassVar, Literal
 EmptyText = Literal["reject", "predict"]
 #: ``classify`` gives a label and a score, ``embed`` gives a vector in column ``embedding``.
 Task = Literal["classify", "embed"]
+#: What a network computes in.
+Dtype = Literal["float32", "bfloat16"]
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
@@ -39,6 +41,9 @@ class Images:
     #: Width x height before any scaling; a larger one is rejected undecoded.
     max_pixels: int = 50_000_000
     formats: Sequence[str] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+    #: Whether a picture more than twice as large as the model's input may be read at a fraction of its size, which
+    #: is several times as fast and takes a fraction of the memory; scores change in their last digits.
+    reduce: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "allow", as_names(self.allow))
@@ -62,7 +67,7 @@ class Model:
     #: The queue whose workers run this model: ``text``, ``image`` or ``table``.
     queue: ClassVar[str] = "table"
     #: Records in one call of ``predict``, unless the step says otherwise.
-    batch_rows: ClassVar[int] = 1000
+    batch_rows: ClassVar[int] = 5000
     #: Records in a full shard, unless the step says otherwise.
     shard_rows: ClassVar[int] = 20_000
     #: A smaller shard is not worth a task of its own.
@@ -73,6 +78,11 @@ class Model:
     empty: EmptyText = "reject"
     #: Which images are read and accepted, for a model that reads images.
     images: Images | None = None
+
+    @property
+    def reads(self) -> tuple[str, ...] | None:
+        """The columns that are fetched for it; None: all."""
+        return None
 
     def problems(self) -> list[str]:
         """What is wrong with the declaration, one sentence each; empty when all is well."""
@@ -110,6 +120,14 @@ class SklearnModel(Model):
     #: Types beyond those that skops itself trusts which the file may contain, by full name.
     trusted: Sequence[str] = ()
 
+    @property
+    def reads(self) -> tuple[str, ...] | None:
+        """The text's column, or the features; and the images' column."""
+        images = () if self.images is None else (self.images.column,)
+        if self.text is not None:
+            return (self.text, *images)
+        return (*self.features, *images) if self.features else None
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "trusted", as_names(self.trusted))
         if self.features is not None:
@@ -127,12 +145,23 @@ class _Transformers(Model):
     revision: str | None = None
     #: ``auto`` takes CUDA when there is a card, else the CPU; ``cuda:1`` names a card.
     device: str = "auto"
+    #: ``bfloat16`` takes half the time and memory where the processor or card has instructions for it, and changes
+    #: scores in their second or third digit.
+    dtype: Dtype = "float32"
+
+    @property
+    def reads(self) -> tuple[str, ...] | None:
+        """The text's column, the images' column."""
+        images = None if self.images is None else self.images.column
+        return tuple(name for name in (self.text, images) if name is not None)
 
     def problems(self) -> list[str]:
         """What is wrong with the declaration, one sentence each."""
         found = super().problems()
         if self.task not in ("classify", "embed"):
             found.append(f"task={self.task!r} is unknown: use 'classify' or 'embed'")
+        if self.dtype not in ("float32", "bfloat16"):
+            found.append(f"dtype={self.dtype!r} is unknown: use 'float32' or 'bfloat16'")
         if self.revision is not None and not _COMMIT.fullmatch(self.revision):
             found.append(f"revision={self.revision!r} is not a full commit: pin all 40 hexadecimal digits")
         if not _DEVICE.fullmatch(self.device):

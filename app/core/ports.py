@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from app.core.models import Images, Model
 from app.core.records import Position, Rejection, Scalar
+from app.core.shards import ShardRange
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +21,14 @@ class LoadedModel(Protocol):
     @property
     def version(self) -> str:
         """Identifies what the predictions come from, byte for byte: same version, same weights."""
+
+    @property
+    def runs_on(self) -> str:
+        """``cpu``, ``cuda`` or ``mps``."""
+
+    @property
+    def picture_side(self) -> int | None:
+        """Pixels that the model scales a picture's shorter side to; None when it wants pictures as they are."""
 
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
         """One row per row of ``frame``, with the same index in the same order.
@@ -61,8 +70,11 @@ class LoadedImages(NamedTuple):
 class ImageStore(Protocol):
     """Reads and decodes images from where they are stored."""
 
-    def read(self, locations: "pd.Series[Any]", accept: Images) -> LoadedImages:
+    def read(self, locations: "pd.Series[Any]", accept: Images, *, side: int | None = None) -> LoadedImages:
         """Every image of ``locations`` (indexed by key) is either decoded or rejected, none is dropped.
+
+        ``side``: pixels that the model scales a shorter side to. A much larger picture is given at a fraction of its
+        size, with shorter sides of at least twice that, unless ``accept`` says otherwise. None: as they are.
 
         Reads and decodes concurrently. Rejects a record for what is wrong with its location or its bytes:
         outside the allowed prefixes, missing, too large, not an accepted format, corrupt, or forbidden.
@@ -108,11 +120,23 @@ class Source(Protocol):
         position and is left out; the audit finds it. Raises ConfigurationError for a key that comes twice.
         """
 
+    def pieces(self, *, after: Position | None, pipeline: str, step: str, rows: int) -> Iterator[ShardRange] | None:
+        """As :meth:`keys`, looked up in the ledger and counted where both are: pieces of ``rows`` records.
+
+        Their ``planned`` are the records without a prediction or a rejection of the step, none perhaps. None when
+        the ledger is elsewhere, or the keys cannot be compared with its texts there. Raises as :meth:`keys` does.
+        """
+
     def positions(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator[Sequence[Position]]:
         """The positions from ``first`` to ``last``, both included, ascending, in chunks."""
 
-    def rows(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator["pd.DataFrame"]:
-        """The records from ``first`` to ``last``, both included, in frames indexed by key, ascending."""
+    def rows(
+        self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> Iterator["pd.DataFrame"]:
+        """The records from ``first`` to ``last``, both included, in frames indexed by key, ascending.
+
+        ``columns``: those that are wanted; None, or one that the source does not give: all.
+        """
 
     def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:
         """Every record's position, whatever its value, NULL arrivals among them, with constant memory."""

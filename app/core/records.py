@@ -33,8 +33,9 @@ _TAGS: dict[str, tuple[type | tuple[()], Callable[[Any], str], Callable[[str], A
 
 #: Characters that PostgreSQL's text cannot hold: NUL and lone surrogates.
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
-#: An entry of a PostgreSQL index holds about 2,700 bytes, and a character has up to four.
-_MOST_CHARACTERS = 500
+#: Characters of a key that the ledger writes as it is: an entry of a PostgreSQL index holds about 2,700 bytes, and a
+#: character has up to four.
+LONGEST_KEY = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,7 @@ def record_key(value: Scalar) -> str:
         return str(value)
     text = _written(value)
     # Its beginning and a digest of it all where no index of PostgreSQL's could hold it.
-    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}#{_digest(text, size=16)}"
+    return text if len(text) <= LONGEST_KEY else f"{text[:LONGEST_KEY]}#{_digest(text, size=16)}"
 
 
 def _written(value: Scalar) -> str:

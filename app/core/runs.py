@@ -162,12 +162,19 @@ class ShardLease:
     token: str
     #: Records that earlier attempts at this shard accounted for.
     accounted_before: int
+    #: Whether no record between its ends was accounted for when it was planned.
+    dense: bool
     #: Attempts that ended with the death or the disappearance of their worker.
     losses: int
     #: What is known of the last attempt's end; None after a good one.
     last_error: str | None
     model_version: str
     window: tuple[datetime, datetime] | None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether none of its records can have been accounted for: runs of a pipeline follow each other."""
+        return self.dense and self.attempt == 1
 
 
 class Claim(StrEnum):
@@ -185,8 +192,10 @@ class ShardOutcome:
 
     #: Records of the range that were this shard's to account for, in all its attempts.
     found: int
-    #: Seconds spent in each phase: ``fetch``, ``predict``, ``write``; phases overlap.
+    #: Seconds spent in each phase: ``fetch``, ``predict``, ``write``; phases overlap. ``work``: all of it.
     timings: dict[str, float]
+    #: What the model ran on, such as ``cpu`` or ``cuda``; None when it did not run.
+    runs_on: str | None = None
 
 
 def state_at_end(steps: list[StepState], *, accounted: int) -> RunState:

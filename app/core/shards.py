@@ -1,6 +1,7 @@
 """Shards: ranges of positions, cut while positions stream by."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.core.records import Position
@@ -14,6 +15,13 @@ class ShardRange:
     last: Position
     #: Records in the range that had neither a prediction nor a rejection when the shard was planned.
     planned: int
+    #: Places of ``first`` and ``last`` among all records that the scan met, accounted for or not; None: not counted.
+    places: tuple[int, int] | None = None
+
+    @property
+    def dense(self) -> bool:
+        """Whether no record between the ends was accounted for when the shard was planned."""
+        return self.places is not None and self.places[1] - self.places[0] + 1 == self.planned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +36,8 @@ class ShardSize:
     parallelism: int
     #: Shards of one run at the most.
     max_shards: int
+    #: Whether the first shards are small and the later ones larger, since nobody knows how long one takes.
+    grows: bool = False
 
 
 class ShardCutter:
@@ -44,53 +54,103 @@ class ShardCutter:
         self.size = size
         self.records = 0
         self._pieces: list[ShardRange] = []
-        self._piece_rows = max(1, min(size.min_rows, size.rows) // 2)
+        #: Records in a piece, for who cuts pieces elsewhere.
+        self.piece_rows = max(1, min(size.min_rows, size.rows) // 2)
+        self._piece_rows = self.piece_rows
         self._open: list[Position] = []
+        self._open_places: list[int] = []
+        self._next_place = 0
 
     @property
     def room(self) -> int:
         """Records that still fit into this run."""
         return self.size.rows * self.size.max_shards - self.records
 
-    def add(self, positions: Sequence[Position]) -> None:
-        """Takes the next positions; at most :attr:`room` of them."""
+    def add(self, positions: Sequence[Position], places: Sequence[int] | None = None) -> None:
+        """Takes the next positions; at most :attr:`room` of them.
+
+        ``places``: theirs among all records that the scan met; None: they follow each other.
+        """
+        if not positions:
+            return
         self.records += len(positions)
+        if places is None:
+            places = range(self._next_place, self._next_place + len(positions))
+        self._next_place = places[-1] + 1
         self._open.extend(positions)
-        whole = len(self._open) - len(self._open) % self._piece_rows
-        for start in range(0, whole, self._piece_rows):
-            self._pieces.append(_piece(self._open[start : start + self._piece_rows]))
-        del self._open[:whole]
+        self._open_places.extend(places)
+        rows = self._piece_rows
+        whole = len(self._open) - len(self._open) % rows
+        for start in range(0, whole, rows):
+            self._pieces.append(_piece(self._open[start : start + rows], self._open_places[start : start + rows]))
+        del self._open[:whole], self._open_places[:whole]
+        self._join_neighbours()
+
+    def add_piece(self, piece: ShardRange) -> None:
+        """Takes the next piece, of at most :attr:`room` records, that somebody else has counted."""
+        self.records += piece.planned
+        # Those before may have been joined: then these are, too, or the first shards would hold most of all records.
+        if self._pieces and self._pieces[-1].planned + piece.planned <= self._piece_rows:
+            piece = _join([self._pieces.pop(), piece])
+        self._pieces.append(piece)
+        self._join_neighbours()
+
+    def _join_neighbours(self) -> None:
         if len(self._pieces) > self.MAX_PIECES:
             self._pieces = [_join(self._pieces[i : i + 2]) for i in range(0, len(self._pieces), 2)]
             self._piece_rows *= 2
 
     def cut(self) -> list[ShardRange]:
         """The shards, in order; none when there were no positions."""
-        pieces = self._pieces + ([_piece(self._open)] if self._open else [])
+        pieces = self._pieces + ([_piece(self._open, self._open_places)] if self._open else [])
         if not pieces:
             return []
-        size = self.size
-        wanted = max(
-            -(-self.records // size.rows),
-            min(size.parallelism, self.records // size.min_rows),
-            1,
-        )
-        wanted = min(wanted, size.max_shards, len(pieces))
         shards: list[ShardRange] = []
         taken, current = 0, list[ShardRange]()
+        ends = self._ends(len(pieces))
+        end = next(ends)
         for piece in pieces:
             current.append(piece)
             taken += piece.planned
-            # Cut where the running total passes the next even share.
-            if taken * wanted >= self.records * (len(shards) + 1):
+            # Cut where the running total passes the next end.
+            if taken >= end:
                 shards.append(_join(current))
                 current = []
+                end = next(ends, self.records)
         return shards
 
+    def _ends(self, pieces: int) -> Iterator[float]:
+        """Running totals at which shards are to end, the last one at the end of all."""
+        size = self.size
+        full = -(-self.records // size.rows)
+        small = min(size.parallelism, self.records // size.min_rows)
+        before_full = size.parallelism * math.ceil(math.log2(size.rows / size.min_rows))
+        if size.grows and full + before_full < size.max_shards:
+            yield from self._growing_ends()
+            return
+        wanted = min(max(full, small, 1), size.max_shards, pieces)
+        for number in range(1, wanted + 1):
+            yield self.records * number / wanted
 
-def _piece(positions: Sequence[Position]) -> ShardRange:
-    return ShardRange(first=positions[0], last=positions[-1], planned=len(positions))
+    def _growing_ends(self) -> Iterator[float]:
+        """Small ones for each process, then twice as large, and so on up to full ones."""
+        end, rows = 0.0, float(self.size.min_rows)
+        while True:
+            for _ in range(self.size.parallelism):
+                end += rows
+                if self.records - end < rows / 2:  # what is left is not worth a shard
+                    yield self.records
+                    return
+                yield end
+            rows = min(rows * 2, self.size.rows)
+
+
+def _piece(positions: Sequence[Position], places: Sequence[int]) -> ShardRange:
+    return ShardRange(first=positions[0], last=positions[-1], planned=len(positions), places=(places[0], places[-1]))
 
 
 def _join(pieces: Sequence[ShardRange]) -> ShardRange:
-    return ShardRange(first=pieces[0].first, last=pieces[-1].last, planned=sum(piece.planned for piece in pieces))
+    first, last = pieces[0], pieces[-1]
+    places = None if first.places is None or last.places is None else (first.places[0], last.places[1])
+    planned = sum(piece.planned for piece in pieces)
+    return ShardRange(first=first.first, last=last.last, planned=planned, places=places)

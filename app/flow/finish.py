@@ -41,6 +41,7 @@ def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
             locked.alert(f"rejection-limit:{run_id}:{step}", error)
         summary = step_summary(totals, aggregates, pending=pending, model=locked.run.models.get(step, ""))
         locked.end_step(step, StepState.FAILED if error else StepState.DONE, summary, error)
+        locked.learn(step)
         return drive(locked)
 
 

@@ -1,8 +1,7 @@
 """A frame of records becomes a frame that a model can take, and rejections for the rest."""
 
-import hashlib
-import math
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from app.core.errors import ConfigurationError
@@ -12,6 +11,11 @@ from app.core.records import Rejection
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+#: 64 bits, odd.
+_PRIME = 0x9E3779B97F4A7C15
+_MISSING = 0x5DEECE66D
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +28,13 @@ class Prepared:
     rejections: list[Rejection] = field(default_factory=list)
 
 
-def prepare(frame: "pd.DataFrame", model: Model, images: ImageStore, *, arrival: str | None) -> Prepared:
+def prepare(
+    frame: "pd.DataFrame", model: Model, images: ImageStore, *, arrival: str | None, picture_side: int | None = None
+) -> Prepared:
     """Takes out what cannot be predicted, loads images, and digests the inputs.
 
     ``arrival`` is the column that orders records; an estimator that takes all columns is not given it.
+    ``picture_side`` is the loaded model's.
 
     Raises TransientError and ConfigurationError of the image store, and ConfigurationError for a column
     that the source does not give.
@@ -41,7 +48,7 @@ def prepare(frame: "pd.DataFrame", model: Model, images: ImageStore, *, arrival:
     if model.images is not None:
         column = model.images.column
         _require(frame, column)
-        loaded = images.read(frame[column], model.images)
+        loaded = images.read(frame[column], model.images, side=picture_side)
         rejections += loaded.rejections
         keep = [key in loaded.images for key in frame.index]
         digests = [
@@ -55,6 +62,8 @@ def prepare(frame: "pd.DataFrame", model: Model, images: ImageStore, *, arrival:
 def _usable_texts(frame: "pd.DataFrame", model: Model) -> tuple["pd.DataFrame", list[Rejection]]:
     column = model.text or ""
     _require(frame, column)
+    if _all_usable(frame[column], model):
+        return frame, []
     rejections = []
     for key, text in zip(frame.index, frame[column], strict=True):
         if not isinstance(text, str):
@@ -68,29 +77,104 @@ def _usable_texts(frame: "pd.DataFrame", model: Model) -> tuple["pd.DataFrame", 
     return frame[[key not in rejected for key in frame.index]], rejections
 
 
+def _all_usable(texts: "pd.Series[Any]", model: Model) -> bool:
+    """The usual case, at the speed of C."""
+    try:
+        stripped = list(map(str.strip, texts.tolist()))
+    except TypeError:  # a value that is no text
+        return False
+    return model.empty != "reject" or all(stripped)
+
+
 def digest_rows(frame: "pd.DataFrame", *, without: str | None) -> list[int]:
     """A 64-bit digest of each row's values as signed integers; tells later whether an input has changed.
 
-    Over Python's values, so that it does not depend on a row's company: pandas keeps a column of numbers as
-    another type once one of them is missing, and its own hash follows.
+    A value's part depends on the value alone, not on its row's company: pandas keeps a column of numbers as
+    another type once one of them is missing.
     """
-    columns = [frame[name].tolist() for name in frame.columns if name != without]
-    return [_digest(row) for row in zip(*columns, strict=True)] if columns else [0] * len(frame)
+    import numpy as np
+
+    digests = np.zeros(len(frame), dtype=np.uint64)
+    for place, name in enumerate(column for column in frame.columns if column != without):
+        # Columns are told apart by their places: two that change their values with each other are another row.
+        digests = digests * _PRIME + _digest_column(frame[name]) + np.uint64(place)
+    values: list[int] = digests.view(np.int64).tolist()
+    return values
 
 
-def _digest(row: tuple[Any, ...]) -> int:
-    plain = [None if _missing(value) else value for value in row]
-    text = repr(plain).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big", signed=True)
-
-
-def _missing(value: Any) -> bool:
-    """None, NaN, NaT and pandas' NA; a list is never missing."""
-    if value is None or isinstance(value, str | int):
-        return value is None
+def _digest_column(column: "pd.Series[Any]") -> Any:
+    import numpy as np
     import pandas as pd
 
-    return value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
+    missing = column.isna().to_numpy()
+    kind = column.dtype
+    if pd.api.types.is_bool_dtype(kind):
+        digests = _digest_bools(column.fillna(value=False))
+    elif pd.api.types.is_integer_dtype(kind):
+        digests = _digest_numbers(column.fillna(0).to_numpy(dtype=np.int64))
+    elif pd.api.types.is_float_dtype(kind):
+        digests = _digest_numbers(column.fillna(0.0).to_numpy(dtype=np.float64))
+    elif isinstance(kind, pd.DatetimeTZDtype) or pd.api.types.is_datetime64_dtype(kind):
+        digests = _digest_times(column)
+    else:
+        digests = _digest_objects(column.tolist())
+    digests[missing] = _MISSING
+    return digests
+
+
+def _digest_objects(values: list[Any]) -> Any:
+    """Of a column of any types: a number or a time in it is digested as in a column of its own."""
+    import numpy as np
+    import pandas as pd
+
+    digests = pd.util.hash_array(np.array([*map(_plain, values), None], dtype=object)[:-1], categorize=False)
+    kinds = set(map(type, values))
+    for kind, digest in (
+        (bool, _digest_bools),
+        (int, _digest_numbers),
+        (float, _digest_numbers),
+        (datetime, _digest_times),
+    ):
+        if kind in kinds:
+            places = [place for place, value in enumerate(values) if type(value) is kind and _is_small(value)]
+            digests[places] = digest([values[place] for place in places])
+    return digests
+
+
+def _digest_bools(values: Any) -> Any:
+    import numpy as np
+
+    return ~_digest_numbers(np.asarray(values, dtype=np.int64))  # True is not 1
+
+
+def _digest_numbers(values: Any) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    return pd.util.hash_array(np.asarray(values))
+
+
+def _digest_times(values: Any) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    times = pd.to_datetime(pd.Series(values), utc=True).dt.tz_localize(None)
+    return _digest_numbers(times.to_numpy(dtype="datetime64[us]").view(np.int64))
+
+
+def _is_small(value: Any) -> bool:
+    """Whether a column of its own would have a type of its own: a whole number beyond 64 bits would not."""
+    return type(value) is not int or -(2**63) <= value < 2**63
+
+
+def _plain(value: Any) -> str | bytes:
+    """What pandas can digest: a text as it is, everything else by what Python calls it."""
+    if type(value) is not str:
+        return f"\0{value!r}"
+    if value.isascii():
+        return value
+    # Half of a pair is no character, and pandas' own encoding refuses it.
+    return value.encode("utf-8", "surrogatepass")
 
 
 def _require(frame: "pd.DataFrame", column: str) -> None:

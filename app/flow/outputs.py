@@ -30,9 +30,13 @@ def to_batch(given: "pd.DataFrame", returned: Any, digests: list[int], rejection
     scores, score_reasons = _scores(returned)
     others = [column for column in returned.columns if column not in ("label", "score")]
     outputs, output_reasons = _outputs(returned, others)
-    found = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
     rejected = list(rejections)
     reasons = {**label_reasons, **score_reasons, **output_reasons}
+    if not reasons and _all_there(labels, scores):
+        keys = given.index.tolist()
+        every = Predictions(keys=keys, labels=labels, scores=scores, outputs=outputs, digests=digests)
+        return Batch(predictions=every, rejections=rejected)
+    found = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
     for place, key in enumerate(given.index):
         label, score, output = labels[place], scores[place], outputs[place]
         error = reasons.get(place)
@@ -51,6 +55,13 @@ def to_batch(given: "pd.DataFrame", returned: Any, digests: list[int], rejection
         found.outputs.append(output)
         found.digests.append(digests[place])
     return Batch(predictions=found, rejections=rejected)
+
+
+def _all_there(labels: list[str | None], scores: list[float | None]) -> bool:
+    """Whether each record has a label or a score, and none of the scores is missing: the usual case."""
+    if None in scores:
+        return scores.count(None) == len(scores) and None not in labels
+    return not any(map(math.isnan, scores))  # type: ignore[arg-type]  # no score is None
 
 
 def check_contract(given: "pd.DataFrame", returned: Any) -> None:
@@ -76,9 +87,12 @@ def check_contract(given: "pd.DataFrame", returned: Any) -> None:
 def _labels(returned: "pd.DataFrame") -> tuple[list[str | None], dict[int, DataError]]:
     if "label" not in returned.columns:
         return [None] * len(returned), {}
+    values = returned["label"].tolist()
+    if set(map(type, values)) == {str}:
+        return values, {}
     reasons: dict[int, DataError] = {}
     labels: list[str | None] = []
-    for place, value in enumerate(returned["label"].tolist()):
+    for place, value in enumerate(values):
         if isinstance(value, bytes):
             reasons[place] = DataError("bytes-output", "the label is bytes: return text")
             labels.append(None)
@@ -90,9 +104,12 @@ def _labels(returned: "pd.DataFrame") -> tuple[list[str | None], dict[int, DataE
 def _scores(returned: "pd.DataFrame") -> tuple[list[float | None], dict[int, DataError]]:
     if "score" not in returned.columns:
         return [None] * len(returned), {}
+    values = returned["score"].tolist()
+    if set(map(type, values)) == {float} and not any(map(math.isinf, values)):
+        return values, {}
     reasons: dict[int, DataError] = {}
     scores: list[float | None] = []
-    for place, value in enumerate(returned["score"].tolist()):
+    for place, value in enumerate(values):
         if value is None:
             scores.append(None)
             continue

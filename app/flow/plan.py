@@ -16,7 +16,8 @@ from app.core.pipelines import Predict
 from app.core.ports import Source
 from app.core.records import Position
 from app.core.runs import StepLease
-from app.core.shards import ShardCutter, ShardSize
+from app.core.shards import ShardCutter, ShardRange, ShardSize
+from app.core.sizing import Estimate, estimate
 from app.flow.finish import fail_step
 from app.flow.heartbeat import Heartbeat
 from app.flow.parts import Parts
@@ -92,6 +93,8 @@ class Found:
     """What a scan came to."""
 
     cutter: ShardCutter
+    #: How large shards are to be, and why.
+    sizing: Estimate
     frontier: Frontier
     backlog_left: bool
 
@@ -110,43 +113,72 @@ def scan(parts: Parts, *, pipeline: str, declared: Predict, source: Source, run_
         settle=None if source.settles_by_clock else declared.source.settle,
     )
     frontier = _settled(parts, pipeline, declared, sighting)
-    cutter = ShardCutter(_shard_size(parts, declared))
+    sizing = _estimate(parts, pipeline, declared)
+    cutter = ShardCutter(_shard_size(parts, sizing))
     if declared.source.uses_window:  # what is outside the window was not looked at: no frontier can follow
-        last_taken = _take(cutter, _fresh(parts, pipeline, declared.name, source, None))
-        return Found(cutter=cutter, frontier=frontier, backlog_left=last_taken is not None)
+        last_taken = _scan(parts, pipeline, declared.name, source, after=None, cutter=cutter)
+        return Found(cutter=cutter, sizing=sizing, frontier=frontier, backlog_left=last_taken is not None)
     after = None if full else frontier.position
-    last_taken = _take(cutter, _fresh(parts, pipeline, declared.name, source, after))  # 3. the scan
+    last_taken = _scan(parts, pipeline, declared.name, source, after=after, cutter=cutter)  # 3.
     if last_taken is not None:
         # It ended early, and knows nothing of what lies above the last record that it took.
         frontier = frontier.unscanned(run_id)
         top = last_taken if top is not None and source.at_or_below(last_taken, top) else None
     if top is not None:
         frontier = frontier.propose(top, sighting)
-    return Found(cutter=cutter, frontier=frontier, backlog_left=last_taken is not None)
+    return Found(cutter=cutter, sizing=sizing, frontier=frontier, backlog_left=last_taken is not None)
 
 
-def _take(cutter: ShardCutter, chunks: Iterator[Sequence[Position]]) -> Position | None:
+def _scan(
+    parts: Parts, pipeline: str, step: str, source: Source, *, after: Position | None, cutter: ShardCutter
+) -> Position | None:
     """Fills the cutter; returns the last position taken when more are left than one run may take."""
+    pieces = source.pieces(after=after, pipeline=pipeline, step=step, rows=cutter.piece_rows)
+    if pieces is not None:
+        return _take_pieces(cutter, pieces)
+    return _take(cutter, _fresh(parts, pipeline, step, source, after))
+
+
+def _take_pieces(cutter: ShardCutter, pieces: Iterator[ShardRange]) -> Position | None:
     last: Position | None = None
-    for chunk in chunks:
+    for piece in pieces:
+        if piece.planned > cutter.room:
+            return last
+        if piece.planned:
+            cutter.add_piece(piece)
+        last = piece.last
+    return None
+
+
+def _take(cutter: ShardCutter, chunks: Iterator[tuple[Sequence[Position], Sequence[int]]]) -> Position | None:
+    last: Position | None = None
+    for chunk, places in chunks:
         room = cutter.room
         if len(chunk) > room:
-            cutter.add(chunk[:room])
-            return chunk[room - 1] if room else last
-        cutter.add(chunk)
+            if room:
+                cutter.add(chunk[:room], places[:room])
+                last = chunk[room - 1]
+            return last
+        cutter.add(chunk, places)
         last = chunk[-1]
     return None
 
 
 def _fresh(
     parts: Parts, pipeline: str, step: str, source: Source, after: Position | None
-) -> Iterator[Sequence[Position]]:
-    """Positions above ``after`` that are not accounted for, in chunks; empty chunks are left out."""
+) -> Iterator[tuple[Sequence[Position], Sequence[int]]]:
+    """Positions above ``after`` that are not accounted for, in chunks, with their places among all; none is empty."""
+    met = 0
     for chunk in source.keys(after=after, chunk_rows=CHUNK_ROWS):
         known = parts.ledger.planner.accounted(pipeline, step, [position.key for position in chunk])
-        fresh = [position for position in chunk if position.key not in known] if known else chunk
+        fresh: Sequence[Position] = chunk
+        places: Sequence[int] = range(met, met + len(chunk))
+        if known:
+            left = [place for place, position in enumerate(chunk) if position.key not in known]
+            fresh, places = [chunk[place] for place in left], [met + place for place in left]
+        met += len(chunk)
         if fresh:
-            yield fresh
+            yield fresh, places
 
 
 def _settled(parts: Parts, pipeline: str, declared: Predict, sighting: Sighting) -> Frontier:
@@ -158,12 +190,22 @@ def _settled(parts: Parts, pipeline: str, declared: Predict, sighting: Sighting)
     return frontier.settle(sighting, accounted_runs=accounted, ended_runs=ended)
 
 
-def _shard_size(parts: Parts, declared: Predict) -> ShardSize:
+def _estimate(parts: Parts, pipeline: str, declared: Predict) -> Estimate:
     model = declared.declared_model
-    rows = declared.shard_rows or model.shard_rows
+    return estimate(
+        parts.ledger.planner.rates(pipeline, declared.name, parts.models.version(model)),
+        declared=declared.shard_rows,
+        usual=model.shard_rows,
+        least=model.min_shard_rows,
+        seconds=parts.settings.aimed_shard_seconds,
+    )
+
+
+def _shard_size(parts: Parts, sizing: Estimate) -> ShardSize:
     return ShardSize(
-        rows=rows,
-        min_rows=min(model.min_shard_rows, rows),
+        rows=sizing.rows,
+        min_rows=sizing.least_rows,
         parallelism=parts.settings.parallelism,
         max_shards=parts.settings.max_shards,
+        grows=sizing.grows,
     )

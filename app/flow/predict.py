@@ -18,7 +18,7 @@ from app.flow.inputs import Prepared, prepare
 from app.flow.isolate import predict_isolating
 from app.flow.outputs import to_batch
 from app.flow.parts import Parts
-from app.flow.split import MOST_LOSSES, split_shard
+from app.flow.split import MOST_LOSSES, divide_shard, split_shard
 from app.flow.stages import WriteBehind, read_ahead
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 #: Frames read ahead of the model, and batches written behind it: memory is bounded by both.
 AHEAD = 2
 BEHIND = 2
+#: A shard is divided when it has taken so many times what it should, and what is left would take that once more.
+_FAR_TOO_LONG = 3
 
 
 class ShardHeld(BatchordError):
@@ -42,13 +44,21 @@ class _Phases:
     fetch: float = 0.0
     predict: float = 0.0
     write: float = 0.0
+    #: From the model being there to the last record being written.
+    work: float = 0.0
 
 
 @dataclass(kw_only=True)
 class _Progress:
     """What one attempt found and wrote."""
 
-    #: Records of the range that nobody had accounted for when this attempt read them.
+    runs_on: str = "cpu"
+    #: Records that the model was given so far.
+    predicted: int = 0
+    #: Of a shard that would take far too long: how many records a shard may hold that does not; else 0.
+    rows_left_out: int = 0
+
+    #: Records of the range that nobody had accounted for when this attempt read them, as far as they were taken.
     fetched: int = 0
     #: Of those, records that another run accounted for first.
     conflicts: int = 0
@@ -72,10 +82,13 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int) -> list[M
             return split_shard(parts, lease)
         with Heartbeat(lambda: parts.ledger.shards.renew(lease, lease_seconds=seconds), every=seconds / 3) as beat:
             progress = _work(parts, lease, beat)
-        found = lease.accounted_before + progress.fetched - progress.conflicts
-        timings = {name: round(value, 4) for name, value in vars(progress.phases).items()}
+            found = lease.accounted_before + progress.fetched - progress.conflicts
+            timings = {name: round(value, 4) for name, value in vars(progress.phases).items()}
+            outcome = ShardOutcome(found=found, timings=timings, runs_on=progress.runs_on)
+            if progress.rows_left_out:
+                return divide_shard(parts, lease, outcome, rows=progress.rows_left_out)
         fault("before-shard-finish")
-        parts.ledger.shards.finish(lease, ShardOutcome(found=found, timings=timings))
+        parts.ledger.shards.finish(lease, outcome)
         fault("after-shard-finish")
     except LeaseLost as error:
         log.warning("%s", error)
@@ -112,7 +125,8 @@ def _give_back(parts: Parts, lease: ShardLease, error: Exception, *, said: str) 
 def _work(parts: Parts, lease: ShardLease, beat: Heartbeat) -> _Progress:
     declared = parts.catalog.get(lease.pipeline).step(lease.step)
     model = parts.models.load(declared.declared_model, lease.model_version)
-    progress = _Progress()
+    progress = _Progress(runs_on=model.runs_on)
+    began = time.perf_counter()
 
     def write(batch: Batch) -> None:
         started = time.perf_counter()
@@ -124,7 +138,7 @@ def _work(parts: Parts, lease: ShardLease, beat: Heartbeat) -> _Progress:
 
     with (
         WriteBehind(write, depth=BEHIND) as writer,
-        read_ahead(_frames(parts, lease, declared, progress), depth=AHEAD) as frames,
+        read_ahead(_frames(parts, lease, declared, progress, picture_side=model.picture_side), depth=AHEAD) as frames,
     ):
         for prepared in frames:
             if beat.lost.is_set():
@@ -136,20 +150,40 @@ def _work(parts: Parts, lease: ShardLease, beat: Heartbeat) -> _Progress:
             fault("after-predict")
             progress.phases.predict += time.perf_counter() - started
             writer.put(batch)
+            progress.fetched += len(prepared.frame) + len(prepared.rejections)
+            progress.predicted += len(prepared.frame)
+            if declared.shard_rows is None:  # an author who gives a size means it
+                elapsed = time.perf_counter() - began
+                aim = parts.settings.aimed_shard_seconds
+                progress.rows_left_out = _rows_to_leave(lease, progress, elapsed, aim=aim)
+            if progress.rows_left_out:
+                break
+    progress.phases.work = time.perf_counter() - began
     return progress
 
 
-def _frames(parts: Parts, lease: ShardLease, declared: Predict, progress: _Progress) -> Iterator[Prepared]:
+def _rows_to_leave(lease: ShardLease, progress: _Progress, elapsed: float, *, aim: float) -> int:
+    """How many records a shard of ``aim`` seconds would hold, when this one is far from that; else 0."""
+    if elapsed < _FAR_TOO_LONG * aim or not progress.predicted:
+        return 0
+    speed = progress.predicted / elapsed
+    left = lease.planned - lease.accounted_before - progress.predicted
+    return max(1, round(speed * aim)) if left > speed * aim else 0
+
+
+def _frames(
+    parts: Parts, lease: ShardLease, declared: Predict, progress: _Progress, *, picture_side: int | None
+) -> Iterator[Prepared]:
     """The shard's records that nobody has accounted for, ready for the model."""
     model = declared.declared_model
     source = parts.open_source(declared.source, lease.window)
     started = time.perf_counter()
     chunk_rows = declared.batch_rows or model.batch_rows
-    for frame in source.rows(first=lease.first, last=lease.last, chunk_rows=chunk_rows):
+    for frame in source.rows(first=lease.first, last=lease.last, chunk_rows=chunk_rows, columns=model.reads):
         fresh = _unaccounted(parts, lease, frame)
         if len(fresh):
-            prepared = prepare(fresh, model, parts.images, arrival=declared.source.arrival)
-            progress.fetched += len(fresh)
+            arrival = declared.source.arrival
+            prepared = prepare(fresh, model, parts.images, arrival=arrival, picture_side=picture_side)
             progress.phases.fetch += time.perf_counter() - started
             yield prepared
             started = time.perf_counter()
@@ -157,6 +191,8 @@ def _frames(parts: Parts, lease: ShardLease, declared: Predict, progress: _Progr
 
 
 def _unaccounted(parts: Parts, lease: ShardLease, frame: "pd.DataFrame") -> "pd.DataFrame":
+    if lease.untouched:
+        return frame
     known = parts.ledger.shards.accounted(lease.pipeline, lease.step, frame.index.tolist())
     return frame[[key not in known for key in frame.index]] if known else frame
 

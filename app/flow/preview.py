@@ -16,6 +16,8 @@ class StepPreview:
     records: int
     shards: int
     largest_shard: int
+    #: Where the size of shards comes from, for people.
+    shard_size: str
     #: From the last finished run's records per second; None when there was none.
     expected_seconds: float | None
     #: Whether a follow-up run would be needed.
@@ -45,6 +47,7 @@ def preview(parts: Parts, *, pipeline: str) -> list[StepPreview]:
                 records=found.cutter.records,
                 shards=len(shards),
                 largest_shard=max((shard.planned for shard in shards), default=0),
+                shard_size=found.sizing.why,
                 expected_seconds=round(found.cutter.records / rate, 1) if rate else None,
                 backlog_left=found.backlog_left,
             )

@@ -20,6 +20,8 @@ MOST_BLAMED = 20
 #: What such records are rejected with.
 REASONS = ("killed-worker", "out-of-time", "out-of-memory")
 _CHUNK_ROWS = 10_000
+#: A shard that takes too long is divided into so many at the most; each of them may be divided in turn.
+_MOST_PARTS = 64
 
 
 def split_shard(parts: Parts, lease: ShardLease) -> list[Message]:
@@ -41,6 +43,23 @@ def split_shard(parts: Parts, lease: ShardLease) -> list[Message]:
     found = lease.accounted_before + len(left)
     parts.ledger.shards.finish(lease, ShardOutcome(found=found, timings={}))
     return [StepEnded(run_id=lease.run_id, step=lease.step)]
+
+
+def divide_shard(parts: Parts, lease: ShardLease, outcome: ShardOutcome, *, rows: int) -> list[Message]:
+    """Ends a shard that takes too long where it stands; what is left becomes shards of ``rows`` records.
+
+    Raises LeaseLost and TransientError.
+    """
+    left = _unaccounted(parts, lease)
+    if not left:
+        parts.ledger.shards.finish(lease, outcome)
+        return [StepEnded(run_id=lease.run_id, step=lease.step)]
+    rows = max(rows, -(-len(left) // _MOST_PARTS))
+    cuts = [left[start : start + rows] for start in range(0, len(left), rows)]
+    ranges = [ShardRange(first=cut[0], last=cut[-1], planned=len(cut)) for cut in cuts]
+    indexes = parts.ledger.shards.split(lease, ranges, losses=0, outcome=outcome)
+    queue = parts.catalog.get(lease.pipeline).step(lease.step).declared_model.queue
+    return [ShardsReady(run_id=lease.run_id, step=lease.step, queue=queue, indexes=tuple(indexes))]
 
 
 def _halve(parts: Parts, lease: ShardLease, left: list[Position]) -> list[Message]:

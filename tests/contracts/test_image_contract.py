@@ -31,10 +31,10 @@ class Place:
     #: Stores bytes under a path (relative to ``outside``) and gives its location.
     put: Callable[[str, bytes], str]
 
-    def read(self, locations: dict[Any, Any], **accept: Any) -> LoadedImages:
+    def read(self, locations: dict[Any, Any], *, side: int | None = None, **accept: Any) -> LoadedImages:
         """Reads ``locations`` (by key), which are allowed below the prefix."""
         series = pd.Series(list(locations.values()), index=pd.Index(list(locations), dtype=object), dtype=object)
-        return self.reader.read(series, Images(column="photo", allow=(self.prefix,), **accept))
+        return self.reader.read(series, Images(column="photo", allow=(self.prefix,), **accept), side=side)
 
     def reason(self, location: Any, **accept: Any) -> str:
         """Why one location is rejected."""
@@ -126,6 +126,30 @@ def test_pictures_stand_upright(place: Place) -> None:
     image = place.read({1: place.put("photos/turned.jpg", upside_down())}).images[1]
 
     assert image.getpixel((20, 5))[0] > 200  # red is above
+
+
+@pytest.mark.parametrize(("kind", "smaller"), [("JPEG", (100, 150)), ("PNG", (80, 120))])
+def test_a_picture_much_larger_than_the_models_input_is_read_smaller(
+    place: Place, kind: str, smaller: tuple[int, int]
+) -> None:
+    """Its shorter side keeps at least twice what the model scales it to; others are left alone."""
+    sizes = {1: (800, 1200), 2: (90, 70), 3: (5000, 81)}
+    locations = {key: place.put(f"photos/{key}", picture(kind, size=size)) for key, size in sizes.items()}
+
+    found = place.read(locations, side=40)
+
+    assert {key: image.size for key, image in found.images.items()} == {**sizes, 1: smaller}
+    assert found.images[1].getpixel((40, 60)) == pytest.approx((200, 30, 60), abs=6)
+    assert {key: image.size for key, image in place.read(locations, side=40, reduce=False).images.items()} == sizes
+
+
+def test_limits_are_of_the_picture_as_it_is_stored(place: Place) -> None:
+    """Reading less of it does not make it smaller."""
+    location = place.put("photos/large.jpg", picture(size=(800, 1200)))
+
+    (rejection,) = place.read({1: location}, side=40, max_pixels=900_000).rejections
+
+    assert rejection.reason == "too-many-pixels"
 
 
 @pytest.mark.parametrize("location", [None, float("nan"), pd.NA, "", "  "])

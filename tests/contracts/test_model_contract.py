@@ -275,5 +275,6 @@ def test_options_that_change_the_output_change_the_version(
 
     assert library.version(replace(declared, max_tokens=16)) != version
     assert library.version(replace(declared, text="title")) != version
+    assert library.version(replace(declared, dtype="bfloat16")) != version
     assert library.version(replace(declared, device="cpu")) == version
     assert library.version(replace(declared, max_tokens=16)).startswith(version.partition("+")[0])

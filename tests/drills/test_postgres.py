@@ -37,7 +37,7 @@ _TRANSACTIONS = {
     "opens a run": b"INSERT INTO batchord.runs",
     "plans": b"INSERT INTO batchord.shards",
     "claims a shard": b"attempt = shard.attempt + 1",
-    "writes a batch": b"INSERT INTO batchord.predictions",
+    "writes a batch": b"COPY batchord.predictions",
     "ends a shard": b"SET state = 'done', discovered",
     "ends a run": b"summary = $2",
 }

@@ -107,7 +107,7 @@ def test_a_follow_up_reads_the_window_of_the_run_before_it(bench: Bench) -> None
     run, messages = start_run(bench.parts(max_shards=1), pipeline=ITEMS, trigger="schedule", now=noon)
     bench.run_on(run.id, messages, max_shards=1)
     runs = bench.ledger.reports.runs()
-    assert [(one.kind, one.predicted) for one in runs] == [("follow-up", 2), ("follow-up", 5), ("scheduled", 5)]
+    assert [(one.kind, one.predicted) for one in runs] == [("follow-up", 4), ("follow-up", 4), ("scheduled", 4)]
     assert {(one.window_start, one.window_end) for one in runs} == {(noon - timedelta(hours=1), noon)}
     bench.assert_exactly_once()
 

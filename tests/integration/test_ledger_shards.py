@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.adapters.ledger import Ledger
 from app.core.errors import ConservationError, LeaseLost, TransientError
 from app.core.messages import ShardsReady
+from app.core.predictions import Batch, Predictions
 from app.core.runs import Claim, RunState, ShardLease, ShardOutcome
 from tests.integration.flow_parts import STEP, Bench, batch_of
 from tests.waiting import wait_until
@@ -109,6 +111,29 @@ def test_a_batch_committed_twice_counts_once(bench: Bench, run_id: str) -> None:
     assert bench.ledger.shards.commit(lease, batch_of(3, 4, rejected=[1])) == 1, "one outcome per record, ever"
     assert shard(bench) == ("running", 1, 3, 1)
     assert bench.outcomes() == {"1": 0.5, "2": 0.5, "3": "bad", "4": 0.5}
+
+
+def test_a_record_that_another_run_predicted_is_left_out(bench: Bench, run_id: str) -> None:
+    """The rest of its batch is written, and counted."""
+    lease = bench.claim(run_id)
+    assert bench.ledger.shards.commit(lease, batch_of(2)) == 1
+    assert bench.ledger.shards.commit(lease, batch_of(1, 2, 3)) == 2
+    assert bench.outcomes() == {"1": 0.5, "2": 0.5, "3": 0.5}
+    assert shard(bench) == ("running", 1, 3, 0)
+
+
+def test_every_value_comes_back_as_it_was(bench: Bench, run_id: str) -> None:
+    """Tabs, line ends, backslashes and what looks like a NULL, in keys, labels and outputs."""
+    odd = ["tab\t", "line\n\r\n", "back\\slash", r"\N", r"\.", "", "é\u2028😀", "'\";--"]
+    outputs: list[dict[str, Any] | None] = [{key: [key, 1.5, None, {"deep": key}]} for key in odd]
+    scores = [0.1, -0.0, 1e-300, 1.7976931348623157e308, 1 / 3, None, 5.0, 2.0**60]
+    digests = [0, -1, 2**63 - 1, -(2**63), 1, 2, 3, 4]
+    labels: list[str | None] = [*odd[:-1], None]
+    found = Predictions(keys=list(odd), labels=labels, scores=scores, outputs=outputs, digests=digests)
+    assert bench.ledger.shards.commit(bench.claim(run_id), Batch(predictions=found)) == len(odd)
+    rows = bench.sql("SELECT record_key, label, score, output, input_digest FROM batchord.predictions")
+    expected = zip(odd, labels, scores, outputs, digests, strict=True)
+    assert sorted(rows, key=repr) == sorted(expected, key=repr)
 
 
 def test_a_commit_is_written_as_a_whole_or_not_at_all(bench: Bench, run_id: str) -> None:

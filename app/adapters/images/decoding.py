@@ -43,8 +43,11 @@ def prepare(accept: Images) -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def decode(data: bytes, accept: Images) -> Image.Image:
+def decode(data: bytes, accept: Images, *, least_side: int | None = None) -> Image.Image:
     """The first frame in RGB, upright.
+
+    ``least_side``: a picture whose sides are a multiple of it is given at a fraction of its size; a JPEG is not even
+    decoded at more.
 
     Raises DataError: empty-object, format-not-allowed, too-many-pixels or corrupt-image.
     """
@@ -53,8 +56,10 @@ def decode(data: bytes, accept: Images) -> Image.Image:
     try:
         with Image.open(io.BytesIO(data), formats=tuple(accept.formats)) as image:
             _check_size(image, accept)
+            if least_side is not None:
+                image.draft(None, (least_side, least_side))  # what is no JPEG stays as it is
             image.load()
-            return to_rgb(_upright(image))
+            return _reduced(to_rgb(_upright(image)), least_side)
     except DataError:
         raise
     except Image.DecompressionBombError as error:
@@ -67,6 +72,11 @@ def decode(data: bytes, accept: Images) -> Image.Image:
         # Decoders answer broken bytes with OSError, SyntaxError, ValueError, struct.error, IndexError, … :
         # a list of them would miss one, and one missed would fail the whole shard for one picture.
         raise DataError("corrupt-image", f"The picture cannot be decoded: {type(error).__name__}: {error}.") from error
+
+
+def _reduced(image: Image.Image, least_side: int | None) -> Image.Image:
+    factor = 1 if least_side is None else min(image.size) // least_side
+    return image.reduce(factor) if factor > 1 else image
 
 
 def _check_size(image: Image.Image, accept: Images) -> None:

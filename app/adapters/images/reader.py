@@ -1,6 +1,7 @@
 """Reads and decodes the images of a frame with several threads."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,10 @@ from app.core.records import Rejection
 if TYPE_CHECKING:
     import pandas as pd
 
+#: So many times the side that a model wants is left, for its own scaling to start from: of 120 pictures none changed
+#: its class; with 1.5 times one did, with none three.
+_MARGIN = 2
+
 _Outcome = tuple[Image.Image, int] | Rejection
 
 
@@ -32,18 +37,21 @@ class ImageReader:
         self._objects = objects
         self._readers = readers
 
-    def read(self, locations: "pd.Series[Any]", accept: Images) -> LoadedImages:
+    def read(self, locations: "pd.Series[Any]", accept: Images, *, side: int | None = None) -> LoadedImages:
         """See :meth:`app.core.ports.ImageStore.read`. A failure for everybody ends the call at once."""
         prepare(accept)
         allowed = Allowed(accept.allow)
         stop = threading.Event()
+        least_side = side * _MARGIN if side is not None and accept.reduce else None
+
+        def load(location: Any) -> tuple[Image.Image, int]:
+            data = allowed.fetch(_text(location), self._objects, max_bytes=accept.max_bytes)
+            return decode(data, accept, least_side=least_side), digest(data)
+
         loaded = LoadedImages({}, {}, [])
         pool = ThreadPoolExecutor(max(1, min(self._readers, len(locations))), thread_name_prefix="image")
         try:
-            reads = [
-                (key, pool.submit(self._outcome, key, location, allowed, accept, stop))
-                for key, location in locations.items()
-            ]
+            reads = [(key, pool.submit(_outcome, key, location, load, stop)) for key, location in locations.items()]
             wait([future for _, future in reads], return_when=FIRST_EXCEPTION)
             failed = next((future for _, future in reads if future.done() and future.exception()), None)
             if failed is not None:
@@ -56,16 +64,16 @@ class ImageReader:
             pool.shutdown(wait=False, cancel_futures=True)
         return loaded
 
-    def _outcome(
-        self, key: Any, location: Any, allowed: Allowed, accept: Images, stop: threading.Event
-    ) -> _Outcome | None:
-        if stop.is_set():
-            return None
-        try:
-            data = allowed.fetch(_text(location), self._objects, max_bytes=accept.max_bytes)
-            return decode(data, accept), digest(data)
-        except DataError as error:
-            return Rejection(key=key, reason=error.reason, detail=_named(error, location))
+
+def _outcome(
+    key: Any, location: Any, load: Callable[[Any], tuple[Image.Image, int]], stop: threading.Event
+) -> _Outcome | None:
+    if stop.is_set():
+        return None
+    try:
+        return load(location)
+    except DataError as error:
+        return Rejection(key=key, reason=error.reason, detail=_named(error, location))
 
 
 def digest(data: bytes) -> int:

@@ -89,6 +89,8 @@ _CONNECT: dict[str, Any] = {
     "row_factory": dict_row,
     "application_name": APPLICATION_NAME,
     "connect_timeout": 10,
+    # Whatever the database, the role or the environment has set: keys and labels are any texts.
+    "client_encoding": "utf8",
     # A peer that vanished without a word is noticed within a minute.
     "keepalives_idle": 20,
     "keepalives_interval": 10,

@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 from app.adapters.ledger.aggregates import step_aggregates, step_totals
 from app.adapters.ledger.alerts import keep_alert
 from app.adapters.ledger.connection import Connection
+from app.adapters.ledger.rates import learn_rates
 from app.adapters.ledger.rows import find_run, step_from
 from app.core.ledger import StepTotals
 from app.core.records import storable
@@ -94,6 +95,12 @@ class LockedRun:
         )
         self._count()
         self._refresh()
+
+    def learn(self, step: str) -> None:
+        """See the protocol."""
+        run, version = self.run, self.run.models.get(step)
+        if version is not None:
+            learn_rates(self._connection, run_id=run.id, pipeline=run.pipeline, step=step, version=version)
 
     def close_open(self, error: str) -> None:
         """See the protocol."""

@@ -5,24 +5,28 @@ from collections.abc import Sequence
 from psycopg.types.json import Jsonb
 
 from app.adapters.ledger.connection import Connection, Connections
+from app.adapters.ledger.rates import read_rates
 from app.adapters.ledger.written import accounted
 from app.core.frontier import Candidate, Frontier
 from app.core.ledger import Plan
 from app.core.records import Position, Scalar
 from app.core.runs import StepLease
+from app.core.sizing import Rate
 
 _FRONTIER = """
     SELECT position, candidates FROM batchord.frontiers
     WHERE pipeline = %s AND step = %s AND source_digest = %s
 """
 _SAVE_FRONTIER = """
-    INSERT INTO batchord.frontiers AS old (pipeline, step, source_digest, position, candidates, moved_at)
-    VALUES (%(pipeline)s, %(step)s, %(digest)s, %(position)s, %(candidates)s, clock_timestamp())
+    INSERT INTO batchord.frontiers AS old (pipeline, step, source_digest, position, candidates, versions, moved_at)
+    VALUES (%(pipeline)s, %(step)s, %(digest)s, %(position)s, %(candidates)s, ARRAY[%(version)s], clock_timestamp())
     ON CONFLICT (pipeline, step) DO UPDATE SET
+        versions = ARRAY(SELECT DISTINCT unnest(old.versions || excluded.versions)),
         source_digest = excluded.source_digest, position = excluded.position, candidates = excluded.candidates,
         moved_at = CASE WHEN old.position IS DISTINCT FROM excluded.position THEN clock_timestamp()
                         ELSE old.moved_at END,
         updated_at = clock_timestamp()
+    RETURNING cardinality(versions) AS versions
 """
 _OUTCOMES = """
     SELECT run_id, state = 'done' AS done, state IN ('done', 'failed', 'skipped') AS ended
@@ -38,8 +42,8 @@ _PIN = """
     WHERE id = %(run)s AND state = 'running'
 """
 _SHARD = """
-    INSERT INTO batchord.shards (run_id, step, index, first_position, last_position, planned, discovered)
-    VALUES (%s, %s, %s, %s, %s, %s, %s)
+    INSERT INTO batchord.shards (run_id, step, index, first_position, last_position, planned, discovered, dense)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 """
 
 
@@ -65,6 +69,11 @@ class PlannerTables:
             candidates=tuple(Candidate.from_json(value) for value in row["candidates"]),
         )
 
+    def rates(self, pipeline: str, step: str, model_version: str) -> list[Rate]:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return read_rates(connection, pipeline=pipeline, step=step, version=model_version)
+
     def run_outcomes(self, step: str, run_ids: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
         """See the protocol."""
         with self._connections.transaction() as connection:
@@ -84,21 +93,24 @@ class PlannerTables:
                 return False
             version = Jsonb({lease.step: plan.model_version})
             connection.execute(_PIN, {**values, "version": version, "records": plan.records})
-            _write_shards(connection, lease, plan)
-            connection.execute(
+            frontier = connection.execute(
                 _SAVE_FRONTIER,
                 {
                     "pipeline": lease.run.pipeline,
                     "step": lease.step,
                     "digest": plan.source_digest,
+                    "version": plan.model_version,
                     "position": None if plan.frontier.position is None else Jsonb(plan.frontier.position.to_json()),
                     "candidates": Jsonb([candidate.to_json() for candidate in plan.frontier.candidates]),
                 },
-            )
+            ).fetchone()
+            assert frontier is not None  # noqa: S101 -- it was just written
+            # A record of another version may move into a shard unseen, and is no conflict for this one's predictions.
+            _write_shards(connection, lease, plan, dense=frontier["versions"] == 1)
             return True
 
 
-def _write_shards(connection: Connection, lease: StepLease, plan: Plan) -> None:
+def _write_shards(connection: Connection, lease: StepLease, plan: Plan, *, dense: bool) -> None:
     rows = [
         (
             lease.run.id,
@@ -108,6 +120,7 @@ def _write_shards(connection: Connection, lease: StepLease, plan: Plan) -> None:
             Jsonb(shard.last.to_json()),
             shard.planned,
             shard.planned,
+            dense and shard.dense,
         )
         for index, shard in enumerate(plan.shards)
     ]

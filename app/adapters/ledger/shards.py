@@ -7,7 +7,7 @@ from uuid import uuid4
 from psycopg.types.json import Jsonb
 
 from app.adapters.ledger.connection import Connection, Connections
-from app.adapters.ledger.written import accounted, write_predictions, write_rejections
+from app.adapters.ledger.written import accounted, copied, write_predictions, write_rejections
 from app.core.errors import ConservationError, LeaseLost
 from app.core.predictions import Batch
 from app.core.records import Position, Scalar, storable
@@ -36,7 +36,7 @@ _CLAIM = f"""
            -- This very process, which could not give the shard back while the database was away.
            OR (shard.state = 'running' AND shard.worker = %(worker)s))
     RETURNING shard.attempt, shard.losses, shard.error, shard.first_position, shard.last_position, shard.planned,
-              shard.predicted + shard.rejected AS accounted, run.pipeline,
+              shard.predicted + shard.rejected AS accounted, shard.dense, run.pipeline,
               run.models ->> shard.step AS model_version, run.window_start, run.window_end
 """
 _HELD = """
@@ -55,6 +55,7 @@ _RENEW = f"""
 """
 _FINISH = f"""
     UPDATE batchord.shards SET state = 'done', discovered = %(found)s, timings = %(timings)s, error = NULL,
+        worker_class = %(runs_on)s,
         finished_at = clock_timestamp(), lease_token = NULL, lease_until = NULL
     WHERE {_OWNED} RETURNING predicted + rejected AS accounted
 """
@@ -75,13 +76,17 @@ _LOST = """
     WHERE run_id = %(run)s AND step = %(step)s AND index = %(index)s AND state = 'running' AND worker = %(worker)s
 """
 _SPLIT = f"""
-    UPDATE batchord.shards SET state = 'split', planned = predicted + rejected, discovered = predicted + rejected,
+    UPDATE batchord.shards SET state = 'split', worker_class = %(runs_on)s,
+        timings = %(timings)s::jsonb || jsonb_build_object('rows', planned),
+        planned = predicted + rejected, discovered = predicted + rejected,
         finished_at = clock_timestamp(), lease_token = NULL, lease_until = NULL
     WHERE {_OWNED}
 """
 _HALF = """
-    INSERT INTO batchord.shards (run_id, step, index, first_position, last_position, planned, discovered, losses, error)
-    SELECT %(run)s, %(step)s, max(index) + 1, %(first)s, %(last)s, %(planned)s, %(planned)s, %(losses)s, %(error)s
+    INSERT INTO batchord.shards
+        (run_id, step, index, parent, first_position, last_position, planned, discovered, losses, error)
+    SELECT %(run)s, %(step)s, max(index) + 1, %(index)s, %(first)s, %(last)s, %(planned)s, %(planned)s, %(losses)s,
+           %(error)s
     FROM batchord.shards WHERE run_id = %(run)s AND step = %(step)s
     RETURNING index
 """
@@ -123,6 +128,7 @@ class ShardsTable:
             attempt=row["attempt"],
             token=token,
             accounted_before=row["accounted"],
+            dense=row["dense"],
             losses=row["losses"],
             last_error=row["error"],
             model_version=row["model_version"],
@@ -136,8 +142,9 @@ class ShardsTable:
 
     def commit(self, lease: ShardLease, batch: Batch) -> int:
         """See the protocol."""
+        rows = copied(lease, batch.predictions)
         with self._connections.transaction() as connection:
-            predicted = write_predictions(connection, lease, batch.predictions)
+            predicted = write_predictions(connection, lease, rows)
             rejected = write_rejections(connection, lease, batch.rejections)
             # Last, and in the same transaction: when the token is another worker's, nothing was written.
             _owned(connection, _PROGRESS, lease, predicted=predicted, rejected=rejected)
@@ -152,7 +159,7 @@ class ShardsTable:
         """See the protocol."""
         with self._connections.transaction() as connection:
             row = connection.execute(
-                _FINISH, _values(lease, found=outcome.found, timings=Jsonb(outcome.timings))
+                _FINISH, _values(lease, found=outcome.found, timings=Jsonb(outcome.timings), runs_on=outcome.runs_on)
             ).fetchone()
             if row is None:
                 raise _lost(lease)
@@ -173,14 +180,17 @@ class ShardsTable:
         with self._connections.transaction() as connection:
             return connection.execute(_LOST, values).rowcount == 1
 
-    def split(self, lease: ShardLease, parts: Sequence[ShardRange], *, losses: int) -> list[int]:
+    def split(
+        self, lease: ShardLease, parts: Sequence[ShardRange], *, losses: int, outcome: ShardOutcome | None = None
+    ) -> list[int]:
         """See the protocol."""
         with self._connections.transaction() as connection:
             # Two shards of one step that split at once must not take the same index.
             connection.execute(
                 "SELECT FROM batchord.steps WHERE run_id = %s AND name = %s FOR UPDATE", [lease.run_id, lease.step]
             )
-            _owned(connection, _SPLIT, lease)
+            timings, runs_on = ({}, None) if outcome is None else (outcome.timings, outcome.runs_on)
+            _owned(connection, _SPLIT, lease, timings=Jsonb(timings), runs_on=runs_on)
             return [_insert_half(connection, lease, part, losses) for part in parts]
 
     def blamed(self, lease: ShardLease, reasons: Sequence[str]) -> int:
@@ -199,6 +209,7 @@ def _insert_half(connection: Connection, lease: ShardLease, part: ShardRange, lo
     values = {
         "run": lease.run_id,
         "step": lease.step,
+        "index": lease.index,
         "first": Jsonb(part.first.to_json()),
         "last": Jsonb(part.last.to_json()),
         "planned": part.planned,

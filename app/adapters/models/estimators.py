@@ -63,6 +63,9 @@ class LoadedEstimator:
     columns are ``label_0``, ``label_1``, … or ``score_0``, ….
     """
 
+    runs_on = "cpu"
+    picture_side = None
+
     def __init__(self, declared: SklearnModel, version: str, estimator: Any) -> None:
         from sklearn.base import is_regressor
         from sklearn.pipeline import Pipeline
@@ -99,7 +102,8 @@ class LoadedEstimator:
                 "select them in the source's sql, or name the right ones in features=[…]."
             )
         if declared.text:
-            return frame[declared.text].astype(object).map(str)
+            texts = frame[declared.text].astype(object)
+            return texts if set(map(type, texts.tolist())) == {str} else texts.map(str)
         # An estimator that was fitted on an array knows columns by their places only, and warns of names.
         nameless = fitted is None and hasattr(self._estimator, "n_features_in_")
         return frame[wanted].to_numpy() if nameless else frame[wanted]

@@ -48,6 +48,9 @@ def _source_digest(function: Callable[[Any], Any], name: str) -> str:
 class LoadedFunction:
     """Implements :class:`app.core.ports.LoadedModel` for a function."""
 
+    runs_on = "cpu"
+    picture_side = None
+
     def __init__(self, declared: FunctionModel, version: str) -> None:
         self.version = version
         self._function = declared.function

@@ -45,7 +45,7 @@ def load_picture_model(
             "image_processor.save_pretrained, which writes preprocessor_config.json."
         ) from error
     auto_class = AutoModel if declared.task == "embed" else AutoModelForImageClassification
-    model = load_weights(auto_class, folder, declared.location, device, copied=copied)
+    model = load_weights(auto_class, folder, declared, device, copied=copied)
     # Convolutions on a CPU are faster when a pixel's channels lie side by side.
     return LoadedPictureModel(declared, version, model.to(memory_format=torch.channels_last), processor, device)
 
@@ -59,6 +59,8 @@ class LoadedPictureModel:
 
     def __init__(self, declared: TransformersImage, version: str, model: Any, processor: Any, device: str) -> None:
         self.version = version
+        self.runs_on = device.partition(":")[0]
+        self.picture_side = _side(processor)
         self._declared = declared
         self._model = model
         self._processor = processor
@@ -85,9 +87,19 @@ class LoadedPictureModel:
 
         pixels = self._processor(images=images, return_tensors="pt")["pixel_values"]
         with torch.inference_mode():
-            output = self._model(pixel_values=pixels.to(self._device, memory_format=torch.channels_last))
+            pixels = pixels.to(self._device, self._model.dtype, memory_format=torch.channels_last)
+            output = self._model(pixel_values=pixels)
             if self._declared.task == "classify":
                 return classified(self._model, output.logits)
-            states = output.last_hidden_state
+            states = output.last_hidden_state.float()
             vectors = states.mean((2, 3)) if states.ndim == _GRID else states.mean(1)
-            return {"embedding": vectors.float().cpu().tolist()}
+            return {"embedding": vectors.cpu().tolist()}
+
+
+def _side(processor: Any) -> int | None:
+    """What the processor scales a picture's shorter side to, at the most; None when it scales in another way."""
+    if not processor.do_resize:
+        return None
+    size = dict(processor.size)
+    sides = (size.get("shortest_edge"), size.get("height"), size.get("width"))
+    return max((side for side in sides if side), default=None)

@@ -1,11 +1,15 @@
 """What all transformers models share: the device, and loading weights without surprises."""
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
 
 from app.core.errors import ConfigurationError, ModelNotFound
+from app.core.models import TransformersImage, TransformersText
+
+log = logging.getLogger(__name__)
 
 #: Weights that a checkpoint may lack: embeddings here never pass through a text model's pooler.
 _NOT_NEEDED = "pooler."
@@ -57,12 +61,14 @@ def device_of(declared: str) -> str:
     return declared
 
 
-def load_weights(auto_class: Any, folder: Path, location: str, device: str, *, copied: bool) -> Any:
-    """The model in ``folder`` on ``device``, ready for inference, in float32.
+def load_weights(
+    auto_class: Any, folder: Path, declared: TransformersText | TransformersImage, device: str, *, copied: bool
+) -> Any:
+    """The model in ``folder`` on ``device``, ready for inference, in ``declared.dtype``.
 
-    On a CPU, weights are the file itself, mapped into memory and shared by all processes. Where somebody may
-    write to the file, ask for them ``copied``: written over, it would change the predictions of a loaded
-    model, and cut short, it would kill the process.
+    On a CPU, weights of the file's own type are the file itself, mapped into memory and shared by all processes.
+    Where somebody may write to the file, ask for them ``copied``: written over, it would change the predictions of a
+    loaded model, and cut short, it would kill the process.
 
     Raises ModelNotFound for files that are missing or damaged, ConfigurationError for a model that needs
     code of its own or lacks weights for the task: transformers itself would fill these at random.
@@ -70,13 +76,16 @@ def load_weights(auto_class: Any, folder: Path, location: str, device: str, *, c
     import torch
     from safetensors import SafetensorError
 
+    location = declared.location
+    if declared.dtype == "bfloat16" and device == "cpu" and not _has_bfloat16():
+        log.warning("%s: this processor has no instructions for bfloat16; float32 is faster here.", location)
     try:
         model, report = auto_class.from_pretrained(
             folder,
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
-            dtype=torch.float32,
+            dtype=getattr(torch, declared.dtype),
             output_loading_info=True,
         )
     except (OSError, SafetensorError) as error:
@@ -96,6 +105,13 @@ def load_weights(auto_class: Any, folder: Path, location: str, device: str, *, c
         for tensor in (*model.parameters(), *model.buffers()):
             tensor.data = tensor.data.clone()
     return model.eval().requires_grad_(requires_grad=False).to(device)
+
+
+def _has_bfloat16() -> bool:
+    """Whether the processor computes in bfloat16 by itself: AVX512-BF16 or AMX on x86, BF16 on Arm."""
+    import torch
+
+    return any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
 
 
 def classified(model: Any, logits: Any) -> dict[str, list[Any]]:

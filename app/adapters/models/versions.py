@@ -19,7 +19,13 @@ from app.core.models import Model
 WEIGHT_DIGITS = 12
 _OPTION_DIGITS = 8
 #: Option of a declaration -> the value at which it leaves no trace in the version.
-_DEFAULTS: dict[str, Any] = {"task": "classify", "max_tokens": None, "features": None, "text": None}
+_DEFAULTS: dict[str, Any] = {
+    "task": "classify",
+    "max_tokens": None,
+    "features": None,
+    "text": None,
+    "dtype": "float32",
+}
 #: Path parts that say nothing without the one before them: ``7``, ``v2``, ``2026-11-01``, ``model``.
 _NO_NAME = re.compile(r"v?\d.*|model|latest|final", re.IGNORECASE)
 
@@ -71,6 +77,8 @@ def _options(declared: Model) -> dict[str, Any]:
     }
     if declared.images is not None:
         found["images"] = declared.images.column
+        if not declared.images.reduce:
+            found["reduce"] = False
     return found
 
 

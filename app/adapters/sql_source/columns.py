@@ -20,6 +20,8 @@ class Columns:
     names: tuple[str, ...]
     #: The driver's number for the type of what orders records: the arrival, or else the key.
     leading_type: Any
+    #: The same of the key's.
+    key_type: Any
 
 
 def describe(engine: sa.Engine, statements: Statements, declared: SqlSource) -> Columns:
@@ -46,4 +48,4 @@ def describe(engine: sa.Engine, statements: Statements, declared: SqlSource) -> 
     leading = declared.arrival or declared.key
     if engine.dialect.name == "postgresql":
         postgres.refuse_order(declared.key, types[declared.key], leading, types[leading])
-    return Columns(names=names, leading_type=types[leading])
+    return Columns(names=names, leading_type=types[leading], key_type=types[declared.key])

@@ -12,12 +12,17 @@ import sqlalchemy as sa
 
 from app.adapters.sql_source.statements import AsDriverGave
 from app.core.errors import ConfigurationError
+from app.core.records import LONGEST_KEY
 
 #: Type numbers that never change: ``pg_type.oid``.
 FLOAT4, DATE, TIMESTAMP, TIMESTAMPTZ, UUID_TYPE = 700, 1082, 1114, 1184, 2950
 #: int8, int2, int4, oid, float8, numeric, and times: types whose values rise when a sequence or a clock gives
 #: them. Uuids and texts do not, unless somebody says so with ``settle=``.
 _RISING = frozenset({20, 21, 23, 26, 701, 1700, DATE, TIMESTAMP, TIMESTAMPTZ})
+
+#: int8, int2, int4 and uuid as text are what the ledger writes; so are text and varchar up to a length.
+_AS_TEXT = frozenset({20, 21, 23, UUID_TYPE})
+_TEXTS = frozenset({25, 1043})
 
 #: How far the frontier stays behind the clock where timestamps order records. A session fixes its ``now()``
 #: a few instructions before it takes the lock that shows its transaction; a process that the kernel sets
@@ -76,6 +81,13 @@ def refuse_order(key: str, key_type: Any, leading: str, leading_type: Any) -> No
                 f"The source's column {name!r} is of type real, whose values do not compare equal to themselves "
                 f"outside the database: write CAST({name} AS numeric) AS {name} in the source's sql."
             )
+
+
+def longest_key(key_type: Any) -> int | None:
+    """Up to how many characters a key as text is the ledger's text for it; 0 for a type where it is not."""
+    if key_type in _TEXTS:
+        return LONGEST_KEY
+    return None if key_type in _AS_TEXT else 0
 
 
 def rises(leading_type: Any, settle: timedelta | None) -> bool:

@@ -15,10 +15,16 @@ from app.adapters.sql_source.frames import frame_of, repeated, repeated_among
 from app.adapters.sql_source.statements import Statements
 from app.core.errors import ConfigurationError
 from app.core.records import Position
+from app.core.shards import ShardRange
 from app.core.sources import SqlSource
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Columns of a piece's end without an arrival: key, place, twice.
+_KEY_ALONE = 3
+#: Pieces that are asked for at a time.
+_SLICE = 2048
 
 
 def open_source(
@@ -116,12 +122,64 @@ class SqlRecords:
         with reading(self._engine) as connection:
             yield from self._positions(connection, self._statements.above(after), chunk_rows)
 
-    def rows(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator["pd.DataFrame"]:
+    def pieces(self, *, after: Position | None, pipeline: str, step: str, rows: int) -> Iterator[ShardRange] | None:
+        """See the port."""
+        if not self._is_postgres or self._declared.url is not None or self._declared.url_env is not None:
+            return None
+        self._refuse_other_order(after)
+        longest = postgres.longest_key(self._columns.key_type)
+        if longest == 0:
+            return None
+        if longest is not None:
+            with reading(self._engine) as connection:
+                if connection.execute(self._statements.longer_key(after, longest)).first() is not None:
+                    return None
+        return self._pieces(after, pipeline=pipeline, step=step, rows=rows)
+
+    def _pieces(self, after: Position | None, *, pipeline: str, step: str, rows: int) -> Iterator[ShardRange]:
+        """A slice of pieces at a time, so that neither a large backlog nor a full run costs more than it must."""
+        met = 0
+        # One snapshot: what commits between two statements is in neither, and waits for the frontier.
+        with reading(self._engine, snapshot=True) as connection:
+            while True:
+                counted = connection.execute(
+                    self._statements.fresh_in_pieces(after, rows, _SLICE, pipeline=pipeline, step=step)
+                )
+                fresh: dict[int, int] = {piece.piece: piece.fresh for piece in counted}
+                ends = connection.execute(self._statements.piece_ends(after, rows, _SLICE)).fetchall()
+                last = None
+                for last in self._slice(ends, fresh, rows, met):
+                    yield last
+                if last is None or last.places is None or last.places[1] + 1 < met + rows * _SLICE:
+                    return
+                after, met = last.last, last.places[1] + 1
+
+    def _slice(self, ends: Sequence[Any], fresh: dict[int, int], rows: int, met: int) -> Iterator[ShardRange]:
+        """The pieces of one slice, before which ``met`` positions were met."""
+        first: tuple[Position, int] | None = None
+        for number, row in enumerate(ends):
+            key, place = row[-3], row.batchord_place
+            if row.batchord_twice:
+                raise repeated(self._declared.key, key)
+            position = Position(arrival=None if len(row) == _KEY_ALONE else row[0], key=key)
+            first = first or (position, place)
+            following = ends[number + 1] if number + 1 < len(ends) else None
+            if following is None or following.batchord_place // rows != place // rows:
+                planned, places = fresh.get(place // rows, 0), (met + first[1], met + place)
+                yield ShardRange(first=first[0], last=position, planned=planned, places=places)
+                first = None
+
+    def rows(
+        self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> Iterator["pd.DataFrame"]:
         """See the port. Raises ConfigurationError when the query gives a key twice."""
-        names = self._columns.names
+        names, wanted = self._columns.names, None
+        if columns is not None and set(columns) <= set(names):
+            wanted = [name for name in columns if name != self._declared.key]
+            names = (self._declared.key, *wanted)
         previous: Any = None
         with reading(self._engine) as connection:
-            for part in _parts(connection, self._statements.between(first, last), chunk_rows):
+            for part in _parts(connection, self._statements.between(first, last, wanted), chunk_rows):
                 frame = frame_of(part, names, self._declared.key)
                 if frame.index[0] == previous:
                     raise repeated(self._declared.key, previous)

@@ -6,6 +6,7 @@ not know it, so all others get ``arrival >= a AND (arrival > a OR key > k)``: a 
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,10 +62,51 @@ class Statements:
 
     def above(self, after: Position | None) -> sa.Select[Any]:
         """All positions above ``after``, ascending. What is NULL has no position and is left out."""
-        statement = self._positions().where(*self._not_null())
-        if after is not None:
-            statement = statement.where(self._beyond(after, "after", upwards=True, inclusive=False))
-        return statement.order_by(*self._order())
+        return self._above(self._positions(), after).order_by(*self._order())
+
+    def _above(self, statement: sa.Select[Any], after: Position | None) -> sa.Select[Any]:
+        statement = statement.where(*self._not_null())
+        if after is None:
+            return statement
+        return statement.where(self._beyond(after, "after", upwards=True, inclusive=False))
+
+    def longer_key(self, after: Position | None, characters: int) -> sa.Select[Any]:
+        """A row when a key above ``after`` has more ``characters``."""
+        return self._above(sa.select(sa.true()), after).where(sa.func.char_length(self.key) > characters).limit(1)
+
+    def piece_ends(self, after: Position | None, rows: int, pieces: int) -> sa.Select[Any]:
+        """First and last position of every ``rows`` positions above ``after``, with their places from 0 on.
+
+        Of so many ``pieces``. And whatever has the key of the one before it, in column ``batchord_twice``.
+        """
+        met = self._met(after, rows * pieces)
+        order, key = list(met.c), list(met.c)[-1]
+        place = (sa.func.row_number().over(order_by=order) - 1).label("batchord_place")
+        twice = sa.func.coalesce(sa.func.lag(key).over(order_by=order) == key, sa.false()).label("batchord_twice")
+        final = sa.func.lead(key).over(order_by=order).is_(None).label("batchord_final")
+        placed = sa.select(*order, place, twice, final).subquery("placed")
+        edge = placed.c.batchord_place % rows
+        wanted = sa.or_(edge == 0, edge == rows - 1, placed.c.batchord_final, placed.c.batchord_twice)
+        *columns, _ = placed.c
+        return sa.select(*columns).where(wanted).order_by(placed.c.batchord_place)
+
+    def fresh_in_pieces(
+        self, after: Position | None, rows: int, pieces: int, *, pipeline: str, step: str
+    ) -> sa.Select[Any]:
+        """Of the same pieces that have any: number, and records that the ledger does not know."""
+        met = self._met(after, rows * pieces)
+        order, key = list(met.c), list(met.c)[-1]
+        place = sa.func.row_number().over(order_by=order) - 1
+        # As the ledger compares its keys, whatever the source's column says of upper and lower case.
+        text = sa.collate(sa.cast(key, sa.Text), "default").label("text")
+        placed = sa.select(place.label("place"), text).subquery("placed")
+        piece = (placed.c.place // sa.literal_column(str(int(rows)), sa.BigInteger)).label("piece")
+        known = [_known(table, pipeline, step, placed.c.text) for table in ("predictions", "rejections")]
+        return sa.select(piece, sa.func.count().label("fresh")).where(*[~each for each in known]).group_by(piece)
+
+    def _met(self, after: Position | None, rows: int) -> sa.Subquery:
+        order = self._order()
+        return self._above(sa.select(*order), after).order_by(*order).limit(rows).subquery("met")
 
     def without_arrival(self) -> sa.Select[Any] | None:
         """The positions of records whose arrival is NULL, by key; None for a source ordered by its key."""
@@ -76,12 +118,13 @@ class Statements:
         """How many records cannot be identified."""
         return sa.select(sa.func.count()).select_from(self.records).where(self.key.is_(None))
 
-    def between(self, first: Position, last: Position) -> sa.Select[Any]:
-        """All columns of the records from ``first`` to ``last``, both included, ascending.
+    def between(self, first: Position, last: Position, columns: Sequence[str] | None = None) -> sa.Select[Any]:
+        """The records from ``first`` to ``last``, both included, ascending: the key and ``columns``, or all as given.
 
         Records without an arrival stand above all others: an audit gives them out in this order too.
         """
-        return self._between(sa.select(sa.text("records.*")).select_from(self.records), first, last)
+        chosen = [sa.text("records.*")] if columns is None else [self.key, *map(sa.column, columns)]
+        return self._between(sa.select(*chosen).select_from(self.records), first, last)
 
     def positions_between(self, first: Position, last: Position) -> sa.Select[Any]:
         """The positions of the same records in the same order."""
@@ -135,6 +178,15 @@ class Statements:
                 _compare(self.key, key, upwards=upwards, inclusive=inclusive),
             ),
         )
+
+
+def _known(table: str, pipeline: str, step: str, text: sa.ColumnElement[str]) -> sa.Exists:
+    old = sa.table(table, *map(sa.column, ("pipeline", "step", "record_key")), schema="batchord").alias()
+    return (
+        sa.exists()
+        .where(old.c.pipeline == _bound("pipeline", pipeline), old.c.step == _bound("step", step))
+        .where(old.c.record_key == text)
+    )
 
 
 def _compare(left: Any, right: Any, *, upwards: bool, inclusive: bool) -> Condition:

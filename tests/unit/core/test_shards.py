@@ -1,5 +1,8 @@
 """Shards are even, complete and in order, however many positions stream by."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -132,3 +135,54 @@ def test_memory_does_not_grow_with_the_backlog(min_rows: int, chunk: int, record
     assert sum(shard.planned for shard in shards) == records
     assert len(shards) <= 1000
     assert max(shard.planned for shard in shards) <= 1.5 * size.rows + 2
+
+
+@pytest.mark.parametrize("grows", [False, True])
+@pytest.mark.parametrize(("rows", "min_rows", "records"), [(1024, 64, 1_000_000), (15_000, 500, 14_000_000)])
+def test_pieces_that_were_cut_elsewhere_become_even_shards(
+    rows: int, min_rows: int, records: int, *, grows: bool
+) -> None:
+    """However many there are: the first ones are joined again and again, and so are those that come later."""
+    size = ShardSize(rows=rows, min_rows=min_rows, parallelism=2, max_shards=1000, grows=grows)
+    cutter = ShardCutter(size)
+    for start in range(0, records, cutter.piece_rows):
+        end = min(start + cutter.piece_rows, records)
+        first, last = (Position(arrival=None, key=key) for key in (start, end - 1))
+        cutter.add_piece(ShardRange(first=first, last=last, planned=end - start, places=(start, end - 1)))
+        assert len(cutter._pieces) <= cutter.MAX_PIECES  # noqa: SLF001 -- memory has no other outside
+
+    shards = cutter.cut()
+
+    assert sum(shard.planned for shard in shards) == records
+    assert len(shards) <= 1000
+    assert max(shard.planned for shard in shards) <= 1.5 * rows
+    assert all(shard.dense for shard in shards)
+
+
+@given(_sizes(), st.lists(st.integers(0, 700), max_size=12))
+def test_growing_shards_cover_every_position_once_and_in_order(size: ShardSize, chunks: list[int]) -> None:
+    """Within the same limits as even ones."""
+    size = replace(size, grows=True)
+    shards, records = _cut(size, chunks)
+
+    assert sum(shard.planned for shard in shards) == records
+    assert all(_number(next_.first) == _number(before.last) + 1 for before, next_ in pairwise(shards))
+    assert len(shards) <= size.max_shards
+    assert all(1 <= shard.planned < 1.5 * size.rows + max(1, size.min_rows // 2) for shard in shards)
+
+
+def test_the_first_shards_of_an_unknown_model_are_small() -> None:
+    """Each process takes one, then one of twice the size."""
+    size = ShardSize(rows=1000, min_rows=100, parallelism=2, max_shards=1000, grows=True)
+
+    assert [shard.planned for shard in _cut(size, [5000])[0]] == [100, 100, 200, 200, 400, 400, 800, 800, 1000, 1000]
+
+
+def test_a_shard_is_dense_when_nothing_was_left_out_between_its_ends() -> None:
+    """Records that are accounted for have places, too."""
+    cutter = ShardCutter(ShardSize(rows=2, min_rows=2, parallelism=1, max_shards=10))
+    cutter.add(_positions(0, 2))
+    cutter.add(_positions(2, 4), [2, 3, 5, 6])
+    cutter.add_piece(ShardRange(first=_positions(9, 1)[0], last=_positions(10, 1)[0], planned=1, places=(9, 10)))
+
+    assert [(shard.planned, shard.dense) for shard in cutter.cut()] == [(2, True), (2, True), (2, True), (1, False)]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from app.core.records import Position
+from app.core.shards import ShardRange
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +99,11 @@ class BusySource:
 
     settles_by_clock = False
 
-    def __init__(self, world: World, pause: Callable[[], None], *, chunk_rows: int = 2) -> None:
+    def __init__(
+        self, world: World, pause: Callable[[], None], *, chunk_rows: int = 2, accounted: set[int] | None = None
+    ) -> None:
+        """``accounted``: what the ledger knows, where it is in the same database."""
+        self._accounted = accounted
         self._world = world
         self._pause = pause
         self._chunk_rows = chunk_rows
@@ -136,9 +141,22 @@ class BusySource:
             yield snapshot[start : start + rows]
             self._pause()
 
-    def rows(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator["pd.DataFrame"]:
+    def pieces(self, *, after: Position | None, pipeline: str, step: str, rows: int) -> Iterator[ShardRange] | None:
+        """See the port: one snapshot of source and ledger."""
+        del pipeline, step
+        if self._accounted is None:
+            return None
+        self._pause()
+        least = 0 if after is None else _number(after)
+        met = [number for number in sorted(self._world.committed) if number > least]
+        cuts = [(start, met[start : start + rows]) for start in range(0, len(met), rows)]
+        return iter([_piece(start, numbers, self._accounted) for start, numbers in cuts])
+
+    def rows(
+        self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> Iterator["pd.DataFrame"]:
         """Discovery never reads records."""
-        raise NotImplementedError(first, last, chunk_rows)
+        raise NotImplementedError(first, last, chunk_rows, columns)
 
     def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:
         """Discovery never audits."""
@@ -147,6 +165,15 @@ class BusySource:
     def count_without_key(self) -> int:
         """See the port."""
         raise NotImplementedError
+
+
+def _piece(start: int, numbers: Sequence[int], accounted: set[int]) -> ShardRange:
+    return ShardRange(
+        first=_position(numbers[0]),
+        last=_position(numbers[-1]),
+        planned=len(set(numbers) - accounted),
+        places=(start, start + len(numbers) - 1),
+    )
 
 
 def _position(number: int) -> Position:

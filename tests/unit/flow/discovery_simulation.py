@@ -56,7 +56,9 @@ class LedgerInMemory:
 class Simulation:
     """One pipeline; its runs follow one another, as the ledger sees to."""
 
-    def __init__(self, *, max_shards: int, settle: timedelta | None = None) -> None:
+    def __init__(self, *, max_shards: int, settle: timedelta | None = None, together: bool = False) -> None:
+        """``together``: source and ledger are in one database."""
+        self._together = together
         self.world = World(longest=settle)
         self.ledger = LedgerInMemory(self.world)
         self.shards: list[ShardRange] = []
@@ -125,7 +127,7 @@ class Simulation:
                 self.world.happen(event)
 
         self.ledger.pause = pause
-        source = BusySource(self.world, pause)
+        source = BusySource(self.world, pause, accounted=self.ledger.keys if self._together else None)
         found = scan(self._parts, pipeline="p", declared=self._step, source=source, run_id=self._run_id)
         self.ledger.pause = lambda: None
         return found
@@ -138,7 +140,10 @@ def _settings(max_shards: int) -> Settings:
 
 def _parts(ledger: LedgerInMemory, max_shards: int) -> Parts:
     planner = SimpleNamespace(
-        frontier=ledger.saved_frontier, accounted=ledger.accounted, run_outcomes=ledger.run_outcomes
+        frontier=ledger.saved_frontier,
+        accounted=ledger.accounted,
+        run_outcomes=ledger.run_outcomes,
+        rates=lambda *_: [],
     )
     unused = cast("Any", None)
     return Parts(
@@ -146,7 +151,7 @@ def _parts(ledger: LedgerInMemory, max_shards: int) -> Parts:
         catalog=unused,
         ledger=cast("Any", SimpleNamespace(planner=planner, runs=SimpleNamespace(now=ledger.now))),
         open_source=unused,
-        models=unused,
+        models=cast("Any", SimpleNamespace(version=lambda _: "v")),
         images=unused,
         worker="test:1",
     )

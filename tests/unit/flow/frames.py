@@ -30,6 +30,8 @@ class FunctionOfFrames:
     """Implements :class:`app.core.ports.LoadedModel`; remembers how many records each call was given."""
 
     version = "test-1"
+    runs_on = "cpu"
+    picture_side = None
 
     def __init__(self, function: Callable[[pd.DataFrame], Any]) -> None:
         self._function = function
@@ -47,7 +49,7 @@ class ImagesInMemory:
     def __init__(self, missing: Sequence[str] = ()) -> None:
         self._missing = missing
 
-    def read(self, locations: "pd.Series[Any]", accept: Images) -> LoadedImages:
+    def read(self, locations: "pd.Series[Any]", accept: Images, *, side: int | None = None) -> LoadedImages:  # noqa: ARG002
         """See the port."""
         found = LoadedImages(images={}, digests={}, rejections=[])
         for key, location in locations.items():

@@ -38,11 +38,13 @@ _HISTORIES = 300
 
 @pytest.mark.parametrize("settle", [None, _SETTLE], ids=["transactions tell", "settle="])
 @pytest.mark.parametrize("max_shards", _MAX_SHARDS)
-def test_no_record_is_lost_in_random_histories(max_shards: int, settle: timedelta | None) -> None:
+@pytest.mark.parametrize("together", [False, True], ids=["apart", "together"])
+def test_no_record_is_lost_in_random_histories(max_shards: int, settle: timedelta | None, *, together: bool) -> None:
     """Late commits, rollbacks, two-phase commits, failing runs and dying planners, in hundreds of orders."""
     for seed in range(_HISTORIES):
         try:
-            _live_through(Random(seed), Simulation(max_shards=max_shards, settle=settle))  # noqa: S311 -- no secret
+            simulation = Simulation(max_shards=max_shards, settle=settle, together=together)
+            _live_through(Random(seed), simulation)  # noqa: S311 -- no secret
         except AssertionError as lost:
             raise AssertionError(f"seed {seed}: {lost}") from lost
 
@@ -74,10 +76,10 @@ class Discovery(RuleBasedStateMachine):
         super().__init__()
         self.simulation = Simulation(max_shards=1000, settle=self.settle)
 
-    @initialize(max_shards=st.sampled_from(_MAX_SHARDS))
-    def start(self, max_shards: int) -> None:
+    @initialize(max_shards=st.sampled_from(_MAX_SHARDS), together=st.booleans())
+    def start(self, max_shards: int, *, together: bool) -> None:
         """Another limit, another history."""
-        self.simulation = Simulation(max_shards=max_shards, settle=self.settle)
+        self.simulation = Simulation(max_shards=max_shards, settle=self.settle, together=together)
 
     @rule(events=_EVENTS)
     def others_work(self, events: list[Event]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from app.core.errors import ConfigurationError, ModelError
 from app.core.models import Images, Model, TransformersImage, TransformersText
@@ -153,6 +154,72 @@ def test_a_folder_without_tokenizer_or_processor_is_refused(load: Load, tmp_path
     (folder / "preprocessor_config.json").unlink()
     with pytest.raises(ConfigurationError, match="image processor"):
         load(TransformersImage(str(folder), images=Images(column="photo", allow=("s3://photos/",))))
+
+
+@pytest.mark.parametrize("task", ["classify", "embed"])
+@pytest.mark.parametrize("kind", ["text", "image"])
+def test_bfloat16_gives_nearly_the_same(load: Load, tmp_path: Path, kind: str, task: str) -> None:
+    """Columns of the same types, values that agree in their first digits."""
+    save = {
+        ("text", "classify"): small_models.save_text_classifier,
+        ("text", "embed"): small_models.save_text_embedder,
+        ("image", "classify"): small_models.save_image_classifier,
+        ("image", "embed"): small_models.save_image_embedder,
+    }[kind, task]
+    folder = str(save(tmp_path / "m"))
+    found = {}
+    for dtype in ("float32", "bfloat16"):
+        if kind == "text":
+            declared: Model = TransformersText(folder, text="body", task=task, dtype=dtype)  # type: ignore[arg-type]
+            frame = texts("good", "a bad one", "bad " * 30)
+        else:
+            images = Images(column="photo", allow=("s3://photos/",))
+            declared = TransformersImage(folder, images=images, task=task, dtype=dtype)  # type: ignore[arg-type]
+            colours = [Image.new("RGB", (40, 30), colour) for colour in ("red", "green", "white")]
+            frame = pd.DataFrame({"photo": colours})
+        found[dtype] = load(declared).predict(frame)
+    column = "score" if task == "classify" else "embedding"
+    exact, near = (np.array(found[dtype][column].tolist()) for dtype in ("float32", "bfloat16"))
+    assert near.dtype == exact.dtype
+    assert near == pytest.approx(exact, abs=0.05 * np.abs(exact).max())
+    assert not (near == exact).all()
+
+
+def test_a_processor_without_bfloat16_says_so(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It works all the same, slower than float32."""
+    import torch
+
+    folder = str(small_models.save_text_classifier(tmp_path / "m"))
+    for column, has, said in (("body", True, False), ("title", False, True)):  # what is loaded is not loaded again
+        capabilities = {"avx512_bf16": has, "avx2": True}
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=capabilities: found)
+        caplog.clear()
+        load(TransformersText(folder, text=column, dtype="bfloat16"))
+        assert ("no instructions for bfloat16" in caplog.text) is said
+
+
+@pytest.mark.parametrize(
+    ("settings", "side"),
+    [
+        ({}, 32),
+        ({"size": {"shortest_edge": 48}}, 48),
+        ({"size": {"height": 24, "width": 40}}, 40),
+        ({"size": {"longest_edge": 48}}, None),
+        ({"do_resize": False}, None),
+    ],
+)
+def test_the_side_that_pictures_are_scaled_to(
+    load: Load, tmp_path: Path, settings: dict[str, Any], side: int | None
+) -> None:
+    """As the model's own processor says; where it says nothing of the shorter side, pictures stay as they are."""
+    folder = small_models.save_image_classifier(tmp_path / "i")
+    change(folder, "preprocessor_config.json", **settings)
+
+    found = load(TransformersImage(str(folder), images=Images(column="photo", allow=("s3://photos/",))))
+
+    assert found.picture_side == side
 
 
 def test_a_device_that_is_absent_is_named(load: Load, tmp_path: Path) -> None:

@@ -1,0 +1,206 @@
+"""Discovery inside the database, where source and ledger are one: the same records as by looking up each key."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from app.adapters.sql_source import dispose_engines, open_source
+from app.adapters.sql_source.source import SqlRecords
+from app.core.errors import ConfigurationError
+from app.core.records import Position, record_key
+from app.core.shards import ShardRange
+from app.core.sources import SqlSource
+
+ROWS = 7
+RECORDS = 40
+#: Every kind of key that is looked up inside: its type, and its value for record n, n * 7 % 41 to mix the order.
+KEYS = {
+    "bigint": "n * 7 % 41",
+    "smallint": "n * 7 % 41 - 20",
+    "uuid": "lpad(to_hex(n * 7 % 41), 32, 'a')::uuid",
+    "text": "'key ' || n * 7 % 41 || E'\\t\\\\'",
+    "varchar(20)": "n * 7 % 41",
+}
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[psycopg.Connection]:
+    """In the ledger's database."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+    dispose_engines()
+
+
+def opened(database_url: str, sql: str = "SELECT k, a, body FROM records", **more: Any) -> SqlRecords:
+    """The table as a source."""
+    return open_source(SqlSource(sql, **{"key": "k", "arrival": "a", **more}), default_url=database_url)
+
+
+def fill(connection: psycopg.Connection, key_type: str, key: str) -> None:
+    """RECORDS records, some of them of one moment."""
+    connection.execute(f"CREATE TABLE records (k {key_type}, a timestamptz, body text)".encode())
+    connection.execute(
+        f"INSERT INTO records SELECT ({key})::{key_type}, timestamptz '2026-01-01' + n / 3 * interval '1 s', 'x' "  # noqa: S608
+        f"FROM generate_series(1, {RECORDS}) AS n".encode()
+    )
+
+
+def account(connection: psycopg.Connection, *keys: Any, table: str = "predictions", step: str = "predict") -> None:
+    """As if these had been predicted, or rejected."""
+    columns, values = ("reason, detail, attempts", "'r', 'd', 1") if table == "rejections" else ("attempt", "1")
+    for key in keys:
+        connection.execute(
+            f"INSERT INTO batchord.{table} (pipeline, step, record_key, model_version, run_id, shard, {columns}) "  # noqa: S608
+            f"VALUES ('p', %s, %s, 'v', gen_random_uuid(), 0, {values})".encode(),
+            [step, record_key(key)],
+        )
+
+
+@pytest.mark.parametrize("arrival", ["a", None], ids=["with an arrival", "by the key"])
+@pytest.mark.parametrize("key_type", KEYS)
+def test_pieces_are_what_looking_up_each_key_gives(
+    connection: psycopg.Connection, database_url: str, key_type: str, arrival: str | None
+) -> None:
+    """Ranges that follow each other, counts of what neither predictions nor rejections of the step hold."""
+    fill(connection, key_type, KEYS[key_type])
+    source = opened(database_url, arrival=arrival)
+    (every,) = source.keys(after=None, chunk_rows=1000)
+    predicted, rejected = [every[n].key for n in (0, 3, 4, *range(14, 21), 39)], [every[5].key]
+    account(connection, *predicted)
+    account(connection, *rejected, table="rejections")
+    account(connection, every[1].key, step="another")
+    for after in (None, every[9]):
+        above = [position for position in every if after is None or every.index(position) > 9]
+        pieces = source.pieces(after=after, pipeline="p", step="predict", rows=ROWS)
+        assert pieces is not None
+        found = [(piece.first, piece.last, piece.planned, piece.places) for piece in pieces]
+        assert found == [
+            (
+                part[0],
+                part[-1],
+                sum(position.key not in {*predicted, *rejected} for position in part),
+                (start, start + len(part) - 1),
+            )
+            for start, part in ((at, above[at : at + ROWS]) for at in range(0, len(above), ROWS))
+        ]
+
+
+def test_slices_of_pieces_follow_each_other(
+    connection: psycopg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many it takes, and whether the last one is full or not; places go on from one to the next."""
+    fill(connection, "bigint", KEYS["bigint"])
+    source = opened(database_url)
+    account(connection, 7, 14, 21)
+
+    def found(rows: int) -> list[ShardRange]:
+        return list(source.pieces(after=None, pipeline="p", step="predict", rows=rows) or [])
+
+    for rows in (1, ROWS, 10):
+        whole = found(rows)
+        for pieces in (1, 2, RECORDS // rows):
+            monkeypatch.setattr("app.adapters.sql_source.source._SLICE", pieces)
+            assert found(rows) == whole
+        monkeypatch.undo()
+        assert [each for piece in whole for each in piece.places or ()][-1] == RECORDS - 1
+
+
+def test_no_more_is_read_than_a_run_can_take(
+    connection: psycopg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stops after the first slice has not asked for the second: here it would name a key that comes twice."""
+    fill(connection, "bigint", "n")
+    monkeypatch.setattr("app.adapters.sql_source.source._SLICE", 1)
+    source = opened(
+        database_url, "SELECT r.k, r.a FROM records r JOIN (VALUES (1), (2)) AS v (i) ON v.i = 1 OR r.k = 11"
+    )
+    pieces = source.pieces(after=None, pipeline="p", step="predict", rows=ROWS)
+    assert pieces is not None
+    assert next(pieces).planned == ROWS
+    with pytest.raises(ConfigurationError, match="key k=11 more than once"):
+        next(pieces)
+
+
+def test_columns_may_have_any_names(connection: psycopg.Connection, database_url: str) -> None:
+    """Also those that come to mind for a place in an order."""
+    connection.execute(
+        "CREATE TABLE records AS SELECT n AS place, now() AS final, '' AS twice FROM generate_series(1, 9) n"
+    )
+    source = opened(database_url, "SELECT place, final, twice FROM records", key="place", arrival="final")
+    pieces = source.pieces(after=None, pipeline="p", step="predict", rows=ROWS)
+    assert pieces is not None
+    assert [piece.planned for piece in pieces] == [7, 2]
+
+
+def test_keys_of_another_collation_are_compared_as_the_ledger_does(
+    connection: psycopg.Connection, database_url: str
+) -> None:
+    """Which PostgreSQL would not do by itself, or would do by the column's rules."""
+    connection.execute('CREATE TABLE records (k text COLLATE "C", a timestamptz, body text)')
+    connection.execute("INSERT INTO records VALUES ('abc', now(), ''), ('ABC', now(), '')")
+    account(connection, "ABC")
+    pieces = opened(database_url).pieces(after=None, pipeline="p", step="predict", rows=ROWS)
+    assert pieces is not None
+    assert [piece.planned for piece in pieces] == [1]
+
+
+def test_no_records_are_no_pieces(connection: psycopg.Connection, database_url: str) -> None:
+    """An empty table, and one whose records have no key or no arrival."""
+    connection.execute("CREATE TABLE records (k bigint, a timestamptz, body text)")
+    source = opened(database_url)
+    for _ in range(2):
+        pieces = source.pieces(after=None, pipeline="p", step="predict", rows=ROWS)
+        assert pieces is not None
+        assert list(pieces) == []
+        connection.execute("INSERT INTO records VALUES (NULL, now(), ''), (1, NULL, '')")
+
+
+def test_a_key_that_comes_twice_is_named(connection: psycopg.Connection, database_url: str) -> None:
+    """Also in the middle of a piece."""
+    fill(connection, "bigint", "n")
+    source = opened(
+        database_url, "SELECT r.k, r.a FROM records r JOIN (VALUES (1), (2)) AS v (i) ON v.i = 1 OR r.k = 11"
+    )
+    pieces = source.pieces(after=None, pipeline="p", step="predict", rows=ROWS)
+    assert pieces is not None
+    with pytest.raises(ConfigurationError, match="key k=11 more than once"):
+        list(pieces)
+
+
+@pytest.mark.parametrize("key_type", ["numeric", "timestamptz", "bytea", "char(4)", "double precision"])
+def test_keys_whose_text_is_another_there_are_looked_up_one_by_one(
+    connection: psycopg.Connection, database_url: str, key_type: str
+) -> None:
+    """1.50 and 1.5 are one key; a time's text follows the session's zone."""
+    connection.execute(f"CREATE TABLE records (k {key_type}, a timestamptz, body text)".encode())
+    assert opened(database_url).pieces(after=None, pipeline="p", step="predict", rows=ROWS) is None
+
+
+def test_a_key_that_the_ledger_shortens_is_looked_up_one_by_one(
+    connection: psycopg.Connection, database_url: str
+) -> None:
+    """And all others with it."""
+    connection.execute("CREATE TABLE records AS SELECT repeat('k', 500) AS k, now() AS a, '' AS body")
+    source = opened(database_url)
+    assert source.pieces(after=None, pipeline="p", step="predict", rows=ROWS) is not None
+    connection.execute("INSERT INTO records VALUES (repeat('k', 501), now(), '')")
+    assert source.pieces(after=None, pipeline="p", step="predict", rows=ROWS) is None
+
+
+def test_a_source_elsewhere_is_looked_up_one_by_one(
+    connection: psycopg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named by its own address, even where that is the ledger's."""
+    fill(connection, "bigint", "n")
+    monkeypatch.setenv("RECORDS_URL", database_url)
+    for more in ({"url": database_url}, {"url_env": "RECORDS_URL"}):
+        assert opened(database_url, **more).pieces(after=None, pipeline="p", step="predict", rows=ROWS) is None
+
+
+def test_a_position_of_another_order_is_refused(connection: psycopg.Connection, database_url: str) -> None:
+    """As for keys."""
+    fill(connection, "bigint", "n")
+    with pytest.raises(ConfigurationError, match="ordered otherwise"):
+        opened(database_url).pieces(after=Position(arrival=None, key=1), pipeline="p", step="predict", rows=ROWS)
