@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 _NEWEST, _WHOLE_SECONDS = 0.5, 10.0
 #: Seconds of work below which a shard is not worth a task of its own.
 _LEAST_SECONDS = 0.5
-#: Shards for each process of a run that is long enough, so that the last ones end at about the same time.
-SHARDS_PER_PROCESS = 4
 #: A ceiling for models that take no time at all.
 MOST_ROWS = 250_000
 
