@@ -13,34 +13,19 @@ import redis
 from benchmarks.measure import Row, proportional_mb
 from benchmarks.peers import Peers
 from benchmarks.stack import Stack
-from benchmarks.workloads.predictions import fill
+from benchmarks.workloads.predictions import CONSTANT, fill
 
 NAME = "footprint"
 #: Of the run whose traces are counted.
 RECORDS = 100_000
 _IDLE_SECONDS = 30.0
-_SERVERS = ("postgres", "redis", "s3")
-_PIPELINE = """
-import pandas as pd
-from app import Pipeline, SqlSource, every
-
-def constant(frame):
-    return pd.Series(1.0, index=frame.index)
-
-rows = Pipeline(
-    "rows",
-    schedule=every(minutes=1),
-    source=SqlSource("SELECT id, body, created_at FROM texts", key="id", arrival="created_at"),
-    model=constant,
-)
-"""
 
 
 def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> list[Row]:
     """Rows of the table; ``seconds`` is what each is about, as its name says."""
     del peers, times
     fill(stack, "texts", "body", ("text" for _ in range(records)))
-    stack.declare("rows", _PIPELINE)
+    stack.declare("rows", CONSTANT)
     stack.start()
     client = redis.Redis.from_url(stack.redis_url)
     stack.run("rows")
@@ -58,8 +43,8 @@ def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> l
 def _local_stack(stack: Stack) -> list[Row]:
     home = stack.home / "local"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BATCHORD_")}
-    environment |= {"BATCHORD_HOME": str(home), "BATCHORD_PIPELINES": str(stack.home / "none")}
-    Path(environment["BATCHORD_PIPELINES"]).mkdir()
+    environment |= {"BATCHORD_HOME": str(home), "BATCHORDCONSTANTS": str(stack.home / "none")}
+    Path(environment["BATCHORDCONSTANTS"]).mkdir()
     found: list[Row] = []
     try:
         for name in ("first start (databases are made)", "second start"):

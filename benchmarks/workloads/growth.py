@@ -7,30 +7,18 @@ from app.wiring import parts
 from benchmarks.measure import Measurement, Row, rows
 from benchmarks.peers import Peers
 from benchmarks.stack import Stack
+from benchmarks.workloads.predictions import CONSTANT
 
 NAME = "growth"
 #: The largest table.
 RECORDS = 10_000_000
 _FRESH = 1_000
-_PIPELINE = """
-import pandas as pd
-from app import Pipeline, SqlSource
-
-def constant(frame):
-    return pd.Series(1.0, index=frame.index)
-
-rows = Pipeline(
-    "rows",
-    source=SqlSource("SELECT id, body, created_at FROM texts", key="id", arrival="created_at"),
-    model=constant,
-)
-"""
 
 
 def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> list[Row]:
     """Rows of the table; no ratios, since nothing else does this work."""
     del peers
-    stack.declare("rows", _PIPELINE)
+    stack.declare("rows", CONSTANT)
     stack.sql(
         "CREATE TABLE texts (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text, created_at timestamptz)"
     )

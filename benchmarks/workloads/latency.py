@@ -9,32 +9,19 @@ from celery import Celery, chord
 from benchmarks.measure import BARE, Measurement, Row, rows
 from benchmarks.peers import Peers
 from benchmarks.stack import Stack
-from benchmarks.workloads.predictions import fill
+from benchmarks.workloads.predictions import CONSTANT, fill
 
 NAME = "latency"
 #: Of one run.
 RECORDS = 100
 _RUNS = 20
-_PIPELINE = """
-import pandas as pd
-from app import Pipeline, SqlSource
-
-def constant(frame):
-    return pd.Series(1.0, index=frame.index)
-
-rows = Pipeline(
-    "rows",
-    source=SqlSource("SELECT id, body, created_at FROM texts", key="id", arrival="created_at"),
-    model=constant,
-)
-"""
 
 
 def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> list[Row]:
     """Rows of the table: the bare one is a chord of one part that does nothing, on the same broker."""
     del peers
     fill(stack, "texts", "body", ("text" for _ in range(records)))
-    stack.declare("rows", _PIPELINE)
+    stack.declare("rows", CONSTANT)
     started = time.perf_counter()
     stack.start()
     stack.run("rows")

@@ -5,31 +5,18 @@ import time
 from benchmarks.measure import Measurement, Row
 from benchmarks.peers import Peers
 from benchmarks.stack import Stack
-from benchmarks.workloads.predictions import fill, in_turn
+from benchmarks.workloads.predictions import CONSTANT, fill, in_turn
 
 NAME = "no-op"
 RECORDS = 1_000_000
 _SQL = "INSERT … SELECT … ON CONFLICT"
-_PIPELINE = """
-import pandas as pd
-from app import Pipeline, SqlSource
-
-def constant(frame):
-    return pd.Series(1.0, index=frame.index)
-
-rows = Pipeline(
-    "rows",
-    source=SqlSource("SELECT id, body, created_at FROM texts", key="id", arrival="created_at"),
-    model=constant,
-)
-"""
 
 
 def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> list[Row]:
     """Rows of the table; ratios are to the statement."""
     del peers  # nobody but SQL itself comes near
     fill(stack, "texts", "body", (f"row {number}" for number in range(records)))
-    stack.declare("rows", _PIPELINE)
+    stack.declare("rows", CONSTANT)
     pids = stack.start()
     stack.warm("rows", workers=stack.processes)
 

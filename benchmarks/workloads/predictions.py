@@ -12,6 +12,21 @@ from benchmarks.stack import Stack
 #: Scores of two libraries' paths through one model differ in their last digits.
 _NEAR = 1e-3
 
+#: A pipeline over the table ``texts`` whose model costs nothing.
+CONSTANT = """
+import pandas as pd
+from app import Pipeline, SqlSource
+
+def constant(frame):
+    return pd.Series(1.0, index=frame.index)
+
+rows = Pipeline(
+    "rows",
+    source=SqlSource("SELECT id, body, created_at FROM texts", key="id", arrival="created_at"),
+    model=constant,
+)
+"""
+
 _console = Console()
 
 
