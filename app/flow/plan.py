@@ -77,7 +77,15 @@ def discover(parts: Parts, lease: StepLease) -> Plan:
     window = None if run.window_start is None or run.window_end is None else (run.window_start, run.window_end)
     source = parts.open_source(declared.source, window)
     version = parts.models.version(model)
-    found = scan(parts, pipeline=run.pipeline, declared=declared, source=source, run_id=run.id, full=run.full_scan)
+    found = scan(
+        parts,
+        pipeline=run.pipeline,
+        declared=declared,
+        source=source,
+        version=version,
+        run_id=run.id,
+        full=run.full_scan,
+    )
     return Plan(
         shards=found.cutter.cut(),
         queue=model.queue,
@@ -99,10 +107,12 @@ class Found:
     backlog_left: bool
 
 
-def scan(parts: Parts, *, pipeline: str, declared: Predict, source: Source, run_id: str, full: bool = False) -> Found:
+def scan(
+    parts: Parts, *, pipeline: str, declared: Predict, source: Source, version: str, run_id: str, full: bool = False
+) -> Found:
     """The discovery algorithm, statement by statement. Writes nothing.
 
-    ``full`` scans the whole source, whatever the frontier says.
+    ``version`` is the model's. ``full`` scans the whole source, whatever the frontier says.
     """
     top = source.greatest_position()  # 1. B, a statement of its own
     sighting = Sighting(  # 2. V, a later statement
@@ -113,7 +123,7 @@ def scan(parts: Parts, *, pipeline: str, declared: Predict, source: Source, run_
         settle=None if source.settles_by_clock else declared.source.settle,
     )
     frontier = _settled(parts, pipeline, declared, sighting)
-    sizing = _estimate(parts, pipeline, declared)
+    sizing = _estimate(parts, pipeline, declared, version)
     cutter = ShardCutter(_shard_size(parts, sizing))
     if declared.source.uses_window:  # what is outside the window was not looked at: no frontier can follow
         last_taken = _scan(parts, pipeline, declared.name, source, after=None, cutter=cutter)
@@ -190,10 +200,10 @@ def _settled(parts: Parts, pipeline: str, declared: Predict, sighting: Sighting)
     return frontier.settle(sighting, accounted_runs=accounted, ended_runs=ended)
 
 
-def _estimate(parts: Parts, pipeline: str, declared: Predict) -> Estimate:
+def _estimate(parts: Parts, pipeline: str, declared: Predict, version: str) -> Estimate:
     model = declared.declared_model
     return estimate(
-        parts.ledger.planner.rates(pipeline, declared.name, parts.models.version(model)),
+        parts.ledger.planner.rates(pipeline, declared.name, version),
         declared=declared.shard_rows,
         usual=model.shard_rows,
         least=model.min_shard_rows,

@@ -37,13 +37,14 @@ def preview(parts: Parts, *, pipeline: str) -> list[StepPreview]:
     steps = []
     for step in declared.steps:
         source = parts.open_source(step.source, window)
-        found = scan(parts, pipeline=pipeline, declared=step, source=source, run_id="")
+        version = parts.models.version(step.declared_model)
+        found = scan(parts, pipeline=pipeline, declared=step, source=source, version=version, run_id="")
         shards = found.cutter.cut()
         rate = parts.ledger.runs.last_rate(pipeline, step.name)
         steps.append(
             StepPreview(
                 step=step.name,
-                model_version=parts.models.version(step.declared_model),
+                model_version=version,
                 records=found.cutter.records,
                 shards=len(shards),
                 largest_shard=max((shard.planned for shard in shards), default=0),

@@ -128,7 +128,7 @@ class Simulation:
 
         self.ledger.pause = pause
         source = BusySource(self.world, pause, accounted=self.ledger.keys if self._together else None)
-        found = scan(self._parts, pipeline="p", declared=self._step, source=source, run_id=self._run_id)
+        found = scan(self._parts, pipeline="p", declared=self._step, source=source, version="1", run_id=self._run_id)
         self.ledger.pause = lambda: None
         return found
 
