@@ -59,24 +59,18 @@ class ShardCutter:
         self._piece_rows = self.piece_rows
         self._open: list[Position] = []
         self._open_places: list[int] = []
-        self._next_place = 0
 
     @property
     def room(self) -> int:
         """Records that still fit into this run."""
         return self.size.rows * self.size.max_shards - self.records
 
-    def add(self, positions: Sequence[Position], places: Sequence[int] | None = None) -> None:
+    def add(self, positions: Sequence[Position], places: Sequence[int]) -> None:
         """Takes the next positions; at most :attr:`room` of them.
 
-        ``places``: theirs among all records that the scan met; None: they follow each other.
+        ``places``: theirs among all records that the scan met.
         """
-        if not positions:
-            return
         self.records += len(positions)
-        if places is None:
-            places = range(self._next_place, self._next_place + len(positions))
-        self._next_place = places[-1] + 1
         self._open.extend(positions)
         self._open_places.extend(places)
         rows = self._piece_rows

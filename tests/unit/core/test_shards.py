@@ -27,6 +27,12 @@ def _positions(start: int, count: int) -> list[Position]:
     return [Position(arrival=None, key=3 * number) for number in range(start, start + count)]
 
 
+def _add(cutter: ShardCutter, count: int) -> None:
+    """The next positions, none of which was left out."""
+    start = cutter.records
+    cutter.add(_positions(start, count), range(start, start + count))
+
+
 def _number(position: Position) -> int:
     assert isinstance(position.key, int)
     return position.key // 3
@@ -36,7 +42,7 @@ def _cut(size: ShardSize, chunks: list[int]) -> tuple[list[ShardRange], int]:
     """Feeds chunks as the plan does, at most as many as there is room for."""
     cutter = ShardCutter(size)
     for chunk in chunks:
-        cutter.add(_positions(cutter.records, min(chunk, cutter.room)))
+        _add(cutter, min(chunk, cutter.room))
     return cutter.cut(), cutter.records
 
 
@@ -113,7 +119,7 @@ def test_a_run_has_room_for_full_shards_only() -> None:
     cutter = ShardCutter(ShardSize(rows=10, min_rows=1, parallelism=1, max_shards=3))
     assert cutter.room == 30
 
-    cutter.add(_positions(0, 30))
+    _add(cutter, 30)
 
     assert cutter.room == 0
     assert [shard.planned for shard in cutter.cut()] == [10, 10, 10]
@@ -128,7 +134,7 @@ def test_memory_does_not_grow_with_the_backlog(min_rows: int, chunk: int, record
     cutter = ShardCutter(size)
 
     while cutter.records < records:
-        cutter.add(_positions(cutter.records, min(chunk, records - cutter.records)))
+        _add(cutter, min(chunk, records - cutter.records))
         assert len(cutter._pieces) <= cutter.MAX_PIECES + chunk  # noqa: SLF001 -- memory has no other outside
 
     shards = cutter.cut()
@@ -181,7 +187,7 @@ def test_the_first_shards_of_an_unknown_model_are_small() -> None:
 def test_a_shard_is_dense_when_nothing_was_left_out_between_its_ends() -> None:
     """Records that are accounted for have places, too."""
     cutter = ShardCutter(ShardSize(rows=2, min_rows=2, parallelism=1, max_shards=10))
-    cutter.add(_positions(0, 2))
+    _add(cutter, 2)
     cutter.add(_positions(2, 4), [2, 3, 5, 6])
     cutter.add_piece(ShardRange(first=_positions(9, 1)[0], last=_positions(10, 1)[0], planned=1, places=(9, 10)))
 
