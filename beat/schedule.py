@@ -82,7 +82,7 @@ def entries(catalog: Catalog, configured: Settings) -> dict[str, dict[str, Any]]
 
 def _entry(pipeline: Pipeline) -> dict[str, Any]:
     fires = pipeline.schedule
-    options: dict[str, Any] = {"queue": "control"}
+    options: dict[str, Any] = {"queue": "control", "ignore_result": True}
     if isinstance(fires, Every):
         seconds = fires.interval.total_seconds()
         # The next tick stands for everything that an unread one would have found.

@@ -75,6 +75,8 @@ def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
 @app.task(
     bind=True,
     name="batchord.predict_shard",
+    # The chord counts its parts all the same; what is not kept for each of them need not be followed, either.
+    ignore_result=True,
     time_limit=settings().shard_time_limit_seconds,
     Request="workers.requests:ShardRequest",
 )  # type: ignore[untyped-decorator]
@@ -149,7 +151,7 @@ def _send(message: Message) -> None:
             advance_run.apply_async(kwargs={"run_id": run_id, "version": VERSION})
         case BacklogLeft(pipeline=pipeline, after_run=after_run):
             values = {"pipeline": pipeline, "trigger": start.BACKLOG, "after_run": after_run, "version": VERSION}
-            start_run.apply_async(kwargs=values)
+            start_run.apply_async(kwargs=values, ignore_result=True)
 
 
 @contextmanager

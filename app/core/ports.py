@@ -30,6 +30,10 @@ class LoadedModel(Protocol):
     def picture_side(self) -> int | None:
         """Pixels that the model scales a picture's shorter side to; None when it wants pictures as they are."""
 
+    @property
+    def costly_characters(self) -> int | None:
+        """Characters of a text up to which a longer one takes longer; None where its length does not count."""
+
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
         """One row per row of ``frame``, with the same index in the same order.
 

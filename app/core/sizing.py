@@ -52,6 +52,8 @@ class Estimate:
     grows: bool
     #: For people, in `batchord plan`.
     why: str
+    #: Whether the size is known well enough to plan for an end of all processes at once.
+    tapers: bool = False
 
 
 def estimate(rates: Sequence[Rate], *, declared: int | None, usual: int, least: int, seconds: float) -> Estimate:
@@ -77,7 +79,8 @@ def estimate(rates: Sequence[Rate], *, declared: int | None, usual: int, least: 
         rows = bound
         if most is not None:
             why = f"at most {rows:,} since a larger shard exhausted its memory"
-    return Estimate(rows=rows, least_rows=max(1, min(round(speed * _LEAST_SECONDS), rows)), grows=False, why=why)
+    least_rows = max(1, min(round(speed * _LEAST_SECONDS), rows))
+    return Estimate(rows=rows, least_rows=least_rows, grows=False, why=why, tapers=True)
 
 
 def _most(rates: Sequence[Rate]) -> int | None:

@@ -218,4 +218,5 @@ def _shard_size(parts: Parts, sizing: Estimate) -> ShardSize:
         parallelism=parts.settings.parallelism,
         max_shards=parts.settings.max_shards,
         grows=sizing.grows,
+        tapers=sizing.tapers,
     )

@@ -13,6 +13,7 @@ from app.core.pipelines import Predict
 from app.core.ports import LoadedModel
 from app.core.predictions import Batch
 from app.core.runs import Claim, ShardLease, ShardOutcome
+from app.flow.batches import batches_of_like_length
 from app.flow.heartbeat import Heartbeat
 from app.flow.inputs import Prepared, prepare
 from app.flow.isolate import predict_isolating
@@ -138,7 +139,7 @@ def _work(parts: Parts, lease: ShardLease, beat: Heartbeat) -> _Progress:
 
     with (
         WriteBehind(write, depth=BEHIND) as writer,
-        read_ahead(_frames(parts, lease, declared, progress, picture_side=model.picture_side), depth=AHEAD) as frames,
+        read_ahead(_batches(parts, lease, declared, progress, model), depth=AHEAD) as frames,
     ):
         for prepared in frames:
             if beat.lost.is_set():
@@ -171,23 +172,31 @@ def _rows_to_leave(lease: ShardLease, progress: _Progress, elapsed: float, *, ai
     return max(1, round(speed * aim)) if left > speed * aim else 0
 
 
-def _frames(
-    parts: Parts, lease: ShardLease, declared: Predict, progress: _Progress, *, picture_side: int | None
+def _batches(
+    parts: Parts, lease: ShardLease, declared: Predict, progress: _Progress, model: LoadedModel
 ) -> Iterator[Prepared]:
     """The shard's records that nobody has accounted for, ready for the model."""
-    model = declared.declared_model
-    source = parts.open_source(declared.source, lease.window)
+    wanted, arrival = declared.declared_model, declared.source.arrival
+    rows = declared.batch_rows or wanted.batch_rows
+    frames = _fresh(parts, lease, declared, chunk_rows=rows)
+    if wanted.text is not None and model.costly_characters is not None:
+        frames = batches_of_like_length(frames, wanted.text, rows=rows, costly=model.costly_characters)
     started = time.perf_counter()
-    chunk_rows = declared.batch_rows or model.batch_rows
-    for frame in source.rows(first=lease.first, last=lease.last, chunk_rows=chunk_rows, columns=model.reads):
+    for frame in frames:
+        prepared = prepare(frame, wanted, parts.images, arrival=arrival, picture_side=model.picture_side)
+        progress.phases.fetch += time.perf_counter() - started
+        yield prepared
+        started = time.perf_counter()
+    progress.phases.fetch += time.perf_counter() - started
+
+
+def _fresh(parts: Parts, lease: ShardLease, declared: Predict, *, chunk_rows: int) -> Iterator["pd.DataFrame"]:
+    source = parts.open_source(declared.source, lease.window)
+    reads = declared.declared_model.reads
+    for frame in source.rows(first=lease.first, last=lease.last, chunk_rows=chunk_rows, columns=reads):
         fresh = _unaccounted(parts, lease, frame)
         if len(fresh):
-            arrival = declared.source.arrival
-            prepared = prepare(fresh, model, parts.images, arrival=arrival, picture_side=picture_side)
-            progress.phases.fetch += time.perf_counter() - started
-            yield prepared
-            started = time.perf_counter()
-    progress.phases.fetch += time.perf_counter() - started
+            yield fresh
 
 
 def _unaccounted(parts: Parts, lease: ShardLease, frame: "pd.DataFrame") -> "pd.DataFrame":

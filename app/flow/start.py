@@ -9,7 +9,7 @@ from app.core.ledger import Opened
 from app.core.messages import Message
 from app.core.pipelines import Pipeline
 from app.core.runs import Kind, NewRun, Run
-from app.flow.advance import advance
+from app.flow.advance import drive
 from app.flow.parts import Parts
 
 SCHEDULE = "schedule"
@@ -54,8 +54,9 @@ def start_run(
     if opened.run.state.ended:
         return opened.run, []
     # A second tick drives the run as well: the first one's sender may have died after its commit.
-    messages = advance(parts, run_id=opened.run.id)
-    return parts.ledger.runs.get(opened.run.id), messages
+    with parts.ledger.runs.lock(opened.run.id) as locked:
+        messages = drive(locked)
+        return locked.run, messages
 
 
 def follow_up(parts: Parts, *, pipeline: str, after_run: str) -> tuple[Run, list[Message]]:

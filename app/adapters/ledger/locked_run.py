@@ -9,7 +9,7 @@ from app.adapters.ledger.aggregates import step_aggregates, step_totals
 from app.adapters.ledger.alerts import keep_alert
 from app.adapters.ledger.connection import Connection
 from app.adapters.ledger.rates import learn_rates
-from app.adapters.ledger.rows import find_run, step_from
+from app.adapters.ledger.rows import RUN_COLUMNS, find_run, run_from, step_from
 from app.core.ledger import StepTotals
 from app.core.records import storable
 from app.core.runs import Run, RunState, Step, StepLease, StepState
@@ -24,33 +24,26 @@ class LockedRun:
     def __init__(self, connection: Connection, run_id: str) -> None:
         self._connection = connection
         self.run: Run = find_run(connection, run_id, lock=True)
-        self.steps: list[Step] = [
-            step_from(row)
-            for row in connection.execute(
-                "SELECT run_id, name, after, state, attempt, error, backlog_left, queue FROM batchord.steps "
-                "WHERE run_id = %s ORDER BY ordinal",
-                [run_id],
-            )
-        ]
+        self.steps: list[Step] = self._read_steps()
 
     def start(self) -> bool:
         """See the protocol."""
         connection, run = self._connection, self.run
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"batchord:{run.pipeline}"])
         row = connection.execute(
-            """
+            f"""
             UPDATE batchord.runs SET state = 'running', started_at = clock_timestamp()
             WHERE id = %(id)s AND state = 'queued' AND NOT EXISTS (
                 SELECT FROM batchord.runs AS other WHERE other.pipeline = %(pipeline)s AND other.id <> %(id)s
                 AND (other.state = 'running'
                      OR (other.state = 'queued' AND (other.created_at, other.id) < (%(created)s, %(id)s)))
             )
-            RETURNING started_at
+            RETURNING {RUN_COLUMNS}
             """,
             {"id": run.id, "pipeline": run.pipeline, "created": run.created_at},
         ).fetchone()
         if row is not None:
-            self._refresh()
+            self.run = run_from(row)
         return row is not None
 
     def set_steps(self, names: Sequence[str], state: StepState) -> None:
@@ -60,7 +53,7 @@ class LockedRun:
             "finished_at = CASE WHEN %s = 'skipped' THEN clock_timestamp() END WHERE run_id = %s AND name = ANY(%s)",
             [state, state, state, self.run.id, list(names)],
         )
-        self._refresh()
+        self.steps = self._read_steps()
 
     def holds(self, lease: StepLease) -> bool:
         """See the protocol."""
@@ -141,4 +134,12 @@ class LockedRun:
         )
 
     def _refresh(self) -> None:
-        self.__init__(self._connection, self.run.id)  # type: ignore[misc]
+        self.run, self.steps = find_run(self._connection, self.run.id), self._read_steps()
+
+    def _read_steps(self) -> list[Step]:
+        rows = self._connection.execute(
+            "SELECT run_id, name, after, state, attempt, error, backlog_left, queue FROM batchord.steps "
+            "WHERE run_id = %s ORDER BY ordinal",
+            [self.run.id],
+        )
+        return [step_from(row) for row in rows]

@@ -65,6 +65,7 @@ class LoadedEstimator:
 
     runs_on = "cpu"
     picture_side = None
+    costly_characters = None
 
     def __init__(self, declared: SklearnModel, version: str, estimator: Any) -> None:
         from sklearn.base import is_regressor

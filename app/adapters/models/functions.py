@@ -50,6 +50,7 @@ class LoadedFunction:
 
     runs_on = "cpu"
     picture_side = None
+    costly_characters = None
 
     def __init__(self, declared: FunctionModel, version: str) -> None:
         self.version = version

@@ -57,6 +57,8 @@ class LoadedPictureModel:
     own pooler is not used: for many checkpoints it was never trained.
     """
 
+    costly_characters = None
+
     def __init__(self, declared: TransformersImage, version: str, model: Any, processor: Any, device: str) -> None:
         self.version = version
         self.runs_on = device.partition(":")[0]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: 4,096, a BERT of the usual size 9.9 with 512 and 4.8 with 4,096, whose values no longer fit the caches. A card wants
 #: more.
 _BUDGET_CPU, _BUDGET_CARD = 512, 65_536
+#: Of usual texts.
+_CHARACTERS_PER_TOKEN = 4
 
 
 def load_text_model(
@@ -56,6 +58,7 @@ class LoadedTextModel:
         self._declared = declared
         self._model = model
         self._tokens = tokens
+        self.costly_characters = tokens.limit * _CHARACTERS_PER_TOKEN
         self._pooling = pooling
         self._device = device
         self._budget = _BUDGET_CPU if device == "cpu" else _BUDGET_CARD

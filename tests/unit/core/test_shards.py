@@ -184,6 +184,35 @@ def test_the_first_shards_of_an_unknown_model_are_small() -> None:
     assert [shard.planned for shard in _cut(size, [5000])[0]] == [100, 100, 200, 200, 400, 400, 800, 800, 1000, 1000]
 
 
+@given(_sizes(), st.lists(st.integers(0, 700), max_size=12))
+def test_tapering_shards_cover_every_position_once_and_in_order(size: ShardSize, chunks: list[int]) -> None:
+    """Within the same limits as even ones."""
+    size = replace(size, tapers=True)
+    shards, records = _cut(size, chunks)
+
+    assert sum(shard.planned for shard in shards) == records
+    assert all(_number(next_.first) == _number(before.last) + 1 for before, next_ in pairwise(shards))
+    assert len(shards) <= size.max_shards
+    assert all(1 <= shard.planned < size.rows + max(1, size.min_rows // 2) for shard in shards)
+
+
+@pytest.mark.parametrize(
+    ("records", "shards"),
+    [
+        (5000, [835, 835, 830, 835, 415, 420, 205, 210, 210, 205]),  # five full ones leave a process without work
+        (2000, [500, 500, 250, 250, 250, 250]),
+        (200, [100, 100]),  # no part so small that its task costs more than it saves
+        (50, [25, 25]),
+        (19, [19]),
+    ],
+)
+def test_the_last_shards_of_a_known_model_are_small(records: int, shards: list[int]) -> None:
+    """Each process takes whole rounds, the last one in parts, to within a piece."""
+    size = ShardSize(rows=1000, min_rows=10, parallelism=2, max_shards=1000, tapers=True)
+
+    assert [shard.planned for shard in _cut(size, [records])[0]] == shards
+
+
 def test_a_shard_is_dense_when_nothing_was_left_out_between_its_ends() -> None:
     """Records that are accounted for have places, too."""
     cutter = ShardCutter(ShardSize(rows=2, min_rows=2, parallelism=1, max_shards=10))

@@ -32,6 +32,7 @@ class FunctionOfFrames:
     version = "test-1"
     runs_on = "cpu"
     picture_side = None
+    costly_characters = None
 
     def __init__(self, function: Callable[[pd.DataFrame], Any]) -> None:
         self._function = function

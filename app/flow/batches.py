@@ -1,0 +1,58 @@
+"""Frames as the source gives them become the batches of a model whose work grows with the length of a text."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Batches' worth of records that are sorted together. Of texts from 8 to 256 tokens, sorted in batches of 256, 7 % of
+#: what is computed is padding; sorted in eights of them, 2 %.
+_TOGETHER = 8
+#: Characters that are held for it at the most: texts may be long.
+_MOST_CHARACTERS = 16_000_000
+
+
+def batches_of_like_length(
+    frames: Iterable["pd.DataFrame"], column: str, *, rows: int, costly: int
+) -> Iterator["pd.DataFrame"]:
+    """The records of ``frames`` in batches of at most ``rows``, whose texts in ``column`` are about as long.
+
+    Each batch has about the same number of characters, of which no text has more than ``costly``: batches of
+    long texts have fewer records, so that none takes much longer than the others. The longest come first.
+    """
+    import pandas as pd
+
+    held: list[pd.DataFrame] = []
+    lengths: list[int] = []
+    characters = 0
+    for frame in frames:
+        own = [_length(value) for value in frame[column].tolist()] if column in frame.columns else [1] * len(frame)
+        held.append(frame)
+        lengths += own
+        characters += sum(own)
+        if len(lengths) >= rows * _TOGETHER or characters >= _MOST_CHARACTERS:
+            yield from _sorted(pd.concat(held), [min(length, costly) for length in lengths], rows)
+            held, lengths, characters = [], [], 0
+    if held:
+        yield from _sorted(pd.concat(held), [min(length, costly) for length in lengths], rows)
+
+
+def _sorted(frame: "pd.DataFrame", costs: list[int], rows: int) -> Iterator["pd.DataFrame"]:
+    order = sorted(range(len(costs)), key=costs.__getitem__, reverse=True)
+    share = sum(costs) / max(1, -(-len(costs) // rows))
+    chosen: list[int] = []
+    cost = 0
+    for place in order:
+        chosen.append(place)
+        cost += costs[place]
+        if cost >= share or len(chosen) == rows:
+            yield frame.iloc[chosen]
+            chosen, cost = [], 0
+    if chosen:
+        yield frame.iloc[chosen]
+
+
+def _length(value: Any) -> int:
+    """Of what is a text, an empty one included; anything else is rejected before it costs anything."""
+    return max(1, len(value)) if isinstance(value, str) else 1
