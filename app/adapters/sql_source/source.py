@@ -13,6 +13,7 @@ from app.adapters.sql_source.connections import autocommit, reading
 from app.adapters.sql_source.engine import engine_for, source_url
 from app.adapters.sql_source.frames import frame_of, repeated, repeated_among
 from app.adapters.sql_source.statements import Statements
+from app.adapters.sql_source.streams import in_parts
 from app.core.errors import ConfigurationError
 from app.core.records import Position
 from app.core.shards import ShardRange
@@ -179,7 +180,7 @@ class SqlRecords:
             names = (self._declared.key, *wanted)
         previous: Any = None
         with reading(self._engine) as connection:
-            for part in _parts(connection, self._statements.between(first, last, wanted), chunk_rows):
+            for part in in_parts(connection, self._statements.between(first, last, wanted), chunk_rows):
                 frame = frame_of(part, names, self._declared.key)
                 if frame.index[0] == previous:
                     raise repeated(self._declared.key, previous)
@@ -224,7 +225,7 @@ class SqlRecords:
     ) -> Iterator[Sequence[Position]]:
         alone = self._statements.arrival is None
         previous: Any = None
-        for part in _parts(connection, statement, chunk_rows):
+        for part in in_parts(connection, statement, chunk_rows):
             keys = [row[-1] for row in part]
             if len(set(keys)) < len(keys) or keys[0] == previous:
                 raise repeated_among(self._declared.key, [previous, *keys])
@@ -241,9 +242,3 @@ class SqlRecords:
                 f"The position {after.to_json()} does not fit arrival={self._declared.arrival!r}: the source "
                 "was ordered otherwise when it was kept. Rename the step, so that it starts from the beginning."
             )
-
-
-def _parts(connection: sa.Connection, statement: sa.Select[Any], chunk_rows: int) -> Iterator[Sequence[Sequence[Any]]]:
-    """The result in lists of at most ``chunk_rows`` rows, from a cursor on the server where there is one."""
-    with connection.execution_options(yield_per=chunk_rows).execute(statement) as result:
-        yield from result.partitions()
