@@ -1,13 +1,16 @@
 """Discovery inside the database, where source and ledger are one: the same records as by looking up each key."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy.dialects import postgresql
 
 from app.adapters.sql_source import dispose_engines, open_source
 from app.adapters.sql_source.source import SqlRecords
+from app.adapters.sql_source.statements import Statements
 from app.core.errors import ConfigurationError
 from app.core.records import Position, record_key
 from app.core.shards import ShardRange
@@ -204,3 +207,43 @@ def test_a_position_of_another_order_is_refused(connection: psycopg.Connection, 
     fill(connection, "bigint", "n")
     with pytest.raises(ConfigurationError, match="ordered otherwise"):
         opened(database_url).pieces(after=Position(arrival=None, key=1), pipeline="p", step="predict", rows=ROWS)
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from _nodes(part)
+
+
+@pytest.mark.parametrize("table", ["predictions", "rejections"])
+@pytest.mark.parametrize("known", [300, 3000])
+def test_what_is_known_is_looked_up_by_key_before_its_rows_were_counted(
+    connection: psycopg.Connection, table: str, known: int
+) -> None:
+    """Read by pipeline and step, each of the open window's records would cost all that the step has."""
+    connection.execute(f"ALTER TABLE batchord.{table} SET (autovacuum_enabled = false)".encode())
+    connection.execute("CREATE TABLE records (k bigint PRIMARY KEY, a timestamptz)")
+    connection.execute("CREATE INDEX ON records (a, k)")
+    connection.execute("ANALYZE records")
+    moment = "timestamptz '2026-01-01' + n * interval '1 s'"
+    connection.execute(f"INSERT INTO records SELECT n, {moment} FROM generate_series(1, {known}) AS n".encode())  # noqa: S608
+    columns, values = ("reason, detail, attempts", "'r', 'd', 1") if table == "rejections" else ("attempt", "1")
+    connection.execute(
+        f"INSERT INTO batchord.{table} (pipeline, step, record_key, model_version, run_id, shard, {columns}) "  # noqa: S608
+        f"SELECT 'p', 'predict', n, 'v', gen_random_uuid(), 0, {values} FROM generate_series(1, {known}) AS n".encode()
+    )
+    declared = SqlSource("SELECT k, a FROM records", key="k", arrival="a")
+    statements = Statements(declared, dialect="postgresql", window=None)
+    after = Position(arrival=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=known - 200), key=0)
+    statement = statements.fresh_in_pieces(after, 50, 2048, pipeline="p", step="predict")
+    compiled = statement.compile(dialect=postgresql.psycopg.dialect())
+
+    (row,) = connection.execute(
+        f"EXPLAIN (ANALYZE, FORMAT JSON) {compiled}".encode(), compiled.construct_params()
+    ).fetchall()
+
+    nodes = list(_nodes(row[0][0]["Plan"]))
+    read = [node["Actual Rows"] * node["Actual Loops"] for node in nodes if node.get("Relation Name") == table]
+    assert read
+    assert sum(read) <= known
+    assert not any(node.get("Rows Removed by Join Filter") for node in nodes)
