@@ -75,7 +75,7 @@ def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
 @app.task(
     bind=True,
     name="batchord.predict_shard",
-    # The chord counts its parts all the same; what is not kept for each of them need not be followed, either.
+    # The chord counts its parts all the same.
     ignore_result=True,
     time_limit=settings().shard_time_limit_seconds,
     Request="workers.requests:ShardRequest",

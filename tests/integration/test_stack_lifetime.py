@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,13 @@ from app.adapters.stack import (
     ProcessState,
     Server,
     background_status,
+    daemons,
     server_status,
     start_background,
     start_servers,
     stop_background,
 )
+from app.adapters.stack.interrupts import interrupted_once
 from app.core.errors import ConfigurationError
 from tests.integration.stack_processes import LAST_WORDS, POLITE, STUBBORN, child_of, gone, log, ready, running, spec
 from tests.waiting import wait_until
@@ -155,6 +158,27 @@ def test_a_background_stack_that_cannot_start_says_why(own_home: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"missing.*nonexistent"):
         start_background(own_home, [ProcessSpec(name="missing", command=("/nonexistent/program",))])
     assert not stop_background(own_home)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_right_after_the_start_of_the_supervisor_stops_it(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Nobody else knows its pid yet: it would go on for ever."""
+    pids: list[int] = []
+
+    def spawned(*arguments: Any, **more: Any) -> int:
+        pids.append(spawn(*arguments, **more))
+        signal.raise_signal(number)
+        return pids[0]
+
+    spawn = daemons.spawn
+    monkeypatch.setattr(daemons, "spawn", spawned)
+    with pytest.raises(KeyboardInterrupt), interrupted_once():
+        start_background(own_home, [spec("polite", POLITE)])
+    assert gone(*pids)
+    assert not stop_background(own_home)
+    assert not list((own_home / "run").glob("spec*"))
 
 
 def test_servers_without_a_supervisor_are_stopped_too(own_home: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from app.adapters.stack import daemons
 from app.adapters.stack.daemons import Daemon
 from app.adapters.stack.home import held, open_home, write_private
+from app.adapters.stack.interrupts import uninterrupted
 from app.adapters.stack.processes import ProcessSpec, ProcessState, ProcessStatus
 from app.adapters.stack.servers import Server, stop_servers
 from app.adapters.stack.supervisor import NAME, STATUS_FILE, run
@@ -45,19 +46,22 @@ def start_background(home: Path, specs: Sequence[ProcessSpec], *, servers: Colle
     processes = [{**vars(each), "env": dict(each.env)} for each in specs]
     write_private(spec, json.dumps({"servers": sorted(servers), "processes": processes}))
     command = [sys.executable, "-m", __name__, "--home", str(home), "--spec", str(spec)]
-    pid = daemons.spawn(home, NAME, command, environment=os.environ)
-    started = Daemon(pid=pid, born=daemons.born(pid) or "ended", port=0)
     deadline = time.monotonic() + _START_SECONDS
+    started: Daemon | None = None
     up = False
     try:
+        with uninterrupted():
+            pid = daemons.spawn(home, NAME, command, environment=os.environ)
+            started = Daemon(pid=pid, born=daemons.born(pid) or "ended", port=0)
         while daemons.alive(started) and time.monotonic() < deadline:
             if _said(home).get("supervisor") == pid:
                 up = True
                 return pid
             time.sleep(_POLL_SECONDS)
     finally:
-        if not up:  # Ctrl-C while waiting, too
+        if not up and started is not None:  # Ctrl-C while waiting, too
             daemons.stop(started, ((signal.SIGTERM, _STOP_SECONDS + sum(each.patience for each in specs)),))
+        if not up:
             spec.unlink(missing_ok=True)
     raise ConfigurationError(f"The local stack does not start:\n{daemons.log_tail(home, NAME, lines=4)}")
 

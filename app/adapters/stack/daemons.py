@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from app.adapters.stack.home import write_private
+from app.adapters.stack.interrupts import uninterrupted
 from app.core.errors import TransientError
 
 _POLL_SECONDS = 0.02
@@ -101,7 +102,8 @@ def launch(
     home: Path, name: str, command: Sequence[str], *, environment: Mapping[str, str], port: int, lock: int
 ) -> Daemon:
     """Start a command as a daemon and note it; ``lock`` is the held descriptor of its lock."""
-    return note(home, name, spawn(home, name, command, environment=environment, lock=lock), port=port)
+    with uninterrupted():
+        return note(home, name, spawn(home, name, command, environment=environment, lock=lock), port=port)
 
 
 def spawn(

@@ -110,7 +110,7 @@ class Supervisor:
         Can be called again, and after a start that failed. ``patience``: seconds for each process to end by
         itself, instead of its own.
         """
-        with on_interrupt(self._hurry.set):
+        with on_interrupt(lambda _: self._hurry.set()):
             self._stopping.set()
             if self._tending is not None:
                 self._tending.join()
@@ -171,5 +171,5 @@ class Supervisor:
 def run(home: Path, specs: Sequence[ProcessSpec], servers: Collection[Server]) -> None:
     """Supervise until SIGTERM or SIGINT. Raises as :meth:`Supervisor.start`."""
     asked = threading.Event()
-    with on_interrupt(asked.set), Supervisor(specs, home, servers=servers):
+    with on_interrupt(lambda _: asked.set()), Supervisor(specs, home, servers=servers):
         asked.wait()
