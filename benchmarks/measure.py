@@ -3,7 +3,6 @@
 import json
 import statistics
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,9 @@ from rich.table import Table
 
 #: The system that all others are measured against.
 BARE = "bare loop"
-_SAMPLE_SECONDS = 0.25
-#: Of one core, at the most, that sampling may take from who is measured: reading the maps of a process that has torch
-#: takes 10 ms.
-_SAMPLE_SHARE = 0.02
+#: For all systems alike. To read the maps of a process that has torch takes 10 ms: four of them each second are 2 % of
+#: two cores.
+_SAMPLE_SECONDS = 1.0
 _MEGABYTE = 2**20
 
 
@@ -79,11 +77,11 @@ class PeakMemory:
 
     def _run(self) -> None:
         ended = False
-        while not ended:
-            began = time.thread_time()
+        while True:
             self.peak_mb = max(self.peak_mb, proportional_mb(self._pids()))
-            took = time.thread_time() - began
-            ended = self._done.wait(max(_SAMPLE_SECONDS, took / _SAMPLE_SHARE))
+            if ended:
+                return
+            ended = self._done.wait(_SAMPLE_SECONDS)
 
 
 def proportional_mb(pids: Iterable[int]) -> float:

@@ -21,8 +21,6 @@ def batches_of_like_length(
     Each batch has about the same number of characters, of which no text has more than ``costly``: batches of
     long texts have fewer records, so that none takes much longer than the others. The longest come first.
     """
-    import pandas as pd
-
     held: list[pd.DataFrame] = []
     lengths: list[int] = []
     characters = 0
@@ -32,10 +30,20 @@ def batches_of_like_length(
         lengths += own
         characters += sum(own)
         if len(lengths) >= rows * _TOGETHER or characters >= _MOST_CHARACTERS:
-            yield from _sorted(pd.concat(held), [min(length, costly) for length in lengths], rows)
+            yield from _sorted(_joined(held), [min(length, costly) for length in lengths], rows)
             held, lengths, characters = [], [], 0
     if held:
-        yield from _sorted(pd.concat(held), [min(length, costly) for length in lengths], rows)
+        yield from _sorted(_joined(held), [min(length, costly) for length in lengths], rows)
+
+
+def _joined(frames: list["pd.DataFrame"]) -> "pd.DataFrame":
+    """One frame, with the keys as they are: pandas would make numbers of its own of them."""
+    import pandas as pd
+
+    whole = pd.concat(frames)
+    keys = [key for frame in frames for key in frame.index.tolist()]
+    whole.index = pd.Index(keys, dtype=object, name=frames[0].index.name)
+    return whole
 
 
 def _sorted(frame: "pd.DataFrame", costs: list[int], rows: int) -> Iterator["pd.DataFrame"]:

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -178,19 +179,23 @@ def _batches(
     """The shard's records that nobody has accounted for, ready for the model."""
     wanted, arrival = declared.declared_model, declared.source.arrival
     rows = declared.batch_rows or wanted.batch_rows
-    frames = _fresh(parts, lease, declared, chunk_rows=rows)
-    if wanted.text is not None and model.costly_characters is not None:
-        frames = batches_of_like_length(frames, wanted.text, rows=rows, costly=model.costly_characters)
-    started = time.perf_counter()
-    for frame in frames:
-        prepared = prepare(frame, wanted, parts.images, arrival=arrival, picture_side=model.picture_side)
-        progress.phases.fetch += time.perf_counter() - started
-        yield prepared
+    # Closed by name: an error keeps what it passed through, and with it an open transaction on the source.
+    with closing(_fresh(parts, lease, declared, chunk_rows=rows)) as fresh:
+        frames: Iterator[pd.DataFrame] = fresh
+        if wanted.text is not None and model.costly_characters is not None:
+            frames = batches_of_like_length(fresh, wanted.text, rows=rows, costly=model.costly_characters)
         started = time.perf_counter()
-    progress.phases.fetch += time.perf_counter() - started
+        for frame in frames:
+            prepared = prepare(frame, wanted, parts.images, arrival=arrival, picture_side=model.picture_side)
+            progress.phases.fetch += time.perf_counter() - started
+            yield prepared
+            started = time.perf_counter()
+        progress.phases.fetch += time.perf_counter() - started
 
 
-def _fresh(parts: Parts, lease: ShardLease, declared: Predict, *, chunk_rows: int) -> Iterator["pd.DataFrame"]:
+def _fresh(
+    parts: Parts, lease: ShardLease, declared: Predict, *, chunk_rows: int
+) -> Generator["pd.DataFrame", None, None]:
     source = parts.open_source(declared.source, lease.window)
     reads = declared.declared_model.reads
     for frame in source.rows(first=lease.first, last=lease.last, chunk_rows=chunk_rows, columns=reads):

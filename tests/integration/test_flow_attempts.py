@@ -1,5 +1,6 @@
 """Attempts at a shard: what one leaves the next one does, until the last, which says why."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +14,8 @@ from app.core.errors import TransientError
 from app.core.messages import StepEnded
 from app.core.models import FunctionModel
 from app.core.runs import RunState, ShardLease
+from app.flow import predict
+from app.flow.inputs import Prepared
 from app.flow.predict import ShardHeld, predict_shard
 from app.flow.recover import sweep
 from tests.integration.flow_parts import RECORDS, STEP, Bench
@@ -67,6 +70,32 @@ def test_an_attempt_does_only_what_the_one_before_it_left(bench: Bench) -> None:
     assert (ended.state, ended.predicted, seen) == (RunState.SUCCEEDED, 12, [9, 10, 11, 12])
     assert ended.summary is not None
     assert ended.summary["steps"][STEP]["retries"] == 1
+
+
+def test_an_attempt_that_failed_keeps_no_transaction_open(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An open one holds back vacuum, and takes one of a process's few connections to the source."""
+
+    def failing(*_: Any, **__: Any) -> Prepared:
+        raise TransientError("the object store answers 503")
+
+    def open_on_the_source() -> int:
+        return int(
+            bench.value(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE application_name = 'batchord-source' AND state = 'idle in transaction'"
+            )
+        )
+
+    bench.declare(FunctionModel(len, version="1"), batch_rows=4)
+    run_id, _ = bench.planned(parallelism=1)
+    monkeypatch.setattr(predict, "prepare", failing)
+    gc.disable()
+    try:
+        with pytest.raises(TransientError) as kept:  # as Celery keeps it for a while
+            predict_shard(bench.parts(), run_id=run_id, step=STEP, index=0)
+        assert open_on_the_source() == 0, kept.value
+    finally:
+        gc.enable()
 
 
 def test_a_worker_that_was_overtaken_stops_and_is_not_counted(bench: Bench) -> None:

@@ -247,3 +247,18 @@ def test_what_is_known_is_looked_up_by_key_before_its_rows_were_counted(
     assert read
     assert sum(read) <= known
     assert not any(node.get("Rows Removed by Join Filter") for node in nodes)
+
+
+def test_a_connection_of_another_encoding_reads_the_same_records(
+    connection: psycopg.Connection, database_url: str
+) -> None:
+    """By every way of reading: a word of the author's that one of them misread would lose its records."""
+    connection.execute("CREATE TABLE records AS SELECT 1 AS k, now() AS a, 'Z\u00fcrich' AS body")
+    source = opened(
+        f"{database_url}?client_encoding=latin1", "SELECT k, a, body FROM records WHERE body = 'Z\u00fcrich'"
+    )
+    (position,) = (each for chunk in source.keys(after=None, chunk_rows=10) for each in chunk)
+    (piece,) = source.pieces(after=None, pipeline="p", step="predict", rows=ROWS) or ()
+    (frame,) = source.rows(first=position, last=position, chunk_rows=10)
+    assert (piece.first, piece.planned) == (position, 1)
+    assert frame["body"].tolist() == ["Z\u00fcrich"]

@@ -53,7 +53,7 @@ class Connections:
             max_size=self._max_size,
             timeout=20,
             open=True,
-            configure=self._configure,
+            configure=self._bound_locks,
             # A server that restarted costs one failed check instead of a failed shard.
             check=self._check,
             kwargs=_CONNECT,
@@ -69,14 +69,12 @@ class Connections:
             self._pool().check()
             raise
 
-    def _configure(self, connection: Connection) -> None:
+    def _bound_locks(self, connection: Connection) -> None:
         # A process that is stopped, swapped out or cut off between two statements would keep its row locks, and
         # whoever wants to take its shard over would wait for it without end. `options=` in the address was
         # rejected: it would replace the user's own, and poolers refuse it.
         milliseconds = max(1, int(self._lock_seconds * 1000))
         connection.execute(f"SET idle_in_transaction_session_timeout = {milliseconds}")
-        # Compiling a statement takes longer than any of the ledger's runs.
-        connection.execute("SET jit = off")
         connection.commit()
 
 

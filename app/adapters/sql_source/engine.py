@@ -22,12 +22,7 @@ CONNECT_TIMEOUT = 10
 #: Run once on each new connection. PostgreSQL is made read-only per transaction instead: behind a pooler
 #: such as PgBouncer a session's default would reach other clients.
 _SESSION = {
-    # PostgreSQL compiles whatever it expects to be long, which takes 50 ms, and of a subquery it expects too much. By
-    # way of its settings, since its likes do not all know this one.
-    "postgresql": (
-        "SET TIME ZONE 'UTC'",
-        "SELECT pg_catalog.set_config(name, 'off', false) FROM pg_catalog.pg_settings WHERE name = 'jit'",
-    ),
+    "postgresql": ("SET TIME ZONE 'UTC'",),
     # A TIMESTAMP column is shown in the session's zone: one with daylight saving has an hour twice.
     "mysql": ("SET time_zone = '+00:00'", "SET SESSION TRANSACTION READ ONLY"),
     "sqlite": ("PRAGMA query_only = ON",),

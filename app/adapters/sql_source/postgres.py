@@ -48,6 +48,12 @@ _RUNNING = sa.text("""
 _PREPARED = sa.text("""
     SELECT 'px:' || CAST(transaction AS text) FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()
 """)
+#: What PostgreSQL expects to be long it compiles first, which takes 50 ms, and of a subquery it expects too much. For
+#: one transaction: a pooler would hand a session's setting to others. By way of the list of settings, since
+#: PostgreSQL's likes do not all have this one.
+DO_NOT_COMPILE = sa.text("""
+    SELECT pg_catalog.set_config(name, 'off', true) FROM pg_catalog.pg_settings WHERE name = 'jit'
+""")
 _STANDBY = sa.text("SELECT pg_is_in_recovery()")
 
 

@@ -142,6 +142,7 @@ class SqlRecords:
         met = 0
         # One snapshot: what commits between two statements is in neither, and waits for the frontier.
         with reading(self._engine, snapshot=True) as connection:
+            connection.execute(postgres.DO_NOT_COMPILE)
             while True:
                 counted = connection.execute(
                     self._statements.fresh_in_pieces(after, rows, _SLICE, pipeline=pipeline, step=step)

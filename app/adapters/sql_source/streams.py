@@ -28,7 +28,8 @@ def _by_psycopg(connection: sa.Connection, statement: sa.Select[Any], rows: int)
     assert isinstance(driver, psycopg.Connection)  # noqa: S101 -- the dialect's
     try:
         with driver.cursor(name="batchord") as cursor:
-            cursor.execute(compiled.string.encode(), values)
+            # As text: the driver knows in which encoding the server wants it.
+            cursor.execute(compiled.string, values)
             while part := cursor.fetchmany(rows):
                 yield part
     except psycopg.Error as error:

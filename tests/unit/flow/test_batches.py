@@ -1,6 +1,8 @@
 """Batches of texts of like length: nothing lost, none too large, all about as costly."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -9,6 +11,9 @@ from hypothesis import strategies as st
 
 from app.flow import batches
 from app.flow.batches import batches_of_like_length
+from app.flow.inputs import Prepared
+from app.flow.isolate import predict_isolating
+from tests.unit.flow.frames import FunctionOfFrames
 
 _TEXTS = st.lists(st.one_of(st.none(), st.integers(0, 400).map(lambda length: "x" * length)), max_size=300)
 
@@ -32,6 +37,35 @@ def test_each_record_is_in_one_batch_as_it_was(texts: list[str | None], rows: in
     assert sum(map(len, found)) == len(texts)
     assert [values[key] for key in range(len(texts))] == texts
     assert all(1 <= len(frame) <= rows for frame in found)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [1, 2, 3],
+        [1.5, 2.5, 3.5],
+        [1, 2.5, 2**60 + 1],
+        ["a", "b", "c"],
+        [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3)],
+    ],
+)
+def test_keys_stay_what_the_driver_gave(keys: list[Any]) -> None:
+    """A frame of other numbers would have other keys: 1 beside 2.5 would be 1.0, and no record has that key."""
+    frames = [
+        pd.DataFrame({"body": ["x" * length]}, index=pd.Index([key], dtype=object, name="id"))
+        for length, key in enumerate(keys, start=1)
+    ]
+
+    def refusing(frame: pd.DataFrame) -> pd.DataFrame:
+        assert "xx" not in frame["body"].tolist()
+        return frame.rename(columns={"body": "label"})
+
+    (found,) = batches_of_like_length(frames, "body", rows=3, costly=10)
+    _, _, rejections = predict_isolating(FunctionOfFrames(refusing), Prepared(frame=found, digests=[0] * 3))
+
+    assert (found.index.dtype, found.index.name) == (object, "id")
+    assert [(type(key), key) for key in found.index] == [(type(key), key) for key in reversed(keys)]
+    assert [(type(rejection.key), rejection.key) for rejection in rejections] == [(type(keys[1]), keys[1])]
 
 
 def test_batches_cost_about_the_same_and_the_longest_come_first() -> None:

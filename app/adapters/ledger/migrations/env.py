@@ -1,4 +1,8 @@
-"""Alembic's entry point: one transaction, under an advisory lock, in schema ``batchord``."""
+"""Alembic's entry point: a transaction for each revision, all under one advisory lock, in schema ``batchord``.
+
+One transaction for all would hold the locks on several tables, and workers that write meanwhile take them in another
+order: the migration would be the deadlock's victim, again and again.
+"""
 
 from alembic import context
 from sqlalchemy import NullPool, create_engine, text
@@ -11,9 +15,17 @@ engine = create_engine(
     poolclass=NullPool,
     connect_args={"application_name": "batchord-ledger-migrate", "connect_timeout": 10},
 )
-with engine.connect() as connection, connection.begin():
-    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+with engine.connect() as connection:
+    # The session's: it ends with the connection.
+    connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
     connection.execute(text("CREATE SCHEMA IF NOT EXISTS batchord"))
-    context.configure(connection=connection, version_table="schema_version", version_table_schema="batchord")
-    context.run_migrations()
+    connection.commit()
+    context.configure(
+        connection=connection,
+        version_table="schema_version",
+        version_table_schema="batchord",
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
 engine.dispose()

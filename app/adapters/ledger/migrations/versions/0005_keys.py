@@ -1,4 +1,4 @@
-"""What is known of a record is looked up by its key first."""
+"""A prediction is looked up by its record's key first."""
 
 from alembic import op
 
@@ -11,14 +11,9 @@ _CHANGES = """
 ALTER TABLE batchord.predictions
     DROP CONSTRAINT predictions_pkey,
     ADD CONSTRAINT predictions_pkey PRIMARY KEY (record_key, pipeline, step, model_version);
-ALTER TABLE batchord.rejections
-    DROP CONSTRAINT rejections_pkey,
-    ADD CONSTRAINT rejections_pkey PRIMARY KEY (record_key, pipeline, step, model_version);
--- Whether a step has any rejection is asked before each batch is written.
-CREATE INDEX rejections_step ON batchord.rejections (pipeline, step);
 """
 
 
 def upgrade() -> None:
-    """Replaces two indexes; predictions cannot be written meanwhile."""
+    """Replaces an index; writers wait meanwhile."""
     op.execute(_CHANGES)
