@@ -43,8 +43,8 @@ def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> l
 def _local_stack(stack: Stack) -> list[Row]:
     home = stack.home / "local"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BATCHORD_")}
-    environment |= {"BATCHORD_HOME": str(home), "BATCHORDCONSTANTS": str(stack.home / "none")}
-    Path(environment["BATCHORDCONSTANTS"]).mkdir()
+    environment |= {"BATCHORD_HOME": str(home), "BATCHORD_PIPELINES": str(stack.home / "none")}
+    Path(environment["BATCHORD_PIPELINES"]).mkdir()
     found: list[Row] = []
     try:
         for name in ("first start (databases are made)", "second start"):
