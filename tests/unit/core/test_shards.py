@@ -165,16 +165,19 @@ def test_pieces_that_were_cut_elsewhere_become_even_shards(
     assert all(shard.dense for shard in shards)
 
 
+@pytest.mark.parametrize(("way", "most"), [({"grows": True}, 1.5), ({"tapers": True}, 1.0)])
 @given(_sizes(), st.lists(st.integers(0, 700), max_size=12))
-def test_growing_shards_cover_every_position_once_and_in_order(size: ShardSize, chunks: list[int]) -> None:
-    """Within the same limits as even ones."""
-    size = replace(size, grows=True)
+def test_uneven_shards_cover_every_position_once_and_in_order(
+    way: dict[str, bool], most: float, size: ShardSize, chunks: list[int]
+) -> None:
+    """Within the same limits as even ones, but for the last of those that grow."""
+    size = replace(size, **way)  # type: ignore[arg-type]  # mypy takes each field for any of them
     shards, records = _cut(size, chunks)
 
     assert sum(shard.planned for shard in shards) == records
     assert all(_number(next_.first) == _number(before.last) + 1 for before, next_ in pairwise(shards))
     assert len(shards) <= size.max_shards
-    assert all(1 <= shard.planned < 1.5 * size.rows + max(1, size.min_rows // 2) for shard in shards)
+    assert all(1 <= shard.planned < most * size.rows + max(1, size.min_rows // 2) for shard in shards)
 
 
 def test_the_first_shards_of_an_unknown_model_are_small() -> None:
@@ -182,18 +185,6 @@ def test_the_first_shards_of_an_unknown_model_are_small() -> None:
     size = ShardSize(rows=1000, min_rows=100, parallelism=2, max_shards=1000, grows=True)
 
     assert [shard.planned for shard in _cut(size, [5000])[0]] == [100, 100, 200, 200, 400, 400, 800, 800, 1000, 1000]
-
-
-@given(_sizes(), st.lists(st.integers(0, 700), max_size=12))
-def test_tapering_shards_cover_every_position_once_and_in_order(size: ShardSize, chunks: list[int]) -> None:
-    """Within the same limits as even ones."""
-    size = replace(size, tapers=True)
-    shards, records = _cut(size, chunks)
-
-    assert sum(shard.planned for shard in shards) == records
-    assert all(_number(next_.first) == _number(before.last) + 1 for before, next_ in pairwise(shards))
-    assert len(shards) <= size.max_shards
-    assert all(1 <= shard.planned < size.rows + max(1, size.min_rows // 2) for shard in shards)
 
 
 @pytest.mark.parametrize(
