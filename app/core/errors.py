@@ -8,6 +8,11 @@ BatchordError
 ├── DataError                one record cannot be predicted; becomes a rejection, never retried
 ├── LeaseLost                another worker owns the shard now; stop and write nothing
 ├── ConservationError        counts do not add up; the run fails loudly
+├── StepError                a step's own work failed; retried as the step's Retry says
+│   ├── CommandFailed        a Bash step's command ended with an exit code other than 0
+│   ├── SqlFailed            a Sql step's statement was refused
+│   ├── OutOfTime            a step took longer than its time limit
+│   └── OutputRefused        what a step returned cannot be passed to other steps
 └── ModelError
     ├── ModelNotFound        the model's files are not where the pipeline says
     └── ModelContractViolation   the model returned something other than one row per record
@@ -51,6 +56,31 @@ class LeaseLost(BatchordError):
 
 class ConservationError(BatchordError):
     """discovered = predicted + rejected + pending does not hold."""
+
+
+class StepError(BatchordError):
+    """A step's own work failed: its command, its SQL, what it returned."""
+
+
+class CommandFailed(StepError):
+    """A command ended with an exit code other than 0."""
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        #: As the shell gives it; negative: the signal that ended it.
+        self.exit_code = exit_code
+
+
+class SqlFailed(StepError):
+    """The database refused a statement; its transaction was rolled back."""
+
+
+class OutOfTime(StepError):
+    """A step took longer than its time limit and was ended."""
+
+
+class OutputRefused(StepError):
+    """What a step returned is too large, or no JSON."""
 
 
 class ModelError(BatchordError):

@@ -4,12 +4,15 @@ Only Python's own types and pandas frames cross these borders. An adapter transl
 exceptions into those of :mod:`app.core.errors` before they leave it.
 """
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from app.core.models import Images, Model
 from app.core.records import Position, Rejection, Scalar
+from app.core.runs import StepLease
 from app.core.shards import ShardRange
+from app.core.steps import Sql
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,3 +150,64 @@ class Source(Protocol):
 
     def count_without_key(self) -> int:
         """How many records have a NULL key: they cannot be identified, and so never predicted."""
+
+
+class Shell(Protocol):
+    """Runs commands."""
+
+    def run(
+        self,
+        command: str,
+        *,
+        env: Mapping[str, str],
+        cwd: str | None,
+        time_limit: float | None,
+        stop: threading.Event,
+        on_line: Callable[[str, str], None],
+    ) -> str:
+        """Runs ``bash -c command`` and returns its last line of standard output, empty when there was none.
+
+        It has a process group of its own. The whole group ends with the command's end, with the time limit
+        (seconds), when ``stop`` is set, and with this process, however this process ends. ``env`` is added to this
+        process's environment. ``on_line`` is called with ``stdout`` or ``stderr`` and each line as it comes.
+
+        Raises CommandFailed for an exit code other than 0, OutOfTime, LeaseLost when it was stopped, and
+        ConfigurationError when it cannot be started.
+        """
+
+
+class SqlRunner(Protocol):
+    """Executes the statements of a Sql step."""
+
+    def run(
+        self, declared: Sql, *, values: Mapping[str, Any], time_limit: float | None, lease: StepLease
+    ) -> dict[str, Any]:
+        """Executes the statements in one transaction; ``values`` are what their parameters may name.
+
+        Returns ``row_count`` and ``rows`` (dicts, at most 100) of the last statement. On the ledger's database the
+        output is written down in the same transaction, if ``lease`` is still the step's.
+
+        Raises SqlFailed, OutOfTime, LeaseLost (nothing is committed then), TransientError, and ConfigurationError
+        for a parameter that has no value or an address that cannot be used.
+        """
+
+
+class Notifier(Protocol):
+    """Sends messages to people."""
+
+    def problems(self, address: str) -> str | None:
+        """What is wrong with the address, without its secrets; None when it can be used. Sends nothing."""
+
+    def send(self, address: str, *, title: str, body: str, failure: bool) -> None:
+        """Sends a message; returns when the receiver has taken it. ``failure``: else it is good news.
+
+        Raises TransientError when the receiver does not take it, ConfigurationError for an address that nobody
+        can use. Neither error, nor any log line, holds the address's secrets.
+        """
+
+
+class Switchboard(Protocol):
+    """Where beat, which does not know the ledger, sees what was switched at run time."""
+
+    def show(self, switched: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replaces what is shown: for each pipeline that differs from its file, how. Raises TransientError."""

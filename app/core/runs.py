@@ -27,20 +27,37 @@ class RunState(StrEnum):
         return self not in (RunState.QUEUED, RunState.RUNNING)
 
 
+class StepKind(StrEnum):
+    """What a step does when its turn comes."""
+
+    PREDICT = "predict"
+    PYTHON = "python"
+    SQL = "sql"
+    BASH = "bash"
+    BRANCH = "branch"
+
+
 class StepState(StrEnum):
     """pending → ready → planning → running → one of the others."""
 
     PENDING = "pending"
-    #: Sent to a control worker.
+    #: Sent to a worker; or waits for its next attempt.
     READY = "ready"
-    #: A worker holds the lease and plans shards.
+    #: A worker holds the lease and plans shards (Predict steps only).
     PLANNING = "planning"
-    #: Shards are committed.
+    #: Shards are committed; or a worker holds the lease and executes the step.
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
-    #: A step before it failed.
+    #: A branch took another way, or all steps before it were skipped.
     SKIPPED = "skipped"
+    #: A step somewhere before it failed.
+    UPSTREAM_FAILED = "upstream_failed"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will become of the step."""
+        return self in (StepState.DONE, StepState.FAILED, StepState.SKIPPED, StepState.UPSTREAM_FAILED)
 
 
 class ShardState(StrEnum):
@@ -62,6 +79,29 @@ class Kind(StrEnum):
     FOLLOW_UP = "follow-up"
     #: Takes rejections that a person sent again, or what an audit found missing.
     REPAIR = "repair"
+    #: Fills one window of a range that a person named; every other kind goes first.
+    BACKFILL = "backfill"
+    #: Follows a run of another pipeline.
+    EVENT = "event"
+    #: Takes a run that has ended up again, or a part of its steps.
+    RERUN = "rerun"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewStep:
+    """A step of a run that somebody wants, as its pipeline declares it now."""
+
+    name: str
+    kind: StepKind = StepKind.PREDICT
+    after: tuple[str, ...] = ()
+    #: ``all_done_ok`` or ``always``.
+    join: str = "all_done_ok"
+    #: Where it is executed; None for Predict steps, whose shards go where their model says.
+    queue: str | None = None
+    #: Seconds that an attempt may take; None: as long as it likes.
+    time_limit: float | None = None
+    #: Of a rerun: what the step came to in the run before, which is not to be repeated.
+    output: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +110,7 @@ class NewRun:
 
     pipeline: str
     kind: Kind
-    #: Who asked: ``schedule``, ``cli``, ``local``, ``call`` or ``backlog``.
+    #: Who asked: ``schedule``, ``cli``, ``local``, ``call``, ``backlog``, ``rerun`` or ``after <pipeline>``.
     trigger: str
     #: The fire time that a scheduled run stands for; None for every other kind.
     slot: datetime | None = None
@@ -79,12 +119,18 @@ class NewRun:
     params: dict[str, Any] = field(default_factory=dict)
     #: Names the request; a second request of the same name is the same run. None means no name.
     request: str | None = None
-    #: Step names with the names of the steps that each waits for, in the pipeline's order.
-    steps: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    #: In the pipeline's order.
+    steps: tuple[NewStep, ...] = ()
     #: Whether the run waits for an active one to end; else it is recorded as skipped.
     queue: bool = True
     #: Whether it looks at the whole source instead of what lies above the frontier.
     full_scan: bool = False
+    #: Runs of the pipeline that may be at work at once, this one included.
+    max_active: int = 1
+    #: Of a rerun: the id of the run that it takes up again.
+    rerun_of: str | None = None
+    #: Why it is not to run at all; it is recorded as skipped then.
+    skip_reason: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,20 +176,30 @@ class Step:
     state: StepState
     attempt: int
     error: str | None
-    #: Where its shards go; None until it is planned.
+    kind: StepKind = StepKind.PREDICT
+    join: str = "all_done_ok"
+    #: Where its shards go, or the step itself; None for a Predict step that is not planned yet.
     queue: str | None = None
+    time_limit: float | None = None
     #: Whether more records wait than one run may take.
     backlog_left: bool = False
+    #: What it came to; None before its end.
+    output: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepLease:
-    """The right to plan a step, until another claims it."""
+    """The right to plan or to execute a step, until another claims it."""
 
     run: Run
     step: str
+    #: Counts from 1; counted before any work.
     attempt: int
     token: str
+    #: Whether the attempt before vanished with its worker: what it did is not known.
+    vanished: bool = False
+    #: What a Sql step committed together with its work, in an attempt whose end was not written down.
+    committed: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,31 +252,3 @@ class ShardOutcome:
     timings: dict[str, float]
     #: What the model ran on, such as ``cpu`` or ``cuda``; None when it did not run.
     runs_on: str | None = None
-
-
-def state_at_end(steps: list[StepState], *, accounted: int) -> RunState:
-    """How a run ended whose steps all ended and that accounted for so many records."""
-    if all(state is StepState.DONE for state in steps):
-        return RunState.SUCCEEDED
-    return RunState.PARTIAL if accounted else RunState.FAILED
-
-
-def ready_steps(steps: list[Step]) -> list[str]:
-    """Names of pending steps whose upstream steps are all done."""
-    done = {step.name for step in steps if step.state is StepState.DONE}
-    return [step.name for step in steps if step.state is StepState.PENDING and done.issuperset(step.after)]
-
-
-def blocked_steps(steps: list[Step]) -> list[str]:
-    """Names of pending steps that can never become ready, because a step before them failed or was skipped."""
-    lost = {step.name for step in steps if step.state in (StepState.FAILED, StepState.SKIPPED)}
-    blocked: list[str] = []
-    for _ in steps:
-        found = [
-            step.name
-            for step in steps
-            if step.state is StepState.PENDING and step.name not in blocked and lost.intersection(step.after)
-        ]
-        lost.update(found)
-        blocked += found
-    return blocked

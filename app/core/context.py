@@ -1,0 +1,132 @@
+"""What a step's function is given of its run."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from app.core.errors import OutputRefused
+from app.core.runs import StepKind, StepState
+
+#: Bytes of JSON that a step may hand to later ones.
+MOST_OUTPUT_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOutput:
+    """What became of an earlier step of the run."""
+
+    name: str
+    kind: StepKind
+    state: StepState
+    #: As it stands in the ledger. Of a Predict step its summary; of every other step ``{"value": …}``.
+    output: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def value(self) -> Any:
+        """What a Python step returned; what a Sql or a Bash step tells of itself; None when it did not run."""
+        return self.output.get("value")
+
+    def __getitem__(self, key: str) -> Any:
+        """A part of the step's value, or of a Predict step's summary. Raises KeyError, which names the parts."""
+        parts = self.output if self.kind is StepKind.PREDICT else self.value
+        if not isinstance(parts, Mapping):
+            raise KeyError(f"step {self.name} ({self.state}) gives no parts by name, but {parts!r}")
+        if key not in parts:
+            raise KeyError(f"step {self.name} ({self.state}) gives no {key!r}; it gives {', '.join(parts) or 'nothing'}")
+        return parts[key]
+
+    @property
+    def discovered(self) -> int:
+        """Records that a Predict step found; 0 of every other step."""
+        return int(self.output.get("discovered", 0))
+
+    @property
+    def predicted(self) -> int:
+        """Records that a Predict step predicted; 0 of every other step."""
+        return int(self.output.get("predicted", 0))
+
+    @property
+    def rejected(self) -> int:
+        """Records that a Predict step rejected; 0 of every other step."""
+        return int(self.output.get("rejected", 0))
+
+    def count(self, label: str) -> int:
+        """Predictions of this run with that label.
+
+        Raises LookupError when there are so many labels that the summary does not hold it.
+        """
+        labels = self.output.get("labels", {})
+        if label not in labels and self.output.get("more_labels"):
+            raise LookupError(
+                f"The summary of step {self.name} holds the {len(labels)} most frequent labels only, and {label!r} is "
+                "none of them: count it in batchord.predictions with a Sql step."
+            )
+        return int(labels.get(label, 0))
+
+    def share(self, label: str) -> float:
+        """The part of this run's predictions with that label, from 0 to 1; 0 when nothing was predicted.
+
+        Raises LookupError as :meth:`count` does.
+        """
+        return self.count(label) / self.predicted if self.predicted else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContext(Mapping[str, StepOutput]):
+    """The run as a step's function sees it; ``run["score"]`` is what became of step ``score`` before it."""
+
+    #: The run's id.
+    id: str
+    pipeline: str
+    #: The step that is executed, and its attempt, from 1.
+    step: str
+    attempt: int
+    #: Why there is a run: ``scheduled``, ``manual``, ``event``, ``backfill``, ….
+    kind: str
+    #: The fire time that a scheduled run stands for, in UTC.
+    slot: datetime | None = None
+    #: From the fire time before up to this one; of a run by hand up to its start; of a backfill as it was asked for.
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+    #: Given by hand, with ``batchord run NAME --param key=value``.
+    params: Mapping[str, Any] = field(default_factory=dict)
+    #: By name: the steps that are over by now.
+    outputs: Mapping[str, StepOutput] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> StepOutput:
+        """What became of step ``name``. Raises KeyError, which names the steps that are over."""
+        if name not in self.outputs:
+            known = ", ".join(self.outputs) or "none"
+            raise KeyError(f"step {name!r} is not over when {self.step!r} runs, or unknown; over are: {known}")
+        return self.outputs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.outputs)
+
+    def __len__(self) -> int:
+        return len(self.outputs)
+
+
+def checked_output(step: str, value: Any) -> dict[str, Any]:
+    """``value`` as the output of a step. Raises OutputRefused for what is too large, or no JSON."""
+    try:
+        text = json.dumps({"value": value}, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise OutputRefused(
+            f"What step {step} returned cannot be handed on: {error}. Return None, or numbers, texts, lists and dicts "
+            "of them with texts as keys."
+        ) from None
+    size = len(text.encode())
+    if size > MOST_OUTPUT_BYTES:
+        raise OutputRefused(
+            f"Step {step} returned {size:,} bytes of JSON, and at most {MOST_OUTPUT_BYTES:,} pass from step to step: "
+            "write it into a table or to S3, and return where it is."
+        )
+    if "\\u0000" in text:
+        raise OutputRefused(
+            f"What step {step} returned holds a NUL character, which PostgreSQL cannot keep: leave it out."
+        )
+    output: dict[str, Any] = json.loads(text)
+    return output
