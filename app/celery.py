@@ -12,7 +12,7 @@ _settings = settings()
 _redis_url = _settings.require_redis_url()
 
 #: Work is routed by kind, never by priority: a priority on Redis is a set of lists that are polled in turn.
-QUEUES = ("control", "text", "image", "table", "train")
+QUEUES = ("control", "text", "image", "table", "train", "steps")
 
 #: Sockets that never answer must not hold a worker for ever, and idle ones must survive a firewall.
 _SOCKETS = {
@@ -62,7 +62,8 @@ app.conf.update(
     timezone="UTC",
     task_queues=[Queue(name) for name in QUEUES],
     task_default_queue="control",
-    task_create_missing_queues=False,
+    # A step may name a queue of its own, for workers that alone can execute it; it is made when it is first used.
+    task_create_missing_queues=True,
     # A publish that fails for longer is left to the sweeper.
     task_publish_retry_policy={"max_retries": 5, "interval_start": 0.1, "interval_step": 0.5, "interval_max": 2},
     # -- Results: only what a chord needs to count its parts -------------------------------------------------

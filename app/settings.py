@@ -6,6 +6,7 @@ servers that it started. So ``celery -A app worker`` in a second terminal finds 
 """
 
 import os
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -75,8 +76,35 @@ class Settings(BaseSettings):
     #: Concurrent reads of images by one worker process; also the size of its connection pool.
     image_readers: int = Field(default=16, ge=1)
 
+    #: Who is told when something is wrong: apprise addresses, separated by white space or commas.
+    alert_urls: SecretStr | None = None
+    #: How often beat has missed ticks, the age of records, and the like looked at.
+    watch_seconds: float = Field(default=30, gt=0)
+    #: Where the logs of attempts are kept: ``ledger``, or ``s3://bucket/prefix``.
+    log_store: str = Field(default="ledger", pattern=r"^(ledger|s3://[^/]+(/.*)?)$")
+    #: Bytes kept of one attempt's log: the first half as it comes, and the last half.
+    log_bytes: int = Field(default=262_144, ge=4096)
+    #: Days for which ``batchord prune`` keeps the logs of attempts.
+    keep_logs_days: float = Field(default=30, gt=0)
+    #: Days for which it keeps runs that have ended, with their steps, shards and attempts; and alerts.
+    keep_runs_days: float = Field(default=365, gt=0)
+    #: Days for which it keeps runs that found nothing to predict.
+    keep_idle_runs_days: float = Field(default=14, gt=0)
+    #: Days for which it keeps the outputs of predictions; None: for ever. Keys, labels and scores always stay.
+    keep_outputs_days: float | None = Field(default=None, gt=0)
+
     #: ``text`` for people, ``json`` for log collectors.
     log_format: Literal["text", "json"] = "text"
+
+    @property
+    def retry_base(self) -> timedelta:
+        """``retry_base_seconds`` as a time."""
+        return timedelta(seconds=self.retry_base_seconds)
+
+    @property
+    def retry_ceiling(self) -> timedelta:
+        """``retry_ceiling_seconds`` as a time."""
+        return timedelta(seconds=self.retry_ceiling_seconds)
 
     @property
     def aimed_shard_seconds(self) -> float:

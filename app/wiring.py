@@ -2,7 +2,7 @@
 
 import os
 import socket
-from functools import cache
+from functools import cache, partial
 
 from app.adapters.images import ImageReader
 from app.adapters.ledger import Ledger
@@ -45,6 +45,7 @@ def objects() -> Objects:
 def _parts() -> Parts:
     configured = settings()
     database_url = configured.require_database_url()
+    redis_url = configured.redis_url
     return Parts(
         settings=configured,
         catalog=catalog(),
@@ -52,8 +53,20 @@ def _parts() -> Parts:
         open_source=lambda declared, window: open_source(declared, default_url=database_url, window=window),
         models=_models(),
         images=ImageReader(objects(), readers=configured.image_readers),
+        shell=Shell(),
+        sql=StatementRunner(default_url=database_url),
+        logs=_logs(),
+        notifier=Notifier(),
+        switchboard=Switchboard(None if redis_url is None else redis_url.get_secret_value()),
+        environment=os.environ,
+        mask=partial(masked, known=known_secrets(configured)),
         worker=f"{socket.gethostname()}:{os.getpid()}",
     )
+
+
+def _logs() -> LogStore:
+    place = settings().log_store
+    return ledger().logs if place == "ledger" else LogObjects(objects(), place)
 
 
 @cache

@@ -1,48 +1,135 @@
 """Pipelines become RedBeat entries.
 
-An entry says when a tick is sent; which slot the tick stands for is computed from the pipeline's schedule by
-whoever receives it. So an entry may fire too often, but never too seldom: a tick whose slot has its run
-already changes nothing.
+A pipeline's entry is due when the pipeline's own schedule has a new slot. Which slot a tick stands for is computed
+from the same schedule by whoever receives it: a tick whose slot has its run already changes nothing.
 """
 
-from datetime import UTC, datetime
-from typing import Any
-from zoneinfo import ZoneInfo
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, ClassVar
 
-from celery.schedules import ParseException, crontab, schedule
-from redbeat import RedBeatScheduler
+from celery.schedules import crontab, schedstate, schedule
+from redbeat import RedBeatScheduler, RedBeatSchedulerEntry
 from redbeat.schedulers import get_redis
 
 from app.catalog import Catalog
 from app.core.pipelines import Pipeline
-from app.core.schedules import Cron, Every
+from app.core.schedules import AfterPipeline, Schedule, schedule_from_json
+from app.core.switches import SWITCHED_KEY
 from app.settings import Settings, settings
 
 _MINUTE, _HOUR = 60, 3600
+#: How soon a pipeline that is due by nothing is looked at again; a switch at run time is seen at the next tick.
+_IDLE_SECONDS = 3600.0
+#: How often entries of the future are looked for: for each entry that is a question to Redis.
+_MEND_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fires:
+    """When a pipeline's ticks are sent."""
+
+    #: None: never by itself.
+    schedule: Schedule | None
+    #: How long after their slots.
+    offset: timedelta = timedelta(0)
+    paused: bool = False
+
+    def next_tick(self, last: datetime | None, now: datetime) -> datetime | None:
+        """When the first tick after the one at ``last`` is due, ``now`` if it is overdue; None: never.
+
+        Without a last one, the newest slot that has passed is due at once.
+        """
+        if self.schedule is None or self.paused:
+            return None
+        if last is None:
+            newest = self.schedule.slot_at(now - self.offset)
+            if newest is not None:
+                return now
+            last = now
+        slot = self.schedule.slot_after(last - self.offset)
+        return None if slot is None else max(now, slot + self.offset)
+
+
+class PipelineEntry(RedBeatSchedulerEntry):  # type: ignore[misc]
+    """An entry of RedBeat's; one of a pipeline is due when the pipeline's schedule says so.
+
+    RedBeat keeps a schedule of Celery's with each entry. That of a pipeline's entry is never asked: Celery's
+    crontabs know one time zone, no seconds, no ``L`` and ``#``, and nothing that happens once.
+    """
+
+    #: By the entries' names.
+    fires: ClassVar[dict[str, Fires]] = {}
+
+    def is_due(self) -> Any:
+        """Whether a tick is to be sent now, and in how many seconds to ask again."""
+        fires = self.fires.get(self.name)
+        if fires is None:
+            return super().is_due()
+        now = self._default_now()
+        due = fires.next_tick(self.last_run_at, now)
+        if due is None or due > now:
+            return schedstate(False, _IDLE_SECONDS if due is None else (due - now).total_seconds())  # noqa: FBT003 -- Celery's
+        following = fires.next_tick(now, now)
+        return schedstate(True, _IDLE_SECONDS if following is None else (following - now).total_seconds())  # noqa: FBT003
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When it is due, by which RedBeat orders entries; None: never."""
+        fires = self.fires.get(self.name)
+        if fires is None:
+            due: datetime | None = super().due_at
+            return due
+        return fires.next_tick(self.last_run_at, self._default_now())
 
 
 class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
     """RedBeat with the catalog's pipelines as its static entries: renamed and removed ones disappear."""
 
+    Entry = PipelineEntry
+
     def setup_schedule(self) -> None:
         """Installs the entries; those that were there keep the time of their last tick."""
-        catalog = Catalog(settings().pipelines)
-        for problem in catalog.problems:
+        self._catalog = Catalog(settings().pipelines)
+        self._switched: str | None = None
+        self._mended_at = float("-inf")
+        for problem in self._catalog.problems:
             self.logger.error("Not scheduled: %s", problem)
-        self.app.conf.beat_schedule = entries(catalog, settings())
+        self.app.conf.beat_schedule = entries(self._catalog, settings())
+        PipelineEntry.fires = fires(self._catalog, {})
         super().setup_schedule()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Sends what is due; returns the seconds until it wants to be called again."""
-        self._mend_last_runs()
+        self._see_switches()
+        if time.monotonic() - self._mended_at >= _MEND_SECONDS:
+            self._mend_last_runs()
+            self._mended_at = time.monotonic()
         interval: float = super().tick(*args, **kwargs)
         return interval
+
+    def _see_switches(self) -> None:
+        """What a person has paused, resumed or scheduled differently, as workers show it in Redis."""
+        shown = get_redis(self.app).get(SWITCHED_KEY)
+        if shown == self._switched:
+            return
+        before, PipelineEntry.fires = PipelineEntry.fires, fires(self._catalog, json.loads(shown or "{}"))
+        self._switched = shown
+        for name, now in PipelineEntry.fires.items():
+            if before.get(name) != now:
+                self.logger.info("%s is scheduled anew: %s%s", name, now.schedule, ", paused" if now.paused else "")
+                # Its place in RedBeat's order is another now; the time of its last tick stays.
+                self.Entry.from_key(self.Entry.generate_key(self.app, name), app=self.app).save()
 
     def _mend_last_runs(self) -> None:
         """When the clock steps back by an hour, nothing would be due for an hour, not even the sweeper.
 
         Whatever last ran in the future is taken to have run now. Asked in Redis, where the next beat finds it
-        too, for the price of one round trip: comparing this process's clocks would miss a step between two beats.
+        too: comparing this process's clocks would miss a step between two beats.
         """
         now = self.app.now()
         keys = [self.Entry.generate_key(self.app, name) for name in self.app.conf.beat_schedule]
@@ -58,78 +145,54 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
 
 
 def entries(catalog: Catalog, configured: Settings) -> dict[str, dict[str, Any]]:
-    """Beat's entries: one for each pipeline with a schedule, the sweeper's and the daily audit's."""
+    """Beat's entries: one for each pipeline that may be scheduled by time, and those of the upkeep."""
+    sweep, watch = configured.sweep_seconds, configured.watch_seconds
     found: dict[str, dict[str, Any]] = {
-        "sweep": {
-            "task": "batchord.sweep",
-            "schedule": schedule(configured.sweep_seconds),
-            # When workers were away for an hour, a few sweeps are enough. Not fewer: the clock of beat's machine
-            # may be behind the workers', and each sweep would have expired when it comes.
-            "options": {"queue": "control", "expires": max(configured.sweep_seconds, _MINUTE)},
-        }
-    }
-    found["audit"] = {
-        "task": "batchord.audit",
-        "schedule": crontab(minute="17", hour="4"),
-        "options": {"queue": "control", "expires": _HOUR},
+        # When workers were away for an hour, a few sweeps are enough. Not fewer: the clock of beat's machine may be
+        # behind the workers', and each sweep would have expired when it comes.
+        "sweep": _upkeep("batchord.sweep", schedule(sweep), expires=max(sweep, _MINUTE)),
+        "watch": _upkeep("batchord.watch", schedule(watch), expires=max(watch, _MINUTE)),
+        "audit": _upkeep("batchord.audit", crontab(minute="17", hour="4"), expires=_HOUR),
+        "prune": _upkeep("batchord.prune", crontab(minute="47", hour="3"), expires=_HOUR),
     }
     for name in catalog.names():
         pipeline = catalog.get(name)
-        if pipeline.schedule is not None:
+        if not isinstance(pipeline.schedule, AfterPipeline):
             found[f"pipeline:{name}"] = _entry(pipeline)
     return found
 
 
+def fires(catalog: Catalog, switched: Mapping[str, Mapping[str, Any]]) -> dict[str, Fires]:
+    """When each pipeline's ticks are sent, by its entry's name; ``switched``: what is not as its file says."""
+    found = {}
+    for name in catalog.names():
+        pipeline = catalog.get(name)
+        if isinstance(pipeline.schedule, AfterPipeline):
+            continue
+        switch = switched.get(name, {})
+        own = switch.get("schedule")
+        found[f"pipeline:{name}"] = Fires(
+            schedule=pipeline.schedule if own is None else schedule_from_json(own),
+            offset=offset(name, pipeline.jitter),
+            paused=bool(switch.get("paused")),
+        )
+    return found
+
+
+def offset(name: str, jitter: timedelta) -> timedelta:
+    """A part of ``jitter``, always the same for a pipeline of this name, evenly spread over names."""
+    return jitter * (int.from_bytes(sha256(name.encode()).digest()[:8]) / 2**64)
+
+
+def _upkeep(task: str, when: object, *, expires: float) -> dict[str, Any]:
+    return {"task": task, "schedule": when, "options": {"queue": "control", "expires": expires}}
+
+
 def _entry(pipeline: Pipeline) -> dict[str, Any]:
-    fires = pipeline.schedule
-    options: dict[str, Any] = {"queue": "control", "ignore_result": True}
-    if isinstance(fires, Every):
-        seconds = fires.interval.total_seconds()
-        # The next tick stands for everything that an unread one would have found.
-        options["expires"] = max(seconds, _MINUTE)
-        # relative: whole seconds (from a minute on: minutes), or each tick would come later in its slot than the
-        # one before and one slot would be passed over in the end.
-        when = _aligned(seconds) or schedule(fires.interval, relative=True)
-    elif isinstance(fires, Cron):
-        when = _crontab(fires)
-    else:
-        when = schedule(_MINUTE)
     return {
         "task": "batchord.start_run",
-        "schedule": when,
+        "schedule": schedule(_MINUTE),  # never asked: see PipelineEntry
         "kwargs": {"pipeline": pipeline.name, "trigger": "schedule"},
-        "options": options,
+        # An unread tick is worth nothing any more: the next one, or the watch, finds what it would have found.
+        "options": {"queue": "control", "ignore_result": True, "expires": _HOUR},
     }
-
-
-def _aligned(seconds: float) -> crontab | None:
-    """A crontab that fires exactly at the slots, where one exists; an interval would drift from them."""
-    if seconds % _MINUTE == 0 and _HOUR % seconds == 0:
-        return crontab(minute=f"*/{int(seconds // _MINUTE)}")
-    if seconds % _HOUR == 0 and (24 * _HOUR) % seconds == 0:
-        return crontab(minute="0", hour=f"*/{int(seconds // _HOUR)}")
-    return None
-
-
-def _crontab(cron: Cron) -> crontab:
-    """The narrowest crontab that fires whenever ``cron`` does.
-
-    Celery reads five fields in one time zone, knows neither ``L`` nor ``#`` nor weekday 7, and wants day of
-    month and day of week to agree, where cron takes either. Where the two differ, the entry fires each hour, or
-    each minute, and the slot tells which of these ticks counts.
-    """
-    minute, hour, day, month, weekday = cron.expression.split()
-    try:
-        if cron.time_zone == "UTC" and "*" in (day[:1], weekday[:1]):
-            return crontab(minute=minute, hour=hour, day_of_month=day, month_of_year=month, day_of_week=weekday)
-        if _has_whole_hours(cron.time_zone):
-            return crontab(minute=minute)
-    except (ParseException, ValueError):  # a word that Celery does not know
-        return crontab()
-    return crontab()
-
-
-def _has_whole_hours(time_zone: str) -> bool:
-    zone, year = ZoneInfo(time_zone), datetime.now(UTC).year
-    offsets = [datetime(year, month, 1, tzinfo=zone).utcoffset() for month in range(1, 13)]
-    return all(offset is not None and offset.total_seconds() % _HOUR == 0 for offset in offsets)

@@ -1,8 +1,8 @@
-"""What the worker's parent process does when a pool child dies over a shard.
+"""What the worker's parent process does when a pool child dies over its work.
 
 The child cannot say so any more, but its parent sees the signal or the time limit. It tells the ledger, which
 ends the lease at once: the message that comes back is not turned away by the lease of a dead process, and the
-cause is known when the record that did it is rejected.
+cause is known when the record that did it is rejected, or the step is judged.
 """
 
 import logging
@@ -14,6 +14,7 @@ from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
 
 from app.core.errors import BatchordError
+from app.flow.execute import TIME_LIMIT
 
 log = logging.getLogger(__name__)
 
@@ -21,13 +22,13 @@ log = logging.getLogger(__name__)
 _TELL_SECONDS = 5.0
 
 
-class ShardRequest(Request):  # type: ignore[misc]
-    """A request for ``batchord.predict_shard``."""
+class _LossTellingRequest(Request):  # type: ignore[misc]
+    """A request whose child's death is told to the ledger."""
 
     def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 -- Celery's signature
         """The hard limit ended the child."""
         if not soft:
-            self._tell(f"lost: time limit of {timeout:g} s exceeded")
+            self._tell(f"lost: {TIME_LIMIT} of {timeout:g} s exceeded")
         super().on_timeout(soft, timeout)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
@@ -39,7 +40,7 @@ class ShardRequest(Request):  # type: ignore[misc]
         return super().on_failure(exc_info, *args, **kwargs)
 
     def cancel(self, *args: Any, **kwargs: Any) -> None:
-        """The worker was told to stop, and the shard's time is over: what is left of it is for others at once."""
+        """The worker was told to stop, and its time is over: what is left of the work is for others at once."""
         super().cancel(*args, **kwargs)
         # In a thread: Celery calls this from a signal's handler, which may have interrupted a use of the ledger.
         told = threading.Thread(
@@ -49,14 +50,33 @@ class ShardRequest(Request):  # type: ignore[misc]
         told.join(_TELL_SECONDS)
 
     def _tell(self, cause: str, *, loss: bool = True) -> None:
-        from app.wiring import ledger
-
-        values = self.kwargs
-        worker = f"{socket.gethostname()}:{self.worker_pid}"
         try:
-            ledger().shards.lost(
-                values["run_id"], values["step"], values["index"], worker=worker, cause=cause, loss=loss
-            )
+            self.note_loss(f"{socket.gethostname()}:{self.worker_pid}", cause, loss=loss)
         except BatchordError as error:
             # The lease runs out by itself; only time is lost.
-            log.warning("Cannot note the loss of %s over shard %s: %s", worker, values.get("index"), error)
+            log.warning("Cannot note the loss of a worker over %s: %s", self.kwargs, error)
+
+    def note_loss(self, worker: str, cause: str, *, loss: bool) -> None:
+        """Tells the ledger that ``worker`` no longer works on it; ``loss``: whether its records may be to blame."""
+        raise NotImplementedError
+
+
+class ShardRequest(_LossTellingRequest):
+    """A request for ``batchord.predict_shard``."""
+
+    def note_loss(self, worker: str, cause: str, *, loss: bool) -> None:
+        """See the base class."""
+        from app.wiring import ledger
+
+        shard = (self.kwargs["run_id"], self.kwargs["step"], self.kwargs["index"])
+        ledger().shards.lost(*shard, worker=worker, cause=cause, loss=loss)
+
+
+class StepRequest(_LossTellingRequest):
+    """A request for ``batchord.run_step``."""
+
+    def note_loss(self, worker: str, cause: str, *, loss: bool) -> None:  # noqa: ARG002 -- a step has no records
+        """See the base class."""
+        from app.wiring import ledger
+
+        ledger().runs.lose_step(self.kwargs["run_id"], self.kwargs["step"], worker=worker, cause=cause)

@@ -1,8 +1,9 @@
 """The spine: every task of Batchord, and how one leads to the next.
 
     beat ─ start_run ─ plan_step ─┬─ predict_shard ─┬─ finish_step ─ (next step, next run)
-                                  ├─ predict_shard ─┤
-                                  └─ predict_shard ─┘    the chord
+                    │             ├─ predict_shard ─┤
+                    │             └─ predict_shard ─┘    the chord
+                    └─ run_step ─ (next step, next run)
 
 A task reads its arguments, calls one verb, and publishes what the verb returns: commit, then publish. Each
 takes keywords only and ignores those that it does not know, so that an old worker understands a new message.
@@ -22,8 +23,35 @@ from redis.exceptions import RedisError
 from app.celery import app
 from app.core.errors import ConfigurationError, TransientError, UnknownPipeline
 from app.core.faults import fault
-from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
-from app.flow import advance, audit, cancel, finish, plan, predict, recover, start
+from app.core.messages import (
+    LONGEST_DELAY,
+    AlertsKept,
+    BacklogLeft,
+    FollowUp,
+    Message,
+    RunEnded,
+    RunReady,
+    ShardsReady,
+    StepEnded,
+    StepReady,
+)
+from app.flow import (
+    advance,
+    audit,
+    cancel,
+    execute,
+    finish,
+    follow,
+    plan,
+    predict,
+    prune,
+    recover,
+    start,
+    switch,
+    tell,
+    watch,
+)
+from app.flow.routing import route_step
 from app.settings import settings
 from app.wiring import parts
 
@@ -48,9 +76,16 @@ def start_run(
     params: dict[str, Any] | None = None,
     after_run: str | None = None,
     **_: Any,
-) -> str:
-    """Opens a run of ``pipeline`` and starts it; returns the run's id. The way to run one by hand."""
+) -> str | None:
+    """Opens a run of ``pipeline`` and starts it; returns the run's id. The way to run one by hand.
+
+    A tick (``trigger="schedule"``) opens what is due by the schedule: None when that is nothing.
+    """
     with retrying(self):
+        if trigger == start.SCHEDULE:
+            runs, messages = start.tick(parts(), pipeline=pipeline)
+            publish(messages)
+            return runs[-1].id if runs else None
         run, messages = start.start_run(
             parts(), pipeline=pipeline, trigger=trigger, params=params, after_run=after_run, request=self.request.id
         )
@@ -70,6 +105,20 @@ def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     """Finds the step's records and sends the chord of its shards."""
     with retrying(self):
         publish(plan.plan_step(parts(), run_id=run_id, step=step))
+
+
+@app.task(
+    bind=True,
+    name="batchord.run_step",
+    ignore_result=True,
+    # Each message carries its step's own.
+    time_limit=None,
+    Request="workers.requests:StepRequest",
+)  # type: ignore[untyped-decorator]
+def run_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
+    """Executes a step that is a function, SQL, a command or a decision."""
+    with retrying(self):
+        publish(execute.execute_step(parts(), run_id=run_id, step=step))
 
 
 @app.task(
@@ -102,6 +151,27 @@ def finish_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
 def sweep(**_: Any) -> None:
     """Sends again what was lost. Not retried: the next one comes within seconds."""
     publish(recover.sweep(parts()))
+    # Redis, in which beat sees it, may have been flushed.
+    switch.show_switched(parts())
+
+
+@app.task(name="batchord.watch", ignore_result=True)  # type: ignore[untyped-decorator]
+def watch_pipelines(**_: Any) -> None:
+    """Opens runs for ticks that were lost, and looks at objectives. Not retried, as the sweep."""
+    publish(watch.watch(parts()))
+
+
+@app.task(name="batchord.send_alerts", ignore_result=True)  # type: ignore[untyped-decorator]
+def send_alerts(**_: Any) -> None:
+    """Sends the messages to people that are due. Not retried: the sweep finds what is left."""
+    tell.send_alerts(parts())
+
+
+@app.task(bind=True, name="batchord.prune", ignore_result=True)  # type: ignore[untyped-decorator]
+def prune_ledger(self: Task, **_: Any) -> None:
+    """Deletes what need not be kept any longer. Sent daily by beat."""
+    with retrying(self):
+        log.info("Pruned: %s", prune.prune(parts()).as_json())
 
 
 @app.task(bind=True, name="batchord.cancel_run", ignore_result=True)  # type: ignore[untyped-decorator]
@@ -137,8 +207,8 @@ def publish(messages: Sequence[Message]) -> None:
 
 def _send(message: Message) -> None:
     match message:
-        case StepReady(run_id=run_id, step=step):
-            plan_step.apply_async(kwargs={"run_id": run_id, "step": step, "version": VERSION})
+        case StepReady():
+            _send_step(message)
         case ShardsReady(run_id=run_id, step=step, queue=queue, indexes=indexes):
             header = [
                 predict_shard.s(run_id=run_id, step=step, index=index, version=VERSION).set(queue=queue)
@@ -152,6 +222,26 @@ def _send(message: Message) -> None:
         case BacklogLeft(pipeline=pipeline, after_run=after_run):
             values = {"pipeline": pipeline, "trigger": start.BACKLOG, "after_run": after_run, "version": VERSION}
             start_run.apply_async(kwargs=values, ignore_result=True)
+        case RunEnded():
+            for follower in follow.followers(parts().catalog, message):
+                _send(follower)
+        case FollowUp(pipeline=pipeline, after_run=after_run):
+            values = {"pipeline": pipeline, "trigger": start.AFTER, "after_run": after_run, "version": VERSION}
+            start_run.apply_async(kwargs=values, ignore_result=True)
+        case AlertsKept():
+            send_alerts.apply_async()
+
+
+def _send_step(message: StepReady) -> None:
+    if message.delay > LONGEST_DELAY:  # the sweeper sends it when its time has come
+        return
+    route = route_step(message)
+    app.tasks[route.task].apply_async(
+        kwargs={**route.kwargs, "version": VERSION},
+        queue=route.queue,
+        time_limit=route.time_limit,
+        countdown=route.countdown,
+    )
 
 
 @contextmanager
@@ -166,7 +256,8 @@ def retrying(task: Task) -> Iterator[None]:
     try:
         yield
     except TransientError as error:
-        raise task.retry(exc=error, countdown=_wait(task), max_retries=None) from error
+        wait = _wait(task) if error.wait is None else error.wait
+        raise task.retry(exc=error, countdown=wait, max_retries=None) from error
     except UnknownPipeline as error:
         if task.request.retries >= MOST_HAND_BACKS:
             raise

@@ -24,8 +24,15 @@ _COMMANDS = {
     "runs": ("history", "List the newest runs."),
     "show": ("history", "Show one run: summary, steps, shards."),
     "rejections": ("history", "List records that cannot be predicted, and why."),
+    "logs": ("logs", "Show what a run's steps and shards logged."),
     "retry": ("interventions", "Predict rejected records again, after a fix."),
+    "rerun": ("interventions", "Take up an ended run again: all, from a step on, or what failed."),
     "cancel": ("interventions", "End a run; what it predicted stays."),
+    "pause": ("switches", "Start no more runs by schedule or event."),
+    "resume": ("switches", "Start them again."),
+    "schedule": ("switches", "Show when a pipeline runs, or change it."),
+    "alerts": ("upkeep", "List what people were told of; send a test."),
+    "prune": ("upkeep", "Delete old logs, runs and alerts."),
     "audit": ("checks", "Prove that no record is missing and none is twice."),
 }
 

@@ -1,4 +1,4 @@
-"""What a person changes: ``retry``, ``cancel``."""
+"""What a person changes: ``retry``, ``rerun``, ``cancel``."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ def retry(name: str, reason: str | None, keys: Sequence[str], *, as_json: bool) 
     from app.wiring import parts
 
     run, count, messages = retry_rejections(parts(), pipeline=name, reason=reason, keys=list(keys) or None)
-    _send(messages)
+    send(messages)
     if as_json:
         print_json({"rejections": count, "run": None if run is None else run_json(run)})
     elif run is None:
@@ -39,12 +39,35 @@ def cancel(run_id: str, *, as_json: bool) -> None:
     from app.wiring import ledger, parts
 
     run = find_run(run_id)
-    _send(cancel_run(parts(), run_id=run.id))
+    send(cancel_run(parts(), run_id=run.id))
     ended = ledger().runs.get(run.id)
     if as_json:
         print_json(run_json(ended))
     else:
         console.print(f"Run {ended.id} is {coloured(ended.state)}.")
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--from", "from_step", metavar="STEP", help="Only this step and those behind it.")
+@click.option("--failed", is_flag=True, help="Only the steps that failed and those behind them.")
+@json_option
+def rerun(run_id: str, from_step: str | None, *, failed: bool, as_json: bool) -> None:
+    """Take up a run again that has ended, as a new run in its place: its window, its parameters.
+
+    Records that were predicted stay as they are; a Predict step takes what is left of them.
+    """
+    from app.flow.rerun import rerun as open_rerun
+    from app.wiring import parts
+
+    if from_step is not None and failed:
+        raise click.UsageError("Give --from or --failed, not both.")
+    run, messages = open_rerun(parts(), run_id=find_run(run_id).id, from_step=from_step, failed=failed)
+    send(messages)
+    if as_json:
+        print_json(run_json(run))
+    else:
+        console.print(f"Run {run.id} takes up run {run_id} again; it is {coloured(run.state)}.")
 
 
 def start_repair(name: str) -> Run:
@@ -53,20 +76,30 @@ def start_repair(name: str) -> Run:
     from app.wiring import parts
 
     run, messages = repair_missing(parts(), pipeline=name)
-    _send(messages)
+    send(messages)
     return run
 
 
-def _send(messages: Sequence[Message]) -> None:
+def send(messages: Sequence[Message]) -> None:
     """Sends what a verb returned, by the tasks' names: the command line needs no worker's code."""
     from app.celery import app
-    from app.core.messages import RunReady, StepReady
+    from app.core.messages import AlertsKept, RunReady, StepReady
+    from app.flow.routing import route_step
 
     for message in messages:
         match message:
-            case StepReady(run_id=run_id, step=step):
-                app.send_task("batchord.plan_step", kwargs={"run_id": run_id, "step": step}, queue="control")
+            case StepReady():
+                route = route_step(message)
+                app.send_task(
+                    route.task,
+                    kwargs=route.kwargs,
+                    queue=route.queue,
+                    time_limit=route.time_limit,
+                    countdown=route.countdown,
+                )
             case RunReady(run_id=run_id):
                 app.send_task("batchord.advance_run", kwargs={"run_id": run_id}, queue="control")
+            case AlertsKept():
+                app.send_task("batchord.send_alerts", queue="control")
             case _:
                 raise AssertionError(f"the command line sends no {type(message).__name__}")

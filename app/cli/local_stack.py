@@ -72,7 +72,7 @@ def _specs(configured: Settings, home: Path, port: int, environment: dict[str, s
         ),
         ProcessSpec(
             name="worker",
-            command=(*worker, "-n", "worker@%h", "-Q", "text,image,table,train", "-c", processes),
+            command=(*worker, "-n", "worker@%h", "-Q", "text,image,table,train,steps", "-c", processes),
             env=env,
             patience=patience,
         ),

@@ -34,7 +34,9 @@ class StepOutput:
         if not isinstance(parts, Mapping):
             raise KeyError(f"step {self.name} ({self.state}) gives no parts by name, but {parts!r}")
         if key not in parts:
-            raise KeyError(f"step {self.name} ({self.state}) gives no {key!r}; it gives {', '.join(parts) or 'nothing'}")
+            raise KeyError(
+                f"step {self.name} ({self.state}) gives no {key!r}; it gives {', '.join(parts) or 'nothing'}"
+            )
         return parts[key]
 
     @property

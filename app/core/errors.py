@@ -12,7 +12,10 @@ BatchordError
 │   ├── CommandFailed        a Bash step's command ended with an exit code other than 0
 │   ├── SqlFailed            a Sql step's statement was refused
 │   ├── OutOfTime            a step took longer than its time limit
-│   └── OutputRefused        what a step returned cannot be passed to other steps
+│   └── FinalStepError       another attempt would end no better, or must not be made
+│       ├── OutputRefused    what a step returned cannot be passed to other steps
+│       ├── WrongChoice      a branch chose what is no step right after it
+│       └── MayHaveRun       its worker died over a step that must not run twice
 └── ModelError
     ├── ModelNotFound        the model's files are not where the pipeline says
     └── ModelContractViolation   the model returned something other than one row per record
@@ -39,6 +42,11 @@ class UnknownPipeline(ConfigurationError):
 
 class TransientError(BatchordError):
     """A server or the network failed for a moment; the same call may work later."""
+
+    def __init__(self, message: str = "", *, wait: float | None = None) -> None:
+        super().__init__(message)
+        #: Seconds after which to try again; None: as usual.
+        self.wait = wait
 
 
 class DataError(BatchordError):
@@ -79,8 +87,20 @@ class OutOfTime(StepError):
     """A step took longer than its time limit and was ended."""
 
 
-class OutputRefused(StepError):
+class FinalStepError(StepError):
+    """Another attempt would end no better, or must not be made."""
+
+
+class OutputRefused(FinalStepError):
     """What a step returned is too large, or no JSON."""
+
+
+class WrongChoice(FinalStepError):
+    """A branch returned what is no step right after it."""
+
+
+class MayHaveRun(FinalStepError):
+    """A step's worker died in the middle of it, what it did is not known, and it must not be done twice."""
 
 
 class ModelError(BatchordError):

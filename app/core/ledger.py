@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+from app.core.alerts import NewAlert
 from app.core.frontier import Frontier
 from app.core.predictions import Batch
 from app.core.records import Scalar
 from app.core.runs import Claim, NewRun, Run, RunState, ShardLease, ShardOutcome, Step, StepLease, StepState
 from app.core.shards import ShardRange
 from app.core.sizing import Rate
+from app.core.upkeep import AlertTables, AuditTables, PipelinesTable, Pruning, Recovery
 
 
 class Opened(NamedTuple):
@@ -75,8 +77,17 @@ class LockedRun(Protocol):
     def close_open(self, error: str) -> None:
         """Ends every open shard and step as failed with ``error``; leases on them are void."""
 
-    def alert(self, event: str, message: str) -> None:
-        """Keeps a message to people, once for each event."""
+    def alert(self, alert: NewAlert) -> bool:
+        """Keeps a message to people, once for each event; False when the event was known."""
+
+    def alerts_kept(self, kind: str) -> int:
+        """How many alerts of that kind this run has."""
+
+    def open_incident(self, kind: str, message: str) -> None:
+        """Notes that something is wrong with the pipeline, until it has recovered."""
+
+    def close_incidents(self, kinds: Sequence[str]) -> list[tuple[str, datetime]]:
+        """Notes that these are over; returns those that were open, with the times at which they began."""
 
     def end(self, state: RunState, summary: dict[str, Any], error: str | None) -> str | None:
         """Ends the run; returns the id of the pipeline's next queued run, if there is one."""
@@ -106,14 +117,23 @@ class Runs(Protocol):
     def lock(self, run_id: str) -> AbstractContextManager[LockedRun]:
         """The run under its row lock; committed when the block ends, rolled back when it raises."""
 
+    def steps(self, run_id: str) -> list[Step]:
+        """The run's steps in the pipeline's order."""
+
     def claim_step(self, run_id: str, step: str, *, lease_seconds: float, worker: str) -> StepLease | None:
-        """The right to plan a step; None when it is planned already or another worker plans it."""
+        """The right to plan or to execute a step; None when that is done, or another worker is at it."""
+
+    def begin_step(self, lease: StepLease) -> bool:
+        """Notes that from now on the attempt may have had effects; False when the lease is lost."""
+
+    def lose_step(self, run_id: str, step: str, *, worker: str, cause: str) -> bool:
+        """Notes that ``worker`` died while it executed the step, and ends its lease at once; False if it held none."""
 
     def renew_step(self, lease: StepLease, *, lease_seconds: float) -> bool:
         """Keeps the lease; False when it is lost."""
 
-    def release_step(self, lease: StepLease, error: str) -> None:
-        """Gives the step back for another attempt; quietly nothing when the lease is lost."""
+    def release_step(self, lease: StepLease, error: str, *, wait: float = 0) -> bool:
+        """Gives the step back for another attempt, due after ``wait`` seconds; False when the lease is lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,65 +237,21 @@ class Ledger(Protocol):
         """The workers' side."""
 
     @property
-    def recovery(self) -> "Recovery":
+    def recovery(self) -> Recovery:
         """The sweeper's side."""
 
     @property
-    def audit(self) -> "AuditTables":
+    def audit(self) -> AuditTables:
         """The auditor's side."""
 
+    @property
+    def pipelines(self) -> PipelinesTable:
+        """What was switched at run time."""
 
-class LostStep(NamedTuple):
-    """A step that stands still although nobody works on it."""
+    @property
+    def alerts(self) -> AlertTables:
+        """Messages to people."""
 
-    run_id: str
-    step: str
-    queue: str
-    #: Shards to send again; empty when all shards have ended and only the end of the step was lost.
-    indexes: tuple[int, ...]
-
-
-class Recovery(Protocol):
-    """What was lost between a commit and its messages.
-
-    Steps and shards that are returned are marked as sent, so that two sweepers at once share them.
-    ``pipeline`` looks at one pipeline alone.
-    """
-
-    def mend_times(self, *, lease_seconds: float) -> int:
-        """Brings times that lie in the future, since the clock stepped back, down to now; returns how many.
-
-        A lease that can only come from before the step lasts ``lease_seconds`` from now; what was sent was sent
-        now; a frontier of the time that comes again is dropped, so that the next run looks at the whole source.
-        """
-
-    def stale_queued_runs(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[str]:
-        """Ids of queued runs that could start and did not."""
-
-    def stale_running_runs(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[str]:
-        """Ids of running runs in which no step is at work although all have ended or none has started."""
-
-    def stale_steps(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[tuple[str, str]]:
-        """(run id, step) of steps that were sent and not claimed, or whose planner's lease ran out."""
-
-    def stale_shards(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[LostStep]:
-        """Planned steps with shards that were sent and not claimed or whose lease ran out, or with no open shard."""
-
-    def backlogs(self, *, pipeline: str | None = None) -> list[tuple[str, str]]:
-        """(pipeline, run id) of ended runs that left a backlog and have no follow-up run."""
-
-
-class AuditTables(Protocol):
-    """What the audit asks the ledger."""
-
-    def states(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> dict[Scalar, tuple[int, int]]:
-        """How many predictions and rejections each of ``keys`` has; absent when it has none."""
-
-    def has_open_run(self, pipeline: str) -> bool:
-        """Whether a run of the pipeline is queued or at work."""
-
-    def alert(self, event: str, pipeline: str, message: str) -> None:
-        """Keeps a message to people, once for each event."""
-
-    def windows_until(self, pipeline: str) -> datetime | None:
-        """Where the windows of the runs that succeeded end so far; None when there was none."""
+    @property
+    def pruning(self) -> Pruning:
+        """What need not be kept any longer."""

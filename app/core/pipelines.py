@@ -4,80 +4,26 @@ Declarations never raise for what they hold, so that all problems of a file can 
 ``problems()`` lists them, and the catalog asks for it.
 """
 
-import hashlib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from datetime import timedelta
 from typing import Any, Literal
 
+from app.core.alerts import Alerts
 from app.core.errors import UnknownPipeline
+from app.core.graph import cycle
 from app.core.limits import RejectionLimit
-from app.core.models import FunctionModel, Model, as_names
-from app.core.schedules import Schedule
+from app.core.models import Model
+from app.core.retries import Retry
+from app.core.runs import NewStep
+from app.core.schedules import AfterPipeline, Schedule
 from app.core.sources import SqlSource
+from app.core.steps import STEP_TYPES, Predict, Step, is_name, time_limit_seconds
 
 #: What a tick does while an earlier run of the pipeline is still active.
 Overlap = Literal["skip", "queue"]
-
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-
-
-@dataclass(frozen=True)
-class Predict:
-    """A step that predicts the records of ``source`` that have no prediction yet with ``model``."""
-
-    name: str
-    _: KW_ONLY
-    source: SqlSource
-    #: A declaration from :mod:`app.core.models`, or a plain function ``frame -> Series or DataFrame``.
-    model: Model | Callable[[Any], Any]
-    #: Names of the steps that must have succeeded before.
-    after: tuple[str, ...] = ()
-    #: Records in one call of the model; None means the model's own choice.
-    batch_rows: int | None = None
-    #: Records in a full shard; None means the model's own choice.
-    shard_rows: int | None = None
-    #: How many rejections a run bears before it fails.
-    rejection_limit: RejectionLimit = field(default_factory=RejectionLimit)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "after", as_names(self.after))
-        if not isinstance(self.model, Model) and callable(self.model):
-            object.__setattr__(self, "model", FunctionModel(self.model))
-
-    @property
-    def declared_model(self) -> Model:
-        """The model as a declaration, whatever the author gave."""
-        assert isinstance(self.model, Model)  # noqa: S101 -- __post_init__ and problems() see to it
-        return self.model
-
-    @property
-    def source_digest(self) -> str:
-        """Changes when the step may see other records than before: its frontier is void then."""
-        return hashlib.sha256(repr(self.source).encode()).hexdigest()[:16]
-
-    def problems(self) -> list[str]:
-        """What is wrong with the step, one sentence each."""
-        found = []
-        if not _NAME.fullmatch(self.name):
-            found.append(f"{self.name!r} is no step name: use lower-case letters, digits, '_' and '-'")
-        if isinstance(self.source, SqlSource):
-            found += self.source.problems()
-        else:
-            found.append(f"source= is a {type(self.source).__name__}: give a SqlSource")
-        if isinstance(self.model, Model):
-            found += self.model.problems()
-        else:
-            found.append(f"model= is a {type(self.model).__name__}: give a model or a function of a DataFrame")
-        if isinstance(self.rejection_limit, RejectionLimit):
-            found += self.rejection_limit.problems()
-        else:
-            found.append(f"rejection_limit={self.rejection_limit!r}: give RejectionLimit(share=0.5, count=100)")
-        for option in ("batch_rows", "shard_rows"):
-            value = getattr(self, option)
-            if value is not None and value < 1:
-                found.append(f"{option}={value} must be at least 1")
-        return found
+#: What becomes of fire times that passed while nobody could tick: one run for the newest, or one for each.
+Catchup = Literal["latest", "all"]
 
 
 @dataclass(frozen=True)
@@ -86,14 +32,23 @@ class Pipeline:
 
     name: str
     _: KW_ONLY
-    #: None means by hand only.
-    schedule: Schedule | None = None
-    steps: Sequence[Predict] = ()
+    #: ``every``, ``cron``, ``once``, ``rrule`` or ``after_pipeline``; None means by hand only.
+    schedule: Schedule | AfterPipeline | None = None
+    steps: Sequence[Step] = ()
     source: SqlSource | None = field(default=None, repr=False)
     model: Model | Callable[[Any], Any] | None = field(default=None, repr=False)
     #: How many rejections a run bears, where ``source`` and ``model`` make the only step.
     rejection_limit: RejectionLimit = field(default_factory=RejectionLimit, repr=False)
     overlap: Overlap = "skip"
+    catchup: Catchup = "latest"
+    #: Runs that may be at work at once. More than one only where no two read the same records.
+    max_active_runs: int = 1
+    #: Ticks come later by a part of this, always the same for a pipeline of this name: many pipelines of one schedule
+    #: do not all start at once. The slot stays the schedule's.
+    jitter: timedelta = timedelta(0)
+    #: For steps that declare none of their own.
+    retry: Retry | None = None
+    alerts: Alerts = field(default_factory=Alerts, repr=False)
     #: One line for people, shown by ``batchord pipelines``.
     description: str = ""
     #: Whether the only step came from ``source`` and ``model``.
@@ -107,7 +62,22 @@ class Pipeline:
             steps = (Predict("predict", source=self.source, model=self.model, rejection_limit=limit),)
         object.__setattr__(self, "steps", steps)
 
-    def step(self, name: str) -> Predict:
+    @property
+    def predict_steps(self) -> list[Predict]:
+        """The steps that predict records."""
+        return [step for step in self.steps if isinstance(step, Predict)]
+
+    @property
+    def uses_window(self) -> bool:
+        """Whether a source reads its run's window."""
+        return any(step.source.uses_window for step in self.predict_steps)
+
+    @property
+    def after(self) -> AfterPipeline | None:
+        """The pipeline that this one follows."""
+        return self.schedule if isinstance(self.schedule, AfterPipeline) else None
+
+    def step(self, name: str) -> Step:
         """The step of that name. Raises UnknownPipeline when the file has another version of the pipeline."""
         for step in self.steps:
             if step.name == name:
@@ -116,31 +86,73 @@ class Pipeline:
             f"Pipeline {self.name!r} has no step {name!r} in this process: its file has changed since the run began."
         )
 
+    def predict_step(self, name: str) -> Predict:
+        """The Predict step of that name. Raises UnknownPipeline as :meth:`step` does."""
+        step = self.step(name)
+        if isinstance(step, Predict):
+            return step
+        raise UnknownPipeline(
+            f"Step {name!r} of pipeline {self.name!r} is a {type(step).__name__} step in this process: its file has "
+            "changed since the run began."
+        )
+
+    def new_steps(self) -> tuple[NewStep, ...]:
+        """The steps as a run keeps them."""
+        return tuple(
+            NewStep(
+                name=step.name,
+                kind=step.kind,
+                after=tuple(step.after),
+                join=step.join,
+                queue=None if isinstance(step, Predict) else step.queue,
+                time_limit=time_limit_seconds(step),
+            )
+            for step in self.steps
+        )
+
     def problems(self) -> list[str]:
         """What is wrong with the pipeline and its steps, one sentence each; empty when all is well."""
         found = []
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+        if not is_name(self.name):
             found.append(f"{self.name!r} is no pipeline name: use lower-case letters, digits, '_' and '-'")
         if not self.steps:
             found.append("it has no steps: give source= and model=, or steps=[...]")
         elif not self.short_form and (self.source is not None or self.model is not None):
             found.append("both steps= and source= or model= are given: keep one of the two forms")
-        if self.overlap not in ("skip", "queue"):
-            found.append(f"overlap={self.overlap!r} is unknown: use 'skip' or 'queue'")
+        found += self._option_problems()
+        for step in self.steps:
+            if not isinstance(step, STEP_TYPES):
+                found.append(f"steps holds a {type(step).__name__}: give Predict, Python, Sql, Bash or Branch")
+                continue
+            found += [f"step {step.name!r}: {problem}" for problem in step.problems()]
+        return found + self._graph_problems() + self._concurrency_problems()
+
+    def _option_problems(self) -> list[str]:
+        found = []
+        for option, known in (("overlap", ("skip", "queue")), ("catchup", ("latest", "all"))):
+            if getattr(self, option) not in known:
+                found.append(f"{option}={getattr(self, option)!r} is unknown: use {known[0]!r} or {known[1]!r}")
         if self.schedule is not None:
             if hasattr(self.schedule, "slot_at"):
                 found += self.schedule.problems()
             else:
                 found.append(f"schedule={self.schedule!r} is no schedule: use every(minutes=10) or cron('0 * * * *')")
-        for step in self.steps:
-            if not isinstance(step, Predict):
-                found.append(f"steps holds a {type(step).__name__}: give Predict(...)")
-                continue
-            found += [f"step {step.name!r}: {problem}" for problem in step.problems()]
-        return found + self._graph_problems()
+        if not isinstance(self.jitter, timedelta) or self.jitter < timedelta(0):
+            found.append(f"jitter={self.jitter!r}: give a timedelta that is not negative")
+        if self.retry is not None:
+            found += (
+                self.retry.problems() if isinstance(self.retry, Retry) else [f"retry={self.retry!r}: give Retry(3)"]
+            )
+        if isinstance(self.alerts, Alerts):
+            found += self.alerts.problems()
+            if self.alerts.max_record_age is not None and not any(step.source.arrival for step in self.predict_steps):
+                found.append("alerts: max_record_age= needs a Predict step whose source has an arrival= column")
+        else:
+            found.append(f"alerts={self.alerts!r}: give Alerts(max_run_time=timedelta(minutes=20))")
+        return found
 
     def _graph_problems(self) -> list[str]:
-        steps = [step for step in self.steps if isinstance(step, Predict)]
+        steps = [step for step in self.steps if isinstance(step, STEP_TYPES)]
         names = [step.name for step in steps]
         found = [f"two steps are named {name!r}" for name in sorted({n for n in names if names.count(n) > 1})]
         for step in steps:
@@ -149,10 +161,23 @@ class Pipeline:
                 for unknown in step.after
                 if unknown not in names
             ]
-        waiting = {step.name: set(step.after) & set(names) for step in steps}
-        while ready := [name for name, after in waiting.items() if not after & waiting.keys()]:
-            for name in ready:
-                del waiting[name]
-        if waiting:
-            found.append(f"steps {', '.join(sorted(waiting))} wait for each other in a cycle: remove one after=")
+            if step.kind == "branch" and not any(step.name in other.after for other in steps):
+                found.append(
+                    f"step {step.name!r} is a branch, but no step has after={[step.name]}: there is no way to choose"
+                )
+        if waiting := cycle({step.name: step.after for step in steps}):
+            found.append(f"steps {', '.join(waiting)} wait for each other in a cycle: remove one after=")
         return found
+
+    def _concurrency_problems(self) -> list[str]:
+        most = self.max_active_runs
+        if not isinstance(most, int) or most < 1:
+            return [f"max_active_runs={most!r}: give a whole number from 1"]
+        if most == 1:
+            return []
+        return [
+            f"step {step.name!r}: max_active_runs={most} needs ':window_start' and ':window_end' in its source's sql; "
+            "runs at once would read the same records otherwise"
+            for step in self.predict_steps
+            if isinstance(step.source, SqlSource) and not step.source.uses_window
+        ]

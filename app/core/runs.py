@@ -100,7 +100,8 @@ class NewStep:
     queue: str | None = None
     #: Seconds that an attempt may take; None: as long as it likes.
     time_limit: float | None = None
-    #: Of a rerun: what the step came to in the run before, which is not to be repeated.
+    #: Of a rerun: what became of the step in the run before, which is not to be repeated.
+    state: StepState = StepState.PENDING
     output: dict[str, Any] | None = None
 
 
@@ -121,8 +122,9 @@ class NewRun:
     request: str | None = None
     #: In the pipeline's order.
     steps: tuple[NewStep, ...] = ()
-    #: Whether the run waits for an active one to end; else it is recorded as skipped.
-    queue: bool = True
+    #: What becomes of it when others of its pipeline are active. ``queue``: it waits. ``skip``: it is recorded as
+    #: skipped. ``coalesce``: it is skipped only when another waits already, which will see the same.
+    overlap: str = "queue"
     #: Whether it looks at the whole source instead of what lies above the frontier.
     full_scan: bool = False
     #: Runs of the pipeline that may be at work at once, this one included.
@@ -196,8 +198,10 @@ class StepLease:
     #: Counts from 1; counted before any work.
     attempt: int
     token: str
-    #: Whether the attempt before vanished with its worker: what it did is not known.
-    vanished: bool = False
+    #: How the worker of the attempt before was lost; None when that attempt ended otherwise, or there was none.
+    lost: str | None = None
+    #: Whether that lost attempt had begun what cannot be taken back: what it did is not known.
+    begun_before: bool = False
     #: What a Sql step committed together with its work, in an attempt whose end was not written down.
     committed: dict[str, Any] | None = None
 

@@ -21,7 +21,7 @@ from app.core.sources import SqlSource
 #: ``always``: all are over, whatever became of them.
 Join = Literal["all_done_ok", "always"]
 
-#: Python, Sql, Bash and Branch steps go there unless they say otherwise.
+#: Queue of Python, Sql, Bash and Branch steps that name no other.
 STEPS_QUEUE = "steps"
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _QUEUE = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -242,7 +242,9 @@ class Bash:
             found.append("command= is empty: give what bash is to run")
         elif "\0" in self.command:
             found.append("command= holds a NUL character, which no shell can read")
-        if not isinstance(self.env, Mapping) or not all(isinstance(each, str) for each in [*self.env, *self.env.values()]):
+        if not isinstance(self.env, Mapping) or not all(
+            isinstance(each, str) for each in [*self.env, *self.env.values()]
+        ):
             found.append("env= must be a dict of texts")
         return found
 

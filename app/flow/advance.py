@@ -3,13 +3,13 @@
 Every step that ends calls it, and the sweeper calls it for a run that stands still.
 """
 
+from app.core.graph import moves, state_at_end
 from app.core.ledger import LockedRun
-from app.core.messages import BacklogLeft, Message, RunReady, StepReady
-from app.core.runs import RunState, StepState, blocked_steps, ready_steps, state_at_end
+from app.core.messages import AlertsKept, BacklogLeft, Message, RunEnded, RunReady, step_ready
+from app.core.runs import RunState, StepState
 from app.core.summary import run_summary
+from app.flow.outcomes import tell_of_end
 from app.flow.parts import Parts
-
-_OVER = (StepState.DONE, StepState.FAILED, StepState.SKIPPED)
 
 
 def advance(parts: Parts, *, run_id: str) -> list[Message]:
@@ -24,24 +24,30 @@ def drive(locked: LockedRun) -> list[Message]:
         return []
     if locked.run.state is not RunState.RUNNING:
         return []
-    if blocked := blocked_steps(locked.steps):
-        locked.set_steps(blocked, StepState.SKIPPED)
-    if ready := ready_steps(locked.steps):
-        locked.set_steps(ready, StepState.READY)
-    messages: list[Message] = [StepReady(run_id=locked.run.id, step=name) for name in ready]
-    if all(step.state in _OVER for step in locked.steps):
+    found = moves(locked.steps)
+    for names, state in (
+        (found.skipped, StepState.SKIPPED),
+        (found.upstream_failed, StepState.UPSTREAM_FAILED),
+        (found.ready, StepState.READY),
+    ):
+        if names:
+            locked.set_steps(names, state)
+    messages: list[Message] = [step_ready(step) for step in locked.steps if step.name in found.ready]
+    if all(step.state.over for step in locked.steps):
         messages += _end(locked)
     return messages
 
 
 def _end(locked: LockedRun) -> list[Message]:
     run = locked.run
-    state = state_at_end([step.state for step in locked.steps], accounted=run.predicted + run.rejected)
-    if state is RunState.FAILED or state is RunState.PARTIAL:
-        locked.alert(f"run-{state}:{run.id}", f"Run {run.id} of {run.pipeline} ended as {state}.")
-    errors = [f"step {step.name}: {step.error}" for step in locked.steps if step.error]
-    next_run = locked.end(state, run_summary(run, locked.outputs()), "; ".join(errors) or None)
-    messages: list[Message] = []
+    state = state_at_end(locked.steps, accounted=run.predicted + run.rejected)
+    errors = [f"step {step.name}: {step.error}" for step in locked.steps if step.error and step.state.over]
+    error = "; ".join(errors) or None
+    told = tell_of_end(locked, state, error)
+    next_run = locked.end(state, run_summary(run, locked.outputs()), error)
+    messages: list[Message] = [RunEnded(run_id=run.id, pipeline=run.pipeline, state=state)]
+    if told:
+        messages.append(AlertsKept())
     if any(step.backlog_left and step.state is StepState.DONE for step in locked.steps):
         messages.append(BacklogLeft(pipeline=run.pipeline, after_run=run.id))
     if next_run is not None:

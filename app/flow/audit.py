@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from app.core.messages import Message
-from app.core.pipelines import Predict
+from app.core.alerts import AlertKind, NewAlert
+from app.core.messages import AlertsKept, Message
 from app.core.ports import Source
 from app.core.records import Position, Scalar, record_key
+from app.core.steps import Predict
 from app.flow.parts import Parts
 from app.flow.repair import BEGINNING, repair_missing
 
@@ -52,7 +53,7 @@ def audit(parts: Parts, *, pipeline: str) -> tuple[Audit, dict[str, list[str]]]:
     declared = parts.catalog.get(pipeline)
     found = Audit()
     examples: dict[str, list[str]] = {"missing": [], "duplicated": []}
-    for step in declared.steps:
+    for step in declared.predict_steps:
         _audit_step(parts, pipeline, step, found, examples)
     return found, {kind: keys for kind, keys in examples.items() if keys}
 
@@ -65,10 +66,18 @@ def audit_and_repair(parts: Parts, *, pipeline: str) -> list[Message]:
     said = f"The audit of {pipeline} found {found.missing} records missing and {found.duplicated} twice: {examples}"
     log.error("%s", said)
     day = parts.ledger.runs.now().date()
-    parts.ledger.audit.alert(f"audit:{pipeline}:{day}", pipeline, said)
+    parts.ledger.alerts.keep(
+        NewAlert(
+            event=f"{AlertKind.AUDIT}:{pipeline}:{day}",
+            kind=AlertKind.AUDIT,
+            pipeline=pipeline,
+            title=f"{pipeline}: the audit is not clean",
+            message=f"{said}\nLook closer: batchord audit {pipeline}",
+        )
+    )
     if found.missing <= found.without_position:
-        return []
-    return repair_missing(parts, pipeline=pipeline)[1]
+        return [AlertsKept()]
+    return [AlertsKept(), *repair_missing(parts, pipeline=pipeline)[1]]
 
 
 def _audit_step(parts: Parts, pipeline: str, step: Predict, found: Audit, examples: dict[str, list[str]]) -> None:

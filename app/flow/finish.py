@@ -4,19 +4,21 @@ The chord's body, the sweeper, or both call this, once or many times: it looks a
 chord's results, and ends a step once.
 """
 
+from app.core.alerts import AlertKind, NewAlert
 from app.core.errors import CatalogError, ConservationError, UnknownPipeline
 from app.core.limits import RejectionLimit
 from app.core.messages import Message
-from app.core.runs import RunState, StepLease, StepState
+from app.core.runs import Run, RunState, StepKind, StepLease, StepState
 from app.core.summary import check_conservation, step_summary
 from app.flow.advance import drive
+from app.flow.outcomes import look
 from app.flow.parts import Parts
 
 
 def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     """Ends the step if all its shards have ended, and drives the run on."""
     with parts.ledger.runs.lock(run_id) as locked:
-        state = {known.name: known.state for known in locked.steps}.get(step)
+        state = {known.name: known.state for known in locked.steps if known.kind is StepKind.PREDICT}.get(step)
         if state is not StepState.RUNNING or locked.run.state is not RunState.RUNNING:
             return drive(locked)
         totals = locked.totals(step)
@@ -38,7 +40,7 @@ def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
                 f"{limit.share:.0%} and {limit.count:,}. What was predicted stays. Look at `batchord rejections`, mend "
                 f"the cause, then run `batchord retry {locked.run.pipeline}`."
             )
-            locked.alert(f"rejection-limit:{run_id}:{step}", error)
+            locked.alert(_over_the_limit(locked.run, step, error))
         summary = step_summary(totals, aggregates, pending=pending, model=locked.run.models.get(step, ""))
         locked.end_step(step, StepState.FAILED if error else StepState.DONE, summary, error)
         locked.learn(step)
@@ -48,9 +50,20 @@ def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
 def _rejection_limit(parts: Parts, pipeline: str, step: str) -> RejectionLimit:
     """As declared; the default when the pipeline's file has gone since the run began."""
     try:
-        return parts.catalog.get(pipeline).step(step).rejection_limit
+        return parts.catalog.get(pipeline).predict_step(step).rejection_limit
     except (CatalogError, UnknownPipeline):
         return RejectionLimit()
+
+
+def _over_the_limit(run: Run, step: str, error: str) -> NewAlert:
+    return NewAlert(
+        event=f"{AlertKind.REJECTION_LIMIT}:{run.id}:{step}",
+        kind=AlertKind.REJECTION_LIMIT,
+        pipeline=run.pipeline,
+        run_id=run.id,
+        title=f"{run.pipeline}: too many rejections",
+        message=f"Step {step} of run {run.id} of {run.pipeline}: {error}\n{look(run.id)}",
+    )
 
 
 def fail_step(parts: Parts, lease: StepLease, error: str) -> list[Message]:

@@ -1,14 +1,17 @@
 """What a verb works with. Built in one place, :mod:`app.wiring`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from app.core.ledger import Ledger
+from app.core.logs import AttemptName, LogStore
 from app.core.pipelines import Pipeline
-from app.core.ports import ImageStore, Models, Source
+from app.core.ports import ImageStore, Models, Notifier, Shell, Source, SqlRunner, Switchboard
 from app.core.sources import SqlSource
+from app.flow.attempt_log import AttemptLog, attempt_log
 from app.settings import Settings
 
 
@@ -36,5 +39,19 @@ class Parts:
     open_source: OpenSource
     models: Models
     images: ImageStore
+    shell: Shell
+    sql: SqlRunner
+    logs: LogStore
+    notifier: Notifier
+    switchboard: Switchboard
+    #: What this process was started with: where a pipeline's own receivers are named.
+    environment: Mapping[str, str]
+    #: Takes secrets out of what is kept and told.
+    mask: Callable[[str], str]
     #: Names this process in the ledger, such as ``host:pid``.
     worker: str
+
+    def log_of(self, attempt: AttemptName) -> AbstractContextManager[AttemptLog]:
+        """Keeps what is logged and printed in the block as the attempt's log."""
+        limit = self.settings.log_bytes
+        return attempt_log(self.logs, attempt, worker=self.worker, limit_bytes=limit, mask=self.mask)

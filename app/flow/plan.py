@@ -11,13 +11,14 @@ from app.core.errors import BatchordError, TransientError, UnknownPipeline
 from app.core.faults import fault
 from app.core.frontier import Frontier, Sighting
 from app.core.ledger import Plan
+from app.core.logs import AttemptName
 from app.core.messages import Message, ShardsReady, StepEnded
-from app.core.pipelines import Predict
 from app.core.ports import Source
 from app.core.records import Position
 from app.core.runs import StepLease
 from app.core.shards import ShardCutter, ShardRange, ShardSize
 from app.core.sizing import Estimate, estimate
+from app.core.steps import Predict
 from app.flow.finish import fail_step
 from app.flow.heartbeat import Heartbeat
 from app.flow.parts import Parts
@@ -40,6 +41,12 @@ def plan_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
         return []
     if lease.attempt > parts.settings.max_attempts:
         return fail_step(parts, lease, f"{lease.attempt - 1} attempts to plan it ended without a word")
+    with parts.log_of(AttemptName(run_id, step, None, lease.attempt)):
+        return _plan(parts, lease)
+
+
+def _plan(parts: Parts, lease: StepLease) -> list[Message]:
+    run_id, step, seconds = lease.run.id, lease.step, parts.settings.lease_seconds
     try:
         with Heartbeat(lambda: parts.ledger.runs.renew_step(lease, lease_seconds=seconds), every=seconds / 3):
             plan = discover(parts, lease)
@@ -72,7 +79,7 @@ def discover(parts: Parts, lease: StepLease) -> Plan:
     Raises ConfigurationError, ModelNotFound, TransientError.
     """
     run = lease.run
-    declared = parts.catalog.get(run.pipeline).step(lease.step)
+    declared = parts.catalog.get(run.pipeline).predict_step(lease.step)
     model = declared.declared_model
     window = None if run.window_start is None or run.window_end is None else (run.window_start, run.window_end)
     source = parts.open_source(declared.source, window)

@@ -5,15 +5,17 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from app.core.errors import BatchordError, LeaseLost, TransientError, UnknownPipeline
+from app.core.errors import BatchordError, ConfigurationError, LeaseLost, TransientError, UnknownPipeline
 from app.core.faults import fault
+from app.core.logs import AttemptName
 from app.core.messages import Message, StepEnded
-from app.core.pipelines import Predict
 from app.core.ports import LoadedModel
 from app.core.predictions import Batch
+from app.core.retries import NO_RETRY, Retry
 from app.core.runs import Claim, ShardLease, ShardOutcome
+from app.core.steps import Predict, retry_of
 from app.flow.batches import batches_of_like_length
 from app.flow.heartbeat import Heartbeat
 from app.flow.inputs import Prepared, prepare
@@ -79,6 +81,12 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int) -> list[M
         return []
     if lease is Claim.HELD or not isinstance(lease, ShardLease):
         raise ShardHeld(f"Shard {index} of step {step} in run {run_id} is held by another worker.")
+    with parts.log_of(AttemptName(run_id, step, index, lease.attempt)):
+        return _attempt(parts, lease)
+
+
+def _attempt(parts: Parts, lease: ShardLease) -> list[Message]:
+    run_id, step, index, seconds = lease.run_id, lease.step, lease.index, parts.settings.lease_seconds
     try:
         if lease.losses >= MOST_LOSSES:
             return split_shard(parts, lease)
@@ -100,6 +108,9 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int) -> list[M
         _give_back(parts, lease, error, said=str(error))
     except BatchordError as error:
         log.error("Shard %s of step %s in run %s failed: %s", index, step, run_id, error)  # noqa: TRY400 -- said in full
+        retry = _retry(parts, lease)
+        if retry.allows(error, attempt=lease.attempt):
+            _hand_back(parts, lease, error, said=str(error), wait=retry.wait(lease.attempt))
         parts.ledger.shards.fail(lease, str(error))
     except MemoryError as error:
         # Not in the model, where a batch is halved: a loss, as if the kernel had killed the process.
@@ -117,15 +128,28 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int) -> list[M
 def _give_back(parts: Parts, lease: ShardLease, error: Exception, *, said: str) -> None:
     """Leaves the shard to another attempt, by raising TransientError; after the last it has failed."""
     if lease.attempt < parts.settings.max_attempts:
-        parts.ledger.shards.release(lease, said)
-        raise TransientError(
-            f"Shard {lease.index} of step {lease.step} in run {lease.run_id} is handed back: {said}"
-        ) from error
+        _hand_back(parts, lease, error, said=said)
     parts.ledger.shards.fail(lease, f"after {lease.attempt} attempts: {said}")
 
 
+def _hand_back(parts: Parts, lease: ShardLease, error: Exception, *, said: str, wait: float | None = None) -> NoReturn:
+    parts.ledger.shards.release(lease, said)
+    raise TransientError(
+        f"Shard {lease.index} of step {lease.step} in run {lease.run_id} is handed back: {said}", wait=wait
+    ) from error
+
+
+def _retry(parts: Parts, lease: ShardLease) -> Retry:
+    """The author's word on errors of the model; none when this process does not know the file."""
+    try:
+        declared = parts.catalog.get(lease.pipeline)
+        return retry_of(declared.step(lease.step), declared.retry)
+    except ConfigurationError:
+        return NO_RETRY
+
+
 def _work(parts: Parts, lease: ShardLease, beat: Heartbeat) -> _Progress:
-    declared = parts.catalog.get(lease.pipeline).step(lease.step)
+    declared = parts.catalog.get(lease.pipeline).predict_step(lease.step)
     model = parts.models.load(declared.declared_model, lease.model_version)
     progress = _Progress(runs_on=model.runs_on)
     began = time.perf_counter()

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.flow.parts import Parts
 from app.flow.plan import scan
+from app.flow.slots import window_by_hand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +33,9 @@ def preview(parts: Parts, *, pipeline: str) -> list[StepPreview]:
     """Runs discovery for each step and writes nothing. Raises what planning raises."""
     declared = parts.catalog.get(pipeline)
     now = parts.ledger.runs.now()
-    schedule = declared.schedule
-    window = None if schedule is None else (schedule.slot_before(schedule.slot_at(now)), now)
+    window = window_by_hand(declared.schedule, now)
     steps = []
-    for step in declared.steps:
+    for step in declared.predict_steps:
         source = parts.open_source(step.source, window)
         version = parts.models.version(step.declared_model)
         found = scan(parts, pipeline=pipeline, declared=step, source=source, version=version, run_id="")

@@ -2,7 +2,8 @@
 
 import logging
 
-from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
+from app.core.messages import AlertsKept, BacklogLeft, FollowUp, Message, RunReady, ShardsReady, StepEnded, step_ready
+from app.flow.follow import follows
 from app.flow.parts import Parts
 
 log = logging.getLogger(__name__)
@@ -23,10 +24,7 @@ def sweep(parts: Parts, *, older_than_seconds: float | None = None, pipeline: st
     still = recovery.stale_running_runs(older_than_seconds=age, pipeline=pipeline)
     still += recovery.stale_queued_runs(older_than_seconds=age, pipeline=pipeline)
     messages: list[Message] = [RunReady(run_id=run_id) for run_id in still]
-    messages += [
-        StepReady(run_id=run_id, step=step)
-        for run_id, step in recovery.stale_steps(older_than_seconds=age, pipeline=pipeline)
-    ]
+    messages += [step_ready(step) for step in recovery.stale_steps(older_than_seconds=age, pipeline=pipeline)]
     for lost in recovery.stale_shards(older_than_seconds=age, pipeline=pipeline):
         if lost.indexes:
             messages.append(ShardsReady(run_id=lost.run_id, step=lost.step, queue=lost.queue, indexes=lost.indexes))
@@ -38,4 +36,12 @@ def sweep(parts: Parts, *, older_than_seconds: float | None = None, pipeline: st
         for name, run_id in recovery.backlogs(pipeline=pipeline)
         if name in known  # else its file has gone, and nobody can go on
     ]
+    if pipeline is not None:
+        return messages
+    messages += [
+        FollowUp(pipeline=name, after_run=run_id)
+        for name, run_id in recovery.unfollowed(follows(parts.catalog), older_than_seconds=age)
+    ]
+    if parts.ledger.alerts.any_due():
+        messages.append(AlertsKept())
     return messages

@@ -35,12 +35,12 @@ def repair_missing(parts: Parts, *, pipeline: str) -> tuple[Run, list[Message]]:
 
 def _repair(parts: Parts, pipeline: str, *, trigger: str) -> NewRun:
     declared = parts.catalog.get(pipeline)
-    windowed = any(step.source.uses_window for step in declared.steps)
+    windowed = declared.uses_window
     return NewRun(
         pipeline=pipeline,
         kind=Kind.REPAIR,
         trigger=trigger,
-        steps=tuple((step.name, step.after) for step in declared.steps),
+        steps=declared.new_steps(),
         full_scan=True,
         window_start=BEGINNING if windowed else None,
         window_end=parts.ledger.runs.now() if windowed else None,

@@ -58,7 +58,7 @@ def divide_shard(parts: Parts, lease: ShardLease, outcome: ShardOutcome, *, rows
     cuts = [left[start : start + rows] for start in range(0, len(left), rows)]
     ranges = [ShardRange(first=cut[0], last=cut[-1], planned=len(cut)) for cut in cuts]
     indexes = parts.ledger.shards.split(lease, ranges, losses=0, outcome=outcome)
-    queue = parts.catalog.get(lease.pipeline).step(lease.step).declared_model.queue
+    queue = parts.catalog.get(lease.pipeline).predict_step(lease.step).declared_model.queue
     return [ShardsReady(run_id=lease.run_id, step=lease.step, queue=queue, indexes=tuple(indexes))]
 
 
@@ -66,13 +66,13 @@ def _halve(parts: Parts, lease: ShardLease, left: list[Position]) -> list[Messag
     middle = len(left) // 2
     halves = [ShardRange(first=half[0], last=half[-1], planned=len(half)) for half in (left[:middle], left[middle:])]
     indexes = parts.ledger.shards.split(lease, halves, losses=MOST_LOSSES - 1)
-    queue = parts.catalog.get(lease.pipeline).step(lease.step).declared_model.queue
+    queue = parts.catalog.get(lease.pipeline).predict_step(lease.step).declared_model.queue
     return [ShardsReady(run_id=lease.run_id, step=lease.step, queue=queue, indexes=tuple(indexes))]
 
 
 def _unaccounted(parts: Parts, lease: ShardLease) -> list[Position]:
     """Positions of the shard's records that have no prediction and no rejection; a shard is small enough."""
-    source = parts.open_source(parts.catalog.get(lease.pipeline).step(lease.step).source, lease.window)
+    source = parts.open_source(parts.catalog.get(lease.pipeline).predict_step(lease.step).source, lease.window)
     left: list[Position] = []
     for chunk in source.positions(first=lease.first, last=lease.last, chunk_rows=_CHUNK_ROWS):
         known = parts.ledger.shards.accounted(lease.pipeline, lease.step, [position.key for position in chunk])

@@ -1,19 +1,24 @@
-"""A tick, or a person, becomes a run."""
+"""A tick, an event or a person becomes a run."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from app.core.errors import ConfigurationError
-from app.core.ledger import Opened
 from app.core.messages import Message
 from app.core.pipelines import Pipeline
 from app.core.runs import Kind, NewRun, Run
+from app.core.schedules import Schedule, window_of
+from app.core.upkeep import Standing
 from app.flow.advance import drive
 from app.flow.parts import Parts
+from app.flow.slots import due_slots, schedule_now, window_by_hand
 
 SCHEDULE = "schedule"
 BACKLOG = "backlog"
+#: Begins the trigger of a run that follows a run of another pipeline.
+AFTER = "after"
 
 
 def start_run(
@@ -31,32 +36,54 @@ def start_run(
     Args:
         parts: what the verb works with.
         pipeline: its name.
-        trigger: who asks; ``schedule`` makes it a scheduled run, whose slot comes from the schedule.
+        trigger: who asks; ``schedule`` makes it a scheduled run of the newest slot, whoever has paused the pipeline.
         request: names the request, so that a message delivered twice opens one run.
         params: values for the run, JSON-like.
-        after_run: the run whose backlog this one goes on with.
+        after_run: with trigger ``backlog`` the run whose backlog this one goes on with, with trigger ``after`` the
+            run of another pipeline that this one follows.
         now: the clock, when not the ledger's.
 
-    Raises UnknownPipeline, CatalogError, TransientError.
+    Raises UnknownPipeline, CatalogError, ConfigurationError, TransientError.
     """
     declared = parts.catalog.get(pipeline)
     if "\\u0000" in json.dumps(params or {}):
         raise ConfigurationError("A parameter holds a NUL character, which PostgreSQL cannot keep: leave it out.")
-    new = _new_run(
-        declared,
-        trigger=trigger,
-        request=request,
-        params=params or {},
-        after=None if after_run is None else parts.ledger.runs.get(after_run),
-        now=now or parts.ledger.runs.now(),
-    )
-    opened: Opened = parts.ledger.runs.open(new)
-    if opened.run.state.ended:
-        return opened.run, []
-    # A second tick drives the run as well: the first one's sender may have died after its commit.
-    with parts.ledger.runs.lock(opened.run.id) as locked:
-        messages = drive(locked)
-        return locked.run, messages
+    standing = parts.ledger.pipelines.standing(pipeline)
+    now = now or standing.now
+    if after_run is not None:
+        new = _after(parts, declared, standing, after_run, trigger)
+    else:
+        schedule = schedule_now(declared, standing)
+        slot = None if schedule is None or trigger != SCHEDULE else schedule.slot_at(now)
+        if schedule is not None and slot is not None:
+            new = _scheduled(declared, schedule, slot)
+        else:
+            window = window_by_hand(schedule, now) or (None, None)
+            new = replace(
+                _new(declared, Kind.MANUAL, trigger), request=request, window_start=window[0], window_end=window[1]
+            )
+    return open_run(parts, replace(new, params=params or {}))
+
+
+def tick(parts: Parts, *, pipeline: str, now: datetime | None = None) -> tuple[list[Run], list[Message]]:
+    """Opens a run for each slot that is due: none while the pipeline is paused, several where it catches up.
+
+    Raises UnknownPipeline, CatalogError, TransientError.
+    """
+    declared = parts.catalog.get(pipeline)
+    standing = parts.ledger.pipelines.standing(pipeline)
+    schedule = schedule_now(declared, standing)
+    if schedule is None or standing.paused_at is not None:
+        return [], []
+    runs: list[Run] = []
+    messages: list[Message] = []
+    for place, slot in enumerate(due_slots(declared, schedule, standing, now or standing.now)):
+        new = _scheduled(declared, schedule, slot)
+        # Whoever ends starts the next: of many, those that may be at work at once are driven here.
+        run, said = open_run(parts, new, drives=place < declared.max_active_runs)
+        runs.append(run)
+        messages += said
+    return runs, messages
 
 
 def follow_up(parts: Parts, *, pipeline: str, after_run: str) -> tuple[Run, list[Message]]:
@@ -64,36 +91,50 @@ def follow_up(parts: Parts, *, pipeline: str, after_run: str) -> tuple[Run, list
     return start_run(parts, pipeline=pipeline, trigger=BACKLOG, after_run=after_run)
 
 
-def _new_run(
-    declared: Pipeline,
-    *,
-    trigger: str,
-    request: str | None,
-    params: dict[str, Any],
-    after: Run | None,
-    now: datetime,
-) -> NewRun:
-    schedule = declared.schedule
-    slot = schedule.slot_at(now) if schedule is not None else None
-    window: tuple[datetime | None, datetime | None]
-    window = (schedule.slot_before(slot), slot) if schedule is not None and slot is not None else (None, None)
-    steps = tuple((step.name, step.after) for step in declared.steps)
-    kind = Kind.MANUAL
-    if after is not None:
-        # The rest of what that run would have read, in that run's window.
-        kind, request, window = Kind.FOLLOW_UP, f"backlog:{after.id}", (after.window_start, after.window_end)
-    elif trigger == SCHEDULE and slot is not None:
-        kind, request = Kind.SCHEDULED, None
-    scheduled = kind is Kind.SCHEDULED
+def open_run(parts: Parts, new: NewRun, *, drives: bool = True) -> tuple[Run, list[Message]]:
+    """Opens the run, or finds it, and starts it when nothing stands in its way; ``drives`` False leaves that."""
+    run = parts.ledger.runs.open(new).run
+    if run.state.ended or not drives:
+        return run, []
+    # A second tick drives the run as well: the first one's sender may have died after its commit.
+    with parts.ledger.runs.lock(run.id) as locked:
+        messages = drive(locked)
+        return locked.run, messages
+
+
+def _new(declared: Pipeline, kind: Kind, trigger: str) -> NewRun:
     return NewRun(
         pipeline=declared.name,
         kind=kind,
         trigger=trigger,
-        slot=slot if scheduled else None,
-        window_start=window[0],
-        window_end=now if kind is Kind.MANUAL and window[0] is not None else window[1],
-        params=params,
-        request=request,
-        steps=steps,
-        queue=not scheduled or declared.overlap == "queue",
+        steps=declared.new_steps(),
+        max_active=declared.max_active_runs,
+    )
+
+
+def _scheduled(declared: Pipeline, schedule: Schedule, slot: datetime) -> NewRun:
+    start, end = window_of(schedule, slot)
+    return replace(
+        _new(declared, Kind.SCHEDULED, SCHEDULE),
+        slot=slot,
+        window_start=start,
+        window_end=end,
+        # Who catches up wants a run for each slot, whatever is at work.
+        overlap="queue" if declared.catchup == "all" else declared.overlap,
+    )
+
+
+def _after(parts: Parts, declared: Pipeline, standing: Standing, after_run: str, trigger: str) -> NewRun:
+    before = parts.ledger.runs.get(after_run)
+    window = {"window_start": before.window_start, "window_end": before.window_end}
+    if trigger == BACKLOG:
+        # The rest of what that run would have read, in that run's window.
+        return replace(_new(declared, Kind.FOLLOW_UP, trigger), request=f"backlog:{before.id}", **window)
+    return replace(
+        _new(declared, Kind.EVENT, f"{AFTER} {before.pipeline}"),
+        request=f"after:{before.id}:{declared.name}",
+        # A run that has not begun yet will see what two events have brought; unless each has a window of its own.
+        overlap="coalesce" if declared.overlap == "skip" and not declared.uses_window else "queue",
+        skip_reason=None if standing.paused_at is None else "the pipeline was paused",
+        **window,
     )

@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 _CELERY = (sys.executable, "-m", "celery", "-A", "app")
 _COMMANDS = {
     "control": (*_CELERY, "worker", "-Q", "control", "-P", "threads", "-c", "4", "-l", "info"),
-    "worker": (*_CELERY, "worker", "-Q", "text,image,table", "-c", "2", "-l", "info"),
+    "worker": (*_CELERY, "worker", "-Q", "text,image,table,steps", "-c", "2", "-l", "info"),
     "beat": (*_CELERY, "beat", "--pidfile=", "-l", "info"),
 }
 #: Times that a test can wait for; the defaults are for servers that work for days.

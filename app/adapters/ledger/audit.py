@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from app.adapters.ledger.alerts import keep_alert
 from app.adapters.ledger.connection import Connections
 from app.core.records import Scalar, record_key
 
@@ -50,8 +49,3 @@ class AuditQueries:
         with self._connections.transaction() as connection:
             row = connection.execute(_WINDOWS, {"pipeline": pipeline}).fetchone()
             return None if row is None else row["until"]
-
-    def alert(self, event: str, pipeline: str, message: str) -> None:
-        """See the protocol."""
-        with self._connections.transaction() as connection:
-            keep_alert(connection, event, pipeline=pipeline, run_id=None, message=message)

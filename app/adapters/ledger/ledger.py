@@ -2,9 +2,12 @@
 
 from functools import cached_property
 
+from app.adapters.ledger.alerts import AlertsTable
 from app.adapters.ledger.audit import AuditQueries
 from app.adapters.ledger.connection import Connections
+from app.adapters.ledger.pipelines import PipelineRows
 from app.adapters.ledger.planner import PlannerTables
+from app.adapters.ledger.pruning import PruningQueries
 from app.adapters.ledger.recovery import RecoveryQueries
 from app.adapters.ledger.reports import Reports
 from app.adapters.ledger.runs import RunsTable
@@ -42,6 +45,21 @@ class Ledger:
     def audit(self) -> AuditQueries:
         """The auditor's side."""
         return AuditQueries(self._connections)
+
+    @cached_property
+    def pipelines(self) -> PipelineRows:
+        """What was switched at run time."""
+        return PipelineRows(self._connections)
+
+    @cached_property
+    def alerts(self) -> AlertsTable:
+        """Messages to people."""
+        return AlertsTable(self._connections)
+
+    @cached_property
+    def pruning(self) -> PruningQueries:
+        """What need not be kept any longer."""
+        return PruningQueries(self._connections)
 
     @cached_property
     def reports(self) -> Reports:

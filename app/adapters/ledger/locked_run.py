@@ -1,15 +1,18 @@
 """A run under its row lock: the only place from which a run is driven."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from app.adapters.ledger.aggregates import step_aggregates, step_totals
-from app.adapters.ledger.alerts import keep_alert
+from app.adapters.ledger.alerts import close_incidents, keep_alert, open_incident
+from app.adapters.ledger.attempts import end_attempts
 from app.adapters.ledger.connection import Connection
 from app.adapters.ledger.rates import learn_rates
-from app.adapters.ledger.rows import RUN_COLUMNS, find_run, run_from, step_from
+from app.adapters.ledger.rows import RUN_COLUMNS, find_run, read_steps, run_from, turn
+from app.core.alerts import NewAlert
 from app.core.ledger import StepTotals
 from app.core.records import storable
 from app.core.runs import Run, RunState, Step, StepLease, StepState
@@ -24,7 +27,7 @@ class LockedRun:
     def __init__(self, connection: Connection, run_id: str) -> None:
         self._connection = connection
         self.run: Run = find_run(connection, run_id, lock=True)
-        self.steps: list[Step] = self._read_steps()
+        self.steps: list[Step] = read_steps(self._connection, self.run.id)
 
     def start(self) -> bool:
         """See the protocol."""
@@ -32,15 +35,15 @@ class LockedRun:
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"batchord:{run.pipeline}"])
         row = connection.execute(
             f"""
-            UPDATE batchord.runs SET state = 'running', started_at = clock_timestamp()
-            WHERE id = %(id)s AND state = 'queued' AND NOT EXISTS (
-                SELECT FROM batchord.runs AS other WHERE other.pipeline = %(pipeline)s AND other.id <> %(id)s
-                AND (other.state = 'running'
-                     OR (other.state = 'queued' AND (other.created_at, other.id) < (%(created)s, %(id)s)))
+            UPDATE batchord.runs AS run SET state = 'running', started_at = clock_timestamp()
+            WHERE id = %(id)s AND state = 'queued' AND max_active > (
+                SELECT count(*) FROM batchord.runs AS other
+                WHERE other.pipeline = %(pipeline)s AND other.id <> %(id)s
+                  AND (other.state = 'running' OR (other.state = 'queued' AND {turn("other")} < {turn("run")}))
             )
             RETURNING {RUN_COLUMNS}
             """,
-            {"id": run.id, "pipeline": run.pipeline, "created": run.created_at},
+            {"id": run.id, "pipeline": run.pipeline},
         ).fetchone()
         if row is not None:
             self.run = run_from(row)
@@ -50,15 +53,17 @@ class LockedRun:
         """See the protocol."""
         self._connection.execute(
             "UPDATE batchord.steps SET state = %s, sent_at = CASE WHEN %s = 'ready' THEN clock_timestamp() END, "
-            "finished_at = CASE WHEN %s = 'skipped' THEN clock_timestamp() END WHERE run_id = %s AND name = ANY(%s)",
-            [state, state, state, self.run.id, list(names)],
+            "wait_seconds = 0, finished_at = CASE WHEN %s THEN clock_timestamp() END "
+            "WHERE run_id = %s AND name = ANY(%s)",
+            [state, state, state.over, self.run.id, list(names)],
         )
-        self.steps = self._read_steps()
+        self.steps = read_steps(self._connection, self.run.id)
 
     def holds(self, lease: StepLease) -> bool:
         """See the protocol."""
         row = self._connection.execute(
-            "SELECT FROM batchord.steps WHERE run_id = %s AND name = %s AND lease_token = %s AND state = 'planning'",
+            "SELECT FROM batchord.steps WHERE run_id = %s AND name = %s AND lease_token = %s "
+            "AND state IN ('planning', 'running')",
             [self.run.id, lease.step, lease.token],
         ).fetchone()
         return row is not None
@@ -74,7 +79,8 @@ class LockedRun:
     def outputs(self) -> dict[str, dict[str, Any]]:
         """See the protocol."""
         rows = self._connection.execute(
-            "SELECT name, output FROM batchord.steps WHERE run_id = %s AND output IS NOT NULL ORDER BY ordinal",
+            "SELECT name, output FROM batchord.steps WHERE run_id = %s AND output IS NOT NULL AND kind = 'predict' "
+            "ORDER BY ordinal",
             [self.run.id],
         )
         return {row["name"]: row["output"] for row in rows}
@@ -86,6 +92,7 @@ class LockedRun:
             "lease_token = NULL, lease_until = NULL WHERE run_id = %s AND name = %s",
             [state, Jsonb(output), error and storable(error), self.run.id, step],
         )
+        end_attempts(self._connection, self.run.id, step=step, state=state, error=error)
         self._count()
         self._refresh()
 
@@ -104,12 +111,26 @@ class LockedRun:
                 f"lease_token = NULL, lease_until = NULL WHERE run_id = %(run)s AND state = ANY(%(states)s)",
                 {**values, "states": states},
             )
+        end_attempts(self._connection, self.run.id, step=None, state="cancelled", error=error)
         self._count()
         self._refresh()
 
-    def alert(self, event: str, message: str) -> None:
+    def alert(self, alert: NewAlert) -> bool:
         """See the protocol."""
-        keep_alert(self._connection, event, pipeline=self.run.pipeline, run_id=self.run.id, message=message)
+        return keep_alert(self._connection, alert)
+
+    def alerts_kept(self, kind: str) -> int:
+        """See the protocol."""
+        query = "SELECT FROM batchord.alerts WHERE run_id = %s AND kind = %s"
+        return self._connection.execute(query, [self.run.id, kind]).rowcount
+
+    def open_incident(self, kind: str, message: str) -> None:
+        """See the protocol."""
+        open_incident(self._connection, self.run.pipeline, kind, message)
+
+    def close_incidents(self, kinds: Sequence[str]) -> list[tuple[str, datetime]]:
+        """See the protocol."""
+        return close_incidents(self._connection, self.run.pipeline, kinds)
 
     def end(self, state: RunState, summary: dict[str, Any], error: str | None) -> str | None:
         """See the protocol."""
@@ -120,7 +141,8 @@ class LockedRun:
             [state, Jsonb(summary), error and storable(error), run.id],
         )
         row = connection.execute(
-            "SELECT id FROM batchord.runs WHERE pipeline = %s AND state = 'queued' ORDER BY created_at, id LIMIT 1",
+            "SELECT id FROM batchord.runs AS run WHERE pipeline = %s AND state = 'queued' "
+            f"ORDER BY {turn('run')} LIMIT 1",
             [run.pipeline],
         ).fetchone()
         return None if row is None else str(row["id"])
@@ -134,12 +156,4 @@ class LockedRun:
         )
 
     def _refresh(self) -> None:
-        self.run, self.steps = find_run(self._connection, self.run.id), self._read_steps()
-
-    def _read_steps(self) -> list[Step]:
-        rows = self._connection.execute(
-            "SELECT run_id, name, after, state, attempt, error, backlog_left, queue FROM batchord.steps "
-            "WHERE run_id = %s ORDER BY ordinal",
-            [self.run.id],
-        )
-        return [step_from(row) for row in rows]
+        self.run, self.steps = find_run(self._connection, self.run.id), read_steps(self._connection, self.run.id)

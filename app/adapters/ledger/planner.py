@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from psycopg.types.json import Jsonb
 
+from app.adapters.ledger.attempts import end_attempts
 from app.adapters.ledger.connection import Connection, Connections
 from app.adapters.ledger.rates import read_rates
 from app.adapters.ledger.written import accounted
@@ -29,7 +30,7 @@ _SAVE_FRONTIER = """
     RETURNING cardinality(versions) AS versions
 """
 _OUTCOMES = """
-    SELECT run_id, state = 'done' AS done, state IN ('done', 'failed', 'skipped') AS ended
+    SELECT run_id, state = 'done' AS done, state IN ('done', 'failed', 'skipped', 'upstream_failed') AS ended
     FROM batchord.steps WHERE name = %s AND run_id = ANY(%s::uuid[])
 """
 _PLANNED = """
@@ -91,6 +92,7 @@ class PlannerTables:
             planned = connection.execute(_PLANNED, {**values, "queue": plan.queue, "backlog": plan.backlog_left})
             if planned.rowcount != 1:
                 return False
+            end_attempts(connection, lease.run.id, step=lease.step, state="done", error=None)
             version = Jsonb({lease.step: plan.model_version})
             connection.execute(_PIN, {**values, "version": version, "records": plan.records})
             frontier = connection.execute(

@@ -8,10 +8,14 @@ When the clock steps back, what was written before lies in the future. Leases an
 back to now; times that are kept for people stay as they are, and one in the future counts as long ago.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from app.adapters.ledger.connection import Connections
-from app.core.ledger import LostStep
+from app.adapters.ledger.rows import STEP_COLUMNS, step_from, turn
+from app.core.messages import LONGEST_DELAY
+from app.core.runs import Step
+from app.core.upkeep import LostStep
 
 # Taking such a lease over at once was rejected: its owner may live, and would lose the shard, although the token
 # keeps that safe. Brought back to now, a living owner renews it and a dead one's runs out, as at any other time.
@@ -31,14 +35,18 @@ _MENDS = (
     # at the whole source.
     "DELETE FROM batchord.frontiers WHERE updated_at > clock_timestamp()",
 )
-_QUEUED = """
-    SELECT DISTINCT ON (run.pipeline) run.id FROM batchord.runs AS run
-    WHERE run.state = 'queued'
-      AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
-      AND run.created_at NOT BETWEEN clock_timestamp() - make_interval(secs => %(age)s) AND clock_timestamp()
-      AND NOT EXISTS (SELECT FROM batchord.runs AS other
-                      WHERE other.pipeline = run.pipeline AND other.state = 'running')
-    ORDER BY run.pipeline, run.created_at, run.id
+_QUEUED = f"""
+    SELECT id FROM (
+        SELECT run.id, run.created_at, run.max_active,
+               row_number() OVER (PARTITION BY run.pipeline ORDER BY {turn("run")}) AS place,
+               (SELECT count(*) FROM batchord.runs AS other
+                WHERE other.pipeline = run.pipeline AND other.state = 'running') AS at_work
+        FROM batchord.runs AS run
+        WHERE run.state = 'queued' AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
+    ) AS waiting
+    WHERE place <= max_active - at_work
+      AND created_at NOT BETWEEN clock_timestamp() - make_interval(secs => %(age)s) AND clock_timestamp()
+    ORDER BY place, id
 """
 _RUNNING = """
     SELECT run.id FROM batchord.runs AS run
@@ -48,14 +56,18 @@ _RUNNING = """
       AND NOT EXISTS (SELECT FROM batchord.steps AS step
                       WHERE step.run_id = run.id AND step.state IN ('ready', 'planning', 'running'))
 """
-_STEPS = """
-    UPDATE batchord.steps AS step SET sent_at = clock_timestamp()
+#: A message that was sent with a wait is on its way for that long; one whose wait is longer was never sent.
+_STEPS = f"""
+    UPDATE batchord.steps AS step SET sent_at = clock_timestamp(), wait_seconds = 0
     FROM batchord.runs AS run
     WHERE run.id = step.run_id AND run.state = 'running'
       AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
-      AND step.sent_at < clock_timestamp() - make_interval(secs => %(age)s)
-      AND (step.state = 'ready' OR (step.state = 'planning' AND step.lease_until < clock_timestamp()))
-    RETURNING step.run_id, step.name
+      AND step.sent_at + make_interval(secs => step.wait_seconds) < clock_timestamp()
+          - make_interval(secs => CASE WHEN step.wait_seconds > {LONGEST_DELAY} THEN 0 ELSE %(age)s END)
+      AND (step.state = 'ready'
+           OR ((step.state = 'planning' OR (step.state = 'running' AND step.kind <> 'predict'))
+               AND step.lease_until < clock_timestamp()))
+    RETURNING {", ".join(f"step.{column}" for column in STEP_COLUMNS.split(", "))}
 """
 _SHARDS = """
     UPDATE batchord.shards AS shard SET sent_at = clock_timestamp(), resent = shard.resent + 1
@@ -71,7 +83,7 @@ _SHARDS = """
 _ENDS = """
     UPDATE batchord.steps AS step SET sent_at = clock_timestamp()
     FROM batchord.runs AS run
-    WHERE run.id = step.run_id AND run.state = 'running' AND step.state = 'running'
+    WHERE run.id = step.run_id AND run.state = 'running' AND step.state = 'running' AND step.kind = 'predict'
       AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
       AND step.sent_at < clock_timestamp() - make_interval(secs => %(age)s)
       AND step.planned_at NOT BETWEEN clock_timestamp() - make_interval(secs => %(age)s) AND clock_timestamp()
@@ -81,6 +93,16 @@ _ENDS = """
                              OR shard.finished_at BETWEEN clock_timestamp() - make_interval(secs => %(age)s)
                                                       AND clock_timestamp()))
     RETURNING step.run_id, step.name, step.queue
+"""
+_UNFOLLOWED = """
+    SELECT follow.follower, run.id FROM unnest(%(followed)s::text[], %(states)s::text[], %(followers)s::text[])
+        AS follow (followed, state, follower)
+    JOIN batchord.runs AS run ON run.pipeline = follow.followed AND run.state = follow.state
+    JOIN batchord.pipelines AS known ON known.name = follow.follower AND known.first_seen_at < run.finished_at
+    WHERE run.created_at > clock_timestamp() - interval '2 days'
+      AND run.finished_at BETWEEN clock_timestamp() - interval '1 day'
+                              AND clock_timestamp() - make_interval(secs => %(age)s)
+      AND NOT EXISTS (SELECT FROM batchord.runs AS next WHERE next.request = 'after:' || run.id || ':' || follow.follower)
 """
 _BACKLOGS = """
     SELECT run.pipeline, run.id FROM batchord.steps AS step JOIN batchord.runs AS run ON run.id = step.run_id
@@ -109,9 +131,9 @@ class RecoveryQueries:
         """See the protocol."""
         return [str(row["id"]) for row in self._rows(_RUNNING, older_than_seconds, pipeline)]
 
-    def stale_steps(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[tuple[str, str]]:
+    def stale_steps(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[Step]:
         """See the protocol."""
-        return [(str(row["run_id"]), row["name"]) for row in self._rows(_STEPS, older_than_seconds, pipeline)]
+        return [step_from(row) for row in self._rows(_STEPS, older_than_seconds, pipeline)]
 
     def stale_shards(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[LostStep]:
         """See the protocol."""
@@ -128,6 +150,16 @@ class RecoveryQueries:
     def backlogs(self, *, pipeline: str | None = None) -> list[tuple[str, str]]:
         """See the protocol."""
         return [(row["pipeline"], str(row["id"])) for row in self._rows(_BACKLOGS, 0, pipeline)]
+
+    def unfollowed(
+        self, follows: Sequence[tuple[str, str, str]], *, older_than_seconds: float
+    ) -> list[tuple[str, str]]:
+        """See the protocol."""
+        followed, states, followers = zip(*follows, strict=True) if follows else ((), (), ())
+        values = {"followed": list(followed), "states": list(states), "followers": list(followers)}
+        with self._connections.transaction() as connection:
+            rows = connection.execute(_UNFOLLOWED, {**values, "age": older_than_seconds}).fetchall()
+        return [(row["follower"], str(row["id"])) for row in rows]
 
     def _rows(self, query: str, age: float, pipeline: str | None) -> list[dict[str, Any]]:
         with self._connections.transaction() as connection:

@@ -12,8 +12,19 @@ _SHARDS = """
     FROM batchord.shards WHERE run_id = %s ORDER BY step, index
 """
 _STEPS = """
-    SELECT name, kind, state, attempt, queue, started_at, planned_at, finished_at, output, error
+    SELECT name, kind, after, join_rule, state, attempt, queue, worker, reused, started_at, planned_at, finished_at,
+           output, error
     FROM batchord.steps WHERE run_id = %s ORDER BY ordinal
+"""
+_ATTEMPTS = """
+    SELECT step, nullif(shard, -1) AS shard, attempt, worker, state, error, started_at, finished_at
+    FROM batchord.attempts WHERE run_id = %s ORDER BY started_at, step, shard, attempt
+"""
+_ALERTS = """
+    SELECT event, kind, pipeline, run_id, title, message, created_at, attempts, closed_at, error,
+           (SELECT count(*) FROM jsonb_object_keys(sent))::int AS receivers
+    FROM batchord.alerts WHERE %(pipeline)s::text IS NULL OR pipeline = %(pipeline)s
+    ORDER BY id DESC LIMIT %(limit)s
 """
 _PROGRESS = """
     SELECT coalesce(sum(discovered), 0)::bigint AS discovered, coalesce(sum(predicted), 0)::bigint AS predicted,
@@ -81,6 +92,14 @@ class Reports:
     def shards(self, run_id: str) -> list[dict[str, Any]]:
         """A run's shards in order."""
         return self._rows(_SHARDS, [run_id])
+
+    def attempts(self, run_id: str) -> list[dict[str, Any]]:
+        """Every attempt at a run's steps and shards, in order of time; ``shard`` None: at the step as a whole."""
+        return self._rows(_ATTEMPTS, [run_id])
+
+    def alerts(self, *, pipeline: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest messages to people first, and how many receivers have each."""
+        return self._rows(_ALERTS, {"pipeline": pipeline, "limit": limit})
 
     def progress(self, run_id: str) -> dict[str, int]:
         """Counts of a run that is still at work: discovered, predicted, rejected, shards, ended."""

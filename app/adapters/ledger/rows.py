@@ -4,12 +4,20 @@ from typing import Any
 
 from app.adapters.ledger.connection import Connection
 from app.core.errors import ConfigurationError
-from app.core.runs import Run, RunState, Step, StepState
+from app.core.runs import Run, RunState, Step, StepKind, StepState
 
 RUN_COLUMNS = (
     "id, pipeline, kind, trigger, slot, window_start, window_end, state, params, full_scan, models, "
     "discovered, predicted, rejected, summary, error, created_at, started_at, finished_at"
 )
+
+
+STEP_COLUMNS = "run_id, name, kind, after, join_rule, state, attempt, error, queue, time_limit, backlog_left, output"
+
+
+def turn(run: str) -> str:
+    """Orders queued runs of a pipeline: whatever fills windows of the past comes last, else who came first."""
+    return f"(({run}.kind = 'backfill'), {run}.created_at, {run}.id)"
 
 
 def run_from(row: dict[str, Any]) -> Run:
@@ -18,7 +26,7 @@ def run_from(row: dict[str, Any]) -> Run:
 
 
 def step_from(row: dict[str, Any]) -> Step:
-    """A row of ``steps`` as a step."""
+    """A row of :data:`STEP_COLUMNS` as a step."""
     return Step(
         run_id=str(row["run_id"]),
         name=row["name"],
@@ -26,9 +34,19 @@ def step_from(row: dict[str, Any]) -> Step:
         state=StepState(row["state"]),
         attempt=row["attempt"],
         error=row["error"],
+        kind=StepKind(row["kind"]),
+        join=row["join_rule"],
         queue=row["queue"],
+        time_limit=row["time_limit"],
         backlog_left=row["backlog_left"],
+        output=row["output"],
     )
+
+
+def read_steps(connection: Connection, run_id: str) -> list[Step]:
+    """The run's steps in the pipeline's order."""
+    rows = connection.execute(f"SELECT {STEP_COLUMNS} FROM batchord.steps WHERE run_id = %s ORDER BY ordinal", [run_id])
+    return [step_from(row) for row in rows]
 
 
 def find_run(connection: Connection, run_id: str, *, lock: bool = False) -> Run:

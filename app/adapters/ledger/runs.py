@@ -3,26 +3,37 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from uuid import uuid4
+from typing import Any
 
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
 from app.adapters.ledger.connection import Connection, Connections
 from app.adapters.ledger.locked_run import LockedRun
-from app.adapters.ledger.rows import RUN_COLUMNS, find_run, one, run_from
+from app.adapters.ledger.leases import begin_step, claim_step, lose_step, release_step, renew_step
+from app.adapters.ledger.rows import RUN_COLUMNS, find_run, one, read_steps, run_from
 from app.core.ledger import Opened
-from app.core.records import storable
-from app.core.runs import NewRun, Run, RunState, StepLease
+from app.core.runs import NewRun, NewStep, Run, RunState, Step, StepLease
 
 _INSERT_RUN = f"""
-    INSERT INTO batchord.runs
-        (id, pipeline, kind, trigger, slot, window_start, window_end, state, params, request, full_scan)
-    VALUES (%(id)s, %(pipeline)s, %(kind)s, %(trigger)s, %(slot)s, %(window_start)s, %(window_end)s,
-            CASE WHEN NOT %(queue)s AND EXISTS (
-                SELECT FROM batchord.runs WHERE pipeline = %(pipeline)s AND state IN ('queued', 'running')
-            ) THEN 'skipped' ELSE 'queued' END,
-            %(params)s, %(request)s, %(full_scan)s)
+    WITH active AS (
+        SELECT count(*) FILTER (WHERE state = 'running' OR kind <> 'backfill') AS runs,
+               count(*) FILTER (WHERE state = 'queued' AND kind <> 'backfill') AS queued
+        FROM batchord.runs WHERE pipeline = %(pipeline)s AND state IN ('queued', 'running')
+    ), verdict AS (
+        SELECT CASE
+            WHEN %(skip_reason)s::text IS NOT NULL THEN %(skip_reason)s::text
+            WHEN %(overlap)s = 'skip' AND runs >= %(max_active)s THEN 'an earlier run was active'
+            WHEN %(overlap)s = 'coalesce' AND queued > 0 THEN 'a run that sees the same was queued already'
+        END AS skipped FROM active
+    )
+    INSERT INTO batchord.runs (id, pipeline, kind, trigger, slot, window_start, window_end, state, params, request,
+                               full_scan, max_active, rerun_of, error, finished_at)
+    SELECT %(id)s, %(pipeline)s, %(kind)s, %(trigger)s, %(slot)s, %(window_start)s, %(window_end)s,
+           CASE WHEN skipped IS NULL THEN 'queued' ELSE 'skipped' END,
+           %(params)s, %(request)s, %(full_scan)s, %(max_active)s, %(rerun_of)s, skipped,
+           CASE WHEN skipped IS NULL THEN NULL ELSE clock_timestamp() END
+    FROM verdict
     ON CONFLICT DO NOTHING
     RETURNING {RUN_COLUMNS}
 """
@@ -31,17 +42,10 @@ _FIND_RUN = f"""
     WHERE request = %(request)s OR (pipeline = %(pipeline)s AND kind = %(kind)s AND slot = %(slot)s)
 """
 _INSERT_STEP = """
-    INSERT INTO batchord.steps (run_id, name, ordinal, kind, after, state) VALUES (%s, %s, %s, 'predict', %s, 'pending')
-"""
-_CLAIM_STEP = """
-    UPDATE batchord.steps SET
-        state = 'planning', attempt = attempt + 1, lease_token = %(token)s, worker = %(worker)s,
-        lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
-        started_at = coalesce(started_at, clock_timestamp())
-    WHERE run_id = %(run)s AND name = %(step)s
-      AND (state = 'ready' OR (state = 'planning' AND lease_until < clock_timestamp()))
-      AND EXISTS (SELECT FROM batchord.runs WHERE id = %(run)s AND state = 'running')
-    RETURNING attempt
+    INSERT INTO batchord.steps
+        (run_id, name, ordinal, kind, after, join_rule, queue, time_limit, state, output, reused, finished_at)
+    VALUES (%(run)s, %(name)s, %(ordinal)s, %(kind)s, %(after)s, %(join)s, %(queue)s, %(time_limit)s, %(state)s,
+            %(output)s, %(reused)s, CASE WHEN %(reused)s THEN clock_timestamp() END)
 """
 _LAST_RATE = """
     SELECT (summary #>> ARRAY['steps', %(step)s, 'records_per_second'])::float8 AS rate FROM batchord.runs
@@ -103,37 +107,35 @@ class RunsTable:
         with self._connections.transaction() as connection:
             yield LockedRun(connection, run_id)
 
+    def steps(self, run_id: str) -> list[Step]:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return read_steps(connection, run_id)
+
     def claim_step(self, run_id: str, step: str, *, lease_seconds: float, worker: str) -> StepLease | None:
         """See the protocol."""
-        token = str(uuid4())
-        values = {"run": run_id, "step": step, "token": token, "lease": lease_seconds, "worker": worker}
         with self._connections.transaction() as connection:
-            row = connection.execute(_CLAIM_STEP, values).fetchone()
-            if row is None:
-                return None
-            return StepLease(run=find_run(connection, run_id), step=step, attempt=row["attempt"], token=token)
+            return claim_step(connection, run_id, step, lease_seconds=lease_seconds, worker=worker)
+
+    def begin_step(self, lease: StepLease) -> bool:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return begin_step(connection, lease)
 
     def renew_step(self, lease: StepLease, *, lease_seconds: float) -> bool:
         """See the protocol."""
         with self._connections.transaction() as connection:
-            return (
-                connection.execute(
-                    "UPDATE batchord.steps SET lease_until = clock_timestamp() + make_interval(secs => %s) "
-                    "WHERE run_id = %s AND name = %s AND lease_token = %s AND state = 'planning'",
-                    [lease_seconds, lease.run.id, lease.step, lease.token],
-                ).rowcount
-                == 1
-            )
+            return renew_step(connection, lease, lease_seconds)
 
-    def release_step(self, lease: StepLease, error: str) -> None:
+    def release_step(self, lease: StepLease, error: str, *, wait: float = 0) -> bool:
         """See the protocol."""
         with self._connections.transaction() as connection:
-            connection.execute(
-                "UPDATE batchord.steps SET state = 'ready', lease_token = NULL, lease_until = NULL, error = %s, "
-                "sent_at = clock_timestamp() "
-                "WHERE run_id = %s AND name = %s AND lease_token = %s AND state = 'planning'",
-                [storable(error), lease.run.id, lease.step, lease.token],
-            )
+            return release_step(connection, lease, error, wait)
+
+    def lose_step(self, run_id: str, step: str, *, worker: str, cause: str) -> bool:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return lose_step(connection, run_id, step, worker=worker, cause=cause)
 
 
 def _open(connection: Connection, new: NewRun) -> Opened:
@@ -147,8 +149,11 @@ def _open(connection: Connection, new: NewRun) -> Opened:
         "window_end": new.window_end,
         "params": Jsonb(new.params),
         "request": new.request,
-        "queue": new.queue,
+        "overlap": new.overlap,
+        "skip_reason": new.skip_reason,
         "full_scan": new.full_scan,
+        "max_active": new.max_active,
+        "rerun_of": new.rerun_of,
     }
     # Two requests at once must see each other's run, or both would think that none is active.
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"batchord:{new.pipeline}"])
@@ -156,9 +161,25 @@ def _open(connection: Connection, new: NewRun) -> Opened:
     if row is None:
         return Opened(run_from(one(connection.execute(_FIND_RUN, values).fetchone())), created=False)
     run = run_from(row)
-    if run.state is RunState.SKIPPED:
-        connection.execute("UPDATE batchord.runs SET finished_at = created_at WHERE id = %s", [run.id])
-    else:
-        for ordinal, (name, after) in enumerate(new.steps):
-            connection.execute(_INSERT_STEP, [run.id, name, ordinal, list(after)])
+    if run.state is not RunState.SKIPPED:
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                _INSERT_STEP, [_step_values(run.id, place, step) for place, step in enumerate(new.steps)]
+            )
     return Opened(run, created=True)
+
+
+def _step_values(run_id: str, ordinal: int, step: NewStep) -> dict[str, Any]:
+    return {
+        "run": run_id,
+        "name": step.name,
+        "ordinal": ordinal,
+        "kind": step.kind.value,
+        "after": list(step.after),
+        "join": step.join,
+        "queue": step.queue,
+        "time_limit": step.time_limit,
+        "state": step.state.value,
+        "reused": step.state.over,
+        "output": None if step.output is None else Jsonb(step.output),
+    }

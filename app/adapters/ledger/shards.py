@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from psycopg.types.json import Jsonb
 
+from app.adapters.ledger.attempts import ending
 from app.adapters.ledger.connection import Connection, Connections
 from app.adapters.ledger.written import accounted, copied, write_predictions, write_rejections
 from app.core.errors import ConservationError, LeaseLost
@@ -21,6 +22,7 @@ _VANISHED = """
      AND coalesce(shard.renewed_at > pg_postmaster_start_time(), true))
 """
 _CLAIM = f"""
+    WITH claimed AS (
     UPDATE batchord.shards AS shard SET
         state = 'running', attempt = shard.attempt + 1, lease_token = %(token)s, worker = %(worker)s,
         losses = shard.losses + {_VANISHED}::int,
@@ -35,9 +37,19 @@ _CLAIM = f"""
            OR (shard.state = 'running' AND shard.lease_until < clock_timestamp())
            -- This very process, which could not give the shard back while the database was away.
            OR (shard.state = 'running' AND shard.worker = %(worker)s))
-    RETURNING shard.attempt, shard.losses, shard.error, shard.first_position, shard.last_position, shard.planned,
-              shard.predicted + shard.rejected AS accounted, shard.dense, run.pipeline,
-              run.models ->> shard.step AS model_version, run.window_start, run.window_end
+    RETURNING shard.run_id, shard.step, shard.index, shard.attempt, shard.losses, shard.error, shard.first_position,
+              shard.last_position, shard.planned, shard.predicted + shard.rejected AS accounted, shard.dense,
+              run.pipeline, run.models ->> shard.step AS model_version, run.window_start, run.window_end
+    ), vanished AS (
+        UPDATE batchord.attempts AS before SET state = 'lost', error = claimed.error, finished_at = clock_timestamp()
+        FROM claimed
+        WHERE before.run_id = claimed.run_id AND before.step = claimed.step AND before.shard = claimed.index
+          AND before.attempt < claimed.attempt AND before.state = 'running'
+    ), entered AS (
+        INSERT INTO batchord.attempts (run_id, step, shard, attempt, worker)
+        SELECT run_id, step, index, attempt, %(worker)s FROM claimed
+    )
+    SELECT * FROM claimed
 """
 _HELD = """
     SELECT shard.state = 'running' AND run.state = 'running' AS held
@@ -53,35 +65,51 @@ _RENEW = f"""
         lease_until = clock_timestamp() + make_interval(secs => %(seconds)s), renewed_at = clock_timestamp()
     WHERE {_OWNED}
 """
-_FINISH = f"""
-    UPDATE batchord.shards SET state = 'done', discovered = %(found)s, timings = %(timings)s, error = NULL,
+_RETURNED = (
+    "RETURNING shard.run_id, shard.step, shard.index, shard.attempt, shard.error, shard.predicted, shard.rejected"
+)
+_FINISH = ending(
+    f"""
+    UPDATE batchord.shards AS shard SET state = 'done', discovered = %(found)s, timings = %(timings)s, error = NULL,
         worker_class = %(runs_on)s,
         finished_at = clock_timestamp(), lease_token = NULL, lease_until = NULL
-    WHERE {_OWNED} RETURNING predicted + rejected AS accounted
-"""
-_RELEASE = f"""
-    UPDATE batchord.shards SET state = 'pending', sent_at = clock_timestamp(),
+    WHERE {_OWNED} {_RETURNED}
+    """,
+    state="done",
+)
+_RELEASE = ending(
+    f"""
+    UPDATE batchord.shards AS shard SET state = 'pending', sent_at = clock_timestamp(),
         -- The causes of earlier attempts stay: the last one alone may only say that a worker vanished.
         error = right(concat_ws('; ', error, %(error)s::text), 2000),
-        lease_token = NULL, lease_until = NULL WHERE {_OWNED}
-"""
+        lease_token = NULL, lease_until = NULL WHERE {_OWNED} {_RETURNED}
+    """,
+    state="retried",
+)
 _BLAMED = """
     SELECT record_key FROM batchord.rejections
     WHERE run_id = %(run)s AND step = %(step)s AND reason = ANY(%(reasons)s)
 """
-_LOST = """
-    UPDATE batchord.shards SET state = 'pending', losses = losses + %(loss)s::int,
+_LOST = ending(
+    f"""
+    UPDATE batchord.shards AS shard SET state = 'pending', losses = losses + %(loss)s::int,
         error = right(concat_ws('; ', error, %(cause)s::text), 2000),
         lease_token = NULL, lease_until = NULL
     WHERE run_id = %(run)s AND step = %(step)s AND index = %(index)s AND state = 'running' AND worker = %(worker)s
-"""
-_SPLIT = f"""
-    UPDATE batchord.shards SET state = 'split', worker_class = %(runs_on)s,
+    {_RETURNED}
+    """,
+    state="lost",
+)
+_SPLIT = ending(
+    f"""
+    UPDATE batchord.shards AS shard SET state = 'split', worker_class = %(runs_on)s,
         timings = %(timings)s::jsonb || jsonb_build_object('rows', planned),
         planned = predicted + rejected, discovered = predicted + rejected,
         finished_at = clock_timestamp(), lease_token = NULL, lease_until = NULL
-    WHERE {_OWNED}
-"""
+    WHERE {_OWNED} {_RETURNED}
+    """,
+    state="split",
+)
 _HALF = """
     INSERT INTO batchord.shards
         (run_id, step, index, parent, first_position, last_position, planned, discovered, losses, error)
@@ -90,13 +118,16 @@ _HALF = """
     FROM batchord.shards WHERE run_id = %(run)s AND step = %(step)s
     RETURNING index
 """
-_FAIL = f"""
-    UPDATE batchord.shards SET state = 'failed', finished_at = clock_timestamp(),
+_FAIL = ending(
+    f"""
+    UPDATE batchord.shards AS shard SET state = 'failed', finished_at = clock_timestamp(),
         error = right(concat_ws('; ', error, %(error)s::text), 2000),
         -- Its range may have grown since it was planned.
         discovered = greatest(discovered, predicted + rejected),
-        lease_token = NULL, lease_until = NULL WHERE {_OWNED}
-"""
+        lease_token = NULL, lease_until = NULL WHERE {_OWNED} {_RETURNED}
+    """,
+    state="failed",
+)
 
 
 class ShardsTable:

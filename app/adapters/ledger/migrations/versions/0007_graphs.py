@@ -36,6 +36,8 @@ CREATE TABLE batchord.attempts (
     state        text NOT NULL DEFAULT 'running',
     error        text,
     started_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- From when on it may have had effects that cannot be taken back; NULL where that does not matter.
+    begun_at     timestamptz,
     finished_at  timestamptz,
     PRIMARY KEY (run_id, step, shard, attempt),
     FOREIGN KEY (run_id, step) REFERENCES batchord.steps ON DELETE CASCADE

@@ -1,0 +1,115 @@
+"""The right to plan or to execute a step: claimed, kept, given back, lost with its worker."""
+
+from uuid import uuid4
+
+from app.adapters.ledger.connection import Connection
+from app.adapters.ledger.rows import find_run
+from app.core.records import storable
+from app.core.runs import StepLease
+
+#: A Predict step is planned under its lease; every other step is executed under it.
+_HELD = "(state = 'planning' OR (state = 'running' AND kind <> 'predict'))"
+_CLAIM = f"""
+    WITH old AS (
+        SELECT run_id, name, attempt FROM batchord.steps
+        WHERE run_id = %(run)s AND name = %(step)s
+          AND (state = 'ready' OR ({_HELD} AND lease_until < clock_timestamp()))
+          AND EXISTS (SELECT FROM batchord.runs WHERE id = %(run)s AND state = 'running')
+        FOR UPDATE
+    ), vanished AS (
+        -- How an attempt that had begun and was not ended here has ended is not known.
+        UPDATE batchord.attempts AS before SET state = 'lost', finished_at = clock_timestamp(),
+            error = coalesce(before.error, 'lost: the worker vanished')
+        FROM old WHERE before.run_id = old.run_id AND before.step = old.name AND before.shard = -1
+          AND before.attempt = old.attempt AND before.state IN ('running', 'lost')
+        RETURNING before.begun_at IS NOT NULL AS begun, before.error
+    ), claimed AS (
+        UPDATE batchord.steps AS step SET
+            state = CASE WHEN step.kind = 'predict' THEN 'planning' ELSE 'running' END,
+            attempt = step.attempt + 1, lease_token = %(token)s, worker = %(worker)s,
+            lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
+            started_at = coalesce(step.started_at, clock_timestamp())
+        FROM old WHERE step.run_id = old.run_id AND step.name = old.name
+        RETURNING step.run_id, step.name, step.attempt, step.committed
+    ), entered AS (
+        INSERT INTO batchord.attempts (run_id, step, attempt, worker)
+        SELECT run_id, name, attempt, %(worker)s FROM claimed
+    )
+    SELECT attempt, committed, vanished.error AS lost, coalesce(vanished.begun, false) AS begun
+    FROM claimed LEFT JOIN vanished ON true
+"""
+_OWNED = f"run_id = %(run)s AND name = %(step)s AND lease_token = %(token)s AND {_HELD}"
+_BEGIN = f"""
+    UPDATE batchord.attempts SET begun_at = clock_timestamp()
+    WHERE run_id = %(run)s AND step = %(step)s AND shard = -1 AND attempt = %(attempt)s
+      AND EXISTS (SELECT FROM batchord.steps WHERE {_OWNED} FOR UPDATE)
+"""
+_RENEW = f"""
+    UPDATE batchord.steps SET lease_until = clock_timestamp() + make_interval(secs => %(seconds)s) WHERE {_OWNED}
+"""
+_RELEASE = f"""
+    WITH step AS (
+        UPDATE batchord.steps SET state = 'ready', lease_token = NULL, lease_until = NULL, error = %(error)s,
+            sent_at = clock_timestamp(), wait_seconds = %(wait)s
+        WHERE {_OWNED} RETURNING run_id, name, attempt
+    )
+    UPDATE batchord.attempts AS attempt SET state = 'retried', error = %(error)s, finished_at = clock_timestamp()
+    FROM step WHERE attempt.run_id = step.run_id AND attempt.step = step.name AND attempt.shard = -1
+      AND attempt.attempt = step.attempt
+"""
+_LOSE = f"""
+    WITH step AS (
+        UPDATE batchord.steps SET state = 'ready', lease_token = NULL, lease_until = NULL, error = %(cause)s,
+            sent_at = clock_timestamp(), wait_seconds = 0
+        WHERE run_id = %(run)s AND name = %(step)s AND worker = %(worker)s AND {_HELD}
+        RETURNING run_id, name, attempt
+    )
+    UPDATE batchord.attempts AS attempt SET state = 'lost', error = %(cause)s, finished_at = clock_timestamp()
+    FROM step WHERE attempt.run_id = step.run_id AND attempt.step = step.name AND attempt.shard = -1
+      AND attempt.attempt = step.attempt
+"""
+
+
+def claim_step(
+    connection: Connection, run_id: str, step: str, *, lease_seconds: float, worker: str
+) -> StepLease | None:
+    """See :class:`app.core.ledger.Runs`."""
+    token = str(uuid4())
+    values = {"run": run_id, "step": step, "token": token, "lease": lease_seconds, "worker": worker}
+    row = connection.execute(_CLAIM, values).fetchone()
+    if row is None:
+        return None
+    return StepLease(
+        run=find_run(connection, run_id),
+        step=step,
+        attempt=row["attempt"],
+        token=token,
+        lost=row["lost"],
+        begun_before=row["begun"],
+        committed=row["committed"],
+    )
+
+
+def begin_step(connection: Connection, lease: StepLease) -> bool:
+    """See :class:`app.core.ledger.Runs`."""
+    return connection.execute(_BEGIN, {**_values(lease), "attempt": lease.attempt}).rowcount == 1
+
+
+def renew_step(connection: Connection, lease: StepLease, seconds: float) -> bool:
+    """See :class:`app.core.ledger.Runs`."""
+    return connection.execute(_RENEW, {**_values(lease), "seconds": seconds}).rowcount == 1
+
+
+def release_step(connection: Connection, lease: StepLease, error: str, wait: float) -> bool:
+    """See :class:`app.core.ledger.Runs`."""
+    return connection.execute(_RELEASE, {**_values(lease), "error": storable(error), "wait": wait}).rowcount == 1
+
+
+def lose_step(connection: Connection, run_id: str, step: str, *, worker: str, cause: str) -> bool:
+    """See :class:`app.core.ledger.Runs`."""
+    values = {"run": run_id, "step": step, "worker": worker, "cause": storable(cause)}
+    return connection.execute(_LOSE, values).rowcount == 1
+
+
+def _values(lease: StepLease) -> dict[str, object]:
+    return {"run": lease.run.id, "step": lease.step, "token": lease.token}

@@ -1,0 +1,68 @@
+"""What need not be kept any longer is deleted, some rows at a time."""
+
+from datetime import datetime
+from typing import Any, LiteralString
+
+from app.adapters.ledger.connection import Connections
+
+#: Rows of one transaction: locks are short, and a stop in the middle costs little.
+_ROWS = 1000
+# The ids of runs rise with time, so a run's steps, shards and attempts, which cascade, lie together.
+_RUNS = """
+    DELETE FROM batchord.runs WHERE id IN (
+        SELECT run.id FROM batchord.runs AS run
+        WHERE run.state NOT IN ('queued', 'running')
+          AND (run.created_at < %(before)s
+               OR (run.created_at < %(idle_before)s AND run.discovered = 0 AND run.state IN ('succeeded', 'skipped')))
+          -- The newest scheduled one tells which fire times have passed, and the newest of all how the pipeline is.
+          AND run.id <> ALL (
+              SELECT newest.id FROM (
+                  (SELECT id FROM batchord.runs WHERE pipeline = run.pipeline AND kind = 'scheduled'
+                   AND slot IS NOT NULL ORDER BY slot DESC LIMIT 1)
+                  UNION ALL
+                  (SELECT id FROM batchord.runs WHERE pipeline = run.pipeline AND state = 'succeeded'
+                   ORDER BY created_at DESC LIMIT 1)
+              ) AS newest)
+          -- A backlog that nobody has gone on with.
+          AND NOT EXISTS (SELECT FROM batchord.steps AS step WHERE step.run_id = run.id AND step.backlog_left
+                          AND NOT EXISTS (SELECT FROM batchord.runs AS next
+                                          WHERE next.request = 'backlog:' || run.id))
+        LIMIT %(rows)s)
+"""
+_ALERTS = """
+    DELETE FROM batchord.alerts WHERE id IN (
+        SELECT id FROM batchord.alerts WHERE closed_at < %(before)s LIMIT %(rows)s)
+"""
+# The rows stay: a prediction that is gone would be made again at the next look at the whole source.
+_OUTPUTS = """
+    UPDATE batchord.predictions SET output = NULL WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM batchord.predictions WHERE predicted_at < %(before)s AND output IS NOT NULL LIMIT %(rows)s))
+"""
+
+
+class PruningQueries:
+    """Implements :class:`app.core.upkeep.Pruning`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def runs(self, *, before: datetime, idle_before: datetime) -> int:
+        """See the protocol."""
+        return self._changed(_RUNS, before=before, idle_before=idle_before)
+
+    def alerts(self, *, before: datetime) -> int:
+        """See the protocol."""
+        return self._changed(_ALERTS, before=before)
+
+    def outputs(self, *, before: datetime) -> int:
+        """See the protocol."""
+        return self._changed(_OUTPUTS, before=before)
+
+    def _changed(self, statement: LiteralString, **values: Any) -> int:
+        total = 0
+        while True:
+            with self._connections.transaction() as connection:
+                rows = connection.execute(statement, {**values, "rows": _ROWS}).rowcount
+            total += rows
+            if rows < _ROWS:
+                return total

@@ -1,0 +1,36 @@
+"""What was switched at run time, shown to beat in Redis."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from app.adapters.per_process import PerProcess
+from app.core.errors import TransientError
+from app.core.switches import SWITCHED_KEY
+
+_SECONDS = 5.0
+
+
+class Switchboard:
+    """Implements :class:`app.core.ports.Switchboard`."""
+
+    def __init__(self, redis_url: str | None) -> None:
+        """``redis_url``: None where there is no Redis, and so no beat that could look."""
+        self._redis_url = redis_url
+        self._client = PerProcess(self._connect)
+
+    def show(self, switched: Mapping[str, Mapping[str, Any]]) -> None:
+        """See the protocol."""
+        if self._redis_url is None:
+            return
+        try:
+            self._client().set(SWITCHED_KEY, json.dumps(switched, sort_keys=True))
+        except RedisError as error:
+            raise TransientError(f"Redis did not answer: {error}") from error
+
+    def _connect(self) -> Redis:
+        assert self._redis_url is not None  # noqa: S101 -- show() has seen to it
+        return Redis.from_url(self._redis_url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)

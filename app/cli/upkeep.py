@@ -1,0 +1,86 @@
+"""What keeps the ledger in order, and people informed: ``alerts``, ``prune``."""
+
+import sys
+
+import click
+from rich.markup import escape
+
+from app.cli.output import console, json_option, print_json, table
+from app.core.addresses import address_digest
+from app.core.errors import BatchordError
+
+
+@click.command()
+@click.option("--pipeline", help="Only those of this pipeline.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@click.option("--test", "is_test", is_flag=True, help="Send a test message to every receiver, from here and now.")
+@json_option
+def alerts(pipeline: str | None, limit: int, *, is_test: bool, as_json: bool) -> None:
+    """List the newest alerts, and what became of them."""
+    from app.wiring import ledger
+
+    if is_test:
+        _test(pipeline, as_json=as_json)
+        return
+    found = ledger().reports.alerts(pipeline=pipeline, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (each["created_at"], each["kind"], each["pipeline"], _fate(each), escape(each["message"].split("\n")[0]))
+        for each in found
+    ]
+    table("Alerts", ("when", "kind", "pipeline", "sent", "message"), rows, empty="No alerts.")
+
+
+@click.command()
+@json_option
+def prune(*, as_json: bool) -> None:
+    """Delete logs, runs and alerts that are older than the settings say. Predictions are never deleted."""
+    from app.flow.prune import prune as delete
+    from app.wiring import parts
+
+    with console.status("Pruning …"):
+        pruned = delete(parts())
+    if as_json:
+        print_json(pruned.as_json())
+    else:
+        console.print(
+            f"Deleted: {pruned.runs:,} runs, {pruned.logs:,} parts of logs, {pruned.alerts:,} alerts. "
+            f"Emptied: the outputs of {pruned.outputs:,} predictions."
+        )
+
+
+def _fate(alert: dict[str, object]) -> str:
+    if alert["error"] and alert["closed_at"]:
+        return "[red]given up[/]"
+    if alert["closed_at"]:
+        return f"to {alert['receivers']}" if alert["receivers"] else "[dim]no receivers[/]"
+    return "[yellow]will be tried again[/]" if alert["attempts"] else "waits"
+
+
+def _test(pipeline: str | None, *, as_json: bool) -> None:
+    from app.flow.tell import receivers
+    from app.wiring import parts
+
+    addresses = receivers(parts(), pipeline)
+    told: list[dict[str, str | None]] = []
+    for address in addresses:
+        receiver = f"{address.partition('://')[0]} {address_digest(address)}"
+        try:
+            body = "This is a test of alerts. Nothing is wrong."
+            parts().notifier.send(address, title="[batchord] a test", body=body, failure=False)
+            told.append({"receiver": receiver, "error": None})
+        except BatchordError as error:
+            told.append({"receiver": receiver, "error": str(error)})
+    if as_json:
+        print_json(told)
+    else:
+        for each in told:
+            console.print(
+                f"[red]✗[/] {escape(str(each['error']))}" if each["error"] else f"[green]✓[/] {each['receiver']}"
+            )
+        if not told:
+            console.print("There is no receiver: set BATCHORD_ALERT_URLS.")
+    if not told or any(each["error"] for each in told):
+        sys.exit(1)

@@ -1,0 +1,76 @@
+"""A range of the past is filled: a run for each window of the schedule in it, oldest first."""
+
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from app.core.errors import ConfigurationError
+from app.core.messages import Message
+from app.core.pipelines import Pipeline
+from app.core.runs import Kind, NewRun, Run
+from app.core.schedules import slots_between, window_of
+from app.flow.parts import Parts
+from app.flow.slots import schedule_now
+from app.flow.start import open_run
+
+#: Windows of one call.
+MOST_WINDOWS = 10_000
+
+
+def fill_windows(
+    parts: Parts, *, pipeline: str, start: datetime, end: datetime, params: dict[str, Any] | None = None
+) -> tuple[list[Run], list[Message]]:
+    """Opens a run for each window that lies in ``start`` to ``end`` and has none waiting or at work.
+
+    They run after every other run of the pipeline that waits, as many at once as its ``max_active_runs`` says. A
+    pipeline that is not scheduled by time has one window: the whole range.
+
+    Raises UnknownPipeline; ConfigurationError for a range without a window, or with more than 10,000.
+    """
+    declared = parts.catalog.get(pipeline)
+    if start >= end:
+        raise ConfigurationError(f"The range is empty: {start.isoformat()} is not before {end.isoformat()}.")
+    if declared.predict_steps and not declared.uses_window and len(declared.predict_steps) == len(declared.steps):
+        raise ConfigurationError(
+            f"{pipeline} has no window: its SQL names neither :window_start nor :window_end, so every run predicts all "
+            "that has no prediction yet. Run it without --from and --to."
+        )
+    windows = _windows(parts, declared, start, end)
+    taken = parts.ledger.pipelines.open_windows(pipeline)
+    batch = uuid4()
+    runs: list[Run] = []
+    messages: list[Message] = []
+    for window in windows:
+        if window in taken:
+            continue
+        new = NewRun(
+            pipeline=pipeline,
+            kind=Kind.BACKFILL,
+            trigger="backfill",
+            window_start=window[0],
+            window_end=window[1],
+            params=params or {},
+            request=f"backfill:{batch}:{window[1].isoformat()}",
+            steps=declared.new_steps(),
+            max_active=declared.max_active_runs,
+        )
+        run, said = open_run(parts, new, drives=len(runs) < declared.max_active_runs)
+        runs.append(run)
+        messages += said
+    return runs, messages
+
+
+def _windows(parts: Parts, declared: Pipeline, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+    schedule = schedule_now(declared, parts.ledger.pipelines.standing(declared.name))
+    if schedule is None:
+        return [(start, end)]
+    slots = slots_between(schedule, start, end, limit=MOST_WINDOWS + 1)
+    windows = [window for window in (window_of(schedule, slot) for slot in slots) if window[0] >= start]
+    if not windows:
+        raise ConfigurationError(
+            f"No window of {declared.name} ({schedule}) lies between {start.isoformat()} and {end.isoformat()}: a window "
+            "reaches from one fire time to the next. Give a longer range."
+        )
+    if len(windows) > MOST_WINDOWS:
+        raise ConfigurationError(f"The range has more than {MOST_WINDOWS:,} windows: fill it in several parts.")
+    return windows

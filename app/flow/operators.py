@@ -1,0 +1,149 @@
+"""What a step of each kind does: a function is called, SQL is executed, a command is run, a way is chosen."""
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from app.core.context import RunContext, StepOutput, checked_output
+from app.core.errors import LeaseLost, StepError, WrongChoice
+from app.core.faults import fault
+from app.core.graph import CHOSEN, downstream, upstream
+from app.core.pipelines import Pipeline
+from app.core.runs import Step, StepLease
+from app.core.steps import Bash, Branch, Python, Sql, Task, takes_run, time_limit_seconds
+from app.flow.attempt_log import AttemptLog
+from app.flow.heartbeat import Heartbeat
+from app.flow.parts import Parts
+
+log = logging.getLogger(__name__)
+
+
+def operate(
+    parts: Parts, lease: StepLease, declared: Pipeline, task: Task, said: AttemptLog, beat: Heartbeat
+) -> dict[str, Any]:
+    """Executes the step and returns its output, as the ledger keeps it.
+
+    Raises LeaseLost, StepError, TransientError, ConfigurationError, and whatever the author's function raises.
+    """
+    context = run_context(lease, parts.ledger.runs.steps(lease.run.id))
+    if not task.idempotent and not parts.ledger.runs.begin_step(lease):
+        raise LeaseLost("its lease ran out before it began")
+    fault("before-step-work")
+    match task:
+        case Python():
+            output = checked_output(task.name, _called(task.function, context))
+        case Branch():
+            output = _chosen(declared, task, _called(task.function, context))
+        case Sql():
+            values = {**_names(context), **context.params}
+            limit = time_limit_seconds(task)
+            output = checked_output(task.name, parts.sql.run(task, values=values, time_limit=limit, lease=lease))
+        case Bash():
+            output = _run(parts, task, context, said, beat)
+    fault("after-step-work")
+    return output
+
+
+def run_context(lease: StepLease, steps: list[Step]) -> RunContext:
+    """The run as the step's function sees it, with the outputs of the steps before it, however far."""
+    run = lease.run
+    before = upstream({step.name: step.after for step in steps}, lease.step)
+    return RunContext(
+        id=run.id,
+        pipeline=run.pipeline,
+        step=lease.step,
+        attempt=lease.attempt,
+        kind=run.kind,
+        slot=run.slot,
+        window_start=run.window_start,
+        window_end=run.window_end,
+        params=run.params,
+        # No others: what else is over by now differs from run to run.
+        outputs={
+            step.name: StepOutput(name=step.name, kind=step.kind, state=step.state, output=step.output or {})
+            for step in steps
+            if step.name in before
+        },
+    )
+
+
+def _called(function: Callable[..., Any], context: RunContext) -> Any:
+    try:
+        return function(context) if takes_run(function) else function()
+    except SystemExit as left:  # as a script's last line has it; the worker is not to end with it
+        if left.code in (None, 0):
+            return None
+        raise StepError(f"it called sys.exit({left.code!r})") from left
+
+
+def _chosen(declared: Pipeline, task: Branch, returned: Any) -> dict[str, Any]:
+    after = {step.name: step.after for step in declared.steps}
+    choices = sorted(name for name, before in after.items() if task.name in before)
+    chosen = [returned] if isinstance(returned, str) else returned
+    if not isinstance(chosen, list | tuple | set) or not set(chosen) <= set(choices):
+        raise WrongChoice(
+            f"it returned {returned!r}, and may return one of {', '.join(choices)}, or a list of some of them: the steps "
+            f"that have after={[task.name]}"
+        )
+    chosen = sorted(chosen)
+    passed_over = sorted(set(choices) - set(chosen) - downstream(after, chosen))
+    log.info("Chosen: %s. Passed over: %s.", ", ".join(chosen) or "none", ", ".join(passed_over) or "none")
+    return {CHOSEN: chosen, "value": chosen}
+
+
+def _run(parts: Parts, task: Bash, context: RunContext, said: AttemptLog, beat: Heartbeat) -> dict[str, Any]:
+    with _outputs_file(context) as path:
+        last_line = parts.shell.run(
+            task.command,
+            env={**_environment(context), "BATCHORD_OUTPUTS": path, **task.env},
+            cwd=task.cwd,
+            time_limit=time_limit_seconds(task),
+            stop=beat.lost,
+            on_line=said.line,
+        )
+    return checked_output(task.name, {"exit_code": 0, "last_line": last_line})
+
+
+@contextmanager
+def _outputs_file(context: RunContext) -> Iterator[str]:
+    """A JSON file with the outputs of the steps before: an environment variable holds 128 KiB at the most."""
+    handle, path = tempfile.mkstemp(prefix="batchord-outputs-", suffix=".json")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump({name: dict(output.output) for name, output in context.items()}, file)
+        yield path
+    finally:
+        os.unlink(path)  # noqa: PTH108 -- as it was made
+
+
+def _environment(context: RunContext) -> dict[str, str]:
+    return {
+        "BATCHORD_RUN_ID": context.id,
+        "BATCHORD_PIPELINE": context.pipeline,
+        "BATCHORD_STEP": context.step,
+        "BATCHORD_ATTEMPT": str(context.attempt),
+        "BATCHORD_SLOT": _iso(context.slot),
+        "BATCHORD_WINDOW_START": _iso(context.window_start),
+        "BATCHORD_WINDOW_END": _iso(context.window_end),
+        "BATCHORD_PARAMS": json.dumps(dict(context.params)),
+    }
+
+
+def _iso(moment: datetime | None) -> str:
+    return "" if moment is None else moment.isoformat()
+
+
+def _names(context: RunContext) -> dict[str, Any]:
+    """What the parameters of a Sql step may name besides the run's own."""
+    return {
+        "run_id": context.id,
+        "pipeline": context.pipeline,
+        "slot": context.slot,
+        "window_start": context.window_start,
+        "window_end": context.window_end,
+    }

@@ -1,0 +1,72 @@
+"""A run that has ended is taken up again: all of it, from a step on, or what failed.
+
+As a new run, in the place of the old one: its slot's window, its parameters. What is not to be repeated counts as
+done in it, with what it came to then. Opening the old run again was rejected: what it was, and what was told of it,
+would be lost.
+"""
+
+from dataclasses import replace
+
+from app.core.errors import ConfigurationError
+from app.core.graph import downstream
+from app.core.messages import Message
+from app.core.runs import Kind, NewRun, NewStep, Run, Step, StepState
+from app.flow.parts import Parts
+from app.flow.start import open_run
+
+
+def rerun(
+    parts: Parts, *, run_id: str, from_step: str | None = None, failed: bool = False, request: str | None = None
+) -> tuple[Run, list[Message]]:
+    """Opens a run that repeats ``run_id``: from a step on, or those that failed and what is behind them, or all.
+
+    Raises ConfigurationError when there is no such run or step, when it has not ended, or nothing of it failed.
+    """
+    old = parts.ledger.runs.get(run_id)
+    declared = parts.catalog.get(old.pipeline)
+    if not old.state.ended:
+        raise ConfigurationError(f"Run {run_id} is {old.state}: wait for its end, or `batchord cancel {run_id}` first.")
+    before = {step.name: step for step in parts.ledger.runs.steps(run_id)}
+    again = _again(declared.new_steps(), before, run_id=run_id, from_step=from_step, failed=failed)
+    steps = tuple(step if step.name in again else _reused(step, before) for step in declared.new_steps())
+    return open_run(
+        parts,
+        NewRun(
+            pipeline=old.pipeline,
+            kind=Kind.RERUN,
+            trigger="rerun",
+            window_start=old.window_start,
+            window_end=old.window_end,
+            params=old.params,
+            request=request,
+            steps=steps,
+            full_scan=old.full_scan,
+            max_active=declared.max_active_runs,
+            rerun_of=old.id,
+        ),
+    )
+
+
+def _again(
+    steps: tuple[NewStep, ...], before: dict[str, Step], *, run_id: str, from_step: str | None, failed: bool
+) -> set[str]:
+    """Names of the steps that are to run."""
+    after = {step.name: step.after for step in steps}
+    if from_step is not None:
+        if from_step not in after:
+            raise ConfigurationError(f"There is no step {from_step!r}; there are: {', '.join(after)}.")
+        chosen = {from_step}
+    elif failed:
+        chosen = {name for name in after if name not in before or before[name].state is StepState.FAILED}
+        if not chosen:
+            raise ConfigurationError(f"No step of run {run_id} failed: leave --failed out to repeat all of it.")
+    else:
+        return set(after)
+    wanted = chosen | downstream(after, chosen)
+    # What has no result to take over has to run as well.
+    return wanted | {name for name in after if name not in before or not before[name].state.over}
+
+
+def _reused(step: NewStep, before: dict[str, Step]) -> NewStep:
+    old = before[step.name]
+    return replace(step, state=old.state, output=old.output or {})

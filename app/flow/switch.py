@@ -1,0 +1,42 @@
+"""What a person switches at run time: a pipeline is paused, resumed, or scheduled differently."""
+
+import logging
+
+from app.core.errors import ConfigurationError, TransientError
+from app.core.schedules import AfterPipeline, Schedule
+from app.flow.parts import Parts
+
+log = logging.getLogger(__name__)
+
+
+def pause(parts: Parts, *, pipeline: str, paused: bool) -> bool:
+    """Pauses or resumes ticks and events; runs by hand, and those at work, go on. False when it was so already.
+
+    Raises UnknownPipeline.
+    """
+    parts.catalog.get(pipeline)
+    changed = parts.ledger.pipelines.pause(pipeline, paused=paused)
+    show_switched(parts)
+    return changed
+
+
+def reschedule(parts: Parts, *, pipeline: str, schedule: Schedule | None) -> None:
+    """Schedules the pipeline by this from now on, across restarts; None: by its file again.
+
+    Raises UnknownPipeline; ConfigurationError for a schedule with problems, or a pipeline that follows another.
+    """
+    declared = parts.catalog.get(pipeline)
+    if isinstance(declared.schedule, AfterPipeline):
+        raise ConfigurationError(f"{pipeline} follows {declared.schedule.pipeline}: change that in its file.")
+    if schedule is not None and (problems := schedule.problems()):
+        raise ConfigurationError("; ".join(problems))
+    parts.ledger.pipelines.reschedule(pipeline, None if schedule is None else schedule.to_json())
+    show_switched(parts)
+
+
+def show_switched(parts: Parts) -> None:
+    """Lets beat see what is switched. Where Redis is away the sweeper does, seconds later."""
+    try:
+        parts.switchboard.show(parts.ledger.pipelines.switched())
+    except TransientError as error:
+        log.warning("Beat does not see yet what is switched: %s", error)

@@ -1,0 +1,82 @@
+"""Messages to people are sent: each at least once to each receiver, whoever dies in between."""
+
+import logging
+import re
+
+from app.core.addresses import address_digest
+from app.core.alerts import Alert
+from app.core.errors import ConfigurationError, TransientError
+from app.flow.heartbeat import Heartbeat
+from app.flow.parts import Parts
+
+log = logging.getLogger(__name__)
+
+#: Attempts at a message before it is given up, after about a day.
+MOST_ATTEMPTS = 15
+_FIRST_WAIT, _LONGEST_WAIT = 30.0, 4 * 3600.0
+#: Between addresses; a comma may also stand inside one.
+_BETWEEN = re.compile(r"[\s,]+(?=[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
+
+
+def send_alerts(parts: Parts) -> int:
+    """Sends what is due; returns how many messages every receiver has now. Several at once share the work."""
+    done = 0
+    seconds = parts.settings.lease_seconds
+    while (alert := parts.ledger.alerts.claim(lease_seconds=seconds)) is not None:
+        claimed = alert
+        with Heartbeat(lambda: parts.ledger.alerts.renew(claimed, lease_seconds=seconds), every=seconds / 3):
+            error = _send(parts, alert)
+        if error is None:
+            parts.ledger.alerts.close(alert)
+            done += 1
+        elif alert.attempts + 1 >= MOST_ATTEMPTS:
+            log.error("Alert %s (%s) is given up after %s attempts: %s", alert.id, alert.title, MOST_ATTEMPTS, error)
+            parts.ledger.alerts.close(alert, error=f"given up: {error}")
+        else:
+            log.warning("Alert %s (%s) was not taken by every receiver: %s", alert.id, alert.title, error)
+            wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2**alert.attempts)
+            parts.ledger.alerts.postpone(alert, seconds=wait, error=error)
+    return done
+
+
+def addresses(text: str | None) -> list[str]:
+    """Receivers of a setting's text: separated by white space or commas."""
+    return [each for each in _BETWEEN.split((text or "").strip().strip(",")) if each]
+
+
+def receivers(parts: Parts, pipeline: str | None) -> list[str]:
+    """Everybody's and the pipeline's own, each once; without a pipeline everybody's."""
+    configured = parts.settings.alert_urls
+    found = addresses(None if configured is None else configured.get_secret_value())
+    if pipeline is None:
+        return list(dict.fromkeys(found))
+    try:
+        urls_env = parts.catalog.get(pipeline).alerts.urls_env
+    except ConfigurationError:  # its file has gone, or cannot be read; that it failed is told all the same
+        urls_env = None
+    if urls_env is not None:
+        if urls_env not in parts.environment:
+            log.warning("%s names %s for its alerts, which is not set where this worker runs", pipeline, urls_env)
+        found += addresses(parts.environment.get(urls_env))
+    return list(dict.fromkeys(found))
+
+
+def _send(parts: Parts, alert: Alert) -> str | None:
+    """What went wrong; None when every receiver has it."""
+    errors = []
+    for address in receivers(parts, alert.pipeline):
+        receiver = address_digest(address)
+        if receiver in alert.sent:
+            continue
+        try:
+            parts.notifier.send(
+                address,
+                title=f"[batchord] {alert.title}",
+                body=parts.mask(alert.message),
+                failure=not alert.good_news,
+            )
+        except (TransientError, ConfigurationError) as error:
+            errors.append(str(error))
+            continue
+        parts.ledger.alerts.note_sent(alert, receiver)
+    return "; ".join(errors) or None

@@ -1,0 +1,142 @@
+"""What nobody would notice by itself: ticks that were lost, records that grow old, runs that take too long."""
+
+import logging
+from datetime import datetime, timedelta
+
+from app.core.alerts import AlertKind, NewAlert
+from app.core.errors import ConfigurationError, TransientError
+from app.core.messages import AlertsKept, Message
+from app.core.pipelines import Pipeline
+from app.core.steps import Predict
+from app.core.upkeep import Standing
+from app.flow.outcomes import look
+from app.flow.parts import Parts
+from app.flow.plan import CHUNK_ROWS
+from app.flow.slots import missed, schedule_now
+from app.flow.start import tick
+
+log = logging.getLogger(__name__)
+
+#: How long after its slot a tick may still be on its way.
+GRACE = timedelta(seconds=30)
+
+
+def watch(parts: Parts) -> list[Message]:
+    """Opens runs for ticks that were lost, and keeps alerts for objectives that are missed. Sent by beat."""
+    names = parts.catalog.names()
+    messages: list[Message] = []
+    told = False
+    for name, standing in parts.ledger.pipelines.standings(names).items():
+        declared = parts.catalog.get(name)
+        messages += _missed_ticks(parts, declared, standing)
+        told |= _long_run(parts, declared, standing)
+        told |= _silence(parts, declared, standing)
+        told |= _old_records(parts, declared, standing)
+    return [*messages, AlertsKept()] if told else messages
+
+
+def _missed_ticks(parts: Parts, declared: Pipeline, standing: Standing) -> list[Message]:
+    schedule = schedule_now(declared, standing)
+    if schedule is None or standing.paused_at is not None:
+        return []
+    if not missed(schedule, standing, standing.now - GRACE - declared.jitter):
+        return []
+    runs, messages = tick(parts, pipeline=declared.name)
+    log.warning("%s missed its tick: %s runs are opened or found for it.", declared.name, len(runs))
+    return messages
+
+
+def _long_run(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
+    limit, run_id, since = declared.alerts.max_run_time, standing.running_id, standing.running_since
+    if limit is None or run_id is None or since is None or standing.now - since <= limit:
+        return False
+    return parts.ledger.alerts.keep(
+        NewAlert(
+            event=f"{AlertKind.RUN_TIME}:{run_id}",
+            kind=AlertKind.RUN_TIME,
+            pipeline=declared.name,
+            run_id=run_id,
+            title=f"{declared.name}: a run takes longer than expected",
+            message=f"Run {run_id} of {declared.name} has been at work for {_time(standing.now - since)}, longer than "
+            f"{_time(limit)}.\n{look(run_id)}",
+        ),
+        incident=AlertKind.RUN_TIME,
+    )
+
+
+def _silence(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
+    limit = declared.alerts.max_time_without_success
+    since = standing.last_success_at or standing.first_seen_at
+    # Nobody expects runs of a paused pipeline; from its resumption on they have their time.
+    if limit is None or standing.paused_at is not None or standing.now - since <= limit:
+        return False
+    said = (
+        f"No run of {declared.name} has succeeded since {since:%Y-%m-%d %H:%M:%S %Z}, which is longer than {_time(limit)}."
+        f"\nLook closer: batchord runs --pipeline {declared.name}"
+    )
+    return _open(parts, declared.name, AlertKind.SILENCE, f"{declared.name}: no run succeeds", said)
+
+
+def _old_records(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
+    limit = declared.alerts.max_record_age
+    if limit is None:
+        return False
+    try:
+        oldest = _oldest(parts, declared, standing)
+    except (ConfigurationError, TransientError) as error:  # its runs tell of that, and the next look is soon
+        log.warning("The age of %s's records cannot be told: %s", declared.name, error)
+        return False
+    if oldest is None or standing.now - oldest <= limit:
+        return parts.ledger.alerts.recover(
+            AlertKind.RECORD_AGE,
+            NewAlert(
+                event=f"{AlertKind.RECOVERED}:{AlertKind.RECORD_AGE}:{declared.name}",
+                kind=AlertKind.RECOVERED,
+                pipeline=declared.name,
+                title=f"{declared.name}: records are predicted in time again",
+                message=f"No record of {declared.name} waits longer than {_time(limit)} any more.",
+            ),
+        )
+    said = (
+        f"A record of {declared.name} that arrived at {oldest:%Y-%m-%d %H:%M:%S %Z} has no prediction after "
+        f"{_time(standing.now - oldest)}; the objective is {_time(limit)}.\n"
+        f"Look closer: batchord plan {declared.name}; batchord runs --pipeline {declared.name}"
+    )
+    return _open(parts, declared.name, AlertKind.RECORD_AGE, f"{declared.name}: records wait too long", said)
+
+
+def _oldest(parts: Parts, declared: Pipeline, standing: Standing) -> datetime | None:
+    """Arrival of the oldest record above the frontier that has neither a prediction nor a rejection."""
+    arrivals = [_first_waiting(parts, declared.name, step, standing) for step in declared.predict_steps]
+    return min((arrival for arrival in arrivals if arrival is not None), default=None)
+
+
+def _first_waiting(parts: Parts, pipeline: str, step: Predict, standing: Standing) -> datetime | None:
+    if step.source.arrival is None:
+        return None
+    window = (standing.first_seen_at, standing.now) if step.source.uses_window else None
+    source = parts.open_source(step.source, window)
+    frontier = parts.ledger.planner.frontier(pipeline, step.name, step.source_digest).position
+    for chunk in source.keys(after=frontier, chunk_rows=CHUNK_ROWS):
+        known = parts.ledger.planner.accounted(pipeline, step.name, [position.key for position in chunk])
+        arrival = next((position.arrival for position in chunk if position.key not in known), None)
+        if arrival is None:
+            continue
+        if not isinstance(arrival, datetime) or arrival.tzinfo is None:
+            raise ConfigurationError(
+                f"max_record_age= of {pipeline} needs an arrival that is a time with a zone, and {step.source.arrival} "
+                f"of step {step.name} is {arrival!r}."
+            )
+        return arrival
+    return None
+
+
+def _open(parts: Parts, pipeline: str, kind: AlertKind, title: str, said: str) -> bool:
+    """Begins an incident, and tells of it once."""
+    alert = NewAlert(event=f"{kind}:{pipeline}", kind=kind, pipeline=pipeline, title=title, message=said)
+    return parts.ledger.alerts.begin(kind, alert)
+
+
+def _time(length: timedelta) -> str:
+    """To the second, as a person says it: ``1:30:00``."""
+    return str(timedelta(seconds=round(length.total_seconds())))
