@@ -169,10 +169,12 @@ class Shell(Protocol):
 
         It has a process group of its own. The whole group ends with the command's end, with the time limit
         (seconds), when ``stop`` is set, and with this process, however this process ends. ``env`` is added to this
-        process's environment. ``on_line`` is called with ``stdout`` or ``stderr`` and each line as it comes.
+        process's environment. ``on_line`` is called with ``stdout`` or ``stderr`` and each line as it comes, one at a
+        time, in this thread; what it raises ends the command and is raised here. Lines hold no NUL; one of more than
+        64 KiB comes in pieces.
 
-        Raises CommandFailed for an exit code other than 0, OutOfTime, LeaseLost when it was stopped, and
-        ConfigurationError when it cannot be started.
+        Raises CommandFailed for an exit code other than 0, OutOfTime, LeaseLost when it was stopped,
+        ConfigurationError when it cannot be started, and TransientError when the machine has no room for it now.
         """
 
 
@@ -187,8 +189,9 @@ class SqlRunner(Protocol):
         Returns ``row_count`` and ``rows`` (dicts, at most 100) of the last statement. On the ledger's database the
         output is written down in the same transaction, if ``lease`` is still the step's.
 
-        Raises SqlFailed, OutOfTime, LeaseLost (nothing is committed then), TransientError, and ConfigurationError
-        for a parameter that has no value or an address that cannot be used.
+        Raises SqlFailed, OutOfTime, OutputRefused, LeaseLost, TransientError, and ConfigurationError for a parameter
+        that has no value, a statement that ends the transaction, or an address that cannot be used. Nothing is
+        committed then; only after a TransientError it may be, which the lease of the next attempt tells.
         """
 
 

@@ -11,13 +11,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.errors import ConfigurationError
+from app.adapters.database import CONNECT_TIMEOUT, create_engine, resolved_url
 from app.core.sources import SqlSource
 
 #: How a source's connections are called in ``pg_stat_activity``. They are read-only, see ``postgres.py``.
 APPLICATION_NAME = "batchord-source"
-#: Seconds to wait for a connection.
-CONNECT_TIMEOUT = 10
 
 #: Run once on each new connection. PostgreSQL is made read-only per transaction instead: behind a pooler
 #: such as PgBouncer a session's default would reach other clients.
@@ -40,29 +38,7 @@ def source_url(declared: SqlSource, default_url: str) -> sa.URL:
 
     Raises ConfigurationError when the environment variable is not set or the URL cannot be read.
     """
-    where = "the source's url"
-    text = declared.url
-    if declared.url_env:
-        where = f"the environment variable {declared.url_env}"
-        text = os.environ.get(declared.url_env)
-        if not text:
-            raise ConfigurationError(
-                f"The source's url_env={declared.url_env!r} is not set: export {declared.url_env} with the "
-                "database's URL for every worker, or give url=."
-            )
-    if text is None:
-        where, text = "the ledger's URL", default_url
-    try:
-        url = sa.make_url(text)
-    except (sa.exc.ArgumentError, ValueError):
-        # Not chained: the cause may quote the URL, and with it the password.
-        raise ConfigurationError(
-            f"{where} is no database URL: write dialect://user:password@host:port/name, "
-            "with special characters in the password percent-encoded."
-        ) from None
-    if url.drivername in ("postgresql", "postgres"):
-        url = url.set(drivername="postgresql+psycopg")
-    return url
+    return resolved_url(declared.url, declared.url_env, default_url, whose="source")
 
 
 def engine_for(url: sa.URL) -> sa.Engine:
@@ -85,24 +61,11 @@ def dispose_engines() -> None:
 
 
 def _create(url: sa.URL) -> sa.Engine:
-    options: dict[str, Any] = {"pool_pre_ping": True, "hide_parameters": True}
-    backend = url.get_backend_name()
-    if backend != "sqlite":  # in SQLite a connection is an open file
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.get_backend_name() != "sqlite":  # in SQLite a connection is an open file
         options |= {"pool_size": 2, "max_overflow": 8, "pool_recycle": 1800, "pool_timeout": CONNECT_TIMEOUT}
-    arguments: dict[str, Any] = {}
-    if url.drivername == "postgresql+psycopg":
-        # A prepared statement may switch to a generic plan, which does not see that the window is small.
-        arguments = {"application_name": APPLICATION_NAME, "prepare_threshold": None}
-    if backend in ("postgresql", "mysql", "mariadb") and "connect_timeout" not in url.query:
-        arguments["connect_timeout"] = CONNECT_TIMEOUT
-    try:
-        engine = sa.create_engine(url, connect_args=arguments, **options)
-    except (sa.exc.ArgumentError, ImportError, TypeError) as error:
-        raise ConfigurationError(
-            f"The source's database {url.render_as_string()} cannot be used: {error}. "
-            f"Install the driver of {url.drivername!r}, or name one, such as mysql+pymysql://."
-        ) from error
-    sa.event.listen(engine, "connect", _begin_session(_SESSION.get(backend, ())))
+    engine = create_engine(url, application_name=APPLICATION_NAME, whose="source", **options)
+    sa.event.listen(engine, "connect", _begin_session(_SESSION.get(url.get_backend_name(), ())))
     return engine
 
 

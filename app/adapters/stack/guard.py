@@ -4,24 +4,17 @@ The guard is a small process at the other end of a pipe. The pipe closes when th
 ends; the guard then ends the groups that it was told of, and every process that carries the supervisor's mark
 in its environment. Linux's parent-death signal was not used: it comes when the *thread* that forked ends, and
 reaches children only, not theirs.
-
-This file is run as a script and imports nothing of Batchord, so that it costs little and never fails to start.
 """
 
 import contextlib
-import os
 import secrets
-import signal
 import subprocess
 import sys
-import time
 
-import psutil
+from app.adapters import endings
 
 #: Variable with the supervisor's mark, inherited by everything that its processes start.
 MARK_VARIABLE = "BATCHORD_SUPERVISOR"
-_GRACE_SECONDS = 5.0
-_POLL_SECONDS = 0.05
 _CLOSE_SECONDS = 15.0
 
 
@@ -31,8 +24,8 @@ class Guard:
     def __init__(self, *, inherit: tuple[int, ...] = ()) -> None:
         #: Put into the environment of every process that is to be guarded.
         self.mark = secrets.token_hex(8)
-        self._process = subprocess.Popen(  # noqa: S603 -- this very file
-            [sys.executable, "-P", __file__, self.mark],
+        self._process = subprocess.Popen(  # noqa: S603 -- our own file
+            [sys.executable, "-P", endings.__file__, MARK_VARIABLE, self.mark],
             stdin=subprocess.PIPE,
             # Ctrl-C must reach the supervisor only.
             start_new_session=True,
@@ -65,55 +58,3 @@ class Guard:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(f"{line}\n".encode())
             self._process.stdin.flush()
-
-
-def _guard(mark: str) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # only the end of the pipe ends the guard
-    groups: set[int] = set()
-    for line in sys.stdin:
-        group = int(line[1:])
-        if line[0] == "+":
-            groups.add(group)
-        else:
-            groups.discard(group)
-    for number, seconds in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, _GRACE_SECONDS)):
-        for group in groups:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, number)
-        for process in _marked(mark):
-            with contextlib.suppress(psutil.Error):
-                process.send_signal(number)
-        deadline = time.monotonic() + seconds
-        # Twice nothing: a process between fork and exec does not carry the mark yet.
-        while not (_all_gone(groups, mark) and _all_gone(groups, mark)):
-            if time.monotonic() > deadline:
-                break
-        else:
-            return
-
-
-def _all_gone(groups: set[int], mark: str) -> bool:
-    time.sleep(_POLL_SECONDS)
-    return not any(_exists(group) for group in groups) and not _marked(mark)
-
-
-def _exists(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
-
-
-def _marked(mark: str) -> list[psutil.Process]:
-    marked = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(MARK_VARIABLE) == mark and process.status() != psutil.STATUS_ZOMBIE:
-                marked.append(process)
-    return marked
-
-
-if __name__ == "__main__":
-    _guard(sys.argv[1])

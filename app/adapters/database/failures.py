@@ -1,0 +1,40 @@
+"""What a database's error means: may a later attempt work, and what did the database say?"""
+
+import re
+
+import sqlalchemy as sa
+
+#: SQLSTATE classes that a later attempt may not meet: connection, transaction rollback, resources,
+#: object in use, operator intervention, system and internal errors.
+_TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
+#: What drivers say in an OperationalError although a person must act: SQLite has one class for all its
+#: errors, and libpq gives no SQLSTATE for a connection that the server refused.
+_PERMANENT = re.compile(
+    r"no such (table|column|function|module)|syntax error|unrecognized token|incomplete input|"
+    r"ambiguous column|wrong number of arguments|attempt to write a readonly database|"
+    r"row value misused|unable to open database file|authentication failed|no pg_hba\.conf entry|"
+    r'(database|role) ".*" does not exist|permission denied|Access denied|Unknown (database|column)',
+    re.IGNORECASE,
+)
+
+
+def said_by(error: sa.exc.SQLAlchemyError, url: sa.URL) -> str:
+    """The database's own words, with the line of the SQL where it gives one, without the password of ``url``."""
+    said = str(error.orig if isinstance(error, sa.exc.DBAPIError) else error).strip()
+    return said.replace(str(url.password), "***") if url.password else said
+
+
+def is_transient(error: sa.exc.SQLAlchemyError, said: str, *, classes: tuple[str, ...] = _TRANSIENT_CLASSES) -> bool:
+    """Whether a later attempt may work. ``classes``: how the SQLSTATE of such an error begins."""
+    if isinstance(error, sa.exc.TimeoutError):  # no free connection in the pool
+        return True
+    if not isinstance(error, sa.exc.DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    if sqlstate:
+        return str(sqlstate).startswith(classes)
+    if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.InternalError):
+        return not _PERMANENT.search(said)
+    return False

@@ -1,0 +1,83 @@
+r"""An author's statement with its ``:name`` parameters bound.
+
+Texts in quotes, quoted names and comments are left exactly as they are. Elsewhere ``::type`` is a cast, ``a[1:n]``
+holds no parameter, and ``\:`` is a colon that begins none, as in ``a[\:n]``.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from app.core.errors import ConfigurationError
+
+#: What holds no SQL. A backslash ends nothing in PostgreSQL's plain texts, and escapes in MySQL's.
+_PLAIN, _ESCAPED = r"'(?:[^']|'')*'", r"'(?:[^'\\]|''|\\.)*'"
+_QUOTED = (
+    r"(?P<comment>--[^\n]*|/\*.*?\*/)|\b[eE]" + _ESCAPED + r'|{text}|"(?:[^"]|"")*"|`[^`]*`'
+    r"|(?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$"
+)
+#: A parameter that is cast, which SQLAlchemy sees only with a space in between.
+_CAST = r"|(?P<cast>(?<![:\w\\]):\w+(?=::))"
+_STANDARD = re.compile(_QUOTED.format(text=_PLAIN) + _CAST, re.DOTALL)
+_MYSQL = re.compile(_QUOTED.format(text=_ESCAPED) + _CAST, re.DOTALL)
+
+#: What SQLAlchemy takes for a parameter, and for a colon that is none.
+_PARAMETER = re.compile(r"(?<![:\w\\])(?=:\w+(?!:))")
+_ESCAPE = re.compile(r"(?=\\:\w*(?![:\w]))")
+
+_SEVERAL = re.compile(r";\s*[^\s;]")
+#: A body that holds statements of its own.
+_BODY = re.compile(r"\s*CREATE\b.*\bBEGIN\b", re.IGNORECASE | re.DOTALL)
+_OF_TRANSACTIONS = re.compile(
+    r"\s*(BEGIN|START\s+TRANSACTION|COMMIT|END|ABORT|ROLLBACK(?!(\s+(WORK|TRANSACTION))?\s+TO\b)|PREPARE\s+TRANSACTION)\b",
+    re.IGNORECASE,
+)
+
+_JSON = sa.JSON().with_variant(JSONB(), "postgresql")
+
+
+def bound(sql: str, values: Mapping[str, Any], *, dialect: str) -> sa.TextClause:
+    """The statement with its values, which never become part of its text; lists and dicts are JSON.
+
+    Raises ConfigurationError when it names a parameter that has no value, is several statements in one text, or
+    begins or ends a transaction.
+    """
+    quoted = _MYSQL if dialect in ("mysql", "mariadb") else _STANDARD
+    _refuse_what_breaks_the_transaction(quoted.sub(lambda found: " " if found["comment"] else "''", sql))
+    clause = sa.text(quoted.sub(lambda found: f"{found[0]} " if found["cast"] else _left_alone(found[0]), sql))
+    names = list(clause.compile().params)
+    for name in names:
+        if name not in values:
+            raise ConfigurationError(
+                f"The statement names the parameter :{name}, which has no value. There are: "
+                f"{', '.join(sorted(values)) or 'none'}. Name one of these, add it to the step's params=, or write "
+                f"\\:{name} where no parameter is meant:\n{sql.strip()}"
+            )
+    return clause.bindparams(*(_parameter(name, values[name]) for name in names))
+
+
+def _left_alone(text: str) -> str:
+    return _PARAMETER.sub(r"\\", _ESCAPE.sub(r"\\", text))
+
+
+def _refuse_what_breaks_the_transaction(code: str) -> None:
+    if _SEVERAL.search(code) and not _BODY.match(code):
+        raise ConfigurationError(
+            "The step's sql= has several statements in one text, of which only the last one's rows would be seen: "
+            "give a list with one text for each."
+        )
+    if found := _OF_TRANSACTIONS.match(code):
+        raise ConfigurationError(
+            f"The step's sql= has the statement {' '.join(found[1].split()).upper()}: leave it out. All statements of "
+            "a step are one transaction, which is committed with the step; what needs several is several steps."
+        )
+
+
+def _parameter(name: str, value: Any) -> sa.BindParameter[Any]:
+    if isinstance(value, dict | list | tuple):
+        return sa.bindparam(name, value, _JSON)
+    # Without a type of SQLAlchemy's, which would add casts: the driver knows best.
+    return sa.bindparam(name, value, sa.types.NullType())

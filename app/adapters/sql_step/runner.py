@@ -1,0 +1,143 @@
+"""Executes the statements of a Sql step."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.adapters.database import create_engine, resolved_url
+from app.adapters.sql_step.failures import connecting, executing, was_cancelled
+from app.adapters.sql_step.parameters import bound
+from app.adapters.sql_step.rows import output_of
+from app.core.context import checked_output
+from app.core.errors import LeaseLost, OutOfTime
+from app.core.faults import fault
+from app.core.runs import StepLease
+from app.core.steps import Sql
+
+#: Not one of the ledger's: discovery waits for the transactions of such a session, which may write to a source.
+APPLICATION_NAME = "batchord-sql-step"
+#: Run on each new connection: a ``current_date`` or a cast means the same in every process.
+_SESSION = {"postgresql": "SET TIME ZONE 'UTC'", "mysql": "SET time_zone = '+00:00'"}
+_SESSION["mariadb"] = _SESSION["mysql"]
+#: The most that PostgreSQL takes for a timeout, in milliseconds.
+_LONGEST = 2**31 - 1
+
+_COMMITTED = sa.text("""
+    UPDATE batchord.steps SET committed = CAST(:output AS jsonb)
+    WHERE run_id = CAST(:run_id AS uuid) AND name = :step AND lease_token = CAST(:token AS uuid) AND state = 'running'
+""")
+
+
+class StatementRunner:
+    """Executes statements, each step's in one transaction on a connection of its own.
+
+    Connections are not kept: what a step sets, locks or creates for its session must not reach the next one.
+    """
+
+    def __init__(self, default_url: str) -> None:
+        """``default_url``: the ledger's, for steps that name no database."""
+        self._default_url = default_url
+
+    def run(
+        self, declared: Sql, *, values: Mapping[str, Any], time_limit: float | None, lease: StepLease
+    ) -> dict[str, Any]:
+        """See :class:`app.core.ports.SqlRunner`."""
+        url = resolved_url(declared.url, declared.url_env, self._default_url, whose="step")
+        every = {**values, **declared.params}
+        statements = [bound(each, every, dialect=url.get_backend_name()) for each in declared.statements]
+        clock = _Clock(time_limit)
+        with _connection(url) as connection:
+            output: dict[str, Any] = {}
+            for number, statement in enumerate(statements, start=1):
+                what = f"Statement {number} of {len(statements)}"
+                with executing(url, what, every), clock.bounding(connection):
+                    result = connection.execute(statement)
+                    if number == len(statements):
+                        output = output_of(result)
+            checked_output(lease.step, output)  # too large a one is refused while nothing is committed
+            with executing(url, "The end of the transaction", every), clock.bounding(connection):
+                if declared.url is None and declared.url_env is None:
+                    _write_down(connection, lease, output)
+                fault("before-sql-commit")
+                connection.commit()
+        fault("after-sql-commit")
+        return output
+
+
+@contextmanager
+def _connection(url: sa.URL) -> Iterator[sa.Connection]:
+    """A connection in a transaction, which is rolled back unless it was committed."""
+    engine = create_engine(url, application_name=APPLICATION_NAME, whose="step", poolclass=sa.NullPool)
+    if engine.dialect.name == "sqlite":
+        # Python's sqlite3 begins a transaction with the first change of a row, so tables made before it would stay.
+        sa.event.listen(engine, "connect", _no_transactions_of_its_own)
+        sa.event.listen(engine, "begin", _begin)
+    with connecting(url):
+        connection = engine.connect()
+    try:
+        with connecting(url):
+            if engine.dialect.name in _SESSION:
+                connection.exec_driver_sql(_SESSION[engine.dialect.name])
+                connection.commit()
+        yield connection
+    finally:
+        connection.close()
+
+
+class _Clock:
+    """The time that is left to a step; on PostgreSQL the server ends a statement that goes beyond it.
+
+    On other databases the time is looked at between statements only.
+    """
+
+    def __init__(self, limit: float | None) -> None:
+        self._limit = limit
+        self._end = None if limit is None else time.monotonic() + limit
+
+    @contextmanager
+    def bounding(self, connection: sa.Connection) -> Iterator[None]:
+        """Raises OutOfTime when the time is over before the block, or the server ends a statement in it for that."""
+        if self._end is None:
+            yield
+            return
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise self._over()
+        try:
+            if connection.dialect.name == "postgresql":
+                milliseconds = max(1, min(_LONGEST, int(left * 1000)))
+                connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
+            yield
+        except sa.exc.SQLAlchemyError as error:
+            if was_cancelled(error) and time.monotonic() >= self._end - 0.01:
+                raise self._over() from None
+            raise
+
+    def _over(self) -> OutOfTime:
+        return OutOfTime(
+            f"The statements took longer than the time limit of {self._limit:g} s, nothing of them was committed: make "
+            "them faster, or give the step a longer time_limit=."
+        )
+
+
+def _write_down(connection: sa.Connection, lease: StepLease, output: Mapping[str, Any]) -> None:
+    # The author may have taken a role that knows nothing of the ledger.
+    connection.exec_driver_sql("RESET ROLE")
+    named = {"output": json.dumps(output), "run_id": lease.run.id, "step": lease.step, "token": lease.token}
+    if connection.execute(_COMMITTED, named).rowcount != 1:
+        connection.rollback()
+        raise LeaseLost(
+            f"Step {lease.step} of run {lease.run.id} belongs to another worker now: nothing of it was committed."
+        )
+
+
+def _no_transactions_of_its_own(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+
+
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
