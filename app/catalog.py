@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from app.core.errors import CatalogError, UnknownPipeline
+from app.core.graph import cycle
 from app.core.pipelines import Pipeline
 
 
@@ -105,6 +106,7 @@ def load(folder: Path) -> Loaded:
                 others.append((file, pipeline))
     for name, found in named.items():
         _admit(loaded, name, found)
+    _check_follows(loaded, set(named))
     return loaded
 
 
@@ -118,6 +120,21 @@ def _admit(loaded: Loaded, name: str, found: list[tuple[str, Pipeline]]) -> None
         if not problems:
             loaded.pipelines[name] = pipeline
             loaded.files[name] = file
+
+
+def _check_follows(loaded: Loaded, known: set[str]) -> None:
+    """Pipelines that follow what is not there, or each other in a circle, cannot run."""
+    follows = {name: pipeline.after.pipeline for name, pipeline in loaded.pipelines.items() if pipeline.after}
+    in_circle = cycle({name: [followed] for name, followed in follows.items()})
+    for name, followed in follows.items():
+        what = None
+        if followed not in known:
+            what = f"after_pipeline({followed!r}) names no pipeline; there are: {', '.join(sorted(known))}"
+        elif name in in_circle:
+            what = f"it follows {followed!r}, and so in the end itself: break the circle {', '.join(in_circle)}"
+        if what is not None:
+            loaded.problems.append(Problem(file=loaded.files.pop(name), pipeline=name, what=what))
+            del loaded.pipelines[name]
 
 
 def _problems(pipeline: Pipeline) -> list[str]:

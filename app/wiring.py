@@ -6,12 +6,20 @@ from functools import cache, partial
 
 from app.adapters.images import ImageReader
 from app.adapters.ledger import Ledger
+from app.adapters.logs_s3 import LogObjects
 from app.adapters.models import ModelLibrary
+from app.adapters.notifier import AppriseNotifier
 from app.adapters.objects import Objects
 from app.adapters.per_process import PerProcess
+from app.adapters.shell import Shell
 from app.adapters.sql_source import open_source
+from app.adapters.sql_step import StatementRunner
+from app.adapters.switchboard import Switchboard
 from app.catalog import Catalog
+from app.core.logs import LogStore
+from app.core.secrets import masked
 from app.flow.parts import Parts
+from app.known_secrets import known_secrets
 from app.settings import settings
 
 
@@ -56,7 +64,7 @@ def _parts() -> Parts:
         shell=Shell(),
         sql=StatementRunner(default_url=database_url),
         logs=_logs(),
-        notifier=Notifier(),
+        notifier=AppriseNotifier(),
         switchboard=Switchboard(None if redis_url is None else redis_url.get_secret_value()),
         environment=os.environ,
         mask=partial(masked, known=known_secrets(configured)),

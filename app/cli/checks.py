@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from app.cli.interventions import start_repair
 from app.cli.output import console, json_option, print_json, table
-from app.core.models import Model
+from app.core.steps import Predict, Step
 
 
 @click.command()
@@ -28,7 +28,7 @@ def pipelines(*, as_json: bool) -> None:
                 "overlap": each.overlap,
                 "description": each.description,
                 "steps": [
-                    {"name": step.name, "after": list(step.after), "model": _model(step.declared_model)}
+                    {"name": step.name, "kind": step.kind, "after": list(step.after), "model": _model(step)}
                     for step in each.steps
                 ],
             }
@@ -41,7 +41,7 @@ def pipelines(*, as_json: bool) -> None:
             (
                 each.name,
                 "by hand" if each.schedule is None else str(each.schedule),
-                ", ".join(f"{step.name} ({_model(step.declared_model)})" for step in each.steps),
+                ", ".join(f"{step.name} ({_model(step) or step.kind})" for step in each.steps),
                 loaded.files[each.name],
             )
             for each in found
@@ -136,6 +136,9 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _model(model: Model) -> str:
+def _model(step: Step) -> str | None:
+    if not isinstance(step, Predict):
+        return None
+    model = step.declared_model
     location = getattr(model, "location", None)
     return f"{type(model).__name__} {location}" if location else type(model).__name__

@@ -92,7 +92,7 @@ def _check_place(home: Path) -> None:
 
     folder = home / "demo" / "models"
     for name in report.PIPELINES:
-        model = catalog().get(name).steps[0].declared_model
+        model = catalog().get(name).predict_steps[0].declared_model
         location = str(getattr(model, "location", ""))
         if not location.startswith("s3://") and Path(location).absolute().parent != folder:
             raise ConfigurationError(

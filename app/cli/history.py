@@ -1,5 +1,8 @@
 """What ran: ``runs``, ``show``, ``rejections``."""
 
+import json
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -12,6 +15,10 @@ from app.core.summary import QUANTILES
 
 #: Labels and reasons shown of each step.
 _MOST = 12
+#: Characters shown of a step's output.
+_MOST_OUTPUT = 120
+#: Ends of attempts that people ask about.
+_ODD_ENDS = ("failed", "retried", "lost", "split")
 
 
 @click.command()
@@ -49,17 +56,88 @@ def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) 
 @click.argument("run_id", metavar="RUN")
 @json_option
 def show(run_id: str, *, as_json: bool) -> None:
-    """Show one run: its summary, steps and shards. The first characters of its id suffice."""
+    """Show one run: its summary, steps, shards and attempts. The first characters of its id suffice."""
     from app.wiring import ledger
 
     run = find_run(run_id)
-    steps, shards = ledger().reports.steps(run.id), ledger().reports.shards(run.id)
+    steps, shards, attempts = (read(run.id) for read in _reads(ledger().reports))
     if as_json:
         more = {"models": run.models, "params": run.params, "summary": run.summary, "error": run.error}
         window = {"window_start": run.window_start, "window_end": run.window_end}
-        print_json({**run_json(run), **window, **more, "steps": steps, "shards": shards})
+        parts = {"steps": steps, "shards": shards, "attempts": attempts}
+        print_json({**run_json(run), **window, **more, **parts})
         return
     print_run(run)
+    _print_steps(steps)
+    if shards:
+        _print_shards(shards)
+    _print_attempts([each for each in attempts if each["attempt"] > 1 or each["state"] in _ODD_ENDS])
+
+
+def _reads(reports: Any) -> tuple[Callable[[str], list[dict[str, Any]]], ...]:
+    return reports.steps, reports.shards, reports.attempts
+
+
+def _print_steps(steps: list[dict[str, Any]]) -> None:
+    rows = [
+        (
+            step["name"],
+            step["kind"],
+            ", ".join(step["after"]),
+            coloured(step["state"]) + (" [dim](from the run before)[/]" if step["reused"] else ""),
+            step["attempt"],
+            _seconds(step),
+            escape(_result(step)),
+        )
+        for step in steps
+    ]
+    console.print()
+    table("Steps", ("step", "kind", "after", "state", ">attempts", ">seconds", "came to"), rows, empty="No steps.")
+
+
+def _print_attempts(attempts: list[dict[str, Any]]) -> None:
+    """Those that did not simply go well."""
+    if not attempts:
+        return
+    rows = [
+        (
+            each["step"],
+            each["shard"],
+            each["attempt"],
+            coloured(each["state"]),
+            each["worker"],
+            each["started_at"],
+            _seconds(each),
+            escape(each["error"] or ""),
+        )
+        for each in attempts
+    ]
+    console.print()
+    columns = ("step", ">shard", ">attempt", "state", "worker", "started", ">seconds", "error")
+    table("Attempts that failed, or came after one that did", columns, rows, empty="")
+
+
+def _seconds(row: dict[str, Any]) -> float | None:
+    if row["started_at"] is None or row["finished_at"] is None:
+        return None
+    taken: timedelta = row["finished_at"] - row["started_at"]
+    return max(0.0, taken.total_seconds())
+
+
+def _result(step: dict[str, Any]) -> str:
+    """What people want to see of a step at one glance."""
+    if step["error"]:
+        return str(step["error"])
+    output = step["output"] or {}
+    if step["kind"] == "predict":
+        return f"{output['predicted']:,} predicted, {output['rejected']:,} rejected" if "predicted" in output else ""
+    if "value" not in output or output["value"] is None:
+        return ""
+    value = json.dumps(output["value"], ensure_ascii=False)
+    return value if len(value) <= _MOST_OUTPUT else f"{value[:_MOST_OUTPUT]} …"
+
+
+def _print_shards(shards: list[dict[str, Any]]) -> None:
     columns = ("step", ">shard", "state", ">planned", ">predicted", ">rejected", ">attempts", "worker", "error")
     rows = [
         (
@@ -123,6 +201,8 @@ def print_run(run: Run) -> None:
     console.print(counts + (f" + pending {pending:,}" if pending else ""))
     if run.slot is not None:
         console.print(f"  slot {cell(run.slot)}")
+    if run.rerun_of is not None:
+        console.print(f"  takes up run {run.rerun_of}")
     if run.error:
         console.print(f"  [red]{escape(run.error)}[/]")
     for step, summary in (run.summary or {}).get("steps", {}).items():

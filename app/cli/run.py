@@ -5,12 +5,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from app.cli.backfill import fill_range
 from app.cli.history import print_run
 from app.cli.output import console, json_option, print_json, run_json
 from app.core.errors import ConfigurationError
@@ -28,13 +30,26 @@ _POLL_SECONDS = 0.1
 @click.option("--wait", is_flag=True, help="Wait for the end; exit 0 only when the run succeeded.")
 @click.option("--local", is_flag=True, help="Run in this process, without a broker or workers.")
 @click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="Kept with the run; JSON or text.")
+@click.option("--from", "start", metavar="TIME", help="Fill windows of the past, from this time on.")
+@click.option("--to", "end", metavar="TIME", help="Up to this time; ISO 8601, UTC where no offset is given.")
 @json_option
-def run(name: str, params: Sequence[str], *, wait: bool, local: bool, as_json: bool) -> None:
-    """Start a run of pipeline NAME by hand. It waits its turn while another run of NAME is active."""
+def run(
+    name: str, params: Sequence[str], start: str | None, end: str | None, *, wait: bool, local: bool, as_json: bool
+) -> None:
+    """Start a run of pipeline NAME by hand. It waits its turn while another run of NAME is active.
+
+    With --from and --to: a run for each window of NAME's schedule in that range, oldest first, after whatever else
+    of NAME waits, and as many at once as its max_active_runs says.
+    """
     from app.wiring import catalog
 
     catalog().get(name)  # a wrong name is told here, not in a worker's log
     parsed = dict(_param(text) for text in params)
+    if start is not None or end is not None:
+        if start is None or end is None or local:
+            raise click.UsageError("--from and --to go together, and not with --local: workers fill the windows.")
+        fill_range(name, _moment(start), _moment(end), parsed, wait=wait, as_json=as_json)
+        return
     ended = _run_here(name, parsed, quiet=as_json) if local else _run_on_workers(name, parsed, wait=wait, quiet=as_json)
     if as_json:
         print_json({**run_json(ended), "summary": ended.summary, "error": ended.error})
@@ -117,6 +132,16 @@ def _bar(name: str, *, quiet: bool) -> Iterator[Any]:
             progress.update(task, total=now["discovered"] or None, completed=now["predicted"] + now["rejected"])
 
         yield update
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is no time in ISO 8601, such as 2026-11-01 or 2026-11-01T06:00+01:00"
+        ) from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _param(text: str) -> tuple[str, Any]:

@@ -1,7 +1,7 @@
 """What a person switches at run time: ``pause``, ``resume``, ``schedule``."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import click
 
@@ -54,7 +54,7 @@ def schedule(
         reschedule(parts(), pipeline=name, schedule=_wanted(interval, expression, rule, tz))
     standing = parts().ledger.pipelines.standing(name)
     effective = schedule_now(declared, standing)
-    upcoming = []
+    upcoming: list[datetime] = []
     moment = standing.now
     while effective is not None and len(upcoming) < _NEXT and (slot := effective.slot_after(moment)) is not None:
         upcoming.append(slot)
@@ -83,9 +83,8 @@ def _pause(name: str, *, paused: bool, as_json: bool) -> None:
     if as_json:
         print_json({"pipeline": name, "paused": paused, "changed": changed})
     else:
-        console.print(
-            f"{name} {'is' if changed else 'was'} {'paused' if paused else 'not paused'}{'' if changed else ' already'}."
-        )
+        state = "paused" if paused else "not paused"
+        console.print(f"{name} is {state} now." if changed else f"{name} was {state} already.")
 
 
 def _wanted(interval: str | None, expression: str | None, rule: str | None, time_zone: str) -> Schedule | None:

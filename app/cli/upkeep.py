@@ -6,7 +6,7 @@ import click
 from rich.markup import escape
 
 from app.cli.output import console, json_option, print_json, table
-from app.core.addresses import address_digest
+from app.core.addresses import address_name
 from app.core.errors import BatchordError
 
 
@@ -66,7 +66,7 @@ def _test(pipeline: str | None, *, as_json: bool) -> None:
     addresses = receivers(parts(), pipeline)
     told: list[dict[str, str | None]] = []
     for address in addresses:
-        receiver = f"{address.partition('://')[0]} {address_digest(address)}"
+        receiver = address_name(address)
         try:
             body = "This is a test of alerts. Nothing is wrong."
             parts().notifier.send(address, title="[batchord] a test", body=body, failure=False)

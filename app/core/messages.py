@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from app.core.runs import RunState, Step, StepKind
 
-
 #: Seconds: a longer wait is left to the sweeper, since a message that waits is held by a worker and would come back to
 #: Redis after the visibility timeout.
 LONGEST_DELAY = 120.0

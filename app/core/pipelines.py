@@ -18,7 +18,7 @@ from app.core.retries import Retry
 from app.core.runs import NewStep
 from app.core.schedules import AfterPipeline, Schedule
 from app.core.sources import SqlSource
-from app.core.steps import STEP_TYPES, Predict, Step, is_name, time_limit_seconds
+from app.core.steps import STEP_TYPES, Predict, Step, Task, is_name, time_limit_seconds
 
 #: What a tick does while an earlier run of the pipeline is still active.
 Overlap = Literal["skip", "queue"]
@@ -95,6 +95,16 @@ class Pipeline:
             f"Step {name!r} of pipeline {self.name!r} is a {type(step).__name__} step in this process: its file has "
             "changed since the run began."
         )
+
+    def task(self, name: str) -> Task:
+        """The step of that name, which is no Predict step. Raises UnknownPipeline as :meth:`step` does."""
+        step = self.step(name)
+        if isinstance(step, Predict):
+            raise UnknownPipeline(
+                f"Step {name!r} of pipeline {self.name!r} is a Predict step in this process: its file changed since "
+                "the run began."
+            )
+        return step
 
     def new_steps(self) -> tuple[NewStep, ...]:
         """The steps as a run keeps them."""

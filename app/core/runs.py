@@ -149,6 +149,7 @@ class Run:
     state: RunState
     params: dict[str, Any]
     full_scan: bool
+    rerun_of: str | None
     #: Version of each Predict step's model, pinned when the step was planned.
     models: dict[str, str]
     discovered: int

@@ -168,4 +168,4 @@ class Pruning(Protocol):
         """Deletes alerts that were sent, or given up, before."""
 
     def outputs(self, *, before: datetime) -> int:
-        """Empties the column ``output`` of predictions made before. Key, label and score stay: nothing is made twice."""
+        """Empties ``output`` of predictions made before. Key, label and score stay: nothing is made twice."""

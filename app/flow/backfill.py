@@ -68,8 +68,8 @@ def _windows(parts: Parts, declared: Pipeline, start: datetime, end: datetime) -
     windows = [window for window in (window_of(schedule, slot) for slot in slots) if window[0] >= start]
     if not windows:
         raise ConfigurationError(
-            f"No window of {declared.name} ({schedule}) lies between {start.isoformat()} and {end.isoformat()}: a window "
-            "reaches from one fire time to the next. Give a longer range."
+            f"No window of {declared.name} ({schedule}) lies between {start.isoformat()} and {end.isoformat()}. "
+            "A window reaches from one fire time to the next: give a longer range."
         )
     if len(windows) > MOST_WINDOWS:
         raise ConfigurationError(f"The range has more than {MOST_WINDOWS:,} windows: fill it in several parts.")

@@ -23,7 +23,7 @@ from app.core.logs import AttemptName
 from app.core.messages import Message, step_ready
 from app.core.retries import NO_RETRY, Retry
 from app.core.runs import StepLease, StepState
-from app.core.steps import Predict, Task, retry_of, time_limit_seconds
+from app.core.steps import Task, retry_of, time_limit_seconds
 from app.flow.advance import drive
 from app.flow.attempt_log import AttemptLog
 from app.flow.heartbeat import Heartbeat
@@ -58,7 +58,7 @@ def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
         except LeaseLost as error:
             log.warning("The step is no longer this worker's: %s", error)
             return []
-        except Exception as error:  # noqa: BLE001 -- whatever an author's function raises
+        except Exception as error:
             failed = error
             # With its traceback where it is the author's own error; those of Batchord's explain themselves.
             log.error("%s", _said(error), exc_info=None if isinstance(error, BatchordError) else error)  # noqa: TRY400
@@ -71,16 +71,11 @@ def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
 
 def _attempt(parts: Parts, lease: StepLease, said: AttemptLog, beat: Heartbeat) -> dict[str, Any]:
     declared = parts.catalog.get(lease.run.pipeline)
-    task = declared.step(lease.step)
-    if isinstance(task, Predict):
-        raise UnknownPipeline(
-            f"Step {lease.step!r} of pipeline {declared.name!r} is a Predict step in this process: its file has "
-            "changed since the run began."
-        )
+    task = declared.task(lease.step)
     if lease.committed is not None:  # together with its work, in an attempt that died before it could say so
         return checked_output(lease.step, lease.committed)
     _look_back(parts, lease, task, retry_of(task, declared.retry))
-    return operate(parts, lease, declared, task, said, beat)
+    return operate(parts, lease, declared, said=said, beat=beat)
 
 
 def _look_back(parts: Parts, lease: StepLease, task: Task, retry: Retry) -> None:

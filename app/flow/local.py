@@ -11,15 +11,25 @@ from typing import Any
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from app.core.errors import TransientError
-from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
-from app.core.runs import Run
+from app.core.messages import (
+    AlertsKept,
+    BacklogLeft,
+    Message,
+    RunReady,
+    ShardsReady,
+    StepEnded,
+    StepReady,
+)
+from app.core.runs import Run, StepKind
 from app.flow.advance import advance
+from app.flow.execute import execute_step
 from app.flow.finish import finish_step
 from app.flow.parts import Parts
 from app.flow.plan import plan_step
 from app.flow.predict import ShardHeld, predict_shard
 from app.flow.recover import sweep
 from app.flow.start import follow_up, start_run
+from app.flow.tell import send_alerts
 
 log = logging.getLogger(__name__)
 
@@ -60,21 +70,44 @@ def run_local(
 
 
 def _handle(parts: Parts, message: Message) -> list[Message]:
+    if isinstance(message, ShardsReady):
+        return _predict(parts, message)
+    if isinstance(message, StepReady):
+        time.sleep(message.delay)
+    verb = _verb(parts, message)
+    return [] if verb is None else _patiently(parts, verb)
+
+
+def _verb(parts: Parts, message: Message) -> Callable[[], list[Message]] | None:
+    """What the message asks for; None when it is not this process's matter."""
     match message:
-        case StepReady(run_id=run_id, step=step):
-            return _patiently(parts, lambda: plan_step(parts, run_id=run_id, step=step))
-        case ShardsReady(run_id=run_id, step=step, indexes=indexes):
-            said: list[Message] = []
-            for index in indexes:
-                with suppress(ShardHeld):  # another worker has it, and says when it is done
-                    said += _patiently(parts, partial(predict_shard, parts, run_id=run_id, step=step, index=index))
-            return [*said, StepEnded(run_id=run_id, step=step)]
+        case StepReady(run_id=run_id, step=step, kind=kind):
+            return partial(plan_step if kind is StepKind.PREDICT else execute_step, parts, run_id=run_id, step=step)
         case StepEnded(run_id=run_id, step=step):
-            return _patiently(parts, lambda: finish_step(parts, run_id=run_id, step=step))
+            return partial(finish_step, parts, run_id=run_id, step=step)
         case RunReady(run_id=run_id):
-            return _patiently(parts, lambda: advance(parts, run_id=run_id))
+            return partial(advance, parts, run_id=run_id)
         case BacklogLeft(pipeline=pipeline, after_run=after_run):
-            return _patiently(parts, lambda: follow_up(parts, pipeline=pipeline, after_run=after_run)[1])
+            return lambda: follow_up(parts, pipeline=pipeline, after_run=after_run)[1]
+        case AlertsKept():
+            return partial(_send_alerts, parts)
+        case _:
+            # Pipelines that follow this one: the workers' sweeper sees to them.
+            return None
+
+
+def _send_alerts(parts: Parts) -> list[Message]:
+    send_alerts(parts)
+    return []
+
+
+def _predict(parts: Parts, message: ShardsReady) -> list[Message]:
+    said: list[Message] = []
+    for index in message.indexes:
+        with suppress(ShardHeld):  # another worker has it, and says when it is done
+            verb = partial(predict_shard, parts, run_id=message.run_id, step=message.step, index=index)
+            said += _patiently(parts, verb)
+    return [*said, StepEnded(run_id=message.run_id, step=message.step)]
 
 
 def _tell(state: RetryCallState) -> None:

@@ -15,7 +15,7 @@ from app.core.faults import fault
 from app.core.graph import CHOSEN, downstream, upstream
 from app.core.pipelines import Pipeline
 from app.core.runs import Step, StepLease
-from app.core.steps import Bash, Branch, Python, Sql, Task, takes_run, time_limit_seconds
+from app.core.steps import Bash, Branch, Python, Sql, takes_run, time_limit_seconds
 from app.flow.attempt_log import AttemptLog
 from app.flow.heartbeat import Heartbeat
 from app.flow.parts import Parts
@@ -23,13 +23,12 @@ from app.flow.parts import Parts
 log = logging.getLogger(__name__)
 
 
-def operate(
-    parts: Parts, lease: StepLease, declared: Pipeline, task: Task, said: AttemptLog, beat: Heartbeat
-) -> dict[str, Any]:
-    """Executes the step and returns its output, as the ledger keeps it.
+def operate(parts: Parts, lease: StepLease, declared: Pipeline, *, said: AttemptLog, beat: Heartbeat) -> dict[str, Any]:
+    """Executes the lease's step, which is no Predict step, and returns its output, as the ledger keeps it.
 
     Raises LeaseLost, StepError, TransientError, ConfigurationError, and whatever the author's function raises.
     """
+    task = declared.task(lease.step)
     context = run_context(lease, parts.ledger.runs.steps(lease.run.id))
     if not task.idempotent and not parts.ledger.runs.begin_step(lease):
         raise LeaseLost("its lease ran out before it began")
@@ -87,8 +86,8 @@ def _chosen(declared: Pipeline, task: Branch, returned: Any) -> dict[str, Any]:
     chosen = [returned] if isinstance(returned, str) else returned
     if not isinstance(chosen, list | tuple | set) or not set(chosen) <= set(choices):
         raise WrongChoice(
-            f"it returned {returned!r}, and may return one of {', '.join(choices)}, or a list of some of them: the steps "
-            f"that have after={[task.name]}"
+            f"it returned {returned!r}, and may return one of {', '.join(choices)}, or a list of some of them: "
+            f"the steps that have after={[task.name]}"
         )
     chosen = sorted(chosen)
     passed_over = sorted(set(choices) - set(chosen) - downstream(after, chosen))

@@ -60,6 +60,6 @@ def _tell_of_recovery(locked: LockedRun) -> bool:
             pipeline=run.pipeline,
             run_id=run.id,
             title=f"{run.pipeline}: recovered",
-            message=f"Run {run.id} of {run.pipeline} succeeded. Something had been wrong since {since:%Y-%m-%d %H:%M:%S %Z}.",
+            message=f"Run {run.id} of {run.pipeline} succeeded. Things were wrong since {since:%Y-%m-%d %H:%M:%S %Z}.",
         )
     )

@@ -1,4 +1,7 @@
-"""What need not be kept any longer goes. Predictions stay: a record whose prediction is gone would be predicted again."""
+"""What need not be kept any longer goes.
+
+Predictions stay: a record whose prediction is gone would be predicted again.
+"""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta

@@ -126,15 +126,16 @@ def _scheduled(declared: Pipeline, schedule: Schedule, slot: datetime) -> NewRun
 
 def _after(parts: Parts, declared: Pipeline, standing: Standing, after_run: str, trigger: str) -> NewRun:
     before = parts.ledger.runs.get(after_run)
-    window = {"window_start": before.window_start, "window_end": before.window_end}
+    following = _new(declared, Kind.FOLLOW_UP if trigger == BACKLOG else Kind.EVENT, trigger)
+    # Of a backlog the rest of what that run would have read; of an event what was read before.
+    following = replace(following, window_start=before.window_start, window_end=before.window_end)
     if trigger == BACKLOG:
-        # The rest of what that run would have read, in that run's window.
-        return replace(_new(declared, Kind.FOLLOW_UP, trigger), request=f"backlog:{before.id}", **window)
+        return replace(following, request=f"backlog:{before.id}")
     return replace(
-        _new(declared, Kind.EVENT, f"{AFTER} {before.pipeline}"),
+        following,
+        trigger=f"{AFTER} {before.pipeline}",
         request=f"after:{before.id}:{declared.name}",
         # A run that has not begun yet will see what two events have brought; unless each has a window of its own.
         overlap="coalesce" if declared.overlap == "skip" and not declared.uses_window else "queue",
         skip_reason=None if standing.paused_at is None else "the pipeline was paused",
-        **window,
     )

@@ -1,9 +1,9 @@
 """Messages to people are sent: each at least once to each receiver, whoever dies in between."""
 
 import logging
-import re
+from functools import partial
 
-from app.core.addresses import address_digest
+from app.core.addresses import address_digest, split_addresses
 from app.core.alerts import Alert
 from app.core.errors import ConfigurationError, TransientError
 from app.flow.heartbeat import Heartbeat
@@ -14,8 +14,6 @@ log = logging.getLogger(__name__)
 #: Attempts at a message before it is given up, after about a day.
 MOST_ATTEMPTS = 15
 _FIRST_WAIT, _LONGEST_WAIT = 30.0, 4 * 3600.0
-#: Between addresses; a comma may also stand inside one.
-_BETWEEN = re.compile(r"[\s,]+(?=[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
 
 
 def send_alerts(parts: Parts) -> int:
@@ -23,8 +21,8 @@ def send_alerts(parts: Parts) -> int:
     done = 0
     seconds = parts.settings.lease_seconds
     while (alert := parts.ledger.alerts.claim(lease_seconds=seconds)) is not None:
-        claimed = alert
-        with Heartbeat(lambda: parts.ledger.alerts.renew(claimed, lease_seconds=seconds), every=seconds / 3):
+        renew = partial(parts.ledger.alerts.renew, alert, lease_seconds=seconds)
+        with Heartbeat(renew, every=seconds / 3):
             error = _send(parts, alert)
         if error is None:
             parts.ledger.alerts.close(alert)
@@ -39,17 +37,12 @@ def send_alerts(parts: Parts) -> int:
     return done
 
 
-def addresses(text: str | None) -> list[str]:
-    """Receivers of a setting's text: separated by white space or commas."""
-    return [each for each in _BETWEEN.split((text or "").strip().strip(",")) if each]
-
-
 def receivers(parts: Parts, pipeline: str | None) -> list[str]:
     """Everybody's and the pipeline's own, each once; without a pipeline everybody's."""
     configured = parts.settings.alert_urls
-    found = addresses(None if configured is None else configured.get_secret_value())
+    text = "" if configured is None else configured.get_secret_value()
     if pipeline is None:
-        return list(dict.fromkeys(found))
+        return list(split_addresses(text))
     try:
         urls_env = parts.catalog.get(pipeline).alerts.urls_env
     except ConfigurationError:  # its file has gone, or cannot be read; that it failed is told all the same
@@ -57,8 +50,8 @@ def receivers(parts: Parts, pipeline: str | None) -> list[str]:
     if urls_env is not None:
         if urls_env not in parts.environment:
             log.warning("%s names %s for its alerts, which is not set where this worker runs", pipeline, urls_env)
-        found += addresses(parts.environment.get(urls_env))
-    return list(dict.fromkeys(found))
+        text += f" {parts.environment.get(urls_env, '')}"
+    return list(split_addresses(text))
 
 
 def _send(parts: Parts, alert: Alert) -> str | None:

@@ -71,8 +71,8 @@ def _silence(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
     if limit is None or standing.paused_at is not None or standing.now - since <= limit:
         return False
     said = (
-        f"No run of {declared.name} has succeeded since {since:%Y-%m-%d %H:%M:%S %Z}, which is longer than {_time(limit)}."
-        f"\nLook closer: batchord runs --pipeline {declared.name}"
+        f"No run of {declared.name} has succeeded since {since:%Y-%m-%d %H:%M:%S %Z}, longer than {_time(limit)}.\n"
+        f"Look closer: batchord runs --pipeline {declared.name}"
     )
     return _open(parts, declared.name, AlertKind.SILENCE, f"{declared.name}: no run succeeds", said)
 

@@ -22,7 +22,8 @@ _CLAIM = """
               ARRAY(SELECT jsonb_object_keys(sent)) AS sent
 """
 _SENT = """
-    UPDATE batchord.alerts SET sent = sent || jsonb_build_object(%(receiver)s::text, clock_timestamp()) WHERE id = %(id)s
+    UPDATE batchord.alerts SET sent = sent || jsonb_build_object(%(receiver)s::text, clock_timestamp())
+    WHERE id = %(id)s
 """
 _OPEN = """
     INSERT INTO batchord.incidents (pipeline, kind, message) VALUES (%s, %s, %s)

@@ -5,6 +5,7 @@ from functools import cached_property
 from app.adapters.ledger.alerts import AlertsTable
 from app.adapters.ledger.audit import AuditQueries
 from app.adapters.ledger.connection import Connections
+from app.adapters.ledger.logs import LogTable
 from app.adapters.ledger.pipelines import PipelineRows
 from app.adapters.ledger.planner import PlannerTables
 from app.adapters.ledger.pruning import PruningQueries
@@ -60,6 +61,11 @@ class Ledger:
     def pruning(self) -> PruningQueries:
         """What need not be kept any longer."""
         return PruningQueries(self._connections)
+
+    @cached_property
+    def logs(self) -> LogTable:
+        """What attempts logged."""
+        return LogTable(self._connections)
 
     @cached_property
     def reports(self) -> Reports:

@@ -102,7 +102,8 @@ _UNFOLLOWED = """
     WHERE run.created_at > clock_timestamp() - interval '2 days'
       AND run.finished_at BETWEEN clock_timestamp() - interval '1 day'
                               AND clock_timestamp() - make_interval(secs => %(age)s)
-      AND NOT EXISTS (SELECT FROM batchord.runs AS next WHERE next.request = 'after:' || run.id || ':' || follow.follower)
+      AND NOT EXISTS (SELECT FROM batchord.runs AS next
+                      WHERE next.request = 'after:' || run.id || ':' || follow.follower)
 """
 _BACKLOGS = """
     SELECT run.pipeline, run.id FROM batchord.steps AS step JOIN batchord.runs AS run ON run.id = step.run_id

@@ -7,7 +7,7 @@ from app.core.errors import ConfigurationError
 from app.core.runs import Run, RunState, Step, StepKind, StepState
 
 RUN_COLUMNS = (
-    "id, pipeline, kind, trigger, slot, window_start, window_end, state, params, full_scan, models, "
+    "id, pipeline, kind, trigger, slot, window_start, window_end, state, params, full_scan, rerun_of::text, models, "
     "discovered, predicted, rejected, summary, error, created_at, started_at, finished_at"
 )
 

@@ -9,8 +9,8 @@ from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
 from app.adapters.ledger.connection import Connection, Connections
-from app.adapters.ledger.locked_run import LockedRun
 from app.adapters.ledger.leases import begin_step, claim_step, lose_step, release_step, renew_step
+from app.adapters.ledger.locked_run import LockedRun
 from app.adapters.ledger.rows import RUN_COLUMNS, find_run, one, read_steps, run_from
 from app.core.ledger import Opened
 from app.core.runs import NewRun, NewStep, Run, RunState, Step, StepLease

@@ -1,0 +1,45 @@
+"""``batchord run NAME --from … --to …``: windows of the past are filled."""
+
+import sys
+import time
+from datetime import datetime
+from typing import Any
+
+from app.cli.interventions import send
+from app.cli.output import coloured, console, print_json, run_json, short, table
+from app.core.runs import Run, RunState
+
+_POLL_SECONDS = 0.5
+
+
+def fill_range(name: str, start: datetime, end: datetime, params: dict[str, Any], *, wait: bool, as_json: bool) -> None:
+    """Opens the runs, tells of them, and waits for their ends if asked; exits with 1 when one did not succeed."""
+    from app.flow.backfill import fill_windows
+    from app.wiring import parts
+
+    runs, messages = fill_windows(parts(), pipeline=name, start=start, end=end, params=params)
+    send(messages)
+    if wait:
+        with console.status(f"{len(runs)} windows …") as status:
+            runs = _ended(runs, status)
+    if as_json:
+        print_json([{**run_json(run), "window_start": run.window_start, "window_end": run.window_end} for run in runs])
+    else:
+        rows = [(short(run.id), run.window_start, run.window_end, coloured(run.state), run.predicted) for run in runs]
+        columns = ("run", "window from", "to", "state", ">predicted")
+        table(f"Windows of {name}", columns, rows, empty="Every window of the range is being filled already.")
+    if wait and any(run.state is not RunState.SUCCEEDED for run in runs):
+        sys.exit(1)
+
+
+def _ended(runs: list[Run], status: Any) -> list[Run]:
+    from app.wiring import ledger
+
+    ended: dict[str, Run] = {}
+    while len(ended) < len(runs):
+        for run in runs:
+            if run.id not in ended and (now := ledger().runs.get(run.id)).state.ended:
+                ended[run.id] = now
+        status.update(f"{len(ended)} of {len(runs)} windows …")
+        time.sleep(_POLL_SECONDS)
+    return [ended[run.id] for run in runs]
