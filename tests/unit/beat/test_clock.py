@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import redis as redis_client
 from celery import Celery
-from redbeat import RedBeatSchedulerEntry
 from redbeat.decoder import RedBeatJSONEncoder
 
 from app.settings import settings
@@ -57,7 +56,7 @@ def ran_at(app: Celery, store: Any, moment: datetime) -> None:
 def due_in(app: Celery, store: Any, name: str) -> float:
     """Seconds until an entry is due, by the score that RedBeat goes by and by the entry itself."""
     now = datetime.now(UTC).timestamp()
-    _, seconds = RedBeatSchedulerEntry.from_key(f"test:{name}", app=app).is_due()
+    _, seconds = PipelineScheduler.Entry.from_key(f"test:{name}", app=app).is_due()
     score: float = store.zscore("test::schedule", f"test:{name}") - now
     assert score == pytest.approx(seconds, abs=2)
     return score
