@@ -1,17 +1,20 @@
 """What a worker process does when it starts and ends."""
 
 import importlib
-import json
 import logging
 import os
 import sys
-from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from celery import current_task, signals
 from celery.concurrency import get_implementation
 from celery.concurrency.prefork import TaskPool as PreforkPool
 
+from app.core.secrets import masked
+from app.flow import attempt_log
+from app.known_secrets import known_secrets
+from app.log_format import log_formatter
 from app.settings import settings
 
 # Before any numeric library is imported in a child: several processes with several threads each thrash.
@@ -21,35 +24,27 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
-class _Json(logging.Formatter):
-    """One JSON object per line, with the task and its arguments' names for a log collector."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-            "process": record.process,
-        }
-        if current_task:
-            line["task"] = current_task.name
-            kwargs = current_task.request.kwargs or {}
-            line.update({name: kwargs[name] for name in ("run_id", "step", "index") if name in kwargs})
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
-
-
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def set_up_logging(loglevel: int | str | None = None, **_: Any) -> None:
-    """Logs to standard error, for people or for collectors by ``BATCHORD_LOG_FORMAT``."""
+    """Logs to standard error, for people or for collectors by ``BATCHORD_LOG_FORMAT``; attempts to their own logs."""
+    configured = settings()
     handler = logging.StreamHandler(sys.stderr)
-    text = logging.Formatter("%(asctime)s %(levelname)-7s %(processName)s %(name)s: %(message)s")
-    handler.setFormatter(_Json() if settings().log_format == "json" else text)
+    mask = partial(masked, known=known_secrets(configured))
+    handler.setFormatter(log_formatter(configured.log_format, mask=mask, more=_task))
     logging.basicConfig(level=loglevel or logging.INFO, handlers=[handler], force=True)
+    logging.captureWarnings(True)  # noqa: FBT003 -- logging's own signature
     for noisy in ("httpx", "botocore", "urllib3", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    attempt_log.install(log_printed=True)
+
+
+def _task() -> dict[str, Any]:
+    """The task at work, and of its arguments what says where a line belongs outside of attempts."""
+    if not current_task:
+        return {}
+    kwargs = current_task.request.kwargs or {}
+    names = {"run_id": "run_id", "step": "step", "index": "shard"}
+    return {"task": current_task.name} | {names[name]: kwargs[name] for name in names if name in kwargs}
 
 
 @signals.worker_init.connect  # type: ignore[untyped-decorator]

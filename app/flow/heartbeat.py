@@ -1,5 +1,6 @@
 """Keeps a lease while its owner works."""
 
+import contextvars
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -22,7 +23,9 @@ class Heartbeat:
         self._stop = threading.Event()
         #: Set when the lease was taken over; long work may look at it to stop early.
         self.lost = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="batchord-heartbeat", daemon=True)
+        # In its starter's context: what it logs belongs to the same attempt.
+        target = contextvars.copy_context().run
+        self._thread = threading.Thread(target=target, args=[self._run], name="batchord-heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -1,5 +1,6 @@
 """Reading ahead and writing behind, so that the model never waits for the world and memory stays bounded."""
 
+import contextvars
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +24,9 @@ class _Reader(Generic[T]):
         self._items = items
         self._ahead: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="batchord-reader", daemon=True)
+        # In its starter's context: what it logs belongs to the same attempt.
+        target = contextvars.copy_context().run
+        self._thread = threading.Thread(target=target, args=[self._run], name="batchord-reader", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -88,7 +91,8 @@ class WriteBehind(Generic[T]):
         self._write = write
         self._behind: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="batchord-writer", daemon=True)
+        target = contextvars.copy_context().run  # as above
+        self._thread = threading.Thread(target=target, args=[self._run], name="batchord-writer", daemon=True)
 
     def __enter__(self) -> "WriteBehind[T]":
         self._thread.start()

@@ -1,12 +1,12 @@
-"""Reading from an S3-compatible store."""
+"""Reading from an S3-compatible store, and the little that we write."""
 
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import SecretStr
 
@@ -16,7 +16,11 @@ from app.core.errors import ConfigurationError, DataError, TransientError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+    from mypy_boto3_s3.type_defs import (
+        GetObjectOutputTypeDef,
+        ListObjectsV2OutputTypeDef,
+        ObjectIdentifierTypeDef,
+    )
 
 T = TypeVar("T")
 _CHUNK = 1 << 20
@@ -33,7 +37,7 @@ class Listed(NamedTuple):
 
 
 class Objects:
-    """An S3-compatible store, read with one client per process; all methods are safe in threads.
+    """An S3-compatible store, with one client per process; all methods are safe in threads.
 
     Create it anywhere, also before a fork: the client is made at the first call in each process.
     ``connections`` should be the number of concurrent readers. A silent server is given up after
@@ -108,12 +112,49 @@ class Objects:
 
     def list(self, bucket: str, prefix: str) -> "list[Listed]":
         """Every object whose key begins with ``prefix``, in order of keys. Raises as :meth:`get`."""
+        return sorted(self.iterate(bucket, prefix))
+
+    def iterate(self, bucket: str, prefix: str) -> Iterator[Listed]:
+        """As :meth:`list`, page by page with constant memory, in the store's order: that of keys, on most."""
+        for page in self._pages(bucket, prefix):
+            for item in page.get("Contents", []):
+                yield Listed(item["Key"], item["Size"], item["ETag"])
+
+    def folders(self, bucket: str, prefix: str) -> Iterator[str]:
+        """The keys below ``prefix`` up to their next ``/``, each once and with that slash; else as :meth:`iterate`."""
+        for page in self._pages(bucket, prefix, Delimiter="/"):
+            for item in page.get("CommonPrefixes", []):
+                yield item["Prefix"]
+
+    def put(self, bucket: str, key: str, data: bytes) -> None:
+        """Writes an object, in place of one that is there. Raises TransientError or ConfigurationError."""
+        with self._changing(f"s3://{bucket}/{key}", "s3:PutObject"):
+            self._client().put_object(Bucket=bucket, Key=key, Body=data)
+
+    def delete(self, bucket: str, keys: Sequence[str]) -> None:
+        """Deletes up to 1000 objects; one that is not there is no error. Raises as :meth:`put`."""
+        if not keys:
+            return
+        what = f"{len(keys)} objects such as s3://{bucket}/{keys[0]}"
+        with self._changing(what, "s3:DeleteObject"):
+            named: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in keys]
+            answer = self._client().delete_objects(Bucket=bucket, Delete={"Objects": named, "Quiet": True})
+        for failed in answer.get("Errors", []):
+            said = f"{self.store} did not delete s3://{bucket}/{failed.get('Key')}: {failed.get('Code')}"
+            if failed.get("Code") == "AccessDenied":
+                raise ConfigurationError(f"{said}. Grant s3:DeleteObject.")
+            raise TransientError(f"{said}. It is tried again.")
+
+    def _pages(self, bucket: str, prefix: str, **more: Any) -> "Iterator[ListObjectsV2OutputTypeDef]":
         with self._translating(f"s3://{bucket}/{prefix}"):
-            pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-            found = [
-                Listed(item["Key"], item["Size"], item["ETag"]) for page in pages for item in page.get("Contents", [])
-            ]
-        return sorted(found)
+            pages = iter(self._client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, **more))
+        while True:
+            # Not around the yield: what the reader raises is not the store's.
+            with self._translating(f"s3://{bucket}/{prefix}"):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield page
 
     def _reading(self, bucket: str, key: str, use: "Callable[[GetObjectOutputTypeDef], T]") -> T:
         what = f"s3://{bucket}/{key}"
@@ -136,6 +177,16 @@ class Objects:
             yield
         except RAISED as error:
             raise translated(error, what, self.store) from error
+
+    @contextmanager
+    def _changing(self, what: str, permission: str) -> Iterator[None]:
+        try:
+            with self._translating(what):
+                yield
+        except DataError as error:  # of what we write ourselves no record is to blame
+            raise ConfigurationError(
+                f"{self.store} does not let us change {what} ({error.reason}): create the bucket, grant {permission}."
+            ) from error
 
     def _connect(self) -> "S3Client":
         import boto3

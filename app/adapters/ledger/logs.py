@@ -1,0 +1,91 @@
+"""The logs of attempts, in the ledger."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from app.adapters.ledger.connection import Connections
+from app.core.logs import AttemptName, LogLine, LogPart
+from app.core.run_ids import first_run_id
+
+#: How a step as a whole stands in the table, whose key knows no NULL.
+_WHOLE = -1
+#: Parts that are in memory at once; one has about 64 KiB.
+_PAGE = 32
+#: Parts that one statement deletes: short transactions, which hold up no vacuum.
+_DELETE = 1000
+
+_APPEND = """
+    INSERT INTO batchord.attempt_logs (run_id, step, shard, attempt, part, worker, lines)
+    VALUES (%(run)s, %(step)s, %(shard)s, %(attempt)s, %(part)s, %(worker)s, %(lines)s)
+    ON CONFLICT DO NOTHING
+"""
+_READ = """
+    SELECT id, step, shard, attempt, part, worker, lines FROM batchord.attempt_logs
+    WHERE run_id = %(run)s AND id > %(after)s {filters}
+    ORDER BY id LIMIT %(page)s
+"""
+_DELETE_BEFORE = """
+    DELETE FROM batchord.attempt_logs WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM batchord.attempt_logs WHERE run_id < %(bound)s ORDER BY run_id LIMIT %(most)s))
+"""
+
+
+class LogTable:
+    """Implements :class:`app.core.logs.LogStore`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def append(self, part: LogPart) -> None:
+        """See the protocol."""
+        values = {
+            "run": part.attempt.run_id,
+            "step": part.attempt.step,
+            "shard": _WHOLE if part.attempt.shard is None else part.attempt.shard,
+            "attempt": part.attempt.attempt,
+            "part": part.part,
+            "worker": part.worker,
+            "lines": Jsonb([line.to_json() for line in part.lines]),
+        }
+        with self._connections.transaction() as connection:
+            connection.execute(_APPEND, values)
+
+    def read(self, run_id: str, *, step: str | None = None, shard: int | None = None) -> Iterator[LogPart]:
+        """See the protocol."""
+        filters = ("" if step is None else "AND step = %(step)s ") + (
+            "" if step is None or shard is None else "AND shard = %(shard)s"
+        )
+        values: dict[str, Any] = {"run": run_id, "step": step, "shard": shard, "after": 0, "page": _PAGE}
+        # Page by page: a cursor would keep its transaction open while a person reads, and be cut off for that.
+        while True:
+            with self._connections.transaction() as connection:
+                rows = connection.execute(_READ.format(filters=filters), values).fetchall()
+            for row in rows:
+                yield _part(run_id, row)
+            if len(rows) < _PAGE:
+                return
+            values["after"] = rows[-1]["id"]
+
+    def delete_before(self, moment: datetime) -> int:
+        """See the protocol."""
+        values = {"bound": first_run_id(moment), "most": _DELETE}
+        deleted = 0
+        while True:
+            with self._connections.transaction() as connection:
+                count = connection.execute(_DELETE_BEFORE, values).rowcount
+            deleted += count
+            if count < _DELETE:
+                return deleted
+
+
+def _part(run_id: str, row: dict[str, Any]) -> LogPart:
+    shard = None if row["shard"] == _WHOLE else row["shard"]
+    return LogPart(
+        attempt=AttemptName(run_id, row["step"], shard, row["attempt"]),
+        part=row["part"],
+        worker=row["worker"],
+        lines=tuple(LogLine.from_json(line) for line in row["lines"]),
+    )
