@@ -116,9 +116,11 @@ class _Stream:
             return self._stream.write(text)
         written = len(text) if self._logged else self._stream.write(text)
         key = (threading.get_ident(), self._source)
-        *lines, rest = (log.partial.pop(key, "") + text).split("\n")
-        for line in lines:
-            _add_printed(log, self._source, line, logged=self._logged)
+        rest = log.partial.pop(key, "") + text
+        if "\n" in text:  # print() writes each of its arguments alone
+            *lines, rest = rest.split("\n")
+            for line in lines:
+                _add_printed(log, self._source, line, logged=self._logged)
         if "\r" in rest:
             rest = _visible(rest) + ("\r" if rest.endswith("\r") else "")
         if len(rest) > _LONGEST_PARTIAL:

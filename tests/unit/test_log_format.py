@@ -1,0 +1,68 @@
+"""How a process writes its own log: ids, secrets and errors in both formats."""
+
+import json
+import logging
+import sys
+from typing import Any, Literal
+
+import pytest
+
+from app.core.logs import AttemptName
+from app.flow.attempt_log import attempt_log
+from app.log_format import log_formatter
+from tests.contracts.kept_logs import KeptLogs
+
+SHARD = AttemptName("01970000-0000-7000-8000-000000000001", "score", 3, 2)
+
+
+def formatted(kind: Literal["text", "json"], message: str, *values: Any, error: bool = False, **options: Any) -> str:
+    """One line of the log, with ``hunter2`` masked."""
+    record = logging.LogRecord("my.module", logging.INFO, "file", 1, message, values, sys.exc_info() if error else None)
+    return log_formatter(kind, mask=lambda text: text.replace("hunter2", "***"), **options).format(record)
+
+
+def in_attempt(name: AttemptName, kind: Literal["text", "json"], message: str, **options: Any) -> str:
+    """As :func:`formatted`, in an attempt."""
+    with attempt_log(KeptLogs(), name, worker="w", limit_bytes=1000, mask=str):
+        return formatted(kind, message, **options)
+
+
+def test_a_line_of_json_says_where_it_belongs() -> None:
+    """Run, step, shard and attempt; no shard for a step as a whole."""
+    line = json.loads(in_attempt(SHARD, "json", "hello"))
+    assert {name: line[name] for name in ("level", "logger", "message")} == {
+        "level": "INFO",
+        "logger": "my.module",
+        "message": "hello",
+    }
+    assert {name: line[name] for name in AttemptName._fields} == SHARD._asdict()
+    assert json.loads(in_attempt(SHARD._replace(shard=None), "json", "hello"))["shard"] is None
+    assert "run_id" not in json.loads(formatted("json", "hello"))
+
+
+def test_a_line_of_json_has_further_fields() -> None:
+    """Those of an attempt win: a task's arguments say less."""
+    more = {"task": "batchord.predict_shard", "shard": 99}
+    line = json.loads(in_attempt(SHARD, "json", "hello", more=lambda: more))
+    assert (line["task"], line["shard"]) == ("batchord.predict_shard", 3)
+    assert json.loads(formatted("json", "hello", more=lambda: more))["shard"] == 99
+
+
+def test_a_line_of_text_says_where_it_belongs() -> None:
+    """In brackets before the message; outside of attempts nothing is said."""
+    assert in_attempt(SHARD, "text", "hello").endswith(f" my.module: [{SHARD.run_id} score/3 #2] hello")
+    assert in_attempt(SHARD._replace(shard=None), "text", "hello").endswith(f"[{SHARD.run_id} score #2] hello")
+    assert formatted("text", "hello").endswith(" my.module: hello")
+
+
+@pytest.mark.parametrize("kind", ["text", "json"])
+def test_secrets_are_masked(kind: Literal["text", "json"]) -> None:
+    """In the message and in the traceback."""
+    try:
+        int("hunter2")
+    except ValueError:
+        line = formatted(kind, "password %s", "hunter2", error=True)
+
+    assert "hunter2" not in line
+    assert "password ***" in line
+    assert "invalid literal for int() with base 10: '***'" in line
