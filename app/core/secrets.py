@@ -7,39 +7,107 @@ with fixed characters, repeats possessively (no way back), and looks around itse
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
 #: Shorter ones stand in ordinary words.
 _SHORTEST = 6
-#: ``scheme://user:password@host``, and ``scheme://token@host`` as webhooks have it. Schemes of any length were
-#: rejected: a long line of words with dots would be searched through again from each of its words.
-_IN_URL = re.compile(
-    r"(?P<scheme>\b[a-z][a-z0-9+.-]{0,30}://)(?P<user>[^\s:/@]*)(?P<password>:[^\s/@]*)?@", re.IGNORECASE
+
+#: A character within a word: a quote that ends a string is none.
+_WITHIN = r"""[^\s"'`]|["'`](?=[^\s,;)}\]:])"""
+_KEY_BLOCK = re.compile(
+    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:(?!-----END ).)*+(?:-----END [A-Z ]{0,40}-----)?", re.DOTALL
 )
-#: What stands before the word that calls it a secret need not be found, and what follows is bounded: as above.
+#: ``://user:password@``, up to the last ``@`` of the word, since passwords are not always escaped. A number before
+#: a slash is a port.
+_IN_URL = re.compile(
+    r"""(?<=\w)://(?P<user>[^\s:/?#"'`\[\]]*+):(?!\d{1,5}[/?#])"""
+    rf"""(?P<password>(?:(?:(?!://)(?!@)(?:{_WITHIN}))*+@)++)""",
+)
+#: ``://token@``, as webhooks have it.
+_TOKEN_IN_URL = re.compile(r"""(?<=\w)://(?:[^\s:/?#@"'`\[\]]++@)++""")
+#: What a secret is called. Tokenizers and the special tokens of language models are no secrets.
+_CALLED = (
+    r"password|passwd|passphrase|(?<![a-z])pwd|(?<![a-z])pass(?=\s?=)|secret|authorization|"
+    r"(?:api|access|account|private|encryption)[_-]?key|signature|(?<=[?&])sig|"
+    r"(?<!(?:bos|eos|pad|unk|cls|sep)_)(?<!mask_)token(?!i[sz])"
+)
+#: A separator within a bare value belongs to it, unless another ``name=`` follows.
+_SEPARATOR = r"""[,;&](?!\s)(?!["']?[\w.-]{1,40}["']?\s?[=:])(?=\S)"""
 _NAMED = re.compile(
-    r"(?P<name>(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)[\w-]{0,60}[\"']?\s*[=:]\s*[\"']?)"
-    r"(?P<value>[^\s\"',;&]+)",
+    rf"""(?P<name>(?:{_CALLED})[\w-]{{0,40}}\\{{0,3}}["'`]?)"""
+    # `password= host=h`: an empty one, followed by the next name
+    r"""(?P<equals>[ \t]{1,8}[=:]{1,2}>?[ \t]{0,8}|[=:]{1,2}>?(?:[ \t]{1,8}(?![\w-]{1,40}=[^=\s]))?)"""
+    r"""(?P<scheme>(?:(?:basic|bearer|digest|negotiate|token)[ \t]{1,8})?)"""
+    r"""(?:"(?P<double>(?:[^"\\\n]|\\.)*+)|'(?P<single>(?:[^'\\\n]|\\.)*+)"""
+    r"""|(?P<escape>\\["'])(?P<escaped>(?:[^"'\\\n]|\\\\\\?["']?|\\(?!["']))*+)"""
+    rf"""|(?P<bare>(?:(?![,;&])(?:{_WITHIN})|{_SEPARATOR})++))""",
     re.IGNORECASE,
 )
-#: A line without any of these has no secret with a name: asked first, since most lines have none.
-_HINTS = ("passw", "secret", "token", "key")
+_FLAG = re.compile(
+    rf"""(?P<flag>(?<![\w-])--[\w-]{{0,40}}?(?:{_CALLED})[\w-]{{0,20}}[ \t]{{1,4}})(?!-)(?:{_WITHIN})++""",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"(?P<scheme>\bbearer[ \t]{1,4})[\w.~+/=*-]{6,}+", re.IGNORECASE)
+#: Tokens that say themselves what they are: GitHub, GitLab, Hugging Face, Slack, Stripe, Google, JSON web tokens.
+_TELLING = re.compile(
+    r"\b(?:gh[a-z]_|github_pat_|glpat-|hf_|xox[a-z]-|[rs]k_live_|sk-|AIza|eyJ)[\w-]{16,}+(?:\.[\w-]++)*+"
+)
+#: Without any of these, in lower case, no pattern above finds anything.
+_HINTS = (
+    *("pass", "pwd", "secret", "authorization", "key", "signature", "sig", "token", "bearer", "://", "-----begin"),
+    *("gh", "glpat-", "hf_", "xox", "_live_", "sk-", "aiza", "eyj"),
+)
+_NO_SECRETS = frozenset({"", "none", "null", "true", "false", MASK})
+#: ``max_tokens=512`` counts; a longer number may be a token.
+_LONGEST_COUNT = 9
 
 
 def masked(text: str, *, known: Iterable[str] = ()) -> str:
-    """``text`` without passwords in URLs, without values that are called a secret, and without ``known`` ones."""
-    for secret in known:
-        if secret in text and len(secret) >= _SHORTEST:
+    """``text`` without passwords in URLs, without values that are called a secret, and without ``known`` ones.
+
+    Masked text stays as it is when it is masked again.
+    """
+    for secret in _known_forms(tuple(known)):
+        if secret in text:
             text = text.replace(secret, MASK)
-    if "://" in text and "@" in text:
-        text = _IN_URL.sub(_without_password, text)
+    # Most lines of a log hold nothing that even looks like a secret: a few looks tell, in a microsecond.
     lowered = text.lower()
-    for hint in _HINTS:
-        if hint in lowered:
-            return _NAMED.sub(lambda found: f"{found['name']}{MASK}", text)
-    return text
+    if not any(hint in lowered for hint in _HINTS):
+        return text
+    text = _KEY_BLOCK.sub(MASK, text)
+    text = _TELLING.sub(MASK, text)
+    text = _BEARER.sub(lambda found: f"{found['scheme']}{MASK}", text)
+    text = _FLAG.sub(lambda found: f"{found['flag']}{MASK}", text)
+    # Names before URLs, after all else: what one mask leaves over must not look like a secret to another.
+    text = _NAMED.sub(_named, text)
+    return _TOKEN_IN_URL.sub(f"://{MASK}@", _IN_URL.sub(_in_url, text))
 
 
-def _without_password(found: "re.Match[str]") -> str:
-    return f"{found['scheme']}{found['user'] if found['password'] else MASK}:{MASK}@"
+@lru_cache(maxsize=16)
+def _known_forms(known: tuple[str, ...]) -> tuple[str, ...]:
+    """All that is to be looked for, the longest first: a part of another must not be replaced before it."""
+    return tuple(sorted({form for each in known for form in _forms(each)}, key=len, reverse=True))
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """The secret as it stands in texts, in URLs and in JSON; none for one that is too short."""
+    if len(secret) >= _SHORTEST:
+        yield from (secret, quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(secret)[1:-1])
+
+
+def _in_url(found: re.Match[str]) -> str:
+    user, password = found["user"], found["password"]
+    if not password.strip("@") or "@" in user:  # the token stands in the user's place
+        return f"://{MASK}@"
+    return f"://{user}:{MASK}@"
+
+
+def _named(found: re.Match[str]) -> str:
+    value = next(found[kind] for kind in ("double", "single", "escaped", "bare") if found[kind] is not None)
+    counts = "token" in found["name"].lower() and value.isdigit() and len(value) <= _LONGEST_COUNT
+    if counts or value.lower() in _NO_SECRETS:
+        return found[0]
+    opening = '"' if found["double"] is not None else "'" if found["single"] is not None else found["escape"] or ""
+    return f"{found['name']}{found['equals']}{found['scheme']}{opening}{MASK}"
