@@ -1,0 +1,61 @@
+"""Bike trips a day ahead: each hour that arrives gives its station's forecast for the same hour tomorrow."""
+
+from app import Pipeline, SklearnModel, SqlSource, every
+
+#: What the model is fitted on and given, in this order.
+FEATURES = [
+    "station_id",
+    "hour_of_day",
+    "weekday",
+    "temperature_tomorrow",
+    "rain_tomorrow",
+    "trips",
+    "trips_hour_before",
+    "trips_six_days_before",
+    "trips_mean_day",
+    "trips_mean_week",
+]
+
+#: One row per hour of a station. train.py reads it, too: a feature is written once. Lags are joined by their time,
+#: not by lag() OVER (...), which counts rows and goes wrong where an hour is missing. And PostgreSQL can only look
+#: up the few hours that a shard asks for where no window function stands between them and the table.
+HOURS = """
+SELECT latest.id,
+       latest.station_id,
+       latest.hour,
+       latest.hour + interval '24 hours' AS forecast_for,
+       extract(hour FROM latest.hour AT TIME ZONE 'Europe/Berlin')::float8 AS hour_of_day,
+       extract(isodow FROM (latest.hour + interval '24 hours') AT TIME ZONE 'Europe/Berlin')::float8 AS weekday,
+       latest.temperature_tomorrow,
+       latest.rain_tomorrow,
+       latest.trips::float8 AS trips,
+       hour_before.trips::float8 AS trips_hour_before,
+       six_days_before.trips::float8 AS trips_six_days_before,  -- a week before the hour that is forecast
+       means.day AS trips_mean_day,
+       means.week AS trips_mean_week
+FROM station_hours AS latest
+LEFT JOIN station_hours AS hour_before
+    ON hour_before.station_id = latest.station_id AND hour_before.hour = latest.hour - interval '1 hour'
+LEFT JOIN station_hours AS six_days_before
+    ON six_days_before.station_id = latest.station_id AND six_days_before.hour = latest.hour - interval '144 hours'
+CROSS JOIN LATERAL (
+    SELECT avg(past.trips) FILTER (WHERE past.hour > latest.hour - interval '24 hours')::float8 AS day,
+           avg(past.trips)::float8 AS week
+    FROM station_hours AS past
+    WHERE past.station_id = latest.station_id
+      AND past.hour > latest.hour - interval '168 hours' AND past.hour <= latest.hour
+) AS means
+"""
+
+demand = Pipeline(
+    "demand",
+    description="Bike trips a day ahead (scikit-learn)",
+    schedule=every(minutes=15),
+    # What came before the service began is history: the model was fitted on it, and nobody needs its forecast.
+    source=SqlSource(HOURS + "WHERE latest.hour >= timestamptz '2026-05-01 00:00+00'", key="id"),
+    model=SklearnModel(
+        "demand.skops",
+        features=FEATURES,
+        trusted=["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"],
+    ),
+)
