@@ -63,7 +63,7 @@ def _parts() -> Parts:
         images=ImageReader(objects(), readers=configured.image_readers),
         shell=Shell(),
         sql=StatementRunner(default_url=database_url),
-        logs=_logs(),
+        logs=log_store(),
         notifier=AppriseNotifier(),
         switchboard=Switchboard(None if redis_url is None else redis_url.get_secret_value()),
         environment=os.environ,
@@ -72,7 +72,9 @@ def _parts() -> Parts:
     )
 
 
-def _logs() -> LogStore:
+@cache
+def log_store() -> LogStore:
+    """Where the logs of attempts are kept."""
     place = settings().log_store
     return ledger().logs if place == "ledger" else LogObjects(objects(), place)
 

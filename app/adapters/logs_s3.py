@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from app.adapters.objects import Objects, parse_s3
 from app.core.errors import ConfigurationError, DataError
-from app.core.logs import AttemptName, LogLine, LogPart
+from app.core.logs import AttemptName, LogLine, LogPart, PartName
 from app.core.run_ids import first_run_id
 
 #: Objects that are read at once, and in memory at once; one has about 64 KiB.
@@ -48,7 +48,14 @@ class LogObjects:
         key = f"{self._prefix}{part.attempt.run_id}/{_name(part)}"
         self._objects.put(self._bucket, key, json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace"))
 
-    def read(self, run_id: str, *, step: str | None = None, shard: int | None = None) -> Iterator[LogPart]:
+    def read(
+        self,
+        run_id: str,
+        *,
+        step: str | None = None,
+        shard: int | None = None,
+        seen: Container[PartName] = frozenset(),
+    ) -> Iterator[LogPart]:
         """See the protocol."""
         folder = f"{self._prefix}{run_id}/"
         listed = self._objects.iterate(self._bucket, folder)
@@ -58,6 +65,7 @@ class LogObjects:
             for each in named
             if each is not None
             and (step is None or (each.attempt.step == step and (shard is None or each.attempt.shard == shard)))
+            and PartName(each.attempt, each.part) not in seen
         )
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="batchord-logs") as pool:
             while names := list(islice(wanted, _AT_ONCE)):

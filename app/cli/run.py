@@ -62,9 +62,11 @@ def run(
 
 
 def _run_here(name: str, params: dict[str, Any], *, quiet: bool) -> Run:
+    from app.flow import attempt_log
     from app.flow.local import run_local
     from app.wiring import parts
 
+    attempt_log.install()
     with _bar(name, quiet=quiet) as update:
         return run_local(parts(), pipeline=name, params=params, on_progress=update)
 

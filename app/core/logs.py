@@ -1,6 +1,6 @@
 """The log of one attempt: what it printed and logged, kept after its worker is gone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -39,6 +39,13 @@ class LogLine:
         return cls(time=datetime.fromisoformat(time), level=level, source=source, message=message)
 
 
+class PartName(NamedTuple):
+    """A part of an attempt's log."""
+
+    attempt: AttemptName
+    part: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class LogPart:
     """Some lines of an attempt's log, as they were written down together."""
@@ -50,6 +57,11 @@ class LogPart:
     worker: str
     lines: tuple[LogLine, ...]
 
+    @property
+    def name(self) -> PartName:
+        """What tells it from all others."""
+        return PartName(self.attempt, self.part)
+
 
 class LogStore(Protocol):
     """Where logs are kept. All methods raise TransientError when the store does not answer."""
@@ -57,10 +69,17 @@ class LogStore(Protocol):
     def append(self, part: LogPart) -> None:
         """Keeps a part. A part that is there already stays as it is."""
 
-    def read(self, run_id: str, *, step: str | None = None, shard: int | None = None) -> Iterator[LogPart]:
-        """The run's parts in the order in which they were kept, with constant memory.
+    def read(
+        self,
+        run_id: str,
+        *,
+        step: str | None = None,
+        shard: int | None = None,
+        seen: Container[PartName] = frozenset(),
+    ) -> Iterator[LogPart]:
+        """The run's parts in the order in which they were kept; only their names are in memory at once.
 
-        ``step`` and ``shard``: only theirs; ``shard`` counts only together with ``step``.
+        ``step`` and ``shard``: only theirs; ``shard`` counts only together with ``step``. ``seen``: without these.
         """
 
     def delete_before(self, moment: datetime) -> int:

@@ -1,10 +1,10 @@
 """Logs in memory: the fake that flow's tests use, under the same contract as the real stores."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import datetime
 
-from app.core.logs import LogPart
+from app.core.logs import LogPart, PartName
 from app.core.run_ids import first_run_id
 
 
@@ -25,12 +25,23 @@ class KeptLogs:
             if all((kept.attempt, kept.part) != (part.attempt, part.part) for kept in self.parts):
                 self.parts.append(part)
 
-    def read(self, run_id: str, *, step: str | None = None, shard: int | None = None) -> Iterator[LogPart]:
+    def read(
+        self,
+        run_id: str,
+        *,
+        step: str | None = None,
+        shard: int | None = None,
+        seen: Container[PartName] = frozenset(),
+    ) -> Iterator[LogPart]:
         """See the protocol."""
         self._answer()
         for part in list(self.parts):
             name = part.attempt
-            if name.run_id == run_id and (step is None or (name.step == step and shard in (None, name.shard))):
+            if (
+                name.run_id == run_id
+                and (step is None or (name.step == step and shard in (None, name.shard)))
+                and part.name not in seen
+            ):
                 yield part
 
     def delete_before(self, moment: datetime) -> int:

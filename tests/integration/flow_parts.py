@@ -1,7 +1,7 @@
 """Batchord's verbs over one test's database: parts as ``app.wiring`` builds them, pipelines declared in a test."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -13,21 +13,38 @@ from app.adapters.images import ImageReader
 from app.adapters.ledger import Ledger
 from app.adapters.models import ModelLibrary
 from app.adapters.objects import Objects
+from app.adapters.shell import Shell
 from app.adapters.sql_source import dispose_engines, open_source
-from app.core.errors import UnknownPipeline
-from app.core.messages import BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
-from app.core.pipelines import Pipeline, Predict
+from app.adapters.sql_step import StatementRunner
+from app.core.errors import TransientError, UnknownPipeline
+from app.core.messages import (
+    AlertsKept,
+    BacklogLeft,
+    FollowUp,
+    Message,
+    RunEnded,
+    RunReady,
+    ShardsReady,
+    StepEnded,
+    StepReady,
+)
+from app.core.pipelines import Pipeline
 from app.core.predictions import Batch, Predictions
 from app.core.records import Rejection, Scalar
-from app.core.runs import Run, ShardLease
+from app.core.runs import Run, ShardLease, StepKind
+from app.core.secrets import masked
 from app.core.sources import SqlSource
+from app.core.steps import Predict
 from app.flow.advance import advance
+from app.flow.execute import execute_step
 from app.flow.finish import finish_step
+from app.flow.follow import followers
 from app.flow.local import run_local
 from app.flow.parts import Parts
 from app.flow.plan import plan_step
 from app.flow.predict import predict_shard
-from app.flow.start import follow_up, start_run
+from app.flow.start import AFTER, follow_up, start_run
+from app.flow.tell import send_alerts
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,6 +85,35 @@ class Declared:
         return sorted(self.pipelines)
 
 
+class ToldPeople:
+    """A notifier that keeps what it sent, by address; ``down`` are those that take nothing."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str, str]] = []
+        self.down: set[str] = set()
+
+    def problems(self, address: str) -> str | None:
+        """See the protocol."""
+        return None if "://" in address else "no address"
+
+    def send(self, address: str, *, title: str, body: str, failure: bool) -> None:
+        """See the protocol."""
+        if address in self.down:
+            raise TransientError("the receiver is down")
+        self.sent.append((address, title, body))
+
+
+class ShownSwitches:
+    """A switchboard that keeps what is shown."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, Any] = {}
+
+    def show(self, switched: Mapping[str, Mapping[str, Any]]) -> None:
+        """See the protocol."""
+        self.shown = {name: dict(values) for name, values in switched.items()}
+
+
 class Bench:
     """Real parts, one table ``records``, and short ways to what most tests begin with."""
 
@@ -75,6 +121,8 @@ class Bench:
         self.url = database_url
         self.catalog = Declared()
         self.ledger = Ledger(database_url, max_connections=10)
+        self.notifier = ToldPeople()
+        self.switchboard = ShownSwitches()
         objects = Objects()
         self._parts = Parts(
             settings=Settings(home=home),
@@ -83,6 +131,13 @@ class Bench:
             open_source=lambda declared, window: open_source(declared, default_url=database_url, window=window),
             models=ModelLibrary(home=home, objects=objects),
             images=ImageReader(objects),
+            shell=Shell(grace=0.5),
+            sql=StatementRunner(database_url),
+            logs=self.ledger.logs,
+            notifier=self.notifier,
+            switchboard=self.switchboard,
+            environment={},
+            mask=masked,
             worker="test:1",
         )
         self._connection = psycopg.connect(database_url, autocommit=True)
@@ -186,8 +241,9 @@ class Bench:
 def _handle(parts: Parts, message: Message) -> list[Message]:
     """Each message on its own path, as ``workers.tasks`` has it."""
     match message:
-        case StepReady(run_id=run_id, step=step):
-            return plan_step(parts, run_id=run_id, step=step)
+        case StepReady(run_id=run_id, step=step, kind=kind):
+            verb = plan_step if kind is StepKind.PREDICT else execute_step
+            return verb(parts, run_id=run_id, step=step)
         case ShardsReady(run_id=run_id, step=step, indexes=indexes):
             said = [predict_shard(parts, run_id=run_id, step=step, index=index) for index in indexes]
             return [*chain.from_iterable(said), StepEnded(run_id=run_id, step=step)]
@@ -197,6 +253,13 @@ def _handle(parts: Parts, message: Message) -> list[Message]:
             return advance(parts, run_id=run_id)
         case BacklogLeft(pipeline=pipeline, after_run=after_run):
             return follow_up(parts, pipeline=pipeline, after_run=after_run)[1]
+        case RunEnded():
+            return list(followers(parts.catalog, message))
+        case FollowUp(pipeline=pipeline, after_run=after_run):
+            return start_run(parts, pipeline=pipeline, trigger=AFTER, after_run=after_run)[1]
+        case AlertsKept():
+            send_alerts(parts)
+            return []
 
 
 def batch_of(*keys: Scalar, rejected: Sequence[Scalar] = ()) -> Batch:

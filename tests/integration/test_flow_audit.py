@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from app.core.errors import ConfigurationError
-from app.core.pipelines import Pipeline, Predict
+from app.core.pipelines import Pipeline
 from app.core.schedules import every
 from app.core.sources import SqlSource
+from app.core.steps import Predict
 from app.flow.audit import Audit, as_json, audit
 from app.flow.preview import preview
 from app.flow.start import start_run

@@ -11,10 +11,11 @@ import pytest
 
 from app.core.errors import ConfigurationError, LeaseLost
 from app.core.messages import RunReady
-from app.core.pipelines import Pipeline, Predict
+from app.core.pipelines import Pipeline
 from app.core.ports import Source
 from app.core.runs import Claim, RunState
 from app.core.sources import SqlSource
+from app.core.steps import Predict
 from app.flow.cancel import cancel_run
 from app.flow.plan import plan_step
 from app.flow.predict import ShardHeld, predict_shard

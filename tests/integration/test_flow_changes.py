@@ -12,11 +12,12 @@ import pytest
 from app.core.errors import ConfigurationError
 from app.core.messages import BacklogLeft
 from app.core.models import FunctionModel
-from app.core.pipelines import Pipeline, Predict
+from app.core.pipelines import Pipeline
 from app.core.ports import Source
 from app.core.runs import RunState, StepLease
 from app.core.schedules import every
 from app.core.sources import SqlSource
+from app.core.steps import Predict
 from app.flow.plan import plan_step
 from app.flow.recover import sweep
 from app.flow.start import start_run

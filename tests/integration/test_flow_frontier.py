@@ -10,11 +10,12 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from app.core.pipelines import Pipeline, Predict
+from app.core.pipelines import Pipeline
 from app.core.records import Scalar
 from app.core.runs import RunState
 from app.core.schedules import every
 from app.core.sources import SqlSource
+from app.core.steps import Predict
 from app.flow.audit import audit
 from app.flow.start import start_run
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, length

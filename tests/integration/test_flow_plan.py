@@ -10,10 +10,11 @@ import pytest
 from app.core.errors import ConfigurationError, TransientError
 from app.core.messages import Message, ShardsReady, StepEnded, StepReady
 from app.core.models import SklearnModel
-from app.core.pipelines import Pipeline, Predict
+from app.core.pipelines import Pipeline
 from app.core.ports import Source
 from app.core.runs import RunState
 from app.core.sources import SqlSource
+from app.core.steps import Predict
 from app.flow.plan import plan_step
 from app.flow.start import start_run
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, length

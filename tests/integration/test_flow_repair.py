@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from app.core.errors import UnknownPipeline
-from app.core.pipelines import Pipeline, Predict
+from app.core.pipelines import Pipeline
 from app.core.runs import Run, RunState
 from app.core.schedules import every
 from app.core.sources import SqlSource
+from app.core.steps import Predict
 from app.flow.audit import audit, audit_and_repair
 from app.flow.cancel import cancel_run
 from app.flow.plan import plan_step

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from app.core.ledger import LostStep
 from app.core.messages import RunReady, ShardsReady, StepEnded, StepReady
 from app.core.runs import Kind, NewRun, ShardOutcome
 from app.core.sources import SqlSource
+from app.core.upkeep import LostStep
 from app.flow.recover import sweep
 from tests.integration.flow_parts import ITEMS, STEP, Bench, batch_of
 

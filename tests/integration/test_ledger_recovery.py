@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.core.ledger import LostStep
 from app.core.messages import BacklogLeft, RunReady, ShardsReady, StepEnded, StepReady
 from app.core.runs import Kind, NewRun, RunState, ShardOutcome
+from app.core.upkeep import LostStep
 from app.flow.predict import predict_shard
 from app.flow.recover import sweep
 from app.flow.start import follow_up

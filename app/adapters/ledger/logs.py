@@ -1,13 +1,13 @@
 """The logs of attempts, in the ledger."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from app.adapters.ledger.connection import Connections
-from app.core.logs import AttemptName, LogLine, LogPart
+from app.core.logs import AttemptName, LogLine, LogPart, PartName
 from app.core.run_ids import first_run_id
 
 #: How a step as a whole stands in the table, whose key knows no NULL.
@@ -22,10 +22,15 @@ _APPEND = """
     VALUES (%(run)s, %(step)s, %(shard)s, %(attempt)s, %(part)s, %(worker)s, %(lines)s)
     ON CONFLICT DO NOTHING
 """
+_NAMES = """
+    SELECT id, step, shard, attempt, part FROM batchord.attempt_logs
+    WHERE run_id = %(run)s AND (%(step)s::text IS NULL OR step = %(step)s)
+      AND (%(step)s::text IS NULL OR %(shard)s::int IS NULL OR shard = %(shard)s)
+    ORDER BY id
+"""
 _READ = """
-    SELECT id, step, shard, attempt, part, worker, lines FROM batchord.attempt_logs
-    WHERE run_id = %(run)s AND id > %(after)s {filters}
-    ORDER BY id LIMIT %(page)s
+    SELECT step, shard, attempt, part, worker, lines FROM batchord.attempt_logs
+    WHERE run_id = %(run)s AND id = ANY(%(ids)s) ORDER BY id
 """
 _DELETE_BEFORE = """
     DELETE FROM batchord.attempt_logs WHERE ctid = ANY(ARRAY(
@@ -53,21 +58,26 @@ class LogTable:
         with self._connections.transaction() as connection:
             connection.execute(_APPEND, values)
 
-    def read(self, run_id: str, *, step: str | None = None, shard: int | None = None) -> Iterator[LogPart]:
+    def read(
+        self,
+        run_id: str,
+        *,
+        step: str | None = None,
+        shard: int | None = None,
+        seen: Container[PartName] = frozenset(),
+    ) -> Iterator[LogPart]:
         """See the protocol."""
-        filters = ("" if step is None else "AND step = %(step)s ") + (
-            "" if step is None or shard is None else "AND shard = %(shard)s"
-        )
-        values: dict[str, Any] = {"run": run_id, "step": step, "shard": shard, "after": 0, "page": _PAGE}
+        values = {"run": run_id, "step": step, "shard": shard}
+        # Names, not the last id: one that was taken earlier may be committed later.
+        with self._connections.transaction() as connection:
+            named = connection.execute(_NAMES, values).fetchall()
+        ids = [row["id"] for row in named if PartName(_attempt(run_id, row), row["part"]) not in seen]
         # Page by page: a cursor would keep its transaction open while a person reads, and be cut off for that.
-        while True:
+        for start in range(0, len(ids), _PAGE):
             with self._connections.transaction() as connection:
-                rows = connection.execute(_READ.format(filters=filters), values).fetchall()
+                rows = connection.execute(_READ, {"run": run_id, "ids": ids[start : start + _PAGE]}).fetchall()
             for row in rows:
                 yield _part(run_id, row)
-            if len(rows) < _PAGE:
-                return
-            values["after"] = rows[-1]["id"]
 
     def delete_before(self, moment: datetime) -> int:
         """See the protocol."""
@@ -82,10 +92,13 @@ class LogTable:
 
 
 def _part(run_id: str, row: dict[str, Any]) -> LogPart:
-    shard = None if row["shard"] == _WHOLE else row["shard"]
     return LogPart(
-        attempt=AttemptName(run_id, row["step"], shard, row["attempt"]),
+        attempt=_attempt(run_id, row),
         part=row["part"],
         worker=row["worker"],
         lines=tuple(LogLine.from_json(line) for line in row["lines"]),
     )
+
+
+def _attempt(run_id: str, row: dict[str, Any]) -> AttemptName:
+    return AttemptName(run_id, row["step"], None if row["shard"] == _WHOLE else row["shard"], row["attempt"])

@@ -8,9 +8,10 @@ import pytest
 from app.core.errors import UnknownPipeline
 from app.core.limits import RejectionLimit
 from app.core.models import FunctionModel, Images, SklearnModel, TransformersImage, TransformersText
-from app.core.pipelines import Pipeline, Predict
+from app.core.pipelines import Pipeline
 from app.core.schedules import cron, every
 from app.core.sources import SqlSource
+from app.core.steps import Predict
 
 _SOURCE = SqlSource("SELECT id, body FROM reviews", key="id")
 

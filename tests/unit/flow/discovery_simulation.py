@@ -8,10 +8,10 @@ from types import SimpleNamespace
 from typing import Any, Literal, cast
 
 from app.core.frontier import MAX_CANDIDATES, Frontier
-from app.core.pipelines import Predict
 from app.core.records import Position, Scalar
 from app.core.shards import ShardRange
 from app.core.sources import SqlSource
+from app.core.steps import Predict
 from app.flow.parts import Parts
 from app.flow.plan import Found, scan
 from app.settings import Settings

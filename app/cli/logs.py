@@ -1,0 +1,99 @@
+"""``batchord logs``: what a run's steps and shards logged and printed."""
+
+import json
+import time
+from collections.abc import Callable
+
+import click
+from rich.text import Text
+
+from app.cli.history import find_run
+from app.cli.output import console, json_option
+from app.core.logs import LogLine, LogPart, LogStore, PartName
+
+_POLL_SECONDS = 0.5
+#: How long after a run's end its last lines may still come.
+_LINGER_SECONDS = 2.0
+_COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--step", help="Only this step.")
+@click.option("--shard", type=click.IntRange(min=0), help="Only this shard of the step.")
+@click.option("--attempt", type=click.IntRange(min=1), help="Only this attempt, counted from 1.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until the run has ended.")
+@json_option
+def logs(run_id: str, step: str | None, shard: int | None, attempt: int | None, *, follow: bool, as_json: bool) -> None:
+    """Show what the steps and shards of a run logged and printed, also after their workers are gone.
+
+    With --json a line for each: time, level, source, message, run_id, step, shard, attempt, worker.
+    """
+    from app.wiring import log_store
+
+    if shard is not None and step is None:
+        raise click.UsageError("--shard needs --step: shards are counted in each step.")
+    run = find_run(run_id)
+    tell = _json if as_json else _text
+    shown = _show(log_store(), run.id, step, shard, attempt, follow=follow, tell=tell)
+    if not shown and not as_json:
+        console.print("Nothing was logged, or it was pruned since.", style="dim")
+
+
+def _show(
+    store: LogStore,
+    run_id: str,
+    step: str | None,
+    shard: int | None,
+    attempt: int | None,
+    *,
+    follow: bool,
+    tell: Callable[[LogPart, LogLine], None],
+) -> int:
+    seen: set[PartName] = set()
+    shown = 0
+    ended_at: float | None = None
+    while True:
+        for part in store.read(run_id, step=step, shard=shard, seen=seen):
+            seen.add(part.name)
+            if attempt in (None, part.attempt.attempt):
+                for line in part.lines:
+                    tell(part, line)
+                    shown += 1
+        if not follow or (ended_at is not None and time.monotonic() - ended_at > _LINGER_SECONDS):
+            return shown
+        if ended_at is None and _is_over(run_id):
+            ended_at = time.monotonic()
+        time.sleep(_POLL_SECONDS)
+
+
+def _is_over(run_id: str) -> bool:
+    from app.wiring import ledger
+
+    return ledger().runs.get(run_id).state.ended
+
+
+def _text(part: LogPart, line: LogLine) -> None:
+    name = part.attempt
+    where = name.step if name.shard is None else f"{name.step}/{name.shard}"
+    text = Text(f"{line.time.astimezone():%m-%d %H:%M:%S.%f}"[:-3], style="dim")
+    text.append(f" {where} #{name.attempt} ", style="cyan")
+    text.append(f"{line.source} " if line.source in ("stdout", "stderr") else f"{line.level:<7} ", style="dim")
+    text.append(line.message, style=_COLOURS.get(line.level, ""))
+    console.print(text, soft_wrap=True)
+
+
+def _json(part: LogPart, line: LogLine) -> None:
+    name = part.attempt
+    told = {
+        "time": line.time.isoformat(),
+        "level": line.level,
+        "source": line.source,
+        "message": line.message,
+        "run_id": name.run_id,
+        "step": name.step,
+        "shard": name.shard,
+        "attempt": name.attempt,
+        "worker": part.worker,
+    }
+    click.echo(json.dumps(told, ensure_ascii=False))
