@@ -126,5 +126,15 @@ def _retry(parts: Parts, lease: StepLease) -> Retry:
     return retry_of(declared.step(lease.step), declared.retry)
 
 
+def _log_failure(error: Exception) -> None:
+    """With its traceback where it is the author's own error; those of Batchord explain themselves."""
+    trace = error.__traceback__
+    # From the author's function on: how we came to call it helps nobody.
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("app.flow."):
+        trace = trace.tb_next
+    told = isinstance(error, BatchordError) or trace is None
+    log.error("%s", _said(error), exc_info=None if told else (type(error), error, trace))
+
+
 def _said(error: Exception) -> str:
     return str(error) if isinstance(error, BatchordError) else f"{type(error).__name__}: {error}"

@@ -96,7 +96,7 @@ class ToldPeople:
         """See the protocol."""
         return None if "://" in address else "no address"
 
-    def send(self, address: str, *, title: str, body: str, failure: bool) -> None:
+    def send(self, address: str, *, title: str, body: str, failure: bool) -> None:  # noqa: ARG002 -- the protocol's
         """See the protocol."""
         if address in self.down:
             raise TransientError("the receiver is down")
@@ -238,7 +238,7 @@ class Bench:
         return [row[0] for row in self.sql(query, *values)]
 
 
-def _handle(parts: Parts, message: Message) -> list[Message]:
+def _handle(parts: Parts, message: Message) -> list[Message]:  # noqa: PLR0911 -- one for each message
     """Each message on its own path, as ``workers.tasks`` has it."""
     match message:
         case StepReady(run_id=run_id, step=step, kind=kind):
