@@ -13,6 +13,8 @@ ALTER TABLE batchord.runs ADD COLUMN rerun_of uuid;
 DROP INDEX batchord.runs_one_running;
 CREATE UNIQUE INDEX runs_one_running ON batchord.runs (pipeline) WHERE state = 'running' AND max_active = 1;
 CREATE INDEX runs_by_pipeline ON batchord.runs (pipeline, created_at DESC);
+-- The newest that succeeded is asked for at each tick, however many have been skipped since.
+CREATE INDEX runs_succeeded ON batchord.runs (pipeline, created_at DESC) WHERE state = 'succeeded';
 
 ALTER TABLE batchord.steps ADD COLUMN join_rule text NOT NULL DEFAULT 'all_done_ok';
 -- Seconds that an attempt at the step as a whole may take; NULL: as long as it likes.
