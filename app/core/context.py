@@ -22,10 +22,15 @@ class StepOutput:
     state: StepState
     #: As it stands in the ledger. Of a Predict step its summary; of every other step ``{"value": …}``.
     output: Mapping[str, Any] = field(default_factory=dict)
+    #: Why it failed; None when it did not.
+    error: str | None = None
 
     @property
     def value(self) -> Any:
-        """What a Python step returned; what a Sql or a Bash step tells of itself; None when it did not run."""
+        """What a Python step returned; what a Sql or a Bash step tells of itself; None when it did not run.
+
+        Of a Bash step that failed, its exit code all the same.
+        """
         return self.output.get("value")
 
     def __getitem__(self, key: str) -> Any:

@@ -89,6 +89,8 @@ class Standing:
     schedule: dict[str, Any] | None
     #: The newest slot that has a scheduled run.
     last_slot: datetime | None
+    #: Up to where the newest run that succeeded looked.
+    last_window_end: datetime | None
     #: When the newest run that succeeded ended.
     last_success_at: datetime | None
     #: When the run at work was started, the oldest if there are several.

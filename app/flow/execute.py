@@ -10,6 +10,7 @@ from typing import Any
 from app.core.context import checked_output
 from app.core.errors import (
     BatchordError,
+    CommandFailed,
     ConfigurationError,
     FinalStepError,
     LeaseLost,
@@ -105,7 +106,9 @@ def _ended_badly(parts: Parts, lease: StepLease, error: Exception) -> list[Messa
     else:
         retry = NO_RETRY if isinstance(error, _FINAL) else _retry(parts, lease)
     if not retry.allows(error, attempt=lease.attempt):
-        return _end(parts, lease, StepState.FAILED, {}, parts.mask(_said(error)))
+        # A step that cleans up may look at it.
+        output = {"value": {"exit_code": error.exit_code}} if isinstance(error, CommandFailed) else {}
+        return _end(parts, lease, StepState.FAILED, output, parts.mask(_said(error)))
     wait = retry.wait(lease.attempt)
     if not parts.ledger.runs.release_step(lease, parts.mask(_said(error)), wait=wait):
         return []

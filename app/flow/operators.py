@@ -64,7 +64,9 @@ def run_context(lease: StepLease, steps: list[Step]) -> RunContext:
         params=run.params,
         # No others: what else is over by now differs from run to run.
         outputs={
-            step.name: StepOutput(name=step.name, kind=step.kind, state=step.state, output=step.output or {})
+            step.name: StepOutput(
+                name=step.name, kind=step.kind, state=step.state, output=step.output or {}, error=step.error
+            )
             for step in steps
             if step.name in before
         },

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from app.core.pipelines import Pipeline
-from app.core.schedules import AfterPipeline, Schedule, schedule_from_json, slots_between, window_of
+from app.core.schedules import EARLIEST, AfterPipeline, Schedule, schedule_from_json, slots_between, window_of
 from app.core.upkeep import Standing
 
 #: Runs that one tick opens at the most; the next look at missed ticks opens more.
@@ -35,9 +35,12 @@ def missed(schedule: Schedule, standing: Standing, before: datetime) -> bool:
     return standing.last_slot is None or standing.last_slot < slot
 
 
-def window_by_hand(schedule: Schedule | AfterPipeline | None, now: datetime) -> tuple[datetime, datetime] | None:
-    """The window of a run by hand: from the start of the last slot's to now. None: nothing says where it starts."""
+def window_by_hand(schedule: Schedule | None, standing: Standing, now: datetime) -> tuple[datetime, datetime]:
+    """The window of a run by hand: from the start of the newest slot's up to now.
+
+    Without a schedule by time: from where the newest run that succeeded ended, or the beginning of time.
+    """
     slot = None if schedule is None else schedule.slot_at(now)
-    if schedule is None or slot is None or isinstance(schedule, AfterPipeline):
-        return None
+    if schedule is None or slot is None:
+        return min(standing.last_window_end or EARLIEST, now), now
     return window_of(schedule, slot)[0], now

@@ -58,10 +58,8 @@ def start_run(
         if schedule is not None and slot is not None:
             new = _scheduled(declared, schedule, slot)
         else:
-            window = window_by_hand(schedule, now) or (None, None)
-            new = replace(
-                _new(declared, Kind.MANUAL, trigger), request=request, window_start=window[0], window_end=window[1]
-            )
+            start, end = window_by_hand(schedule, standing, now)
+            new = replace(_new(declared, Kind.MANUAL, trigger), request=request, window_start=start, window_end=end)
     return open_run(parts, replace(new, params=params or {}))
 
 

@@ -17,13 +17,15 @@ _STANDINGS = """
            (SELECT run.slot FROM batchord.runs AS run
             WHERE run.pipeline = known.name AND run.kind = 'scheduled' AND run.slot IS NOT NULL
             ORDER BY run.slot DESC LIMIT 1) AS last_slot,
-           (SELECT run.finished_at FROM batchord.runs AS run
-            WHERE run.pipeline = known.name AND run.state = 'succeeded'
-            ORDER BY run.created_at DESC LIMIT 1) AS last_success_at,
+           success.window_end AS last_window_end, success.finished_at AS last_success_at,
            work.started_at AS running_since, work.id::text AS running_id
     FROM batchord.pipelines AS known LEFT JOIN LATERAL (
         SELECT run.started_at, run.id FROM batchord.runs AS run
         WHERE run.pipeline = known.name AND run.state = 'running' ORDER BY run.started_at LIMIT 1) AS work ON true
+    LEFT JOIN LATERAL (
+        SELECT run.window_end, run.finished_at FROM batchord.runs AS run
+        WHERE run.pipeline = known.name AND run.state = 'succeeded' ORDER BY run.created_at DESC LIMIT 1
+    ) AS success ON true
     WHERE known.name = ANY(%(names)s)
 """
 _SWITCHED = """
