@@ -59,10 +59,9 @@ def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
         except LeaseLost as error:
             log.warning("The step is no longer this worker's: %s", error)
             return []
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- whatever the author's function raises
             failed = error
-            # With its traceback where it is the author's own error; those of Batchord's explain themselves.
-            log.error("%s", _said(error), exc_info=None if isinstance(error, BatchordError) else error)  # noqa: TRY400
+            _log_failure(error)
     # After the log is kept: who sees the step's end can read it.
     fault("before-step-end")
     if failed is not None:
@@ -135,8 +134,8 @@ def _log_failure(error: Exception) -> None:
     # From the author's function on: how we came to call it helps nobody.
     while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("app.flow."):
         trace = trace.tb_next
-    told = isinstance(error, BatchordError) or trace is None
-    log.error("%s", _said(error), exc_info=None if told else (type(error), error, trace))
+    said_in_full = isinstance(error, BatchordError)
+    log.error("%s", _said(error), exc_info=None if said_in_full else (type(error), error, trace or error.__traceback__))
 
 
 def _said(error: Exception) -> str:

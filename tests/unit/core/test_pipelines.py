@@ -30,7 +30,7 @@ def test_a_pipeline_needs_a_name_a_source_and_a_model_and_no_more() -> None:
 
     assert pipeline.problems() == []
     assert [step.name for step in pipeline.steps] == ["predict"]
-    assert pipeline.step("predict").source is _SOURCE
+    assert pipeline.predict_step("predict").source is _SOURCE
 
 
 def test_a_plain_function_is_a_model() -> None:
@@ -38,7 +38,7 @@ def test_a_plain_function_is_a_model() -> None:
     pipeline = Pipeline("reviews", source=_SOURCE, model=_shout)
 
     assert pipeline.problems() == []
-    assert pipeline.step("predict").declared_model == FunctionModel(_shout)
+    assert pipeline.predict_step("predict").declared_model == FunctionModel(_shout)
 
 
 def test_a_graph_of_steps_in_any_order_is_sound() -> None:
@@ -119,7 +119,7 @@ def test_an_ordinary_name_is_accepted(name: str) -> None:
         ([_step("a", "c"), _step("b", "a"), _step("c", "b")], "steps a, b, c wait for each other in a cycle"),
         ([_step("a"), _step("a")], "two steps are named 'a'"),
         ([_step("a", "b")], "step 'a': after='b' names no step of this pipeline"),
-        (["score"], "steps holds a str: give Predict(...)"),
+        (["score"], "steps holds a str: give Predict, Python, Sql, Bash or Branch"),
         ([], "it has no steps: give source= and model=, or steps=[...]"),
     ],
 )
@@ -250,7 +250,7 @@ def test_the_short_form_takes_a_rejection_limit_too() -> None:
 
     pipeline = Pipeline("reviews", source=_SOURCE, model=_shout, rejection_limit=limit)
 
-    assert pipeline.step("predict").rejection_limit == limit
+    assert pipeline.predict_step("predict").rejection_limit == limit
 
 
 def test_a_schedule_of_its_own_class_may_be_brought() -> None:
