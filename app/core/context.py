@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.core.errors import OutputRefused
+from app.core.records import unstorable
 from app.core.runs import StepKind, StepState
 
 #: Bytes of JSON that a step may hand to later ones.
@@ -131,9 +132,10 @@ def checked_output(step: str, value: Any) -> dict[str, Any]:
             f"Step {step} returned {size:,} bytes of JSON, and at most {MOST_OUTPUT_BYTES:,} pass from step to step: "
             "write it into a table or to S3, and return where it is."
         )
-    if "\\u0000" in text:
+    if unstorable(value):
         raise OutputRefused(
-            f"What step {step} returned holds a NUL character, which PostgreSQL cannot keep: leave it out."
+            f"What step {step} returned holds a NUL character or half of a surrogate pair, which PostgreSQL cannot "
+            "keep: leave it out."
         )
     output: dict[str, Any] = json.loads(text)
     return output

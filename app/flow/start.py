@@ -1,6 +1,5 @@
 """A tick, an event or a person becomes a run."""
 
-import json
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from app.core.errors import ConfigurationError
 from app.core.messages import Message
 from app.core.pipelines import Pipeline
+from app.core.records import unstorable
 from app.core.runs import Kind, NewRun, Run
 from app.core.schedules import Schedule, window_of
 from app.core.upkeep import Standing
@@ -46,8 +46,10 @@ def start_run(
     Raises UnknownPipeline, CatalogError, ConfigurationError, TransientError.
     """
     declared = parts.catalog.get(pipeline)
-    if "\\u0000" in json.dumps(params or {}):
-        raise ConfigurationError("A parameter holds a NUL character, which PostgreSQL cannot keep: leave it out.")
+    if unstorable(params or {}):
+        raise ConfigurationError(
+            "A parameter holds a NUL character or half of a surrogate pair, which PostgreSQL cannot keep: leave it out."
+        )
     standing = parts.ledger.pipelines.standing(pipeline)
     now = now or standing.now
     if after_run is not None:
