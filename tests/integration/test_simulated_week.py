@@ -1,4 +1,4 @@
-"""A clock that is advanced through seven days: what beat would send, the verbs open and work off, and the ledger counts.
+"""A clock goes through seven days: what beat would send, the verbs open and work off, and the ledger counts.
 
 As long as a week takes, nothing but the clock is simulated: the moments at which ticks are due are beat's own, and the
 runs are those of a real ledger.
