@@ -62,8 +62,8 @@ def load_frames(sender: Any = None, **_: Any) -> None:
 
 @signals.task_revoked.connect  # type: ignore[untyped-decorator]
 def cancel_revoked_run(request: Any = None, *, terminated: bool = False, **_: Any) -> None:
-    """Flower's "terminate" on a shard's task ends its run, as ``batchord cancel`` does."""
-    if not terminated or request is None or request.task != "batchord.predict_shard":
+    """Flower's "terminate" on a shard's or a step's task ends its run, as ``batchord cancel`` does."""
+    if not terminated or request is None or request.task not in ("batchord.predict_shard", "batchord.run_step"):
         return
     from app.flow.cancel import cancel_run
     from app.wiring import parts

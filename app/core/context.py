@@ -100,14 +100,14 @@ class RunContext(Mapping[str, StepOutput]):
     window_end: datetime | None = None
     #: Given by hand, with ``batchord run NAME --param key=value``.
     params: Mapping[str, Any] = field(default_factory=dict)
-    #: By name: the steps that are over by now.
+    #: By name: the steps before this one, however far.
     outputs: Mapping[str, StepOutput] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> StepOutput:
-        """What became of step ``name``. Raises KeyError, which names the steps that are over."""
+        """What became of step ``name``. Raises KeyError, which names the steps there are."""
         if name not in self.outputs:
             known = ", ".join(self.outputs) or "none"
-            raise KeyError(f"step {name!r} is not over when {self.step!r} runs, or unknown; over are: {known}")
+            raise KeyError(f"step {name!r} is not before {self.step!r} in the graph, by after=; before it are: {known}")
         return self.outputs[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -132,8 +132,11 @@ class Runs(Protocol):
     def renew_step(self, lease: StepLease, *, lease_seconds: float) -> bool:
         """Keeps the lease; False when it is lost."""
 
-    def release_step(self, lease: StepLease, error: str, *, wait: float = 0) -> bool:
-        """Gives the step back for another attempt, due after ``wait`` seconds; False when the lease is lost."""
+    def release_step(self, lease: StepLease, error: str, *, wait: float = 0, own_error: bool = False) -> bool:
+        """Gives the step back for another attempt, due after ``wait`` seconds; False when the lease is lost.
+
+        ``own_error``: whether the step itself has failed, in contrast to what it needs.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,8 +217,8 @@ class Shards(Protocol):
     def blamed(self, lease: ShardLease, reasons: Sequence[str]) -> int:
         """How many records of the lease's step were rejected for one of ``reasons`` in this run."""
 
-    def release(self, lease: ShardLease, error: str) -> None:
-        """Gives the shard back for another attempt; quietly nothing when the lease is lost."""
+    def release(self, lease: ShardLease, error: str, *, wait: float = 0) -> None:
+        """Gives the shard back for another attempt, due after ``wait`` seconds; nothing when the lease is lost."""
 
     def fail(self, lease: ShardLease, error: str) -> None:
         """Marks the shard failed for good; quietly nothing when the lease is lost."""

@@ -111,7 +111,8 @@ class NewRun:
 
     pipeline: str
     kind: Kind
-    #: Who asked: ``schedule``, ``cli``, ``local``, ``call``, ``backlog``, ``rerun`` or ``after <pipeline>``.
+    #: Who asked: ``schedule``, ``cli``, ``local``, ``call``, ``backlog``, ``retry``, ``audit``, ``backfill``, ``rerun``
+    #: or ``after <pipeline>``.
     trigger: str
     #: The fire time that a scheduled run stands for; None for every other kind.
     slot: datetime | None = None
@@ -129,6 +130,8 @@ class NewRun:
     full_scan: bool = False
     #: Runs of the pipeline that may be at work at once, this one included.
     max_active: int = 1
+    #: Whether their windows must not overlap: two runs would predict the same records.
+    disjoint: bool = True
     #: Of a rerun: the id of the run that it takes up again.
     rerun_of: str | None = None
     #: Why it is not to run at all; it is recorded as skipped then.
@@ -199,6 +202,11 @@ class StepLease:
     #: Counts from 1; counted before any work.
     attempt: int
     token: str
+    #: Attempts that ended with an error of the step's own, and those that were given back for other reasons.
+    retried: int = 0
+    handed_back: int = 0
+    #: Attempts whose workers were lost.
+    losses: int = 0
     #: How the worker of the attempt before was lost; None when that attempt ended otherwise, or there was none.
     lost: str | None = None
     #: Whether that lost attempt had begun what cannot be taken back: what it did is not known.

@@ -59,7 +59,7 @@ def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
         except LeaseLost as error:
             log.warning("The step is no longer this worker's: %s", error)
             return []
-        except Exception as error:  # noqa: BLE001 -- whatever the author's function raises
+        except Exception as error:  # noqa: BLE001 -- whatever an author's function raises
             failed = error
             _log_failure(error)
     # After the log is kept: who sees the step's end can read it.
@@ -84,7 +84,7 @@ def _look_back(parts: Parts, lease: StepLease, task: Task, retry: Retry) -> None
         return
     if TIME_LIMIT in lease.lost:
         error = OutOfTime(f"it took longer than its time limit of {time_limit_seconds(task):g} s and was ended")
-        if not retry.allows(error, attempt=lease.attempt - 1):
+        if not retry.allows(error, attempt=lease.retried + lease.losses):
             raise error
     elif lease.begun_before and not task.idempotent:
         raise MayHaveRun(
@@ -92,24 +92,27 @@ def _look_back(parts: Parts, lease: StepLease, task: Task, retry: Retry) -> None
             f"run again. Look at what it did, then `batchord rerun {lease.run.id} --from {lease.step}`. If running it "
             "twice does no harm, declare it with idempotent=True"
         )
-    elif lease.attempt > parts.settings.max_attempts:
-        raise MayHaveRun(f"{lease.attempt - 1} attempts at it ended with the loss of their workers: {lease.lost}")
+    elif lease.losses >= parts.settings.max_attempts:
+        raise MayHaveRun(f"{lease.losses} attempts at it ended with the loss of their workers, last: {lease.lost}")
 
 
 def _ended_badly(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
     """Another attempt, or the end as failed."""
     configured = parts.settings
-    if isinstance(error, TransientError | UnknownPipeline):
-        # Not the step's own error: a server is away, or this worker does not know the file yet.
-        retry = Retry(configured.max_attempts - 1, base=configured.retry_base, ceiling=configured.retry_ceiling)
-    else:
+    own_error = not isinstance(error, TransientError | UnknownPipeline)
+    if own_error:
         retry = NO_RETRY if isinstance(error, _FINAL) else _retry(parts, lease)
-    if not retry.allows(error, attempt=lease.attempt):
+        failures = lease.retried + 1
+    else:  # a server is away, or this worker does not know the file yet
+        retry = Retry(configured.max_attempts - 1, base=configured.retry_base, ceiling=configured.retry_ceiling)
+        failures = lease.handed_back + 1
+    said = parts.mask(_said(error))
+    if not retry.allows(error, attempt=failures):
         # A step that cleans up may look at it.
         output = {"value": {"exit_code": error.exit_code}} if isinstance(error, CommandFailed) else {}
-        return _end(parts, lease, StepState.FAILED, output, parts.mask(_said(error)))
-    wait = retry.wait(lease.attempt)
-    if not parts.ledger.runs.release_step(lease, parts.mask(_said(error)), wait=wait):
+        return _end(parts, lease, StepState.FAILED, output, said)
+    wait = retry.wait(failures)
+    if not parts.ledger.runs.release_step(lease, said, wait=wait, own_error=own_error):
         return []
     (known,) = [step for step in parts.ledger.runs.steps(lease.run.id) if step.name == lease.step]
     log.info("Step %s of run %s is tried again in %.1f s", lease.step, lease.run.id, wait)

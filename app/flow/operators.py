@@ -39,7 +39,7 @@ def operate(parts: Parts, lease: StepLease, declared: Pipeline, *, said: Attempt
         case Branch():
             output = _chosen(declared, task, _called(task.function, context))
         case Sql():
-            values = {**_names(context), **context.params}
+            values = {**context.params, **_names(context)}
             limit = time_limit_seconds(task)
             output = checked_output(task.name, parts.sql.run(task, values=values, time_limit=limit, lease=lease))
         case Bash():

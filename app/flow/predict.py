@@ -109,7 +109,7 @@ def _attempt(parts: Parts, lease: ShardLease) -> list[Message]:
     except BatchordError as error:
         log.error("Shard %s of step %s in run %s failed: %s", index, step, run_id, error)  # noqa: TRY400 -- said in full
         retry = _retry(parts, lease)
-        if retry.allows(error, attempt=lease.attempt):
+        if not isinstance(error, ConfigurationError) and retry.allows(error, attempt=lease.attempt - lease.losses):
             _hand_back(parts, lease, error, said=str(error), wait=retry.wait(lease.attempt))
         parts.ledger.shards.fail(lease, str(error))
     except MemoryError as error:
@@ -133,7 +133,7 @@ def _give_back(parts: Parts, lease: ShardLease, error: Exception, *, said: str) 
 
 
 def _hand_back(parts: Parts, lease: ShardLease, error: Exception, *, said: str, wait: float | None = None) -> NoReturn:
-    parts.ledger.shards.release(lease, said)
+    parts.ledger.shards.release(lease, said, wait=wait or 0)
     raise TransientError(
         f"Shard {lease.index} of step {lease.step} in run {lease.run_id} is handed back: {said}", wait=wait
     ) from error

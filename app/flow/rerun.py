@@ -42,6 +42,7 @@ def rerun(
             steps=steps,
             full_scan=old.full_scan,
             max_active=declared.max_active_runs,
+            disjoint=declared.disjoint,
             rerun_of=old.id,
         ),
     )

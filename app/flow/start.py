@@ -109,6 +109,7 @@ def _new(declared: Pipeline, kind: Kind, trigger: str) -> NewRun:
         trigger=trigger,
         steps=declared.new_steps(),
         max_active=declared.max_active_runs,
+        disjoint=declared.disjoint,
     )
 
 

@@ -23,6 +23,12 @@ _CLAIM = f"""
         FROM old WHERE before.run_id = old.run_id AND before.step = old.name AND before.shard = -1
           AND before.attempt = old.attempt AND before.state IN ('running', 'lost')
         RETURNING before.begun_at IS NOT NULL AS begun, before.error
+    ), history AS (
+        SELECT count(*) FILTER (WHERE before.state = 'retried') AS retried,
+               count(*) FILTER (WHERE before.state = 'handed back') AS handed_back,
+               count(*) FILTER (WHERE before.state IN ('lost', 'running')) AS losses
+        FROM batchord.attempts AS before JOIN old
+          ON before.run_id = old.run_id AND before.step = old.name AND before.shard = -1
     ), claimed AS (
         UPDATE batchord.steps AS step SET
             state = CASE WHEN step.kind = 'predict' THEN 'planning' ELSE 'running' END,
@@ -35,8 +41,9 @@ _CLAIM = f"""
         INSERT INTO batchord.attempts (run_id, step, attempt, worker)
         SELECT run_id, name, attempt, %(worker)s FROM claimed
     )
-    SELECT attempt, committed, vanished.error AS lost, coalesce(vanished.begun, false) AS begun
-    FROM claimed LEFT JOIN vanished ON true
+    SELECT attempt, committed, retried, handed_back, losses, vanished.error AS lost,
+           coalesce(vanished.begun, false) AS begun
+    FROM claimed CROSS JOIN history LEFT JOIN vanished ON true
 """
 _OWNED = f"run_id = %(run)s AND name = %(step)s AND lease_token = %(token)s AND {_HELD}"
 _BEGIN = f"""
@@ -53,7 +60,7 @@ _RELEASE = f"""
             sent_at = clock_timestamp(), wait_seconds = %(wait)s
         WHERE {_OWNED} RETURNING run_id, name, attempt
     )
-    UPDATE batchord.attempts AS attempt SET state = 'retried', error = %(error)s, finished_at = clock_timestamp()
+    UPDATE batchord.attempts AS attempt SET state = %(state)s, error = %(error)s, finished_at = clock_timestamp()
     FROM step WHERE attempt.run_id = step.run_id AND attempt.step = step.name AND attempt.shard = -1
       AND attempt.attempt = step.attempt
 """
@@ -84,6 +91,9 @@ def claim_step(
         step=step,
         attempt=row["attempt"],
         token=token,
+        retried=row["retried"],
+        handed_back=row["handed_back"],
+        losses=row["losses"],
         lost=row["lost"],
         begun_before=row["begun"],
         committed=row["committed"],
@@ -100,9 +110,11 @@ def renew_step(connection: Connection, lease: StepLease, seconds: float) -> bool
     return connection.execute(_RENEW, {**_values(lease), "seconds": seconds}).rowcount == 1
 
 
-def release_step(connection: Connection, lease: StepLease, error: str, wait: float) -> bool:
+def release_step(connection: Connection, lease: StepLease, error: str, *, wait: float, own_error: bool) -> bool:
     """See :class:`app.core.ledger.Runs`."""
-    return connection.execute(_RELEASE, {**_values(lease), "error": storable(error), "wait": wait}).rowcount == 1
+    state = "retried" if own_error else "handed back"
+    values = {**_values(lease), "error": storable(error), "wait": wait, "state": state}
+    return connection.execute(_RELEASE, values).rowcount == 1
 
 
 def lose_step(connection: Connection, run_id: str, step: str, *, worker: str, cause: str) -> bool:

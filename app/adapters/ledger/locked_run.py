@@ -20,6 +20,11 @@ from app.core.runs import Run, RunState, Step, StepLease, StepState
 #: What may still go on in a run, by table.
 _OPEN_STATES = (("shards", ["pending", "running"]), ("steps", ["pending", "ready", "planning", "running"]))
 
+#: Windows reach up to their ends, which are the beginnings of others. Without one a run reads everything.
+_OVERLAP = """
+    coalesce((run.window_start, run.window_end) OVERLAPS (other.window_start, other.window_end), true)
+"""
+
 
 class LockedRun:
     """Implements :class:`app.core.ledger.LockedRun` inside one transaction."""
@@ -37,7 +42,9 @@ class LockedRun:
             f"""
             UPDATE batchord.runs AS run SET state = 'running', started_at = clock_timestamp()
             WHERE id = %(id)s AND state = 'queued' AND max_active > (
-                SELECT count(*) FROM batchord.runs AS other
+                -- One that would read the same records is in the way, however many may be at work at once.
+                SELECT coalesce(sum(CASE WHEN run.disjoint AND {_OVERLAP} THEN run.max_active ELSE 1 END), 0)
+                FROM batchord.runs AS other
                 WHERE other.pipeline = %(pipeline)s AND other.id <> %(id)s
                   AND (other.state = 'running' OR (other.state = 'queued' AND {turn("other")} < {turn("run")}))
             )

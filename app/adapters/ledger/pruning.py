@@ -13,7 +13,10 @@ _RUNS = """
         SELECT run.id FROM batchord.runs AS run
         WHERE run.state NOT IN ('queued', 'running')
           AND (run.created_at < %(before)s
-               OR (run.created_at < %(idle_before)s AND run.discovered = 0 AND run.state IN ('succeeded', 'skipped')))
+               OR (run.created_at < %(idle_before)s AND run.discovered = 0 AND run.state IN ('succeeded', 'skipped')
+                   -- Nor did anything else than look whether there is anything.
+                   AND NOT EXISTS (SELECT FROM batchord.steps AS step WHERE step.run_id = run.id
+                                   AND step.kind NOT IN ('predict', 'branch') AND step.state = 'done')))
           -- The newest scheduled one tells which fire times have passed, and the newest of all how the pipeline is.
           AND run.id <> ALL (
               SELECT newest.id FROM (

@@ -70,14 +70,15 @@ _STEPS = f"""
     RETURNING {", ".join(f"step.{column}" for column in STEP_COLUMNS.split(", "))}
 """
 _SHARDS = """
-    UPDATE batchord.shards AS shard SET sent_at = clock_timestamp(), resent = shard.resent + 1
+    UPDATE batchord.shards AS shard SET sent_at = clock_timestamp(), resent = shard.resent + 1, wait_seconds = 0
     FROM batchord.steps AS step JOIN batchord.runs AS run ON run.id = step.run_id
     WHERE step.run_id = shard.run_id AND step.name = shard.step
       AND step.state = 'running' AND run.state = 'running'
       AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
       AND shard.state IN ('pending', 'running')
       AND (shard.state = 'pending' OR shard.lease_until < clock_timestamp())
-      AND shard.sent_at < clock_timestamp() - make_interval(secs => %(age)s * 2 ^ least(shard.resent, 6))
+      AND shard.sent_at + make_interval(secs => shard.wait_seconds)
+          < clock_timestamp() - make_interval(secs => %(age)s * 2 ^ least(shard.resent, 6))
     RETURNING shard.run_id, shard.step, shard.index, step.queue
 """
 _ENDS = """

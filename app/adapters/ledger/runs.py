@@ -17,9 +17,10 @@ from app.core.runs import NewRun, NewStep, Run, RunState, Step, StepLease
 
 _INSERT_RUN = f"""
     WITH active AS (
-        SELECT count(*) FILTER (WHERE state = 'running' OR kind <> 'backfill') AS runs,
-               count(*) FILTER (WHERE state = 'queued' AND kind <> 'backfill') AS queued
-        FROM batchord.runs WHERE pipeline = %(pipeline)s AND state IN ('queued', 'running')
+        -- Windows of the past that are filled are in nobody's way: whatever else there is goes first.
+        SELECT count(*) AS runs, count(*) FILTER (WHERE state = 'queued') AS queued
+        FROM batchord.runs
+        WHERE pipeline = %(pipeline)s AND state IN ('queued', 'running') AND kind <> 'backfill'
     ), verdict AS (
         SELECT CASE
             WHEN %(skip_reason)s::text IS NOT NULL THEN %(skip_reason)s::text
@@ -28,10 +29,10 @@ _INSERT_RUN = f"""
         END AS skipped FROM active
     )
     INSERT INTO batchord.runs (id, pipeline, kind, trigger, slot, window_start, window_end, state, params, request,
-                               full_scan, max_active, rerun_of, error, finished_at)
+                               full_scan, max_active, disjoint, rerun_of, error, finished_at)
     SELECT %(id)s, %(pipeline)s, %(kind)s, %(trigger)s, %(slot)s, %(window_start)s, %(window_end)s,
            CASE WHEN skipped IS NULL THEN 'queued' ELSE 'skipped' END,
-           %(params)s, %(request)s, %(full_scan)s, %(max_active)s, %(rerun_of)s, skipped,
+           %(params)s, %(request)s, %(full_scan)s, %(max_active)s, %(disjoint)s, %(rerun_of)s, skipped,
            CASE WHEN skipped IS NULL THEN NULL ELSE clock_timestamp() END
     FROM verdict
     ON CONFLICT DO NOTHING
@@ -127,10 +128,10 @@ class RunsTable:
         with self._connections.transaction() as connection:
             return renew_step(connection, lease, lease_seconds)
 
-    def release_step(self, lease: StepLease, error: str, *, wait: float = 0) -> bool:
+    def release_step(self, lease: StepLease, error: str, *, wait: float = 0, own_error: bool = False) -> bool:
         """See the protocol."""
         with self._connections.transaction() as connection:
-            return release_step(connection, lease, error, wait)
+            return release_step(connection, lease, error, wait=wait, own_error=own_error)
 
     def lose_step(self, run_id: str, step: str, *, worker: str, cause: str) -> bool:
         """See the protocol."""
@@ -153,6 +154,7 @@ def _open(connection: Connection, new: NewRun) -> Opened:
         "skip_reason": new.skip_reason,
         "full_scan": new.full_scan,
         "max_active": new.max_active,
+        "disjoint": new.disjoint,
         "rerun_of": new.rerun_of,
     }
     # Two requests at once must see each other's run, or both would think that none is active.

@@ -199,5 +199,5 @@ def test_what_is_unstorable_is_what_would_be_written_otherwise(text: str) -> Non
     [("\0", True), ("\\\0", True), ("\\\\\0", True), (r"\u0000", False), (r"\\u0000", False), ("\ud83d", True)],
 )
 def test_a_backslash_of_the_texts_own_makes_no_nul(text: str, *, lost: bool) -> None:
-    """``\\u0000`` may be what somebody wrote."""
+    r"""``\u0000`` may be what somebody wrote."""
     assert unstorable([text]) is lost

@@ -8,6 +8,8 @@ down_revision = "0006"
 _CHANGES = """
 -- How many runs of its pipeline may be at work while this one is.
 ALTER TABLE batchord.runs ADD COLUMN max_active int NOT NULL DEFAULT 1;
+-- Whether runs at work at once must have windows that do not overlap.
+ALTER TABLE batchord.runs ADD COLUMN disjoint boolean NOT NULL DEFAULT true;
 -- The run that this one takes up again.
 ALTER TABLE batchord.runs ADD COLUMN rerun_of uuid;
 DROP INDEX batchord.runs_one_running;
@@ -26,6 +28,9 @@ ALTER TABLE batchord.steps ADD COLUMN committed jsonb;
 -- Whether its end was taken over from the run that this run takes up again.
 ALTER TABLE batchord.steps ADD COLUMN reused boolean NOT NULL DEFAULT false;
 
+-- Seconds after sent_at before the next attempt is due.
+ALTER TABLE batchord.shards ADD COLUMN wait_seconds double precision NOT NULL DEFAULT 0;
+
 -- Every attempt at a step or a shard.
 CREATE TABLE batchord.attempts (
     run_id       uuid NOT NULL,
@@ -34,7 +39,8 @@ CREATE TABLE batchord.attempts (
     shard        int NOT NULL DEFAULT -1,
     attempt      int NOT NULL,
     worker       text NOT NULL,
-    -- running, done, failed, retried (another attempt follows), lost (its worker died), split.
+    -- running, done, failed, retried (an error; another attempt follows), handed back (not for an error of its own;
+    -- another attempt follows), lost (its worker died), split, cancelled.
     state        text NOT NULL DEFAULT 'running',
     error        text,
     started_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
