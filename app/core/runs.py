@@ -7,6 +7,9 @@ from typing import Any
 
 from app.core.records import Position
 
+#: What the ledger says of an attempt that was ended by the time limit; see workers/requests.py.
+TIME_LIMIT = "time limit"
+
 
 class RunState(StrEnum):
     """queued → running → one of the others, for good."""
@@ -203,6 +206,8 @@ class StepLease:
     lost: str | None = None
     #: Whether that lost attempt had begun what cannot be taken back: what it did is not known.
     begun_before: bool = False
+    #: How many attempts were lost with their worker; those that a time limit ended count as the step's own failures.
+    losses: int = 0
     #: What a Sql step committed together with its work, in an attempt whose end was not written down.
     committed: dict[str, Any] | None = None
 

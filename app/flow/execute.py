@@ -22,8 +22,8 @@ from app.core.faults import fault
 from app.core.logs import AttemptName
 from app.core.messages import Message, step_ready
 from app.core.retries import NO_RETRY, Retry
-from app.core.runs import StepLease, StepState
-from app.core.steps import Task, retry_of, time_limit_seconds
+from app.core.runs import TIME_LIMIT, StepLease, StepState
+from app.core.steps import Task, retry_of
 from app.flow.advance import drive
 from app.flow.attempt_log import AttemptLog
 from app.flow.heartbeat import Heartbeat
@@ -32,8 +32,6 @@ from app.flow.parts import Parts
 
 log = logging.getLogger(__name__)
 
-#: What the ledger says of an attempt that was ended by the time limit; see workers/requests.py.
-TIME_LIMIT = "time limit"
 #: Errors that no retry= of an author speaks of.
 _FINAL = (FinalStepError, ConfigurationError)
 
@@ -83,8 +81,8 @@ def _look_back(parts: Parts, lease: StepLease, task: Task, retry: Retry) -> None
     if lease.lost is None:
         return
     if TIME_LIMIT in lease.lost:
-        error = OutOfTime(f"it took longer than its time limit of {time_limit_seconds(task):g} s and was ended")
-        if not retry.allows(error, attempt=lease.attempt - 1):
+        error = OutOfTime(f"it took too long and was ended ({lease.lost})")
+        if not retry.allows(error, attempt=lease.attempt - 1 - lease.losses):
             raise error
     elif lease.begun_before and not task.idempotent:
         raise MayHaveRun(
@@ -92,8 +90,8 @@ def _look_back(parts: Parts, lease: StepLease, task: Task, retry: Retry) -> None
             f"run again. Look at what it did, then `batchord rerun {lease.run.id} --from {lease.step}`. If running it "
             "twice does no harm, declare it with idempotent=True"
         )
-    elif lease.attempt > parts.settings.max_attempts:
-        raise MayHaveRun(f"{lease.attempt - 1} attempts at it ended with the loss of their workers: {lease.lost}")
+    elif lease.losses >= parts.settings.max_attempts:
+        raise MayHaveRun(f"{lease.losses} attempts at it ended with the loss of their workers: {lease.lost}")
 
 
 def _ended_badly(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
@@ -104,9 +102,11 @@ def _ended_badly(parts: Parts, lease: StepLease, error: Exception) -> list[Messa
         retry = Retry(configured.max_attempts - 1, base=configured.retry_base, ceiling=configured.retry_ceiling)
     else:
         retry = NO_RETRY if isinstance(error, _FINAL) else _retry(parts, lease)
-    if not retry.allows(error, attempt=lease.attempt):
+    # The death of a worker takes none of the author's attempts away.
+    attempt = lease.attempt - lease.losses
+    if not retry.allows(error, attempt=attempt):
         return _end(parts, lease, StepState.FAILED, {}, parts.mask(_said(error)))
-    wait = retry.wait(lease.attempt)
+    wait = retry.wait(attempt)
     if not parts.ledger.runs.release_step(lease, parts.mask(_said(error)), wait=wait):
         return []
     (known,) = [step for step in parts.ledger.runs.steps(lease.run.id) if step.name == lease.step]

@@ -90,7 +90,7 @@ def test_bash_reads_outputs_from_a_file(bench: Bench) -> None:
         Python("big", lambda: "x" * 60_000),
         Python("also", lambda: {"n": 1}),
         bash("count", 'wc -c < "$BATCHORD_OUTPUTS"; echo "$BATCHORD_OUTPUTS"', "big", "also"),
-        bash("read", "grep -o '\"n\": 1' \"$BATCHORD_OUTPUTS\"", "also"),
+        bash("read", 'grep -o \'"n": 1\' "$BATCHORD_OUTPUTS"', "also"),
     )
     run = ran(bench)
     assert run.state is RunState.SUCCEEDED, run.error
@@ -131,7 +131,9 @@ def test_what_cannot_be_handed_on_ends_the_step(bench: Bench, returned: Any, sai
     assert run.state is RunState.FAILED
 
 
-@pytest.mark.parametrize("returned", [r"a\u0000b", r"\ud800", "\\", "😀", "x" * (MOST_OUTPUT_BYTES - 13), 10**300, {}, ""])
+@pytest.mark.parametrize(
+    "returned", [r"a\u0000b", r"\ud800", "\\", "😀", "x" * (MOST_OUTPUT_BYTES - 13), 10**300, {}, ""]
+)
 def test_what_only_looks_dangerous_is_handed_on(bench: Bench, returned: Any) -> None:
     """A backslash and digits are a text like any other."""
     declare_graph(bench, Python("a", lambda: returned))
@@ -175,7 +177,7 @@ def test_every_kind_reads_slot_window_and_parameters(bench: Bench) -> None:
 
 def test_parameters_reach_every_kind(bench: Bench) -> None:
     """As they were given, quotes and all; a step's own win over the run's."""
-    params = {"city": "O'Fallon \"$HOME\" ; rm -rf /", "deep": {"n": [1]}}
+    params = {"city": 'O\'Fallon "$HOME" ; rm -rf /', "deep": {"n": [1]}}
     seen: list[Any] = []
     declare_graph(
         bench,

@@ -5,7 +5,7 @@ from uuid import uuid4
 from app.adapters.ledger.connection import Connection
 from app.adapters.ledger.rows import find_run
 from app.core.records import storable
-from app.core.runs import StepLease
+from app.core.runs import TIME_LIMIT, StepLease
 
 #: A Predict step is planned under its lease; every other step is executed under it.
 _HELD = "(state = 'planning' OR (state = 'running' AND kind <> 'predict'))"
@@ -35,7 +35,10 @@ _CLAIM = f"""
         INSERT INTO batchord.attempts (run_id, step, attempt, worker)
         SELECT run_id, name, attempt, %(worker)s FROM claimed
     )
-    SELECT attempt, committed, vanished.error AS lost, coalesce(vanished.begun, false) AS begun
+    SELECT attempt, committed, vanished.error AS lost, coalesce(vanished.begun, false) AS begun,
+           -- As they were before this statement: the one that has just vanished is still running.
+           (SELECT count(*) FROM batchord.attempts WHERE run_id = %(run)s AND step = %(step)s AND shard = -1
+              AND state IN ('lost', 'running') AND coalesce(error, '') NOT LIKE %(limit)s)::int AS losses
     FROM claimed LEFT JOIN vanished ON true
 """
 _OWNED = f"run_id = %(run)s AND name = %(step)s AND lease_token = %(token)s AND {_HELD}"
@@ -76,6 +79,7 @@ def claim_step(
     """See :class:`app.core.ledger.Runs`."""
     token = str(uuid4())
     values = {"run": run_id, "step": step, "token": token, "lease": lease_seconds, "worker": worker}
+    values["limit"] = f"%{TIME_LIMIT}%"
     row = connection.execute(_CLAIM, values).fetchone()
     if row is None:
         return None
@@ -86,6 +90,7 @@ def claim_step(
         token=token,
         lost=row["lost"],
         begun_before=row["begun"],
+        losses=row["losses"],
         committed=row["committed"],
     )
 
