@@ -106,6 +106,7 @@ class NewStep:
     #: Of a rerun: what became of the step in the run before, which is not to be repeated.
     state: StepState = StepState.PENDING
     output: dict[str, Any] | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
