@@ -63,7 +63,7 @@ def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
             # With its traceback where it is the author's own error; those of Batchord's explain themselves.
             log.error("%s", _said(error), exc_info=None if isinstance(error, BatchordError) else error)  # noqa: TRY400
     # After the log is kept: who sees the step's end can read it.
-    fault("before-step-end")
+    fault(f"before-step-end:{step}")
     if failed is not None:
         return _ended_badly(parts, lease, failed)
     return _end(parts, lease, StepState.DONE, output, None)

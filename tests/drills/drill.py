@@ -13,7 +13,7 @@ from tests.acceptance.cluster import Cluster
 from tests.exactly_once import Findings, findings
 from tests.waiting import wait_until
 
-_QUEUES = ("control", "text", "image", "table", "train")
+_QUEUES = ("control", "text", "image", "table", "train", "steps")
 #: A pipeline ``notes`` over the table of that name: ``{model}`` is the body of a function of ``frame``.
 PIPELINE = """
     import os
