@@ -20,7 +20,8 @@ PIPELINE = """
     import signal
     import threading
     from pathlib import Path
-    from app import Pipeline, Predict, SqlSource, every
+    from datetime import UTC, datetime
+    from app import Pipeline, Predict, SqlSource, every, once
 
     FOLDER = Path({folder!r})
 

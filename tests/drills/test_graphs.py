@@ -125,7 +125,6 @@ def test_a_control_worker_that_dies_between_commit_and_message_repeats_no_step(g
     ("point", "step", "traces"),
     [
         ("before-step-end:prepare", "prepare", {"prepare": 2}),
-        ("before-step-end:choose", "choose", {"choose": 2}),
         ("before-step-end:again", "again", {"again": 2}),
         ("before-sql-commit", "keep", {}),
         ("after-sql-commit", "keep", {}),
