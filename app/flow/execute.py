@@ -61,7 +61,7 @@ def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
             failed = error
             _log_failure(error)
     # After the log is kept: who sees the step's end can read it.
-    fault("before-step-end")
+    fault(f"before-step-end:{step}")
     if failed is not None:
         return _ended_badly(parts, lease, failed)
     return _end(parts, lease, StepState.DONE, output, None)

@@ -33,9 +33,10 @@ def operate(parts: Parts, lease: StepLease, declared: Pipeline, *, said: Attempt
     """
     task = declared.task(lease.step)
     context = run_context(lease, parts.ledger.runs.steps(lease.run.id))
+    fault(f"before-step-begin:{task.name}")
     if not task.idempotent and not parts.ledger.runs.begin_step(lease):
         raise LeaseLost("its lease ran out before it began")
-    fault("before-step-work")
+    fault(f"before-step-work:{task.name}")
     match task:
         case Python():
             output = checked_output(task.name, _called(task.function, context))
@@ -47,7 +48,7 @@ def operate(parts: Parts, lease: StepLease, declared: Pipeline, *, said: Attempt
             output = checked_output(task.name, parts.sql.run(task, values=values, time_limit=limit, lease=lease))
         case Bash():
             output = _run(parts, task, context, said, beat)
-    fault("after-step-work")
+    fault(f"after-step-work:{task.name}")
     return output
 
 
