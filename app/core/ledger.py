@@ -120,8 +120,13 @@ class Runs(Protocol):
     def steps(self, run_id: str) -> list[Step]:
         """The run's steps in the pipeline's order."""
 
-    def claim_step(self, run_id: str, step: str, *, lease_seconds: float, worker: str) -> StepLease | None:
-        """The right to plan or to execute a step; None when that is done, or another worker is at it."""
+    def claim_step(
+        self, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool = True
+    ) -> StepLease | None:
+        """The right to plan or to execute a step; None when that is done, or another worker is at it.
+
+        ``predict``: only if it is a Predict step, or only if it is none.
+        """
 
     def begin_step(self, lease: StepLease) -> bool:
         """Notes that from now on the attempt may have had effects; False when the lease is lost."""

@@ -85,6 +85,10 @@ class Standing:
     first_seen_at: datetime
     #: None: ticks and events start runs.
     paused_at: datetime | None
+    #: When it was paused or resumed last; None: never.
+    switched_at: datetime | None
+    #: When it was scheduled differently last, or by its file again: fire times before that are nobody's.
+    scheduled_at: datetime | None
     #: What it is scheduled by instead of its file's schedule, as JSON; None: by the file's.
     schedule: dict[str, Any] | None
     #: The newest slot that has a scheduled run.

@@ -5,7 +5,11 @@ twice. What it came to is written down together with its end.
 """
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+from tenacity import Retrying, retry_if_exception_type, stop_when_event_set, wait_random_exponential
 
 from app.core.context import checked_output
 from app.core.errors import (
@@ -27,6 +31,7 @@ from app.core.runs import TIME_LIMIT, StepLease, StepState
 from app.core.steps import Task, retry_of
 from app.flow.advance import drive
 from app.flow.attempt_log import AttemptLog
+from app.flow.finish import MOST_ERROR
 from app.flow.heartbeat import Heartbeat
 from app.flow.operators import operate
 from app.flow.parts import Parts
@@ -40,31 +45,42 @@ _FINAL = (FinalStepError, ConfigurationError)
 def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     """Executes a step that is ready; does nothing when another worker does or did.
 
-    Raises TransientError only when the ledger does not answer; every other error is written down in it.
+    Raises TransientError only when the ledger does not answer at first; every other error is written down in it.
     """
     seconds = parts.settings.lease_seconds
-    lease = parts.ledger.runs.claim_step(run_id, step, lease_seconds=seconds, worker=parts.worker)
+    lease = parts.ledger.runs.claim_step(run_id, step, lease_seconds=seconds, worker=parts.worker, predict=False)
     if lease is None:
         return []
-    output: dict[str, Any] = {}
-    failed: Exception | None = None
-    with (
-        parts.log_of(AttemptName(run_id, step, None, lease.attempt)) as said,
-        Heartbeat(lambda: parts.ledger.runs.renew_step(lease, lease_seconds=seconds), every=seconds / 3) as beat,
-    ):
-        try:
-            output = _attempt(parts, lease, said, beat)
-        except LeaseLost as error:
-            log.warning("The step is no longer this worker's: %s", error)
-            return []
-        except Exception as error:  # noqa: BLE001 -- whatever an author's function raises
-            failed = error
-            _log_failure(error)
-    # After the log is kept: who sees the step's end can read it.
-    fault(f"before-step-end:{step}")
-    if failed is not None:
-        return _ended_badly(parts, lease, failed)
-    return _end(parts, lease, StepState.DONE, output, None)
+    with Heartbeat(partial(parts.ledger.runs.renew_step, lease, lease_seconds=seconds), every=seconds / 3) as beat:
+        output: dict[str, Any] = {}
+        failed: Exception | None = None
+        with parts.log_of(AttemptName(run_id, step, None, lease.attempt)) as said:
+            try:
+                output = _attempt(parts, lease, said, beat)
+            except LeaseLost as error:
+                log.warning("The step is no longer this worker's: %s", error)
+                return []
+            except Exception as error:  # noqa: BLE001 -- whatever an author's function raises
+                failed = error
+                _log_failure(error)
+        # After the log is kept: who sees the step's end can read it.
+        fault("before-step-end")
+        # The work is done, or is over: a database that is away for a moment must not undo that.
+        if failed is not None:
+            return _patiently(parts, beat, partial(_ended_badly, parts, lease, failed))
+        return _patiently(parts, beat, partial(_end, parts, lease, StepState.DONE, output, None))
+
+
+def _patiently(parts: Parts, beat: Heartbeat, end: Callable[[], list[Message]]) -> list[Message]:
+    """Repeats ``end`` while the ledger is away and the lease is not known to be lost."""
+    configured = parts.settings
+    attempts = Retrying(
+        retry=retry_if_exception_type(TransientError),
+        wait=wait_random_exponential(configured.retry_base_seconds, configured.retry_ceiling_seconds),
+        stop=stop_when_event_set(beat.lost),
+        reraise=True,
+    )
+    return attempts(end)
 
 
 def _attempt(parts: Parts, lease: StepLease, said: AttemptLog, beat: Heartbeat) -> dict[str, Any]:
@@ -80,8 +96,8 @@ def _look_back(parts: Parts, lease: StepLease, task: Task, retry: Retry) -> None
     """Raises when attempts before were lost with their workers, and there must not be another."""
     if lease.begun_before and not task.idempotent:
         raise MayHaveRun(
-            f"its worker was lost while it ran ({lease.lost or 'in an earlier attempt'}): how much of it was done is not "
-            f"known, so it was not run again. Look at what it did, then `batchord rerun {lease.run.id} --from "
+            f"its worker was lost while it ran ({lease.lost or 'in an earlier attempt'}): how much of it was done is "
+            f"not known, so it was not run again. Look at what it did, then `batchord rerun {lease.run.id} --from "
             f"{lease.step}`. If running it twice does no harm, declare it with idempotent=True"
         )
     if lease.lost is not None and TIME_LIMIT in lease.lost:
@@ -102,7 +118,7 @@ def _ended_badly(parts: Parts, lease: StepLease, error: Exception) -> list[Messa
     else:  # a server is away, or this worker does not know the file yet
         retry = Retry(configured.max_attempts - 1, base=configured.retry_base, ceiling=configured.retry_ceiling)
         failures = lease.handed_back + 1
-    said = parts.mask(_said(error))
+    said = parts.mask(_said(error))[:MOST_ERROR]
     if not retry.allows(error, attempt=failures):
         # A step that cleans up may look at it.
         output = {"value": {"exit_code": error.exit_code}} if isinstance(error, CommandFailed) else {}
@@ -116,10 +132,19 @@ def _ended_badly(parts: Parts, lease: StepLease, error: Exception) -> list[Messa
 
 
 def _end(parts: Parts, lease: StepLease, state: StepState, output: dict[str, Any], error: str | None) -> list[Message]:
-    with parts.ledger.runs.lock(lease.run.id) as locked:
-        if locked.holds(lease):
-            locked.end_step(lease.step, state, output, error)
-        return drive(locked)
+    try:
+        with parts.ledger.runs.lock(lease.run.id) as locked:
+            if locked.holds(lease):
+                locked.end_step(lease.step, state, output, error)
+            return drive(locked)
+    except BatchordError:
+        raise
+    except Exception as refused:
+        if not output:
+            raise
+        # Whatever the ledger cannot keep, the step must not stand still for it.
+        log.exception("What step %s of run %s came to cannot be kept", lease.step, lease.run.id)
+        return _end(parts, lease, StepState.FAILED, {}, f"what it came to cannot be kept: {refused}")
 
 
 def _retry(parts: Parts, lease: StepLease) -> Retry:

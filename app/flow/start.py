@@ -125,6 +125,11 @@ def _scheduled(declared: Pipeline, schedule: Schedule, slot: datetime) -> NewRun
     )
 
 
+def _sees_everything(declared: Pipeline) -> bool:
+    """Whether a run takes whatever is there when it runs: what a function or a command looks at is not known."""
+    return not declared.uses_window and len(declared.predict_steps) == len(declared.steps)
+
+
 def _after(parts: Parts, declared: Pipeline, standing: Standing, after_run: str, trigger: str) -> NewRun:
     before = parts.ledger.runs.get(after_run)
     following = _new(declared, Kind.FOLLOW_UP if trigger == BACKLOG else Kind.EVENT, trigger)
@@ -136,7 +141,7 @@ def _after(parts: Parts, declared: Pipeline, standing: Standing, after_run: str,
         following,
         trigger=f"{AFTER} {before.pipeline}",
         request=f"after:{before.id}:{declared.name}",
-        # A run that has not begun yet will see what two events have brought; unless each has a window of its own.
-        overlap="coalesce" if declared.overlap == "skip" and not declared.uses_window else "queue",
+        # A run that has not begun yet will see what two events have brought; unless it may look at its window only.
+        overlap="coalesce" if declared.overlap == "skip" and _sees_everything(declared) else "queue",
         skip_reason=None if standing.paused_at is None else "the pipeline was paused",
     )

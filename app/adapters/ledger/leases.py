@@ -12,7 +12,7 @@ _HELD = "(state = 'planning' OR (state = 'running' AND kind <> 'predict'))"
 _CLAIM = f"""
     WITH old AS (
         SELECT run_id, name, attempt FROM batchord.steps
-        WHERE run_id = %(run)s AND name = %(step)s
+        WHERE run_id = %(run)s AND name = %(step)s AND (kind = 'predict') = %(predict)s
           AND (state = 'ready' OR ({_HELD} AND lease_until < clock_timestamp()))
           AND EXISTS (SELECT FROM batchord.runs WHERE id = %(run)s AND state = 'running')
         FOR NO KEY UPDATE
@@ -37,7 +37,7 @@ _CLAIM = f"""
     ), claimed AS (
         UPDATE batchord.steps AS step SET
             state = CASE WHEN step.kind = 'predict' THEN 'planning' ELSE 'running' END,
-            attempt = step.attempt + 1, lease_token = %(token)s, worker = %(worker)s,
+            attempt = step.attempt + 1, resent = 0, lease_token = %(token)s, worker = %(worker)s,
             lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
             started_at = coalesce(step.started_at, clock_timestamp())
         FROM old WHERE step.run_id = old.run_id AND step.name = old.name
@@ -46,7 +46,8 @@ _CLAIM = f"""
         INSERT INTO batchord.attempts (run_id, step, attempt, worker)
         SELECT run_id, name, attempt, %(worker)s FROM claimed
     )
-    SELECT attempt, committed, retried, handed_back, losses, begun, vanished.error AS lost FROM claimed CROSS JOIN history LEFT JOIN vanished ON true
+    SELECT attempt, committed, retried, handed_back, losses, begun, vanished.error AS lost
+    FROM claimed CROSS JOIN history LEFT JOIN vanished ON true
 """
 _OWNED = f"run_id = %(run)s AND name = %(step)s AND lease_token = %(token)s AND {_HELD}"
 _BEGIN = f"""
@@ -60,7 +61,7 @@ _RENEW = f"""
 _RELEASE = f"""
     WITH step AS (
         UPDATE batchord.steps SET state = 'ready', lease_token = NULL, lease_until = NULL, error = %(error)s,
-            sent_at = clock_timestamp(), wait_seconds = %(wait)s
+            sent_at = clock_timestamp(), resent = 0, wait_seconds = %(wait)s
         WHERE {_OWNED} RETURNING run_id, name, attempt
     )
     UPDATE batchord.attempts AS attempt SET state = %(state)s, error = %(error)s, finished_at = clock_timestamp()
@@ -70,7 +71,7 @@ _RELEASE = f"""
 _LOSE = f"""
     WITH step AS (
         UPDATE batchord.steps SET state = 'ready', lease_token = NULL, lease_until = NULL, error = %(cause)s,
-            sent_at = clock_timestamp(), wait_seconds = 0
+            sent_at = clock_timestamp(), resent = 0, wait_seconds = 0
         WHERE run_id = %(run)s AND name = %(step)s AND worker = %(worker)s AND {_HELD}
         RETURNING run_id, name, attempt
     )
@@ -81,11 +82,12 @@ _LOSE = f"""
 
 
 def claim_step(
-    connection: Connection, run_id: str, step: str, *, lease_seconds: float, worker: str
+    connection: Connection, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool
 ) -> StepLease | None:
     """See :class:`app.core.ledger.Runs`."""
     token = str(uuid4())
-    values = {"run": run_id, "step": step, "token": token, "lease": lease_seconds, "worker": worker}
+    values: dict[str, object] = {"run": run_id, "step": step, "predict": predict}
+    values |= {"token": token, "lease": lease_seconds, "worker": worker}
     values["limit"] = f"%{TIME_LIMIT}%"
     row = connection.execute(_CLAIM, values).fetchone()
     if row is None:

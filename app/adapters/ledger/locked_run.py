@@ -60,7 +60,7 @@ class LockedRun:
         """See the protocol."""
         self._connection.execute(
             "UPDATE batchord.steps SET state = %s, sent_at = CASE WHEN %s = 'ready' THEN clock_timestamp() END, "
-            "wait_seconds = 0, finished_at = CASE WHEN %s THEN clock_timestamp() END "
+            "wait_seconds = 0, resent = 0, finished_at = CASE WHEN %s THEN clock_timestamp() END "
             "WHERE run_id = %s AND name = ANY(%s)",
             [state, state, state.over, self.run.id, list(names)],
         )
@@ -70,7 +70,7 @@ class LockedRun:
         """See the protocol."""
         row = self._connection.execute(
             "SELECT FROM batchord.steps WHERE run_id = %s AND name = %s AND lease_token = %s "
-            "AND state IN ('planning', 'running')",
+            "AND state IN ('planning', 'running') FOR NO KEY UPDATE",
             [self.run.id, lease.step, lease.token],
         ).fetchone()
         return row is not None
@@ -152,6 +152,7 @@ class LockedRun:
             f"ORDER BY {turn('run')} LIMIT 1",
             [run.pipeline],
         ).fetchone()
+        self._refresh()
         return None if row is None else str(row["id"])
 
     def _count(self) -> None:

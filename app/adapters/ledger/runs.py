@@ -113,10 +113,12 @@ class RunsTable:
         with self._connections.transaction() as connection:
             return read_steps(connection, run_id)
 
-    def claim_step(self, run_id: str, step: str, *, lease_seconds: float, worker: str) -> StepLease | None:
+    def claim_step(
+        self, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool = True
+    ) -> StepLease | None:
         """See the protocol."""
         with self._connections.transaction() as connection:
-            return claim_step(connection, run_id, step, lease_seconds=lease_seconds, worker=worker)
+            return claim_step(connection, run_id, step, lease_seconds=lease_seconds, worker=worker, predict=predict)
 
     def begin_step(self, lease: StepLease) -> bool:
         """See the protocol."""

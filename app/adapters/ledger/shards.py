@@ -218,7 +218,8 @@ class ShardsTable:
         with self._connections.transaction() as connection:
             # Two shards of one step that split at once must not take the same index.
             connection.execute(
-                "SELECT FROM batchord.steps WHERE run_id = %s AND name = %s FOR UPDATE", [lease.run_id, lease.step]
+                "SELECT FROM batchord.steps WHERE run_id = %s AND name = %s FOR NO KEY UPDATE",
+                [lease.run_id, lease.step],
             )
             timings, runs_on = ({}, None) if outcome is None else (outcome.timings, outcome.runs_on)
             _owned(connection, _SPLIT, lease, timings=Jsonb(timings), runs_on=runs_on)
