@@ -263,7 +263,7 @@ def test_a_paused_pipeline_may_be_silent(bench: Bench, calls: Calls) -> None:
     pause(bench.parts(), pipeline=ITEMS, paused=False)
     watch(bench.parts())
     assert kept(bench) == []
-    bench.sql("UPDATE batchord.pipelines SET changed_at = changed_at - interval '2 hours'")
+    bench.sql("UPDATE batchord.pipelines SET switched_at = switched_at - interval '2 hours'")
     watch(bench.parts())
     assert kept(bench) == ["silence"]
 
