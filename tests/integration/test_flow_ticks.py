@@ -17,7 +17,7 @@ from app.flow.cancel import cancel_run
 from app.flow.start import tick
 from app.flow.switch import pause, reschedule
 from app.flow.watch import watch
-from tests.integration.flow_parts import ITEMS, Bench
+from tests.integration.flow_parts import ITEMS, Bench, _handle
 from tests.integration.graph_parts import Calls, declare_graph, opened, scoring
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -244,8 +244,6 @@ def test_runs_at_once_are_bounded(bench: Bench) -> None:
 
 def _to_its_end(bench: Bench, message: Any) -> list[Any]:
     """Works off a run; what starts another is returned."""
-    from tests.integration.flow_parts import _handle
-
     waiting, others = [message], []
     while waiting:
         for each in _handle(bench.parts(), waiting.pop(0)):
