@@ -62,7 +62,7 @@ def _parts() -> Parts:
         models=_models(),
         images=ImageReader(objects(), readers=configured.image_readers),
         shell=Shell(),
-        sql=StatementRunner(default_url=database_url),
+        sql=StatementRunner(default_url=database_url, lock_seconds=configured.lease_seconds),
         logs=log_store(),
         notifier=AppriseNotifier(),
         switchboard=Switchboard(None if redis_url is None else redis_url.get_secret_value()),

@@ -120,13 +120,13 @@ class RunContext(Mapping[str, StepOutput]):
 def checked_output(step: str, value: Any) -> dict[str, Any]:
     """``value`` as the output of a step. Raises OutputRefused for what is too large, or no JSON."""
     try:
-        text = json.dumps({"value": value}, allow_nan=False)
+        text = json.dumps({"value": value}, allow_nan=False, ensure_ascii=False)
+        size = len(text.encode())  # a lone surrogate, which is no character, is refused here
     except (TypeError, ValueError, RecursionError) as error:
         raise OutputRefused(
             f"What step {step} returned cannot be handed on: {error}. Return None, or numbers, texts, lists and dicts "
             "of them with texts as keys."
         ) from None
-    size = len(text.encode())
     if size > MOST_OUTPUT_BYTES:
         raise OutputRefused(
             f"Step {step} returned {size:,} bytes of JSON, and at most {MOST_OUTPUT_BYTES:,} pass from step to step: "

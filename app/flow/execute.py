@@ -23,8 +23,8 @@ from app.core.faults import fault
 from app.core.logs import AttemptName
 from app.core.messages import Message, step_ready
 from app.core.retries import NO_RETRY, Retry
-from app.core.runs import StepLease, StepState
-from app.core.steps import Task, retry_of, time_limit_seconds
+from app.core.runs import TIME_LIMIT, StepLease, StepState
+from app.core.steps import Task, retry_of
 from app.flow.advance import drive
 from app.flow.attempt_log import AttemptLog
 from app.flow.heartbeat import Heartbeat
@@ -33,8 +33,6 @@ from app.flow.parts import Parts
 
 log = logging.getLogger(__name__)
 
-#: What the ledger says of an attempt that was ended by the time limit; see workers/requests.py.
-TIME_LIMIT = "time limit"
 #: Errors that no retry= of an author speaks of.
 _FINAL = (FinalStepError, ConfigurationError)
 
@@ -63,7 +61,7 @@ def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
             failed = error
             _log_failure(error)
     # After the log is kept: who sees the step's end can read it.
-    fault("before-step-end")
+    fault(f"before-step-end:{step}")
     if failed is not None:
         return _ended_badly(parts, lease, failed)
     return _end(parts, lease, StepState.DONE, output, None)
@@ -79,19 +77,17 @@ def _attempt(parts: Parts, lease: StepLease, said: AttemptLog, beat: Heartbeat) 
 
 
 def _look_back(parts: Parts, lease: StepLease, task: Task, retry: Retry) -> None:
-    """Raises when the attempt before was lost with its worker, and there must not be another."""
-    if lease.lost is None:
-        return
-    if TIME_LIMIT in lease.lost:
-        error = OutOfTime(f"it took longer than its time limit of {time_limit_seconds(task):g} s and was ended")
-        if not retry.allows(error, attempt=lease.retried + lease.losses):
-            raise error
-    elif lease.begun_before and not task.idempotent:
+    """Raises when attempts before were lost with their workers, and there must not be another."""
+    if lease.begun_before and not task.idempotent:
         raise MayHaveRun(
-            f"its worker was lost while it ran ({lease.lost}): how much of it was done is not known, so it was not "
-            f"run again. Look at what it did, then `batchord rerun {lease.run.id} --from {lease.step}`. If running it "
-            "twice does no harm, declare it with idempotent=True"
+            f"its worker was lost while it ran ({lease.lost or 'in an earlier attempt'}): how much of it was done is not "
+            f"known, so it was not run again. Look at what it did, then `batchord rerun {lease.run.id} --from "
+            f"{lease.step}`. If running it twice does no harm, declare it with idempotent=True"
         )
+    if lease.lost is not None and TIME_LIMIT in lease.lost:
+        error = OutOfTime(f"it took too long and was ended ({lease.lost})")
+        if not retry.allows(error, attempt=lease.retried):
+            raise error
     elif lease.losses >= parts.settings.max_attempts:
         raise MayHaveRun(f"{lease.losses} attempts at it ended with the loss of their workers, last: {lease.lost}")
 

@@ -6,6 +6,7 @@ from functools import partial
 from app.core.addresses import address_digest, split_addresses
 from app.core.alerts import Alert
 from app.core.errors import ConfigurationError, TransientError
+from app.core.faults import fault
 from app.flow.heartbeat import Heartbeat
 from app.flow.parts import Parts
 
@@ -71,5 +72,6 @@ def _send(parts: Parts, alert: Alert) -> str | None:
         except (TransientError, ConfigurationError) as error:
             errors.append(str(error))
             continue
+        fault("before-alert-noted")
         parts.ledger.alerts.note_sent(alert, receiver)
     return "; ".join(errors) or None

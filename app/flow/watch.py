@@ -68,6 +68,7 @@ def _silence(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
     limit = declared.alerts.max_time_without_success
     since = standing.last_success_at or standing.first_seen_at
     # Nobody expects runs of a paused pipeline; from its resumption on they have their time.
+    since = max(since, standing.changed_at or since)
     if limit is None or standing.paused_at is not None or standing.now - since <= limit:
         return False
     said = (

@@ -23,6 +23,7 @@ _CELERY = (sys.executable, "-m", "celery", "-A", "app")
 _COMMANDS = {
     "control": (*_CELERY, "worker", "-Q", "control", "-P", "threads", "-c", "4", "-l", "info"),
     "worker": (*_CELERY, "worker", "-Q", "text,image,table,steps", "-c", "2", "-l", "info"),
+    "special": (*_CELERY, "worker", "-Q", "special", "-c", "1", "-l", "info"),
     "beat": (*_CELERY, "beat", "--pidfile=", "-l", "info"),
 }
 #: Times that a test can wait for; the defaults are for servers that work for days.
@@ -73,7 +74,7 @@ class Cluster:
     def start(self, *names: str, faults: Mapping[str, str] | None = None, include: str = "", **settings: str) -> None:
         """Starts processes, each under a supervisor of its own; returns when the workers answer.
 
-        ``worker``, ``control`` or ``beat``; a second one of a kind is called ``worker2``. ``faults`` are
+        ``worker``, ``control``, ``beat``, or ``special``, a worker for a queue of that name; a second one of a kind is called ``worker2``. ``faults`` are
         those of one of them, by its name. ``include``: one more module that workers import.
         """
         for name in names:

@@ -13,14 +13,15 @@ from tests.acceptance.cluster import Cluster
 from tests.exactly_once import Findings, findings
 from tests.waiting import wait_until
 
-_QUEUES = ("control", "text", "image", "table", "train")
+_QUEUES = ("control", "text", "image", "table", "train", "steps")
 #: A pipeline ``notes`` over the table of that name: ``{model}`` is the body of a function of ``frame``.
 PIPELINE = """
     import os
     import signal
     import threading
     from pathlib import Path
-    from app import Pipeline, Predict, SqlSource, every
+    from datetime import UTC, datetime
+    from app import Pipeline, Predict, SqlSource, every, once
 
     FOLDER = Path({folder!r})
 

@@ -5,7 +5,7 @@ from uuid import uuid4
 from app.adapters.ledger.connection import Connection
 from app.adapters.ledger.rows import find_run
 from app.core.records import storable
-from app.core.runs import StepLease
+from app.core.runs import TIME_LIMIT, StepLease
 
 #: A Predict step is planned under its lease; every other step is executed under it.
 _HELD = "(state = 'planning' OR (state = 'running' AND kind <> 'predict'))"
@@ -15,20 +15,25 @@ _CLAIM = f"""
         WHERE run_id = %(run)s AND name = %(step)s
           AND (state = 'ready' OR ({_HELD} AND lease_until < clock_timestamp()))
           AND EXISTS (SELECT FROM batchord.runs WHERE id = %(run)s AND state = 'running')
-        FOR UPDATE
+        FOR NO KEY UPDATE
     ), vanished AS (
-        -- How an attempt that had begun and was not ended here has ended is not known.
+        -- How an attempt that was not ended here has ended is not known.
         UPDATE batchord.attempts AS before SET state = 'lost', finished_at = clock_timestamp(),
             error = coalesce(before.error, 'lost: the worker vanished')
         FROM old WHERE before.run_id = old.run_id AND before.step = old.name AND before.shard = -1
           AND before.attempt = old.attempt AND before.state IN ('running', 'lost')
-        RETURNING before.begun_at IS NOT NULL AS begun, before.error
+        RETURNING before.error
     ), history AS (
-        SELECT count(*) FILTER (WHERE before.state = 'retried') AS retried,
-               count(*) FILTER (WHERE before.state = 'handed back') AS handed_back,
-               count(*) FILTER (WHERE before.state IN ('lost', 'running')) AS losses
-        FROM batchord.attempts AS before JOIN old
-          ON before.run_id = old.run_id AND before.step = old.name AND before.shard = -1
+        -- As it was before this statement: the one that has just vanished is still running. One that was ended by its
+        -- time limit has failed, and is known to be over.
+        SELECT count(*) FILTER (WHERE state = 'retried' OR late)::int AS retried,
+               count(*) FILTER (WHERE state = 'handed back')::int AS handed_back,
+               count(*) FILTER (WHERE state IN ('lost', 'running') AND NOT late)::int AS losses,
+               coalesce(bool_or(state IN ('lost', 'running') AND NOT late AND begun_at IS NOT NULL), false) AS begun
+        FROM (SELECT before.state, before.begun_at,
+                     before.state = 'lost' AND coalesce(before.error, '') LIKE %(limit)s AS late
+              FROM batchord.attempts AS before JOIN old
+                ON before.run_id = old.run_id AND before.step = old.name AND before.shard = -1) AS attempts
     ), claimed AS (
         UPDATE batchord.steps AS step SET
             state = CASE WHEN step.kind = 'predict' THEN 'planning' ELSE 'running' END,
@@ -41,15 +46,13 @@ _CLAIM = f"""
         INSERT INTO batchord.attempts (run_id, step, attempt, worker)
         SELECT run_id, name, attempt, %(worker)s FROM claimed
     )
-    SELECT attempt, committed, retried, handed_back, losses, vanished.error AS lost,
-           coalesce(vanished.begun, false) AS begun
-    FROM claimed CROSS JOIN history LEFT JOIN vanished ON true
+    SELECT attempt, committed, retried, handed_back, losses, begun, vanished.error AS lost FROM claimed CROSS JOIN history LEFT JOIN vanished ON true
 """
 _OWNED = f"run_id = %(run)s AND name = %(step)s AND lease_token = %(token)s AND {_HELD}"
 _BEGIN = f"""
     UPDATE batchord.attempts SET begun_at = clock_timestamp()
     WHERE run_id = %(run)s AND step = %(step)s AND shard = -1 AND attempt = %(attempt)s
-      AND EXISTS (SELECT FROM batchord.steps WHERE {_OWNED} FOR UPDATE)
+      AND EXISTS (SELECT FROM batchord.steps WHERE {_OWNED} FOR NO KEY UPDATE)
 """
 _RENEW = f"""
     UPDATE batchord.steps SET lease_until = clock_timestamp() + make_interval(secs => %(seconds)s) WHERE {_OWNED}
@@ -83,6 +86,7 @@ def claim_step(
     """See :class:`app.core.ledger.Runs`."""
     token = str(uuid4())
     values = {"run": run_id, "step": step, "token": token, "lease": lease_seconds, "worker": worker}
+    values["limit"] = f"%{TIME_LIMIT}%"
     row = connection.execute(_CLAIM, values).fetchone()
     if row is None:
         return None

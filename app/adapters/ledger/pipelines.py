@@ -13,7 +13,7 @@ _KNOW = """
     INSERT INTO batchord.pipelines (name) SELECT unnest(%(names)s::text[]) ON CONFLICT (name) DO NOTHING
 """
 _STANDINGS = """
-    SELECT known.name, clock_timestamp() AS now, known.first_seen_at, known.paused_at, known.schedule,
+    SELECT known.name, clock_timestamp() AS now, known.first_seen_at, known.paused_at, known.schedule, known.changed_at,
            (SELECT run.slot FROM batchord.runs AS run
             WHERE run.pipeline = known.name AND run.kind = 'scheduled' AND run.slot IS NOT NULL
             ORDER BY run.slot DESC LIMIT 1) AS last_slot,

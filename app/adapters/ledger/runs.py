@@ -17,10 +17,10 @@ from app.core.runs import NewRun, NewStep, Run, RunState, Step, StepLease
 
 _INSERT_RUN = f"""
     WITH active AS (
-        -- Windows of the past that are filled are in nobody's way: whatever else there is goes first.
-        SELECT count(*) AS runs, count(*) FILTER (WHERE state = 'queued') AS queued
-        FROM batchord.runs
-        WHERE pipeline = %(pipeline)s AND state IN ('queued', 'running') AND kind <> 'backfill'
+        -- What fills windows of the past makes room at the end of its window: no tick is skipped for it.
+        SELECT count(*) FILTER (WHERE kind <> 'backfill') AS runs,
+               count(*) FILTER (WHERE state = 'queued' AND kind NOT IN ('backfill', 'rerun')) AS queued
+        FROM batchord.runs WHERE pipeline = %(pipeline)s AND state IN ('queued', 'running')
     ), verdict AS (
         SELECT CASE
             WHEN %(skip_reason)s::text IS NOT NULL THEN %(skip_reason)s::text
@@ -44,9 +44,9 @@ _FIND_RUN = f"""
 """
 _INSERT_STEP = """
     INSERT INTO batchord.steps
-        (run_id, name, ordinal, kind, after, join_rule, queue, time_limit, state, output, reused, finished_at)
+        (run_id, name, ordinal, kind, after, join_rule, queue, time_limit, state, output, error, reused, finished_at)
     VALUES (%(run)s, %(name)s, %(ordinal)s, %(kind)s, %(after)s, %(join)s, %(queue)s, %(time_limit)s, %(state)s,
-            %(output)s, %(reused)s, CASE WHEN %(reused)s THEN clock_timestamp() END)
+            %(output)s, %(error)s, %(reused)s, CASE WHEN %(reused)s THEN clock_timestamp() END)
 """
 _LAST_RATE = """
     SELECT (summary #>> ARRAY['steps', %(step)s, 'records_per_second'])::float8 AS rate FROM batchord.runs
@@ -184,4 +184,5 @@ def _step_values(run_id: str, ordinal: int, step: NewStep) -> dict[str, Any]:
         "state": step.state.value,
         "reused": step.state.over,
         "output": None if step.output is None else Jsonb(step.output),
+        "error": step.error,
     }

@@ -16,6 +16,8 @@ from app.core.errors import BatchordError, CommandFailed, ConfigurationError, Le
 
 #: How soon a lost lease is noticed.
 _POLL_SECONDS = 0.2
+#: What Celery's pool processes ignore, some of it or all.
+_MAY_BE_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 #: What the machine is short of at the moment.
 _PASSING = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 #: bash's exit code for a command that a signal ended is this and the signal's number.
@@ -77,7 +79,7 @@ def _started(
         guard = CommandGuard()
     try:
         mark = (MARK_VARIABLE, guard.mark)
-        with _translated():
+        with _translated(), _heeding_signals():
             process = subprocess.Popen(  # noqa: S603 -- the command is the pipeline's author's
                 ["bash", "-c", command],  # noqa: S607 -- as the PATH says, /bin/bash is an old one on some systems
                 env=os.environ | env | {MARK_VARIABLE: guard.mark},
@@ -100,6 +102,31 @@ def _started(
         guard.close()
         raise
     guard.dismiss()
+
+
+@contextmanager
+def _heeding_signals() -> Iterator[None]:
+    """What is started in the block ignores no signal that would end it.
+
+    A program inherits what its parent ignores, and bash cannot even trap it: a command that is to clean up would be
+    killed without a word after the grace. A handler is not inherited. ``preexec_fn`` was rejected, which may block for
+    ever in a process with threads.
+    """
+    if threading.current_thread() is not threading.main_thread():  # where Python lets nobody change that
+        yield
+        return
+    ignored = [number for number in _MAY_BE_IGNORED if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, _bear)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _bear(*_: object) -> None:
+    pass
 
 
 def _ended(process: "subprocess.Popen[bytes]", streams: Streams) -> threading.Event:

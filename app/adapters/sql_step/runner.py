@@ -38,9 +38,13 @@ class StatementRunner:
     Connections are not kept: what a step sets, locks or creates for its session must not reach the next one.
     """
 
-    def __init__(self, default_url: str) -> None:
-        """``default_url``: the ledger's, for steps that name no database."""
+    def __init__(self, default_url: str, *, lock_seconds: float = 60) -> None:
+        """``default_url``: the ledger's, for steps that name no database.
+
+        ``lock_seconds``: how long a process that is stopped in mid-transaction may hold the rows it locked.
+        """
         self._default_url = default_url
+        self._lock_seconds = lock_seconds
 
     def run(
         self, declared: Sql, *, values: Mapping[str, Any], time_limit: float | None, lease: StepLease
@@ -50,7 +54,7 @@ class StatementRunner:
         every = {**values, **declared.params}
         statements = [bound(each, every, dialect=url.get_backend_name()) for each in declared.statements]
         clock = _Clock(time_limit)
-        with _connection(url) as connection:
+        with _connection(url, self._lock_seconds) as connection:
             output: dict[str, Any] = {}
             for number, statement in enumerate(statements, start=1):
                 what = f"Statement {number} of {len(statements)}"
@@ -69,7 +73,7 @@ class StatementRunner:
 
 
 @contextmanager
-def _connection(url: sa.URL) -> Iterator[sa.Connection]:
+def _connection(url: sa.URL, lock_seconds: float) -> Iterator[sa.Connection]:
     """A connection in a transaction, which is rolled back unless it was committed."""
     engine = create_engine(url, application_name=APPLICATION_NAME, whose="step", poolclass=sa.NullPool)
     if engine.dialect.name == "sqlite":
@@ -82,6 +86,11 @@ def _connection(url: sa.URL) -> Iterator[sa.Connection]:
         with connecting(url):
             if engine.dialect.name in _SESSION:
                 connection.exec_driver_sql(_SESSION[engine.dialect.name])
+                if engine.dialect.name == "postgresql":
+                    # As the ledger's own sessions: among what it locks is the step's row, which whoever takes the
+                    # step over needs, and the sweeper.
+                    idle = max(1, int(lock_seconds * 1000))
+                    connection.exec_driver_sql(f"SET idle_in_transaction_session_timeout = {idle}")
                 connection.commit()
         yield connection
     finally:

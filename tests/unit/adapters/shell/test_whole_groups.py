@@ -144,3 +144,15 @@ def test_the_workers_own_children_are_left_alone() -> None:
         run("true")
         assert other.poll() is None
         other.kill()
+
+
+def test_a_command_may_clean_up_although_its_worker_ignores_the_signal(tmp_path: Path) -> None:
+    """Pool processes of Celery do; what they start would inherit that, and bash could not trap it."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with pytest.raises(OutOfTime):
+            run(f"trap 'echo > {tmp_path}/cleaned; exit' TERM; sleep 1000 & wait", time_limit=1, grace=20)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (tmp_path / "cleaned").exists()
