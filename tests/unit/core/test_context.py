@@ -164,7 +164,7 @@ def test_a_nul_character_is_refused(value: Any) -> None:
 @pytest.mark.parametrize("value", ["\ud800", ["ä\udfff"], {"\udc80": 1}])
 def test_half_of_a_surrogate_pair_is_refused(value: Any) -> None:
     """As a file's name that is no UTF-8 is read; nor can PostgreSQL keep it."""
-    with pytest.raises(OutputRefused, match="step load returned cannot be handed on: .*surrogates"):
+    with pytest.raises(OutputRefused, match=r"step load returned cannot be handed on: .*surrogates"):
         checked_output("load", value)
 
 
