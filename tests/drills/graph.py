@@ -1,9 +1,9 @@
 """A pipeline with a step of every kind, each of which leaves a trace each time that it works.
 
-    prepare ─ predict ─ choose ─┬─ keep   (Sql: a row) ───────────────┬─ close (always)
-    (Python)         (Branch)   ├─ tell   (Bash: a line, once) ───────┤
-                                ├─ again  (Bash: a line, idempotent) ─┤
-                                └─ unwanted  (never chosen) ──────────┘
+prepare ─ predict ─ choose ─┬─ keep   (Sql: a row) ───────────────┬─ close (always)
+(Python)         (Branch)   ├─ tell   (Bash: a line, once) ───────┤
+                            ├─ again  (Bash: a line, idempotent) ─┤
+                            └─ unwanted  (never chosen) ──────────┘
 """
 
 from collections.abc import Mapping

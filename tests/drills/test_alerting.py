@@ -61,9 +61,7 @@ def test_a_receiver_that_was_down_is_told_when_it_is_back(drill: Drill, first: W
 
 def _fail(drill: Drill, addresses: str, *, fault: str = "") -> None:
     drill.cluster.pipeline("failing", _FAILING)
-    drill.cluster.start(
-        "control", "worker", "beat", faults={"control": fault}, BATCHORD_ALERT_URLS=addresses
-    )
+    drill.cluster.start("control", "worker", "beat", faults={"control": fault}, BATCHORD_ALERT_URLS=addresses)
     drill.cluster.send("batchord.start_run", pipeline="failing")
 
 
