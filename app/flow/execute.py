@@ -7,6 +7,8 @@ twice. What it came to is written down together with its end.
 import logging
 from typing import Any
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
 from app.core.context import checked_output
 from app.core.errors import (
     BatchordError,
@@ -64,9 +66,16 @@ def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
             log.error("%s", _said(error), exc_info=None if isinstance(error, BatchordError) else error)  # noqa: TRY400
     # After the log is kept: who sees the step's end can read it.
     fault(f"before-step-end:{step}")
+    # What ran must not count as lost because the ledger is away at its end. Who took it over meanwhile has the token.
+    telling = Retrying(
+        retry=retry_if_exception_type(TransientError),
+        stop=stop_after_delay(parts.settings.visibility_timeout_seconds),
+        wait=wait_random_exponential(multiplier=0.5, max=5),
+        reraise=True,
+    )
     if failed is not None:
-        return _ended_badly(parts, lease, failed)
-    return _end(parts, lease, StepState.DONE, output, None)
+        return telling(_ended_badly, parts, lease, failed)
+    return telling(_end, parts, lease, StepState.DONE, output, None)
 
 
 def _attempt(parts: Parts, lease: StepLease, said: AttemptLog, beat: Heartbeat) -> dict[str, Any]:
