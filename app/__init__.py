@@ -5,7 +5,7 @@ What a pipeline file imports. Importing it costs nothing: declarations pull in n
 
 from app.core.alerts import Alerts
 from app.core.context import RunContext, StepOutput
-from app.core.errors import CommandFailed, OutOfTime, SqlFailed
+from app.core.errors import CommandFailed, ModelError, OutOfTime, SqlFailed
 from app.core.limits import RejectionLimit
 from app.core.models import FunctionModel, Images, Model, SklearnModel, TransformersImage, TransformersText
 from app.core.pipelines import Pipeline
@@ -22,6 +22,7 @@ __all__ = [
     "FunctionModel",
     "Images",
     "Model",
+    "ModelError",
     "OutOfTime",
     "Pipeline",
     "Predict",

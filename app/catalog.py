@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from app.core.errors import CatalogError, UnknownPipeline
-from app.core.graph import cycle
+from app.core.graph import upstream
 from app.core.pipelines import Pipeline
 
 
@@ -125,7 +125,8 @@ def _admit(loaded: Loaded, name: str, found: list[tuple[str, Pipeline]]) -> None
 def _check_follows(loaded: Loaded, known: set[str]) -> None:
     """Pipelines that follow what is not there, or each other in a circle, cannot run."""
     follows = {name: pipeline.after.pipeline for name, pipeline in loaded.pipelines.items() if pipeline.after}
-    in_circle = cycle({name: [followed] for name, followed in follows.items()})
+    before = {name: [followed] for name, followed in follows.items()}
+    in_circle = sorted(name for name in before if name in upstream(before, name))
     for name, followed in follows.items():
         what = None
         if followed not in known:

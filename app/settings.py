@@ -86,10 +86,11 @@ class Settings(BaseSettings):
     log_bytes: int = Field(default=262_144, ge=4096)
     #: Days for which ``batchord prune`` keeps the logs of attempts.
     keep_logs_days: float = Field(default=30, gt=0)
-    #: Days for which it keeps runs that have ended, with their steps, shards and attempts; and alerts.
-    keep_runs_days: float = Field(default=365, gt=0)
+    #: Days for which it keeps runs that have ended, with their steps, shards and attempts; and alerts. At least two:
+    #: for a day it is looked whether a run was followed.
+    keep_runs_days: float = Field(default=365, ge=2)
     #: Days for which it keeps runs that found nothing to predict.
-    keep_idle_runs_days: float = Field(default=14, gt=0)
+    keep_idle_runs_days: float = Field(default=14, ge=2)
     #: Days for which it keeps the outputs of predictions; None: for ever. Keys, labels and scores always stay.
     keep_outputs_days: float | None = Field(default=None, gt=0)
 

@@ -5,6 +5,7 @@ from the same schedule by whoever receives it: a tick whose slot has its run alr
 """
 
 import json
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from app.core.pipelines import Pipeline
 from app.core.schedules import AfterPipeline, Schedule, schedule_from_json
 from app.core.switches import SWITCHED_KEY
 from app.settings import Settings, settings
+
+log = logging.getLogger(__name__)
 
 _MINUTE, _HOUR = 60, 3600
 #: How soon a pipeline that is due by nothing is looked at again; a switch at run time is seen at the next tick.
@@ -170,13 +173,21 @@ def fires(catalog: Catalog, switched: Mapping[str, Mapping[str, Any]]) -> dict[s
         if isinstance(pipeline.schedule, AfterPipeline):
             continue
         switch = switched.get(name, {})
-        own = switch.get("schedule")
         found[f"pipeline:{name}"] = Fires(
-            schedule=pipeline.schedule if own is None else schedule_from_json(own),
+            schedule=_schedule_now(pipeline, switch.get("schedule")),
             offset=offset(name, pipeline.jitter),
             paused=bool(switch.get("paused")),
         )
     return found
+
+
+def _schedule_now(pipeline: Pipeline, switched: Any) -> Schedule | None:
+    """As :func:`app.flow.slots.schedule_now` has it."""
+    try:
+        return pipeline.schedule if switched is None else schedule_from_json(switched)
+    except ValueError as error:  # of another release, or with a zone that this machine does not know
+        log.error("%s goes by its file: its switched schedule cannot be read: %s", pipeline.name, error)  # noqa: TRY400
+        return pipeline.schedule
 
 
 def offset(name: str, jitter: timedelta) -> timedelta:

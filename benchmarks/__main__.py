@@ -21,7 +21,10 @@ from benchmarks.measure import show, write
 from benchmarks.peers import Peers
 from benchmarks.stack import ROOT, Stack
 
-WORKLOADS = ("text-sklearn", "text-transformer", "images", "no-op", "latency", "growth", "footprint")
+WORKLOADS = (
+    *("text-sklearn", "text-transformer", "images", "no-op"),
+    *("latency", "graph", "growth", "footprint", "schedules"),
+)
 _RESULTS = ROOT / "benchmarks" / "results" / "latest.json"
 
 

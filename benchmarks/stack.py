@@ -84,24 +84,35 @@ class Stack:
     def start(self) -> list[int]:
         """Batchord's two workers; the pids of their parents."""
         control = (*_CELERY, "app", *_WORKER, "-n", "control@%h", "-Q", "control", "-P", "threads", "-c", "4")
-        queues = "text,image,table,train"
+        queues = "text,image,table,train,steps"
         worker = (*_CELERY, "app", *_WORKER, "-n", "worker@%h", "-Q", queues, "-c", str(self.processes))
         return [*self.supervise("control", control), *self.supervise("worker", worker)]
+
+    def start_beat(self) -> list[int]:
+        """Beat; its pid."""
+        return self.supervise("beat", (*_CELERY, "app", "beat", "--pidfile=", "-l", "info"), ready="beat: Starting")
 
     def start_peer(self, name: str, module: str, **settings: str) -> list[int]:
         """A Celery app of its own as a peer; the pid of its parent."""
         command = (*_CELERY, module, *_WORKER, "-n", f"{name}@%h", "-c", str(self.processes))
         return self.supervise(name, command, settings)
 
-    def supervise(self, name: str, command: Sequence[str], settings: Mapping[str, str] | None = None) -> list[int]:
-        """Starts a worker and waits until it is ready; the pid of its parent."""
+    def supervise(
+        self,
+        name: str,
+        command: Sequence[str],
+        settings: Mapping[str, str] | None = None,
+        *,
+        ready: str = " ready.",
+    ) -> list[int]:
+        """Starts a worker and waits until its log says that it is ready; the pid of its parent."""
         spec = ProcessSpec(name=name, command=tuple(command), env={**self.environment, **(settings or {})})
         supervisor = Supervisor([spec], self.home / name)
         supervisor.start()
         self._supervisors.append(supervisor)
         log = self.home / name / "logs" / f"{name}.log"
         deadline = time.monotonic() + _READY_SECONDS
-        while not log.exists() or " ready." not in log.read_text(encoding="utf-8", errors="replace"):
+        while not log.exists() or ready not in log.read_text(encoding="utf-8", errors="replace"):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{name} does not start, see {log}")
             time.sleep(_POLL_SECONDS)

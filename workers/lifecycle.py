@@ -26,9 +26,12 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def set_up_logging(loglevel: int | str | None = None, **_: Any) -> None:
-    """Logs to standard error, for people or for collectors by ``BATCHORD_LOG_FORMAT``; attempts to their own logs."""
+    """Logs for people to standard error, or for collectors to standard output, by ``BATCHORD_LOG_FORMAT``.
+
+    What is logged in an attempt goes to the attempt's own log as well.
+    """
     configured = settings()
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(sys.stdout if configured.log_format == "json" else sys.stderr)
     mask = partial(masked, known=known_secrets(configured))
     handler.setFormatter(log_formatter(configured.log_format, mask=mask, more=_task))
     logging.basicConfig(level=loglevel or logging.INFO, handlers=[handler], force=True)
@@ -59,8 +62,8 @@ def load_frames(sender: Any = None, **_: Any) -> None:
 
 @signals.task_revoked.connect  # type: ignore[untyped-decorator]
 def cancel_revoked_run(request: Any = None, *, terminated: bool = False, **_: Any) -> None:
-    """Flower's "terminate" on a shard's task ends its run, as ``batchord cancel`` does."""
-    if not terminated or request is None or request.task != "batchord.predict_shard":
+    """Flower's "terminate" on a shard's or a step's task ends its run, as ``batchord cancel`` does."""
+    if not terminated or request is None or request.task not in ("batchord.predict_shard", "batchord.run_step"):
         return
     from app.flow.cancel import cancel_run
     from app.wiring import parts

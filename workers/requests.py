@@ -14,7 +14,7 @@ from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
 
 from app.core.errors import BatchordError
-from app.flow.execute import TIME_LIMIT
+from app.core.runs import TIME_LIMIT
 
 log = logging.getLogger(__name__)
 

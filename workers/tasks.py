@@ -93,6 +93,16 @@ def start_run(
     return run.id
 
 
+@app.task(bind=True, name="batchord.follow_run", ignore_result=True)  # type: ignore[untyped-decorator]
+def follow_run(self: Task, *, pipeline: str, after_run: str, **_: Any) -> None:
+    """Opens a run of ``pipeline``, which follows the pipeline of ``after_run``.
+
+    Not a matter of ``start_run``: a worker of the release before takes every ``after_run`` for one with a backlog.
+    """
+    with retrying(self):
+        publish(start.start_run(parts(), pipeline=pipeline, trigger=start.AFTER, after_run=after_run)[1])
+
+
 @app.task(bind=True, name="batchord.advance_run", ignore_result=True)  # type: ignore[untyped-decorator]
 def advance_run(self: Task, *, run_id: str, **_: Any) -> None:
     """Starts what can start in a run."""
@@ -226,8 +236,7 @@ def _send(message: Message) -> None:
             for follower in follow.followers(parts().catalog, message):
                 _send(follower)
         case FollowUp(pipeline=pipeline, after_run=after_run):
-            values = {"pipeline": pipeline, "trigger": start.AFTER, "after_run": after_run, "version": VERSION}
-            start_run.apply_async(kwargs=values, ignore_result=True)
+            follow_run.apply_async(kwargs={"pipeline": pipeline, "after_run": after_run, "version": VERSION})
         case AlertsKept():
             send_alerts.apply_async()
 
@@ -257,6 +266,8 @@ def retrying(task: Task) -> Iterator[None]:
         yield
     except TransientError as error:
         wait = _wait(task) if error.wait is None else error.wait
+        if wait > LONGEST_DELAY:  # the sweeper sends it when its time has come
+            raise Ignore(str(error)) from error
         raise task.retry(exc=error, countdown=wait, max_retries=None) from error
     except UnknownPipeline as error:
         if task.request.retries >= MOST_HAND_BACKS:

@@ -89,7 +89,7 @@ def plan(name: str, *, as_json: bool) -> None:
         ">seconds, from the last run",
         "follow-up run",
     )
-    table(f"Plan of {name}", columns, rows, empty="The pipeline has no steps.")
+    table(f"Plan of {name}", columns, rows, empty="The pipeline has no Predict steps.")
 
 
 @click.command()

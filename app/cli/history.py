@@ -63,7 +63,7 @@ def show(run_id: str, *, as_json: bool) -> None:
     steps, shards, attempts = (read(run.id) for read in _reads(ledger().reports))
     if as_json:
         more = {"models": run.models, "params": run.params, "summary": run.summary, "error": run.error}
-        window = {"window_start": run.window_start, "window_end": run.window_end}
+        window = {"window_start": run.window_start, "window_end": run.window_end, "rerun_of": run.rerun_of}
         parts = {"steps": steps, "shards": shards, "attempts": attempts}
         print_json({**run_json(run), **window, **more, **parts})
         return

@@ -83,7 +83,7 @@ def start_repair(name: str) -> Run:
 def send(messages: Sequence[Message]) -> None:
     """Sends what a verb returned, by the tasks' names: the command line needs no worker's code."""
     from app.celery import app
-    from app.core.messages import AlertsKept, RunReady, StepReady
+    from app.core.messages import AlertsKept, RunEnded, RunReady, StepReady
     from app.flow.routing import route_step
 
     for message in messages:
@@ -99,6 +99,8 @@ def send(messages: Sequence[Message]) -> None:
                 )
             case RunReady(run_id=run_id):
                 app.send_task("batchord.advance_run", kwargs={"run_id": run_id}, queue="control")
+            case RunEnded():
+                pass  # the sweeper sees to the pipelines that follow
             case AlertsKept():
                 app.send_task("batchord.send_alerts", queue="control")
             case _:

@@ -2,12 +2,15 @@
 
 import re
 from datetime import datetime, timedelta
+from typing import Any
 
 import click
 
-from app.cli.output import cell, console, json_option, print_json
+from app.cli.output import cell, console, json_option, print_json, table
 from app.core.errors import ConfigurationError
+from app.core.pipelines import Pipeline
 from app.core.schedules import Every, Schedule, cron, rrule
+from app.core.upkeep import Standing
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 #: Fire times shown.
@@ -31,7 +34,7 @@ def resume(name: str, *, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option("--every", "interval", metavar="10m", help="An interval: 30s, 10m, 1h30m, 7d.")
 @click.option("--cron", "expression", metavar="EXPRESSION", help="Five fields, in the zone of --tz.")
 @click.option("--rrule", "rule", metavar="RULE", help="RFC 5545, such as FREQ=WEEKLY;BYDAY=MO, in the zone of --tz.")
@@ -39,40 +42,64 @@ def resume(name: str, *, as_json: bool) -> None:
 @click.option("--reset", is_flag=True, help="By its file again.")
 @json_option
 def schedule(
-    name: str, interval: str | None, expression: str | None, rule: str | None, tz: str, *, reset: bool, as_json: bool
+    name: str | None,
+    interval: str | None,
+    expression: str | None,
+    rule: str | None,
+    tz: str,
+    *,
+    reset: bool,
+    as_json: bool,
 ) -> None:
-    """Show when NAME runs; or, with an option, schedule it differently from now on, across restarts."""
-    from app.flow.slots import schedule_now
+    """Show when NAME, or every pipeline, runs; with an option, schedule NAME differently from now on.
+
+    What is switched here stays across restarts and deploys, until --reset.
+    """
     from app.flow.switch import reschedule
     from app.wiring import catalog, parts
 
-    declared = catalog().get(name)
     wanted = [option for option in (interval, expression, rule) if option is not None]
     if len(wanted) + reset > 1:
         raise click.UsageError("Give one of --every, --cron, --rrule and --reset.")
     if wanted or reset:
+        if name is None:
+            raise click.UsageError("Name the pipeline that is to be scheduled differently.")
         reschedule(parts(), pipeline=name, schedule=_wanted(interval, expression, rule, tz))
-    standing = parts().ledger.pipelines.standing(name)
+    names = catalog().names() if name is None else [catalog().get(name).name]
+    standings = parts().ledger.pipelines.standings(names)
+    found = {each: _told(catalog().get(each), standings[each]) for each in names}
+    if as_json:
+        print_json(found if name is None else found[name])
+        return
+    rows = [
+        (
+            each,
+            told["schedule"] or told["file"],
+            "its file" if not told["switched"] else f"a switch; its file: {told['file']}",
+            "[yellow]paused[/]" if told["paused"] else ", ".join(cell(slot) for slot in told["next"]) or "-",
+        )
+        for each, told in found.items()
+    ]
+    table("Schedules", ("pipeline", "schedule", "by", "next"), rows, empty="No pipelines.")
+
+
+def _told(declared: Pipeline, standing: Standing) -> dict[str, Any]:
+    """How a pipeline is scheduled, as JSON values."""
+    from app.flow.slots import schedule_now
+
     effective = schedule_now(declared, standing)
     upcoming: list[datetime] = []
     moment = standing.now
     while effective is not None and len(upcoming) < _NEXT and (slot := effective.slot_after(moment)) is not None:
         upcoming.append(slot)
         moment = slot
-    by = "by hand" if declared.schedule is None else str(declared.schedule)
-    if as_json:
-        told = None if effective is None else str(effective)
-        switched = standing.schedule is not None
-        paused = standing.paused_at is not None
-        print_json({"schedule": told, "file": by, "switched": switched, "paused": paused, "next": upcoming})
-        return
-    console.print(
-        f"{name}: {by if effective is None else effective}" + (f" (its file: {by})" if standing.schedule else "")
-    )
-    if standing.paused_at is not None:
-        console.print(f"  [yellow]paused[/] since {cell(standing.paused_at)}: `batchord resume {name}`")
-    elif upcoming:
-        console.print("  next: " + ", ".join(cell(slot) for slot in upcoming))
+    return {
+        "schedule": None if effective is None else str(effective),
+        "file": "by hand" if declared.schedule is None else str(declared.schedule),
+        "switched": standing.schedule is not None,
+        "paused": standing.paused_at is not None,
+        "next": upcoming,
+    }
 
 
 def _pause(name: str, *, paused: bool, as_json: bool) -> None:

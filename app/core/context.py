@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.core.errors import OutputRefused
+from app.core.records import unstorable
 from app.core.runs import StepKind, StepState
 
 #: Bytes of JSON that a step may hand to later ones.
@@ -22,10 +23,15 @@ class StepOutput:
     state: StepState
     #: As it stands in the ledger. Of a Predict step its summary; of every other step ``{"value": …}``.
     output: Mapping[str, Any] = field(default_factory=dict)
+    #: Why it failed; None when it did not.
+    error: str | None = None
 
     @property
     def value(self) -> Any:
-        """What a Python step returned; what a Sql or a Bash step tells of itself; None when it did not run."""
+        """What a Python step returned; what a Sql or a Bash step tells of itself; None when it did not run.
+
+        Of a Bash step that failed, its exit code all the same.
+        """
         return self.output.get("value")
 
     def __getitem__(self, key: str) -> Any:
@@ -94,14 +100,14 @@ class RunContext(Mapping[str, StepOutput]):
     window_end: datetime | None = None
     #: Given by hand, with ``batchord run NAME --param key=value``.
     params: Mapping[str, Any] = field(default_factory=dict)
-    #: By name: the steps that are over by now.
+    #: By name: the steps before this one, however far.
     outputs: Mapping[str, StepOutput] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> StepOutput:
-        """What became of step ``name``. Raises KeyError, which names the steps that are over."""
+        """What became of step ``name``. Raises KeyError, which names the steps there are."""
         if name not in self.outputs:
             known = ", ".join(self.outputs) or "none"
-            raise KeyError(f"step {name!r} is not over when {self.step!r} runs, or unknown; over are: {known}")
+            raise KeyError(f"step {name!r} is not before {self.step!r} in the graph, by after=; before it are: {known}")
         return self.outputs[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -114,21 +120,22 @@ class RunContext(Mapping[str, StepOutput]):
 def checked_output(step: str, value: Any) -> dict[str, Any]:
     """``value`` as the output of a step. Raises OutputRefused for what is too large, or no JSON."""
     try:
-        text = json.dumps({"value": value}, allow_nan=False)
+        text = json.dumps({"value": value}, allow_nan=False, ensure_ascii=False)
+        size = len(text.encode())  # a lone surrogate, which is no character, is refused here
     except (TypeError, ValueError, RecursionError) as error:
         raise OutputRefused(
             f"What step {step} returned cannot be handed on: {error}. Return None, or numbers, texts, lists and dicts "
             "of them with texts as keys."
         ) from None
-    size = len(text.encode())
     if size > MOST_OUTPUT_BYTES:
         raise OutputRefused(
             f"Step {step} returned {size:,} bytes of JSON, and at most {MOST_OUTPUT_BYTES:,} pass from step to step: "
             "write it into a table or to S3, and return where it is."
         )
-    if "\\u0000" in text:
+    if unstorable(value):
         raise OutputRefused(
-            f"What step {step} returned holds a NUL character, which PostgreSQL cannot keep: leave it out."
+            f"What step {step} returned holds a NUL character or half of a surrogate pair, which PostgreSQL cannot "
+            "keep: leave it out."
         )
     output: dict[str, Any] = json.loads(text)
     return output

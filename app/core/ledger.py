@@ -120,8 +120,13 @@ class Runs(Protocol):
     def steps(self, run_id: str) -> list[Step]:
         """The run's steps in the pipeline's order."""
 
-    def claim_step(self, run_id: str, step: str, *, lease_seconds: float, worker: str) -> StepLease | None:
-        """The right to plan or to execute a step; None when that is done, or another worker is at it."""
+    def claim_step(
+        self, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool = True
+    ) -> StepLease | None:
+        """The right to plan or to execute a step; None when that is done, or another worker is at it.
+
+        ``predict``: only if it is a Predict step, or only if it is none.
+        """
 
     def begin_step(self, lease: StepLease) -> bool:
         """Notes that from now on the attempt may have had effects; False when the lease is lost."""
@@ -132,8 +137,11 @@ class Runs(Protocol):
     def renew_step(self, lease: StepLease, *, lease_seconds: float) -> bool:
         """Keeps the lease; False when it is lost."""
 
-    def release_step(self, lease: StepLease, error: str, *, wait: float = 0) -> bool:
-        """Gives the step back for another attempt, due after ``wait`` seconds; False when the lease is lost."""
+    def release_step(self, lease: StepLease, error: str, *, wait: float = 0, own_error: bool = False) -> bool:
+        """Gives the step back for another attempt, due after ``wait`` seconds; False when the lease is lost.
+
+        ``own_error``: whether the step itself has failed, in contrast to what it needs.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,8 +222,8 @@ class Shards(Protocol):
     def blamed(self, lease: ShardLease, reasons: Sequence[str]) -> int:
         """How many records of the lease's step were rejected for one of ``reasons`` in this run."""
 
-    def release(self, lease: ShardLease, error: str) -> None:
-        """Gives the shard back for another attempt; quietly nothing when the lease is lost."""
+    def release(self, lease: ShardLease, error: str, *, wait: float = 0) -> None:
+        """Gives the shard back for another attempt, due after ``wait`` seconds; nothing when the lease is lost."""
 
     def fail(self, lease: ShardLease, error: str) -> None:
         """Marks the shard failed for good; quietly nothing when the lease is lost."""

@@ -73,6 +73,11 @@ class Pipeline:
         return any(step.source.uses_window for step in self.predict_steps)
 
     @property
+    def disjoint(self) -> bool:
+        """Whether runs that are at work at once must have windows that do not overlap."""
+        return bool(self.predict_steps)
+
+    @property
     def after(self) -> AfterPipeline | None:
         """The pipeline that this one follows."""
         return self.schedule if isinstance(self.schedule, AfterPipeline) else None
@@ -189,5 +194,5 @@ class Pipeline:
             f"step {step.name!r}: max_active_runs={most} needs ':window_start' and ':window_end' in its source's sql; "
             "runs at once would read the same records otherwise"
             for step in self.predict_steps
-            if isinstance(step.source, SqlSource) and not step.source.uses_window
+            if isinstance(step.source, SqlSource) and not step.source.is_bounded
         ]

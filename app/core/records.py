@@ -5,6 +5,7 @@ the type that the source's driver gives them, because only the source compares t
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ _TAGS: dict[str, tuple[type | tuple[()], Callable[[Any], str], Callable[[str], A
 
 #: Characters that PostgreSQL's text cannot hold: NUL and lone surrogates.
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
+#: A NUL as JSON writes it; after a backslash that is one of the text's own, ``u0000`` is a text.
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 #: Characters of a key that the ledger writes as it is: an entry of a PostgreSQL index holds about 2,700 bytes, and a
 #: character has up to four.
 LONGEST_KEY = 500
@@ -116,6 +119,12 @@ def _text_key(value: str) -> str:
 
 def _digest(text: str, *, size: int = 4) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()
+
+
+def unstorable(value: Any) -> bool:
+    """Whether a text in a JSON-like value holds a NUL or a lone surrogate, which PostgreSQL cannot keep."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _ESCAPED_NUL.search(text) is not None or (not text.isascii() and _NOT_TEXT.search(text) is not None)
 
 
 def storable(text: str) -> str:

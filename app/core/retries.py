@@ -20,7 +20,8 @@ class Retry:
     #: No wait is longer.
     ceiling: timedelta = timedelta(minutes=10)
     #: Exceptions that another attempt may help against; all others end the step at once. A ``Bash`` step fails
-    #: with :class:`app.CommandFailed`, a ``Sql`` step with :class:`app.SqlFailed`.
+    #: with :class:`app.CommandFailed`, a ``Sql`` step with :class:`app.SqlFailed`, a shard of a ``Predict`` step with
+    #: :class:`app.ModelError`, and what takes too long with :class:`app.OutOfTime`.
     errors: tuple[type[BaseException], ...] = (Exception,)
 
     def allows(self, error: BaseException, *, attempt: int) -> bool:

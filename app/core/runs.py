@@ -7,6 +7,9 @@ from typing import Any
 
 from app.core.records import Position
 
+#: What the ledger says of an attempt that was ended by the time limit; see workers/requests.py.
+TIME_LIMIT = "time limit"
+
 
 class RunState(StrEnum):
     """queued → running → one of the others, for good."""
@@ -103,6 +106,7 @@ class NewStep:
     #: Of a rerun: what became of the step in the run before, which is not to be repeated.
     state: StepState = StepState.PENDING
     output: dict[str, Any] | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +115,8 @@ class NewRun:
 
     pipeline: str
     kind: Kind
-    #: Who asked: ``schedule``, ``cli``, ``local``, ``call``, ``backlog``, ``rerun`` or ``after <pipeline>``.
+    #: Who asked: ``schedule``, ``cli``, ``local``, ``call``, ``backlog``, ``retry``, ``audit``, ``backfill``, ``rerun``
+    #: or ``after <pipeline>``.
     trigger: str
     #: The fire time that a scheduled run stands for; None for every other kind.
     slot: datetime | None = None
@@ -129,6 +134,8 @@ class NewRun:
     full_scan: bool = False
     #: Runs of the pipeline that may be at work at once, this one included.
     max_active: int = 1
+    #: Whether their windows must not overlap: two runs would predict the same records.
+    disjoint: bool = True
     #: Of a rerun: the id of the run that it takes up again.
     rerun_of: str | None = None
     #: Why it is not to run at all; it is recorded as skipped then.
@@ -199,9 +206,15 @@ class StepLease:
     #: Counts from 1; counted before any work.
     attempt: int
     token: str
+    #: Attempts that ended with an error of the step's own, its time limit among them.
+    retried: int = 0
+    #: Attempts that were given back for other reasons, such as a server that is away.
+    handed_back: int = 0
+    #: Attempts whose workers were lost.
+    losses: int = 0
     #: How the worker of the attempt before was lost; None when that attempt ended otherwise, or there was none.
     lost: str | None = None
-    #: Whether that lost attempt had begun what cannot be taken back: what it did is not known.
+    #: Whether a lost attempt, the last or one before, had begun what cannot be taken back: what it did is not known.
     begun_before: bool = False
     #: What a Sql step committed together with its work, in an attempt whose end was not written down.
     committed: dict[str, Any] | None = None

@@ -84,12 +84,13 @@ class ShardCutter:
         self.records += len(positions)
         self._open.extend(positions)
         self._open_places.extend(places)
-        rows = self._piece_rows
-        whole = len(self._open) - len(self._open) % rows
-        for start in range(0, whole, rows):
-            self._pieces.append(_piece(self._open[start : start + rows], self._open_places[start : start + rows]))
-        del self._open[:whole], self._open_places[:whole]
-        self._join_neighbours()
+        start = 0
+        while (end := start + self._piece_rows) <= len(self._open):
+            self._pieces.append(_piece(self._open[start:end], self._open_places[start:end]))
+            start = end
+            # At once, whatever is left of the chunk: where shards end must not depend on the size of chunks.
+            self._join_neighbours()
+        del self._open[:start], self._open_places[:start]
 
     def add_piece(self, piece: ShardRange) -> None:
         """Takes the next piece, of at most :attr:`room` records, that somebody else has counted."""

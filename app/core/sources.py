@@ -47,6 +47,11 @@ class SqlSource:
         return found
 
     @property
+    def is_bounded(self) -> bool:
+        """Whether the query reads both ends of the run's window."""
+        return all(re.search(rf"(?<!:):window_{end}\b", self.sql) for end in ("start", "end"))
+
+    @property
     def uses_window(self) -> bool:
         """Whether the query reads the run's window."""
         return bool(re.search(r"(?<!:):window_(start|end)\b", self.sql))

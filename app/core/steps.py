@@ -291,16 +291,15 @@ def _function_problems(function: object) -> list[str]:
         return [f"{function!r} is no function: give a function of the run"]
     if inspect.iscoroutinefunction(function):
         return ["its function is a coroutine: give a plain function, which may call asyncio.run"]
-    if not takes_run(function) and _required(function):
+    if not _can_be_called(function):
         return ["its function needs more than one argument: it is called with the run, or with nothing"]
     return []
 
 
 def takes_run(function: Callable[..., Any]) -> bool:
     """Whether the function is to be called with the run: it needs one argument, or accepts it as its first."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # some built-ins tell nothing of themselves
+    parameters = _parameters(function)
+    if parameters is None:
         return True
     positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     needed = [each for each in positional if each.default is each.empty]
@@ -308,8 +307,18 @@ def takes_run(function: Callable[..., Any]) -> bool:
     return len(needed) == 1 or (not needed and (variadic or any(each.name == "run" for each in positional)))
 
 
-def _required(function: Callable[..., Any]) -> bool:
-    parameters = inspect.signature(function).parameters.values()
-    return any(
-        each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD) for each in parameters
-    )
+def _can_be_called(function: Callable[..., Any]) -> bool:
+    """With the run alone, or with nothing."""
+    needed = [
+        each
+        for each in _parameters(function) or []
+        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    return not needed or (len(needed) == 1 and takes_run(function))
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # some built-ins tell nothing of themselves
+        return None

@@ -53,6 +53,7 @@ def fill_windows(
             request=f"backfill:{batch}:{window[1].isoformat()}",
             steps=declared.new_steps(),
             max_active=declared.max_active_runs,
+            disjoint=declared.disjoint,
         )
         run, said = open_run(parts, new, drives=len(runs) < declared.max_active_runs)
         runs.append(run)

@@ -66,9 +66,13 @@ def _over_the_limit(run: Run, step: str, error: str) -> NewAlert:
     )
 
 
+#: Characters of an error in the ledger; the log of the attempt has it in full.
+MOST_ERROR = 4000
+
+
 def fail_step(parts: Parts, lease: StepLease, error: str) -> list[Message]:
     """Ends a step that cannot be planned, unless another planner has taken it over, and drives the run on."""
     with parts.ledger.runs.lock(lease.run.id) as locked:
         if locked.holds(lease):
-            locked.end_step(lease.step, StepState.FAILED, {}, error)
+            locked.end_step(lease.step, StepState.FAILED, {}, parts.mask(error)[:MOST_ERROR])
         return drive(locked)

@@ -97,7 +97,9 @@ def _verb(parts: Parts, message: Message) -> Callable[[], list[Message]] | None:
 
 
 def _send_alerts(parts: Parts) -> list[Message]:
-    send_alerts(parts)
+    # Without receivers here, theirs is the workers' environment: a message must not count as sent to nobody.
+    if parts.settings.alert_urls is not None:
+        send_alerts(parts)
     return []
 
 
@@ -115,13 +117,31 @@ def _tell(state: RetryCallState) -> None:
     log.warning("%s Tried again in %.1f s.", error, state.upcoming_sleep)
 
 
+def _declared_wait(state: RetryCallState) -> float | None:
+    """The author's Retry, whose attempts the ledger counts; None for everything else."""
+    error = None if state.outcome is None else state.outcome.exception()
+    return error.wait if isinstance(error, TransientError) else None
+
+
+def _wait(usual: Callable[[RetryCallState], float]) -> Callable[[RetryCallState], float]:
+    def wait(state: RetryCallState) -> float:
+        declared = _declared_wait(state)
+        return usual(state) if declared is None else declared
+
+    return wait
+
+
+def _stop(usual: Callable[[RetryCallState], bool]) -> Callable[[RetryCallState], bool]:
+    return lambda state: _declared_wait(state) is None and usual(state)
+
+
 def _patiently(parts: Parts, verb: Callable[[], list[Message]]) -> list[Message]:
     """Repeats a verb that met a passing fault, as Celery's retry does."""
     configured = parts.settings
     attempts = Retrying(
         retry=retry_if_exception_type(TransientError),
-        wait=wait_random_exponential(multiplier=configured.retry_base_seconds, max=configured.retry_ceiling_seconds),
-        stop=stop_after_attempt(configured.max_attempts),
+        wait=_wait(wait_random_exponential(configured.retry_base_seconds, configured.retry_ceiling_seconds)),
+        stop=_stop(stop_after_attempt(configured.max_attempts)),
         before_sleep=_tell,
         reraise=True,
     )

@@ -22,6 +22,9 @@ from app.flow.parts import Parts
 
 log = logging.getLogger(__name__)
 
+#: What a process of Celery's pool exits with when a signal tells it to end: -(256 - signal), in billiard.common.
+_BY_SIGNAL = range(-255, -191)
+
 
 def operate(parts: Parts, lease: StepLease, declared: Pipeline, *, said: AttemptLog, beat: Heartbeat) -> dict[str, Any]:
     """Executes the lease's step, which is no Predict step, and returns its output, as the ledger keeps it.
@@ -40,7 +43,7 @@ def operate(parts: Parts, lease: StepLease, declared: Pipeline, *, said: Attempt
         case Branch():
             output = _chosen(declared, task, _called(task.function, context))
         case Sql():
-            values = {**_names(context), **context.params}
+            values = {**context.params, **_names(context)}
             limit = time_limit_seconds(task)
             output = checked_output(task.name, parts.sql.run(task, values=values, time_limit=limit, lease=lease))
         case Bash():
@@ -65,7 +68,9 @@ def run_context(lease: StepLease, steps: list[Step]) -> RunContext:
         params=run.params,
         # No others: what else is over by now differs from run to run.
         outputs={
-            step.name: StepOutput(name=step.name, kind=step.kind, state=step.state, output=step.output or {})
+            step.name: StepOutput(
+                name=step.name, kind=step.kind, state=step.state, output=step.output or {}, error=step.error
+            )
             for step in steps
             if step.name in before
         },
@@ -78,6 +83,8 @@ def _called(function: Callable[..., Any], context: RunContext) -> Any:
     except SystemExit as left:  # as a script's last line has it; the worker is not to end with it
         if left.code in (None, 0):
             return None
+        if left.code in _BY_SIGNAL:  # the worker is: what became of the step is its parent's to say
+            raise
         raise StepError(f"it called sys.exit({left.code!r})") from left
 
 
@@ -85,7 +92,7 @@ def _chosen(declared: Pipeline, task: Branch, returned: Any) -> dict[str, Any]:
     after = {step.name: step.after for step in declared.steps}
     choices = sorted(name for name, before in after.items() if task.name in before)
     chosen = [returned] if isinstance(returned, str) else returned
-    if not isinstance(chosen, list | tuple | set) or not set(chosen) <= set(choices):
+    if not isinstance(chosen, list | tuple | set) or not all(each in choices for each in chosen):
         raise WrongChoice(
             f"it returned {returned!r}, and may return one of {', '.join(choices)}, or a list of some of them: "
             f"the steps that have after={[task.name]}"

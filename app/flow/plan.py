@@ -12,10 +12,10 @@ from app.core.faults import fault
 from app.core.frontier import Frontier, Sighting
 from app.core.ledger import Plan
 from app.core.logs import AttemptName
-from app.core.messages import Message, ShardsReady, StepEnded
+from app.core.messages import Message, ShardsReady, StepEnded, step_ready
 from app.core.ports import Source
 from app.core.records import Position
-from app.core.runs import StepLease
+from app.core.runs import StepKind, StepLease, StepState
 from app.core.shards import ShardCutter, ShardRange, ShardSize
 from app.core.sizing import Estimate, estimate
 from app.core.steps import Predict
@@ -38,11 +38,17 @@ def plan_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     seconds = parts.settings.lease_seconds
     lease = parts.ledger.runs.claim_step(run_id, step, lease_seconds=seconds, worker=parts.worker)
     if lease is None:
-        return []
+        return _misrouted(parts, run_id, step)
     if lease.attempt > parts.settings.max_attempts:
         return fail_step(parts, lease, f"{lease.attempt - 1} attempts to plan it ended without a word")
     with parts.log_of(AttemptName(run_id, step, None, lease.attempt)):
         return _plan(parts, lease)
+
+
+def _misrouted(parts: Parts, run_id: str, step: str) -> list[Message]:
+    """A worker of the release before, in a deploy, sends every step to be planned: on to where it belongs."""
+    known = [known for known in parts.ledger.runs.steps(run_id) if known.name == step]
+    return [step_ready(each) for each in known if each.kind is not StepKind.PREDICT and each.state is StepState.READY]
 
 
 def _plan(parts: Parts, lease: StepLease) -> list[Message]:
@@ -55,7 +61,7 @@ def _plan(parts: Parts, lease: StepLease) -> list[Message]:
     except (TransientError, UnknownPipeline) as error:
         # An unknown pipeline: this worker is older than its file, or newer than its end; another may know it.
         if lease.attempt < parts.settings.max_attempts:
-            parts.ledger.runs.release_step(lease, str(error))
+            parts.ledger.runs.release_step(lease, parts.mask(str(error)))
             raise TransientError(f"Step {step} of run {run_id} is handed back: {error}") from error
         return fail_step(parts, lease, str(error))
     except Exception as error:

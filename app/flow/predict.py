@@ -109,9 +109,9 @@ def _attempt(parts: Parts, lease: ShardLease) -> list[Message]:
     except BatchordError as error:
         log.error("Shard %s of step %s in run %s failed: %s", index, step, run_id, error)  # noqa: TRY400 -- said in full
         retry = _retry(parts, lease)
-        if retry.allows(error, attempt=lease.attempt):
+        if not isinstance(error, ConfigurationError) and retry.allows(error, attempt=lease.attempt - lease.losses):
             _hand_back(parts, lease, error, said=str(error), wait=retry.wait(lease.attempt))
-        parts.ledger.shards.fail(lease, str(error))
+        parts.ledger.shards.fail(lease, parts.mask(str(error)))
     except MemoryError as error:
         # Not in the model, where a batch is halved: a loss, as if the kernel had killed the process.
         said = f"lost: out of memory {error}".rstrip()
@@ -129,11 +129,11 @@ def _give_back(parts: Parts, lease: ShardLease, error: Exception, *, said: str) 
     """Leaves the shard to another attempt, by raising TransientError; after the last it has failed."""
     if lease.attempt < parts.settings.max_attempts:
         _hand_back(parts, lease, error, said=said)
-    parts.ledger.shards.fail(lease, f"after {lease.attempt} attempts: {said}")
+    parts.ledger.shards.fail(lease, parts.mask(f"after {lease.attempt} attempts: {said}"))
 
 
 def _hand_back(parts: Parts, lease: ShardLease, error: Exception, *, said: str, wait: float | None = None) -> NoReturn:
-    parts.ledger.shards.release(lease, said)
+    parts.ledger.shards.release(lease, parts.mask(said), wait=wait or 0)
     raise TransientError(
         f"Shard {lease.index} of step {lease.step} in run {lease.run_id} is handed back: {said}", wait=wait
     ) from error

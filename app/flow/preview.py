@@ -5,7 +5,7 @@ from typing import Any
 
 from app.flow.parts import Parts
 from app.flow.plan import scan
-from app.flow.slots import window_by_hand
+from app.flow.slots import schedule_now, window_by_hand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +32,8 @@ class StepPreview:
 def preview(parts: Parts, *, pipeline: str) -> list[StepPreview]:
     """Runs discovery for each step and writes nothing. Raises what planning raises."""
     declared = parts.catalog.get(pipeline)
-    now = parts.ledger.runs.now()
-    window = window_by_hand(declared.schedule, now)
+    standing = parts.ledger.pipelines.standing(pipeline)
+    window = window_by_hand(schedule_now(declared, standing), standing, standing.now)
     steps = []
     for step in declared.predict_steps:
         source = parts.open_source(step.source, window)

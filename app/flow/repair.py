@@ -41,6 +41,8 @@ def _repair(parts: Parts, pipeline: str, *, trigger: str) -> NewRun:
         kind=Kind.REPAIR,
         trigger=trigger,
         steps=declared.new_steps(),
+        max_active=declared.max_active_runs,
+        disjoint=declared.disjoint,
         full_scan=True,
         window_start=BEGINNING if windowed else None,
         window_end=parts.ledger.runs.now() if windowed else None,

@@ -8,11 +8,13 @@ would be lost.
 from dataclasses import replace
 
 from app.core.errors import ConfigurationError
-from app.core.graph import downstream
+from app.core.graph import downstream, moves, upstream
 from app.core.messages import Message
-from app.core.runs import Kind, NewRun, NewStep, Run, Step, StepState
+from app.core.runs import Kind, NewRun, NewStep, Run, Step, StepKind, StepState
 from app.flow.parts import Parts
 from app.flow.start import open_run
+
+_FAILED = (StepState.FAILED, StepState.UPSTREAM_FAILED)
 
 
 def rerun(
@@ -20,7 +22,8 @@ def rerun(
 ) -> tuple[Run, list[Message]]:
     """Opens a run that repeats ``run_id``: from a step on, or those that failed and what is behind them, or all.
 
-    Raises ConfigurationError when there is no such run or step, when it has not ended, or nothing of it failed.
+    Raises ConfigurationError when there is no such run or step, when it has not ended, nothing of it failed, or the
+    step cannot run after what became of those before it.
     """
     old = parts.ledger.runs.get(run_id)
     declared = parts.catalog.get(old.pipeline)
@@ -29,6 +32,8 @@ def rerun(
     before = {step.name: step for step in parts.ledger.runs.steps(run_id)}
     again = _again(declared.new_steps(), before, run_id=run_id, from_step=from_step, failed=failed)
     steps = tuple(step if step.name in again else _reused(step, before) for step in declared.new_steps())
+    if from_step is not None:
+        _refuse_what_cannot_run(steps, from_step, run_id=run_id)
     return open_run(
         parts,
         NewRun(
@@ -42,6 +47,7 @@ def rerun(
             steps=steps,
             full_scan=old.full_scan,
             max_active=declared.max_active_runs,
+            disjoint=declared.disjoint,
             rerun_of=old.id,
         ),
     )
@@ -57,7 +63,8 @@ def _again(
             raise ConfigurationError(f"There is no step {from_step!r}; there are: {', '.join(after)}.")
         chosen = {from_step}
     elif failed:
-        chosen = {name for name in after if name not in before or before[name].state is StepState.FAILED}
+        # A step that was stopped by a failure may no longer stand behind it in the file.
+        chosen = {name for name in after if name not in before or before[name].state in _FAILED}
         if not chosen:
             raise ConfigurationError(f"No step of run {run_id} failed: leave --failed out to repeat all of it.")
     else:
@@ -69,4 +76,41 @@ def _again(
 
 def _reused(step: NewStep, before: dict[str, Step]) -> NewStep:
     old = before[step.name]
-    return replace(step, state=old.state, output=old.output or {})
+    return replace(step, state=old.state, output=old.output or {}, error=old.error)
+
+
+def _refuse_what_cannot_run(steps: tuple[NewStep, ...], name: str, *, run_id: str) -> None:
+    """Raises when the step would end before it began, for what is taken over of the steps before it."""
+    found = moves([_as_known(step) for step in steps])
+    if name not in (*found.upstream_failed, *found.skipped):
+        return
+    before = upstream({step.name: step.after for step in steps}, name)
+    mine = [step for step in steps if step.name in before]
+    if name in found.upstream_failed:
+        causes, why = [step for step in mine if step.state is StepState.FAILED], "failed"
+        more = ", or with `--failed` at all that failed"
+    else:
+        left = {name, *(step.name for step in mine if step.state is StepState.SKIPPED)}
+        ways = {each for step in steps if step.name in left for each in step.after}
+        causes, why = [step for step in mine if step.kind is StepKind.BRANCH and step.name in ways], "led elsewhere"
+        more = ""
+    # The step that is to blame may have gone from the file.
+    causes = causes or [step for step in mine if step.state.over]
+    raise ConfigurationError(
+        f"Step {name} of run {run_id} cannot be repeated alone: {', '.join(each.name for each in causes)} before it "
+        f"{why}. Begin there, with `batchord rerun {run_id} --from {causes[0].name}`{more}."
+    )
+
+
+def _as_known(step: NewStep) -> Step:
+    return Step(
+        run_id="",
+        name=step.name,
+        after=step.after,
+        state=step.state,
+        attempt=0,
+        error=None,
+        kind=step.kind,
+        join=step.join,
+        output=step.output,
+    )

@@ -1,10 +1,13 @@
 """Which slots, and which windows, a pipeline's runs stand for."""
 
+import logging
 from datetime import datetime
 
 from app.core.pipelines import Pipeline
-from app.core.schedules import AfterPipeline, Schedule, schedule_from_json, slots_between, window_of
+from app.core.schedules import EARLIEST, AfterPipeline, Schedule, schedule_from_json, slots_between, window_of
 from app.core.upkeep import Standing
+
+log = logging.getLogger(__name__)
 
 #: Runs that one tick opens at the most; the next look at missed ticks opens more.
 MOST_SLOTS = 1000
@@ -12,32 +15,43 @@ MOST_SLOTS = 1000
 
 def schedule_now(declared: Pipeline, standing: Standing) -> Schedule | None:
     """What it is scheduled by: what was switched at run time, else its file; None: not by time."""
-    if standing.schedule is not None:
+    if isinstance(declared.schedule, AfterPipeline):
+        return None
+    if standing.schedule is None:
+        return declared.schedule
+    try:
         return schedule_from_json(standing.schedule)
-    return None if isinstance(declared.schedule, AfterPipeline) else declared.schedule
+    except ValueError as error:  # of another release, or with a zone that this machine does not know
+        log.error("%s goes by its file: its switched schedule cannot be read: %s", declared.name, error)  # noqa: TRY400
+        return declared.schedule
 
 
 def due_slots(declared: Pipeline, schedule: Schedule, standing: Standing, now: datetime) -> list[datetime]:
     """The slots for which a tick at ``now`` opens runs, oldest first: the newest, or all since the last run's."""
     newest = schedule.slot_at(now)
-    if newest is None:
+    if newest is None or (standing.scheduled_at is not None and newest <= standing.scheduled_at):
         return []
     if declared.catchup == "all" and standing.last_slot is not None and standing.last_slot < newest:
-        return slots_between(schedule, standing.last_slot, now, limit=MOST_SLOTS)
+        since = max(standing.last_slot, standing.scheduled_at or standing.last_slot)
+        return slots_between(schedule, since, now, limit=MOST_SLOTS)
     return [newest]
 
 
 def missed(schedule: Schedule, standing: Standing, before: datetime) -> bool:
-    """Whether a slot of before that time has no run, though the pipeline was known at its time."""
+    """Whether a slot of before that time has no run, though the pipeline was known, and so scheduled, at its time."""
     slot = schedule.slot_at(before)
-    if slot is None or slot <= standing.first_seen_at:
+    known_since = max(standing.first_seen_at, standing.scheduled_at or standing.first_seen_at)
+    if slot is None or slot <= known_since:
         return False
     return standing.last_slot is None or standing.last_slot < slot
 
 
-def window_by_hand(schedule: Schedule | AfterPipeline | None, now: datetime) -> tuple[datetime, datetime] | None:
-    """The window of a run by hand: from the start of the last slot's to now. None: nothing says where it starts."""
+def window_by_hand(schedule: Schedule | None, standing: Standing, now: datetime) -> tuple[datetime, datetime]:
+    """The window of a run by hand: from the start of the newest slot's up to now.
+
+    Without a schedule by time: from where the newest run that succeeded ended, or the beginning of time.
+    """
     slot = None if schedule is None else schedule.slot_at(now)
-    if schedule is None or slot is None or isinstance(schedule, AfterPipeline):
-        return None
+    if schedule is None or slot is None:
+        return min(standing.last_window_end or EARLIEST, now), now
     return window_of(schedule, slot)[0], now

@@ -1,6 +1,5 @@
 """A tick, an event or a person becomes a run."""
 
-import json
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from app.core.errors import ConfigurationError
 from app.core.messages import Message
 from app.core.pipelines import Pipeline
+from app.core.records import unstorable
 from app.core.runs import Kind, NewRun, Run
 from app.core.schedules import Schedule, window_of
 from app.core.upkeep import Standing
@@ -46,8 +46,10 @@ def start_run(
     Raises UnknownPipeline, CatalogError, ConfigurationError, TransientError.
     """
     declared = parts.catalog.get(pipeline)
-    if "\\u0000" in json.dumps(params or {}):
-        raise ConfigurationError("A parameter holds a NUL character, which PostgreSQL cannot keep: leave it out.")
+    if unstorable(params or {}):
+        raise ConfigurationError(
+            "A parameter holds a NUL character or half of a surrogate pair, which PostgreSQL cannot keep: leave it out."
+        )
     standing = parts.ledger.pipelines.standing(pipeline)
     now = now or standing.now
     if after_run is not None:
@@ -58,10 +60,8 @@ def start_run(
         if schedule is not None and slot is not None:
             new = _scheduled(declared, schedule, slot)
         else:
-            window = window_by_hand(schedule, now) or (None, None)
-            new = replace(
-                _new(declared, Kind.MANUAL, trigger), request=request, window_start=window[0], window_end=window[1]
-            )
+            start, end = window_by_hand(schedule, standing, now)
+            new = replace(_new(declared, Kind.MANUAL, trigger), request=request, window_start=start, window_end=end)
     return open_run(parts, replace(new, params=params or {}))
 
 
@@ -109,6 +109,7 @@ def _new(declared: Pipeline, kind: Kind, trigger: str) -> NewRun:
         trigger=trigger,
         steps=declared.new_steps(),
         max_active=declared.max_active_runs,
+        disjoint=declared.disjoint,
     )
 
 
@@ -124,6 +125,11 @@ def _scheduled(declared: Pipeline, schedule: Schedule, slot: datetime) -> NewRun
     )
 
 
+def _sees_everything(declared: Pipeline) -> bool:
+    """Whether a run takes whatever is there when it runs: what a function or a command looks at is not known."""
+    return not declared.uses_window and len(declared.predict_steps) == len(declared.steps)
+
+
 def _after(parts: Parts, declared: Pipeline, standing: Standing, after_run: str, trigger: str) -> NewRun:
     before = parts.ledger.runs.get(after_run)
     following = _new(declared, Kind.FOLLOW_UP if trigger == BACKLOG else Kind.EVENT, trigger)
@@ -135,7 +141,7 @@ def _after(parts: Parts, declared: Pipeline, standing: Standing, after_run: str,
         following,
         trigger=f"{AFTER} {before.pipeline}",
         request=f"after:{before.id}:{declared.name}",
-        # A run that has not begun yet will see what two events have brought; unless each has a window of its own.
-        overlap="coalesce" if declared.overlap == "skip" and not declared.uses_window else "queue",
+        # A run that has not begun yet will see what two events have brought; unless it may look at its window only.
+        overlap="coalesce" if declared.overlap == "skip" and _sees_everything(declared) else "queue",
         skip_reason=None if standing.paused_at is None else "the pipeline was paused",
     )

@@ -26,7 +26,8 @@ def reschedule(parts: Parts, *, pipeline: str, schedule: Schedule | None) -> Non
     Raises UnknownPipeline; ConfigurationError for a schedule with problems, or a pipeline that follows another.
     """
     declared = parts.catalog.get(pipeline)
-    if isinstance(declared.schedule, AfterPipeline):
+    # None is always possible: the file may have been changed after it was switched.
+    if schedule is not None and isinstance(declared.schedule, AfterPipeline):
         raise ConfigurationError(f"{pipeline} follows {declared.schedule.pipeline}: change that in its file.")
     if schedule is not None and (problems := schedule.problems()):
         raise ConfigurationError("; ".join(problems))

@@ -42,22 +42,29 @@ def receivers(parts: Parts, pipeline: str | None) -> list[str]:
     """Everybody's and the pipeline's own, each once; without a pipeline everybody's."""
     configured = parts.settings.alert_urls
     text = "" if configured is None else configured.get_secret_value()
-    if pipeline is None:
-        return list(split_addresses(text))
+    own = None if pipeline is None else _urls_env(parts, pipeline)
+    return list(split_addresses(f"{text} {parts.environment.get(own or '', '')}"))
+
+
+def _missing_env(parts: Parts, pipeline: str) -> str | None:
+    """The variable that the pipeline names for its receivers and that this process lacks."""
+    own = _urls_env(parts, pipeline)
+    return own if own is not None and own not in parts.environment else None
+
+
+def _urls_env(parts: Parts, pipeline: str) -> str | None:
     try:
-        urls_env = parts.catalog.get(pipeline).alerts.urls_env
+        return parts.catalog.get(pipeline).alerts.urls_env
     except ConfigurationError:  # its file has gone, or cannot be read; that it failed is told all the same
-        urls_env = None
-    if urls_env is not None:
-        if urls_env not in parts.environment:
-            log.warning("%s names %s for its alerts, which is not set where this worker runs", pipeline, urls_env)
-        text += f" {parts.environment.get(urls_env, '')}"
-    return list(split_addresses(text))
+        return None
 
 
 def _send(parts: Parts, alert: Alert) -> str | None:
     """What went wrong; None when every receiver has it."""
     errors = []
+    missing = _missing_env(parts, alert.pipeline)
+    if missing is not None:
+        errors.append(f"{missing} is not set where this worker runs")
     for address in receivers(parts, alert.pipeline):
         receiver = address_digest(address)
         if receiver in alert.sent:

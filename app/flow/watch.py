@@ -4,7 +4,7 @@ import logging
 from datetime import datetime, timedelta
 
 from app.core.alerts import AlertKind, NewAlert
-from app.core.errors import ConfigurationError, TransientError
+from app.core.errors import BatchordError, ConfigurationError, TransientError
 from app.core.messages import AlertsKept, Message
 from app.core.pipelines import Pipeline
 from app.core.steps import Predict
@@ -27,11 +27,14 @@ def watch(parts: Parts) -> list[Message]:
     messages: list[Message] = []
     told = False
     for name, standing in parts.ledger.pipelines.standings(names).items():
-        declared = parts.catalog.get(name)
-        messages += _missed_ticks(parts, declared, standing)
-        told |= _long_run(parts, declared, standing)
-        told |= _silence(parts, declared, standing)
-        told |= _old_records(parts, declared, standing)
+        try:
+            declared = parts.catalog.get(name)
+            messages += _missed_ticks(parts, declared, standing)
+            told |= _long_run(parts, declared, standing)
+            told |= _silence(parts, declared, standing)
+            told |= _old_records(parts, declared, standing)
+        except BatchordError as error:  # one pipeline is in no other's way, and what was committed is sent
+            log.error("%s cannot be watched: %s", name, error)  # noqa: TRY400 -- said in full
     return [*messages, AlertsKept()] if told else messages
 
 
@@ -67,7 +70,10 @@ def _long_run(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
 def _silence(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
     limit = declared.alerts.max_time_without_success
     since = standing.last_success_at or standing.first_seen_at
+    if standing.switched_at is not None:
+        since = max(since, standing.switched_at)
     # Nobody expects runs of a paused pipeline; from its resumption on they have their time.
+    since = max(since, standing.changed_at or since)
     if limit is None or standing.paused_at is not None or standing.now - since <= limit:
         return False
     said = (
@@ -114,7 +120,9 @@ def _oldest(parts: Parts, declared: Pipeline, standing: Standing) -> datetime | 
 def _first_waiting(parts: Parts, pipeline: str, step: Predict, standing: Standing) -> datetime | None:
     if step.source.arrival is None:
         return None
-    window = (standing.first_seen_at, standing.now) if step.source.uses_window else None
+    # What earlier windows held is the audit's matter: reading it all at each look would cost too much.
+    since = standing.last_window_end or standing.first_seen_at
+    window = (min(since, standing.now), standing.now) if step.source.uses_window else None
     source = parts.open_source(step.source, window)
     frontier = parts.ledger.planner.frontier(pipeline, step.name, step.source_digest).position
     for chunk in source.keys(after=frontier, chunk_rows=CHUNK_ROWS):

@@ -16,12 +16,17 @@ from pydantic import SecretStr
 from app.adapters.images import ImageReader
 from app.adapters.ledger import Ledger
 from app.adapters.models import ModelLibrary
+from app.adapters.notifier import AppriseNotifier
 from app.adapters.objects import Objects
+from app.adapters.shell import Shell
 from app.adapters.sql_source import open_source
 from app.adapters.sql_source.engine import dispose_engines
+from app.adapters.sql_step import StatementRunner
 from app.adapters.stack import Servers
+from app.adapters.switchboard import Switchboard
 from app.catalog import Catalog
 from app.core.runs import Run, RunState
+from app.core.secrets import masked
 from app.core.sources import SqlSource
 from app.flow.local import run_local
 from app.flow.parts import Parts
@@ -81,6 +86,13 @@ def run_example(
                 open_source=lambda declared, window: open_source(declared, default_url=database_url, window=window),
                 models=ModelLibrary(home=tmp_path, objects=objects),
                 images=ImageReader(objects),
+                shell=Shell(),
+                sql=StatementRunner(database_url),
+                logs=ledger.logs,
+                notifier=AppriseNotifier(),
+                switchboard=Switchboard(None),
+                environment={},
+                mask=masked,
                 worker="docs",
             )
             (name,) = catalog.names()

@@ -57,7 +57,7 @@ def _numbers(text: str) -> list[float]:
 
 def _by_hand(reader: Reader) -> dict[str, float]:
     """What the forecast's model says of the records of its pipeline, without Batchord."""
-    (step,) = Catalog(reader.folder / "forecast" / "pipelines").get("demand").steps
+    (step,) = Catalog(reader.folder / "forecast" / "pipelines").get("demand").predict_steps
     declared = step.declared_model
     assert isinstance(declared, SklearnModel)
     assert declared.features is not None

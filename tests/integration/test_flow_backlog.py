@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from app.core.records import Position
-from app.core.runs import Kind, NewRun, Run, RunState
+from app.core.runs import Kind, NewRun, NewStep, Run, RunState
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench
 
 
@@ -47,7 +47,7 @@ def test_a_backlog_of_exactly_two_runs_takes_no_third(bench: Bench) -> None:
 
 def test_the_frontier_follows_a_backlog_to_its_end(bench: Bench) -> None:
     """It never passes what a run left, and stands at the last record when a run has seen that all is done."""
-    source = bench.catalog.get(ITEMS).step(STEP).source_digest
+    source = bench.catalog.get(ITEMS).predict_step(STEP).source_digest
     bench.run(max_shards=2)
     reached = bench.ledger.planner.frontier(ITEMS, STEP, source)
     assert reached.position is not None
@@ -59,7 +59,9 @@ def test_the_frontier_follows_a_backlog_to_its_end(bench: Bench) -> None:
 def test_a_run_that_was_asked_for_meanwhile_takes_its_share_of_the_backlog(bench: Bench) -> None:
     """A second request while the backlog is worked off is one run more, and none is predicted twice."""
     run_id, messages = bench.planned(max_shards=2)
-    queued = bench.ledger.runs.open(NewRun(pipeline=ITEMS, kind=Kind.MANUAL, trigger="call", steps=((STEP, ()),)))
+    queued = bench.ledger.runs.open(
+        NewRun(pipeline=ITEMS, kind=Kind.MANUAL, trigger="call", steps=(NewStep(name=STEP),))
+    )
     bench.run_on(run_id, messages, max_shards=2)
     assert bench.ledger.runs.get(queued.run.id).state is RunState.SUCCEEDED
     assert {run.state for run in runs(bench)} == {RunState.SUCCEEDED}

@@ -13,7 +13,7 @@ import pytest
 from app.core.pipelines import Pipeline
 from app.core.records import Scalar
 from app.core.runs import RunState
-from app.core.schedules import every
+from app.core.schedules import EARLIEST, every
 from app.core.sources import SqlSource
 from app.core.steps import Predict
 from app.flow.audit import audit
@@ -42,7 +42,7 @@ def late(bench: Bench) -> Iterator[psycopg.Connection]:
 
 def frontier(bench: Bench) -> Scalar | None:
     """The key at which discovery starts."""
-    digest = bench.catalog.get(ITEMS).step(STEP).source_digest
+    digest = bench.catalog.get(ITEMS).predict_step(STEP).source_digest
     position = bench.ledger.planner.frontier(ITEMS, STEP, digest).position
     return None if position is None else position.key
 
@@ -229,3 +229,19 @@ def test_a_scheduled_run_reads_its_own_window(bench: Bench) -> None:
         counts.append(ended.predicted)
     assert counts == [1, 2], "a later window does not hide an earlier one"
     assert frontier(bench) is None
+
+
+def test_windows_of_runs_by_hand_abut_where_there_is_no_schedule(bench: Bench) -> None:
+    """The first reads all of time, each other one from where the newest run that succeeded ended."""
+    bench.declare(source=WINDOWED)
+    bench.insert(2)
+    first = bench.run()
+    bench.insert(3)
+    bench.declare(source=replace(WINDOWED, sql=WINDOWED.sql.replace("body", "no_such_column")))
+    failed = bench.run()
+    bench.declare(source=WINDOWED)
+    second = bench.run()
+    assert (first.window_start, first.predicted) == (EARLIEST, 2)
+    assert (failed.state, failed.window_start) == (RunState.FAILED, first.window_end)
+    assert (second.window_start, second.predicted) == (first.window_end, 3)
+    bench.assert_exactly_once()

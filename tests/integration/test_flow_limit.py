@@ -7,13 +7,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from app.core.alerts import AlertKind, NewAlert
 from app.core.limits import RejectionLimit
+from app.core.messages import AlertsKept, RunEnded
 from app.core.runs import RunState
 from app.flow.finish import finish_step
 from app.flow.predict import predict_shard
 from tests.integration.flow_parts import ITEMS, STEP, Bench
 
 STRICT = RejectionLimit(share=0.2, count=2)
+#: The last line of what is told of a run.
+LOOK = "Look closer: batchord show {0}; batchord logs {0}"
 
 
 @pytest.fixture
@@ -48,10 +52,10 @@ def test_a_run_over_its_limit_fails_with_the_figures_and_what_to_do(bench: Bench
     assert run.error is not None
     assert "3 of 12 records were rejected, more than the limit of 20% and 2" in run.error
     assert f"`batchord rejections`, mend the cause, then run `batchord retry {ITEMS}`" in run.error
-    (first, second) = alerts(bench)
-    assert first[0] == f"rejection-limit:{run.id}:{STEP}"
-    assert run.error == f"step {STEP}: {first[1]}"
-    assert second == (f"run-partial:{run.id}", f"Run {run.id} of {ITEMS} ended as partial.")
+    ((event, message),) = alerts(bench)
+    assert event == f"rejection-limit:{run.id}:{STEP}", "that the run is partial is no news besides"
+    said = run.error.removeprefix(f"step {STEP}: ")
+    assert message == f"Step {STEP} of run {run.id} of {ITEMS}: {said}\n{LOOK.format(run.id)}"
     bench.assert_exactly_once()
 
 
@@ -81,21 +85,30 @@ def test_a_large_run_that_rejects_most_fails_by_default(bench: Bench) -> None:
 
 
 def test_people_are_told_once_however_often_a_step_is_finished(bench: Bench) -> None:
-    """The chord's body and the sweeper both come, and come again."""
+    """The chord's body and the sweeper both come, and come again; only the first wants messages sent."""
     bench.declare(refusing(3), rejection_limit=STRICT)
-    run = bench.run()
-    for _ in range(2):
-        finish_step(bench.parts(), run_id=run.id, step=STEP)
-    with bench.ledger.runs.lock(run.id) as locked:
-        locked.alert(f"run-partial:{run.id}", "once more")
-    assert len(alerts(bench)) == 2
+    run_id, _ = bench.planned(parallelism=1)
+    predict_shard(bench.parts(), run_id=run_id, step=STEP, index=0)
+    said = [finish_step(bench.parts(), run_id=run_id, step=STEP) for _ in range(3)]
+    assert said == [[RunEnded(run_id=run_id, pipeline=ITEMS, state=RunState.PARTIAL), AlertsKept()], [], []]
+    again = NewAlert(
+        event=f"rejection-limit:{run_id}:{STEP}",
+        kind=AlertKind.REJECTION_LIMIT,
+        pipeline=ITEMS,
+        title="once more",
+        message="once more",
+    )
+    with bench.ledger.runs.lock(run_id) as locked:
+        assert not locked.alert(again)
+    assert len(alerts(bench)) == 1
 
 
 def test_a_failed_run_is_told(bench: Bench) -> None:
     """Whatever it failed of."""
     bench.declare(lambda frame: frame["no such column"])
     run = bench.run()
-    assert alerts(bench) == [(f"run-failed:{run.id}", f"Run {run.id} of {ITEMS} ended as failed.")]
+    said = f"Run {run.id} of {ITEMS} ended as failed.\n{run.error}\n{LOOK.format(run.id)}"
+    assert alerts(bench) == [(f"run-failed:{run.id}", said)]
 
 
 def test_the_limit_of_a_pipeline_that_is_gone_is_the_default(bench: Bench) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from app.core.errors import UnknownPipeline
+from app.core.messages import AlertsKept
 from app.core.pipelines import Pipeline
 from app.core.runs import Run, RunState
 from app.core.schedules import every
@@ -162,7 +163,8 @@ def test_what_an_audit_finds_missing_is_predicted(bench: Bench, caplog: pytest.L
         messages = audit_and_repair(bench.parts(), pipeline=ITEMS)
     said = "The audit of items found 3 records missing and 0 twice: {'missing': ['-5', '1', '7']}"
     assert said in caplog.text
-    assert bench.column("SELECT message FROM batchord.alerts") == [said]
+    assert bench.column("SELECT message FROM batchord.alerts") == [f"{said}\nLook closer: batchord audit {ITEMS}"]
+    assert messages[0] == AlertsKept()
     run = bench.ledger.reports.runs()[0]
     assert (run.kind, run.trigger) == ("repair", "audit")
     assert bench.run_on(run.id, messages).predicted == 3
@@ -180,7 +182,7 @@ def test_what_is_twice_is_told_and_left_alone(bench: Bench, caplog: pytest.LogCa
     )
     runs = len(bench.ledger.reports.runs())
     with caplog.at_level(logging.ERROR):
-        assert audit_and_repair(bench.parts(), pipeline=ITEMS) == []
+        assert audit_and_repair(bench.parts(), pipeline=ITEMS) == [AlertsKept()], "no run"
     assert "0 records missing and 1 twice" in caplog.text
     assert len(bench.ledger.reports.runs()) == runs
 
@@ -192,7 +194,7 @@ def test_people_are_told_of_an_audit_once_a_day(bench: Bench) -> None:
     bench.run()
     bench.sql("INSERT INTO nameless VALUES (NULL, 'who')")
     for _ in range(2):
-        assert audit_and_repair(bench.parts(), pipeline=ITEMS) == []
+        assert audit_and_repair(bench.parts(), pipeline=ITEMS) == [AlertsKept()], "no run"
     (event,) = bench.column("SELECT event FROM batchord.alerts")
     assert event.startswith(f"audit:{ITEMS}:")
 

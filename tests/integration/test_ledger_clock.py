@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.core.messages import RunReady, ShardsReady, StepEnded, StepReady
-from app.core.runs import Kind, NewRun, ShardOutcome
+from app.core.runs import Kind, NewRun, NewStep, ShardOutcome
 from app.core.sources import SqlSource
 from app.core.upkeep import LostStep
 from app.flow.recover import sweep
@@ -134,7 +134,7 @@ def test_a_lost_end_is_sent_again(bench: Bench) -> None:
 
 def test_runs_that_stand_still_are_driven_on(bench: Bench) -> None:
     """At once, for to drive a run that needs nothing changes nothing."""
-    new = NewRun(pipeline=ITEMS, kind=Kind.MANUAL, trigger="call", steps=((STEP, ()),))
+    new = NewRun(pipeline=ITEMS, kind=Kind.MANUAL, trigger="call", steps=(NewStep(name=STEP),))
     run = bench.ledger.runs.open(new).run
     pass_time(bench, -HOUR)
     assert swept(bench) == [RunReady(run_id=run.id)]

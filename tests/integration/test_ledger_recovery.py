@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.core.messages import BacklogLeft, RunReady, ShardsReady, StepEnded, StepReady
-from app.core.runs import Kind, NewRun, RunState, ShardOutcome
+from app.core.runs import Kind, NewRun, NewStep, RunState, ShardOutcome
 from app.core.upkeep import LostStep
 from app.flow.predict import predict_shard
 from app.flow.recover import sweep
@@ -59,7 +59,7 @@ def shards(bench: Bench) -> list[LostStep]:
 
 def steps(bench: Bench) -> list[tuple[str, str]]:
     """Lost steps."""
-    return bench.ledger.recovery.stale_steps(older_than_seconds=AGE)
+    return [(step.run_id, step.name) for step in bench.ledger.recovery.stale_steps(older_than_seconds=AGE)]
 
 
 def test_a_fresh_run_is_left_alone(bench: Bench) -> None:
@@ -72,7 +72,7 @@ def test_a_fresh_run_is_left_alone(bench: Bench) -> None:
 def test_a_queued_run_that_could_start_is_found(bench: Bench) -> None:
     """The oldest of each pipeline, and none while another run of the pipeline is at work."""
     first = bench.started().id
-    new = NewRun(pipeline=ITEMS, kind=Kind.MANUAL, trigger="call", steps=((STEP, ()),))
+    new = NewRun(pipeline=ITEMS, kind=Kind.MANUAL, trigger="call", steps=(NewStep(name=STEP),))
     queued = [bench.ledger.runs.open(new).run.id for _ in range(2)]
     pass_time(bench, AGE + 1)
     find = bench.ledger.recovery.stale_queued_runs

@@ -10,10 +10,11 @@ import pytest
 
 from app.core.errors import ConfigurationError
 from app.core.ledger import Opened
-from app.core.runs import Kind, NewRun, Run, RunState, StepState
+from app.core.runs import Kind, NewRun, NewStep, Run, RunState, StepState
 from tests.integration.flow_parts import Bench
 
 SLOT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+STEPS = (NewStep(name="score"),)
 AT_ONCE = 8
 
 
@@ -26,14 +27,12 @@ def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
 
 def manual(*, pipeline: str = "items", request: str | None = None) -> NewRun:
     """A run that somebody asks for by hand."""
-    return NewRun(pipeline=pipeline, kind=Kind.MANUAL, trigger="call", request=request, steps=(("score", ()),))
+    return NewRun(pipeline=pipeline, kind=Kind.MANUAL, trigger="call", request=request, steps=STEPS)
 
 
-def scheduled(*, slot: datetime = SLOT, queue: bool = False) -> NewRun:
+def scheduled(*, slot: datetime = SLOT, overlap: str = "skip") -> NewRun:
     """A run of a tick."""
-    return NewRun(
-        pipeline="items", kind=Kind.SCHEDULED, trigger="schedule", slot=slot, steps=(("score", ()),), queue=queue
-    )
+    return NewRun(pipeline="items", kind=Kind.SCHEDULED, trigger="schedule", slot=slot, steps=STEPS, overlap=overlap)
 
 
 def open_at_once(bench: Bench, *wanted: NewRun) -> list[Opened]:
@@ -119,7 +118,7 @@ def test_of_two_ticks_at_once_one_is_skipped(bench: Bench) -> None:
 
 def test_queued_runs_start_in_the_order_in_which_they_were_opened(bench: Bench) -> None:
     """The first run's end names the second, and so on; none overtakes."""
-    runs = [bench.ledger.runs.open(new).run for new in (manual(), scheduled(queue=True), manual())]
+    runs = [bench.ledger.runs.open(new).run for new in (manual(), scheduled(overlap="queue"), manual())]
     assert start(bench, runs[0])
     assert end(bench, runs[0]) == runs[1].id
     assert not start(bench, runs[2]), "an older one is queued"

@@ -144,5 +144,5 @@ def test_a_frontier_counts_only_for_the_source_that_it_was_made_with(bench: Benc
     assert lease is not None
     assert bench.ledger.planner.plan(lease, plan_of(3))
     assert bench.ledger.planner.frontier(ITEMS, STEP, "digest").position == Position(arrival=None, key=3)
-    other = bench.catalog.get(ITEMS).step(STEP).source_digest
+    other = bench.catalog.get(ITEMS).predict_step(STEP).source_digest
     assert bench.ledger.planner.frontier(ITEMS, STEP, other) == Frontier()

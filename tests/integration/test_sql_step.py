@@ -46,8 +46,8 @@ def lease(database_url: str) -> StepLease:
         )
     run = Run(
         id=run_id, pipeline="p", kind="manual", trigger="cli", slot=None, window_start=None, window_end=None,
-        state=RunState.RUNNING, params={}, full_scan=False, models={}, discovered=0, predicted=0, rejected=0,
-        summary=None, error=None, created_at=datetime.now(UTC), started_at=None, finished_at=None,
+        state=RunState.RUNNING, params={}, full_scan=False, rerun_of=None, models={}, discovered=0, predicted=0,
+        rejected=0, summary=None, error=None, created_at=datetime.now(UTC), started_at=None, finished_at=None,
     )  # fmt: skip
     return StepLease(run=run, step="load", attempt=1, token=token)
 

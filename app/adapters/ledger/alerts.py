@@ -60,9 +60,11 @@ class AlertsTable:
     def keep(self, alert: NewAlert, *, incident: str | None = None) -> bool:
         """See the protocol."""
         with self._connections.transaction() as connection:
-            if incident is not None:
+            kept = keep_alert(connection, alert)
+            # Only then: what has recovered meanwhile must not be opened, and so told of, again.
+            if kept and incident is not None:
                 open_incident(connection, alert.pipeline, incident, alert.title)
-            return keep_alert(connection, alert)
+            return kept
 
     def begin(self, incident: str, alert: NewAlert) -> bool:
         """See the protocol."""

@@ -5,28 +5,39 @@ from uuid import uuid4
 from app.adapters.ledger.connection import Connection
 from app.adapters.ledger.rows import find_run
 from app.core.records import storable
-from app.core.runs import StepLease
+from app.core.runs import TIME_LIMIT, StepLease
 
 #: A Predict step is planned under its lease; every other step is executed under it.
 _HELD = "(state = 'planning' OR (state = 'running' AND kind <> 'predict'))"
 _CLAIM = f"""
     WITH old AS (
         SELECT run_id, name, attempt FROM batchord.steps
-        WHERE run_id = %(run)s AND name = %(step)s
+        WHERE run_id = %(run)s AND name = %(step)s AND (kind = 'predict') = %(predict)s
           AND (state = 'ready' OR ({_HELD} AND lease_until < clock_timestamp()))
           AND EXISTS (SELECT FROM batchord.runs WHERE id = %(run)s AND state = 'running')
-        FOR UPDATE
+        FOR NO KEY UPDATE
     ), vanished AS (
-        -- How an attempt that had begun and was not ended here has ended is not known.
+        -- How an attempt that was not ended here has ended is not known.
         UPDATE batchord.attempts AS before SET state = 'lost', finished_at = clock_timestamp(),
             error = coalesce(before.error, 'lost: the worker vanished')
         FROM old WHERE before.run_id = old.run_id AND before.step = old.name AND before.shard = -1
           AND before.attempt = old.attempt AND before.state IN ('running', 'lost')
-        RETURNING before.begun_at IS NOT NULL AS begun, before.error
+        RETURNING before.error
+    ), history AS (
+        -- As it was before this statement: the one that has just vanished is still running. One that was ended by its
+        -- time limit has failed, and is known to be over.
+        SELECT count(*) FILTER (WHERE state = 'retried' OR late)::int AS retried,
+               count(*) FILTER (WHERE state = 'handed back')::int AS handed_back,
+               count(*) FILTER (WHERE state IN ('lost', 'running') AND NOT late)::int AS losses,
+               coalesce(bool_or(state IN ('lost', 'running') AND NOT late AND begun_at IS NOT NULL), false) AS begun
+        FROM (SELECT before.state, before.begun_at,
+                     before.state = 'lost' AND coalesce(before.error, '') LIKE %(limit)s AS late
+              FROM batchord.attempts AS before JOIN old
+                ON before.run_id = old.run_id AND before.step = old.name AND before.shard = -1) AS attempts
     ), claimed AS (
         UPDATE batchord.steps AS step SET
             state = CASE WHEN step.kind = 'predict' THEN 'planning' ELSE 'running' END,
-            attempt = step.attempt + 1, lease_token = %(token)s, worker = %(worker)s,
+            attempt = step.attempt + 1, resent = 0, lease_token = %(token)s, worker = %(worker)s,
             lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
             started_at = coalesce(step.started_at, clock_timestamp())
         FROM old WHERE step.run_id = old.run_id AND step.name = old.name
@@ -35,14 +46,14 @@ _CLAIM = f"""
         INSERT INTO batchord.attempts (run_id, step, attempt, worker)
         SELECT run_id, name, attempt, %(worker)s FROM claimed
     )
-    SELECT attempt, committed, vanished.error AS lost, coalesce(vanished.begun, false) AS begun
-    FROM claimed LEFT JOIN vanished ON true
+    SELECT attempt, committed, retried, handed_back, losses, begun, vanished.error AS lost
+    FROM claimed CROSS JOIN history LEFT JOIN vanished ON true
 """
 _OWNED = f"run_id = %(run)s AND name = %(step)s AND lease_token = %(token)s AND {_HELD}"
 _BEGIN = f"""
     UPDATE batchord.attempts SET begun_at = clock_timestamp()
     WHERE run_id = %(run)s AND step = %(step)s AND shard = -1 AND attempt = %(attempt)s
-      AND EXISTS (SELECT FROM batchord.steps WHERE {_OWNED} FOR UPDATE)
+      AND EXISTS (SELECT FROM batchord.steps WHERE {_OWNED} FOR NO KEY UPDATE)
 """
 _RENEW = f"""
     UPDATE batchord.steps SET lease_until = clock_timestamp() + make_interval(secs => %(seconds)s) WHERE {_OWNED}
@@ -50,17 +61,17 @@ _RENEW = f"""
 _RELEASE = f"""
     WITH step AS (
         UPDATE batchord.steps SET state = 'ready', lease_token = NULL, lease_until = NULL, error = %(error)s,
-            sent_at = clock_timestamp(), wait_seconds = %(wait)s
+            sent_at = clock_timestamp(), resent = 0, wait_seconds = %(wait)s
         WHERE {_OWNED} RETURNING run_id, name, attempt
     )
-    UPDATE batchord.attempts AS attempt SET state = 'retried', error = %(error)s, finished_at = clock_timestamp()
+    UPDATE batchord.attempts AS attempt SET state = %(state)s, error = %(error)s, finished_at = clock_timestamp()
     FROM step WHERE attempt.run_id = step.run_id AND attempt.step = step.name AND attempt.shard = -1
       AND attempt.attempt = step.attempt
 """
 _LOSE = f"""
     WITH step AS (
         UPDATE batchord.steps SET state = 'ready', lease_token = NULL, lease_until = NULL, error = %(cause)s,
-            sent_at = clock_timestamp(), wait_seconds = 0
+            sent_at = clock_timestamp(), resent = 0, wait_seconds = 0
         WHERE run_id = %(run)s AND name = %(step)s AND worker = %(worker)s AND {_HELD}
         RETURNING run_id, name, attempt
     )
@@ -71,11 +82,13 @@ _LOSE = f"""
 
 
 def claim_step(
-    connection: Connection, run_id: str, step: str, *, lease_seconds: float, worker: str
+    connection: Connection, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool
 ) -> StepLease | None:
     """See :class:`app.core.ledger.Runs`."""
     token = str(uuid4())
-    values = {"run": run_id, "step": step, "token": token, "lease": lease_seconds, "worker": worker}
+    values: dict[str, object] = {"run": run_id, "step": step, "predict": predict}
+    values |= {"token": token, "lease": lease_seconds, "worker": worker}
+    values["limit"] = f"%{TIME_LIMIT}%"
     row = connection.execute(_CLAIM, values).fetchone()
     if row is None:
         return None
@@ -84,6 +97,9 @@ def claim_step(
         step=step,
         attempt=row["attempt"],
         token=token,
+        retried=row["retried"],
+        handed_back=row["handed_back"],
+        losses=row["losses"],
         lost=row["lost"],
         begun_before=row["begun"],
         committed=row["committed"],
@@ -100,9 +116,11 @@ def renew_step(connection: Connection, lease: StepLease, seconds: float) -> bool
     return connection.execute(_RENEW, {**_values(lease), "seconds": seconds}).rowcount == 1
 
 
-def release_step(connection: Connection, lease: StepLease, error: str, wait: float) -> bool:
+def release_step(connection: Connection, lease: StepLease, error: str, *, wait: float, own_error: bool) -> bool:
     """See :class:`app.core.ledger.Runs`."""
-    return connection.execute(_RELEASE, {**_values(lease), "error": storable(error), "wait": wait}).rowcount == 1
+    state = "retried" if own_error else "handed back"
+    values = {**_values(lease), "error": storable(error), "wait": wait, "state": state}
+    return connection.execute(_RELEASE, values).rowcount == 1
 
 
 def lose_step(connection: Connection, run_id: str, step: str, *, worker: str, cause: str) -> bool:

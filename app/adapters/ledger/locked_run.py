@@ -20,6 +20,11 @@ from app.core.runs import Run, RunState, Step, StepLease, StepState
 #: What may still go on in a run, by table.
 _OPEN_STATES = (("shards", ["pending", "running"]), ("steps", ["pending", "ready", "planning", "running"]))
 
+#: Windows reach up to their ends, which are the beginnings of others. Without one a run reads everything.
+_OVERLAP = """
+    coalesce((run.window_start, run.window_end) OVERLAPS (other.window_start, other.window_end), true)
+"""
+
 
 class LockedRun:
     """Implements :class:`app.core.ledger.LockedRun` inside one transaction."""
@@ -37,7 +42,9 @@ class LockedRun:
             f"""
             UPDATE batchord.runs AS run SET state = 'running', started_at = clock_timestamp()
             WHERE id = %(id)s AND state = 'queued' AND max_active > (
-                SELECT count(*) FROM batchord.runs AS other
+                -- One that would read the same records is in the way, however many may be at work at once.
+                SELECT coalesce(sum(CASE WHEN run.disjoint AND {_OVERLAP} THEN run.max_active ELSE 1 END), 0)
+                FROM batchord.runs AS other
                 WHERE other.pipeline = %(pipeline)s AND other.id <> %(id)s
                   AND (other.state = 'running' OR (other.state = 'queued' AND {turn("other")} < {turn("run")}))
             )
@@ -53,7 +60,7 @@ class LockedRun:
         """See the protocol."""
         self._connection.execute(
             "UPDATE batchord.steps SET state = %s, sent_at = CASE WHEN %s = 'ready' THEN clock_timestamp() END, "
-            "wait_seconds = 0, finished_at = CASE WHEN %s THEN clock_timestamp() END "
+            "wait_seconds = 0, resent = 0, finished_at = CASE WHEN %s THEN clock_timestamp() END "
             "WHERE run_id = %s AND name = ANY(%s)",
             [state, state, state.over, self.run.id, list(names)],
         )
@@ -63,7 +70,7 @@ class LockedRun:
         """See the protocol."""
         row = self._connection.execute(
             "SELECT FROM batchord.steps WHERE run_id = %s AND name = %s AND lease_token = %s "
-            "AND state IN ('planning', 'running')",
+            "AND state IN ('planning', 'running') FOR NO KEY UPDATE",
             [self.run.id, lease.step, lease.token],
         ).fetchone()
         return row is not None
@@ -145,6 +152,7 @@ class LockedRun:
             f"ORDER BY {turn('run')} LIMIT 1",
             [run.pipeline],
         ).fetchone()
+        self._refresh()
         return None if row is None else str(row["id"])
 
     def _count(self) -> None:

@@ -13,17 +13,20 @@ _KNOW = """
     INSERT INTO batchord.pipelines (name) SELECT unnest(%(names)s::text[]) ON CONFLICT (name) DO NOTHING
 """
 _STANDINGS = """
-    SELECT known.name, clock_timestamp() AS now, known.first_seen_at, known.paused_at, known.schedule,
+    SELECT known.name, clock_timestamp() AS now, known.first_seen_at, known.paused_at, known.switched_at,
+           known.scheduled_at, known.schedule, known.changed_at,
            (SELECT run.slot FROM batchord.runs AS run
             WHERE run.pipeline = known.name AND run.kind = 'scheduled' AND run.slot IS NOT NULL
             ORDER BY run.slot DESC LIMIT 1) AS last_slot,
-           (SELECT run.finished_at FROM batchord.runs AS run
-            WHERE run.pipeline = known.name AND run.state = 'succeeded'
-            ORDER BY run.created_at DESC LIMIT 1) AS last_success_at,
+           success.window_end AS last_window_end, success.finished_at AS last_success_at,
            work.started_at AS running_since, work.id::text AS running_id
     FROM batchord.pipelines AS known LEFT JOIN LATERAL (
         SELECT run.started_at, run.id FROM batchord.runs AS run
         WHERE run.pipeline = known.name AND run.state = 'running' ORDER BY run.started_at LIMIT 1) AS work ON true
+    LEFT JOIN LATERAL (
+        SELECT run.window_end, run.finished_at FROM batchord.runs AS run
+        WHERE run.pipeline = known.name AND run.state = 'succeeded' ORDER BY run.created_at DESC LIMIT 1
+    ) AS success ON true
     WHERE known.name = ANY(%(names)s)
 """
 _SWITCHED = """
@@ -31,7 +34,7 @@ _SWITCHED = """
     WHERE paused_at IS NOT NULL OR schedule IS NOT NULL
 """
 _PAUSE = """
-    UPDATE batchord.pipelines SET changed_at = clock_timestamp(),
+    UPDATE batchord.pipelines SET switched_at = clock_timestamp(),
         paused_at = CASE WHEN %(paused)s THEN clock_timestamp() END
     WHERE name = %(name)s AND (paused_at IS NOT NULL) <> %(paused)s
 """
@@ -77,7 +80,7 @@ class PipelineRows:
         with self._connections.transaction() as connection:
             connection.execute(_KNOW, {"names": [name]})
             connection.execute(
-                "UPDATE batchord.pipelines SET schedule = %s, changed_at = clock_timestamp() WHERE name = %s",
+                "UPDATE batchord.pipelines SET schedule = %s, scheduled_at = clock_timestamp() WHERE name = %s",
                 [None if schedule is None else Jsonb(schedule), name],
             )
 

@@ -13,7 +13,10 @@ _RUNS = """
         SELECT run.id FROM batchord.runs AS run
         WHERE run.state NOT IN ('queued', 'running')
           AND (run.created_at < %(before)s
-               OR (run.created_at < %(idle_before)s AND run.discovered = 0 AND run.state IN ('succeeded', 'skipped')))
+               OR (run.created_at < %(idle_before)s AND run.discovered = 0 AND run.state IN ('succeeded', 'skipped')
+                   -- Nor did anything else than look whether there is anything.
+                   AND NOT EXISTS (SELECT FROM batchord.steps AS step WHERE step.run_id = run.id
+                                   AND step.kind NOT IN ('predict', 'branch') AND step.state = 'done')))
           -- The newest scheduled one tells which fire times have passed, and the newest of all how the pipeline is.
           AND run.id <> ALL (
               SELECT newest.id FROM (
@@ -24,9 +27,13 @@ _RUNS = """
                    ORDER BY created_at DESC LIMIT 1)
               ) AS newest)
           -- A backlog that nobody has gone on with.
-          AND NOT EXISTS (SELECT FROM batchord.steps AS step WHERE step.run_id = run.id AND step.backlog_left
+          AND NOT EXISTS (SELECT FROM batchord.steps AS step
+                          WHERE step.run_id = run.id AND step.backlog_left AND step.state = 'done'
                           AND NOT EXISTS (SELECT FROM batchord.runs AS next
                                           WHERE next.request = 'backlog:' || run.id))
+          -- A follow-up, while the run that it followed stays: else that one's backlog would be gone on with again.
+          AND NOT EXISTS (SELECT FROM batchord.runs AS before WHERE before.id =
+                          CASE WHEN run.request LIKE 'backlog:%%' THEN split_part(run.request, ':', 2)::uuid END)
         LIMIT %(rows)s)
 """
 _ALERTS = """

@@ -31,22 +31,28 @@ _MEND = """
 _MENDS = (
     _MEND.format(table="shards", states="'pending', 'running'"),
     _MEND.format(table="steps", states="'ready', 'planning', 'running'"),
+    # No wait is longer: see app.flow.tell.
+    """
+    UPDATE batchord.alerts SET due_at = clock_timestamp()
+    WHERE closed_at IS NULL AND due_at > clock_timestamp() + interval '5 hours'
+    """,
     # What arrives in the hours that come again may be dated below such a frontier. Without one, the next run looks
     # at the whole source.
     "DELETE FROM batchord.frontiers WHERE updated_at > clock_timestamp()",
 )
 _QUEUED = f"""
-    SELECT id FROM (
-        SELECT run.id, run.created_at, run.max_active,
-               row_number() OVER (PARTITION BY run.pipeline ORDER BY {turn("run")}) AS place,
-               (SELECT count(*) FROM batchord.runs AS other
-                WHERE other.pipeline = run.pipeline AND other.state = 'running') AS at_work
+    WITH working AS (
+        SELECT pipeline, count(*) AS runs FROM batchord.runs WHERE state = 'running' GROUP BY pipeline
+    ), waiting AS (
+        SELECT run.id, run.pipeline, run.created_at, run.max_active,
+               row_number() OVER (PARTITION BY run.pipeline ORDER BY {turn("run")}) AS place
         FROM batchord.runs AS run
         WHERE run.state = 'queued' AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
-    ) AS waiting
-    WHERE place <= max_active - at_work
-      AND created_at NOT BETWEEN clock_timestamp() - make_interval(secs => %(age)s) AND clock_timestamp()
-    ORDER BY place, id
+    )
+    SELECT waiting.id FROM waiting LEFT JOIN working ON working.pipeline = waiting.pipeline
+    WHERE waiting.place <= waiting.max_active - coalesce(working.runs, 0)
+      AND waiting.created_at NOT BETWEEN clock_timestamp() - make_interval(secs => %(age)s) AND clock_timestamp()
+    ORDER BY waiting.place, waiting.id
 """
 _RUNNING = """
     SELECT run.id FROM batchord.runs AS run
@@ -58,26 +64,28 @@ _RUNNING = """
 """
 #: A message that was sent with a wait is on its way for that long; one whose wait is longer was never sent.
 _STEPS = f"""
-    UPDATE batchord.steps AS step SET sent_at = clock_timestamp(), wait_seconds = 0
+    UPDATE batchord.steps AS step SET sent_at = clock_timestamp(), wait_seconds = 0, resent = step.resent + 1
     FROM batchord.runs AS run
     WHERE run.id = step.run_id AND run.state = 'running'
       AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
       AND step.sent_at + make_interval(secs => step.wait_seconds) < clock_timestamp()
-          - make_interval(secs => CASE WHEN step.wait_seconds > {LONGEST_DELAY} THEN 0 ELSE %(age)s END)
+          - make_interval(secs => CASE WHEN step.wait_seconds > {LONGEST_DELAY} THEN 0
+                                       ELSE %(age)s * 2 ^ least(step.resent, 6) END)
       AND (step.state = 'ready'
            OR ((step.state = 'planning' OR (step.state = 'running' AND step.kind <> 'predict'))
                AND step.lease_until < clock_timestamp()))
     RETURNING {", ".join(f"step.{column}" for column in STEP_COLUMNS.split(", "))}
 """
 _SHARDS = """
-    UPDATE batchord.shards AS shard SET sent_at = clock_timestamp(), resent = shard.resent + 1
+    UPDATE batchord.shards AS shard SET sent_at = clock_timestamp(), resent = shard.resent + 1, wait_seconds = 0
     FROM batchord.steps AS step JOIN batchord.runs AS run ON run.id = step.run_id
     WHERE step.run_id = shard.run_id AND step.name = shard.step
       AND step.state = 'running' AND run.state = 'running'
       AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
       AND shard.state IN ('pending', 'running')
       AND (shard.state = 'pending' OR shard.lease_until < clock_timestamp())
-      AND shard.sent_at < clock_timestamp() - make_interval(secs => %(age)s * 2 ^ least(shard.resent, 6))
+      AND shard.sent_at + make_interval(secs => shard.wait_seconds)
+          < clock_timestamp() - make_interval(secs => %(age)s * 2 ^ least(shard.resent, 6))
     RETURNING shard.run_id, shard.step, shard.index, step.queue
 """
 _ENDS = """

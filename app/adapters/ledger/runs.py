@@ -17,8 +17,9 @@ from app.core.runs import NewRun, NewStep, Run, RunState, Step, StepLease
 
 _INSERT_RUN = f"""
     WITH active AS (
-        SELECT count(*) FILTER (WHERE state = 'running' OR kind <> 'backfill') AS runs,
-               count(*) FILTER (WHERE state = 'queued' AND kind <> 'backfill') AS queued
+        -- What fills windows of the past makes room at the end of its window: no tick is skipped for it.
+        SELECT count(*) FILTER (WHERE kind <> 'backfill') AS runs,
+               count(*) FILTER (WHERE state = 'queued' AND kind NOT IN ('backfill', 'rerun')) AS queued
         FROM batchord.runs WHERE pipeline = %(pipeline)s AND state IN ('queued', 'running')
     ), verdict AS (
         SELECT CASE
@@ -28,10 +29,10 @@ _INSERT_RUN = f"""
         END AS skipped FROM active
     )
     INSERT INTO batchord.runs (id, pipeline, kind, trigger, slot, window_start, window_end, state, params, request,
-                               full_scan, max_active, rerun_of, error, finished_at)
+                               full_scan, max_active, disjoint, rerun_of, error, finished_at)
     SELECT %(id)s, %(pipeline)s, %(kind)s, %(trigger)s, %(slot)s, %(window_start)s, %(window_end)s,
            CASE WHEN skipped IS NULL THEN 'queued' ELSE 'skipped' END,
-           %(params)s, %(request)s, %(full_scan)s, %(max_active)s, %(rerun_of)s, skipped,
+           %(params)s, %(request)s, %(full_scan)s, %(max_active)s, %(disjoint)s, %(rerun_of)s, skipped,
            CASE WHEN skipped IS NULL THEN NULL ELSE clock_timestamp() END
     FROM verdict
     ON CONFLICT DO NOTHING
@@ -43,9 +44,9 @@ _FIND_RUN = f"""
 """
 _INSERT_STEP = """
     INSERT INTO batchord.steps
-        (run_id, name, ordinal, kind, after, join_rule, queue, time_limit, state, output, reused, finished_at)
+        (run_id, name, ordinal, kind, after, join_rule, queue, time_limit, state, output, error, reused, finished_at)
     VALUES (%(run)s, %(name)s, %(ordinal)s, %(kind)s, %(after)s, %(join)s, %(queue)s, %(time_limit)s, %(state)s,
-            %(output)s, %(reused)s, CASE WHEN %(reused)s THEN clock_timestamp() END)
+            %(output)s, %(error)s, %(reused)s, CASE WHEN %(reused)s THEN clock_timestamp() END)
 """
 _LAST_RATE = """
     SELECT (summary #>> ARRAY['steps', %(step)s, 'records_per_second'])::float8 AS rate FROM batchord.runs
@@ -112,10 +113,12 @@ class RunsTable:
         with self._connections.transaction() as connection:
             return read_steps(connection, run_id)
 
-    def claim_step(self, run_id: str, step: str, *, lease_seconds: float, worker: str) -> StepLease | None:
+    def claim_step(
+        self, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool = True
+    ) -> StepLease | None:
         """See the protocol."""
         with self._connections.transaction() as connection:
-            return claim_step(connection, run_id, step, lease_seconds=lease_seconds, worker=worker)
+            return claim_step(connection, run_id, step, lease_seconds=lease_seconds, worker=worker, predict=predict)
 
     def begin_step(self, lease: StepLease) -> bool:
         """See the protocol."""
@@ -127,10 +130,10 @@ class RunsTable:
         with self._connections.transaction() as connection:
             return renew_step(connection, lease, lease_seconds)
 
-    def release_step(self, lease: StepLease, error: str, *, wait: float = 0) -> bool:
+    def release_step(self, lease: StepLease, error: str, *, wait: float = 0, own_error: bool = False) -> bool:
         """See the protocol."""
         with self._connections.transaction() as connection:
-            return release_step(connection, lease, error, wait)
+            return release_step(connection, lease, error, wait=wait, own_error=own_error)
 
     def lose_step(self, run_id: str, step: str, *, worker: str, cause: str) -> bool:
         """See the protocol."""
@@ -153,6 +156,7 @@ def _open(connection: Connection, new: NewRun) -> Opened:
         "skip_reason": new.skip_reason,
         "full_scan": new.full_scan,
         "max_active": new.max_active,
+        "disjoint": new.disjoint,
         "rerun_of": new.rerun_of,
     }
     # Two requests at once must see each other's run, or both would think that none is active.
@@ -182,4 +186,5 @@ def _step_values(run_id: str, ordinal: int, step: NewStep) -> dict[str, Any]:
         "state": step.state.value,
         "reused": step.state.over,
         "output": None if step.output is None else Jsonb(step.output),
+        "error": step.error,
     }

@@ -79,7 +79,7 @@ _FINISH = ending(
 )
 _RELEASE = ending(
     f"""
-    UPDATE batchord.shards AS shard SET state = 'pending', sent_at = clock_timestamp(),
+    UPDATE batchord.shards AS shard SET state = 'pending', sent_at = clock_timestamp(), wait_seconds = %(wait)s,
         -- The causes of earlier attempts stay: the last one alone may only say that a worker vanished.
         error = right(concat_ws('; ', error, %(error)s::text), 2000),
         lease_token = NULL, lease_until = NULL WHERE {_OWNED} {_RETURNED}
@@ -200,10 +200,10 @@ class ShardsTable:
                     f"and accounted for {row['accounted']}: it stays open; please report this."
                 )
 
-    def release(self, lease: ShardLease, error: str) -> None:
+    def release(self, lease: ShardLease, error: str, *, wait: float = 0) -> None:
         """See the protocol."""
         with self._connections.transaction() as connection:
-            connection.execute(_RELEASE, _values(lease, error=storable(error)))
+            connection.execute(_RELEASE, _values(lease, error=storable(error), wait=wait))
 
     def lost(self, run_id: str, step: str, index: int, *, worker: str, cause: str, loss: bool = True) -> bool:
         """See the protocol."""
@@ -218,7 +218,8 @@ class ShardsTable:
         with self._connections.transaction() as connection:
             # Two shards of one step that split at once must not take the same index.
             connection.execute(
-                "SELECT FROM batchord.steps WHERE run_id = %s AND name = %s FOR UPDATE", [lease.run_id, lease.step]
+                "SELECT FROM batchord.steps WHERE run_id = %s AND name = %s FOR NO KEY UPDATE",
+                [lease.run_id, lease.step],
             )
             timings, runs_on = ({}, None) if outcome is None else (outcome.timings, outcome.runs_on)
             _owned(connection, _SPLIT, lease, timings=Jsonb(timings), runs_on=runs_on)

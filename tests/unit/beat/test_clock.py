@@ -1,17 +1,14 @@
 """The clock steps back while beat runs, or between two beats: nothing waits for that hour to pass again."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis as redis_client
 from celery import Celery
 from redbeat.decoder import RedBeatJSONEncoder
 
-from app.settings import settings
 from beat.schedule import PipelineScheduler
 
 _PIPELINE = """
@@ -21,28 +18,10 @@ hourly = Pipeline("hourly", schedule=every(hours=1), source=SqlSource("SELECT id
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def beat_app(redis_url: str, tmp_path: Path) -> Iterator[Celery]:
-    """One pipeline, a sweep every 5 seconds, and no lock: there is no other beat."""
+@pytest.fixture(autouse=True)
+def _hourly(tmp_path: Path) -> None:
+    """One pipeline."""
     (tmp_path / "hourly.py").write_text(_PIPELINE, encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BATCHORD_PIPELINES", str(tmp_path))
-        patch.setenv("BATCHORD_SWEEP_SECONDS", "5")
-        settings.cache_clear()
-        with Celery(broker=redis_url, set_as_current=False) as app:
-            app.conf.update(
-                redbeat_redis_url=redis_url, redbeat_key_prefix="test:", redbeat_lock_key=None, beat_max_loop_interval=1
-            )
-            yield app
-            app.redbeat_redis.close()
-    settings.cache_clear()
-
-
-@pytest.fixture
-def store(redis_url: str) -> Iterator[Any]:
-    """What beat keeps in Redis."""
-    with redis_client.Redis.from_url(redis_url, decode_responses=True) as client:
-        yield client
 
 
 def ran_at(app: Celery, store: Any, moment: datetime) -> None:

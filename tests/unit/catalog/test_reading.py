@@ -115,7 +115,7 @@ def test_a_model_defined_in_a_pipeline_file_keeps_its_source(tmp_path: Path, wri
     """Its version is a digest of its text: inspect must find the module."""
     write("shop/reviews.py", sound("reviews"))
 
-    model = Catalog(tmp_path).get("reviews").step("predict").declared_model
+    model = Catalog(tmp_path).get("reviews").predict_step("predict").declared_model
 
     assert "return frame" in inspect.getsource(model.function)  # type: ignore[attr-defined]
 

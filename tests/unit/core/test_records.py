@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.core.errors import ConfigurationError
-from app.core.records import Position, Scalar, decode, encode, record_key, storable
+from app.core.records import Position, Scalar, decode, encode, record_key, storable, unstorable
 
 #: Any character at all, NUL and lone surrogates among them.
 _ANY_TEXT = st.text(st.characters())
@@ -185,3 +185,19 @@ def test_text_that_can_be_held_stays_as_it_is(text: str) -> None:
 def test_what_cannot_be_held_stays_visible() -> None:
     """A person sees that a character was there, and which."""
     assert storable("a\x00b\ud800") == r"a\u0000b\ud800"
+
+
+@given(st.text())
+def test_what_is_unstorable_is_what_would_be_written_otherwise(text: str) -> None:
+    """In a text, a list, a dict's key or value: where nothing has to be escaped, all of it is kept as it is."""
+    for value in (text, [text], {text: 1}, {"a": {"b": text}}):
+        assert unstorable(value) == (storable(text) != text)
+
+
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [("\0", True), ("\\\0", True), ("\\\\\0", True), (r"\u0000", False), (r"\\u0000", False), ("\ud83d", True)],
+)
+def test_a_backslash_of_the_texts_own_makes_no_nul(text: str, *, lost: bool) -> None:
+    r"""``\u0000`` may be what somebody wrote."""
+    assert unstorable([text]) is lost

@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.core.records import Position
@@ -84,6 +84,8 @@ def test_a_small_backlog_is_spread_over_the_cores_but_not_too_thinly(size: Shard
 
 
 @given(_sizes(), st.integers(1, 5000))
+# The pieces are one too many in the middle of a chunk, and their number is odd at its end.
+@example(ShardSize(rows=107, min_rows=1, parallelism=1, max_shards=40), 4277)
 def test_chunks_make_no_difference(size: ShardSize, records: int) -> None:
     """How positions arrive is the reader's business."""
     at_once, _ = _cut(size, [records])
@@ -128,14 +130,14 @@ def test_a_run_has_room_for_full_shards_only() -> None:
 @settings(max_examples=5)
 @given(st.integers(1, 3), st.sampled_from([1, 999, 10_000]), st.integers(100_000, 200_000))
 def test_memory_does_not_grow_with_the_backlog(min_rows: int, chunk: int, records: int) -> None:
-    """Never more pieces than MAX_PIECES and one chunk's, and shards within half a shard of even."""
+    """Never more pieces than MAX_PIECES, and shards within half a shard of even."""
     records = min(records, 20_000) if chunk == 1 else records
     size = ShardSize(rows=max(1, -(-records // 1000)), min_rows=min_rows, parallelism=2, max_shards=1000)
     cutter = ShardCutter(size)
 
     while cutter.records < records:
         _add(cutter, min(chunk, records - cutter.records))
-        assert len(cutter._pieces) <= cutter.MAX_PIECES + chunk  # noqa: SLF001 -- memory has no other outside
+        assert len(cutter._pieces) <= cutter.MAX_PIECES  # noqa: SLF001 -- memory has no other outside
 
     shards = cutter.cut()
     assert sum(shard.planned for shard in shards) == records

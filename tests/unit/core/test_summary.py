@@ -106,6 +106,7 @@ def test_a_run_adds_up_as_its_steps_do() -> None:
         state=RunState.RUNNING,
         params={},
         full_scan=False,
+        rerun_of=None,
         models={},
         discovered=10,
         predicted=6,

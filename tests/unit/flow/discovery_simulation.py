@@ -153,6 +153,13 @@ def _parts(ledger: LedgerInMemory, max_shards: int) -> Parts:
         open_source=unused,
         models=cast("Any", SimpleNamespace(version=lambda _: "v")),
         images=unused,
+        shell=unused,
+        sql=unused,
+        logs=unused,
+        notifier=unused,
+        switchboard=unused,
+        environment={},
+        mask=unused,
         worker="test:1",
     )
 

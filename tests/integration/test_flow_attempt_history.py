@@ -1,0 +1,215 @@
+"""What the ledger keeps of every attempt, and the mark by which a Sql step happens exactly once."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from app.core.errors import TransientError
+from app.core.models import FunctionModel
+from app.core.retries import Retry
+from app.core.runs import RunState
+from app.core.steps import Sql
+from app.flow import execute, operators
+from app.flow.cancel import cancel_run
+from app.flow.execute import execute_step
+from app.flow.plan import plan_step
+from app.flow.predict import predict_shard
+from tests.integration.flow_parts import STEP, Bench
+from tests.integration.graph_parts import Calls, declare_graph, history, opened, ran, scoring, states, value
+
+VANISHED = "lost: the worker vanished"
+INSERT = Sql("work", ["INSERT INTO done (what) VALUES (:run_id)", "SELECT count(*) AS rows FROM done"])
+
+
+class Died(BaseException):
+    """A worker's end: nothing in it is caught."""
+
+
+@pytest.fixture
+def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
+    """Eight records, and a table in which steps leave rows."""
+    with Bench(database_url, tmp_path) as bench:
+        bench.insert(8)
+        bench.sql("CREATE TABLE done (what text)")
+        yield bench
+
+
+def dying_at(place: str) -> Any:
+    """In place of ``fault``: the worker dies there."""
+
+    def fault(name: str) -> None:
+        if name == place:
+            raise Died
+
+    return fault
+
+
+def test_a_sql_step_that_committed_is_not_executed_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its worker died between its commit and its end: the next one finds the mark, and hands on what it gave."""
+    declare_graph(bench, INSERT)
+    run_id, messages = opened(bench)
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        patch.setattr(execute, "fault", dying_at("before-step-end:work"))
+        execute_step(bench.parts(), run_id=run_id, step="work")
+    assert states(bench, run_id) == {"work": "running"}
+    bench.expire_leases()
+    assert bench.run_on(run_id, messages).state is RunState.SUCCEEDED
+    assert bench.column("SELECT what FROM done") == [run_id]
+    assert value(bench, run_id, "work") == {"row_count": 1, "rows": [{"rows": 1}]}
+    assert history(bench, run_id, "work") == [("lost", "test:1", VANISHED), ("done", "test:1", None)]
+
+
+def test_a_fault_right_after_the_commit_does_not_repeat_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker lives, and tries again: the same."""
+
+    def fault(name: str) -> None:
+        if name == "after-step-work:work":
+            raise TransientError("the network failed")
+
+    declare_graph(bench, INSERT)
+    run_id, _ = opened(bench)
+    with monkeypatch.context() as patch:
+        patch.setattr(operators, "fault", fault)
+        messages = execute_step(bench.parts(), run_id=run_id, step="work")
+    assert bench.run_on(run_id, messages).state is RunState.SUCCEEDED
+    assert bench.value("SELECT count(*) FROM done") == 1
+
+
+def test_a_sql_step_that_did_not_commit_is_executed_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the attempt before is left."""
+    declare_graph(bench, INSERT)
+    run_id, messages = opened(bench)
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        patch.setattr("app.adapters.sql_step.runner.fault", dying_at("before-sql-commit"))
+        execute_step(bench.parts(), run_id=run_id, step="work")
+    bench.expire_leases()
+    assert bench.run_on(run_id, messages).state is RunState.SUCCEEDED
+    assert bench.column("SELECT what FROM done") == [run_id]
+
+
+def test_a_worker_that_was_overtaken_commits_no_sql(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its last statement and its commit another has claimed the step: all is rolled back."""
+    declare_graph(bench, INSERT)
+    run_id, messages = opened(bench)
+    run_sql = bench.parts().sql.run
+
+    class Slow:
+        def run(self, *args: Any, **options: Any) -> dict[str, Any]:
+            bench.expire_leases()
+            assert bench.ledger.runs.claim_step(run_id, "work", lease_seconds=60, worker="other:2") is not None
+            return run_sql(*args, **options)
+
+    assert execute_step(replace(bench.parts(), sql=Slow()), run_id=run_id, step="work") == []
+    assert bench.value("SELECT count(*) FROM done") == 0
+    bench.expire_leases()
+    assert bench.run_on(run_id, messages).state is RunState.SUCCEEDED
+    assert bench.value("SELECT count(*) FROM done") == 1
+
+
+def test_sql_of_a_cancelled_run_is_rolled_back(bench: Bench) -> None:
+    """The mark cannot be set any more, and nothing is committed without it."""
+    declare_graph(bench, INSERT)
+    run_id, _ = opened(bench)
+    run_sql = bench.parts().sql.run
+
+    class Cancelled:
+        def run(self, *args: Any, **options: Any) -> dict[str, Any]:
+            cancel_run(bench.parts(), run_id=run_id)
+            return run_sql(*args, **options)
+
+    assert execute_step(replace(bench.parts(), sql=Cancelled()), run_id=run_id, step="work") == []
+    assert bench.value("SELECT count(*) FROM done") == 0
+    assert bench.ledger.runs.get(run_id).state is RunState.CANCELLED
+
+
+def test_a_plan_is_an_attempt_at_the_step(bench: Bench) -> None:
+    """It is done when the shards are written, long before the step is; a planner that was lost is told apart."""
+    declare_graph(bench, scoring())
+    run_id, _ = opened(bench)
+    assert bench.ledger.runs.claim_step(run_id, STEP, lease_seconds=60, worker="dead:1") is not None
+    bench.expire_leases()
+    plan_step(bench.parts(), run_id=run_id, step=STEP)
+    assert history(bench, run_id, STEP) == [("lost", "dead:1", VANISHED), ("done", "test:1", None)]
+
+
+def test_every_attempt_at_a_shard_is_kept(bench: Bench) -> None:
+    """One that met an error of the model, and one that ended well."""
+    failed: list[int] = []
+
+    def once(frame: pd.DataFrame) -> "pd.Series[Any]":
+        if not failed:
+            failed.append(1)
+            raise TransientError("the model's server is away")
+        return frame["body"].str.len()
+
+    declare_graph(bench, scoring(model=FunctionModel(once, version="1")))
+    run_id, _ = opened(bench)
+    plan_step(bench.parts(parallelism=1), run_id=run_id, step=STEP)
+    with pytest.raises(TransientError):
+        predict_shard(bench.parts(), run_id=run_id, step=STEP, index=0)
+    predict_shard(bench.parts(), run_id=run_id, step=STEP, index=0)
+    away = "the model's server is away"
+    assert history(bench, run_id, STEP, 0) == [("retried", "test:1", away), ("done", "test:1", None)]
+
+
+def test_a_shard_that_loses_its_workers_is_split_in_the_history_too(bench: Bench) -> None:
+    """Two lost attempts, the one that split it, and the good ones of its halves."""
+    declare_graph(bench, scoring())
+    run_id, _ = opened(bench)
+    plan_step(bench.parts(parallelism=1), run_id=run_id, step=STEP)
+    bench.claim(run_id, worker="dead:1")
+    bench.expire_leases()
+    bench.claim(run_id, worker="dead:2")
+    assert bench.ledger.shards.lost(run_id, STEP, 0, worker="dead:2", cause="lost: signal 9")
+    halves = predict_shard(bench.parts(), run_id=run_id, step=STEP, index=0)
+    assert [(state, worker) for state, worker, _ in history(bench, run_id, STEP, 0)] == [
+        ("lost", "dead:1"),
+        ("lost", "dead:2"),
+        ("split", "test:1"),
+    ]
+    assert bench.run_on(run_id, halves).predicted == 8
+    assert [history(bench, run_id, STEP, index) for index in (1, 2)] == [[("done", "test:1", None)]] * 2
+    bench.assert_exactly_once()
+
+
+def test_a_shard_is_tried_again_as_its_step_says(bench: Bench) -> None:
+    """For errors that Batchord raises over its model, as often as Retry allows; then the run is failed."""
+
+    def wrong(frame: pd.DataFrame) -> Any:
+        return frame["body"].str.len().iloc[:1]
+
+    declare_graph(bench, scoring(model=FunctionModel(wrong, version="1"), retry=Retry(2)))
+    run_id, _ = opened(bench)
+    plan_step(bench.parts(parallelism=1), run_id=run_id, step=STEP)
+    waits = []
+    for _ in range(2):
+        with pytest.raises(TransientError) as raised:
+            predict_shard(bench.parts(), run_id=run_id, step=STEP, index=0)
+        waits.append(raised.value.wait)
+    ended = predict_shard(bench.parts(), run_id=run_id, step=STEP, index=0)
+    assert bench.run_on(run_id, ended).state is RunState.FAILED
+    assert [state for state, _, _ in history(bench, run_id, STEP, 0)] == ["retried", "retried", "failed"]
+    assert [wait is not None and low <= wait <= 2 * low for wait, low in zip(waits, (5, 10), strict=True)] == [True] * 2
+
+
+def test_a_cancelled_run_leaves_no_attempt_open(bench: Bench) -> None:
+    """Of shards as of steps."""
+    declare_graph(bench, scoring(), Calls().step("behind", STEP))
+    run_id, _ = opened(bench)
+    plan_step(bench.parts(parallelism=1), run_id=run_id, step=STEP)
+    bench.claim(run_id)
+    cancel_run(bench.parts(), run_id=run_id)
+    assert [state for state, _, _ in history(bench, run_id, STEP, 0)] == ["cancelled"]
+    assert bench.value("SELECT count(*) FROM batchord.attempts WHERE state = 'running'") == 0
+
+
+def test_no_attempt_is_open_when_a_run_has_ended(bench: Bench) -> None:
+    """Each has its end and its time."""
+    declare_graph(bench, Calls().failing("bad"), scoring(), Calls().step("after", "bad", STEP, join="always"))
+    run = ran(bench)
+    assert run.state is RunState.FAILED
+    assert bench.sql("SELECT state FROM batchord.attempts WHERE state = 'running' OR finished_at IS NULL") == []

@@ -1,0 +1,223 @@
+"""Alerts are sent: to each receiver at least once, whoever is down and whoever dies."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.core.alerts import Alerts
+from app.core.errors import ConfigurationError
+from app.core.messages import AlertsKept
+from app.flow.execute import execute_step
+from app.flow.recover import sweep
+from app.flow.tell import MOST_ATTEMPTS, send_alerts
+from tests.integration.flow_parts import ITEMS, Bench, ToldPeople
+from tests.integration.graph_parts import Calls, declare_graph, opened
+
+ADA, BEN = "mail://ada", "chat://ben"
+
+
+class Died(BaseException):
+    """A sender's end: nothing in it is caught."""
+
+
+@pytest.fixture
+def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
+    """A pipeline whose runs fail."""
+    with Bench(database_url, tmp_path) as bench:
+        failing(bench)
+        yield bench
+
+
+def failing(bench: Bench, said: str = "it broke", **options: Any) -> None:
+    """Declares it."""
+    declare_graph(bench, Calls().failing("a", error=ValueError(said)), **options)
+
+
+def fails(bench: Bench, pipeline: str = ITEMS, times: int = 1) -> None:
+    """Runs that fail, and of which nobody is told yet."""
+    for _ in range(times):
+        run_id, _ = opened(bench, pipeline)
+        execute_step(bench.parts(), run_id=run_id, step="a")
+
+
+def send(bench: Bench, addresses: str = f"{ADA} {BEN}", environment: Mapping[str, str] | None = None) -> int:
+    """One sender's work."""
+    return send_alerts(replace(bench.parts(alert_urls=addresses), environment=environment or {}))
+
+
+def due(bench: Bench) -> None:
+    """Time passes until every message is due."""
+    bench.sql("UPDATE batchord.alerts SET due_at = clock_timestamp()")
+
+
+def told(bench: Bench) -> list[str]:
+    """Who was told, in order."""
+    return [address for address, _, _ in bench.notifier.sent]
+
+
+def test_every_receiver_is_told_once(bench: Bench) -> None:
+    """With the title, the cause and the commands that help."""
+    fails(bench)
+    assert (send(bench), send(bench)) == (1, 0)
+    assert told(bench) == [ADA, BEN]
+    _, title, body = bench.notifier.sent[0]
+    assert title == "[batchord] items: run failed"
+    assert "ValueError: it broke" in body
+    assert bench.value("SELECT closed_at IS NOT NULL AND error IS NULL FROM batchord.alerts")
+
+
+def test_nobody_is_told_where_nobody_is_named(bench: Bench) -> None:
+    """The alert stays in the ledger, and whoever is named later is not flooded with the past."""
+    fails(bench)
+    assert send(bench, "") == 1
+    assert send(bench) == 0
+    assert told(bench) == []
+
+
+def test_only_the_receiver_that_was_down_is_tried_again(bench: Bench) -> None:
+    """When it is due: not before, and the sweeper says so."""
+    fails(bench)
+    bench.notifier.down = {BEN}
+    assert send(bench) == 0
+    assert (send(bench), told(bench)) == (0, [ADA])
+    assert AlertsKept() not in sweep(bench.parts(), older_than_seconds=0)
+    bench.notifier.down = set()
+    due(bench)
+    assert AlertsKept() in sweep(bench.parts(), older_than_seconds=0)
+    assert send(bench) == 1
+    assert told(bench) == [ADA, BEN]
+
+
+def test_the_wait_grows_until_it_is_given_up(bench: Bench) -> None:
+    """From half a minute to four hours; the cause stays in the ledger, and the one that answers was told once."""
+    fails(bench)
+    bench.notifier.down = {BEN}
+    waits = []
+    for _ in range(MOST_ATTEMPTS - 1):
+        due(bench)
+        assert send(bench) == 0
+        waits.append(round(bench.value("SELECT extract(epoch FROM due_at - clock_timestamp()) FROM batchord.alerts")))
+    assert waits == [min(30 * 2**n, 4 * 3600) for n in range(MOST_ATTEMPTS - 1)]
+    due(bench)
+    assert send(bench) == 0
+    assert bench.sql("SELECT attempts, closed_at IS NOT NULL, error FROM batchord.alerts") == [
+        (MOST_ATTEMPTS, True, "given up: the receiver is down")
+    ]
+    bench.notifier.down = set()
+    due(bench)
+    assert (send(bench), told(bench)) == (0, [ADA])
+
+
+def test_one_message_that_cannot_be_sent_holds_up_no_other(bench: Bench) -> None:
+    """The pipeline's own receiver is down, everybody's is not."""
+    failing(bench, alerts=Alerts(urls_env="OWN"))
+    failing(bench, name="other")
+    fails(bench)
+    fails(bench, pipeline="other")
+    bench.notifier.down = {BEN}
+    assert send(bench, ADA, {"OWN": BEN}) == 1
+    assert told(bench) == [ADA, ADA]
+
+
+class Dying(ToldPeople):
+    """The process dies right after a receiver has taken a message."""
+
+    def __init__(self, over: str) -> None:
+        super().__init__()
+        self._over = over
+
+    def send(self, address: str, *, title: str, body: str, failure: bool) -> None:
+        """See the protocol."""
+        super().send(address, title=title, body=body, failure=failure)
+        if address == self._over:
+            raise Died
+
+
+@pytest.mark.parametrize(("over", "again"), [(ADA, [ADA, BEN]), (BEN, [BEN])])
+def test_a_sender_that_dies_loses_nothing(bench: Bench, over: str, again: list[str]) -> None:
+    """Once its lease is over the rest is sent; the one who was just told is told twice, the others are not."""
+    fails(bench)
+    dying = Dying(over)
+    with pytest.raises(Died):
+        send_alerts(replace(bench.parts(alert_urls=f"{ADA} {BEN}"), notifier=dying))
+    assert send(bench) == 0
+    due(bench)
+    assert send(bench) == 1
+    assert told(bench) == again
+
+
+def test_senders_share_the_work(bench: Bench) -> None:
+    """Four at once: each message goes once to each receiver."""
+    fails(bench, times=12)
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(lambda _: send(bench), range(4))) == 12
+    assert sorted(told(bench)) == sorted([ADA, BEN] * 12)
+    assert len({body for _, _, body in bench.notifier.sent}) == 12
+
+
+def test_a_pipeline_has_receivers_of_its_own(bench: Bench) -> None:
+    """Besides everybody's, from where the worker runs; each address is told once."""
+    failing(bench, alerts=Alerts(urls_env="OWN"))
+    declare_graph(bench, Calls().failing("a"), name="other")
+    fails(bench)
+    assert send(bench, ADA, {"OWN": f"{BEN}, {ADA}", "OTHER": "mail://nobody"}) == 1
+    assert told(bench) == [ADA, BEN]
+
+
+def test_receivers_that_are_not_set_here_are_named(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """The worker's log says which variable; everybody's are told all the same."""
+    failing(bench, alerts=Alerts(urls_env="OWN"))
+    fails(bench)
+    assert send(bench, ADA) == 1
+    assert told(bench) == [ADA]
+    assert "names OWN for its alerts, which is not set" in caplog.text
+
+
+def test_a_pipeline_whose_file_is_gone_is_told_of(bench: Bench) -> None:
+    """Its runs failed for that, perhaps: everybody's receivers learn it."""
+    failing(bench, alerts=Alerts(urls_env="OWN"))
+    fails(bench)
+    bench.catalog.pipelines.clear()
+    assert send(bench, ADA, {"OWN": BEN}) == 1
+    assert told(bench) == [ADA]
+
+
+def test_secrets_are_not_told(bench: Bench) -> None:
+    """Neither in what is kept nor in what is sent."""
+    failing(bench, "cannot reach postgresql://batch:hunter2hunter2@db/x with api_key=abcdef0123456789")
+    fails(bench)
+    send(bench)
+    for text in (*bench.notifier.sent[0], *bench.column("SELECT message FROM batchord.alerts")):
+        assert "hunter2" not in text
+        assert "abcdef0123456789" not in text
+    assert "postgresql://batch:***@db/x" in bench.notifier.sent[0][2]
+
+
+def test_a_long_error_is_told_in_part(bench: Bench) -> None:
+    """The whole of it stands in the ledger."""
+    failing(bench, "x" * 10_000)
+    fails(bench)
+    send(bench)
+    assert len(bench.notifier.sent[0][2]) < 2000
+    assert len(bench.value("SELECT error FROM batchord.runs")) > 10_000
+
+
+def test_an_address_that_cannot_be_used_is_an_error_like_another(bench: Bench) -> None:
+    """It is tried again, since a person may mend it; the others are told."""
+
+    class Refusing(ToldPeople):
+        def send(self, address: str, **said: Any) -> None:
+            if address == ADA:
+                raise ConfigurationError("the address has no host")
+            super().send(address, **said)
+
+    fails(bench)
+    refusing = Refusing()
+    assert send_alerts(replace(bench.parts(alert_urls=f"{ADA} {BEN}"), notifier=refusing)) == 0
+    assert [address for address, _, _ in refusing.sent] == [BEN]
+    assert bench.value("SELECT error FROM batchord.alerts") == "the address has no host"
+    assert ITEMS in refusing.sent[0][1]

@@ -1,0 +1,34 @@
+"""A beat over a real Redis, and a folder for its pipelines."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as redis_client
+from celery import Celery
+
+from app.settings import settings
+
+
+@pytest.fixture
+def beat_app(redis_url: str, tmp_path: Path) -> Iterator[Celery]:
+    """Pipelines from the test's folder, a sweep every 5 seconds, and no lock: there is no other beat."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BATCHORD_PIPELINES", str(tmp_path))
+        patch.setenv("BATCHORD_SWEEP_SECONDS", "5")
+        settings.cache_clear()
+        with Celery(broker=redis_url, set_as_current=False) as app:
+            app.conf.update(
+                redbeat_redis_url=redis_url, redbeat_key_prefix="test:", redbeat_lock_key=None, beat_max_loop_interval=1
+            )
+            yield app
+            app.redbeat_redis.close()
+    settings.cache_clear()
+
+
+@pytest.fixture
+def store(redis_url: str) -> Iterator[Any]:
+    """What beat keeps in Redis, and what it has sent."""
+    with redis_client.Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client

@@ -1,0 +1,78 @@
+"""Pipelines that follow what is not there, or themselves in a circle, cannot run; nobody else is held up."""
+
+from pathlib import Path
+
+from app.catalog import Catalog, load
+from tests.unit.catalog.pipeline_files import Write, sound
+
+
+def _follower(name: str, followed: str) -> str:
+    return (
+        sound(name)
+        .replace("every(minutes=10)", f"after_pipeline({followed!r})")
+        .replace("import Pipeline", "import after_pipeline, Pipeline")
+    )
+
+
+def _said(folder: Path) -> list[str]:
+    return sorted(str(problem) for problem in load(folder).problems)
+
+
+def test_a_chain_of_followers_can_run(tmp_path: Path, write: Write) -> None:
+    """In whatever order their files are read; two may follow one."""
+    write("a.py", _follower("last", "middle"))
+    write("b.py", _follower("middle", "first"))
+    write("c.py", _follower("other", "first"))
+    write("d.py", sound("first"))
+
+    catalog = Catalog(tmp_path)
+
+    assert catalog.problems == []
+    assert catalog.names() == ["first", "last", "middle", "other"]
+
+
+def test_who_follows_an_unknown_pipeline_is_told_which_there_are(tmp_path: Path, write: Write) -> None:
+    """A slip of the pen; the others go on."""
+    write("a.py", sound("features"))
+    write("b.py", _follower("scores", "fetaures"))
+
+    assert _said(tmp_path) == [
+        "b.py: pipeline 'scores': after_pipeline('fetaures') names no pipeline; there are: features, scores"
+    ]
+    assert Catalog(tmp_path).names() == ["features"]
+
+
+def test_who_follows_a_pipeline_with_problems_may_stay(tmp_path: Path, write: Write) -> None:
+    """It is there, and will run when its author has mended it: one mistake is reported once."""
+    write("a.py", sound("features").replace('key="id"', 'key=""'))
+    write("b.py", _follower("scores", "features"))
+
+    (problem,) = load(tmp_path).problems
+
+    assert problem.pipeline == "features"
+    assert Catalog(tmp_path).names() == ["scores"]
+
+
+def test_a_pipeline_cannot_follow_itself(tmp_path: Path, write: Write) -> None:
+    """It would never end."""
+    write("a.py", _follower("scores", "scores"))
+    write("b.py", sound("other"))
+
+    assert _said(tmp_path) == [
+        "a.py: pipeline 'scores': it follows 'scores', and so in the end itself: break the circle scores"
+    ]
+    assert Catalog(tmp_path).names() == ["other"]
+
+
+def test_pipelines_cannot_follow_each_other_in_a_circle(tmp_path: Path, write: Write) -> None:
+    """Each is told the whole circle, also over several files."""
+    for name, followed in (("a", "c"), ("b", "a"), ("c", "b")):
+        write(f"{name}.py", _follower(name, followed))
+    write("d.py", _follower("behind", "a"))
+    write("other.py", sound("other"))
+
+    assert _said(tmp_path) == [
+        f"{name}.py: pipeline {name!r}: it follows {followed!r}, and so in the end itself: break the circle a, b, c"
+        for name, followed in (("a", "c"), ("b", "a"), ("c", "b"))
+    ]
+    assert Catalog(tmp_path).names() == ["behind", "other"], "who follows one of them is no part of the circle"
