@@ -64,7 +64,7 @@ def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
                 failed = error
                 _log_failure(error)
         # After the log is kept: who sees the step's end can read it.
-        fault("before-step-end")
+        fault(f"before-step-end:{lease.step}")
         # The work is done, or is over: a database that is away for a moment must not undo that.
         if failed is not None:
             return _patiently(parts, beat, partial(_ended_badly, parts, lease, failed))

@@ -74,8 +74,9 @@ class Cluster:
     def start(self, *names: str, faults: Mapping[str, str] | None = None, include: str = "", **settings: str) -> None:
         """Starts processes, each under a supervisor of its own; returns when the workers answer.
 
-        ``worker``, ``control``, ``beat``, or ``special``, a worker for a queue of that name; a second one of a kind is called ``worker2``. ``faults`` are
-        those of one of them, by its name. ``include``: one more module that workers import.
+        ``worker``, ``control``, ``beat``, or ``special``, a worker for the queue of that name; a second one of a
+        kind is called ``worker2``. ``faults`` are those of one of them, by its name. ``include``: one more module
+        that workers import.
         """
         for name in names:
             environment = {**self.environment, **settings, "BATCHORD_FAULTS": (faults or {}).get(name, "")}

@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 import redis
 
@@ -18,6 +19,11 @@ _MAY_HAVE_RUN = "how much of it was done is not known"
 _TASKS = tuple(ONCE)
 #: Long enough for a busy machine: a second attempt then means that a step was interrupted.
 _LONG_LEASE = {"BATCHORD_LEASE_SECONDS": "20"}
+
+_CUT_WHO_WAITS = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 @pytest.fixture
@@ -202,6 +208,27 @@ def test_postgresql_is_restarted_amid_steps(own_drill: Drill, own_home: Path) ->
         start_servers(own_home)
     graph.drill.settle(timeout=90)
     graph.check()
+
+
+def test_a_ledger_that_is_cut_off_when_a_step_ends_makes_nobody_repeat_it(graph: GraphDrill) -> None:
+    """Its worker lives and knows how it ended: a command that must not run twice has not failed for that."""
+    cluster = graph.cluster
+    graph.shut("tell")
+    cluster.start("control", "worker", "beat", **_LONG_LEASE)
+    graph.drill.run()
+    graph.wait_until_reached("tell")
+    wait_until(
+        lambda: cluster.sql("SELECT count(*) FROM batchord.steps WHERE finished_at IS NULL") == [(2,)],
+        description="the other steps have ended",
+    )
+    with psycopg.connect(cluster.database_url) as session:
+        session.execute("SELECT id FROM batchord.runs FOR UPDATE")
+        graph.open("tell")
+        wait_until(lambda: cluster.sql(_CUT_WHO_WAITS), description="the end waits for the run's lock, and is cut off")
+        graph.drill.injected()
+    graph.drill.settle(timeout=60)
+    graph.check()
+    assert [graph.attempts(step) for step in _TASKS] == [1] * len(_TASKS)
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -52,10 +52,16 @@ def test_a_sql_step_that_committed_is_not_executed_again(bench: Bench, monkeypat
     """Its worker died between its commit and its end: the next one finds the mark, and hands on what it gave."""
     declare_graph(bench, INSERT)
     run_id, messages = opened(bench)
+<<<<<<< HEAD
     with monkeypatch.context() as patch:
         patch.setattr(execute, "fault", dying_at("before-step-end"))
         with pytest.raises(Died):
             execute_step(bench.parts(), run_id=run_id, step="work")
+=======
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        patch.setattr(execute, "fault", dying_at("before-step-end:work"))
+        execute_step(bench.parts(), run_id=run_id, step="work")
+>>>>>>> helper-h
     assert states(bench, run_id) == {"work": "running"}
     bench.expire_leases()
     assert bench.run_on(run_id, messages).state is RunState.SUCCEEDED
@@ -68,7 +74,7 @@ def test_a_fault_right_after_the_commit_does_not_repeat_it(bench: Bench, monkeyp
     """The worker lives, and tries again: the same."""
 
     def fault(name: str) -> None:
-        if name == "after-step-work":
+        if name == "after-step-work:work":
             raise TransientError("the network failed")
 
     declare_graph(bench, INSERT)
