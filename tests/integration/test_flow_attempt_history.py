@@ -52,16 +52,10 @@ def test_a_sql_step_that_committed_is_not_executed_again(bench: Bench, monkeypat
     """Its worker died between its commit and its end: the next one finds the mark, and hands on what it gave."""
     declare_graph(bench, INSERT)
     run_id, messages = opened(bench)
-<<<<<<< HEAD
     with monkeypatch.context() as patch:
-        patch.setattr(execute, "fault", dying_at("before-step-end"))
+        patch.setattr(execute, "fault", dying_at("before-step-end:work"))
         with pytest.raises(Died):
             execute_step(bench.parts(), run_id=run_id, step="work")
-=======
-    with monkeypatch.context() as patch, pytest.raises(Died):
-        patch.setattr(execute, "fault", dying_at("before-step-end:work"))
-        execute_step(bench.parts(), run_id=run_id, step="work")
->>>>>>> helper-h
     assert states(bench, run_id) == {"work": "running"}
     bench.expire_leases()
     assert bench.run_on(run_id, messages).state is RunState.SUCCEEDED
