@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from app.core.logs import AttemptName
+from app.core.visible import visible
 from app.flow.attempt_log import current
 
 _TEXT = "%(asctime)s %(levelname)-7s %(processName)s %(name)s: %(attempt)s%(message)s"
@@ -59,7 +60,8 @@ class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         attempt = current()
         record.attempt = "" if attempt is None else f"[{_short(attempt)}] "
-        return self._mask(super().format(record))
+        # Visible last: an escape inside of a secret must not hide it from the mask.
+        return visible(self._mask(super().format(record)))
 
 
 def _short(name: AttemptName) -> str:

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 #: How long a worker that ends waits for the ledger.
 _TELL_SECONDS = 5.0
+#: How long a process that has exceeded its time limit may still live: the pool ends it after it has told of it.
+_END_SECONDS = 1.0
 
 
 class _LossTellingRequest(Request):  # type: ignore[misc]
@@ -75,8 +77,14 @@ class ShardRequest(_LossTellingRequest):
 class StepRequest(_LossTellingRequest):
     """A request for ``batchord.run_step``."""
 
-    def note_loss(self, worker: str, cause: str, *, loss: bool) -> None:  # noqa: ARG002 -- a step has no records
-        """See the base class."""
+    def note_loss(self, worker: str, cause: str, *, loss: bool) -> None:
+        """See the base class. After a time limit no message is left for the step: it is sent again."""
+        from app.core.messages import step_ready
         from app.wiring import ledger
+        from workers.tasks import publish
 
-        ledger().runs.lose_step(self.kwargs["run_id"], self.kwargs["step"], worker=worker, cause=cause)
+        run_id, step = self.kwargs["run_id"], self.kwargs["step"]
+        # One that is handed back at a shutdown returns to the queue by itself, and the connection is closing.
+        if ledger().runs.lose_step(run_id, step, worker=worker, cause=cause, loss=loss) and loss:
+            again = [known for known in ledger().runs.steps(run_id) if known.name == step]
+            publish([step_ready(known, delay=_END_SECONDS) for known in again])

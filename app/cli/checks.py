@@ -7,7 +7,7 @@ import click
 from rich.markup import escape
 
 from app.cli.interventions import start_repair
-from app.cli.output import console, json_option, print_json, table
+from app.cli.output import console, foreign, json_option, print_json, table
 from app.core.steps import Predict, Step
 
 
@@ -89,7 +89,8 @@ def plan(name: str, *, as_json: bool) -> None:
         ">seconds, from the last run",
         "follow-up run",
     )
-    table(f"Plan of {name}", columns, rows, empty="The pipeline has no Predict steps.")
+    least = ("largest shard", "shard size", "follow-up run")
+    table(f"Plan of {name}", columns, rows, empty="The pipeline has no Predict steps.", least=least)
 
 
 @click.command()
@@ -123,10 +124,10 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
             for name, (found, _) in results.items()
         ]
         columns = ("pipeline", ">records", ">predicted", ">rejected", ">pending", ">missing", ">duplicated", "")
-        table("Audit", columns, rows, empty="No pipelines to audit.")
+        table("Audit", columns, rows, empty="No pipelines to audit.", least=("pending", "predicted"))
         for name, (_, examples) in results.items():
             for kind, keys in examples.items():
-                console.print(f"[red]{name}: {kind}[/] {', '.join(map(escape, keys))}")
+                console.print(f"[red]{name}: {kind}[/] {', '.join(map(foreign, keys))}")
     if repair:
         for name, (found, _) in results.items():
             if found.missing:

@@ -179,7 +179,7 @@ def print_results(results: Results, *, seconds: float) -> None:
         )
         for row in results["pipelines"]
     ]
-    table("Results", columns, rows, empty="No runs.")
+    table("Results", columns, rows, empty="No runs.", least=("rejections", "seconds"))
     console.print()
     for row in results["pipelines"]:
         most = sorted(row["labels"].items(), key=lambda item: -item[1])[:8]

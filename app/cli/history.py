@@ -1,14 +1,14 @@
 """What ran: ``runs``, ``show``, ``rejections``."""
 
 import json
+import shlex
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import click
-from rich.markup import escape
 
-from app.cli.output import cell, coloured, console, json_option, print_json, run_json, short, table
+from app.cli.output import cell, coloured, console, foreign, json_option, print_json, run_json, short, table
 from app.core.errors import ConfigurationError
 from app.core.runs import Run
 from app.core.summary import QUANTILES
@@ -49,7 +49,8 @@ def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) 
         for run in found
     ]
     columns = ("run", "pipeline", "trigger", "slot", "state", ">discovered", ">predicted", ">rejected", ">seconds")
-    table("Runs", columns, rows, empty="No runs yet. Start one with `batchord run NAME`.")
+    least = ("trigger", "discovered", "seconds", "rejected")
+    table("Runs", columns, rows, empty="No runs yet. Start one with `batchord run NAME`.", least=least)
 
 
 @click.command()
@@ -87,12 +88,13 @@ def _print_steps(steps: list[dict[str, Any]]) -> None:
             coloured(step["state"]) + (" [dim](from the run before)[/]" if step["reused"] else ""),
             step["attempt"],
             _seconds(step),
-            escape(_result(step)),
+            foreign(_result(step)),
         )
         for step in steps
     ]
     console.print()
-    table("Steps", ("step", "kind", "after", "state", ">attempts", ">seconds", "came to"), rows, empty="No steps.")
+    columns = ("step", "kind", "after", "state", ">attempts", ">seconds", "came to")
+    table("Steps", columns, rows, empty="No steps.", least=("after", "kind", "seconds"))
 
 
 def _print_attempts(attempts: list[dict[str, Any]]) -> None:
@@ -108,13 +110,13 @@ def _print_attempts(attempts: list[dict[str, Any]]) -> None:
             each["worker"],
             each["started_at"],
             _seconds(each),
-            escape(each["error"] or ""),
+            foreign(each["error"] or ""),
         )
         for each in attempts
     ]
     console.print()
     columns = ("step", ">shard", ">attempt", "state", "worker", "started", ">seconds", "error")
-    table("Attempts that failed, or came after one that did", columns, rows, empty="")
+    table("Attempts that failed, or came after one that did", columns, rows, empty="", least=("seconds", "worker"))
 
 
 def _seconds(row: dict[str, Any]) -> float | None:
@@ -128,6 +130,9 @@ def _result(step: dict[str, Any]) -> str:
     """What people want to see of a step at one glance."""
     if step["error"]:
         return str(step["error"])
+    if step["state"] == "ready" and step["attempt"] == 0 and step["queue"] and step["kind"] != "predict":
+        queue = shlex.quote(step["queue"])
+        return f"waits for a worker of queue {step['queue']}: celery -A app worker -Q {queue}"
     output = step["output"] or {}
     if step["kind"] == "predict":
         return f"{output['predicted']:,} predicted, {output['rejected']:,} rejected" if "predicted" in output else ""
@@ -149,12 +154,13 @@ def _print_shards(shards: list[dict[str, Any]]) -> None:
             shard["rejected"],
             shard["attempt"],
             shard["worker"],
-            escape(shard["error"] or ""),
+            foreign(shard["error"] or ""),
         )
         for shard in shards
     ]
     console.print()
-    table("Shards", columns, rows, empty="No shards: there was nothing to predict.")
+    empty = "No shards: there was nothing to predict."
+    table("Shards", columns, rows, empty=empty, least=("planned", "attempts", "worker"))
 
 
 @click.command()
@@ -173,10 +179,11 @@ def rejections(pipeline: str | None, reason: str | None, run_id: str | None, lim
         print_json(found)
         return
     rows = [
-        (each["pipeline"], escape(each["key"]), each["reason"], escape(each["detail"]), each["rejected_at"])
+        (each["pipeline"], foreign(each["key"]), each["reason"], foreign(each["detail"]), each["rejected_at"])
         for each in found
     ]
-    table("Rejections", ("pipeline", "record", "reason", "detail", "when"), rows, empty="No rejections.")
+    columns = ("pipeline", "record", "reason", "detail", "when")
+    table("Rejections", columns, rows, empty="No rejections.", least=("when", "pipeline"))
 
 
 def find_run(run_id: str) -> Run:
@@ -196,16 +203,18 @@ def find_run(run_id: str) -> Run:
 def print_run(run: Run) -> None:
     """A run and its summary for people."""
     console.print(f"[bold]{run.pipeline}[/] {coloured(run.state)}  run {run.id}, by {run.trigger}")
-    counts = f"  discovered {run.discovered:,} = predicted {run.predicted:,} + rejected {run.rejected:,}"
-    pending = run.discovered - run.predicted - run.rejected
-    console.print(counts + (f" + pending {pending:,}" if pending else ""))
+    steps = (run.summary or {}).get("steps", {})
+    if steps or run.discovered or run.predicted or run.rejected:  # else it predicts nothing
+        counts = f"  discovered {run.discovered:,} = predicted {run.predicted:,} + rejected {run.rejected:,}"
+        pending = run.discovered - run.predicted - run.rejected
+        console.print(counts + (f" + pending {pending:,}" if pending else ""))
     if run.slot is not None:
         console.print(f"  slot {cell(run.slot)}")
     if run.rerun_of is not None:
         console.print(f"  takes up run {run.rerun_of}")
     if run.error:
-        console.print(f"  [red]{escape(run.error)}[/]")
-    for step, summary in (run.summary or {}).get("steps", {}).items():
+        console.print(f"  [red]{foreign(run.error)}[/]")
+    for step, summary in steps.items():
         if summary:
             _print_step(step, summary)
 
@@ -228,7 +237,7 @@ def _print_step(step: str, summary: dict[str, Any]) -> None:
         ),
     ):
         if values:
-            said = ", ".join(f"{escape(str(name))} {_figure(value)}" for name, value in list(values.items())[:_MOST])
+            said = ", ".join(f"{foreign(name)} {_figure(value)}" for name, value in list(values.items())[:_MOST])
             more = f" and {len(values) - _MOST} more" if len(values) > _MOST else ""
             console.print(f"    {title}: {said}{more}")
     if summary.get("truncated"):

@@ -10,10 +10,15 @@ from rich.text import Text
 from app.cli.history import find_run
 from app.cli.output import console, json_option
 from app.core.logs import LogLine, LogPart, LogStore, PartName
+from app.core.visible import visible
 
 _POLL_SECONDS = 0.5
 #: How long after a run's end its last lines may still come.
 _LINGER_SECONDS = 2.0
+_NOTHING = (
+    "Nothing was logged, or it was pruned since "
+    "(output of threads and processes that a function starts itself is not captured)."
+)
 _COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}
 
 
@@ -37,7 +42,7 @@ def logs(run_id: str, step: str | None, shard: int | None, attempt: int | None, 
     tell = _json if as_json else _text
     shown = _show(log_store(), run.id, step, shard, attempt, follow=follow, tell=tell)
     if not shown and not as_json:
-        console.print("Nothing was logged, or it was pruned since.", style="dim")
+        console.print(_NOTHING, style="dim")
 
 
 def _show(
@@ -79,7 +84,7 @@ def _text(part: LogPart, line: LogLine) -> None:
     text = Text(f"{line.time.astimezone():%m-%d %H:%M:%S.%f}"[:-3], style="dim")
     text.append(f" {where} #{name.attempt} ", style="cyan")
     text.append(f"{line.source} " if line.source in ("stdout", "stderr") else f"{line.level:<7} ", style="dim")
-    text.append(line.message, style=_COLOURS.get(line.level, ""))
+    text.append(visible(line.message), style=_COLOURS.get(line.level, ""))
     console.print(text, soft_wrap=True)
 
 

@@ -2,20 +2,32 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
+from rich.markup import escape, render
 from rich.table import Table
 
 from app.core.runs import Run
+from app.core.visible import visible
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Piped into a file or another program, a table must not be folded to a terminal's width.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 180)
+_FULL = 180
+console = Console(highlight=False, width=None if sys.stdout.isatty() else _FULL)
+#: Columns of text, which may be folded. Ids, states, times and numbers stay whole: people copy them.
+_TEXT = frozenset(
+    {"after", "by", "came to", "detail", "error", "file", "message", "model", "record", "schedule", "steps", "worker"}
+)
+#: Columns that are folded when the others alone are too wide.
+_NAMES = frozenset({"pipeline", "step", "trigger"})
+#: Characters that a column of text has at least, and those between two columns.
+_LEAST_TEXT, _GAP = 12, 2
 
 #: The contract for programs; fields may be added, none is renamed or removed.
 RUN_FIELDS = (
@@ -71,17 +83,46 @@ def run_json(run: Run) -> dict[str, Any]:
     return {name: getattr(run, name) for name in RUN_FIELDS}
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> None:
-    """A table, or ``empty`` when there are no rows. Columns whose name begins with ``>`` hold numbers."""
+def table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str, least: Sequence[str] = ()
+) -> None:
+    """A table, or ``empty`` when there are no rows. Columns whose name begins with ``>`` hold numbers.
+
+    Those of ``least`` are left out, one after the other, while a narrow terminal has no room for all.
+    """
     if not rows:
         console.print(empty)
         return
     drawn = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
-    for column in columns:
-        drawn.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*[cell(value) for value in row])
+    names = [column.lstrip(">") for column in columns]
+    cells = [[cell(value) for value in row] for row in rows]
+    widths = {name: _width([name, *(row[at] for row in cells)]) for at, name in enumerate(names)}
+    for name in least:
+        # What is piped has every column.
+        if console.width >= _FULL or _fits(widths, _TEXT):
+            break
+        del widths[name]
+    # Nothing is cut off: what is too narrow for all that folds every column.
+    folded = next((some for some in (_TEXT, _TEXT | _NAMES) if _fits(widths, some)), frozenset(names))
+    shown = [at for at, name in enumerate(names) if name in widths]
+    for at in shown:
+        justify: Literal["left", "right"] = "right" if columns[at].startswith(">") else "left"
+        drawn.add_column(names[at], justify=justify, overflow="fold", no_wrap=names[at] not in folded)
+    for row in cells:
+        drawn.add_row(*[row[at] for at in shown])
     console.print(drawn)
+
+
+def _width(cells: Sequence[str]) -> int:
+    return max(cell_len(line) for text in cells for line in render(text).plain.split("\n"))
+
+
+def _fits(widths: dict[str, int], folded: Collection[str]) -> bool:
+    """Whether those columns that are not folded can be whole."""
+    needed = [
+        min(width, max(_LEAST_TEXT, cell_len(name))) if name in folded else width for name, width in widths.items()
+    ]
+    return sum(needed) + _GAP * (len(needed) - 1) <= console.width
 
 
 def cell(value: Any) -> str:
@@ -96,7 +137,12 @@ def cell(value: Any) -> str:
         return f"{value:,.1f}"
     if isinstance(value, datetime):
         return value.astimezone().strftime("%m-%d %H:%M:%S")
-    return str(value)
+    return visible(str(value))
+
+
+def foreign(text: object) -> str:
+    """Text of a record, a model or an author, as it may be printed."""
+    return escape(visible(str(text)))
 
 
 def short(run_id: str) -> str:

@@ -15,6 +15,8 @@ from app.core.upkeep import Standing
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 #: Fire times shown.
 _NEXT = 3
+#: Characters of a terminal that has room for all of them in one line.
+_ROOM = 120
 
 
 @click.command()
@@ -71,12 +73,13 @@ def schedule(
     if as_json:
         print_json(found if name is None else found[name])
         return
+    between = ", " if console.width >= _ROOM else "\n"
     rows = [
         (
             each,
             told["schedule"] or told["file"],
             "its file" if not told["switched"] else f"a switch; its file: {told['file']}",
-            "[yellow]paused[/]" if told["paused"] else ", ".join(cell(slot) for slot in told["next"]) or "-",
+            "[yellow]paused[/]" if told["paused"] else between.join(cell(slot) for slot in told["next"]) or "-",
         )
         for each, told in found.items()
     ]

@@ -1,13 +1,19 @@
 """What keeps the ledger in order, and people informed: ``alerts``, ``prune``."""
 
 import sys
+from typing import Any
 
 import click
 from rich.markup import escape
 
-from app.cli.output import console, json_option, print_json, table
+from app.cli.output import console, foreign, json_option, print_json, short, table
 from app.core.addresses import address_name
 from app.core.errors import BatchordError
+
+#: Characters shown of a message.
+_MOST = 160
+#: How the line begins that says where to find out more.
+_LOOK = "Look closer: "
 
 
 @click.command()
@@ -27,10 +33,18 @@ def alerts(pipeline: str | None, limit: int, *, is_test: bool, as_json: bool) ->
         print_json(found)
         return
     rows = [
-        (each["created_at"], each["kind"], each["pipeline"], _fate(each), escape(each["message"].split("\n")[0]))
+        (
+            each["created_at"],
+            each["kind"],
+            each["pipeline"],
+            short(str(each["run_id"])) if each["run_id"] else None,
+            _fate(each),
+            foreign(_gist(each)),
+        )
         for each in found
     ]
-    table("Alerts", ("when", "kind", "pipeline", "sent", "message"), rows, empty="No alerts.")
+    columns = ("when", "kind", "pipeline", "run", "sent", "message")
+    table("Alerts", columns, rows, empty="No alerts.", least=("sent",))
 
 
 @click.command()
@@ -49,6 +63,15 @@ def prune(*, as_json: bool) -> None:
             f"Deleted: {pruned.runs:,} runs, {pruned.logs:,} parts of logs, {pruned.alerts:,} alerts. "
             f"Emptied: the outputs of {pruned.outputs:,} predictions."
         )
+
+
+def _gist(alert: dict[str, Any]) -> str:
+    """The line that says what is wrong: the first one of most repeats the other columns."""
+    first, *more = alert["message"].split("\n")
+    said: str = more[0] if more and not more[0].startswith(_LOOK) else first
+    if alert["run_id"]:
+        said = said.replace(str(alert["run_id"]), short(str(alert["run_id"])))
+    return said if len(said) <= _MOST else f"{said[:_MOST]} …"
 
 
 def _fate(alert: dict[str, object]) -> str:

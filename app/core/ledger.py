@@ -131,8 +131,11 @@ class Runs(Protocol):
     def begin_step(self, lease: StepLease) -> bool:
         """Notes that from now on the attempt may have had effects; False when the lease is lost."""
 
-    def lose_step(self, run_id: str, step: str, *, worker: str, cause: str) -> bool:
-        """Notes that ``worker`` died while it executed the step, and ends its lease at once; False if it held none."""
+    def lose_step(self, run_id: str, step: str, *, worker: str, cause: str, loss: bool = True) -> bool:
+        """Notes that ``worker`` died while it executed the step, and ends its lease at once; False if it held none.
+
+        ``loss`` False: it was told to stop, which counts as a loss only if the attempt may have had effects.
+        """
 
     def renew_step(self, lease: StepLease, *, lease_seconds: float) -> bool:
         """Keeps the lease; False when it is lost."""

@@ -237,6 +237,36 @@ def test_a_worker_that_is_ended_in_a_function_blames_nobody(bench: Bench) -> Non
     assert bench.run_on(run_id, messages).state is RunState.SUCCEEDED
 
 
+@pytest.mark.parametrize(("begun", "expected"), [(False, "done"), (True, "failed")])
+def test_what_is_handed_back_at_a_shutdown_is_no_loss(
+    bench: Bench,
+    begun: bool,  # noqa: FBT001
+    expected: str,
+) -> None:
+    """Unless it had begun what must not be done twice."""
+    declare_graph(bench, bash("work", "exit 0"))
+    run_id, messages = opened(bench)
+    for _ in range(1 if begun else 3):
+        lease = bench.ledger.runs.claim_step(run_id, "work", lease_seconds=60, worker="told:1", predict=False)
+        assert lease is not None
+        assert not begun or bench.ledger.runs.begin_step(lease)
+        assert bench.ledger.runs.lose_step(run_id, "work", worker="told:1", cause="told to stop", loss=False)
+    bench.run_on(run_id, messages, max_attempts=3)
+    ends = [state for state, _, _ in history(bench, run_id, "work")]
+    assert ends == (["lost", expected] if begun else ["handed back"] * 3 + [expected])
+
+
+def test_an_attempt_keeps_the_time_of_its_loss(bench: Bench, calls: Calls) -> None:
+    """Whoever takes the step over later does not change when the one before ended."""
+    declare_graph(bench, calls.step("work", retry=Retry(1, **SOON)))
+    run_id, messages = opened(bench)
+    ended_by_time(bench, run_id)
+    query = "SELECT finished_at FROM batchord.attempts WHERE attempt = 1"
+    before = bench.sql(query)
+    bench.run_on(run_id, messages)
+    assert bench.sql(query) == before
+
+
 def test_a_lease_lost_in_the_ledger_is_no_failure(bench: Bench) -> None:
     """Whatever raises LeaseLost inside, the step is left to its new owner."""
 

@@ -66,3 +66,8 @@ def test_secrets_are_masked(kind: Literal["text", "json"]) -> None:
     assert "hunter2" not in line
     assert "password ***" in line
     assert "invalid literal for int() with base 10: '***'" in line
+
+
+def test_a_line_of_text_steers_no_terminal() -> None:
+    """Control characters are written out; lines and tabs stay."""
+    assert formatted("text", "a\x1b[2J\r\x9b\ud800\x7f\tb\nc").endswith("a\\x1b[2J\\x0d\\x9b\\ud800\\x7f\tb\nc")

@@ -18,7 +18,8 @@ _CLAIM = f"""
         FOR NO KEY UPDATE
     ), vanished AS (
         -- How an attempt that was not ended here has ended is not known.
-        UPDATE batchord.attempts AS before SET state = 'lost', finished_at = clock_timestamp(),
+        UPDATE batchord.attempts AS before SET state = 'lost',
+            finished_at = coalesce(before.finished_at, clock_timestamp()),
             error = coalesce(before.error, 'lost: the worker vanished')
         FROM old WHERE before.run_id = old.run_id AND before.step = old.name AND before.shard = -1
           AND before.attempt = old.attempt AND before.state IN ('running', 'lost')
@@ -75,7 +76,9 @@ _LOSE = f"""
         WHERE run_id = %(run)s AND name = %(step)s AND worker = %(worker)s AND {_HELD}
         RETURNING run_id, name, attempt
     )
-    UPDATE batchord.attempts AS attempt SET state = 'lost', error = %(cause)s, finished_at = clock_timestamp()
+    -- What had begun and was stopped may have had effects, whoever stopped it.
+    UPDATE batchord.attempts AS attempt SET error = %(cause)s, finished_at = clock_timestamp(),
+        state = CASE WHEN %(loss)s OR attempt.begun_at IS NOT NULL THEN 'lost' ELSE 'handed back' END
     FROM step WHERE attempt.run_id = step.run_id AND attempt.step = step.name AND attempt.shard = -1
       AND attempt.attempt = step.attempt
 """
@@ -123,9 +126,9 @@ def release_step(connection: Connection, lease: StepLease, error: str, *, wait: 
     return connection.execute(_RELEASE, values).rowcount == 1
 
 
-def lose_step(connection: Connection, run_id: str, step: str, *, worker: str, cause: str) -> bool:
+def lose_step(connection: Connection, run_id: str, step: str, *, worker: str, cause: str, loss: bool) -> bool:
     """See :class:`app.core.ledger.Runs`."""
-    values = {"run": run_id, "step": step, "worker": worker, "cause": storable(cause)}
+    values: dict[str, object] = {"run": run_id, "step": step, "worker": worker, "cause": storable(cause), "loss": loss}
     return connection.execute(_LOSE, values).rowcount == 1
 
 

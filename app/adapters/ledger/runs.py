@@ -135,10 +135,10 @@ class RunsTable:
         with self._connections.transaction() as connection:
             return release_step(connection, lease, error, wait=wait, own_error=own_error)
 
-    def lose_step(self, run_id: str, step: str, *, worker: str, cause: str) -> bool:
+    def lose_step(self, run_id: str, step: str, *, worker: str, cause: str, loss: bool = True) -> bool:
         """See the protocol."""
         with self._connections.transaction() as connection:
-            return lose_step(connection, run_id, step, worker=worker, cause=cause)
+            return lose_step(connection, run_id, step, worker=worker, cause=cause, loss=loss)
 
 
 def _open(connection: Connection, new: NewRun) -> Opened:

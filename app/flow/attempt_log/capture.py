@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any, TextIO, cast
 
+from app.flow.attempt_log.lines import LINE_COSTS, size_of
 from app.flow.attempt_log.writer import AttemptLog
 
 of_context: ContextVar[AttemptLog | None] = ContextVar("batchord-attempt-log", default=None)
@@ -142,10 +143,14 @@ def _add_printed(log: AttemptLog, source: str, line: str, *, logged: bool) -> No
     if "\r" in line:
         line = _visible(line)
     log.line(source, line)
-    if logged:
+    if logged and log.forwarded_bytes <= log.limit_bytes:
+        log.forwarded_bytes += size_of(line) + LINE_COSTS
         _logging.now = True
         try:
-            _OUTPUT.info("%s", line)
+            if log.forwarded_bytes <= log.limit_bytes:
+                _OUTPUT.info("%s", line)
+            else:  # or an attempt that prints without end would fill the worker's disk
+                _OUTPUT.info("(more than %d bytes were printed: what follows is in the attempt's log)", log.limit_bytes)
         finally:
             _logging.now = False
 

@@ -12,7 +12,7 @@ from app.core.records import storable
 #: Bytes of a line that are kept.
 LONGEST_LINE = 8 * 1024
 #: What a line costs beside its message: lines without any are bounded, too.
-_LINE_COSTS = 64
+LINE_COSTS = 64
 
 
 class _Said(NamedTuple):
@@ -51,11 +51,11 @@ class Lines:
     def add(self, time: float, level: str, source: str, message: str) -> None:
         """Takes a line; ``time`` in seconds since 1970."""
         message = storable(message)
-        size = _size(message)
+        size = size_of(message)
         if size > LONGEST_LINE:
             message = self._shortened(message)
-            size = _size(message)
-        size += _LINE_COSTS
+            size = size_of(message)
+        size += LINE_COSTS
         with self._lock:
             # A clock that steps back must not change the order: stores sort by time.
             self._time = time = max(time, self._time)
@@ -95,7 +95,7 @@ class Lines:
             if self._lines_left_out:
                 text = f"… {self._lines_left_out:,} lines, {self._bytes_left_out:,} bytes left out …"
                 time = self._last[0].time if self._last else self._time
-                self._first.append(_Said(time, "WARNING", "batchord", text, len(text) + _LINE_COSTS))
+                self._first.append(_Said(time, "WARNING", "batchord", text, len(text) + LINE_COSTS))
             self._first += self._last
             self._last.clear()
             self._last_bytes = self._lines_left_out = self._bytes_left_out = 0
@@ -103,14 +103,14 @@ class Lines:
     def _leave_out(self, said: _Said) -> None:
         self._last_bytes -= said.size
         self._lines_left_out += 1
-        self._bytes_left_out += said.size - _LINE_COSTS
+        self._bytes_left_out += said.size - LINE_COSTS
 
     def _shortened(self, message: str) -> str:
         """Its beginning and its end: a traceback says at its end what is wrong."""
         # Masked before it is cut: half a secret is not known any more. Twice what is kept, since a line may be huge.
         begin = self._masked(message[:LONGEST_LINE]).encode("utf-8", "replace")[: LONGEST_LINE // 2]
         end = self._masked(message[-LONGEST_LINE:]).encode("utf-8", "replace")[-LONGEST_LINE // 2 :]
-        left_out = max(0, _size(message) - len(begin) - len(end))
+        left_out = max(0, size_of(message) - len(begin) - len(end))
         return f"{begin.decode(errors='ignore')} … {left_out:,} bytes left out … {end.decode(errors='ignore')}"
 
     def _masked(self, message: str) -> str:
@@ -120,5 +120,6 @@ class Lines:
             return f"(not kept: masking it failed with {type(error).__name__})"
 
 
-def _size(text: str) -> int:
+def size_of(text: str) -> int:
+    """Bytes of it in UTF-8."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))

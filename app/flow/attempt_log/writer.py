@@ -36,6 +36,9 @@ class AttemptLog:
         self.attempt = attempt
         #: What was printed without an end of line, by thread and stream.
         self.partial: dict[tuple[int, str], str] = {}
+        self.limit_bytes = limit_bytes
+        #: What the process's own log has got of what was printed.
+        self.forwarded_bytes = 0
         self._store = store
         self._worker = worker
         self._flush_seconds = flush_seconds

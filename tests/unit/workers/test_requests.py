@@ -1,0 +1,37 @@
+"""What a worker's parent process does for a step whose pool process is gone."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app.core.messages import Message, StepReady
+from app.core.runs import Step, StepKind, StepState
+from workers.requests import StepRequest
+
+
+@pytest.mark.parametrize(("lost", "loss", "sent"), [(True, True, 1), (False, True, 0), (True, False, 0)])
+def test_a_step_that_was_lost_is_sent_again(
+    monkeypatch: pytest.MonkeyPatch,
+    lost: bool,  # noqa: FBT001
+    loss: bool,  # noqa: FBT001
+    sent: int,
+) -> None:
+    """With its queue and limit; not one that another worker has, nor one whose message returns by itself."""
+    values = {"run_id": "r", "after": (), "state": StepState.READY, "attempt": 1, "error": None, "queue": "gpu"}
+    steps = [Step(name=name, kind=StepKind.PYTHON, time_limit=9, **values) for name in ("a", "b")]
+    told: list[dict[str, Any]] = []
+    published: list[Message] = []
+
+    def lose_step(*_: Any, **values: Any) -> bool:
+        told.append(values)
+        return lost
+
+    runs = SimpleNamespace(lose_step=lose_step, steps=lambda _: steps)
+    monkeypatch.setattr("app.wiring.ledger", lambda: SimpleNamespace(runs=runs))
+    monkeypatch.setattr("workers.tasks.publish", published.extend)
+    request = SimpleNamespace(kwargs={"run_id": "r", "step": "b"})
+    StepRequest.note_loss(request, "host:1", "lost", loss=loss)  # type: ignore[arg-type]
+    assert told == [{"worker": "host:1", "cause": "lost", "loss": loss}]
+    again = StepReady(run_id="r", step="b", kind=StepKind.PYTHON, queue="gpu", time_limit=9, delay=1)
+    assert published == [again] * sent
