@@ -197,7 +197,8 @@ def _schedule_now(pipeline: Pipeline, switched: Any) -> Schedule | None:
     """As :func:`app.flow.slots.schedule_now` has it."""
     try:
         return pipeline.schedule if switched is None else schedule_from_json(switched)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:  # of another release, or with a zone that this machine does not know
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        # Of another release, or with a zone that this machine does not know.
         log.error("%s goes by its file: its switched schedule cannot be read: %s", pipeline.name, error)  # noqa: TRY400
         return pipeline.schedule
 
