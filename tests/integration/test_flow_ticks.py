@@ -150,12 +150,15 @@ def test_a_switched_schedule_makes_the_slots(bench: Bench) -> None:
     """And the windows; taken back, the file's."""
     hourly(bench)
     reschedule(bench.parts(), pipeline=ITEMS, schedule=every(minutes=10))
+    bench.sql("UPDATE batchord.pipelines SET scheduled_at = %s", NOON)
     now = NOON + timedelta(minutes=25)
     (run,) = worked_off(bench, now)
     ten = timedelta(minutes=10)
     assert (run.slot, run.window_start, run.window_end) == (NOON + 2 * ten, NOON + ten, NOON + 2 * ten)
     reschedule(bench.parts(), pipeline=ITEMS, schedule=None)
-    assert [run.slot for run in ticked(bench, now)] == [NOON]
+    bench.sql("UPDATE batchord.pipelines SET scheduled_at = %s", NOON)
+    assert ticked(bench, now) == [], "the file's newest fire time was before"
+    assert [run.slot for run in ticked(bench, now + HOUR)] == [NOON + HOUR]
 
 
 def test_once_is_once(bench: Bench) -> None:

@@ -1,5 +1,6 @@
 """What a worker's parent process does for a step whose pool process is gone."""
 
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,7 +30,8 @@ def test_a_step_that_was_lost_is_sent_again(
 
     runs = SimpleNamespace(lose_step=lose_step, steps=lambda _: steps)
     monkeypatch.setattr("app.wiring.ledger", lambda: SimpleNamespace(runs=runs))
-    monkeypatch.setattr("workers.tasks.publish", published.extend)
+    # The module itself wants a Redis.
+    monkeypatch.setitem(sys.modules, "workers.tasks", SimpleNamespace(publish=published.extend))
     request = SimpleNamespace(kwargs={"run_id": "r", "step": "b"})
     StepRequest.note_loss(request, "host:1", "lost", loss=loss)  # type: ignore[arg-type]
     assert told == [{"worker": "host:1", "cause": "lost", "loss": loss}]
