@@ -120,8 +120,8 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
         shown = get_redis(self.app).get(SWITCHED_KEY)
         if shown == self._switched:
             return
-        before, PipelineEntry.fires = PipelineEntry.fires, fires(self._catalog, json.loads(shown or "{}"))
         self._switched = shown
+        before, PipelineEntry.fires = PipelineEntry.fires, fires(self._catalog, _switches(shown))
         for name, now in PipelineEntry.fires.items():
             if before.get(name) != now:
                 self.logger.info("%s is scheduled anew: %s%s", name, now.schedule, ", paused" if now.paused else "")
@@ -165,6 +165,18 @@ def entries(catalog: Catalog, configured: Settings) -> dict[str, dict[str, Any]]
     return found
 
 
+def _switches(shown: str | None) -> dict[str, Any]:
+    """What is shown; nothing when it cannot be read: the next sweep, which only beat can start, shows it anew."""
+    try:
+        found = json.loads(shown or "{}")
+    except ValueError:
+        found = None
+    if isinstance(found, dict) and all(isinstance(switch, dict) for switch in found.values()):
+        return found
+    log.error("What was switched at run time cannot be read in Redis (%s): all goes by its file.", SWITCHED_KEY)
+    return {}
+
+
 def fires(catalog: Catalog, switched: Mapping[str, Mapping[str, Any]]) -> dict[str, Fires]:
     """When each pipeline's ticks are sent, by its entry's name; ``switched``: what is not as its file says."""
     found = {}
@@ -185,7 +197,8 @@ def _schedule_now(pipeline: Pipeline, switched: Any) -> Schedule | None:
     """As :func:`app.flow.slots.schedule_now` has it."""
     try:
         return pipeline.schedule if switched is None else schedule_from_json(switched)
-    except ValueError as error:  # of another release, or with a zone that this machine does not know
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        # Of another release, or with a zone that this machine does not know.
         log.error("%s goes by its file: its switched schedule cannot be read: %s", pipeline.name, error)  # noqa: TRY400
         return pipeline.schedule
 

@@ -121,11 +121,11 @@ class Runs(Protocol):
         """The run's steps in the pipeline's order."""
 
     def claim_step(
-        self, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool = True
+        self, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool | None = None
     ) -> StepLease | None:
         """The right to plan or to execute a step; None when that is done, or another worker is at it.
 
-        ``predict``: only if it is a Predict step, or only if it is none.
+        ``predict``: True: only if it is a Predict step; False: only if it is none.
         """
 
     def begin_step(self, lease: StepLease) -> bool:

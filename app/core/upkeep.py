@@ -100,8 +100,6 @@ class Standing:
     #: When the run at work was started, the oldest if there are several.
     running_since: datetime | None
     running_id: str | None
-    #: When it was last paused, resumed or scheduled differently; None: never.
-    changed_at: datetime | None = None
 
 
 class PipelinesTable(Protocol):

@@ -1,5 +1,6 @@
 """What a step of each kind does: a function is called, SQL is executed, a command is run, a way is chosen."""
 
+import asyncio
 import json
 import logging
 import os
@@ -86,6 +87,8 @@ def _called(function: Callable[..., Any], context: RunContext) -> Any:
         if left.code in _BY_SIGNAL:  # the worker is: what became of the step is its parent's to say
             raise
         raise StepError(f"it called sys.exit({left.code!r})") from left
+    except (asyncio.CancelledError, GeneratorExit) as error:  # no Exception, and no reason to repeat the step either
+        raise StepError(f"it raised {type(error).__name__}: {error}") from error
 
 
 def _chosen(declared: Pipeline, task: Branch, returned: Any) -> dict[str, Any]:

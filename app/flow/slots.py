@@ -21,7 +21,8 @@ def schedule_now(declared: Pipeline, standing: Standing) -> Schedule | None:
         return declared.schedule
     try:
         return schedule_from_json(standing.schedule)
-    except ValueError as error:  # of another release, or with a zone that this machine does not know
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        # Of another release, or with a zone that this machine does not know.
         log.error("%s goes by its file: its switched schedule cannot be read: %s", declared.name, error)  # noqa: TRY400
         return declared.schedule
 

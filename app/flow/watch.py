@@ -70,10 +70,8 @@ def _long_run(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
 def _silence(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
     limit = declared.alerts.max_time_without_success
     since = standing.last_success_at or standing.first_seen_at
-    if standing.switched_at is not None:
-        since = max(since, standing.switched_at)
     # Nobody expects runs of a paused pipeline; from its resumption on they have their time.
-    since = max(since, standing.changed_at or since)
+    since = max(since, standing.switched_at or since)
     if limit is None or standing.paused_at is not None or standing.now - since <= limit:
         return False
     said = (

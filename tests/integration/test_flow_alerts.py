@@ -228,9 +228,7 @@ def test_a_run_that_takes_too_long_is_told_of(bench: Bench, calls: Calls) -> Non
 
 def test_a_long_run_beside_others_is_told_of_once(bench: Bench) -> None:
     """The others' good ends are not one recovery each."""
-    declare_graph(
-        bench, scoring(source=WINDOWED), schedule=every(hours=1), max_active_runs=2, alerts=Alerts(max_run_time=HOUR)
-    )
+    declare_graph(bench, Calls().step("a"), max_active_runs=2, alerts=Alerts(max_run_time=HOUR))
     long, _ = opened(bench)
     started_hours_ago(bench, long, 2)
     for _ in range(3):
@@ -263,7 +261,7 @@ def test_a_paused_pipeline_may_be_silent(bench: Bench, calls: Calls) -> None:
     pause(bench.parts(), pipeline=ITEMS, paused=False)
     watch(bench.parts())
     assert kept(bench) == []
-    bench.sql("UPDATE batchord.pipelines SET changed_at = changed_at - interval '2 hours'")
+    bench.sql("UPDATE batchord.pipelines SET switched_at = switched_at - interval '2 hours'")
     watch(bench.parts())
     assert kept(bench) == ["silence"]
 

@@ -52,9 +52,10 @@ def test_a_sql_step_that_committed_is_not_executed_again(bench: Bench, monkeypat
     """Its worker died between its commit and its end: the next one finds the mark, and hands on what it gave."""
     declare_graph(bench, INSERT)
     run_id, messages = opened(bench)
-    with monkeypatch.context() as patch, pytest.raises(Died):
+    with monkeypatch.context() as patch:
         patch.setattr(execute, "fault", dying_at("before-step-end:work"))
-        execute_step(bench.parts(), run_id=run_id, step="work")
+        with pytest.raises(Died):
+            execute_step(bench.parts(), run_id=run_id, step="work")
     assert states(bench, run_id) == {"work": "running"}
     bench.expire_leases()
     assert bench.run_on(run_id, messages).state is RunState.SUCCEEDED
@@ -83,15 +84,16 @@ def test_a_sql_step_that_did_not_commit_is_executed_again(bench: Bench, monkeypa
     """Nothing of the attempt before is left."""
     declare_graph(bench, INSERT)
     run_id, messages = opened(bench)
-    with monkeypatch.context() as patch, pytest.raises(Died):
+    with monkeypatch.context() as patch:
         patch.setattr("app.adapters.sql_step.runner.fault", dying_at("before-sql-commit"))
-        execute_step(bench.parts(), run_id=run_id, step="work")
+        with pytest.raises(Died):
+            execute_step(bench.parts(), run_id=run_id, step="work")
     bench.expire_leases()
     assert bench.run_on(run_id, messages).state is RunState.SUCCEEDED
     assert bench.column("SELECT what FROM done") == [run_id]
 
 
-def test_a_worker_that_was_overtaken_commits_no_sql(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_was_overtaken_commits_no_sql(bench: Bench) -> None:
     """Between its last statement and its commit another has claimed the step: all is rolled back."""
     declare_graph(bench, INSERT)
     run_id, messages = opened(bench)

@@ -187,7 +187,7 @@ def test_a_step_whose_file_is_gone_is_handed_back(bench: Bench, calls: Calls) ->
     messages = execute_step(bench.parts(), run_id=run_id, step="work")
     assert sent_steps(messages) == ["work"]
     ((state, _, said),) = history(bench, run_id, "work")
-    assert state == "retried"
+    assert state == "handed back"
     assert "There is no pipeline" in (said or "")
     bench.catalog.pipelines.update(known)
     assert bench.run_on(run_id, messages).state is RunState.SUCCEEDED

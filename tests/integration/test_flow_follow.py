@@ -10,7 +10,7 @@ import pytest
 
 from app.core.messages import FollowUp, RunEnded
 from app.core.runs import Kind, Run, RunState
-from app.core.schedules import after_pipeline, every
+from app.core.schedules import EARLIEST, after_pipeline, every
 from app.core.sources import SqlSource
 from app.core.steps import Python
 from app.flow.follow import followers
@@ -147,6 +147,7 @@ def test_a_paused_follower_passes_it_over(bench: Bench, calls: Calls) -> None:
 
 def test_events_that_one_run_will_see_are_one_run(bench: Bench) -> None:
     """The run at work has begun before the second and third event; one more run sees what both brought."""
+    declare_graph(bench, scoring(), name="next", schedule=after_pipeline(ITEMS))
     first, second, third = (ended_alone(bench) for _ in range(3))
     states = [follow(bench, run_id).state for run_id in (first, second, third)]
     assert states == [RunState.RUNNING, RunState.QUEUED, RunState.SKIPPED]
@@ -201,8 +202,8 @@ def test_two_may_follow_one(bench: Bench, calls: Calls) -> None:
 
 
 def test_a_run_of_a_follower_by_hand_is_no_event(bench: Bench, calls: Calls) -> None:
-    """It has no window, and the next event is not taken for it."""
+    """Its window is its own, and the next event is not taken for it."""
     by_hand = ran(bench, "next")
-    assert (by_hand.kind, by_hand.window_start) == ("manual", None)
+    assert (by_hand.kind, by_hand.window_start) == ("manual", EARLIEST)
     ran(bench)
     assert calls.made == ["b", "a", "b"]

@@ -95,7 +95,7 @@ def test_a_step_whose_worker_vanished_is_taken_over(bench: Bench, calls: Calls, 
 
 @pytest.mark.parametrize("kind", ["python", "bash"])
 def test_what_must_not_run_twice_is_not_run_again(bench: Bench, calls: Calls, kind: str) -> None:
-    """Its worker vanished in the middle: how much of it was done only a person can find out, and is told how to go on."""
+    """Its worker vanished in the middle: what it did only a person can find out, who is told how to go on."""
     step = calls.step("work", idempotent=False) if kind == "python" else bash("work", "exit 0")
     declare_graph(bench, step, calls.step("behind", "work"), retry=Retry(5, **SOON))
     run_id, messages = opened(bench)
@@ -237,7 +237,7 @@ def test_a_worker_that_is_ended_in_a_function_blames_nobody(bench: Bench) -> Non
     assert bench.run_on(run_id, messages).state is RunState.SUCCEEDED
 
 
-def test_a_lease_lost_in_the_ledger_is_no_failure(bench: Bench, calls: Calls) -> None:
+def test_a_lease_lost_in_the_ledger_is_no_failure(bench: Bench) -> None:
     """Whatever raises LeaseLost inside, the step is left to its new owner."""
 
     def lost() -> None:

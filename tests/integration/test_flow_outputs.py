@@ -114,7 +114,8 @@ def test_bash_reads_outputs_from_a_file(bench: Bench) -> None:
         (DEEP, "recursion"),
         (CYCLE, "Circular reference"),
     ],
-    ids=["large", "nan", "inf", "nul", "nul key", "surrogate", "surrogate key", "time", "key", "bytes", "deep", "cycle"],
+    ids=["large", "nan", "inf", "nul", "nul key", "surrogate", "surrogate key", "time", "key", "bytes",
+         "deep", "cycle"],
 )  # fmt: skip
 def test_what_cannot_be_handed_on_ends_the_step(bench: Bench, returned: Any, said: str) -> None:
     """It says what to return instead, no other attempt is made, and what does not need it goes on."""

@@ -121,7 +121,7 @@ def test_a_step_behind_a_failure_cannot_run_alone(bench: Bench, calls: Calls) ->
     old = ran(bench).id
     for step in ("middle", "last"):
         with pytest.raises(
-            ConfigurationError, match=f"{step} of run {old}.* bad before it failed.*--from bad`.*--fail"
+            ConfigurationError, match=rf"{step} of run {old}.* bad before it failed.*--from bad`.*--fail"
         ):
             rerun(bench.parts(), run_id=old, from_step=step)
     assert bench.value("SELECT count(*) FROM batchord.runs") == 1
@@ -141,7 +141,7 @@ def test_a_way_that_was_not_taken_cannot_run_alone(bench: Bench, calls: Calls) -
     )
     old = ran(bench).id
     for step in ("right", "far-right"):
-        with pytest.raises(ConfigurationError, match=f"{step} of run .* which before it led elsewhere.*--from which`"):
+        with pytest.raises(ConfigurationError, match=rf"{step} of run .* which before it led elsewhere.*--from which`"):
             rerun(bench.parts(), run_id=old, from_step=step)
     again(bench, old, from_step="meeting")
     again(bench, old, from_step="left")
@@ -164,12 +164,12 @@ def test_only_what_has_ended_is_taken_up(bench: Bench, calls: Calls) -> None:
     """A run at work would do it at the same time."""
     declare_graph(bench, calls.step("a"))
     run_id, messages = opened(bench)
-    with pytest.raises(ConfigurationError, match="is running: wait for its end, or `batchord cancel"):
+    with pytest.raises(ConfigurationError, match=r"is running: wait for its end, or `batchord cancel"):
         rerun(bench.parts(), run_id=run_id)
     bench.run_on(run_id, messages)
-    with pytest.raises(ConfigurationError, match="No step of run .* failed: leave --failed out"):
+    with pytest.raises(ConfigurationError, match=r"No step of run .* failed: leave --failed out"):
         rerun(bench.parts(), run_id=run_id, failed=True)
-    with pytest.raises(ConfigurationError, match="no step 'z'; there are: a"):
+    with pytest.raises(ConfigurationError, match=r"no step 'z'; there are: a"):
         rerun(bench.parts(), run_id=run_id, from_step="z")
     with pytest.raises(ConfigurationError, match="There is no run 00000000"):
         rerun(bench.parts(), run_id="00000000-0000-0000-0000-000000000000")
@@ -228,7 +228,7 @@ def test_a_predict_step_takes_what_is_left(bench: Bench, calls: Calls) -> None:
     bench.assert_exactly_once()
 
 
-def test_a_predict_step_that_is_not_repeated_keeps_its_summary(bench: Bench, calls: Calls) -> None:
+def test_a_predict_step_that_is_not_repeated_keeps_its_summary(bench: Bench) -> None:
     """Later steps read its counts and shares as in the run that made them."""
     seen: list[int] = []
 

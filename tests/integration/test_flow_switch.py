@@ -76,7 +76,9 @@ def test_a_pipeline_by_hand_can_be_scheduled(bench: Bench) -> None:
     declare_graph(bench, Calls().step("a"))
     assert tick(bench.parts(), pipeline=ITEMS) == ([], [])
     reschedule(bench.parts(), pipeline=ITEMS, schedule=every(minutes=1))
-    assert len(tick(bench.parts(), pipeline=ITEMS)[0]) == 1
+    assert tick(bench.parts(), pipeline=ITEMS) == ([], []), "fire times before are nobody's"
+    soon = bench.ledger.runs.now() + timedelta(minutes=1)
+    assert len(tick(bench.parts(), pipeline=ITEMS, now=soon)[0]) == 1
 
 
 def test_pause_and_schedule_do_not_touch_each_other(bench: Bench) -> None:

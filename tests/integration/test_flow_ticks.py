@@ -17,7 +17,7 @@ from app.flow.cancel import cancel_run
 from app.flow.start import tick
 from app.flow.switch import pause, reschedule
 from app.flow.watch import watch
-from tests.integration.flow_parts import ITEMS, Bench
+from tests.integration.flow_parts import ITEMS, Bench, _handle
 from tests.integration.graph_parts import Calls, declare_graph, opened, scoring
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -150,12 +150,15 @@ def test_a_switched_schedule_makes_the_slots(bench: Bench) -> None:
     """And the windows; taken back, the file's."""
     hourly(bench)
     reschedule(bench.parts(), pipeline=ITEMS, schedule=every(minutes=10))
+    bench.sql("UPDATE batchord.pipelines SET scheduled_at = %s", NOON)
     now = NOON + timedelta(minutes=25)
     (run,) = worked_off(bench, now)
     ten = timedelta(minutes=10)
     assert (run.slot, run.window_start, run.window_end) == (NOON + 2 * ten, NOON + ten, NOON + 2 * ten)
     reschedule(bench.parts(), pipeline=ITEMS, schedule=None)
-    assert [run.slot for run in ticked(bench, now)] == [NOON]
+    bench.sql("UPDATE batchord.pipelines SET scheduled_at = %s", NOON)
+    assert ticked(bench, now) == [], "the file's newest fire time was before"
+    assert [run.slot for run in ticked(bench, now + HOUR)] == [NOON + HOUR]
 
 
 def test_once_is_once(bench: Bench) -> None:
@@ -244,8 +247,6 @@ def test_runs_at_once_are_bounded(bench: Bench) -> None:
 
 def _to_its_end(bench: Bench, message: Any) -> list[Any]:
     """Works off a run; what starts another is returned."""
-    from tests.integration.flow_parts import _handle
-
     waiting, others = [message], []
     while waiting:
         for each in _handle(bench.parts(), waiting.pop(0)):

@@ -95,12 +95,14 @@ def test_a_running_run_in_which_no_step_is_at_work_is_found(bench: Bench) -> Non
 
 
 def test_a_step_that_nobody_claimed_is_found_by_one_of_eight_sweeps(bench: Bench) -> None:
-    """And again when it stays lost for as long again."""
+    """And again when it stays lost, after twice the time."""
     run = bench.started()
     pass_time(bench, AGE + 1)
     assert at_once(lambda: steps(bench)) == [(run.id, STEP)]
     assert steps(bench) == []
     pass_time(bench, AGE + 1)
+    assert steps(bench) == []
+    pass_time(bench, AGE)
     assert sweep(bench.parts(resend_after_seconds=AGE)) == [StepReady(run_id=run.id, step=STEP)]
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 
@@ -94,6 +95,74 @@ def test_runs_of_two_pipelines_are_at_work_together(bench: Bench) -> None:
     """A pipeline waits for its own runs only."""
     for pipeline in ("items", "others"):
         assert start(bench, bench.ledger.runs.open(manual(pipeline=pipeline)).run)
+
+
+def windowed(hour: int, *, hours: int = 1, kind: Kind = Kind.MANUAL) -> NewRun:
+    """A run of a window; two of its pipeline may be at work at once."""
+    start = SLOT.replace(hour=hour)
+    return replace(manual(), kind=kind, window_start=start, window_end=start + timedelta(hours=hours), max_active=2)
+
+
+def test_as_many_runs_are_at_work_at_once_as_the_pipeline_allows(bench: Bench) -> None:
+    """The oldest first, in eight threads; the third starts when one of the two has ended."""
+    runs = [bench.ledger.runs.open(windowed(hour)).run for hour in range(AT_ONCE)]
+    barrier = Barrier(AT_ONCE)
+
+    def start_one(run: Run) -> bool:
+        barrier.wait()
+        return start(bench, run)
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for _ in range(2):  # a thread that came before those of older runs is turned away
+            list(threads.map(start_one, runs))
+    states = [bench.ledger.runs.get(run.id).state for run in runs]
+    assert states == [RunState.RUNNING] * 2 + [RunState.QUEUED] * (AT_ONCE - 2)
+    assert end(bench, runs[1]) == runs[2].id
+    assert start(bench, runs[2])
+    assert not start(bench, runs[3])
+
+
+@pytest.mark.parametrize(
+    "second",
+    [windowed(12), windowed(13), windowed(11, hours=2), windowed(0, hours=24), replace(manual(), max_active=2)],
+)
+def test_runs_whose_windows_overlap_are_not_at_work_at_once(bench: Bench, second: NewRun) -> None:
+    """They would predict the same records; a run without a window reads all. Without Predict steps it does no harm."""
+    first = bench.ledger.runs.open(windowed(12, hours=2)).run
+    assert start(bench, first)
+    waiting = bench.ledger.runs.open(second).run
+    assert not start(bench, waiting)
+    assert end(bench, first) == waiting.id
+    assert start(bench, waiting)
+    assert start(bench, bench.ledger.runs.open(replace(second, disjoint=False)).run)
+
+
+@pytest.mark.parametrize("beside", [windowed(11), windowed(14)])
+def test_windows_that_only_touch_are_at_work_at_once(bench: Bench, beside: NewRun) -> None:
+    """A window reaches up to its end, and not to it."""
+    for new in (windowed(12, hours=2), beside):
+        assert start(bench, bench.ledger.runs.open(new).run)
+
+
+def test_what_fills_the_past_waits_for_whatever_else_there_is(bench: Bench) -> None:
+    """Also where it was asked for first."""
+    past = bench.ledger.runs.open(replace(windowed(1, kind=Kind.BACKFILL), max_active=1)).run
+    present = bench.ledger.runs.open(manual()).run
+    assert not start(bench, past)
+    assert start(bench, present)
+    assert end(bench, present) == past.id
+    assert start(bench, past)
+
+
+def test_of_events_that_would_see_the_same_one_waits(bench: Bench) -> None:
+    """With overlap ``coalesce`` a run waits for the one at work; a second one would be one too many."""
+    event = replace(manual(), kind=Kind.EVENT, overlap="coalesce")
+    first, second, third = (bench.ledger.runs.open(replace(event, request=str(number))).run for number in range(3))
+    assert (first.state, second.state) == (RunState.QUEUED, RunState.SKIPPED)
+    assert start(bench, first)
+    waiting, more = (bench.ledger.runs.open(replace(event, request=str(number))).run for number in (3, 4))
+    assert (waiting.state, more.state, third.state) == (RunState.QUEUED, RunState.SKIPPED, RunState.SKIPPED)
+    assert end(bench, first) == waiting.id
 
 
 def test_a_tick_during_a_run_is_recorded_as_skipped(bench: Bench) -> None:

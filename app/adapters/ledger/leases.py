@@ -12,7 +12,7 @@ _HELD = "(state = 'planning' OR (state = 'running' AND kind <> 'predict'))"
 _CLAIM = f"""
     WITH old AS (
         SELECT run_id, name, attempt FROM batchord.steps
-        WHERE run_id = %(run)s AND name = %(step)s AND (kind = 'predict') = %(predict)s
+        WHERE run_id = %(run)s AND name = %(step)s AND (%(predict)s::bool IS NULL OR (kind = 'predict') = %(predict)s)
           AND (state = 'ready' OR ({_HELD} AND lease_until < clock_timestamp()))
           AND EXISTS (SELECT FROM batchord.runs WHERE id = %(run)s AND state = 'running')
         FOR NO KEY UPDATE
@@ -82,7 +82,7 @@ _LOSE = f"""
 
 
 def claim_step(
-    connection: Connection, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool
+    connection: Connection, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool | None
 ) -> StepLease | None:
     """See :class:`app.core.ledger.Runs`."""
     token = str(uuid4())

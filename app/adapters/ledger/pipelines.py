@@ -14,7 +14,7 @@ _KNOW = """
 """
 _STANDINGS = """
     SELECT known.name, clock_timestamp() AS now, known.first_seen_at, known.paused_at, known.switched_at,
-           known.scheduled_at, known.schedule, known.changed_at,
+           known.scheduled_at, known.schedule,
            (SELECT run.slot FROM batchord.runs AS run
             WHERE run.pipeline = known.name AND run.kind = 'scheduled' AND run.slot IS NOT NULL
             ORDER BY run.slot DESC LIMIT 1) AS last_slot,

@@ -31,7 +31,7 @@ _RUNS = """
                           WHERE step.run_id = run.id AND step.backlog_left AND step.state = 'done'
                           AND NOT EXISTS (SELECT FROM batchord.runs AS next
                                           WHERE next.request = 'backlog:' || run.id))
-          -- A follow-up, while the run that it followed stays: else that one's backlog would be gone on with again.
+          -- A follow-up whose run stays: without it that one's backlog would be gone on with again.
           AND NOT EXISTS (SELECT FROM batchord.runs AS before WHERE before.id =
                           CASE WHEN run.request LIKE 'backlog:%%' THEN split_part(run.request, ':', 2)::uuid END)
         LIMIT %(rows)s)

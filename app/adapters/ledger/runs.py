@@ -26,14 +26,14 @@ _INSERT_RUN = f"""
             WHEN %(skip_reason)s::text IS NOT NULL THEN %(skip_reason)s::text
             WHEN %(overlap)s = 'skip' AND runs >= %(max_active)s THEN 'an earlier run was active'
             WHEN %(overlap)s = 'coalesce' AND queued > 0 THEN 'a run that sees the same was queued already'
-        END AS skipped FROM active
+        END AS skipped, clock_timestamp() AS now FROM active
     )
     INSERT INTO batchord.runs (id, pipeline, kind, trigger, slot, window_start, window_end, state, params, request,
-                               full_scan, max_active, disjoint, rerun_of, error, finished_at)
+                               full_scan, max_active, disjoint, rerun_of, error, created_at, finished_at)
     SELECT %(id)s, %(pipeline)s, %(kind)s, %(trigger)s, %(slot)s, %(window_start)s, %(window_end)s,
            CASE WHEN skipped IS NULL THEN 'queued' ELSE 'skipped' END,
            %(params)s, %(request)s, %(full_scan)s, %(max_active)s, %(disjoint)s, %(rerun_of)s, skipped,
-           CASE WHEN skipped IS NULL THEN NULL ELSE clock_timestamp() END
+           now, CASE WHEN skipped IS NULL THEN NULL ELSE now END
     FROM verdict
     ON CONFLICT DO NOTHING
     RETURNING {RUN_COLUMNS}
@@ -114,7 +114,7 @@ class RunsTable:
             return read_steps(connection, run_id)
 
     def claim_step(
-        self, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool = True
+        self, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool | None = None
     ) -> StepLease | None:
         """See the protocol."""
         with self._connections.transaction() as connection:

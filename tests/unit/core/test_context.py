@@ -34,11 +34,13 @@ def test_a_run_is_a_mapping_of_the_steps_before() -> None:
     assert run.get("later") is None
 
 
-def test_a_step_that_is_not_over_is_answered_with_those_that_are() -> None:
+def test_a_step_that_is_not_before_is_answered_with_those_that_are() -> None:
     """A typing error, or a missing after=."""
-    with pytest.raises(KeyError, match=r"step 'scores' is not over when 'here' runs, or unknown; over are: before"):
+    with pytest.raises(
+        KeyError, match=r"step 'scores' is not before 'here' in the graph, by after=; before it are: before"
+    ):
         _run(_output())["scores"]
-    with pytest.raises(KeyError, match="over are: none"):
+    with pytest.raises(KeyError, match="before it are: none"):
         _run()["before"]
 
 
@@ -152,10 +154,17 @@ def test_what_is_no_json_is_refused(value: Any) -> None:
         checked_output("load", value)
 
 
-@pytest.mark.parametrize("value", ["\0", ["a\0b"], {"a\0": 1}, "\\\0", "\ud800", ["ä\udfff"], {"\udc80": 1}])
-def test_what_postgresql_cannot_keep_is_refused(value: Any) -> None:
-    """NUL, and what a file's name that is no UTF-8 is read as; wherever it stands."""
-    with pytest.raises(OutputRefused, match="step load returned holds a NUL character or half of a surrogate pair"):
+@pytest.mark.parametrize("value", ["\0", ["a\0b"], {"a\0": 1}, "\\\0"])
+def test_a_nul_character_is_refused(value: Any) -> None:
+    """PostgreSQL cannot keep it, wherever it stands."""
+    with pytest.raises(OutputRefused, match="step load returned holds a NUL character"):
+        checked_output("load", value)
+
+
+@pytest.mark.parametrize("value", ["\ud800", ["ä\udfff"], {"\udc80": 1}])
+def test_half_of_a_surrogate_pair_is_refused(value: Any) -> None:
+    """As a file's name that is no UTF-8 is read; nor can PostgreSQL keep it."""
+    with pytest.raises(OutputRefused, match=r"step load returned cannot be handed on: .*surrogates"):
         checked_output("load", value)
 
 
@@ -168,7 +177,7 @@ def test_other_characters_are_handed_on(text: str) -> None:
 @pytest.mark.parametrize("letter", ["x", "ä"])
 def test_64_kib_of_json_are_handed_on_and_no_more(letter: str) -> None:
     """Counted as JSON is written; larger things belong into a table."""
-    each = len(json.dumps(letter)) - 2
+    each = len(letter.encode())
     frame = len(json.dumps({"value": ""}))
     most = (MOST_OUTPUT_BYTES - frame) // each
 

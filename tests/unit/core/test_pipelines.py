@@ -376,13 +376,16 @@ def test_options_that_can_be_meant_are_accepted(options: dict[str, Any]) -> None
 
 
 def test_runs_at_once_must_not_read_the_same_records() -> None:
-    """Each Predict step needs a window; other steps are the author's business."""
+    """Each Predict step needs both ends of a window; other steps are the author's business."""
     windowed = SqlSource("SELECT id FROM t WHERE at >= :window_start AND at < :window_end", key="id")
     steps = [_work("a"), _step("whole"), Predict("windowed", source=windowed, model=_shout)]
 
     (problem,) = Pipeline("reviews", steps=steps, max_active_runs=2).problems()
 
     assert problem.startswith("step 'whole': max_active_runs=2 needs ':window_start' and ':window_end'")
+    endless = Predict("endless", source=SqlSource("SELECT id FROM t WHERE at >= :window_start", key="id"), model=_shout)
+    (problem,) = Pipeline("reviews", steps=[endless], max_active_runs=2).problems()
+    assert problem.startswith("step 'endless': max_active_runs=2 needs ':window_start' and ':window_end'")
     assert Pipeline("reviews", steps=steps, max_active_runs=1).problems() == []
     assert Pipeline("reviews", steps=[steps[0], steps[2]], max_active_runs=2).problems() == []
 
