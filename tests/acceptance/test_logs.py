@@ -137,7 +137,10 @@ def test_old_runs_and_their_logs_are_pruned(talkative: Cluster) -> None:
     pruned = json.loads(talkative.batchord("prune", "--json").stdout)
     assert (pruned["runs"], pruned["logs"] > 0) == (0, True)
     assert "Nothing was logged, or it was pruned" in talkative.batchord("logs", run_id).stdout
-    talkative.environment |= {"BATCHORD_KEEP_RUNS_DAYS": "1e-6"}
+    # As if it had ended before the fewest days that the settings allow.
+    days = ", ".join(f"{name} = {name} - interval '3 days'" for name in ("created_at", "started_at", "finished_at"))
+    talkative.sql(f"UPDATE batchord.runs SET {days}")  # noqa: S608 -- the names stand here
+    talkative.environment |= {"BATCHORD_KEEP_RUNS_DAYS": "2"}
     pruned = json.loads(talkative.batchord("prune", "--json").stdout)
     assert pruned["runs"] == 1
     assert talkative.runs("talkative") == []
