@@ -15,8 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 
+from app.core.checks import problems_of
 from app.core.errors import CatalogError, UnknownPipeline
 from app.core.graph import upstream
+from app.core.names import is_name
 from app.core.pipelines import Pipeline
 
 
@@ -106,13 +108,13 @@ def load(folder: Path) -> Loaded:
                 others.append((file, pipeline))
     for name, found in named.items():
         _admit(loaded, name, found)
-    _check_follows(loaded, set(named))
+    _check_follows(loaded, {name for name in named if is_name(name)})
     return loaded
 
 
 def _admit(loaded: Loaded, name: str, found: list[tuple[str, Pipeline]]) -> None:
     for file, pipeline in found:
-        problems = _problems(pipeline)
+        problems = problems_of(pipeline.problems)
         if len(found) > 1:
             others = ", ".join(sorted({other for other, _ in found}))
             problems.append(f"{len(found)} pipelines have this name (in {others}): give each its own")
@@ -126,23 +128,18 @@ def _check_follows(loaded: Loaded, known: set[str]) -> None:
     """Pipelines that follow what is not there, or each other in a circle, cannot run."""
     follows = {name: pipeline.after.pipeline for name, pipeline in loaded.pipelines.items() if pipeline.after}
     before = {name: [followed] for name, followed in follows.items()}
+    # Before any is taken out; what cannot be declared so, or has problems of its own, is nothing to follow.
+    there = ", ".join(sorted(loaded.pipelines)) or "none"
     in_circle = sorted(name for name in before if name in upstream(before, name))
     for name, followed in follows.items():
         what = None
         if followed not in known:
-            what = f"after_pipeline({followed!r}) names no pipeline; there are: {', '.join(sorted(known))}"
+            what = f"after_pipeline({followed!r}) names no pipeline; there are: {there}"
         elif name in in_circle:
             what = f"it follows {followed!r}, and so in the end itself: break the circle {', '.join(in_circle)}"
         if what is not None:
             loaded.problems.append(Problem(file=loaded.files.pop(name), pipeline=name, what=what))
             del loaded.pipelines[name]
-
-
-def _problems(pipeline: Pipeline) -> list[str]:
-    try:
-        return pipeline.problems()
-    except Exception as error:  # noqa: BLE001 -- a value of a wrong type may raise anything
-        return [f"it cannot be checked: {type(error).__name__}: {error}; look for a value of a wrong type"]
 
 
 def _files(folder: Path) -> Iterator[Path]:

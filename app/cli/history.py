@@ -190,6 +190,8 @@ def find_run(run_id: str) -> Run:
     """The run whose id begins so. Raises ConfigurationError when there is none, or more than one."""
     from app.wiring import ledger
 
+    if not run_id.strip():  # every run's id begins so
+        raise ConfigurationError("An empty text names no run: give a run's id, as `batchord runs` lists them.")
     found = ledger().reports.runs_matching(run_id)
     if len(found) == 1:
         return found[0]

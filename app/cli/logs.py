@@ -9,6 +9,7 @@ from rich.text import Text
 
 from app.cli.history import find_run
 from app.cli.output import console, json_option
+from app.core.errors import ConfigurationError
 from app.core.logs import LogLine, LogPart, LogStore, PartName
 from app.core.visible import visible
 
@@ -39,10 +40,20 @@ def logs(run_id: str, step: str | None, shard: int | None, attempt: int | None, 
     if shard is not None and step is None:
         raise click.UsageError("--shard needs --step: shards are counted in each step.")
     run = find_run(run_id)
+    if step is not None:
+        _check_step(run.id, step)
     tell = _json if as_json else _text
     shown = _show(log_store(), run.id, step, shard, attempt, follow=follow, tell=tell)
     if not shown and not as_json:
         console.print(_NOTHING, style="dim")
+
+
+def _check_step(run_id: str, step: str) -> None:
+    from app.wiring import ledger
+
+    names = [each.name for each in ledger().runs.steps(run_id)]
+    if step not in names:
+        raise ConfigurationError(f"Run {run_id} has no step {step!r}; there are: {', '.join(names) or 'none'}.")
 
 
 def _show(

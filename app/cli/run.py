@@ -16,6 +16,7 @@ from app.cli.backfill import fill_range
 from app.cli.history import print_run
 from app.cli.output import console, json_option, print_json, run_json
 from app.core.errors import ConfigurationError
+from app.core.params import check_params
 from app.core.runs import Run, RunState
 
 #: How long a worker may take to open the run before we say that none seems to be there.
@@ -45,6 +46,7 @@ def run(
 
     catalog().get(name)  # a wrong name is told here, not in a worker's log
     parsed = dict(_param(text) for text in params)
+    check_params(parsed)  # told here too: a worker would only log it
     if start is not None or end is not None:
         if start is None or end is None or local:
             raise click.UsageError("--from and --to go together, and not with --local: workers fill the windows.")
@@ -152,5 +154,5 @@ def _param(text: str) -> tuple[str, Any]:
         raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--param")
     try:
         return key, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return key, value

@@ -40,7 +40,7 @@ def resume(name: str, *, as_json: bool) -> None:
 @click.option("--every", "interval", metavar="10m", help="An interval: 30s, 10m, 1h30m, 7d.")
 @click.option("--cron", "expression", metavar="EXPRESSION", help="Five fields, in the zone of --tz.")
 @click.option("--rrule", "rule", metavar="RULE", help="RFC 5545, such as FREQ=WEEKLY;BYDAY=MO, in the zone of --tz.")
-@click.option("--tz", default="UTC", show_default=True, help="Time zone, such as Europe/Berlin.")
+@click.option("--tz", show_default="UTC", help="Time zone, such as Europe/Berlin.")
 @click.option("--reset", is_flag=True, help="By its file again.")
 @json_option
 def schedule(
@@ -48,7 +48,7 @@ def schedule(
     interval: str | None,
     expression: str | None,
     rule: str | None,
-    tz: str,
+    tz: str | None,
     *,
     reset: bool,
     as_json: bool,
@@ -63,10 +63,12 @@ def schedule(
     wanted = [option for option in (interval, expression, rule) if option is not None]
     if len(wanted) + reset > 1:
         raise click.UsageError("Give one of --every, --cron, --rrule and --reset.")
+    if tz is not None and expression is None and rule is None:
+        raise click.UsageError("--tz is the zone of --cron or --rrule: give one of them as well.")
     if wanted or reset:
         if name is None:
             raise click.UsageError("Name the pipeline that is to be scheduled differently.")
-        reschedule(parts(), pipeline=name, schedule=_wanted(interval, expression, rule, tz))
+        reschedule(parts(), pipeline=name, schedule=_wanted(interval, expression, rule, tz or "UTC"))
     names = catalog().names() if name is None else [catalog().get(name).name]
     standings = parts().ledger.pipelines.standings(names)
     found = {each: _told(catalog().get(each), standings[each]) for each in names}
@@ -129,4 +131,7 @@ def _length(text: str) -> timedelta:
     if not re.fullmatch(r"(\d+[smhd])+", text):
         raise ConfigurationError(f"--every {text} is no interval: give 30s, 10m, 1h30m or 7d.")
     parts = re.findall(r"(\d+)([smhd])", text)
-    return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta(0))
+    try:
+        return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta(0))
+    except (OverflowError, ValueError):  # Python reads no more than some thousand digits
+        raise ConfigurationError(f"--every {text:.40} is too long an interval: give 1000 days at the most.") from None

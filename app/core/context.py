@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.core.errors import OutputRefused
+from app.core.params import Params, is_not_finite
 from app.core.records import unstorable
 from app.core.runs import StepKind, StepState
 
@@ -98,10 +99,13 @@ class RunContext(Mapping[str, StepOutput]):
     #: From the fire time before up to this one; of a run by hand up to its start; of a backfill as it was asked for.
     window_start: datetime | None = None
     window_end: datetime | None = None
-    #: Given by hand, with ``batchord run NAME --param key=value``.
+    #: Given by hand, with ``batchord run NAME --param key=value``. KeyError for another names those given.
     params: Mapping[str, Any] = field(default_factory=dict)
     #: By name: the steps before this one, however far.
     outputs: Mapping[str, StepOutput] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "params", Params(self.params))
 
     def __getitem__(self, name: str) -> StepOutput:
         """What became of step ``name``. Raises KeyError, which names the steps there are."""
@@ -120,12 +124,13 @@ class RunContext(Mapping[str, StepOutput]):
 def checked_output(step: str, value: Any) -> dict[str, Any]:
     """``value`` as the output of a step. Raises OutputRefused for what is too large, or no JSON."""
     try:
-        text = json.dumps({"value": value}, allow_nan=False, ensure_ascii=False)
+        text = json.dumps({"value": value}, allow_nan=False, ensure_ascii=False, default=_no_json)
         size = len(text.encode())  # a lone surrogate, which is no character, is refused here
     except (TypeError, ValueError, RecursionError) as error:
+        more = ": it holds NaN or infinity, for which None may stand" if is_not_finite(error) else ""
         raise OutputRefused(
-            f"What step {step} returned cannot be handed on: {error}. Return None, or numbers, texts, lists and dicts "
-            "of them with texts as keys."
+            f"What step {step} returned cannot be handed on: {error}{more}. Return None, or numbers, texts, lists and "
+            "dicts of them with texts as keys."
         ) from None
     if size > MOST_OUTPUT_BYTES:
         raise OutputRefused(
@@ -139,3 +144,13 @@ def checked_output(step: str, value: Any) -> dict[str, Any]:
         )
     output: dict[str, Any] = json.loads(text)
     return output
+
+
+def _no_json(value: Any) -> Any:
+    """Raises TypeError as json itself does, with advice for numbers and arrays of NumPy, which look like JSON's."""
+    advice = ""
+    if getattr(value, "ndim", 0) and hasattr(value, "tolist"):
+        advice = ": return its .tolist()"
+    elif hasattr(value, "item"):
+        advice = ": return int(x), float(x) or x.item() of it"
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable{advice}")

@@ -22,8 +22,10 @@ class RejectionLimit:
     def problems(self) -> list[str]:
         """What is wrong with the declaration, one sentence each."""
         found = []
-        if not 0 <= self.share <= 1:
-            found.append(f"rejection_limit: share={self.share} is no share: give a number from 0 to 1")
-        if self.count < 0:
+        if not isinstance(self.share, int | float) or not 0 <= self.share <= 1:
+            found.append(f"rejection_limit: share={self.share!r} is no share: give a number from 0 to 1")
+        if not isinstance(self.count, int):
+            found.append(f"rejection_limit: count={self.count!r} is no whole number")
+        elif self.count < 0:
             found.append(f"rejection_limit: count={self.count} is negative")
         return found

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar, Literal
 
+from app.core.names import as_names
+
 #: What happens to a text that is empty or only white space. A missing (NULL) text is always rejected.
 EmptyText = Literal["reject", "predict"]
 #: ``classify`` gives a label and a score, ``embed`` gives a vector in column ``embedding``.
@@ -22,11 +24,6 @@ Dtype = Literal["float32", "bfloat16"]
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-
-
-def as_names(value: Sequence[str]) -> tuple[str, ...]:
-    """Names as a tuple; one name alone is one name, not its letters."""
-    return (value,) if isinstance(value, str) else tuple(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +44,7 @@ class Images:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "allow", as_names(self.allow))
-        object.__setattr__(self, "formats", tuple(name.upper() for name in as_names(self.formats)))
+        object.__setattr__(self, "formats", tuple(map(_upper, as_names(self.formats))))
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
@@ -56,7 +53,7 @@ class Images:
         return [
             f"images allow {prefix!r}, which is neither an s3:// nor an absolute file:/// prefix that ends with '/'"
             for prefix in self.allow
-            if not re.fullmatch(r"s3://[^/]+/(.*/)?|file:///(.*/)?", prefix)
+            if not isinstance(prefix, str) or not re.fullmatch(r"s3://[^/]+/(.*/)?|file:///(.*/)?", prefix)
         ]
 
 
@@ -205,3 +202,7 @@ class TransformersImage(_Transformers):
         if self.images is None:
             found.append("no images: give images=Images(column='location', allow=['s3://bucket/prefix/'])")
         return found
+
+
+def _upper(name: Any) -> Any:
+    return name.upper() if isinstance(name, str) else name

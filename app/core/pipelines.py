@@ -10,15 +10,17 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from app.core.alerts import Alerts
+from app.core.checks import is_whole, problems_of
 from app.core.errors import UnknownPipeline
 from app.core.graph import cycle
 from app.core.limits import RejectionLimit
 from app.core.models import Model
+from app.core.names import as_names, is_name
 from app.core.retries import Retry
 from app.core.runs import NewStep
 from app.core.schedules import AfterPipeline, Schedule
 from app.core.sources import SqlSource
-from app.core.steps import STEP_TYPES, Predict, Step, Task, is_name, time_limit_seconds
+from app.core.steps import STEP_TYPES, Predict, Step, Task, names_before, time_limit_seconds
 
 #: What a tick does while an earlier run of the pipeline is still active.
 Overlap = Literal["skip", "queue"]
@@ -53,9 +55,12 @@ class Pipeline:
     description: str = ""
     #: Whether the only step came from ``source`` and ``model``.
     short_form: bool = field(init=False, repr=False, default=False)
+    #: Whether ``steps`` was no step by itself.
+    listed: bool = field(init=False, repr=False, default=True)
 
     def __post_init__(self) -> None:
-        steps = tuple(self.steps)
+        object.__setattr__(self, "listed", not isinstance(self.steps, STEP_TYPES))
+        steps: tuple[Any, ...] = as_names(self.steps)
         object.__setattr__(self, "short_form", not steps)
         if not steps and self.source is not None and self.model is not None:
             limit = self.rejection_limit
@@ -134,13 +139,17 @@ class Pipeline:
             found.append("it has no steps: give source= and model=, or steps=[...]")
         elif not self.short_form and (self.source is not None or self.model is not None):
             found.append("both steps= and source= or model= are given: keep one of the two forms")
-        found += self._option_problems()
+        if not self.listed:
+            found.append("steps= is a step by itself: give a list, steps=[...]")
+        if not isinstance(self.description, str):
+            found.append(f"description= is a {type(self.description).__name__}: give a text")
+        found += problems_of(self._option_problems)
         for step in self.steps:
             if not isinstance(step, STEP_TYPES):
                 found.append(f"steps holds a {type(step).__name__}: give Predict, Python, Sql, Bash or Branch")
                 continue
-            found += [f"step {step.name!r}: {problem}" for problem in step.problems()]
-        return found + self._graph_problems() + self._concurrency_problems()
+            found += [f"step {step.name!r}: {problem}" for problem in problems_of(step.problems)]
+        return found + problems_of(self._graph_problems) + problems_of(self._concurrency_problems)
 
     def _option_problems(self) -> list[str]:
         found = []
@@ -148,45 +157,51 @@ class Pipeline:
             if getattr(self, option) not in known:
                 found.append(f"{option}={getattr(self, option)!r} is unknown: use {known[0]!r} or {known[1]!r}")
         if self.schedule is not None:
-            if hasattr(self.schedule, "slot_at"):
-                found += self.schedule.problems()
+            # Every itself, without an interval, has a slot_at too.
+            if hasattr(self.schedule, "slot_at") and not isinstance(self.schedule, type):
+                found += problems_of(self.schedule.problems)
             else:
                 found.append(f"schedule={self.schedule!r} is no schedule: use every(minutes=10) or cron('0 * * * *')")
         if not isinstance(self.jitter, timedelta) or self.jitter < timedelta(0):
             found.append(f"jitter={self.jitter!r}: give a timedelta that is not negative")
         if self.retry is not None:
             found += (
-                self.retry.problems() if isinstance(self.retry, Retry) else [f"retry={self.retry!r}: give Retry(3)"]
+                problems_of(self.retry.problems)
+                if isinstance(self.retry, Retry)
+                else [f"retry={self.retry!r}: give Retry(3)"]
             )
         if isinstance(self.alerts, Alerts):
-            found += self.alerts.problems()
-            if self.alerts.max_record_age is not None and not any(step.source.arrival for step in self.predict_steps):
+            found += problems_of(self.alerts.problems)
+            sources = [step.source for step in self.predict_steps]
+            if self.alerts.max_record_age is not None and not any(getattr(each, "arrival", None) for each in sources):
                 found.append("alerts: max_record_age= needs a Predict step whose source has an arrival= column")
         else:
             found.append(f"alerts={self.alerts!r}: give Alerts(max_run_time=timedelta(minutes=20))")
         return found
 
     def _graph_problems(self) -> list[str]:
-        steps = [step for step in self.steps if isinstance(step, STEP_TYPES)]
+        # Of a name that is no text, or no hashable thing at all, the step's own problems tell.
+        steps = [step for step in self.steps if isinstance(step, STEP_TYPES) and isinstance(step.name, str)]
         names = [step.name for step in steps]
         found = [f"two steps are named {name!r}" for name in sorted({n for n in names if names.count(n) > 1})]
         for step in steps:
             found += [
-                f"step {step.name!r}: after={unknown!r} names no step of this pipeline"
-                for unknown in step.after
+                f"step {step.name!r}: after={unknown!r} names no step of this pipeline; there are: "
+                + _others(names, step.name)
+                for unknown in names_before(step)
                 if unknown not in names
             ]
-            if step.kind == "branch" and not any(step.name in other.after for other in steps):
+            if step.kind == "branch" and not any(step.name in names_before(other) for other in steps):
                 found.append(
                     f"step {step.name!r} is a branch, but no step has after={[step.name]}: there is no way to choose"
                 )
-        if waiting := cycle({step.name: step.after for step in steps}):
+        if waiting := cycle({step.name: names_before(step) for step in steps}):
             found.append(f"steps {', '.join(waiting)} wait for each other in a cycle: remove one after=")
         return found
 
     def _concurrency_problems(self) -> list[str]:
         most = self.max_active_runs
-        if not isinstance(most, int) or most < 1:
+        if not is_whole(most, least=1):
             return [f"max_active_runs={most!r}: give a whole number from 1"]
         if most == 1:
             return []
@@ -194,5 +209,9 @@ class Pipeline:
             f"step {step.name!r}: max_active_runs={most} needs ':window_start' and ':window_end' in its source's sql; "
             "runs at once would read the same records otherwise"
             for step in self.predict_steps
-            if isinstance(step.source, SqlSource) and not step.source.is_bounded
+            if isinstance(step.source, SqlSource) and isinstance(step.source.sql, str) and not step.source.is_bounded
         ]
+
+
+def _others(names: list[str], name: str) -> str:
+    return ", ".join(each for each in names if each != name) or "no others"

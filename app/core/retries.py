@@ -4,6 +4,8 @@ import random
 from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
 
+from app.core.checks import is_whole
+
 
 @dataclass(frozen=True)
 class Retry:
@@ -40,17 +42,25 @@ class Retry:
     def problems(self) -> list[str]:
         """What is wrong with the declaration, one sentence each."""
         found = []
-        if not isinstance(self.times, int) or self.times < 0:
+        if not is_whole(self.times, least=0):
             found.append(f"Retry({self.times!r}): give a number of attempts, such as Retry(3)")
         for name in ("base", "ceiling"):
             value = getattr(self, name)
-            if not isinstance(value, timedelta) or value < timedelta(0):
+            if not _are_waits(value):
                 found.append(f"Retry({name}={value!r}): give a timedelta that is not negative")
-        if not isinstance(self.errors, tuple) or not all(
-            isinstance(each, type) and issubclass(each, BaseException) for each in self.errors
+        if _are_waits(self.base, self.ceiling) and self.base > self.ceiling:
+            found.append(f"Retry(base={self.base!r}) is longer than ceiling={self.ceiling!r}: give ceiling= as well")
+        if (
+            not self.errors
+            or not isinstance(self.errors, tuple)
+            or not all(isinstance(each, type) and issubclass(each, BaseException) for each in self.errors)
         ):
             found.append(f"Retry(errors={self.errors!r}): give a tuple of exception classes")
         return found
+
+
+def _are_waits(*values: object) -> bool:
+    return all(isinstance(each, timedelta) and each >= timedelta(0) for each in values)
 
 
 #: What a step has that declares none.

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from app.core.cron import Cron
+from app.core.names import as_names
 from app.core.recurrence import Rrule
 
 __all__ = [
@@ -77,6 +78,8 @@ class Every:
 
     def problems(self) -> list[str]:
         """See :class:`Schedule`."""
+        if not isinstance(self.interval, timedelta):
+            return [f"Every({self.interval!r}): give a timedelta, or use every(minutes=10)"]
         if self.interval < timedelta(seconds=1):
             return [f"every({self.interval}) is shorter than a second: give a longer interval"]
         if self.interval > _LONGEST:
@@ -139,7 +142,7 @@ class AfterPipeline:
     states: Sequence[str] = ("succeeded",)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "states", (self.states,) if isinstance(self.states, str) else tuple(self.states))
+        object.__setattr__(self, "states", as_names(self.states))
 
     def slot_at(self, now: datetime) -> None:
         """See :class:`Schedule`."""
@@ -155,7 +158,7 @@ class AfterPipeline:
         found = []
         if not isinstance(self.pipeline, str) or not self.pipeline.strip():
             found.append(f"after_pipeline({self.pipeline!r}): give the name of a pipeline")
-        if not self.states or not set(self.states) <= set(_STATES):
+        if not self.states or not all(state in _STATES for state in self.states):
             found.append(f"after_pipeline(states={self.states!r}): give some of {', '.join(_STATES)}")
         return found
 

@@ -4,6 +4,8 @@ import re
 from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
 
+from app.core.checks import address_problems
+
 
 @dataclass(frozen=True)
 class SqlSource:
@@ -34,17 +36,19 @@ class SqlSource:
     def problems(self) -> list[str]:
         """What is wrong with the declaration, one sentence each; empty when all is well."""
         found = []
-        if not re.match(r"\s*(select|with|table|values)\b", self.sql, re.IGNORECASE):
+        if not isinstance(self.sql, str):
+            found.append(f"the source's sql is a {type(self.sql).__name__}: give a query as a text")
+        elif not re.match(r"\s*(select|with|table|values)\b", self.sql, re.IGNORECASE):
             found.append("the source's sql is no query: it must begin with SELECT or WITH")
-        if ";" in self.sql.rstrip().rstrip(";"):
+        if isinstance(self.sql, str) and ";" in self.sql.rstrip().rstrip(";"):
             found.append("the source's sql has a ';' inside: give one query only")
         if not self.key:
             found.append("the source has no key: name the column that identifies a record")
-        if self.settle is not None and self.settle < timedelta(0):
+        if self.settle is not None and not isinstance(self.settle, timedelta):
+            found.append(f"settle={self.settle!r}: give a timedelta, or None")
+        elif self.settle is not None and self.settle < timedelta(0):
             found.append("settle= is negative: give the longest time a record may take to become visible")
-        if self.url and self.url_env:
-            found.append("both url= and url_env= are given: keep one")
-        return found
+        return found + address_problems(self.url, self.url_env)
 
     @property
     def is_bounded(self) -> bool:

@@ -4,15 +4,16 @@ Declarations never raise for what they hold: ``problems()`` lists what is wrong,
 """
 
 import hashlib
-import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
+from app.core.checks import address_problems, command_problems, is_whole, problems_of
+from app.core.functions import function_problems
 from app.core.limits import RejectionLimit
-from app.core.models import FunctionModel, Model, as_names
+from app.core.models import FunctionModel, Model
+from app.core.names import as_names, is_name
 from app.core.retries import NO_RETRY, Retry
 from app.core.runs import StepKind
 from app.core.sources import SqlSource
@@ -23,14 +24,7 @@ Join = Literal["all_done_ok", "always"]
 
 #: Queue of Python, Sql, Bash and Branch steps that name no other.
 STEPS_QUEUE = "steps"
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-_QUEUE = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _HOUR = timedelta(hours=1)
-
-
-def is_name(value: object) -> bool:
-    """Whether a pipeline or a step may be called so."""
-    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 @dataclass(frozen=True)
@@ -76,21 +70,21 @@ class Predict:
         """What is wrong with the step, one sentence each."""
         found = _common_problems(self)
         if isinstance(self.source, SqlSource):
-            found += self.source.problems()
+            found += problems_of(self.source.problems)
         else:
             found.append(f"source= is a {type(self.source).__name__}: give a SqlSource")
         if isinstance(self.model, Model):
-            found += self.model.problems()
+            found += problems_of(self.model.problems)
         else:
             found.append(f"model= is a {type(self.model).__name__}: give a model or a function of a DataFrame")
         if isinstance(self.rejection_limit, RejectionLimit):
-            found += self.rejection_limit.problems()
+            found += problems_of(self.rejection_limit.problems)
         else:
             found.append(f"rejection_limit={self.rejection_limit!r}: give RejectionLimit(share=0.5, count=100)")
         for option in ("batch_rows", "shard_rows"):
             value = getattr(self, option)
-            if value is not None and value < 1:
-                found.append(f"{option}={value} must be at least 1")
+            if value is not None and not is_whole(value, least=1):
+                found.append(f"{option}={value!r} must be at least 1, and a whole number")
         return found
 
 
@@ -121,7 +115,7 @@ class Python:
 
     def problems(self) -> list[str]:
         """What is wrong with the step, one sentence each."""
-        return _common_problems(self) + _function_problems(self.function)
+        return _common_problems(self) + function_problems(self.function)
 
 
 @dataclass(frozen=True)
@@ -150,7 +144,7 @@ class Branch:
 
     def problems(self) -> list[str]:
         """What is wrong with the step, one sentence each."""
-        return _common_problems(self) + _function_problems(self.function)
+        return _common_problems(self) + function_problems(self.function)
 
 
 @dataclass(frozen=True)
@@ -196,10 +190,14 @@ class Sql:
     def problems(self) -> list[str]:
         """What is wrong with the step, one sentence each."""
         found = _common_problems(self)
-        if not self.statements or not all(isinstance(each, str) and each.strip() for each in self.statements):
+        found += [
+            f"sql= holds a {type(each).__name__}: give a statement, or a list of statements"
+            for each in self.statements
+            if not isinstance(each, str)
+        ]
+        if not self.statements or any(isinstance(each, str) and not each.strip() for each in self.statements):
             found.append("sql= is empty: give a statement, or a list of statements")
-        if self.url and self.url_env:
-            found.append("both url= and url_env= are given: keep one")
+        found += address_problems(self.url, self.url_env)
         if not isinstance(self.params, Mapping):
             found.append(f"params= is a {type(self.params).__name__}: give a dict of names and values")
         return found
@@ -237,16 +235,7 @@ class Bash:
 
     def problems(self) -> list[str]:
         """What is wrong with the step, one sentence each."""
-        found = _common_problems(self)
-        if not isinstance(self.command, str) or not self.command.strip():
-            found.append("command= is empty: give what bash is to run")
-        elif "\0" in self.command:
-            found.append("command= holds a NUL character, which no shell can read")
-        if not isinstance(self.env, Mapping) or not all(
-            isinstance(each, str) for each in [*self.env, *self.env.values()]
-        ):
-            found.append("env= must be a dict of texts")
-        return found
+        return _common_problems(self) + command_problems(self.command, self.env, self.cwd)
 
 
 #: The nodes that a worker executes as a whole, in contrast to Predict, which becomes shards.
@@ -254,6 +243,11 @@ Task = Python | Sql | Bash | Branch
 Step = Predict | Task
 #: For ``isinstance``.
 STEP_TYPES = (Predict, Python, Sql, Bash, Branch)
+
+
+def names_before(step: Step) -> tuple[str, ...]:
+    """The names in a step's ``after``, without what is no name; its ``problems()`` tell of that."""
+    return tuple(each for each in step.after if isinstance(each, str))
 
 
 def time_limit_seconds(step: Step) -> float | None:
@@ -275,50 +269,27 @@ def _common_problems(step: Step) -> list[str]:
     if step.join not in ("all_done_ok", "always"):
         found.append(f"join={step.join!r} is unknown: use 'all_done_ok' or 'always'")
     if step.retry is not None:
-        found += step.retry.problems() if isinstance(step.retry, Retry) else [f"retry={step.retry!r}: give Retry(3)"]
+        wrong = [f"retry={step.retry!r}: give Retry(3)"]
+        found += problems_of(step.retry.problems) if isinstance(step.retry, Retry) else wrong
+    found += _after_problems(step)
     if isinstance(step, Predict):
         return found
     limit = step.time_limit
     if limit is not None and (not isinstance(limit, timedelta) or limit < timedelta(seconds=1)):
         found.append(f"time_limit={limit!r}: give a timedelta of at least a second, or None")
-    if not isinstance(step.queue, str) or not _QUEUE.fullmatch(step.queue):
+    if not is_name(step.queue):
         found.append(f"queue={step.queue!r} is no queue name: use lower-case letters, digits, '_' and '-'")
+    if not isinstance(step.idempotent, bool):
+        found.append(f"idempotent={step.idempotent!r}: give True or False")
     return found
 
 
-def _function_problems(function: object) -> list[str]:
-    if not callable(function):
-        return [f"{function!r} is no function: give a function of the run"]
-    if inspect.iscoroutinefunction(function):
-        return ["its function is a coroutine: give a plain function, which may call asyncio.run"]
-    if not _can_be_called(function):
-        return ["its function needs more than one argument: it is called with the run, or with nothing"]
-    return []
-
-
-def takes_run(function: Callable[..., Any]) -> bool:
-    """Whether the function is to be called with the run: it needs one argument, or accepts it as its first."""
-    parameters = _parameters(function)
-    if parameters is None:
-        return True
-    positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
-    needed = [each for each in positional if each.default is each.empty]
-    variadic = any(each.kind is each.VAR_POSITIONAL for each in parameters)
-    return len(needed) == 1 or (not needed and (variadic or any(each.name == "run" for each in positional)))
-
-
-def _can_be_called(function: Callable[..., Any]) -> bool:
-    """With the run alone, or with nothing."""
-    needed = [
-        each
-        for each in _parameters(function) or []
-        if each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
-    ]
-    return not needed or (len(needed) == 1 and takes_run(function))
-
-
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # some built-ins tell nothing of themselves
-        return None
+def _after_problems(step: Step) -> list[str]:
+    # Types and names only: of a step or a function Python would show an address in memory.
+    found: list[str] = []
+    for each in step.after:
+        if isinstance(each, STEP_TYPES):
+            found.append(f"after= holds a step itself: give its name: after=[{each.name!r}]")
+        elif not isinstance(each, str):
+            found.append(f"after= holds a {type(each).__name__}: give names of steps: after=['prepare']")
+    return found

@@ -13,10 +13,11 @@ from typing import Any
 from app.core.context import RunContext, StepOutput, checked_output
 from app.core.errors import LeaseLost, StepError, WrongChoice
 from app.core.faults import fault
+from app.core.functions import takes_run
 from app.core.graph import CHOSEN, downstream, upstream
 from app.core.pipelines import Pipeline
 from app.core.runs import Step, StepLease
-from app.core.steps import Bash, Branch, Python, Sql, takes_run, time_limit_seconds
+from app.core.steps import Bash, Branch, Python, Sql, time_limit_seconds
 from app.flow.attempt_log import AttemptLog
 from app.flow.heartbeat import Heartbeat
 from app.flow.parts import Parts

@@ -4,10 +4,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from app.core.errors import ConfigurationError
 from app.core.messages import Message
+from app.core.params import check_params
 from app.core.pipelines import Pipeline
-from app.core.records import unstorable
 from app.core.runs import Kind, NewRun, Run
 from app.core.schedules import Schedule, window_of
 from app.core.upkeep import Standing
@@ -46,10 +45,7 @@ def start_run(
     Raises UnknownPipeline, CatalogError, ConfigurationError, TransientError.
     """
     declared = parts.catalog.get(pipeline)
-    if unstorable(params or {}):
-        raise ConfigurationError(
-            "A parameter holds a NUL character or half of a surrogate pair, which PostgreSQL cannot keep: leave it out."
-        )
+    check_params(params or {})
     standing = parts.ledger.pipelines.standing(pipeline)
     now = now or standing.now
     if after_run is not None:

@@ -76,3 +76,16 @@ def test_pipelines_cannot_follow_each_other_in_a_circle(tmp_path: Path, write: W
         for name, followed in (("a", "c"), ("b", "a"), ("c", "b"))
     ]
     assert Catalog(tmp_path).names() == ["behind", "other"], "who follows one of them is no part of the circle"
+
+
+def test_only_names_that_can_be_followed_are_listed(tmp_path: Path, write: Write) -> None:
+    """No None, no list, nothing that its author must mend first."""
+    write("a.py", sound("features"))
+    write("b.py", sound("broken").replace('key="id"', 'key=""'))
+    write("c.py", sound("x").replace('"x"', "None"))
+    write("d.py", sound("y").replace('"y"', "['list']"))
+    write("e.py", _follower("scores", "None"))
+
+    said = [each for each in _said(tmp_path) if each.startswith("e.py")]
+
+    assert said == ["e.py: pipeline 'scores': after_pipeline('None') names no pipeline; there are: features, scores"]

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -184,3 +185,36 @@ def test_64_kib_of_json_are_handed_on_and_no_more(letter: str) -> None:
     assert checked_output("load", letter * most) == {"value": letter * most}
     with pytest.raises(OutputRefused, match=r"Step load returned 65,\d+ bytes of JSON, and at most 65,536 pass"):
         checked_output("load", letter * (most + 1))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (np.int64(3), "int64 is not JSON serializable: return int(x), float(x) or x.item() of it"),
+        ({"share": np.float32(0.5)}, "float32 is not JSON serializable: return int(x), float(x) or x.item() of it"),
+        ([np.array([1, 2])], "ndarray is not JSON serializable: return its .tolist()"),
+        ([float("nan")], "it holds NaN or infinity, for which None may stand"),
+        (float("inf"), "it holds NaN or infinity"),
+    ],
+)
+def test_numbers_that_are_none_of_jsons_say_what_to_return_instead(value: Any, said: str) -> None:
+    """NumPy's look like numbers, and NaN is one to Python."""
+    with pytest.raises(OutputRefused) as raised:
+        checked_output("load", value)
+
+    assert said in str(raised.value)
+
+
+def test_a_parameter_that_was_not_given_is_answered_with_those_that_were() -> None:
+    """And with how to give it; the rest is an ordinary dict."""
+    run = RunContext(id="r1", pipeline="p", step="s", attempt=1, kind="manual", params={"a": 1, "b": [2]})
+
+    with pytest.raises(KeyError) as raised:
+        run.params["day"]
+
+    assert raised.value.args == ("parameter 'day' was not given to the run; given are: a, b. Give it: --param day=...",)
+    assert run.params.get("day") is None
+    assert "day" not in run.params
+    assert (run.params["a"], json.loads(json.dumps(dict(run.params)))) == (1, {"a": 1, "b": [2]})
+    with pytest.raises(KeyError, match="given are: none"):
+        _run().params["day"]

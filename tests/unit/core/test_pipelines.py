@@ -12,7 +12,7 @@ from app.core.models import FunctionModel, Images, SklearnModel, TransformersIma
 from app.core.pipelines import Pipeline
 from app.core.retries import Retry
 from app.core.runs import NewStep, StepKind
-from app.core.schedules import after_pipeline, cron, every, once, rrule
+from app.core.schedules import Every, after_pipeline, cron, every, once, rrule
 from app.core.sources import SqlSource
 from app.core.steps import Bash, Branch, Predict, Python, Sql
 
@@ -344,6 +344,13 @@ def test_what_is_wrong_with_a_step_is_said_with_its_name() -> None:
         ({"alerts": Alerts(max_run_time=timedelta(0))}, "alerts: max_run_time=datetime.timedelta(0): give a timedelta"),
         ({"alerts": Alerts(max_time_without_success=cast("Any", 60))}, "alerts: max_time_without_success=60: give a"),
         ({"alerts": Alerts(urls_env="slack://token@channel")}, "the name of an environment variable, not an address"),
+        ({"description": 5}, "description= is a int: give a text"),
+        ({"schedule": Every}, "is no schedule: use every(minutes=10)"),
+        ({"schedule": Every(cast("Any", 5))}, "Every(5): give a timedelta, or use every(minutes=10)"),
+        ({"schedule": after_pipeline("b", states=cast("Any", 5))}, "give some of succeeded, partial, failed"),
+        ({"schedule": after_pipeline("b", states=cast("Any", None))}, "give some of succeeded, partial, failed"),
+        ({"schedule": after_pipeline("b", states=cast("Any", [["x"]]))}, "give some of succeeded, partial, failed"),
+        ({"max_active_runs": True}, "max_active_runs=True: give a whole number from 1"),
         ({"max_active_runs": 0}, "max_active_runs=0: give a whole number from 1"),
         ({"max_active_runs": 1.5}, "max_active_runs=1.5: give a whole number from 1"),
         ({"max_active_runs": "2"}, "max_active_runs='2': give a whole number from 1"),
@@ -388,6 +395,68 @@ def test_runs_at_once_must_not_read_the_same_records() -> None:
     assert problem.startswith("step 'endless': max_active_runs=2 needs ':window_start' and ':window_end'")
     assert Pipeline("reviews", steps=steps, max_active_runs=1).problems() == []
     assert Pipeline("reviews", steps=[steps[0], steps[2]], max_active_runs=2).problems() == []
+
+
+def test_steps_are_a_list() -> None:
+    """A step by itself, or none, is told and not raised."""
+    for step in (_work("a"), _step("a")):
+        assert Pipeline("reviews", steps=cast("Any", step)).problems() == [
+            "steps= is a step by itself: give a list, steps=[...]"
+        ]
+    assert Pipeline("reviews", steps=cast("Any", None)).problems() == [
+        "it has no steps: give source= and model=, or steps=[...]"
+    ]
+    for given in (5, "a"):
+        (problem,) = Pipeline("reviews", steps=cast("Any", given)).problems()
+        assert problem == f"steps holds a {type(given).__name__}: give Predict, Python, Sql, Bash or Branch"
+
+
+def test_an_unknown_name_in_after_is_answered_with_those_there_are() -> None:
+    """A slip of the pen; what is no name at all is told once."""
+    late = Python("late", lambda: None, after=cast("Any", ["praepare", 5]))
+
+    assert Pipeline("reviews", steps=[_work("prepare"), _work("other"), late]).problems() == [
+        "step 'late': after= holds a int: give names of steps: after=['prepare']",
+        "step 'late': after='praepare' names no step of this pipeline; there are: prepare, other",
+    ]
+    (problem,) = Pipeline("reviews", steps=[_work("a", "b")]).problems()
+    assert problem.endswith("there are: no others")
+
+
+def test_a_value_of_a_wrong_type_hides_no_other_problem() -> None:
+    """Whatever stumbles over it, the rest is told too."""
+    wrong: Any = Predict("a", source=cast("Any", "reviews"), model=_shout, batch_rows=cast("Any", "5"))
+    named: Any = Python(cast("Any", ["b"]), lambda: None, after=wrong)
+    pipeline = Pipeline(
+        "reviews",
+        steps=[wrong, named, Sql("c", cast("Any", 5)), Bash("d", "")],
+        alerts=Alerts(max_record_age=timedelta(hours=1)),
+        max_active_runs=2,
+    )
+
+    said = pipeline.problems()
+
+    assert not [each for each in said if "cannot be checked" in each]
+    for each in ("max_record_age= needs", "source= is a str", "batch_rows='5'", "['b'] is no step name"):
+        assert any(each in problem for problem in said), each
+    assert said[-2:] == [
+        "step 'c': sql= holds a int: give a statement, or a list of statements",
+        "step 'd': command= is empty: give what bash is to run",
+    ]
+
+
+def test_a_step_that_cannot_be_checked_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its surprise is told with its name."""
+
+    def stumble(_self: Sql) -> list[str]:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(Sql, "problems", stumble)
+
+    assert Pipeline("reviews", steps=[Sql("a", "SELECT 1"), Bash("b", "")]).problems() == [
+        "step 'a': it cannot be checked: RuntimeError: odd; look for a value of a wrong type",
+        "step 'b': command= is empty: give what bash is to run",
+    ]
 
 
 def test_the_age_of_records_needs_their_arrival() -> None:

@@ -4,15 +4,17 @@ import asyncio
 import functools
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.core.models import FunctionModel
+from app.core.functions import takes_run
+from app.core.models import FunctionModel, TransformersText
 from app.core.retries import NO_RETRY, Retry
 from app.core.runs import StepKind
 from app.core.sources import SqlSource
-from app.core.steps import Bash, Branch, Predict, Python, Sql, Step, retry_of, takes_run, time_limit_seconds
+from app.core.steps import Bash, Branch, Predict, Python, Sql, Step, retry_of, time_limit_seconds
 
 #: Builds a sound step of one kind, with options.
 Build = Callable[..., Any]
@@ -102,6 +104,47 @@ def test_one_name_is_one_name_and_not_its_letters(build: Build) -> None:
     assert build(after="score").after == ("score",)
     assert build(after=["b", "c"]).after == ("b", "c")
     assert build().after == ()
+
+
+@pytest.mark.parametrize("build", _ALL)
+def test_what_is_no_name_in_after_is_told_and_not_raised(build: Build) -> None:
+    """A declaration is imported whatever it holds; no address in memory is shown."""
+    step = _python("prepare")
+
+    for given in (step, (step,), [step]):
+        assert build(after=given).problems() == ["after= holds a step itself: give its name: after=['prepare']"]
+    assert build(after=5).problems() == ["after= holds a int: give names of steps: after=['prepare']"]
+    assert build(after=["b", None]).problems() == ["after= holds a NoneType: give names of steps: after=['prepare']"]
+    assert build(after=len).problems() == [
+        "after= holds a builtin_function_or_method: give names of steps: after=['prepare']"
+    ]
+    assert build(after=None).after == ()
+    assert build(after=None).problems() == []
+
+
+@pytest.mark.parametrize("build", [_python, _bash])
+@pytest.mark.parametrize("given", ["no", 1, None])
+def test_idempotent_is_yes_or_no(build: Build, given: Any) -> None:
+    """The text 'no' would count as yes."""
+    assert build(idempotent=given).problems() == [f"idempotent={given!r}: give True or False"]
+
+
+@pytest.mark.parametrize("option", ["batch_rows", "shard_rows"])
+@pytest.mark.parametrize("given", ["5", 0, 1.5, True])
+def test_sizes_are_whole_numbers(option: str, given: Any) -> None:
+    """A text is none, whatever it looks like."""
+    assert _predict(**{option: given}).problems() == [f"{option}={given!r} must be at least 1, and a whole number"]
+
+
+def test_a_surprise_in_a_part_hides_no_other_problem() -> None:
+    """What a model's check stumbles over stands beside the rest."""
+    model: Any = TransformersText("hub/name", text="body", device=5)  # type: ignore[arg-type]
+    step = Predict("a", source=SqlSource("SELECT 1", key=""), model=model, join="any")  # type: ignore[arg-type]
+
+    said = step.problems()
+
+    assert len(said) == 3
+    assert "it cannot be checked: TypeError" in said[-1]
 
 
 def test_all_problems_of_a_step_are_found_at_once() -> None:
@@ -196,8 +239,8 @@ def test_a_function_is_called_with_the_run_if_it_takes_one(function: Callable[..
     [
         (_two, "its function needs more than one argument: it is called with the run, or with nothing"),
         (functools.partial(_two), "its function needs more than one argument"),
-        (_needs_keyword, "its function needs more than one argument"),
-        (_run_and_needs_keyword, "its function needs more than one argument"),
+        (_needs_keyword, "its function is called with the run, or with nothing: keyword-only more needs a default"),
+        (_run_and_needs_keyword, "its function is called with the run, or with nothing: keyword-only more needs"),
         (_coroutine, "its function is a coroutine: give a plain function, which may call asyncio.run"),
         (functools.partial(_coroutine, None), "its function is a coroutine"),
         (asyncio.sleep, "its function is a coroutine"),
@@ -216,7 +259,7 @@ def test_what_cannot_be_called_says_why(function: Any, said: str) -> None:
 # SQL.
 
 
-@pytest.mark.parametrize("sql", ["", "  \n", [], ["SELECT 1", ""], ["SELECT 1", None], ()])
+@pytest.mark.parametrize("sql", ["", "  \n", [], ["SELECT 1", ""], (), None])
 def test_an_empty_statement_is_refused(sql: Any) -> None:
     """None at all, or one among others."""
     assert Sql("a", sql).problems() == ["sql= is empty: give a statement, or a list of statements"]
@@ -249,10 +292,43 @@ def test_parameters_have_names() -> None:
 # Commands.
 
 
-@pytest.mark.parametrize("command", ["", " \n", None, ["ls", "-l"]])
+@pytest.mark.parametrize(("sql", "kind"), [(5, "int"), (["SELECT 1", None], "NoneType"), ([["SELECT 1"]], "list")])
+def test_a_statement_is_a_text(sql: Any, kind: str) -> None:
+    """Alone and among others."""
+    assert Sql("a", sql).problems() == [f"sql= holds a {kind}: give a statement, or a list of statements"]
+
+
+@pytest.mark.parametrize("option", ["url", "url_env"])
+def test_a_database_is_named_by_a_text(option: str) -> None:
+    """What was given is not shown: it may hold a password."""
+    assert _sql(**{option: 5}).problems() == [f"{option}= is a int: give a text"]
+
+
+@pytest.mark.parametrize("command", ["", " \n", None])
 def test_an_empty_command_is_refused(command: Any) -> None:
-    """A list is no command either: bash reads a text."""
+    """There is nothing to run."""
     assert Bash("a", command).problems() == ["command= is empty: give what bash is to run"]
+
+
+@pytest.mark.parametrize(("command", "kind"), [(["ls", "-l"], "list"), (5, "int"), ([], "list")])
+def test_a_command_is_one_text(command: Any, kind: str) -> None:
+    """A list is no command: bash reads a text."""
+    assert Bash("a", command).problems() == [f"command= is a {kind}: give one text, such as 'ls -l'"]
+
+
+@pytest.mark.parametrize("env", [{"A\0": "x"}, {"N=M": "x"}, {"": "x"}, {"A": "x\0"}])
+def test_an_environment_that_no_process_can_be_given_is_refused(env: Any) -> None:
+    """Names end at the first '=', texts at the first NUL."""
+    (problem,) = _bash(env=env).problems()
+
+    assert problem.startswith(f"env= holds {next(iter(env))!r}: a name is not empty and has no '='")
+
+
+@pytest.mark.parametrize("cwd", [5, "a\0", ["data"]])
+def test_a_command_starts_in_a_folder(cwd: Any) -> None:
+    """Its path is a text, or a Path."""
+    assert _bash(cwd=cwd).problems() == [f"cwd={cwd!r}: give the path of a folder, or None"]
+    assert _bash(cwd=Path("data")).problems() == []
 
 
 def test_a_nul_character_in_a_command_is_refused() -> None:
