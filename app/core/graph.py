@@ -64,10 +64,11 @@ def _fate(step: Step, states: Mapping[str, StepState], *, passed_over: bool) -> 
         return StepState.READY if all(state.over for state in before) else StepState.PENDING
     if any(state in _FAILED for state in before):
         return StepState.UPSTREAM_FAILED
-    if passed_over:
-        return StepState.SKIPPED
     if not all(state.over for state in before):
         return StepState.PENDING
+    # Not before all are over: else it would depend on who is faster whether a failure among them stops what follows.
+    if passed_over:
+        return StepState.SKIPPED
     if not before or StepState.DONE in before:
         return StepState.READY
     return StepState.SKIPPED

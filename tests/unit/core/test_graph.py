@@ -87,6 +87,14 @@ def test_a_branch_skips_what_it_did_not_choose() -> None:
     assert found == Moves(ready=["left"], skipped=["right", "r2"])
 
 
+def test_a_failure_counts_more_than_a_branch_that_chose_otherwise() -> None:
+    """Whichever comes first: what is passed over waits for the others before it, and is stopped by their failure."""
+    after = [step("x", after=["route", "other"]), step("y", after=["x"])]
+    assert moves([branch("route"), step("other", RUNNING), *after]) == Moves()
+    assert moves([branch("route"), step("other", FAILED), *after]).upstream_failed == ["x", "y"]
+    assert moves([branch("route"), step("other", DONE), *after]).skipped == ["x", "y"]
+
+
 def test_ways_join_again_behind_a_branch() -> None:
     """One way that was gone is enough, once the other is skipped."""
     join = step("join", after=["left", "right"])

@@ -43,11 +43,11 @@ def _written(tmp_path: Path, log_format: str) -> tuple[list[str], list[str]]:
 
 
 def test_each_line_is_there_once_with_its_attempt(tmp_path: Path) -> None:
-    """What was printed, logged and warned of; secrets of the settings are masked."""
+    """On standard output: what was printed, logged and warned of; secrets of the settings are masked."""
     out, err = _written(tmp_path, "json")
 
-    lines = [json.loads(line) for line in err]
-    assert out == ["before"]
+    assert (out[0], err) == ("before", [])
+    lines = [json.loads(line) for line in out[1:]]
     assert [(line["logger"], line["message"].partition("UserWarning: ")[2] or line["message"]) for line in lines] == [
         ("batchord.output", "printed with ***"),
         ("mine", "logged"),
