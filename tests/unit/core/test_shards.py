@@ -46,6 +46,14 @@ def _cut(size: ShardSize, chunks: list[int]) -> tuple[list[ShardRange], int]:
     return cutter.cut(), cutter.records
 
 
+def _piece(size: ShardSize, records: int) -> int:
+    """Records in the cutter's pieces: half of ``min_rows``, and more where it must not hold so many pieces."""
+    rows = max(1, size.min_rows // 2)
+    while records > rows * ShardCutter.MAX_PIECES:
+        rows *= 2
+    return rows
+
+
 @given(_sizes(), st.lists(st.integers(0, 700), max_size=12))
 def test_shards_cover_every_position_once_and_in_order(size: ShardSize, chunks: list[int]) -> None:
     """The first begins at the first position, each goes on where the one before ended, the last ends at the last."""
@@ -60,13 +68,14 @@ def test_shards_cover_every_position_once_and_in_order(size: ShardSize, chunks: 
 
 
 @given(_sizes(), st.lists(st.integers(0, 700), max_size=12))
+# One record more than the cutter holds pieces of one.
+@example(ShardSize(rows=179, min_rows=1, parallelism=1, max_shards=23), [597, *[700] * 5])
 def test_no_run_has_more_shards_and_no_shard_more_rows_than_it_may(size: ShardSize, chunks: list[int]) -> None:
-    """A shard may exceed ``rows`` by less than one piece, which is half of ``min_rows``."""
-    shards, _ = _cut(size, chunks)
+    """A shard may exceed ``rows`` by less than one piece."""
+    shards, records = _cut(size, chunks)
 
-    piece = max(1, size.min_rows // 2)
     assert len(shards) <= size.max_shards
-    assert all(1 <= shard.planned < size.rows + piece for shard in shards)
+    assert all(1 <= shard.planned < size.rows + _piece(size, records) for shard in shards)
 
 
 @given(_sizes(), st.integers(1, 12_000))
@@ -179,7 +188,7 @@ def test_uneven_shards_cover_every_position_once_and_in_order(
     assert sum(shard.planned for shard in shards) == records
     assert all(_number(next_.first) == _number(before.last) + 1 for before, next_ in pairwise(shards))
     assert len(shards) <= size.max_shards
-    assert all(1 <= shard.planned < most * size.rows + max(1, size.min_rows // 2) for shard in shards)
+    assert all(1 <= shard.planned < most * size.rows + _piece(size, records) for shard in shards)
 
 
 def test_the_first_shards_of_an_unknown_model_are_small() -> None:
