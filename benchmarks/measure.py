@@ -96,6 +96,17 @@ def proportional_mb(pids: Iterable[int]) -> float:
     return sum(_own(process) for process in family.values()) / _MEGABYTE
 
 
+def processor_seconds(pids: Iterable[int]) -> float:
+    """What the processes and their descendants, as far as they live, have used so far."""
+    total = 0.0
+    for pid in pids:
+        parent = psutil.Process(pid)
+        for process in (parent, *parent.children(recursive=True)):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
 def _own(process: psutil.Process) -> int:
     try:
         found = process.memory_full_info()

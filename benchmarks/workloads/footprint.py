@@ -7,10 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import redis
 
-from benchmarks.measure import Row, proportional_mb
+from benchmarks.measure import Row, processor_seconds, proportional_mb
 from benchmarks.peers import Peers
 from benchmarks.stack import Stack
 from benchmarks.workloads.predictions import CONSTANT, fill
@@ -57,9 +56,9 @@ def _local_stack(stack: Stack) -> list[Row]:
         processes = {each["name"]: each["pid"] for each in status["processes"] if each["pid"]}
         time.sleep(10)  # until all is at rest
         everybody = [*servers.values(), *processes.values()]
-        before = _processor_seconds(everybody)
+        before = processor_seconds(everybody)
         time.sleep(_IDLE_SECONDS)
-        busy = _processor_seconds(everybody) - before
+        busy = processor_seconds(everybody) - before
         found.append(_row(f"idle: processor seconds in {_IDLE_SECONDS:.0f} s", seconds=busy, megabytes=0.0))
         for name, pid in {**servers, **processes}.items():
             found.append(_row(f"idle: {name}", seconds=0.0, megabytes=proportional_mb([pid])))
@@ -74,16 +73,6 @@ def _local_stack(stack: Stack) -> list[Row]:
 def _batchord(environment: dict[str, str], *arguments: str) -> str:
     command = [sys.executable, "-c", "from app.cli import main; main()", *arguments]
     return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-
-def _processor_seconds(pids: list[int]) -> float:
-    total = 0.0
-    for pid in pids:
-        parent = psutil.Process(pid)
-        for process in (parent, *parent.children(recursive=True)):
-            times = process.cpu_times()
-            total += times.user + times.system
-    return total
 
 
 def _row(system: str, *, seconds: float, megabytes: float) -> Row:

@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-import psutil
 from celery import Celery
 
 from app.catalog import Catalog
 from app.settings import settings
 from beat.schedule import PipelineScheduler
-from benchmarks.measure import Row
+from benchmarks.measure import Row, processor_seconds
 from benchmarks.peers import Peers
 from benchmarks.stack import Stack
 
@@ -108,22 +107,12 @@ def _idle(stack: Stack) -> tuple[float, int]:
     stack.sql("TRUNCATE batchord.runs CASCADE")
     pids = [*stack.start(), *stack.start_beat()]
     time.sleep(70)  # first ticks, and every process warm
-    before, ((runs_before,),) = _processor_seconds(pids), stack.sql("SELECT count(*) FROM batchord.runs")
+    before, ((runs_before,),) = processor_seconds(pids), stack.sql("SELECT count(*) FROM batchord.runs")
     time.sleep(_IDLE_SECONDS)
-    busy = _processor_seconds(pids) - before
+    busy = processor_seconds(pids) - before
     ((runs,),) = stack.sql("SELECT count(*) FROM batchord.runs")
     stack.stop()
     return busy, runs - runs_before
-
-
-def _processor_seconds(pids: list[int]) -> float:
-    total = 0.0
-    for pid in pids:
-        parent = psutil.Process(pid)
-        for process in (parent, *parent.children(recursive=True)):
-            times = process.cpu_times()
-            total += times.user + times.system
-    return total
 
 
 def _taken(work: Callable[[], object]) -> float:
