@@ -35,7 +35,6 @@ def repair_missing(parts: Parts, *, pipeline: str) -> tuple[Run, list[Message]]:
 
 def _repair(parts: Parts, pipeline: str, *, trigger: str) -> NewRun:
     declared = parts.catalog.get(pipeline)
-    windowed = declared.uses_window
     return NewRun(
         pipeline=pipeline,
         kind=Kind.REPAIR,
@@ -44,6 +43,6 @@ def _repair(parts: Parts, pipeline: str, *, trigger: str) -> NewRun:
         max_active=declared.max_active_runs,
         disjoint=declared.disjoint,
         full_scan=True,
-        window_start=BEGINNING if windowed else None,
-        window_end=parts.ledger.runs.now() if windowed else None,
+        window_start=BEGINNING,
+        window_end=parts.ledger.runs.now(),
     )
