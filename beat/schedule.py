@@ -19,7 +19,7 @@ from redbeat.schedulers import get_redis
 
 from app.catalog import Catalog
 from app.core.pipelines import Pipeline
-from app.core.schedules import AfterPipeline, Schedule, schedule_from_json
+from app.core.schedules import AfterPipeline, Schedule
 from app.core.switches import SWITCHED_KEY
 from app.settings import Settings, settings
 
@@ -186,21 +186,11 @@ def fires(catalog: Catalog, switched: Mapping[str, Mapping[str, Any]]) -> dict[s
             continue
         switch = switched.get(name, {})
         found[f"pipeline:{name}"] = Fires(
-            schedule=_schedule_now(pipeline, switch.get("schedule")),
+            schedule=pipeline.scheduled_by(switch.get("schedule")),
             offset=offset(name, pipeline.jitter),
             paused=bool(switch.get("paused")),
         )
     return found
-
-
-def _schedule_now(pipeline: Pipeline, switched: Any) -> Schedule | None:
-    """As :func:`app.flow.slots.schedule_now` has it."""
-    try:
-        return pipeline.schedule if switched is None else schedule_from_json(switched)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        # Of another release, or with a zone that this machine does not know.
-        log.error("%s goes by its file: its switched schedule cannot be read: %s", pipeline.name, error)  # noqa: TRY400
-        return pipeline.schedule
 
 
 def offset(name: str, jitter: timedelta) -> timedelta:

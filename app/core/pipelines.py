@@ -4,7 +4,8 @@ Declarations never raise for what they hold, so that all problems of a file can 
 ``problems()`` lists them, and the catalog asks for it.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
@@ -18,9 +19,11 @@ from app.core.models import Model
 from app.core.names import as_names, is_name
 from app.core.retries import Retry
 from app.core.runs import NewStep
-from app.core.schedules import AfterPipeline, Schedule
+from app.core.schedules import AfterPipeline, Schedule, schedule_from_json
 from app.core.sources import SqlSource
 from app.core.steps import STEP_TYPES, Predict, Step, Task, names_before, time_limit_seconds
+
+log = logging.getLogger(__name__)
 
 #: What a tick does while an earlier run of the pipeline is still active.
 Overlap = Literal["skip", "queue"]
@@ -76,6 +79,22 @@ class Pipeline:
     def uses_window(self) -> bool:
         """Whether a source reads its run's window."""
         return any(step.source.uses_window for step in self.predict_steps)
+
+    @property
+    def sees_everything(self) -> bool:
+        """Whether a run takes whatever is there when it runs: what a function or a command looks at is not known."""
+        return not self.uses_window and len(self.predict_steps) == len(self.steps)
+
+    def scheduled_by(self, switched: Mapping[str, Any] | None) -> Schedule | None:
+        """Its schedule by time: what was switched at run time, as JSON, else its file's; None: it has none."""
+        if isinstance(self.schedule, AfterPipeline):
+            return None
+        try:
+            return self.schedule if switched is None else schedule_from_json(switched)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            # Of another release, or with a zone that this machine does not know.
+            log.error("%s goes by its file: its switched schedule cannot be read: %s", self.name, error)  # noqa: TRY400
+            return self.schedule
 
     @property
     def disjoint(self) -> bool:

@@ -1,5 +1,6 @@
 """A range of the past is filled: a run for each window of the schedule in it, oldest first."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -7,11 +8,11 @@ from uuid import uuid4
 from app.core.errors import ConfigurationError
 from app.core.messages import Message
 from app.core.pipelines import Pipeline
-from app.core.runs import Kind, NewRun, Run
+from app.core.runs import Kind, Run
 from app.core.schedules import slots_between, window_of
 from app.flow.parts import Parts
 from app.flow.slots import schedule_now
-from app.flow.start import open_run
+from app.flow.start import new_run, open_run
 
 #: Windows of one call.
 MOST_WINDOWS = 10_000
@@ -30,7 +31,7 @@ def fill_windows(
     declared = parts.catalog.get(pipeline)
     if start >= end:
         raise ConfigurationError(f"The range is empty: {start.isoformat()} is not before {end.isoformat()}.")
-    if declared.predict_steps and not declared.uses_window and len(declared.predict_steps) == len(declared.steps):
+    if declared.sees_everything:
         raise ConfigurationError(
             f"{pipeline} has no window: its SQL names neither :window_start nor :window_end, so every run predicts all "
             "that has no prediction yet. Run it without --from and --to."
@@ -43,17 +44,12 @@ def fill_windows(
     for window in windows:
         if window in taken:
             continue
-        new = NewRun(
-            pipeline=pipeline,
-            kind=Kind.BACKFILL,
-            trigger="backfill",
+        new = replace(
+            new_run(declared, Kind.BACKFILL, "backfill"),
             window_start=window[0],
             window_end=window[1],
             params=params or {},
             request=f"backfill:{batch}:{window[1].isoformat()}",
-            steps=declared.new_steps(),
-            max_active=declared.max_active_runs,
-            disjoint=declared.disjoint,
         )
         run, said = open_run(parts, new, drives=len(runs) < declared.max_active_runs)
         runs.append(run)

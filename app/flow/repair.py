@@ -1,12 +1,14 @@
 """Records that were passed over on purpose are taken up again: rejections after a fix, what an audit found."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from app.core.messages import Message
 from app.core.runs import Kind, NewRun, Run
 from app.flow.advance import advance
 from app.flow.parts import Parts
+from app.flow.start import new_run
 
 #: Where a window begins that looks at everything; PostgreSQL and Python both know this day.
 BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
@@ -35,13 +37,8 @@ def repair_missing(parts: Parts, *, pipeline: str) -> tuple[Run, list[Message]]:
 
 def _repair(parts: Parts, pipeline: str, *, trigger: str) -> NewRun:
     declared = parts.catalog.get(pipeline)
-    return NewRun(
-        pipeline=pipeline,
-        kind=Kind.REPAIR,
-        trigger=trigger,
-        steps=declared.new_steps(),
-        max_active=declared.max_active_runs,
-        disjoint=declared.disjoint,
+    return replace(
+        new_run(declared, Kind.REPAIR, trigger),
         full_scan=True,
         window_start=BEGINNING,
         window_end=parts.ledger.runs.now(),

@@ -10,9 +10,9 @@ from dataclasses import replace
 from app.core.errors import ConfigurationError
 from app.core.graph import downstream, moves, upstream
 from app.core.messages import Message
-from app.core.runs import Kind, NewRun, NewStep, Run, Step, StepKind, StepState
+from app.core.runs import Kind, NewStep, Run, Step, StepKind, StepState
 from app.flow.parts import Parts
-from app.flow.start import open_run
+from app.flow.start import new_run, open_run
 
 _FAILED = (StepState.FAILED, StepState.UPSTREAM_FAILED)
 
@@ -36,18 +36,14 @@ def rerun(
         _refuse_what_cannot_run(steps, from_step, run_id=run_id)
     return open_run(
         parts,
-        NewRun(
-            pipeline=old.pipeline,
-            kind=Kind.RERUN,
-            trigger="rerun",
+        replace(
+            new_run(declared, Kind.RERUN, "rerun"),
             window_start=old.window_start,
             window_end=old.window_end,
             params=old.params,
             request=request,
             steps=steps,
             full_scan=old.full_scan,
-            max_active=declared.max_active_runs,
-            disjoint=declared.disjoint,
             rerun_of=old.id,
         ),
     )

@@ -1,13 +1,10 @@
 """Which slots, and which windows, a pipeline's runs stand for."""
 
-import logging
 from datetime import datetime
 
 from app.core.pipelines import Pipeline
-from app.core.schedules import EARLIEST, AfterPipeline, Schedule, schedule_from_json, slots_between, window_of
+from app.core.schedules import EARLIEST, Schedule, slots_between, window_of
 from app.core.upkeep import Standing
-
-log = logging.getLogger(__name__)
 
 #: Runs that one tick opens at the most; the next look at missed ticks opens more.
 MOST_SLOTS = 1000
@@ -15,16 +12,7 @@ MOST_SLOTS = 1000
 
 def schedule_now(declared: Pipeline, standing: Standing) -> Schedule | None:
     """What it is scheduled by: what was switched at run time, else its file; None: not by time."""
-    if isinstance(declared.schedule, AfterPipeline):
-        return None
-    if standing.schedule is None:
-        return declared.schedule
-    try:
-        return schedule_from_json(standing.schedule)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        # Of another release, or with a zone that this machine does not know.
-        log.error("%s goes by its file: its switched schedule cannot be read: %s", declared.name, error)  # noqa: TRY400
-        return declared.schedule
+    return declared.scheduled_by(standing.schedule)
 
 
 def due_slots(declared: Pipeline, schedule: Schedule, standing: Standing, now: datetime) -> list[datetime]:

@@ -57,7 +57,7 @@ def start_run(
             new = _scheduled(declared, schedule, slot)
         else:
             start, end = window_by_hand(schedule, standing, now)
-            new = replace(_new(declared, Kind.MANUAL, trigger), request=request, window_start=start, window_end=end)
+            new = replace(new_run(declared, Kind.MANUAL, trigger), request=request, window_start=start, window_end=end)
     return open_run(parts, replace(new, params=params or {}))
 
 
@@ -98,7 +98,8 @@ def open_run(parts: Parts, new: NewRun, *, drives: bool = True) -> tuple[Run, li
         return locked.run, messages
 
 
-def _new(declared: Pipeline, kind: Kind, trigger: str) -> NewRun:
+def new_run(declared: Pipeline, kind: Kind, trigger: str) -> NewRun:
+    """A run of the pipeline as its file has it now; what else is to be known of it is for the caller to add."""
     return NewRun(
         pipeline=declared.name,
         kind=kind,
@@ -112,7 +113,7 @@ def _new(declared: Pipeline, kind: Kind, trigger: str) -> NewRun:
 def _scheduled(declared: Pipeline, schedule: Schedule, slot: datetime) -> NewRun:
     start, end = window_of(schedule, slot)
     return replace(
-        _new(declared, Kind.SCHEDULED, SCHEDULE),
+        new_run(declared, Kind.SCHEDULED, SCHEDULE),
         slot=slot,
         window_start=start,
         window_end=end,
@@ -121,14 +122,9 @@ def _scheduled(declared: Pipeline, schedule: Schedule, slot: datetime) -> NewRun
     )
 
 
-def _sees_everything(declared: Pipeline) -> bool:
-    """Whether a run takes whatever is there when it runs: what a function or a command looks at is not known."""
-    return not declared.uses_window and len(declared.predict_steps) == len(declared.steps)
-
-
 def _after(parts: Parts, declared: Pipeline, standing: Standing, after_run: str, trigger: str) -> NewRun:
     before = parts.ledger.runs.get(after_run)
-    following = _new(declared, Kind.FOLLOW_UP if trigger == BACKLOG else Kind.EVENT, trigger)
+    following = new_run(declared, Kind.FOLLOW_UP if trigger == BACKLOG else Kind.EVENT, trigger)
     # Of a backlog the rest of what that run would have read; of an event what was read before.
     following = replace(following, window_start=before.window_start, window_end=before.window_end)
     if trigger == BACKLOG:
@@ -138,6 +134,6 @@ def _after(parts: Parts, declared: Pipeline, standing: Standing, after_run: str,
         trigger=f"{AFTER} {before.pipeline}",
         request=f"after:{before.id}:{declared.name}",
         # A run that has not begun yet will see what two events have brought; unless it may look at its window only.
-        overlap="coalesce" if declared.overlap == "skip" and _sees_everything(declared) else "queue",
+        overlap="coalesce" if declared.overlap == "skip" and declared.sees_everything else "queue",
         skip_reason=None if standing.paused_at is None else "the pipeline was paused",
     )

@@ -23,7 +23,7 @@ _WINDOWS = """
 
 
 class AuditQueries:
-    """Implements :class:`app.core.ledger.AuditTables`."""
+    """Implements :class:`app.core.upkeep.AuditTables`."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections

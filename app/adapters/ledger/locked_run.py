@@ -11,7 +11,7 @@ from app.adapters.ledger.alerts import close_incidents, keep_alert, open_inciden
 from app.adapters.ledger.attempts import end_attempts
 from app.adapters.ledger.connection import Connection
 from app.adapters.ledger.rates import learn_rates
-from app.adapters.ledger.rows import RUN_COLUMNS, find_run, read_steps, run_from, turn
+from app.adapters.ledger.rows import RUN_COLUMNS, find_run, one, read_steps, run_from, turn
 from app.core.alerts import NewAlert
 from app.core.ledger import StepTotals
 from app.core.records import storable
@@ -142,17 +142,17 @@ class LockedRun:
     def end(self, state: RunState, summary: dict[str, Any], error: str | None) -> str | None:
         """See the protocol."""
         connection, run = self._connection, self.run
-        connection.execute(
+        ended = connection.execute(
             "UPDATE batchord.runs SET state = %s, summary = %s, error = %s, finished_at = clock_timestamp() "
-            "WHERE id = %s",
+            f"WHERE id = %s RETURNING {RUN_COLUMNS}",
             [state, Jsonb(summary), error and storable(error), run.id],
-        )
+        ).fetchone()
+        self.run = run_from(one(ended))
         row = connection.execute(
             "SELECT id FROM batchord.runs AS run WHERE pipeline = %s AND state = 'queued' "
             f"ORDER BY {turn('run')} LIMIT 1",
             [run.pipeline],
         ).fetchone()
-        self._refresh()
         return None if row is None else str(row["id"])
 
     def _count(self) -> None:

@@ -122,7 +122,7 @@ _BACKLOGS = """
 
 
 class RecoveryQueries:
-    """Implements :class:`app.core.ledger.Recovery`."""
+    """Implements :class:`app.core.upkeep.Recovery`."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
