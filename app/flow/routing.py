@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from app.core.messages import StepReady
 from app.core.runs import StepKind
+from app.core.steps import STEPS_QUEUE
 
 #: Steps that end by themselves when their time is over; only if they cannot, their process is ended.
 _BOUND_THEMSELVES = (StepKind.BASH, StepKind.SQL)
@@ -31,4 +32,4 @@ def route_step(message: StepReady) -> Route:
     limit = message.time_limit
     if limit is not None and message.kind in _BOUND_THEMSELVES:
         limit += _GRACE_SECONDS
-    return Route("batchord.run_step", values, message.queue or "steps", limit, wait)
+    return Route("batchord.run_step", values, message.queue or STEPS_QUEUE, limit, wait)
