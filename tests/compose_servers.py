@@ -4,15 +4,13 @@ What differs from the images: ports are free ones on loopback; PostgreSQL's clus
 server, where the image's entrypoint runs ``initdb`` with POSTGRES_INITDB_ARGS; no entrypoint changes the user.
 """
 
-import random
 import secrets
-import socket
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from app.adapters.stack.claims import claim_port
 from app.adapters.stack.home import held, open_home
 from app.adapters.stack.postgres import Postgres
 from app.adapters.stack.redis import Redis
@@ -32,12 +30,13 @@ class LocalPlace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = open_home(folder)
-        self.ports = _free_ports()
+        #: Closed when the test is over: no other test takes a port while a service restarts.
+        self._claims = {name: claim_port() for name in _PORTS}
+        self.ports = {name: claim.port for name, claim in self._claims.items()}
         required = [name for name, default in variables(str(compose_file())).items() if default is None]
-        #: What must never be shown.
-        self.secrets = {name: secrets.token_hex(12) for name in required}
-        flower = {"FLOWER_BASIC_AUTH": f"flower:{self.secrets['FLOWER_BASIC_AUTH']}"}
-        self.values = self.secrets | flower | {"WORKER_PROCESSES": "1"}
+        passwords = {name: secrets.token_hex(12) for name in required}
+        flower = {"FLOWER_BASIC_AUTH": f"flower:{passwords['FLOWER_BASIC_AUTH']}"}
+        self.values = passwords | flower | {"WORKER_PROCESSES": "1"}
         self.pipelines = self._folder("pipelines")
         self.postgres = Postgres(home=self.folder, password=self.values["POSTGRES_PASSWORD"], durable=False)
 
@@ -47,8 +46,10 @@ class LocalPlace:
         prepared = {"postgres": self._postgres, "redis": self._redis, "s3": self._s3}
         return prepared[name](read) if name in prepared else read
 
-    def remove_sockets(self) -> None:
-        """What a killed SeaweedFS leaves in the folder for temporary files."""
+    def close(self) -> None:
+        """Gives the ports back, and removes what a killed SeaweedFS leaves in the folder for temporary files."""
+        for claim in self._claims.values():
+            claim.close()
         for port in self.ports.values():
             for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 -- the server's own choice
                 left.unlink()
@@ -107,17 +108,3 @@ class LocalPlace:
 def _with(program: str) -> str:
     """The search path with the program's folder first."""
     return f"{Path(program).parent}:{BARE_ENVIRONMENT['PATH']}"
-
-
-def _free_ports() -> dict[str, int]:
-    """A port for each, all different; below the range from which outgoing connections take theirs."""
-    found: dict[str, int] = {}
-    with ExitStack() as opened:
-        while len(found) < len(_PORTS):
-            port = random.randrange(20_000, 32_000)  # noqa: S311 -- nothing secret about a port
-            try:
-                opened.enter_context(socket.create_server((LOOPBACK, port)))
-            except OSError:
-                continue
-            found[_PORTS[len(found)]] = port
-    return found

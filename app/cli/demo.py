@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
@@ -75,7 +75,7 @@ def _story(home: Path) -> report.Results:
     before = report.newest_run()
     _load(models)
     supervisor = Supervisor(stack.specs, home, servers=unconfigured_servers(os.environ))
-    with supervisor:
+    with closing(stack.claim), supervisor:
         with console.status("Starting two workers, beat and Flower …"):
             wait_for_workers({"control", "worker"})
         console.print(f"[green]✓[/] celery -A app worker (2), beat and flower run; Flower: {stack.flower}")

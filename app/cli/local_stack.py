@@ -1,13 +1,13 @@
 """What the local stack consists of: the embedded servers, two workers, beat and Flower."""
 
 import os
-import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.adapters.ledger import migrate
 from app.adapters.stack import ProcessSpec, start_servers, unconfigured_servers
+from app.adapters.stack.claims import PortClaim, claim_port
 from app.adapters.stack.home import write_private
 from app.settings import Settings, settings
 
@@ -24,6 +24,8 @@ class Stack:
     home: Path
     specs: tuple[ProcessSpec, ...]
     flower: str
+    #: Flower's port, kept from other stacks; to be closed when Flower listens.
+    claim: PortClaim
 
 
 def prepare(*, environment: dict[str, str] | None = None) -> Stack:
@@ -36,10 +38,11 @@ def prepare(*, environment: dict[str, str] | None = None) -> Stack:
     settings.cache_clear()
     configured = settings()
     migrate(configured.require_database_url())
-    port = _free_port(_FLOWER_PORT)
-    flower = f"http://127.0.0.1:{port}"
+    claim = claim_port(_FLOWER_PORT)
+    flower = f"http://127.0.0.1:{claim.port}"
     write_private(home / _FLOWER_FILE, flower)
-    return Stack(home=home, specs=_specs(configured, home, port, environment or {}), flower=flower)
+    specs = _specs(configured, home, claim.port, environment or {})
+    return Stack(home=home, specs=specs, flower=flower, claim=claim)
 
 
 def flower_address(home: Path) -> str | None:
@@ -83,17 +86,3 @@ def _specs(configured: Settings, home: Path, port: int, environment: dict[str, s
             env=env,
         ),
     )
-
-
-def _free_port(wanted: int) -> int:
-    """``wanted`` when nobody listens there, else any free port on loopback."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            found: int = probe.getsockname()[1]
-            return found
-    return wanted

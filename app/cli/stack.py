@@ -1,10 +1,11 @@
 """The local stack: ``up``, ``down``, ``status``, ``migrate``."""
 
 import os
+import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from app.settings import settings
 
 #: How long the workers may take until they answer.
 _READY_SECONDS = 60
+_FLOWER_SECONDS = 30
 
 
 @click.command()
@@ -32,9 +34,10 @@ def up(*, as_json: bool) -> None:
         with interrupted_once(), _all_or_nothing(home):
             with console.status("Starting the servers …"):
                 stack = prepare()
-            with console.status("Starting workers, beat and Flower …"):
+            with closing(stack.claim), console.status("Starting workers, beat and Flower …"):
                 start_background(stack.home, stack.specs, servers=unconfigured_servers(os.environ))
                 wait_for_workers({"control", "worker"})
+                _wait_for_flower(stack.claim.port)
     except KeyboardInterrupt:
         console.print("Interrupted; what was started is stopped.")
         sys.exit(130)
@@ -113,6 +116,18 @@ def wait_for_workers(names: set[str]) -> None:
             f"No answer from worker {', '.join(sorted(missing))} within {_READY_SECONDS} s: "
             f"look into {settings().home / 'logs'}."
         )
+
+
+def _wait_for_flower(port: int) -> None:
+    """Returns when Flower listens. One that does not in time is no reason to stop the rest: the status shows it."""
+    deadline = time.monotonic() + _FLOWER_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _status() -> dict[str, Any]:

@@ -17,7 +17,7 @@ from app.core.errors import ConfigurationError, TransientError
 
 LOOPBACK = "127.0.0.1"
 #: Below the range from which systems take the ports of outgoing connections, so that few are taken by chance.
-_PORTS = range(20_000, 32_000)
+PORTS = range(20_000, 32_000)
 _START_TRIES = 4
 #: PostgreSQL replays its log after a crash, and Valkey loads its data, before they answer.
 _ANSWER_SECONDS = 120.0
@@ -95,7 +95,7 @@ def ensure(home: Path, server: EmbeddedServer) -> int:
 def _start(home: Path, server: EmbeddedServer) -> Daemon:
     earlier = daemons.recall(home, server.name)
     # The same port as before where it is free: programs that were told the address find it again.
-    port = earlier.port if earlier is not None and _is_free(earlier.port) else _free_port()
+    port = earlier.port if earlier is not None and is_free(earlier.port) else free_port()
     for _ in range(_START_TRIES):
         with held(daemons.lock_path(home, server.name), timeout=_LEFTOVER_SECONDS) as lock:
             server.prepare(port, lock)
@@ -110,7 +110,7 @@ def _start(home: Path, server: EmbeddedServer) -> Daemon:
         if _answered(server, daemon) or daemons.alive(daemon):
             return daemon
         # Ended at once: most often another program took the port after it was seen free.
-        port = _free_port()
+        port = free_port()
     raise ConfigurationError(
         f"The local server {server.name} does not start. Its last output:\n{daemons.log_tail(home, server.name)}\n"
         f"The whole of it is in {daemons.log_path(home, server.name)}."
@@ -130,7 +130,8 @@ def _answered(server: EmbeddedServer, daemon: Daemon) -> bool:
     return False
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nobody listens on this port of loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -140,10 +141,11 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Any port on which nobody listens. Raises ConfigurationError when there is none."""
     # Chosen by chance, not counted up: two homes that start together rarely want the same one.
     for _ in range(200):
-        port = random.choice(_PORTS)  # noqa: S311 -- nothing secret about a port
-        if _is_free(port):
+        port = random.choice(PORTS)  # noqa: S311 -- nothing secret about a port
+        if is_free(port):
             return port
-    raise ConfigurationError(f"No port between {_PORTS.start} and {_PORTS.stop} is free on {LOOPBACK}.")
+    raise ConfigurationError(f"No port between {PORTS.start} and {PORTS.stop} is free on {LOOPBACK}.")
