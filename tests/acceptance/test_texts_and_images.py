@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-import skops.io
 
+from app.adapters.models.skops_import import import_skops
 from tests.acceptance.cluster import Cluster
 from tests.acceptance.outcomes import assert_pinned, assert_predicted, found, look_at, read_text, reasons, summary
 from tests.contracts import small_models
@@ -17,6 +17,8 @@ from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+pytestmark = pytest.mark.torch
 
 _TEXTS_AND_IMAGES = """
     from app import Images, Pipeline, SqlSource, TransformersImage, TransformersText, every
@@ -163,13 +165,14 @@ def test_estimators_over_texts_and_tables(cluster: Cluster, tmp_path: Path) -> N
     assert reasons(cluster, "words") == {"57": "empty-text", "58": "missing-text"}
     assert_pinned(cluster, "words", "words@")
     assert_pinned(cluster, "prices", "prices@")
-    labels = skops.io.load(words).predict(pd.Series(bodies))
+    labels = import_skops().load(words).predict(pd.Series(bodies))
     written = cluster.sql("SELECT record_key, label FROM batchord.predictions WHERE pipeline = 'words'")
     assert {key: label for key, label in written if int(key) <= len(bodies)} == {
         str(number): str(label) for number, label in enumerate(labels, start=1)
     }
     houses = pd.DataFrame(cluster.sql("SELECT id, rooms, area FROM houses"), columns=["id", "rooms", "area"])
-    scores = skops.io.load(prices, trusted=["sklearn.tree._tree.Tree"]).predict(houses[["rooms", "area"]].astype(float))
+    forest = import_skops().load(prices, trusted=["sklearn.tree._tree.Tree"])
+    scores = forest.predict(houses[["rooms", "area"]].astype(float))
     expected = {str(key): (None, float(score)) for key, score in zip(houses["id"], scores, strict=True)}
     assert_predicted(cluster, "prices", expected)
     assert set(summary(cluster, "prices")["score_quantiles"]) >= {"min", "max"}

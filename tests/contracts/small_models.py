@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from app.adapters.models.skops_import import import_skops
+
 WORDS = ("good", "great", "fine", "bad", "awful", "poor", "film", "book", "food", "the", "a", "was", "very", "not")
 
 
@@ -107,10 +109,8 @@ def save_sklearn_regressor(file: Path, *, seed: int = 0) -> Path:
 
 def save_estimator(file: Path, estimator: Any) -> Path:
     """Stores any estimator with skops."""
-    import skops.io
-
     file.parent.mkdir(parents=True, exist_ok=True)
-    skops.io.dump(estimator, file)
+    import_skops().dump(estimator, file)
     return file
 
 

@@ -10,9 +10,9 @@ from types import ModuleType
 import numpy as np
 import pandas as pd
 import pytest
-import skops.io
 
 from app import SklearnModel
+from app.adapters.models.skops_import import import_skops
 from app.catalog import Catalog
 from tests.reader import ROOT, Reader, code_block
 
@@ -61,7 +61,7 @@ def _by_hand(reader: Reader) -> dict[str, float]:
     declared = step.declared_model
     assert isinstance(declared, SklearnModel)
     assert declared.features is not None
-    model = skops.io.load(reader.folder / "forecast" / declared.location, trusted=list(declared.trusted))
+    model = import_skops().load(reader.folder / "forecast" / declared.location, trusted=list(declared.trusted))
     columns = ["id", *declared.features]
     rows = reader.sql(f"SELECT {', '.join(columns)} FROM ({step.source.sql}) AS given")  # noqa: S608 -- the example's own
     hours = pd.DataFrame(rows, columns=columns)

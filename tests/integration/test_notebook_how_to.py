@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sklearn.datasets import load_diabetes
 
+from app.adapters.models.skops_import import import_skops
 from tests.reader import Reader, code_block
 
 PAGE = "docs/how-to/notebook-to-pipeline.md"
@@ -21,6 +21,9 @@ PAIRS = [
 @pytest.fixture
 def reader(tmp_path: Path, database_url: str, settings_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Reader:
     """Somebody who has made the page's table and fitted its model, and has patients of their own."""
+    from sklearn.datasets import load_diabetes
+
+    import_skops()  # the page's own import would bring torch into this process
     environment = {name: value for name, value in settings_env.items() if name != "BATCHORD_DATABASE_URL"}
     reader = Reader(tmp_path, database_url, environment | {"DATABASE_URL": database_url})
     (tmp_path / "pipelines").mkdir()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.adapters.models.failures import predicting
 from app.adapters.models.places import wanted
+from app.adapters.models.skops_import import import_skops
 from app.core.errors import ConfigurationError, ModelNotFound
 from app.core.models import SklearnModel
 
@@ -20,19 +21,20 @@ def load_estimator(declared: SklearnModel, version: str, folder: Path, *, thread
 
     Raises ConfigurationError for types that are not trusted and for what has no ``predict``.
     """
-    import skops.io
     import threadpoolctl  # type: ignore[import-untyped]
+
+    skops_io = import_skops()
 
     file = folder if folder.is_file() else _only_file(declared, folder)
     try:
-        untrusted = sorted(set(skops.io.get_untrusted_types(file=file)) - set(declared.trusted))
+        untrusted = sorted(set(skops_io.get_untrusted_types(file=file)) - set(declared.trusted))
         if untrusted:
             everything = ", ".join(repr(name) for name in sorted({*declared.trusted, *untrusted}))
             raise ConfigurationError(
                 f"{declared.location} holds types that skops does not trust. Where you know what they do, add to the "
                 f"SklearnModel: trusted=[{everything}]"
             )
-        estimator = skops.io.load(file, trusted=list(declared.trusted))
+        estimator = skops_io.load(file, trusted=list(declared.trusted))
     except (zipfile.BadZipFile, KeyError, OSError) as error:
         raise ModelNotFound(f"{file} is no whole .skops file ({error}): write it with skops.io.dump.") from error
     except (ImportError, AttributeError, TypeError) as error:

@@ -1,5 +1,7 @@
 """What is particular to scikit-learn models: their columns, and what is refused."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,3 +98,24 @@ def test_what_is_no_skops_file_is_refused(load: Load, tmp_path: Path) -> None:
     small_models.save_estimator(tmp_path / "s.skops", StandardScaler().fit([[1.0], [2.0]]))
     with pytest.raises(ConfigurationError, match="StandardScaler, which has no predict"):
         load(SklearnModel(str(tmp_path / "s.skops")))
+
+
+def test_no_torch_comes_with_an_estimator(tmp_path: Path) -> None:
+    """A process of its own that loads one and predicts has no torch in memory, and may import it afterwards."""
+    file = small_models.save_sklearn_regressor(tmp_path / "m.skops")
+    program = f"""
+import sys
+from pathlib import Path
+import pandas as pd
+from app.adapters.models import ModelLibrary
+from app.adapters.objects import Objects
+from app.core.models import SklearnModel
+
+library = ModelLibrary(home=Path({str(tmp_path)!r}), objects=Objects())
+declared = SklearnModel({str(file)!r}, trusted=("sklearn.tree._tree.Tree",))
+model = library.load(declared, library.version(declared))
+assert len(model.predict(pd.DataFrame({{"rooms": [1.0], "area": [2.0]}}))) == 1
+assert "torch" not in sys.modules
+import sklearn.externals.array_api_compat.torch
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
