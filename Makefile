@@ -10,8 +10,11 @@ TIMES ?= 1
 MINUTES ?= 30
 .PHONY: help setup demo test drills soak bench check lock clean
 
+# Tests start hundreds of processes. Where byte code is not to be kept, each would compile Batchord anew.
+test test-% drills soak: export PYTHONDONTWRITEBYTECODE :=
+
 help:  ## What there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /  make \1\t/; s/%/NAME/g' | expand -t 16
 
 setup:  ## Install what Batchord runs with into .venv
 	$(SETUP) run
@@ -20,9 +23,13 @@ demo:  ## See it work: real models over real records, on servers of its own (add
 	$(SETUP) demo
 	@$(BIN)/batchord demo $(ARGS)
 
-test:  ## Run the tests: make test ARGS="-k frontier"
+test:  ## Run all tests: make test ARGS="-k frontier"; ARGS="-m fast": those that take three minutes together
 	$(SETUP) test
 	@$(BIN)/pytest $(ARGS)
+
+test-%:  ## Run the tests in tests/needs/%, which need what make cannot install
+	$(SETUP) test
+	@$(BIN)/pytest tests/needs/$* $(ARGS)
 
 drills:  ## Kill, stop and cut everything off, TIMES times: make drills TIMES=20 ARGS="-k redis"
 	$(SETUP) test

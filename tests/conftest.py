@@ -22,6 +22,13 @@ import redis as redis_client
 
 from app.adapters.stack import Servers, server_status, start_servers, stop_servers
 from app.adapters.stack.guard import Guard
+from tests.sharing import (  # noqa: F401 -- hooks and fixtures count where pytest looks for them
+    _torch_stays_out,
+    pytest_collection_modifyitems,
+    pytest_report_to_serializable,
+    pytest_runtest_setup,
+    pytest_xdist_auto_num_workers,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -3,6 +3,8 @@
 import json
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,16 +12,25 @@ import psycopg
 import pytest
 
 from app.adapters.stack import stop_servers
-from app.demo import topics
-from app.demo.models import RECIPES, build_models
+from app.demo.models import RECIPES
 from tests.acceptance.own_stack import OwnStack
 from tests.waiting import wait_until
 
 _ROOT = Path(__file__).parents[2]
 #: The demo takes one to two minutes on two cores, and several times that on busy ones.
 _PATIENCE = 400
+_BUILD = """
+import sys
+from pathlib import Path
+from app.demo import topics
+from app.demo.models import build_models
 
-pytestmark = pytest.mark.timeout(900)
+topics._PER_TOPIC, topics._EPOCHS, topics.HELD_OUT = 12, 2, 48
+build_models(Path(sys.argv[1]), print)
+"""
+
+#: One group: the models are built once.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("demo")]
 
 
 @pytest.fixture(scope="session")
@@ -29,10 +40,8 @@ def built_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finished = _ROOT / ".batchord" / "demo" / "models"
     if all((finished / f"{recipe.NAME}.json").exists() for recipe in RECIPES):
         shutil.copytree(finished, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("_PER_TOPIC", 12), ("_EPOCHS", 2), ("HELD_OUT", 48)):
-            patch.setattr(topics, name, value)
-        build_models(folder, print)
+    # In a process of its own: training takes memory that this one would keep.
+    subprocess.run([sys.executable, "-c", _BUILD, str(folder)], cwd=_ROOT, check=True)
     return folder
 
 

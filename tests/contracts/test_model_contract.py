@@ -18,6 +18,8 @@ from app.core.models import FunctionModel, Images, Model, SklearnModel, Transfor
 from app.core.ports import LoadedModel
 from tests.contracts import small_models
 
+pytestmark = pytest.mark.torch
+
 _PHOTOS = Images(column="photo", allow=("s3://photos/",))
 _TREE = "sklearn.tree._tree.Tree"
 

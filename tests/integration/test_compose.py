@@ -21,6 +21,8 @@ from tests.compose_commands import BARE_ENVIRONMENT, Processes, Service
 from tests.compose_servers import LOOPBACK, LocalPlace
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.xdist_group("compose")
+
 SERVERS = ("postgres", "redis", "s3")
 BATCHORD = ("worker-control", "worker-text", "worker-image", "worker-table", "beat", "flower")
 RECORDS = 20
@@ -71,10 +73,10 @@ def stack() -> Iterator[Stack]:
     place = LocalPlace(folder)
     (place.pipelines / "items.py").write_text(PIPELINE, encoding="utf-8")
     try:
-        with closing(Processes(folder, list(place.secrets.values()))) as processes:
+        with closing(Processes(folder)) as processes:
             yield Stack(place, processes)
     finally:
-        place.remove_sockets()
+        place.close()
         shutil.rmtree(folder)
 
 

@@ -119,6 +119,7 @@ def test_examples_are_declared_without_problems(code: str, tmp_path: Path) -> No
         compile(code, "example", "exec")
 
 
+@pytest.mark.torch
 def test_the_pipeline_of_the_readme_runs(
     run_example: RunExample, database_url: str, s3: "S3Client", tmp_path: Path
 ) -> None:

@@ -147,7 +147,7 @@ def _circle() -> list[Any]:
         {(1, 2): "a pair as a key"},
         _circle(),
     ],
-    ids=str,
+    ids=["object", "set", "bytes", "nan", "deep infinity", "key", "circle"],
 )
 def test_what_is_no_json_is_refused(value: Any) -> None:
     """The message names the step and what may be returned."""

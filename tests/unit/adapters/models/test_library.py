@@ -18,6 +18,8 @@ from app.core.errors import ConfigurationError, ModelNotFound, TransientError
 from app.core.models import FunctionModel, Model, SklearnModel, TransformersText
 from tests.contracts import small_models
 
+pytestmark = pytest.mark.torch
+
 _FRAME = pd.DataFrame({"body": ["a good film", "an awful book"]}, index=[1, 2])
 _NOWHERE = "http://127.0.0.1:1"
 

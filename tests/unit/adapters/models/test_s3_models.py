@@ -19,6 +19,8 @@ from tests.contracts import small_models
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+pytestmark = pytest.mark.torch
+
 _FRAME = pd.DataFrame({"body": ["a good film", "an awful book"]}, index=[1, 2])
 _NOWHERE = "http://127.0.0.1:1"
 

@@ -15,6 +15,8 @@ from app.core.models import Images, Model, TransformersImage, TransformersText
 from app.core.ports import LoadedModel
 from tests.contracts import small_models
 
+pytestmark = pytest.mark.torch
+
 Load = Callable[[Model], LoadedModel]
 
 
