@@ -1,6 +1,11 @@
-"""How many rejections a step bears before it is called failed."""
+"""How many rejections a step bears before it is called failed, and a batch before nothing of it is rejected."""
 
 from dataclasses import dataclass
+
+#: Records of one batch that may be rejected for errors of the model, or of the source: this many, or the share below.
+#: When more fail, it is broken, not the records.
+MOST_RECORDS = 5
+MOST_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,10 @@ class LoadedModel(Protocol):
     def costly_characters(self) -> int | None:
         """Characters of a text up to which a longer one takes longer; None where its length does not count."""
 
+    @property
+    def reads(self) -> tuple[str, ...] | None:
+        """The columns that it reads of a source, when its declaration does not say; None: all, or nobody knows."""
+
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
         """One row per row of ``frame``, with the same index in the same order.
 
@@ -90,6 +94,15 @@ class ImageStore(Protocol):
         """
 
 
+class Fetched(NamedTuple):
+    """Records of a source, as far as they can be had."""
+
+    #: Indexed by key. A column has the same type in all frames of the source.
+    frame: "pd.DataFrame"
+    #: Records of which a value cannot be read, or not be held without a loss.
+    rejections: list[Rejection]
+
+
 class Source(Protocol):
     """The records of one step, read from where they are. Reads only, never locks."""
 
@@ -139,10 +152,12 @@ class Source(Protocol):
 
     def rows(
         self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None
-    ) -> Iterator["pd.DataFrame"]:
+    ) -> Iterator[Fetched]:
         """The records from ``first`` to ``last``, both included, in frames indexed by key, ascending.
 
-        ``columns``: those that are wanted; None, or one that the source does not give: all.
+        ``columns``: those that are wanted; None, or one that the source does not give: all. No other is read.
+
+        Each record is in a frame or rejected, and costs no other its place.
         """
 
     def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:

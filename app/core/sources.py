@@ -1,10 +1,14 @@
 """What an author says about a source: which records there are, what identifies and what orders them."""
 
 import re
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
 
 from app.core.checks import address_problems
+
+#: What ``dtypes=`` may ask for. No "category", whose values would be those of a batch.
+DTYPES = ("int64", "Int64", "float32", "float64", "bool", "boolean", "str", "object")
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,9 @@ class SqlSource:
     arrival: str | None = None
     #: See above; None means the frontier follows the open transactions of a PostgreSQL server.
     settle: timedelta | None = None
+    #: Types of columns in the model's frame, where they are to be others than the database's suggest: column -> one of
+    #: :data:`DTYPES`. They say nothing about which records there are, so they are no part of the source's digest.
+    dtypes: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     #: SQLAlchemy URL of the records' database; None means the ledger's own. Prefer ``url_env``.
     url: str | None = None
     #: Environment variable that holds the URL, so that no password stands in a pipeline file.
@@ -48,7 +55,19 @@ class SqlSource:
             found.append(f"settle={self.settle!r}: give a timedelta, or None")
         elif self.settle is not None and self.settle < timedelta(0):
             found.append("settle= is negative: give the longest time a record may take to become visible")
-        return found + address_problems(self.url, self.url_env)
+        return found + self._problems_of_dtypes() + address_problems(self.url, self.url_env)
+
+    def _problems_of_dtypes(self) -> list[str]:
+        if not isinstance(self.dtypes, Mapping):
+            return [f"dtypes= is a {type(self.dtypes).__name__}: give a dict of columns and their types"]
+        found = [
+            f"dtypes= asks for {dtype!r} in column {name!r}: use one of {', '.join(DTYPES)}"
+            for name, dtype in self.dtypes.items()
+            if dtype not in DTYPES
+        ]
+        if self.key in self.dtypes:
+            found.append(f"dtypes= names the key {self.key!r}, which is the frame's index: select it once more, by AS")
+        return found
 
     @property
     def is_bounded(self) -> bool:

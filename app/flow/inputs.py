@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: 64 bits, odd.
 _PRIME = 0x9E3779B97F4A7C15
 _MISSING = 0x5DEECE66D
+#: Up to here a float may be a whole number.
+_WHOLE = 2**53
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,13 @@ class Prepared:
     #: 64-bit digests of the inputs, in the frame's order.
     digests: list[int]
     rejections: list[Rejection] = field(default_factory=list)
+
+
+def nothing_but(rejections: list[Rejection]) -> Prepared:
+    """No record for the model, and those that cannot even be read."""
+    import pandas as pd
+
+    return Prepared(frame=pd.DataFrame(), digests=[], rejections=list(rejections))
 
 
 def prepare(
@@ -148,10 +157,16 @@ def _digest_bools(values: Any) -> Any:
 
 
 def _digest_numbers(values: Any) -> Any:
+    """A whole number's is the same whether it is kept as a float or not."""
     import numpy as np
     import pandas as pd
 
-    return pd.util.hash_array(np.asarray(values))
+    numbers = np.asarray(values)
+    digests = pd.util.hash_array(numbers)
+    if numbers.dtype.kind == "f":
+        whole = (np.abs(numbers) <= _WHOLE) & (numbers == np.floor(numbers))
+        digests[whole] = pd.util.hash_array(numbers[whole].astype(np.int64))
+    return digests
 
 
 def _digest_times(values: Any) -> Any:

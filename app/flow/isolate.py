@@ -8,6 +8,7 @@ loudly instead of rejecting them all.
 from typing import TYPE_CHECKING
 
 from app.core.errors import BatchordError, ModelContractViolation, ModelError, ModelNotFound
+from app.core.limits import MOST_RECORDS, MOST_SHARE
 from app.core.ports import LoadedModel
 from app.core.records import Rejection
 from app.flow.inputs import Prepared
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 #: What says nothing about the records: halving the batch would not help.
 _NOT_THE_RECORDS = (ModelContractViolation, ModelNotFound)
-#: Records of one batch that may be rejected for the model's errors: this many, or the share below.
-MOST_RECORDS = 5
-MOST_SHARE = 0.1
 
 
 def predict_isolating(model: LoadedModel, prepared: Prepared) -> tuple["pd.DataFrame", list[int], list[Rejection]]:

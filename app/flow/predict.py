@@ -13,12 +13,13 @@ from app.core.logs import AttemptName
 from app.core.messages import Message, StepEnded
 from app.core.ports import LoadedModel
 from app.core.predictions import Batch
+from app.core.records import Rejection, Scalar
 from app.core.retries import NO_RETRY, Retry
 from app.core.runs import Claim, ShardLease, ShardOutcome
 from app.core.steps import Predict, retry_of
 from app.flow.batches import batches_of_like_length
 from app.flow.heartbeat import Heartbeat
-from app.flow.inputs import Prepared, prepare
+from app.flow.inputs import Prepared, nothing_but, prepare
 from app.flow.isolate import predict_isolating
 from app.flow.outputs import to_batch
 from app.flow.parts import Parts
@@ -203,36 +204,47 @@ def _batches(
     """The shard's records that nobody has accounted for, ready for the model."""
     wanted, arrival = declared.declared_model, declared.source.arrival
     rows = declared.batch_rows or wanted.batch_rows
+    unreadable: list[Rejection] = []
     # Closed by name: an error keeps what it passed through, and with it an open transaction on the source.
-    with closing(_fresh(parts, lease, declared, chunk_rows=rows)) as fresh:
+    with closing(_fresh(parts, lease, declared, model, unreadable, chunk_rows=rows)) as fresh:
         frames: Iterator[pd.DataFrame] = fresh
         if wanted.text is not None and model.costly_characters is not None:
             frames = batches_of_like_length(fresh, wanted.text, rows=rows, costly=model.costly_characters)
         started = time.perf_counter()
         for frame in frames:
             prepared = prepare(frame, wanted, parts.images, arrival=arrival, picture_side=model.picture_side)
+            prepared.rejections.extend(unreadable)
+            unreadable.clear()
             progress.phases.fetch += time.perf_counter() - started
             yield prepared
             started = time.perf_counter()
         progress.phases.fetch += time.perf_counter() - started
+        if unreadable:
+            yield nothing_but(unreadable)
 
 
 def _fresh(
-    parts: Parts, lease: ShardLease, declared: Predict, *, chunk_rows: int
+    parts: Parts,
+    lease: ShardLease,
+    declared: Predict,
+    model: LoadedModel,
+    unreadable: list[Rejection],
+    *,
+    chunk_rows: int,
 ) -> Generator["pd.DataFrame", None, None]:
+    """Frames of records that nobody has accounted for; to ``unreadable`` come those that are in no frame."""
     source = parts.open_source(declared.source, lease.window)
-    reads = declared.declared_model.reads
-    for frame in source.rows(first=lease.first, last=lease.last, chunk_rows=chunk_rows, columns=reads):
-        fresh = _unaccounted(parts, lease, frame)
+    reads = declared.declared_model.reads or model.reads
+    for frame, rejections in source.rows(first=lease.first, last=lease.last, chunk_rows=chunk_rows, columns=reads):
+        known = _accounted(parts, lease, [*frame.index, *(rejection.key for rejection in rejections)])
+        unreadable += [rejection for rejection in rejections if rejection.key not in known]
+        fresh = frame[[key not in known for key in frame.index]] if known else frame
         if len(fresh):
             yield fresh
 
 
-def _unaccounted(parts: Parts, lease: ShardLease, frame: "pd.DataFrame") -> "pd.DataFrame":
-    if lease.untouched:
-        return frame
-    known = parts.ledger.shards.accounted(lease.pipeline, lease.step, frame.index.tolist())
-    return frame[[key not in known for key in frame.index]] if known else frame
+def _accounted(parts: Parts, lease: ShardLease, keys: list[Scalar]) -> set[Scalar]:
+    return set() if lease.untouched else parts.ledger.shards.accounted(lease.pipeline, lease.step, keys)
 
 
 def _predict(model: LoadedModel, prepared: Prepared) -> Batch:

@@ -10,6 +10,7 @@ import pytest
 
 from app.adapters.sql_source import dispose_engines, open_source
 from app.core.errors import ConfigurationError
+from app.core.ports import Fetched
 from app.core.records import Position
 from tests.contracts.source_tables import (
     ARRIVAL_KINDS,
@@ -57,9 +58,19 @@ def flat(chunks: Iterable[Sequence[Position]]) -> list[Position]:
     return [position for chunk in chunks for position in chunk]
 
 
-def keys_of(frames: Iterable[pd.DataFrame]) -> list[object]:
-    """The keys of all frames, as the index gives them."""
+def keys_of(parts: Iterable[Fetched]) -> list[object]:
+    """The keys of all frames, as the index gives them; nothing is rejected."""
+    frames = frames_of(parts)
     return [key for frame in frames for key in frame.index]
+
+
+def frames_of(parts: Iterable[Fetched]) -> list[pd.DataFrame]:
+    """The frames of all parts, of which nothing is rejected."""
+    frames = []
+    for frame, rejections in parts:
+        assert rejections == []
+        frames.append(frame)
+    return frames
 
 
 def stored(position: Position) -> Position:
@@ -100,8 +111,9 @@ def test_rows_are_the_range_with_both_ends(table: Table) -> None:
     source = open_source(table.source(), default_url=NOWHERE)
     expected = table.positions()
     for first, last in ((0, 0), (0, 56), (3, 9), (9, 10), (12, 41), (56, 56)):
-        frames = list(source.rows(first=stored(expected[first]), last=stored(expected[last]), chunk_rows=8))
-        assert keys_of(frames) == [position.key for position in expected[first : last + 1]]
+        parts = list(source.rows(first=stored(expected[first]), last=stored(expected[last]), chunk_rows=8))
+        frames = frames_of(parts)
+        assert keys_of(parts) == [position.key for position in expected[first : last + 1]]
         assert all(list(frame["body"]) == [f"text of {key}" for key in frame.index] for frame in frames)
 
 
@@ -111,7 +123,8 @@ def test_chunks_hold_at_most_what_was_asked(dated: Table, chunk_rows: int) -> No
     source = open_source(dated.source(), default_url=NOWHERE)
     expected = dated.positions()
     chunks = list(source.keys(after=None, chunk_rows=chunk_rows))
-    frames = list(source.rows(first=expected[0], last=expected[-1], chunk_rows=chunk_rows))
+    parts = list(source.rows(first=expected[0], last=expected[-1], chunk_rows=chunk_rows))
+    frames = frames_of(parts)
     full, rest = divmod(57, chunk_rows)
     assert (
         [len(chunk) for chunk in chunks]
@@ -119,7 +132,7 @@ def test_chunks_hold_at_most_what_was_asked(dated: Table, chunk_rows: int) -> No
         == [chunk_rows] * full + [rest] * (rest > 0)
     )
     assert flat(chunks) == expected
-    assert keys_of(frames) == [position.key for position in expected]
+    assert keys_of(parts) == [position.key for position in expected]
 
 
 @pytest.mark.parametrize("arrival", [None, "timestamptz"])
@@ -169,7 +182,7 @@ def test_the_authors_sql_reaches_the_database_as_written(dated: Table) -> None:
     expected = dated.positions()
     for end in (" ; ", "-- all of them"):
         source = open_source(dated.source(sql.replace("{end}", end)), default_url=NOWHERE)
-        (frame,) = source.rows(first=expected[0], last=expected[-1], chunk_rows=100)
+        (frame,) = frames_of(source.rows(first=expected[0], last=expected[-1], chunk_rows=100))
         assert set(frame["body"]) == {"12:30 :x 100%s"}
         assert len(frame) == 57
 

@@ -40,7 +40,7 @@ def read_all(source: SqlRecords) -> int:
     greatest = source.greatest_position()
     chunks = list(source.keys(after=None, chunk_rows=1000))
     assert greatest is not None
-    return sum(len(frame) for frame in source.rows(first=chunks[0][0], last=greatest, chunk_rows=1000))
+    return sum(len(frame) for frame, _ in source.rows(first=chunks[0][0], last=greatest, chunk_rows=1000))
 
 
 def end_sessions(url: str) -> None:
@@ -58,13 +58,13 @@ def end_sessions(url: str) -> None:
         ("SELECT * FROM missing", 'relation "missing" does not exist'),
         ("SELECT id, bdy FROM records", 'column "bdy" does not exist'),
         ("SELECT id FROM records WHERE", "syntax error"),
-        ("SELECT id, 1 / (id - 7) AS body FROM records", "division by zero"),
+        ("SELECT id, 1 / (id - id) AS body FROM records", "101 of 1000 records cannot be read.*division by zero"),
         ("SELECT id FROM records FOR UPDATE", "read-only transaction"),
     ],
 )
 def test_what_the_author_wrote_wrong_is_the_authors(url: str, sql: str, says: str) -> None:
     """Trying again would not help; the message holds the database's words."""
-    with pytest.raises(ConfigurationError, match=says) as caught:
+    with pytest.raises(ConfigurationError, match=f"(?s){says}") as caught:
         read_all(records(url, sql))
     assert secret(url) not in str(caught.value)
 
@@ -105,7 +105,7 @@ def test_a_session_that_ends_while_it_reads_may_work_later(url: str) -> None:
     last = source.greatest_position()
     assert last is not None
     frames = source.rows(first=next(iter(source.keys(after=None, chunk_rows=1)))[0], last=last, chunk_rows=10)
-    assert len(next(frames)) == 10
+    assert len(next(frames).frame) == 10
     end_sessions(url)
     with pytest.raises(TransientError):
         list(frames)

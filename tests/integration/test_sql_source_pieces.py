@@ -259,6 +259,6 @@ def test_a_connection_of_another_encoding_reads_the_same_records(
     )
     (position,) = (each for chunk in source.keys(after=None, chunk_rows=10) for each in chunk)
     (piece,) = source.pieces(after=None, pipeline="p", step="predict", rows=ROWS) or ()
-    (frame,) = source.rows(first=position, last=position, chunk_rows=10)
+    ((frame, _),) = source.rows(first=position, last=position, chunk_rows=10)
     assert (piece.first, piece.planned) == (position, 1)
     assert frame["body"].tolist() == ["Z\u00fcrich"]

@@ -7,6 +7,9 @@ import sqlalchemy as sa
 #: SQLSTATE classes that a later attempt may not meet: connection, transaction rollback, resources,
 #: object in use, operator intervention, system and internal errors.
 _TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
+#: SQLSTATE classes of errors that one row of a query may raise: a division by zero, a text that is no number, a
+#: subquery that finds two rows, an error of a function of the author's.
+_OF_THE_DATA = ("21", "22", "P0")
 #: What drivers say in an OperationalError although a person must act: SQLite has one class for all its
 #: errors, and libpq gives no SQLSTATE for a connection that the server refused.
 _PERMANENT = re.compile(
@@ -38,3 +41,11 @@ def is_transient(error: sa.exc.SQLAlchemyError, said: str, *, classes: tuple[str
     if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.InternalError):
         return not _PERMANENT.search(said)
     return False
+
+
+def is_of_the_data(error: sa.exc.SQLAlchemyError) -> bool:
+    """Whether other rows of the same query may be read: one of its values is what cannot be had."""
+    if not isinstance(error, sa.exc.DBAPIError) or error.connection_invalidated:
+        return False
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    return str(sqlstate).startswith(_OF_THE_DATA) if sqlstate else isinstance(error, sa.exc.DataError)

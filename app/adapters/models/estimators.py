@@ -77,18 +77,32 @@ class LoadedEstimator:
         self._declared = declared
         self._estimator = estimator
         self._regressor = is_regressor(estimator)
-        split = isinstance(estimator, Pipeline) and len(estimator) > 1
-        # Features are made once for predict and predict_proba: they often cost more than the estimator itself.
-        self._transform = estimator[:-1].transform if split else _unchanged
-        self._final = estimator[-1] if split else estimator
+        # As the pipeline's own predict and predict_proba do, but once for both: features often cost more than the
+        # estimator itself. Not by a slice of it, which says of itself that it was never fitted when its last step
+        # keeps no state. A subclass may have a predict of its own, and is called as a whole.
+        steps = [step for _, step in estimator.steps] if type(estimator) is Pipeline else [estimator]
+        self._transformers = [step for step in steps[:-1] if step is not None and step != "passthrough"]
+        self._final = steps[-1]
+
+    @property
+    def reads(self) -> tuple[str, ...] | None:
+        """The columns that it was fitted on, where it knows their names."""
+        fitted = getattr(self._estimator, "feature_names_in_", None)
+        return None if fitted is None or self._declared.images is not None else tuple(map(str, fitted))
 
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
         """See :meth:`app.core.ports.LoadedModel.predict`."""
         import pandas as pd
 
         with predicting(self.version, frame):
-            columns = self._columns(self._transform(self._input(frame))) if len(frame) else self._no_columns()
+            columns = self._columns(self._features(frame)) if len(frame) else self._no_columns()
             return pd.DataFrame(columns, index=frame.index)
+
+    def _features(self, frame: "pd.DataFrame") -> Any:
+        features = self._input(frame)
+        for transformer in self._transformers:
+            features = transformer.transform(features)
+        return features
 
     def _input(self, frame: "pd.DataFrame") -> Any:
         declared = self._declared
@@ -137,7 +151,3 @@ class LoadedEstimator:
 
     def _no_columns(self) -> dict[str, Any]:
         return {"score": []} if self._regressor else {"label": []}
-
-
-def _unchanged(features: Any) -> Any:
-    return features

@@ -51,6 +51,7 @@ class LoadedFunction:
     runs_on = "cpu"
     picture_side = None
     costly_characters = None
+    reads = None
 
     def __init__(self, declared: FunctionModel, version: str) -> None:
         self.version = version

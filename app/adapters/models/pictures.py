@@ -58,6 +58,7 @@ class LoadedPictureModel:
     """
 
     costly_characters = None
+    reads = None
 
     def __init__(self, declared: TransformersImage, version: str, model: Any, processor: Any, device: str) -> None:
         self.version = version

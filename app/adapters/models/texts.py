@@ -49,6 +49,7 @@ class LoadedTextModel:
     """
 
     picture_side = None
+    reads = None
 
     def __init__(
         self, declared: TransformersText, version: str, *, model: Any, tokens: Tokens, pooling: Pooling, device: str

@@ -9,9 +9,10 @@ import sqlite3
 import threading
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 
-from app.adapters.database import CONNECT_TIMEOUT, create_engine, resolved_url
+from app.adapters.database import CONNECT_TIMEOUT, as_text, bear_times, create_engine, resolved_url
 from app.core.sources import SqlSource
 
 #: How a source's connections are called in ``pg_stat_activity``. They are read-only, see ``postgres.py``.
@@ -20,7 +21,14 @@ APPLICATION_NAME = "batchord-source"
 #: Run once on each new connection. PostgreSQL is made read-only per transaction instead: behind a pooler
 #: such as PgBouncer a session's default would reach other clients.
 _SESSION = {
-    "postgresql": ("SET TIME ZONE 'UTC'",),
+    # And texts of values are the same in every session: keys are kept as texts.
+    "postgresql": (
+        "SET TIME ZONE 'UTC'",
+        "SET DateStyle TO 'ISO'",
+        "SET IntervalStyle TO 'postgres'",
+        "SET bytea_output TO 'hex'",
+        "SET extra_float_digits TO 1",
+    ),
     # A TIMESTAMP column is shown in the session's zone: one with daylight saving has an hour twice.
     "mysql": ("SET time_zone = '+00:00'", "SET SESSION TRANSACTION READ ONLY"),
     "sqlite": ("PRAGMA query_only = ON",),
@@ -75,6 +83,9 @@ def _lenient(raw: bytes) -> str:
 
 def _begin_session(statements: tuple[str, ...]) -> Any:
     def begin(connection: Any, _record: Any) -> None:
+        if isinstance(connection, psycopg.Connection):
+            # A position is a text where Python has no value for it: the server reads it again as the same.
+            bear_times(connection.adapters, as_text)
         if isinstance(connection, sqlite3.Connection):
             # SQLite stores any bytes as text: one record that is no UTF-8 must not stop the reading of all.
             connection.text_factory = _lenient

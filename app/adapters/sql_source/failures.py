@@ -5,16 +5,25 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from app.adapters.database import is_transient, said_by
+from app.adapters.database import is_of_the_data, is_transient, said_by
 from app.core.errors import BatchordError, ConfigurationError, TransientError
+
+
+class UnreadableValue(ConfigurationError):
+    """A value of the query cannot be had; without its record the query may be read."""
+
+    def __init__(self, message: str, *, said: str) -> None:
+        super().__init__(message)
+        #: What the database or its driver said of the value.
+        self.said = said
 
 
 @contextmanager
 def translated(url: sa.URL) -> Iterator[None]:
     """Raises ConfigurationError or TransientError for what SQLAlchemy or a driver raises inside.
 
-    The message holds the database's own words, with the line of the SQL where it gives one, and never
-    the password of ``url``.
+    UnreadableValue where it is a value's fault, so that fewer records might do. The message holds the database's own
+    words, with the line of the SQL where it gives one, and never the password of ``url``.
     """
     try:
         yield
@@ -27,7 +36,8 @@ def _translate(error: sa.exc.SQLAlchemyError, url: sa.URL) -> BatchordError:
     where = url.render_as_string()
     if is_transient(error, said):
         return TransientError(f"The source's database {where} does not answer: {said}")
-    return ConfigurationError(
+    message = (
         f"The source's database {where} refuses the query: {said}\n"
         "Correct the source's sql, its key= or arrival=, or the rights of its user, and try it with `batchord plan`."
     )
+    return UnreadableValue(message, said=said) if is_of_the_data(error) else ConfigurationError(message)

@@ -1,37 +1,37 @@
-"""Rows as the driver gives them, made into frames that lose nothing.
-
-pandas' own inference turns whole numbers with a NULL among them into floats, and loses what is beyond 2**53.
-"""
+"""Rows as the driver gives them, made into frames that lose nothing."""
 
 from collections import Counter
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from app.adapters.sql_source.dtypes import ColumnType
+from app.adapters.sql_source.series import misfits, series
 from app.core.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-_NULL = type(None)
-_INT64 = range(-(2**63), 2**63)
+from app.core.ports import Fetched
+from app.core.records import Rejection
 
 
-def frame_of(rows: Sequence[Sequence[Any]], names: Sequence[str], key: str) -> "pd.DataFrame":
-    """The rows as a frame whose index, named ``key``, holds the keys exactly as the driver gave them.
+def frame_of(rows: Sequence[Sequence[Any]], types: Mapping[str, ColumnType], key: str) -> Fetched:
+    """The rows, which begin with their keys, as a frame whose index, named ``key``, holds these as they are.
 
-    Columns are int64, float64, bool, ``datetime64[us]`` or, with an offset, ``datetime64[us, UTC]``; Int64 and
-    boolean where NULLs are among them; object for all else (text, Decimal, UUID, bytes, date, JSON).
-    Raises ConfigurationError when a key comes twice.
+    ``types``: of the other columns, in their order. A record with a value that its column's type cannot hold is
+    rejected. Raises ConfigurationError when a key comes twice.
     """
     import pandas as pd  # here: a planner reads positions, no frames
 
-    values = dict(zip(names, zip(*rows, strict=True), strict=True))
-    keys = values.pop(key)
+    keys, *columns = zip(*rows, strict=True) if rows else ((),) * (len(types) + 1)
     if len(set(keys)) < len(keys):
         raise repeated_among(key, keys)
+    wrong: dict[int, str] = {}
+    for (name, column), values in zip(types.items(), columns, strict=True):
+        wrong |= misfits(values, name, column)
+    if wrong:
+        rejections = [Rejection(key=keys[place], reason="unfitting-value", detail=wrong[place]) for place in wrong]
+        fitting = [row for place, row in enumerate(rows) if place not in wrong]
+        return Fetched(frame_of(fitting, types, key).frame, rejections)
     index = pd.Index(keys, dtype=object, name=key)
-    return pd.DataFrame({name: _column(column, index) for name, column in values.items()}, index=index)
+    named = zip(types.items(), columns, strict=True)
+    return Fetched(pd.DataFrame({name: series(values, own, index) for (name, own), values in named}, index=index), [])
 
 
 def repeated(key: str, value: Any) -> ConfigurationError:
@@ -45,26 +45,3 @@ def repeated(key: str, value: Any) -> ConfigurationError:
 def repeated_among(key: str, values: Sequence[Any]) -> ConfigurationError:
     """As :func:`repeated`, naming the first of ``values`` that comes twice."""
     return repeated(key, Counter(values).most_common(1)[0][0])
-
-
-def _column(values: Sequence[Any], index: "pd.Index[Any]") -> "pd.Series[Any]":
-    import pandas as pd
-
-    kinds = set(map(type, values))
-    nulls = _NULL in kinds
-    kinds.discard(_NULL)
-    dtype: str = "object"
-    if kinds == {int} and all(value is None or _INT64.start <= value < _INT64.stop for value in values):
-        dtype = "Int64" if nulls else "int64"
-    elif kinds == {float}:
-        dtype = "float64"
-    elif kinds == {bool}:
-        dtype = "boolean" if nulls else "bool"
-    elif kinds == {datetime}:
-        offsets = {value.tzinfo is not None for value in values if value is not None}
-        if offsets == {True}:
-            values = [None if value is None else value.astimezone(UTC) for value in values]
-            dtype = "datetime64[us, UTC]"
-        elif offsets == {False}:
-            dtype = "datetime64[us]"
-    return pd.Series(list(values), index=index, dtype=dtype)

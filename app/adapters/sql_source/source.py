@@ -3,24 +3,26 @@
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 
 from app.adapters.sql_source import postgres
 from app.adapters.sql_source.columns import Columns, describe
 from app.adapters.sql_source.connections import autocommit, reading
+from app.adapters.sql_source.dtypes import ColumnType, asked_types, depends_on_null, types_of
 from app.adapters.sql_source.engine import engine_for, source_url
-from app.adapters.sql_source.frames import frame_of, repeated, repeated_among
+from app.adapters.sql_source.frames import repeated, repeated_among
+from app.adapters.sql_source.nullability import never_null
+from app.adapters.sql_source.records import RecordReader
 from app.adapters.sql_source.statements import Statements
 from app.adapters.sql_source.streams import in_parts
 from app.core.errors import ConfigurationError
+from app.core.ports import Fetched
 from app.core.records import Position
 from app.core.shards import ShardRange
 from app.core.sources import SqlSource
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 #: Columns of a piece's end without an arrival: key, place, twice.
 _KEY_ALONE = 3
@@ -173,20 +175,30 @@ class SqlRecords:
 
     def rows(
         self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None
-    ) -> Iterator["pd.DataFrame"]:
+    ) -> Iterator[Fetched]:
         """See the port. Raises ConfigurationError when the query gives a key twice."""
-        names, wanted = self._columns.names, None
-        if columns is not None and set(columns) <= set(names):
-            wanted = [name for name in columns if name != self._declared.key]
-            names = (self._declared.key, *wanted)
-        previous: Any = None
+        reader = RecordReader(
+            engine=self._engine, statements=self._statements, key=self._declared.key, types=self._types(columns)
+        )
+        yield from reader.between(first, last, chunk_rows)
+
+    def _types(self, columns: Sequence[str] | None) -> dict[str, ColumnType]:
+        """Of the wanted columns but the key."""
+        names = [name for name in self._columns.names if name != self._declared.key]
+        if columns is not None and set(columns) <= set(self._columns.names):
+            names = [name for name in names if name in columns]
+        if not self._is_postgres:
+            return asked_types(names, self._declared.dtypes)
+        oids = {name: self._columns.types[name] for name in names}
+        decided = {self._declared.arrival, *self._declared.dtypes}
+        unsure = [name for name in names if depends_on_null(oids[name]) and name not in decided]
         with reading(self._engine) as connection:
-            for part in in_parts(connection, self._statements.between(first, last, wanted), chunk_rows):
-                frame = frame_of(part, names, self._declared.key)
-                if frame.index[0] == previous:
-                    raise repeated(self._declared.key, previous)
-                previous = frame.index[-1]
-                yield frame
+            filled = never_null(connection, self._statements, unsure, self._columns.origins)
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)  # noqa: S101 -- the dialect's
+            # A record without an arrival has no position, and comes to no model.
+            filled |= {self._declared.arrival or self._declared.key}
+            return types_of(oids, driver.adapters, filled=filled, dtypes=self._declared.dtypes)
 
     def positions(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator[Sequence[Position]]:
         """See the port. Raises ConfigurationError when the query gives a key twice."""

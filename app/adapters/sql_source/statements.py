@@ -51,7 +51,7 @@ class Statements:
 
     def columns(self) -> sa.Select[Any]:
         """No row, only the columns of the author's query."""
-        return sa.select(sa.text("records.*")).select_from(self.records).limit(0)
+        return self.everything().limit(0)
 
     def greatest(self, cap: sa.ColumnElement[Any] | None) -> sa.Select[Any]:
         """The greatest position whose leading column is at most ``cap``."""
@@ -123,12 +123,20 @@ class Statements:
         """How many records cannot be identified."""
         return sa.select(sa.func.count()).select_from(self.records).where(self.key.is_(None))
 
-    def between(self, first: Position, last: Position, columns: Sequence[str] | None = None) -> sa.Select[Any]:
-        """The records from ``first`` to ``last``, both included, ascending: the key and ``columns``, or all as given.
+    def everything(self) -> sa.Select[Any]:
+        """All records with all columns."""
+        return sa.select(sa.text("records.*")).select_from(self.records)
+
+    def where_null(self, column: str) -> sa.Select[Any]:
+        """The records whose ``column`` is NULL."""
+        return sa.select(sa.literal_column("1")).select_from(self.records).where(sa.column(column).is_(None))
+
+    def between(self, first: Position, last: Position, columns: Sequence[str]) -> sa.Select[Any]:
+        """The records from ``first`` to ``last``, both included, ascending: the key, then ``columns``.
 
         Records without an arrival stand above all others: an audit gives them out in this order too.
         """
-        chosen = [sa.text("records.*")] if columns is None else [self.key, *map(sa.column, columns)]
+        chosen = [self.key, *map(sa.column, columns)]
         return self._between(sa.select(*chosen).select_from(self.records), first, last)
 
     def positions_between(self, first: Position, last: Position) -> sa.Select[Any]:
@@ -157,6 +165,10 @@ class Statements:
             )
             .limit(1)
         )
+
+    def position(self, row: Sequence[Any]) -> Position:
+        """The position in a row of a statement that gives positions."""
+        return Position(arrival=None if self.arrival is None else row[0], key=row[-1])
 
     def _positions(self) -> sa.Select[Any]:
         return sa.select(*self._order())

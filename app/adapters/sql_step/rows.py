@@ -12,14 +12,18 @@ from app.core.errors import SqlFailed
 
 #: Rows that are handed on to later steps.
 MOST_ROWS = 100
+#: Of a number: no float has more, and readers of JSON take whole numbers for floats.
+_MOST_DIGITS = 307
 _COUNT_AT_ONCE = 1000
 
 
 def output_of(result: sa.CursorResult[Any]) -> dict[str, Any]:
     """``row_count``, of rows returned or changed, and ``rows``: the first ones as dicts.
 
-    Times are ISO 8601 texts, intervals seconds, numerics whole numbers or floats, arrays lists; what JSON does not
-    have is a text. Raises SqlFailed for bytes, and for two columns of one name.
+    Times are ISO 8601 texts, intervals seconds, numerics whole numbers or floats, arrays lists; what JSON or Python do
+    not have (``infinity``, a year before our era) is PostgreSQL's text.
+
+    Raises SqlFailed for bytes, and for two columns of one name.
     """
     if not result.returns_rows:
         return {"row_count": max(0, result.rowcount), "rows": []}
@@ -60,6 +64,6 @@ def _json(value: Any, column: str) -> Any:  # noqa: PLR0911 -- one line for each
 
 
 def _number(value: Decimal) -> int | float | str:
-    if not value.is_finite():
+    if not value.is_finite() or value.adjusted() > _MOST_DIGITS:
         return str(value)
     return int(value) if value == value.to_integral_value() else float(value)

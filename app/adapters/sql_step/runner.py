@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 
-from app.adapters.database import create_engine, resolved_url
+from app.adapters.database import as_text, bear_times, create_engine, resolved_url
 from app.adapters.sql_step.failures import connecting, executing, was_cancelled
 from app.adapters.sql_step.parameters import bound
 from app.adapters.sql_step.rows import output_of
@@ -84,6 +85,8 @@ def _connection(url: sa.URL, lock_seconds: float) -> Iterator[sa.Connection]:
         connection = engine.connect()
     try:
         with connecting(url):
+            if isinstance(driver := connection.connection.driver_connection, psycopg.Connection):
+                bear_times(driver.adapters, as_text)
             if engine.dialect.name in _SESSION:
                 connection.exec_driver_sql(_SESSION[engine.dialect.name])
                 if engine.dialect.name == "postgresql":

@@ -7,13 +7,11 @@ statements of a discovery and between two chunks of its scan.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
+from app.core.ports import Fetched
 from app.core.records import Position
 from app.core.shards import ShardRange
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -154,7 +152,7 @@ class BusySource:
 
     def rows(
         self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None
-    ) -> Iterator["pd.DataFrame"]:
+    ) -> Iterator[Fetched]:
         """Discovery never reads records."""
         raise NotImplementedError(first, last, chunk_rows, columns)
 

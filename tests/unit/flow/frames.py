@@ -33,6 +33,7 @@ class FunctionOfFrames:
     runs_on = "cpu"
     picture_side = None
     costly_characters = None
+    reads = None
 
     def __init__(self, function: Callable[[pd.DataFrame], Any]) -> None:
         self._function = function

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.adapters.sql_source.dtypes import ColumnType
 from app.adapters.sql_source.frames import frame_of as source_frame
 from app.core.errors import ConfigurationError
 from app.core.models import FunctionModel, Images, SklearnModel
@@ -179,7 +180,7 @@ def test_a_digest_does_not_depend_on_its_neighbours_type(value: Any, neighbour: 
 
 def rows_of(*rows: tuple[int, Any]) -> pd.DataFrame:
     """Records of a key and a value, in the types that a source gives them."""
-    return source_frame(rows, ("id", "value"), "id")
+    return source_frame(rows, {"value": ColumnType()}, "id").frame
 
 
 def test_a_digest_sees_which_column_a_value_stands_in() -> None:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,25 @@ def test_the_score_is_the_labels_probability(load: Load, tmp_path: Path) -> None
 
     assert output["label"].tolist() == ["30", "10", "20"]
     assert output["score"].tolist() == pytest.approx(fitted.predict_proba(frame).max(axis=1))
+
+
+def test_a_transformer_without_a_state_needs_no_fitted_attributes(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipeline is called as its own predict calls it: each transformer's transform, whatever it says of itself."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    stateless = import_module("stateless")
+    frame = pd.DataFrame({"x": [9.0, 0.0, 5.0], "y": [0.0, 1.0, 0.0]})
+    fitted = make_pipeline("passthrough", stateless.Tripled(), LogisticRegression()).fit(frame, ["a", "b", "a"])
+    small_models.save_estimator(tmp_path / "m.skops", fitted)
+
+    output = load(SklearnModel(str(tmp_path / "m.skops"), trusted=["stateless.Tripled"])).predict(frame)
+
+    assert output["label"].tolist() == fitted.predict(frame).tolist()
+    assert output["score"].tolist() == fitted.predict_proba(frame).max(axis=1).tolist()
 
 
 def test_a_clusterer_gives_labels_and_takes_arrays(load: Load, tmp_path: Path) -> None:

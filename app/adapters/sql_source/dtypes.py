@@ -1,0 +1,64 @@
+"""Which type a column has in a frame: one for the whole source, from the database's type.
+
+Would the values of a batch decide, a record's outcome would depend on its company: a column of whole numbers is one of
+floats as soon as one is NULL, and nothing at all when all are.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg.adapt import AdaptersMap
+from psycopg.pq import Format
+
+#: ``pg_type.oid``: int8, int2, int4, oid; float4, float8, numeric; text, varchar, char(n), "char", name.
+_INTEGERS = frozenset({20, 21, 23, 26})
+_NUMBERS = frozenset({700, 701, 1700})
+_TEXTS = frozenset({25, 1043, 1042, 18, 19})
+_BOOL = 16
+_TIMES = {1114: "datetime64[us]", 1184: "datetime64[us, UTC]", 1186: "timedelta64[us]"}
+#: Of a column that cannot be NULL.
+_FILLED = {_BOOL: "bool", **dict.fromkeys(_INTEGERS, "int64")}
+
+
+@dataclass(frozen=True)
+class ColumnType:
+    """The type of a frame's column."""
+
+    #: pandas' name of it. None: what the values of a batch are, on a database that does not say.
+    dtype: str | None = None
+    #: Whether the author asked for it: then a number may be rounded.
+    asked: bool = False
+
+
+def asked_types(names: Sequence[str], dtypes: Mapping[str, str]) -> dict[str, ColumnType]:
+    """The types of columns ``names`` on a database that does not tell its own."""
+    return {name: ColumnType(dtypes.get(name), asked=name in dtypes) for name in names}
+
+
+def types_of(
+    oids: Mapping[str, int], adapters: AdaptersMap, *, filled: Collection[str], dtypes: Mapping[str, str]
+) -> dict[str, ColumnType]:
+    """The types of columns with the numbers ``oids`` of PostgreSQL's types.
+
+    ``adapters``: what the driver makes of other types than the usual. ``filled``: columns that are never NULL.
+    ``dtypes``: what the author asked for.
+    """
+    types = {}
+    for name, oid in oids.items():
+        own = _FILLED.get(oid) if name in filled else None
+        types[name] = ColumnType(dtypes.get(name, own or _nullable(oid, adapters)), asked=name in dtypes)
+    return types
+
+
+def depends_on_null(oid: int) -> bool:
+    """Whether a column of this type has another type in a frame when it cannot be NULL."""
+    return oid in _FILLED
+
+
+def _nullable(oid: int, adapters: AdaptersMap) -> str:
+    if oid in _INTEGERS or oid in _NUMBERS:
+        return "float64"
+    if oid in _TIMES:
+        return _TIMES[oid]
+    # The driver gives the text of a type that it does not know, such as an enum's.
+    return "str" if oid in _TEXTS or adapters.get_loader(oid, Format.TEXT) is None else "object"

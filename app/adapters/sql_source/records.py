@@ -1,0 +1,97 @@
+"""Records of a source in frames; one that cannot be read costs itself alone.
+
+A value that the server cannot compute, or the driver cannot make, ends the whole statement. Then what is left of the
+range is read in parts, and a part that ends so once more in halves, down to the single record.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.adapters.database import as_missing, bear_times
+from app.adapters.sql_source.connections import reading
+from app.adapters.sql_source.dtypes import ColumnType
+from app.adapters.sql_source.failures import UnreadableValue
+from app.adapters.sql_source.frames import frame_of, repeated
+from app.adapters.sql_source.statements import Statements
+from app.adapters.sql_source.streams import Rows, in_parts
+from app.core.limits import MOST_RECORDS, MOST_SHARE
+from app.core.ports import Fetched
+from app.core.records import Position, Rejection, Scalar
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordReader:
+    """Reads ranges of one source, with the key and the columns that are wanted."""
+
+    engine: sa.Engine
+    statements: Statements
+    key: str
+    #: Of the wanted columns, in their order.
+    types: Mapping[str, ColumnType]
+
+    def between(self, first: Position, last: Position, chunk_rows: int) -> Iterator[Fetched]:
+        """The records from ``first`` to ``last``, both included, ascending; no part is empty.
+
+        Raises ConfigurationError, UnreadableValue among them when more of a part than a few cannot be read, and
+        TransientError.
+        """
+        read: set[Scalar] = set()
+        try:
+            for rows in self._in_one_statement(first, last, chunk_rows):
+                fetched = frame_of(rows, self.types, self.key)
+                read.update(row[0] for row in rows)
+                yield fetched
+        except UnreadableValue:
+            yield from self._in_parts(first, last, chunk_rows, read)
+
+    def _in_one_statement(self, first: Position, last: Position, chunk_rows: int) -> Iterator[Rows]:
+        previous: Any = None
+        statement = self.statements.between(first, last, tuple(self.types))
+        with reading(self.engine) as connection:
+            for rows in in_parts(connection, statement, chunk_rows, _times_as_missing):
+                if rows[0][0] == previous:
+                    raise repeated(self.key, previous)
+                previous = rows[-1][0]
+                yield rows
+
+    def _in_parts(self, first: Position, last: Position, chunk_rows: int, read: set[Scalar]) -> Iterator[Fetched]:
+        """What is not ``read`` of the range."""
+        statement = self.statements.positions_between(first, last)
+        with reading(self.engine) as connection:
+            for rows in in_parts(connection, statement, chunk_rows):
+                left = [self.statements.position(row) for row in rows if row[-1] not in read]
+                if left:
+                    yield self._halving(left)
+
+    def _halving(self, positions: Sequence[Position]) -> Fetched:
+        most = max(MOST_RECORDS, int(len(positions) * MOST_SHARE))
+        good: list[Sequence[Any]] = []
+        unreadable: list[Rejection] = []
+        waiting = [(0, len(positions))]
+        while waiting:
+            start, stop = waiting.pop()
+            try:
+                parts = list(self._in_one_statement(positions[start], positions[stop - 1], stop - start))
+            except UnreadableValue as error:
+                if stop - start > 1:
+                    middle = (start + stop) // 2
+                    waiting += [(middle, stop), (start, middle)]  # a stack: the first half is taken first
+                    continue
+                unreadable.append(Rejection(key=positions[start].key, reason="unreadable-value", detail=error.said))
+                if len(unreadable) > most:
+                    raise UnreadableValue(
+                        f"{len(unreadable)} of {len(positions)} records cannot be read, the last with "
+                        f"{self.key}={positions[start].key!r}. {error}",
+                        said=error.said,
+                    ) from error
+                continue
+            good += [row for rows in parts for row in rows]
+        frame, misfits = frame_of(good, self.types, self.key)
+        return Fetched(frame, unreadable + misfits)
+
+
+def _times_as_missing(adapters: Any) -> None:
+    bear_times(adapters, as_missing)
