@@ -6,7 +6,12 @@ from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
 
 from app.core.checks import address_problems
+from app.core.sql_text import code_of, lexis_of
 
+#: A parameter that stands for an end of the run's window, in the code of a query.
+WINDOW = re.compile(r"(?<!:):(window_(?:start|end))\b")
+_QUERY = re.compile(r"[\s(]*(select|with|table|values)\b", re.IGNORECASE)
+_ONE_STATEMENT = re.compile(r"[^;]*[\s;]*")
 #: What ``dtypes=`` may ask for. No "category", whose values would be those of a batch.
 DTYPES = ("int64", "Int64", "float32", "float64", "bool", "boolean", "str", "object")
 
@@ -15,8 +20,8 @@ DTYPES = ("int64", "Int64", "float32", "float64", "bool", "boolean", "str", "obj
 class SqlSource:
     """Records from a SQL query, on PostgreSQL or anything else that SQLAlchemy reaches.
 
-    The query is used as a subquery: it may join and filter, but has no ``;`` and no ORDER BY of its own.
-    ``:window_start`` and ``:window_end`` may stand in it as parameters; the run's window fills them.
+    The query is used as a subquery: it may join and filter, but has no ORDER BY of its own.
+    ``:window_start`` and ``:window_end`` may stand in its code as parameters; the run's window fills them.
 
     On PostgreSQL, positions must rise in the order in which they are taken: an identity or sequence with
     cache 1, ``now()`` or ``clock_timestamp()``. Where clients make them (their clocks, UUIDs, blocks of
@@ -45,10 +50,8 @@ class SqlSource:
         found = []
         if not isinstance(self.sql, str):
             found.append(f"the source's sql is a {type(self.sql).__name__}: give a query as a text")
-        elif not re.match(r"\s*(select|with|table|values)\b", self.sql, re.IGNORECASE):
-            found.append("the source's sql is no query: it must begin with SELECT or WITH")
-        if isinstance(self.sql, str) and ";" in self.sql.rstrip().rstrip(";"):
-            found.append("the source's sql has a ';' inside: give one query only")
+        else:
+            found += self._problems_of_sql()
         if not self.key:
             found.append("the source has no key: name the column that identifies a record")
         if self.settle is not None and not isinstance(self.settle, timedelta):
@@ -56,6 +59,21 @@ class SqlSource:
         elif self.settle is not None and self.settle < timedelta(0):
             found.append("settle= is negative: give the longest time a record may take to become visible")
         return found + self._problems_of_dtypes() + address_problems(self.url, self.url_env)
+
+    def _problems_of_sql(self) -> list[str]:
+        codes = self._codes()
+        found = []
+        if not any(_QUERY.match(code) for code in codes):
+            found.append("the source's sql is no query: it must begin with SELECT, WITH, VALUES or TABLE")
+        if not any(_ONE_STATEMENT.fullmatch(code) for code in codes):
+            found.append("the source's sql has a ';' inside: give one query only")
+        return found
+
+    def _codes(self) -> list[str]:
+        """The query without texts and comments. Where nobody knows the database yet, in each way to quote."""
+        if self.url_env is not None:
+            return [code_of(self.sql, lexis_of(dialect)) for dialect in (None, "mysql", "sqlite")]
+        return [code_of(self.sql, lexis_of(None if self.url is None else re.split(r"[:+]", self.url, maxsplit=1)[0]))]
 
     def _problems_of_dtypes(self) -> list[str]:
         if not isinstance(self.dtypes, Mapping):
@@ -72,9 +90,9 @@ class SqlSource:
     @property
     def is_bounded(self) -> bool:
         """Whether the query reads both ends of the run's window."""
-        return all(re.search(rf"(?<!:):window_{end}\b", self.sql) for end in ("start", "end"))
+        return any({"window_start", "window_end"} <= set(WINDOW.findall(code)) for code in self._codes())
 
     @property
     def uses_window(self) -> bool:
         """Whether the query reads the run's window."""
-        return bool(re.search(r"(?<!:):window_(start|end)\b", self.sql))
+        return any(WINDOW.search(code) for code in self._codes())

@@ -5,7 +5,6 @@ of a composite index. MySQL and MariaDB understand it and scan the whole table, 
 not know it, so all others get ``arrival >= a AND (arrival > a OR key > k)``: a range of an index on arrival.
 """
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,9 +13,8 @@ import sqlalchemy as sa
 
 from app.core.errors import ConfigurationError
 from app.core.records import Position, Scalar
-from app.core.sources import SqlSource
-
-_WINDOW = re.compile(r"(?<!:):(window_(?:start|end))\b")
+from app.core.sources import WINDOW, SqlSource
+from app.core.sql_text import PartKind, lexis_of, parts_of
 
 #: Dialects whose planner uses an index for a row comparison.
 _ROW_COMPARISON = ("postgresql", "sqlite")
@@ -40,7 +38,6 @@ class Statements:
 
     def __init__(self, declared: SqlSource, *, dialect: str, window: tuple[datetime, datetime] | None) -> None:
         names = [declared.key] if declared.arrival in (None, declared.key) else [declared.arrival, declared.key]
-        # The line break ends a "--" comment on the query's last line.
         query = _author_query(declared, dialect, window)
         self.records = query.columns(*[sa.column(str(name)) for name in names]).subquery("records")
         self.key: sa.ColumnElement[Any] = self.records.c[declared.key]
@@ -221,17 +218,24 @@ def _bound(name: str, value: Scalar) -> sa.BindParameter[Any]:
 
 
 def _author_query(declared: SqlSource, dialect: str, window: tuple[datetime, datetime] | None) -> sa.TextClause:
-    sql = declared.sql.strip().rstrip(";").rstrip() + "\n"
-    # Every other colon (a cast, a time in a literal, a slice) is the author's own.
-    pieces = _WINDOW.split(sql)
-    escaped = "".join(f":{piece}" if number % 2 else piece.replace(":", "\\:") for number, piece in enumerate(pieces))
-    names = set(pieces[1::2])
+    names: set[str] = set()
+    written = []
+    for kind, text in parts_of(declared.sql, lexis_of(dialect)):
+        if kind is PartKind.CODE:
+            # A semicolon can only be the last of the code; a comment may follow it.
+            pieces = WINDOW.split(text.replace(";", " "))
+            names.update(pieces[1::2])
+        else:
+            pieces = [text]
+        # Every other colon (a cast, a time in a literal, a slice) is the author's own.
+        written += [f":{piece}" if place % 2 else piece.replace(":", "\\:") for place, piece in enumerate(pieces)]
     if names and window is None:
         raise ConfigurationError(
             "The source's sql uses :window_start or :window_end, and this run has no window: run the pipeline by "
             "its schedule, or take :window_start and :window_end out of its sql."
         )
-    query = sa.text(escaped)
+    # The line break ends a "--" comment on the query's last line.
+    query = sa.text("".join(written).strip() + "\n")
     if window is None:
         return query
     values = dict(zip(("window_start", "window_end"), window, strict=True))

@@ -12,17 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.core.errors import ConfigurationError
+from app.core.sql_text import Part, PartKind, code_of, lexis_of, parts_of
 
-#: What holds no SQL. A backslash ends nothing in PostgreSQL's plain texts, and escapes in MySQL's.
-_PLAIN, _ESCAPED = r"'(?:[^']|'')*'", r"'(?:[^'\\]|''|\\.)*'"
-_QUOTED = (
-    r"(?P<comment>--[^\n]*|/\*.*?\*/)|\b[eE]" + _ESCAPED + r'|{text}|"(?:[^"]|"")*"|`[^`]*`'
-    r"|(?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$"
-)
 #: A parameter that is cast, which SQLAlchemy sees only with a space in between.
-_CAST = r"|(?P<cast>(?<![:\w\\]):\w+(?=::))"
-_STANDARD = re.compile(_QUOTED.format(text=_PLAIN) + _CAST, re.DOTALL)
-_MYSQL = re.compile(_QUOTED.format(text=_ESCAPED) + _CAST, re.DOTALL)
+_CAST = re.compile(r"(?<![:\w\\]):\w+(?=::)")
 
 #: What SQLAlchemy takes for a parameter, and for a colon that is none.
 _PARAMETER = re.compile(r"(?<![:\w\\])(?=:\w+(?!:))")
@@ -45,9 +38,9 @@ def bound(sql: str, values: Mapping[str, Any], *, dialect: str) -> sa.TextClause
     Raises ConfigurationError when it names a parameter that has no value, is several statements in one text, or
     begins or ends a transaction.
     """
-    quoted = _MYSQL if dialect in ("mysql", "mariadb") else _STANDARD
-    _refuse_what_breaks_the_transaction(quoted.sub(lambda found: " " if found["comment"] else "''", sql))
-    clause = sa.text(quoted.sub(lambda found: f"{found[0]} " if found["cast"] else _left_alone(found[0]), sql))
+    lexis = lexis_of(dialect)
+    _refuse_what_breaks_the_transaction(code_of(sql, lexis))
+    clause = sa.text("".join(_written(part) for part in parts_of(sql, lexis)))
     names = list(clause.compile().params)
     for name in names:
         if name not in values:
@@ -59,8 +52,11 @@ def bound(sql: str, values: Mapping[str, Any], *, dialect: str) -> sa.TextClause
     return clause.bindparams(*(_parameter(name, values[name]) for name in names))
 
 
-def _left_alone(text: str) -> str:
-    return _PARAMETER.sub(r"\\", _ESCAPE.sub(r"\\", text))
+def _written(part: Part) -> str:
+    """The part as SQLAlchemy is to be given it: with its parameters, if it is code, else with nothing that looks so."""
+    if part.kind is PartKind.CODE:
+        return _CAST.sub(r"\g<0> ", part.text)
+    return _PARAMETER.sub(r"\\", _ESCAPE.sub(r"\\", part.text))
 
 
 def _refuse_what_breaks_the_transaction(code: str) -> None:
