@@ -7,17 +7,33 @@ the type that the source's driver gives them, because only the source compares t
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from app.core.errors import ConfigurationError
 
 #: What a source may use as a key or an arrival.
 Scalar = int | str | float | bytes | Decimal | UUID | datetime | date
+
+
+class TextKey(str):
+    """A key of a type that only the source knows, as the source writes it."""
+
+    __slots__ = ("formerly",)
+
+    #: The ledger's text for it in older versions, where that was another one: rows of theirs are still there.
+    formerly: str | None
+
+    def __new__(cls, text: str, *, formerly: str | None = None) -> Self:
+        """``formerly`` is left out where it is the same text."""
+        key = super().__new__(cls, text)
+        key.formerly = None if formerly == record_key(text) else formerly
+        return key
+
 
 #: How scalars that JSON does not know are written: tag -> (type, to text, from text).
 #: The order matters: a datetime is also a date.
@@ -99,6 +115,13 @@ def record_key(value: Scalar) -> str:
     text = _written(value)
     # Its beginning and a digest of it all where no index of PostgreSQL's could hold it.
     return text if len(text) <= LONGEST_KEY else f"{text[:LONGEST_KEY]}#{_digest(text, size=16)}"
+
+
+def ledger_texts(keys: Iterable[Scalar]) -> dict[str, Scalar]:
+    """Every text under which the ledger may know the keys, each with its key."""
+    texts = {record_key(key): key for key in keys}
+    texts |= {key.formerly: key for key in texts.values() if isinstance(key, TextKey) and key.formerly is not None}
+    return texts
 
 
 def _written(value: Scalar) -> str:

@@ -44,7 +44,6 @@ def broken_sources() -> list[tuple[SqlSource, str]]:
         (SqlSource("SELECT id, FROM records", key="id"), "syntax error"),
         (SqlSource("SELECT body FROM records", key="id"), "key='id' is no column"),
         (SqlSource("SELECT id FROM records", key="id", arrival="created"), "arrival='created' is no column"),
-        (SqlSource("SELECT r.id FROM records r, records", key="id"), "more than once"),
         (SqlSource("SELECT id FROM records", key="id", url_env="NO_SUCH_VARIABLE"), "NO_SUCH_VARIABLE"),
     ]
 

@@ -138,15 +138,16 @@ def test_a_time_whose_zone_is_unknown_does_not_settle_by_the_clock(
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        ("SELECT 0.1::real AS id", "of type real"),
-        ("SELECT 1 AS id, 2 AS body, 3 AS body", "'body' more than once"),
+        ("SELECT 1 AS id, 0.1::real AS at", "of type real"),
+        ("SELECT 1 AS id, 2 AS at, 2 AS body, 3 AS body", "'body' more than once"),
+        ("SELECT '{}'::json AS id, 2 AS at", "ordering operator for type json"),
     ],
 )
 def test_an_order_that_would_lose_records_is_refused(url: str, sql: str, message: str) -> None:
     """The message says what to write instead."""
-    source = open_source(SqlSource(sql, key="id"), default_url=url)
+    source = open_source(SqlSource(sql, key="id", arrival="at"), default_url=url)
     with pytest.raises(ConfigurationError, match=message):
-        source.check()
+        list(source.keys(after=None, chunk_rows=1))
 
 
 @pytest.mark.parametrize("key", ["gen_random_uuid()", "'a'::text"])

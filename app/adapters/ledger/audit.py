@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from app.adapters.ledger.connection import Connections
-from app.core.records import Scalar, record_key
+from app.core.records import Scalar, ledger_texts
 
 _STATES = """
     SELECT key, predictions, rejections FROM unnest(%(keys)s::text[]) AS key,
@@ -30,13 +30,15 @@ class AuditQueries:
 
     def states(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> dict[Scalar, tuple[int, int]]:
         """See the protocol."""
-        by_text = {record_key(key): key for key in keys}
+        by_text = ledger_texts(keys)
         values = {"pipeline": pipeline, "step": step, "keys": list(by_text)}
+        found: dict[Scalar, tuple[int, int]] = {}
         with self._connections.transaction() as connection:
-            return {
-                by_text[row["key"]]: (row["predictions"], row["rejections"])
-                for row in connection.execute(_STATES, values)
-            }
+            for row in connection.execute(_STATES, values):
+                # A key may be known by two texts, which would be once too often.
+                predictions, rejections = found.get(by_text[row["key"]], (0, 0))
+                found[by_text[row["key"]]] = (predictions + row["predictions"], rejections + row["rejections"])
+        return found
 
     def has_open_run(self, pipeline: str) -> bool:
         """See the protocol."""

@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 
 from app.adapters.ledger.connection import Connection
 from app.core.predictions import Predictions
-from app.core.records import Rejection, Scalar, record_key, storable
+from app.core.records import Rejection, Scalar, ledger_texts, record_key, storable
 from app.core.runs import ShardLease
 
 _NULL = r"\N"
@@ -138,7 +138,7 @@ def write_rejections(connection: Connection, lease: ShardLease, rejections: Sequ
 
 def accounted(connection: Connection, pipeline: str, step: str, keys: Sequence[Scalar]) -> set[Scalar]:
     """Those of ``keys`` that have a prediction or a rejection, whatever the model's version."""
-    by_text = {record_key(key): key for key in keys}
+    by_text = ledger_texts(keys)
     values = {"pipeline": pipeline, "step": step, "keys": list(by_text)}
     return {by_text[row["key"]] for row in connection.execute(_ACCOUNTED, values)}
 

@@ -26,6 +26,8 @@ class Columns:
     leading_type: Any
     #: The type of the key.
     key_type: Any
+    #: The n of a key of type char(n) on PostgreSQL.
+    key_width: Any
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -43,6 +45,7 @@ def describe(engine: sa.Engine, statements: Statements, declared: SqlSource) -> 
     with reading(engine) as connection, connection.execute(statements.columns()) as result:
         names = tuple(result.keys())
         types = dict(zip(names, (each[1] for each in result.cursor.description), strict=True))
+        widths = dict(zip(names, (each[2] for each in result.cursor.description), strict=True))
         origins = _origins(names, result.cursor) if is_postgres else {}
     given = "the query gives " + ", ".join(names)
     for argument, name in (("key", declared.key), ("arrival", declared.arrival)):
@@ -60,8 +63,14 @@ def describe(engine: sa.Engine, statements: Statements, declared: SqlSource) -> 
         )
     leading = declared.arrival or declared.key
     if is_postgres:
-        postgres.refuse_order(declared.key, types[declared.key], leading, types[leading])
-    return Columns(types=types, origins=origins, leading_type=types[leading], key_type=types[declared.key])
+        postgres.refuse_order(declared.key, leading, types[leading])
+    return Columns(
+        types=types,
+        origins=origins,
+        leading_type=types[leading],
+        key_type=types[declared.key],
+        key_width=widths[declared.key],
+    )
 
 
 def _origins(names: tuple[str, ...], cursor: Any) -> dict[str, tuple[int, int]]:

@@ -79,14 +79,13 @@ def refuse_standby(connection: sa.Connection) -> None:
         )
 
 
-def refuse_order(key: str, key_type: Any, leading: str, leading_type: Any) -> None:
-    """Raises ConfigurationError for columns that cannot order or identify records."""
-    for name, type_number in ((key, key_type), (leading, leading_type)):
-        if type_number == FLOAT4:
-            raise ConfigurationError(
-                f"The source's column {name!r} is of type real, whose values do not compare equal to themselves "
-                f"outside the database: write CAST({name} AS numeric) AS {name} in the source's sql."
-            )
+def refuse_order(key: str, leading: str, leading_type: Any) -> None:
+    """Raises ConfigurationError for a column that cannot order records. A key is compared as text, and always can."""
+    if leading_type == FLOAT4 and leading != key:
+        raise ConfigurationError(
+            f"The source's column {leading!r} is of type real, whose values do not compare equal to themselves "
+            f"outside the database: write CAST({leading} AS numeric) AS {leading} in the source's sql."
+        )
 
 
 def longest_key(key_type: Any) -> int | None:

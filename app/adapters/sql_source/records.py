@@ -4,8 +4,8 @@ A value that the server cannot compute, or the driver cannot make, ends the whol
 range is read in parts, and a part that ends so once more in halves, down to the single record.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,12 +14,12 @@ from app.adapters.database import as_missing, bear_times
 from app.adapters.sql_source.connections import reading
 from app.adapters.sql_source.dtypes import ColumnType
 from app.adapters.sql_source.failures import UnreadableValue
-from app.adapters.sql_source.frames import frame_of, repeated
+from app.adapters.sql_source.frames import frame_of
 from app.adapters.sql_source.statements import Statements
 from app.adapters.sql_source.streams import Rows, in_parts
 from app.core.limits import MOST_RECORDS, MOST_SHARE
 from app.core.ports import Fetched
-from app.core.records import Position, Rejection, Scalar
+from app.core.records import Position, Rejection, Scalar, TextKey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,8 @@ class RecordReader:
     engine: sa.Engine
     statements: Statements
     key: str
+    #: What makes the key of what is read; None: it is that.
+    key_of: Callable[[str], TextKey] | None
     #: Of the wanted columns, in their order.
     types: Mapping[str, ColumnType]
 
@@ -48,23 +50,37 @@ class RecordReader:
             yield from self._in_parts(first, last, chunk_rows, read)
 
     def _in_one_statement(self, first: Position, last: Position, chunk_rows: int) -> Iterator[Rows]:
-        previous: Any = None
+        """Rows of one key that follow each other come in one part, which is larger for it."""
+        held: list[Sequence[Any]] = []
         statement = self.statements.between(first, last, tuple(self.types))
         with reading(self.engine) as connection:
-            for rows in in_parts(connection, statement, chunk_rows, _times_as_missing):
-                if rows[0][0] == previous:
-                    raise repeated(self.key, previous)
-                previous = rows[-1][0]
-                yield rows
+            for part in in_parts(connection, statement, chunk_rows, _times_as_missing):
+                rows: list[Sequence[Any]] = list(part)
+                if self.key_of is not None:
+                    rows = [(self.key_of(row[0]), *row[1:]) for row in part]
+                if held:
+                    again = _rows_of(held[-1][0], rows)
+                    held += rows[:again]
+                    if again == len(rows):
+                        continue
+                    yield held
+                    rows = rows[again:]
+                held = rows
+        if held:
+            yield held
 
     def _in_parts(self, first: Position, last: Position, chunk_rows: int, read: set[Scalar]) -> Iterator[Fetched]:
         """What is not ``read`` of the range."""
         statement = self.statements.positions_between(first, last)
         with reading(self.engine) as connection:
             for rows in in_parts(connection, statement, chunk_rows):
-                left = [self.statements.position(row) for row in rows if row[-1] not in read]
+                left = [self._position(row) for row in rows if row[-1] not in read]
                 if left:
                     yield self._halving(left)
+
+    def _position(self, row: Sequence[Any]) -> Position:
+        position = self.statements.position(row)
+        return position if self.key_of is None else replace(position, key=self.key_of(row[-1]))
 
     def _halving(self, positions: Sequence[Position]) -> Fetched:
         most = max(MOST_RECORDS, int(len(positions) * MOST_SHARE))
@@ -95,3 +111,8 @@ class RecordReader:
 
 def _times_as_missing(adapters: Any) -> None:
     bear_times(adapters, as_missing)
+
+
+def _rows_of(key: Scalar, rows: Rows) -> int:
+    """How many rows at the beginning have this key."""
+    return next((place for place, row in enumerate(rows) if row[0] != key), len(rows))

@@ -1,6 +1,6 @@
 """The ``Source`` port over a SQL database."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any
@@ -13,19 +13,19 @@ from app.adapters.sql_source.columns import Columns, describe
 from app.adapters.sql_source.connections import autocommit, reading
 from app.adapters.sql_source.dtypes import ColumnType, asked_types, depends_on_null, types_of
 from app.adapters.sql_source.engine import engine_for, source_url
-from app.adapters.sql_source.frames import repeated, repeated_among
+from app.adapters.sql_source.keys import is_read_as_text, text_key
 from app.adapters.sql_source.nullability import never_null
 from app.adapters.sql_source.records import RecordReader
 from app.adapters.sql_source.statements import Statements
 from app.adapters.sql_source.streams import in_parts
 from app.core.errors import ConfigurationError
 from app.core.ports import Fetched
-from app.core.records import Position
+from app.core.records import Position, TextKey
 from app.core.shards import ShardRange
 from app.core.sources import SqlSource
 
-#: Columns of a piece's end without an arrival: key, place, twice.
-_KEY_ALONE = 3
+#: Columns of a piece's end behind its position: the place.
+_NO_POSITION = 1
 #: Pieces that are asked for at a time.
 _SLICE = 2048
 
@@ -57,11 +57,25 @@ class SqlRecords:
                 f"A source on {engine.dialect.name} cannot show which transactions are still open: give settle=, the "
                 "longest time from taking a position to its commit becoming visible, e.g. settle=timedelta(minutes=5)."
             )
-        self._statements = Statements(declared, dialect=engine.dialect.name, window=window)
+        self._author = Statements(declared, dialect=engine.dialect.name, window=window)
+        self._window = window
 
     @cached_property
     def _columns(self) -> Columns:
-        return describe(self._engine, self._statements, self._declared)
+        return describe(self._engine, self._author, self._declared)
+
+    @cached_property
+    def _statements(self) -> Statements:
+        if self._key_of is None:
+            return self._author
+        return Statements(self._declared, dialect=self._engine.dialect.name, window=self._window, text_keys=True)
+
+    @cached_property
+    def _key_of(self) -> Callable[[str], TextKey] | None:
+        """What makes the key of the text that is read; None where keys are what the driver gives."""
+        if not self._is_postgres or not is_read_as_text(self._columns.key_type):
+            return None
+        return text_key(self._columns.key_type, self._columns.key_width)
 
     @property
     def settles_by_clock(self) -> bool:
@@ -116,10 +130,7 @@ class SqlRecords:
             return connection.execute(self._statements.at_or_below(position, limit)).first() is not None
 
     def keys(self, *, after: Position | None, chunk_rows: int) -> Iterator[Sequence[Position]]:
-        """See the port. Records whose key or arrival is NULL have no position; the audit finds them.
-
-        Raises ConfigurationError when the query gives a key twice.
-        """
+        """See the port. Records whose key or arrival is NULL have no position; the audit finds them."""
         self._refuse_other_order(after)
         _ = self._columns
         with reading(self._engine) as connection:
@@ -162,10 +173,8 @@ class SqlRecords:
         """The pieces of one slice, before which ``met`` positions were met."""
         first: tuple[Position, int] | None = None
         for number, row in enumerate(ends):
-            key, place = row[-3], row.batchord_place
-            if row.batchord_twice:
-                raise repeated(self._declared.key, key)
-            position = Position(arrival=None if len(row) == _KEY_ALONE else row[0], key=key)
+            place = row.batchord_place
+            position = self._statements.position(row[:-_NO_POSITION])
             first = first or (position, place)
             following = ends[number + 1] if number + 1 < len(ends) else None
             if following is None or following.batchord_place // rows != place // rows:
@@ -176,9 +185,13 @@ class SqlRecords:
     def rows(
         self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None
     ) -> Iterator[Fetched]:
-        """See the port. Raises ConfigurationError when the query gives a key twice."""
+        """See the port. Rows of one key are one record, which is rejected."""
         reader = RecordReader(
-            engine=self._engine, statements=self._statements, key=self._declared.key, types=self._types(columns)
+            engine=self._engine,
+            statements=self._statements,
+            key=self._declared.key,
+            key_of=self._key_of,
+            types=self._types(columns),
         )
         yield from reader.between(first, last, chunk_rows)
 
@@ -201,7 +214,7 @@ class SqlRecords:
             return types_of(oids, driver.adapters, filled=filled, dtypes=self._declared.dtypes)
 
     def positions(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator[Sequence[Position]]:
-        """See the port. Raises ConfigurationError when the query gives a key twice."""
+        """See the port."""
         _ = self._columns
         with reading(self._engine) as connection:
             yield from self._positions(connection, self._statements.positions_between(first, last), chunk_rows)
@@ -236,21 +249,23 @@ class SqlRecords:
     def _positions(
         self, connection: sa.Connection, statement: sa.Select[Any], chunk_rows: int
     ) -> Iterator[Sequence[Position]]:
-        alone = self._statements.arrival is None
-        previous: Any = None
+        alone, previous = self._author.arrival is None, None
         for part in in_parts(connection, statement, chunk_rows):
-            keys = [row[-1] for row in part]
-            if len(set(keys)) < len(keys) or keys[0] == previous:
-                raise repeated_among(self._declared.key, [previous, *keys])
-            previous = keys[-1]
+            keys = [row[-1] for row in part] if self._key_of is None else [self._key_of(row[-1]) for row in part]
             if alone:
-                yield [Position(arrival=None, key=key) for key in keys]
+                positions = [Position(arrival=None, key=key) for key in keys]
             else:
-                yield [Position(arrival=row[0], key=row[1]) for row in part]
+                positions = [Position(arrival=row[0], key=key) for row, key in zip(part, keys, strict=True)]
+            if keys[0] == previous or len(set(keys)) < len(keys):
+                before = [previous, *keys]  # a key that comes again is the same record
+                positions = [each for key, each in zip(before, positions, strict=False) if each.key != key]
+            previous = keys[-1]
+            if positions:
+                yield positions
 
     def _refuse_other_order(self, after: Position | None) -> None:
         """A position from before the author added or removed ``arrival=`` would compare as NULL: with nothing."""
-        if after is not None and (after.arrival is None) != (self._statements.arrival is None):
+        if after is not None and (after.arrival is None) != (self._author.arrival is None):
             raise ConfigurationError(
                 f"The position {after.to_json()} does not fit arrival={self._declared.arrival!r}: the source "
                 "was ordered otherwise when it was kept. Rename the step, so that it starts from the beginning."

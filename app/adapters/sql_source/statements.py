@@ -36,12 +36,21 @@ class AsDriverGave(sa.types.UserDefinedType[Any]):
 class Statements:
     """SELECT statements over one source in one dialect; values are bound with the driver's own types."""
 
-    def __init__(self, declared: SqlSource, *, dialect: str, window: tuple[datetime, datetime] | None) -> None:
+    def __init__(
+        self,
+        declared: SqlSource,
+        *,
+        dialect: str,
+        window: tuple[datetime, datetime] | None,
+        text_keys: bool = False,
+    ) -> None:
+        """``text_keys``: keys are read as the database's texts of them."""
         names = [declared.key] if declared.arrival in (None, declared.key) else [declared.arrival, declared.key]
         query = _author_query(declared, dialect, window)
         self.records = query.columns(*[sa.column(str(name)) for name in names]).subquery("records")
         self.key: sa.ColumnElement[Any] = self.records.c[declared.key]
         self.arrival: sa.ColumnElement[Any] | None = self.records.c[str(names[0])] if len(names) > 1 else None
+        self._shown_key = sa.cast(self.key, sa.Text).label("batchord_key") if text_keys else self.key
         #: What orders records in the first place.
         self.leading = self.key if self.arrival is None else self.arrival
         self._row_comparison = dialect in _ROW_COMPARISON
@@ -74,16 +83,15 @@ class Statements:
     def piece_ends(self, after: Position | None, rows: int, pieces: int) -> sa.Select[Any]:
         """First and last position of every ``rows`` positions above ``after``, with their places from 0 on.
 
-        Of so many ``pieces``. And whatever has the key of the one before it, in column ``batchord_twice``.
+        Of so many ``pieces``.
         """
         met = self._met(after, rows * pieces)
         order, key = list(met.c), list(met.c)[-1]
         place = (sa.func.row_number().over(order_by=order) - 1).label("batchord_place")
-        twice = sa.func.coalesce(sa.func.lag(key).over(order_by=order) == key, sa.false()).label("batchord_twice")
         final = sa.func.lead(key).over(order_by=order).is_(None).label("batchord_final")
-        placed = sa.select(*order, place, twice, final).subquery("placed")
+        placed = sa.select(*order, place, final).subquery("placed")
         edge = placed.c.batchord_place % rows
-        wanted = sa.or_(edge == 0, edge == rows - 1, placed.c.batchord_final, placed.c.batchord_twice)
+        wanted = sa.or_(edge == 0, edge == rows - 1, placed.c.batchord_final)
         *columns, _ = placed.c
         return sa.select(*columns).where(wanted).order_by(placed.c.batchord_place)
 
@@ -98,11 +106,13 @@ class Statements:
         piece = place.op("/", precedence=8)(sa.bindparam("rows", rows, sa.BigInteger, unique=True))
         # As the ledger compares its keys, whatever the source's column says of upper and lower case.
         text = sa.collate(sa.cast(key, sa.Text), "default").label("text")
-        placed = sa.select(piece.label("piece"), text).subquery("placed")
+        # A key that comes again is the same record.
+        again = sa.func.coalesce(sa.func.lag(key).over(order_by=order) == key, sa.false()).label("again")
+        placed = sa.select(piece.label("piece"), text, again).subquery("placed")
         known = [_known(table, pipeline, step, placed.c.text) for table in ("predictions", "rejections")]
         return (
             sa.select(placed.c.piece, sa.func.count().label("fresh"))
-            .where(*[~each for each in known])
+            .where(~placed.c.again, *[~each for each in known])
             .group_by(placed.c.piece)
         )
 
@@ -133,7 +143,7 @@ class Statements:
 
         Records without an arrival stand above all others: an audit gives them out in this order too.
         """
-        chosen = [self.key, *map(sa.column, columns)]
+        chosen = [self._shown_key, *map(sa.column, columns)]
         return self._between(sa.select(*chosen).select_from(self.records), first, last)
 
     def positions_between(self, first: Position, last: Position) -> sa.Select[Any]:
@@ -168,7 +178,7 @@ class Statements:
         return Position(arrival=None if self.arrival is None else row[0], key=row[-1])
 
     def _positions(self) -> sa.Select[Any]:
-        return sa.select(*self._order())
+        return sa.select(self._shown_key) if self.arrival is None else sa.select(self.arrival, self._shown_key)
 
     def _order(self) -> list[sa.ColumnElement[Any]]:
         return [self.key] if self.arrival is None else [self.arrival, self.key]

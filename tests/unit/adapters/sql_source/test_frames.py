@@ -10,7 +10,6 @@ import pytest
 
 from app.adapters.sql_source.dtypes import ColumnType
 from app.adapters.sql_source.frames import frame_of
-from app.core.errors import ConfigurationError
 
 BIG = 2**53 + 1
 UNSAID = ColumnType()
@@ -156,7 +155,11 @@ def test_what_cannot_be_of_the_type_that_was_asked_for_costs_its_record(
     assert (len(frame), frame["value"].dtype) == (2, dtype)
 
 
-def test_a_key_that_comes_twice_is_named() -> None:
-    """With what to do about it."""
-    with pytest.raises(ConfigurationError, match="id=2 more than once: a join multiplies"):
-        frame_of([(1, "a"), (2, "b"), (2, "c")], {"body": UNSAID}, "id")
+def test_a_key_that_comes_twice_is_rejected() -> None:
+    """Once, with what to do about it; a value of its that does not fit is of no interest."""
+    rows = [(1, 1), (2, 2**60), (3, None), (2, None)]
+    frame, (rejection,) = frame_of(rows, {"value": ColumnType("float64")}, "id")
+    assert frame.index.tolist() == [1, 3]
+    assert (rejection.key, rejection.reason) == (2, "duplicate-key")
+    assert "the query gives id=2 2 times" in rejection.detail
+    assert "deduplicate" in rejection.detail
