@@ -52,6 +52,8 @@ _TAGS: dict[str, tuple[type | tuple[()], Callable[[Any], str], Callable[[str], A
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
 #: A NUL as JSON writes it; after a backslash that is one of the text's own, ``u0000`` is a text.
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+#: A moment that Python does not have, as PostgreSQL writes it: the arrival of a record may be one.
+_BEYOND_PYTHON = re.compile(r"-?infinity|.* BC|\d{5,}-.*")
 #: Characters of a key that the ledger writes as it is: an entry of a PostgreSQL index holds about 2,700 bytes, and a
 #: character has up to four.
 LONGEST_KEY = 500
@@ -74,6 +76,11 @@ class Position:
         """The inverse of :meth:`to_json`."""
         arrival, key = value
         return cls(arrival=None if arrival is None else decode(arrival), key=decode(key))
+
+
+def is_beyond_python(arrival: Scalar | None) -> bool:
+    """Whether an arrival is the text of a moment that Python does not have, such as ``infinity``."""
+    return isinstance(arrival, str) and _BEYOND_PYTHON.fullmatch(arrival) is not None
 
 
 def encode(value: Scalar) -> Any:

@@ -7,6 +7,7 @@ from app.core.alerts import AlertKind, NewAlert
 from app.core.errors import BatchordError, ConfigurationError, TransientError
 from app.core.messages import AlertsKept, Message
 from app.core.pipelines import Pipeline
+from app.core.records import is_beyond_python
 from app.core.steps import Predict
 from app.core.upkeep import Standing
 from app.flow.outcomes import look
@@ -125,7 +126,8 @@ def _first_waiting(parts: Parts, pipeline: str, step: Predict, standing: Standin
     frontier = parts.ledger.planner.frontier(pipeline, step.name, step.source_digest).position
     for chunk in source.keys(after=frontier, chunk_rows=CHUNK_ROWS):
         known = parts.ledger.planner.accounted(pipeline, step.name, [position.key for position in chunk])
-        arrival = next((position.arrival for position in chunk if position.key not in known), None)
+        waiting = (position.arrival for position in chunk if position.key not in known)
+        arrival = next((arrival for arrival in waiting if not is_beyond_python(arrival)), None)  # infinity has no age
         if arrival is None:
             continue
         if not isinstance(arrival, datetime) or arrival.tzinfo is None:

@@ -177,6 +177,17 @@ def test_records_that_wait_too_long_are_told_of_and_their_end(bench: Bench) -> N
         assert kept(bench) == ["record-age", "recovered"] * times
 
 
+def test_a_record_that_arrived_before_all_time_has_no_age(bench: Bench) -> None:
+    """It waits like the others, and hides none of them."""
+    declare_graph(bench, scoring(source=BY_ARRIVAL), alerts=Alerts(max_record_age=HOUR))
+    bench.sql("INSERT INTO records (body, created_at) VALUES ('x', '-infinity'), ('y', '0044-03-15 BC')")
+    watch(bench.parts())
+    assert kept(bench) == []
+    bench.sql("INSERT INTO records (body, created_at) VALUES ('z', clock_timestamp() - interval '2 hours')")
+    watch(bench.parts())
+    assert kept(bench) == ["record-age"]
+
+
 def test_a_record_that_is_young_or_rejected_is_not_told_of(bench: Bench) -> None:
     """What has an outcome waits no longer, whatever the outcome."""
     declare_graph(bench, scoring(source=BY_ARRIVAL, model=refusing), alerts=Alerts(max_record_age=HOUR))
