@@ -1,12 +1,15 @@
 """Values that PostgreSQL has and Python has not, and those that cannot be had at all: each costs its record at most."""
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psycopg
 import pytest
 
+from app.adapters.stack import Servers
 from app.core.runs import RunState
 from app.core.sources import SqlSource
 from app.flow.audit import audit
@@ -135,6 +138,23 @@ def test_a_value_that_cannot_be_had_costs_its_record(bench: Bench, batch_rows: i
         assert (key, reason) == ("5", "unreadable-value")
         assert says in detail
         assert bench.run(name).discovered == 0
+
+
+def test_a_text_that_is_no_text_costs_its_record(bench: Bench, servers: Servers) -> None:
+    """A database without an encoding keeps any bytes, and this one has the ledger's records beside it."""
+    assert servers.database_url is not None
+    url, name = servers.database_url, f"ascii_{uuid.uuid4().hex}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'".encode())
+    elsewhere = f"{url.rpartition('/')[0]}/{name}"
+    with psycopg.connect(elsewhere) as connection:
+        connection.execute("CREATE TABLE records AS SELECT n AS id, E'\\xc3\\x84' AS plan FROM generate_series(1, 9) n")
+        connection.execute("UPDATE records SET plan = E'\\xff' WHERE id = 4")
+    bench.declare(plan_of, source=SqlSource("SELECT * FROM records", key="id", url=elsewhere))
+    run = bench.run()
+    assert (run.state, run.predicted, run.rejected) == (RunState.SUCCEEDED, 8, 1), run.error
+    assert set(labels(bench).values()) == {"Ä"}
+    assert bench.sql("SELECT record_key, reason FROM batchord.rejections") == [("4", "unreadable-value")]
 
 
 def test_a_query_that_can_hardly_be_read_fails_aloud(bench: Bench) -> None:

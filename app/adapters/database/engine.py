@@ -49,7 +49,8 @@ def create_engine(url: sa.URL, *, application_name: str, whose: str, **options: 
     arguments: dict[str, Any] = {}
     if url.drivername == "postgresql+psycopg":
         # A prepared statement may switch to a generic plan, which does not see that the window is small.
-        arguments = {"application_name": application_name, "prepare_threshold": None}
+        # In UTF-8: a database without an encoding (SQL_ASCII) would give bytes for all texts.
+        arguments = {"application_name": application_name, "prepare_threshold": None, "client_encoding": "utf8"}
         arguments |= {name: value for name, value in _KEEPALIVES.items() if name not in url.query}
     if url.get_backend_name() in ("postgresql", "mysql", "mariadb") and "connect_timeout" not in url.query:
         arguments["connect_timeout"] = CONNECT_TIMEOUT

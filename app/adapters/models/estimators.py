@@ -28,6 +28,11 @@ def load_estimator(declared: SklearnModel, version: str, folder: Path, *, thread
     file = folder if folder.is_file() else _only_file(declared, folder)
     try:
         untrusted = sorted(set(skops_io.get_untrusted_types(file=file)) - set(declared.trusted))
+        if own := [name for name in untrusted if name.startswith("__main__.") or "<" in name]:
+            raise ConfigurationError(
+                f"{declared.location} holds {own[0]}, which was defined in a notebook or a script: no worker can "
+                "import it. Move it into a module that is installed where workers run, fit it anew and write the file."
+            )
         if untrusted:
             everything = ", ".join(repr(name) for name in sorted({*declared.trusted, *untrusted}))
             raise ConfigurationError(

@@ -1,8 +1,8 @@
 """Which columns of the author's query can never be NULL on PostgreSQL.
 
-A column of the query may be a table's that is NOT NULL, and yet NULL behind an outer join or in a rollup. So the
-server's planner is asked: from PostgreSQL 17 on it knows that ``column IS NULL`` finds nothing, joins considered.
-Where it cannot tell, and the plan has neither outer joins nor grouping sets, the table's own word counts.
+A table's word that its column is NOT NULL counts, unless the query's plan has outer joins or grouping sets, which make
+up NULLs. There, in views, and of expressions the planner is asked: from PostgreSQL 17 on it knows that ``column IS
+NULL`` finds nothing, joins considered. What it does not know may be NULL.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,13 +14,15 @@ from app.adapters.sql_source.statements import Statements
 
 #: Kinds of joins that make up rows, as EXPLAIN calls them.
 _OUTER = ("Left", "Right", "Full")
-#: A constraint that was added as NOT VALID says nothing of the rows before it.
-_NOT_NULL = sa.text("""
-    SELECT own.attrelid::bigint AS table, own.attnum::int AS number FROM pg_catalog.pg_attribute AS own
-    WHERE own.attnotnull AND own.attrelid = ANY(CAST(:tables AS oid[])) AND NOT EXISTS (
+#: The columns of tables, and whether each is NOT NULL. A constraint that was added as NOT VALID says nothing of rows
+#: that were there before, and a view says nothing at all.
+_TABLES = sa.text("""
+    SELECT own.attrelid::bigint AS table, own.attnum::int AS number, own.attnotnull AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_constraint AS constraint_
         WHERE constraint_.conrelid = own.attrelid AND constraint_.contype = 'n'
-          AND constraint_.conkey = ARRAY[own.attnum] AND NOT constraint_.convalidated)
+          AND constraint_.conkey = ARRAY[own.attnum] AND NOT constraint_.convalidated) AS filled
+    FROM pg_catalog.pg_attribute AS own JOIN pg_catalog.pg_class AS whole ON whole.oid = own.attrelid
+    WHERE own.attrelid = ANY(CAST(:tables AS oid[])) AND whole.relkind <> 'v'
 """)
 
 
@@ -33,11 +35,14 @@ def never_null(
     """
     if not names:
         return frozenset()
-    filled = {name for name in names if _finds_nothing(_plan(connection, statements.where_null(name)))}
-    tables = sorted({origins[name][0] for name in names if name in origins and name not in filled})
-    if tables and not _makes_nulls(_plan(connection, statements.everything())):
-        sure = {(row[0], row[1]) for row in connection.execute(_NOT_NULL, {"tables": tables})}
-        filled |= {name for name in names if origins.get(name) in sure}
+    tables = sorted({origins[name][0] for name in names if name in origins})
+    said = {(row.table, row.number): row.filled for row in connection.execute(_TABLES, {"tables": tables})}
+    says = {name: said.get(origins.get(name, (0, 0))) for name in names}
+    makes_nulls = True in says.values() and _makes_nulls(_plan(connection, statements.everything()))
+    filled = {name for name, word in says.items() if word and not makes_nulls}
+    # Nobody needs to ask for what a table says may be NULL.
+    open_ones = [name for name, word in says.items() if word is None or (word and makes_nulls)]
+    filled |= {name for name in open_ones if _finds_nothing(_plan(connection, statements.where_null(name)))}
     return frozenset(filled)
 
 

@@ -108,6 +108,18 @@ def test_types_that_are_not_trusted_are_listed(load: Load, tmp_path: Path) -> No
         load(SklearnModel(str(tmp_path / "m.skops")))
 
 
+@pytest.mark.parametrize("name", ["__main__.add_ratio", "__main__.<lambda>", "mylib.make.<locals>.inner"])
+def test_what_a_notebook_defined_can_be_trusted_by_nobody(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """To add it to trusted= would only lead to the next error."""
+    small_models.save_sklearn_regressor(tmp_path / "m.skops")
+    monkeypatch.setattr("skops.io.get_untrusted_types", lambda **_: ["mylib.twice", name])
+
+    with pytest.raises(ConfigurationError, match=r"defined in a notebook or a script.*Move it into a module"):
+        load(SklearnModel(str(tmp_path / "m.skops"), trusted=["mylib.twice"]))
+
+
 def test_what_is_no_skops_file_is_refused(load: Load, tmp_path: Path) -> None:
     """A download cut short, and an estimator that predicts nothing."""
     from sklearn.preprocessing import StandardScaler
