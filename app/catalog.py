@@ -16,8 +16,10 @@ from pathlib import Path
 from types import ModuleType
 
 from app.core.checks import problems_of
+from app.core.error_text import error_text
 from app.core.errors import CatalogError, UnknownPipeline
 from app.core.graph import upstream
+from app.core.loading import loading
 from app.core.names import is_name
 from app.core.pipelines import Pipeline
 
@@ -95,14 +97,16 @@ def load(folder: Path) -> Loaded:
     for path in _files(folder):
         file = str(path.relative_to(folder))
         try:
-            module = _import(path, folder)
+            with loading(str(path)):
+                module = _import(path, folder)
+            declared = [(str(pipeline.name), pipeline) for pipeline in _pipelines(module)]
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
             loaded.problems.append(Problem(file=file, pipeline=None, what=_said(error, path)))
             continue
-        for pipeline in _pipelines(module):
-            others = named.setdefault(str(pipeline.name), [])
+        for name, pipeline in declared:
+            others = named.setdefault(name, [])
             # A file that imports another's pipeline does not declare it again.
             if not any(pipeline is other for _, other in others):
                 others.append((file, pipeline))
@@ -174,9 +178,11 @@ def _pipelines(module: ModuleType) -> list[Pipeline]:
     """Pipelines among the module's globals, also inside a list, tuple or dict; each once."""
     found: dict[int, Pipeline] = {}
     for value in vars(module).values():
-        items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+        # By type(): isinstance() also asks the value itself, and a proxy that stands for nothing yet raises.
+        kind = type(value)
+        items = value.values() if issubclass(kind, dict) else value if issubclass(kind, list | tuple) else [value]
         for item in items:
-            if isinstance(item, Pipeline):
+            if issubclass(type(item), Pipeline):
                 found[id(item)] = item
     return list(found.values())
 
@@ -188,4 +194,4 @@ def _said(error: BaseException, path: Path) -> str:
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     where = f"line {lines[-1]}: " if lines else ""
     advice = ": install it where the workers run" if isinstance(error, ModuleNotFoundError) else ""
-    return f"{where}{type(error).__name__}: {error}{advice}"
+    return f"{where}{error_text(error)}{advice}"

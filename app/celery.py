@@ -6,8 +6,10 @@ The rule behind all of them: PostgreSQL holds the truth, messages may be lost, d
 from celery import Celery
 from kombu import Queue
 
+from app.core.loading import refuse_while_loading
 from app.settings import settings
 
+refuse_while_loading("Celery with Batchord's app", same_process=False)
 _settings = settings()
 _redis_url = _settings.require_redis_url()
 

@@ -10,6 +10,7 @@ import sys
 import click
 
 from app.core.errors import BatchordError
+from app.core.loading import refuse_while_loading
 
 #: Command → module below this package, and what ``--help`` says of it. In the order of a first day.
 _COMMANDS = {
@@ -57,6 +58,7 @@ class _Lazy(click.Group):
 @click.version_option(package_name="batchord")
 def batchord() -> None:
     """Batch predictions over newly arrived records, on Celery."""
+    refuse_while_loading("`batchord`")
 
 
 def main() -> None:

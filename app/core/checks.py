@@ -3,13 +3,15 @@
 import os
 from collections.abc import Callable, Mapping
 
+from app.core.error_text import error_text
+
 
 def problems_of(check: Callable[[], list[str]]) -> list[str]:
     """What ``check`` finds; or that it cannot be made, because a value of a wrong type may raise anything."""
     try:
         return check()
     except Exception as error:  # noqa: BLE001 -- see above
-        return [f"it cannot be checked: {type(error).__name__}: {error}; look for a value of a wrong type"]
+        return [f"it cannot be checked: {error_text(error)}; look for a value of a wrong type"]
 
 
 def is_whole(value: object, *, least: int) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from tenacity import Retrying, retry_if_exception_type, stop_when_event_set, wait_random_exponential
 
 from app.core.context import checked_output
+from app.core.error_text import error_text
 from app.core.errors import (
     BatchordError,
     CommandFailed,
@@ -144,7 +145,7 @@ def _end(parts: Parts, lease: StepLease, state: StepState, output: dict[str, Any
             raise
         # Whatever the ledger cannot keep, the step must not stand still for it.
         log.exception("What step %s of run %s came to cannot be kept", lease.step, lease.run.id)
-        return _end(parts, lease, StepState.FAILED, {}, f"what it came to cannot be kept: {refused}")
+        return _end(parts, lease, StepState.FAILED, {}, f"what it came to cannot be kept: {error_text(refused)}")
 
 
 def _retry(parts: Parts, lease: StepLease) -> Retry:
@@ -163,4 +164,4 @@ def _log_failure(error: Exception) -> None:
 
 
 def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, BatchordError) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, BatchordError) else error_text(error)

@@ -7,6 +7,7 @@ loudly instead of rejecting them all.
 
 from typing import TYPE_CHECKING
 
+from app.core.error_text import error_text
 from app.core.errors import BatchordError, ModelContractViolation, ModelError, ModelNotFound
 from app.core.limits import MOST_RECORDS, MOST_SHARE
 from app.core.ports import LoadedModel
@@ -95,5 +96,5 @@ def _rejection(key: object, error: Exception) -> Rejection:
 
 
 def _said(error: Exception) -> str:
-    said = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+    said = str(error) if isinstance(error, ModelError) else error_text(error)
     return said[:500]

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from app.core.context import RunContext, StepOutput, checked_output
+from app.core.error_text import error_text
 from app.core.errors import LeaseLost, StepError, WrongChoice
 from app.core.faults import fault
 from app.core.functions import takes_run
@@ -89,7 +90,7 @@ def _called(function: Callable[..., Any], context: RunContext) -> Any:
             raise
         raise StepError(f"it called sys.exit({left.code!r})") from left
     except (asyncio.CancelledError, GeneratorExit) as error:  # no Exception, and no reason to repeat the step either
-        raise StepError(f"it raised {type(error).__name__}: {error}") from error
+        raise StepError(f"it raised {error_text(error)}") from error
 
 
 def _chosen(declared: Pipeline, task: Branch, returned: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from app.core.error_text import error_text
 from app.core.errors import DataError, ModelContractViolation
 from app.core.predictions import Batch, Predictions
 from app.core.records import Rejection, storable
@@ -137,7 +138,7 @@ def _outputs(returned: "pd.DataFrame", columns: list[str]) -> tuple[list[dict[st
                 reasons[place] = DataError(error.reason, f"column {column}: {error}")
                 continue
             except Exception as error:  # noqa: BLE001 -- a value of any type may raise anything; one that holds itself does
-                said = f"column {column}: it cannot be stored as JSON: {type(error).__name__}: {error}"
+                said = f"column {column}: it cannot be stored as JSON: {error_text(error)}"
                 reasons[place] = DataError("not-json", said)
                 continue
             if converted is not None:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from app.core.error_text import error_text
 from app.core.errors import BatchordError, TransientError, UnknownPipeline
 from app.core.faults import fault
 from app.core.frontier import Frontier, Sighting
@@ -67,7 +68,7 @@ def _plan(parts: Parts, lease: StepLease) -> list[Message]:
     except Exception as error:
         if not isinstance(error, BatchordError):
             log.exception("Step %s of run %s cannot be planned", step, run_id)
-            return fail_step(parts, lease, f"{type(error).__name__}: {error}")
+            return fail_step(parts, lease, error_text(error))
         return fail_step(parts, lease, str(error))
     return _planned(lease, plan) if written else []
 

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
+from app.core.error_text import error_text
 from app.core.errors import BatchordError, ConfigurationError, LeaseLost, TransientError, UnknownPipeline
 from app.core.faults import fault
 from app.core.logs import AttemptName
@@ -121,7 +122,7 @@ def _attempt(parts: Parts, lease: ShardLease) -> list[Message]:
     except Exception as error:
         # Not foreseen: a bug of ours, or of a library. Tried again, since nobody knows, and told in the ledger.
         log.exception("Shard %s of step %s in run %s met an unexpected error", index, step, run_id)
-        _give_back(parts, lease, error, said=f"{type(error).__name__}: {error}")
+        _give_back(parts, lease, error, said=error_text(error))
     # After anything out of the ordinary the chord's count may be off: say it aloud, it is idempotent.
     return [StepEnded(run_id=run_id, step=step)] if lease.attempt > 1 else []
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
 
+from app.core.error_text import error_text
 from app.core.errors import BatchordError, ConfigurationError, ModelError
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ def predicting(version: str, frame: "pd.DataFrame") -> Iterator[None]:
     except (BatchordError, MemoryError, SoftTimeLimitExceeded):
         raise  # ours already, or no fault of the model's: the worker's memory, Celery's clock
     except Exception as error:
-        if isinstance(error, RuntimeError) and any(said in str(error) for said in _OUT_OF_MEMORY):
-            raise MemoryError(f"{version} on {len(frame)} records: {error}") from error
+        if isinstance(error, RuntimeError) and any(said in error_text(error) for said in _OUT_OF_MEMORY):
+            raise MemoryError(f"{version} on {len(frame)} records: {error_text(error)}") from error
         keys = f"{frame.index[0]!r} to {frame.index[-1]!r}" if len(frame) else "none"
         raise ModelError(
-            f"{version} failed on {len(frame)} records (keys {keys}): {type(error).__name__}: {error}. "
+            f"{version} failed on {len(frame)} records (keys {keys}): {error_text(error)}. "
             "Predict these records by hand to see why."
         ) from error
 

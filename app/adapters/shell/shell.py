@@ -13,6 +13,7 @@ from app.adapters.endings import GRACE_SECONDS, end_processes
 from app.adapters.shell.guard import MARK_VARIABLE, CommandGuard
 from app.adapters.shell.output import Lines, Streams
 from app.core.errors import BatchordError, CommandFailed, ConfigurationError, LeaseLost, OutOfTime, TransientError
+from app.core.loading import LOADING_VARIABLE
 
 #: How soon a lost lease is noticed.
 _POLL_SECONDS = 0.2
@@ -82,7 +83,8 @@ def _started(
         with _translated(), _heeding_signals():
             process = subprocess.Popen(  # noqa: S603 -- the command is the pipeline's author's
                 ["bash", "-c", command],  # noqa: S607 -- as the PATH says, /bin/bash is an old one on some systems
-                env=os.environ | env | {MARK_VARIABLE: guard.mark},
+                # A thread may be loading a file now; this command was not started by it.
+                env={**_without(LOADING_VARIABLE), **env, MARK_VARIABLE: guard.mark},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -102,6 +104,10 @@ def _started(
         guard.close()
         raise
     guard.dismiss()
+
+
+def _without(variable: str) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != variable}
 
 
 @contextmanager
