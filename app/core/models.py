@@ -10,9 +10,10 @@ returns a DataFrame with the same index in the same order. Column ``label`` (tex
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar, Literal
 
+from app.core.code import Code, imported_code
 from app.core.names import as_names
 
 #: What happens to a text that is empty or only white space. A missing (NULL) text is always rejected.
@@ -98,8 +99,22 @@ class FunctionModel(Model):
 
     function: Callable[[Any], Any]
     _: KW_ONLY
-    #: Given by the author, or a digest of the function's source text.
+    #: Given by the author; None: the digest of its code stands for it.
     version: str | None = None
+    #: The code that it was loaded with, and the module that declares it; the catalog sets both.
+    code: Code = field(init=False, repr=False, compare=False, default_factory=imported_code)
+    declared_in: str | None = field(init=False, repr=False, compare=False, default=None)
+
+    @property
+    def code_digest(self) -> str | None:
+        """Of the function and all that it reaches of the author's code, as it was loaded; None: no text can be had."""
+        return self.code.digest(self.function, declared_in=self.declared_in)
+
+    def loaded_with(self, code: Code, module: str) -> None:
+        """Notes where the declaration comes from; the first note holds."""
+        if self.declared_in is None:
+            object.__setattr__(self, "code", code)
+            object.__setattr__(self, "declared_in", module)
 
 
 @dataclass(frozen=True)

@@ -1,48 +1,34 @@
 """Plain functions as models."""
 
-import inspect
-import textwrap
-import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from app.adapters.models.failures import predicting
-from app.adapters.models.versions import digest_text, readable_name
+from app.adapters.models.versions import WEIGHT_DIGITS, readable_name
 from app.core.errors import ConfigurationError, ModelContractViolation
 from app.core.models import FunctionModel
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Read once per function: after the file is edited, a running process still runs the old code.
-_digests: "WeakKeyDictionary[Callable[..., Any], str]" = WeakKeyDictionary()
-_lock = threading.Lock()
-
 
 def function_version(declared: FunctionModel) -> str:
-    """``name@version`` where the author gave a version, else ``name@digest`` of the function's source text.
+    """``name@version`` where the author gave a version, else ``name@digest`` of the function's code as it was loaded.
 
-    The text covers the function alone, not what it calls or the files that it reads: an author whose
-    function depends on more gives ``version=``. Raises ConfigurationError where no source can be had.
+    :meth:`app.core.code.Code.digest` says what that covers: not the files, the environment and the libraries that the
+    function reads, nor what is imported by a name that is put together at run time. An author whose function depends
+    on such gives ``version=``. Raises ConfigurationError where no text can be had.
     """
     function = declared.function
     name = readable_name(getattr(function, "__name__", type(function).__name__))
-    return f"{name}@{declared.version or _source_digest(function, name)}"
-
-
-def _source_digest(function: Callable[[Any], Any], name: str) -> str:
-    with _lock:
-        try:
-            if function not in _digests:
-                _digests[function] = digest_text(textwrap.dedent(inspect.getsource(function)))
-            return _digests[function]
-        except (OSError, TypeError) as error:
-            raise ConfigurationError(
-                f"The source text of function {name!r} cannot be had ({error}), so its version is unknown: "
-                "give FunctionModel(…, version='1') and raise it with every change, or write a plain function in a "
-                "file."
-            ) from error
+    if declared.version is not None:
+        return f"{name}@{declared.version}"
+    digest = declared.code_digest
+    if digest is None:
+        raise ConfigurationError(
+            f"The source text of function {name!r} cannot be had, so its version is unknown: give "
+            "FunctionModel(…, version='1') and raise it with every change, or write a plain function in a file."
+        )
+    return f"{name}@{digest[:WEIGHT_DIGITS]}"
 
 
 class LoadedFunction:

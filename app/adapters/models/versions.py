@@ -55,11 +55,6 @@ def digest_of(files: Iterable[Fingerprint]) -> str:
     return _hash(json.dumps(sorted(files)))[:WEIGHT_DIGITS]
 
 
-def digest_text(text: str) -> str:
-    """The digest that stands for ``text``."""
-    return _hash(text)[:WEIGHT_DIGITS]
-
-
 def readable_name(path: str) -> str:
     """A short name from the end of a path: ``models/sentiment/7`` gives ``sentiment-7``."""
     parts = [part for part in re.split(r"[/\\]", path.removesuffix(".skops")) if part not in ("", ".", "..", "~")]

@@ -1,4 +1,4 @@
-"""Finds and checks pipeline files.
+"""Loads and checks pipeline files.
 
 Every ``.py`` below the folder is read, however nested; names that begin with ``_`` or ``.`` are left out. A
 file that cannot be imported, or a pipeline with problems, is reported by name and hides no other.
@@ -9,17 +9,19 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
+from app.catalog.code import AuthorsCode
+from app.catalog.folder import pipeline_files
 from app.core.checks import problems_of
 from app.core.error_text import error_text
-from app.core.errors import CatalogError, UnknownPipeline
 from app.core.graph import upstream
 from app.core.loading import loading
+from app.core.models import FunctionModel
 from app.core.names import is_name
 from app.core.pipelines import Pipeline
 
@@ -49,57 +51,39 @@ class Loaded:
     problems: list[Problem] = field(default_factory=list)
 
 
-class Catalog:
-    """The pipelines of a folder, read once on first use."""
+def load(
+    folder: Path,
+    *,
+    code: AuthorsCode | None = None,
+    files: Sequence[str] | None = None,
+    on_file: Callable[[str], None] = lambda _: None,
+) -> Loaded:
+    """Loads the pipeline files below ``folder``; raises nothing for what they hold.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    @cached_property
-    def loaded(self) -> Loaded:
-        """What the folder holds."""
-        return load(self.folder)
-
-    def get(self, name: str) -> Pipeline:
-        """See :class:`app.flow.parts.Catalog`."""
-        found = self.loaded.pipelines.get(name)
-        if found is not None:
-            return found
-        problems = [str(problem) for problem in self.loaded.problems if problem.pipeline in (name, None)]
-        if any(problem.pipeline == name for problem in self.loaded.problems):
-            raise CatalogError(f"Pipeline {name!r} cannot run:\n" + "\n".join(f"  - {text}" for text in problems))
-        known = ", ".join(self.names()) or "none"
-        hint = "".join(f"\n  - {text}" for text in problems)
-        raise UnknownPipeline(f"There is no pipeline {name!r} in {self.folder}; there are: {known}.{hint}")
-
-    def names(self) -> list[str]:
-        """All that can run, sorted."""
-        return sorted(self.loaded.pipelines)
-
-    @property
-    def problems(self) -> list[Problem]:
-        """Everything that an author must mend."""
-        return self.loaded.problems
-
-
-def load(folder: Path) -> Loaded:
-    """Reads every pipeline file below ``folder``; raises nothing for what they hold."""
+    ``code``: the texts to load, instead of what the files hold now. ``files``: those to load, relative to the folder,
+    instead of all. ``on_file`` is called before each.
+    """
     loaded = Loaded()
-    if not folder.is_dir():
+    if files is None and not folder.is_dir():
         what = "there is no such folder: make it, or set BATCHORD_PIPELINES to where the pipelines are"
         loaded.problems.append(Problem(file=str(folder), pipeline=None, what=what))
         return loaded
+    code = code or AuthorsCode()
+    folder = folder.resolve()
     # So that pipeline files can import modules that lie beside them.
     # Last, or a pipeline file named like one of Python's own modules would take its place.
-    if str(folder.resolve()) not in sys.path:
-        sys.path.append(str(folder.resolve()))
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    code.install()
     named: dict[str, list[tuple[str, Pipeline]]] = {}
-    for path in _files(folder):
-        file = str(path.relative_to(folder))
+    for file in pipeline_files(folder) if files is None else files:
+        path = folder / file
+        on_file(file)
         try:
             with loading(str(path)):
-                module = _import(path, folder)
+                module = _import(code, path, folder)
             declared = [(str(pipeline.name), pipeline) for pipeline in _pipelines(module)]
+            _note_code(code, module, [pipeline for _, pipeline in declared])
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
@@ -146,32 +130,41 @@ def _check_follows(loaded: Loaded, known: set[str]) -> None:
             del loaded.pipelines[name]
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*.py")):
-        parts = path.relative_to(folder).parts
-        if not any(part.startswith((".", "_")) for part in parts):
-            yield path
+def _import(code: AuthorsCode, path: Path, folder: Path) -> ModuleType:
+    plain = _plain_name(code, path, folder)
+    if plain is not None:
+        spec = _spec(plain)
+        if spec is not None and spec.origin is not None and Path(spec.origin).resolve() == path.resolve():
+            # The name by which other files import it: both then hold the same pipelines.
+            return importlib.import_module(plain)
+    # A name of its own for each other file: two folders may both have a train.py.
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    return code.import_file(f"batchord_pipelines_{digest}_{path.stem}", path)
 
 
-def _import(path: Path, folder: Path) -> ModuleType:
-    # A name of its own for each file: two folders may both have a train.py.
-    plain = importlib.util.find_spec(path.stem) if path.parent == folder and path.stem.isidentifier() else None
-    if plain is not None and plain.origin is not None and Path(plain.origin).resolve() == path.resolve():
-        # The name by which other files import it: both then hold the same pipelines.
-        return importlib.import_module(path.stem)
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    name = f"batchord_pipelines_{digest}_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise CatalogError(f"{path.relative_to(folder)} cannot be read as Python")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and inspect look there
+def _plain_name(code: AuthorsCode, path: Path, folder: Path) -> str | None:
+    """How other files import it: by its own name right in the folder, or as a package's module."""
+    parts = path.relative_to(folder).with_suffix("").parts
+    if not all(part.isidentifier() for part in parts):
+        return None
+    packages = [folder.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts))]
+    return ".".join(parts) if all(str(file) in code.texts or file.is_file() for file in packages) else None
+
+
+def _spec(name: str) -> ModuleSpec | None:
     try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+        return importlib.util.find_spec(name)
+    except ValueError:  # the program that runs may have such a name, and is imported in another way
+        return None
+
+
+def _note_code(code: AuthorsCode, module: ModuleType, pipelines: Sequence[Pipeline]) -> None:
+    """Functions' versions are of the texts that were loaded."""
+    for pipeline in pipelines:
+        for step in pipeline.steps:
+            model = getattr(step, "model", None)
+            if isinstance(model, FunctionModel):
+                model.loaded_with(code.code, module.__name__)
 
 
 def _pipelines(module: ModuleType) -> list[Pipeline]:

@@ -1,0 +1,6 @@
+"""Finds, loads and checks pipeline files."""
+
+from app.catalog.catalog import Catalog, Snapshot
+from app.catalog.reading import Loaded, Problem, load
+
+__all__ = ["Catalog", "Loaded", "Problem", "Snapshot", "load"]
