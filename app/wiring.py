@@ -2,6 +2,7 @@
 
 import os
 import socket
+from dataclasses import replace
 from functools import cache, partial
 
 from app.adapters.images import ImageReader
@@ -15,18 +16,26 @@ from app.adapters.shell import Shell
 from app.adapters.sql_source import open_source
 from app.adapters.sql_step import StatementRunner
 from app.adapters.switchboard import Switchboard
-from app.catalog import Catalog
+from app.catalog import LiveCatalog
 from app.core.logs import LogStore
 from app.core.secrets import masked
 from app.flow.parts import Parts
 from app.known_secrets import known_secrets
 from app.settings import settings
 
+#: Whether this process decides for all of its machine that a file is broken; workers and `batchord up` do.
+_decides = False
 
-@cache
-def catalog() -> Catalog:
-    """The pipelines of this process."""
-    return Catalog(settings().pipelines)
+
+def decide_on_code() -> None:
+    """Lets this process say which text of each file is in use here; to be called before anything else."""
+    global _decides  # noqa: PLW0603 -- one process, one role
+    _decides = True
+    catalog.forget()
+
+
+#: The pipelines as they are now. A forked child loads its own.
+catalog = PerProcess(lambda: LiveCatalog(settings().pipelines, settings().home, decides=_decides))
 
 
 @cache
@@ -56,7 +65,7 @@ def _parts() -> Parts:
     redis_url = configured.redis_url
     return Parts(
         settings=configured,
-        catalog=catalog(),
+        catalog=catalog().snapshot(),
         ledger=ledger(),
         open_source=lambda declared, window: open_source(declared, default_url=database_url, window=window),
         models=_models(),
@@ -85,5 +94,11 @@ def _models() -> ModelLibrary:
     return ModelLibrary(home=configured.home, objects=objects(), torch_threads=configured.torch_threads)
 
 
-#: What the verbs work with; a forked child builds its own, since its name in the ledger is its own.
-parts = PerProcess(_parts)
+#: A forked child builds its own, since its name in the ledger is its own.
+_built_parts = PerProcess(_parts)
+
+
+def parts() -> Parts:
+    """What the verbs work with. Each call has the code as it is now; a verb goes on with what it began with."""
+    built, snapshot = _built_parts(), catalog().snapshot()
+    return built if built.catalog is snapshot else replace(built, catalog=snapshot)

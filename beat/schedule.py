@@ -4,10 +4,11 @@ A pipeline's entry is due when the pipeline's own schedule has a new slot. Which
 from the same schedule by whoever receives it: a tick whose slot has its run already changes nothing.
 """
 
+import contextlib
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -17,11 +18,12 @@ from celery.schedules import crontab, schedstate, schedule
 from redbeat import RedBeatScheduler, RedBeatSchedulerEntry
 from redbeat.schedulers import get_redis
 
-from app.catalog import Catalog
+from app.catalog import LiveCatalog, Snapshot
 from app.core.pipelines import Pipeline
 from app.core.schedules import AfterPipeline, Schedule
 from app.core.switches import SWITCHED_KEY
 from app.settings import Settings, settings
+from beat.edits import Edits
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +99,8 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
 
     def setup_schedule(self) -> None:
         """Installs the entries; those that were there keep the time of their last tick."""
-        self._catalog = Catalog(settings().pipelines)
+        self._edits = Edits(LiveCatalog(settings().pipelines, settings().home, decides=True))
+        self._catalog = self._edits.newest
         self._switched: str | None = None
         self._mended_at = float("-inf")
         for problem in self._catalog.problems:
@@ -108,6 +111,7 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Sends what is due; returns the seconds until it wants to be called again."""
+        self._see_edits()
         self._see_switches()
         if time.monotonic() - self._mended_at >= _MEND_SECONDS:
             self._mend_last_runs()
@@ -121,9 +125,37 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
         if shown == self._switched:
             return
         self._switched = shown
-        before, PipelineEntry.fires = PipelineEntry.fires, fires(self._catalog, _switches(shown))
-        for name, now in PipelineEntry.fires.items():
-            if before.get(name) != now:
+        self._fire_by(fires(self._catalog, _switches(shown)))
+
+    def _see_edits(self) -> None:
+        """Pipelines that were added, removed or scheduled differently in their files since the last look."""
+        self._edits.look()
+        newest = self._edits.newest
+        if newest is self._catalog:
+            return
+        told, self._catalog = self._catalog.problems, newest
+        for problem in newest.problems:
+            if problem not in told:
+                self.logger.error("%s", problem)
+        before, now = self.app.conf.beat_schedule, entries(newest, settings())
+        client, statics = get_redis(self.app), self.app.redbeat_conf.statics_key
+        self.app.conf.beat_schedule = self.app.redbeat_conf.schedule = now
+        self._fire_by(fires(newest, _switches(self._switched)), known=before)
+        added = {name: entry for name, entry in now.items() if name not in before}
+        if added:
+            self.update_from_dict(added)
+            client.sadd(statics, *added)
+        for name in before.keys() - now.keys():
+            self.logger.info("%s is scheduled no longer: no file declares it.", name)
+            with contextlib.suppress(KeyError):
+                self.Entry.from_key(self.Entry.generate_key(self.app, name), app=self.app).delete()
+            client.srem(statics, name)
+
+    def _fire_by(self, new: dict[str, Fires], known: Collection[str] | None = None) -> None:
+        """From now on; ``known``: the entries that Redis has, if not all."""
+        before, PipelineEntry.fires = PipelineEntry.fires, new
+        for name, now in new.items():
+            if before.get(name) != now and (known is None or name in known):
                 self.logger.info("%s is scheduled anew: %s%s", name, now.schedule, ", paused" if now.paused else "")
                 # Its place in RedBeat's order is another now; the time of its last tick stays.
                 self.Entry.from_key(self.Entry.generate_key(self.app, name), app=self.app).save()
@@ -147,7 +179,7 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
                 self.Entry.from_key(key, app=self.app).reschedule(now)
 
 
-def entries(catalog: Catalog, configured: Settings) -> dict[str, dict[str, Any]]:
+def entries(catalog: Snapshot, configured: Settings) -> dict[str, dict[str, Any]]:
     """Beat's entries: one for each pipeline that may be scheduled by time, and those of the upkeep."""
     sweep, watch = configured.sweep_seconds, configured.watch_seconds
     found: dict[str, dict[str, Any]] = {
@@ -177,7 +209,7 @@ def _switches(shown: str | None) -> dict[str, Any]:
     return {}
 
 
-def fires(catalog: Catalog, switched: Mapping[str, Mapping[str, Any]]) -> dict[str, Fires]:
+def fires(catalog: Snapshot, switched: Mapping[str, Mapping[str, Any]]) -> dict[str, Fires]:
     """When each pipeline's ticks are sent, by its entry's name; ``switched``: what is not as its file says."""
     found = {}
     for name in catalog.names():

@@ -60,6 +60,18 @@ def load_frames(sender: Any = None, **_: Any) -> None:
         importlib.import_module("pandas")
 
 
+@signals.worker_init.connect  # type: ignore[untyped-decorator]
+def take_up_edits(**_: Any) -> None:
+    """What is edited is loaded anew at the next task, and a process that has had the old code is replaced."""
+    from celery.concurrency.asynpool import AsynPool
+
+    from app.wiring import decide_on_code
+    from workers.replacing import ReplaceableWorker
+
+    decide_on_code()
+    AsynPool.Worker = ReplaceableWorker
+
+
 @signals.task_revoked.connect  # type: ignore[untyped-decorator]
 def cancel_revoked_run(request: Any = None, *, terminated: bool = False, **_: Any) -> None:
     """Flower's "terminate" on a shard's or a step's task ends its run, as ``batchord cancel`` does."""

@@ -11,9 +11,13 @@ from app.core.pipelines import Pipeline
 class Snapshot:
     """What a folder held when it was loaded: it stays as it is, whatever is edited."""
 
-    def __init__(self, folder: Path, loaded: Loaded) -> None:
+    #: When this machine took up the code that it holds, in seconds since 1970; None: it is not known.
+    since: float | None = None
+
+    def __init__(self, folder: Path, loaded: Loaded, *, since: float | None = None) -> None:
         self.folder = folder
         self.loaded = loaded
+        self.since = since
 
     def get(self, name: str) -> Pipeline:
         """See :class:`app.flow.parts.Catalog`."""

@@ -4,10 +4,9 @@ import sys
 from collections.abc import Sequence
 
 import click
-from rich.markup import escape
 
 from app.cli.interventions import start_repair
-from app.cli.output import console, foreign, json_option, print_json, table
+from app.cli.output import console, foreign, json_option, print_json, print_problems, table
 from app.core.steps import Predict, Step
 
 
@@ -18,7 +17,7 @@ def pipelines(*, as_json: bool) -> None:
     from app.wiring import catalog
 
     loaded = catalog().loaded
-    found = [loaded.pipelines[name] for name in catalog().names()]
+    found = [loaded.pipelines[name] for name in sorted(loaded.pipelines)]
     if as_json:
         described = [
             {
@@ -48,8 +47,7 @@ def pipelines(*, as_json: bool) -> None:
         ]
         empty = f"No pipelines in {catalog().folder}."
         table("Pipelines", ("pipeline", "schedule", "steps", "file"), rows, empty=empty)
-        for problem in loaded.problems:
-            console.print(f"[red]✗[/] {escape(str(problem))}")
+        print_problems(loaded.problems)
     if loaded.problems:
         sys.exit(1)
 

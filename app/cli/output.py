@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape, render
 from rich.table import Table
 
+from app.catalog import Problem
 from app.core.runs import Run
 from app.core.visible import visible
 
@@ -154,3 +155,9 @@ def coloured(state: str) -> str:
     """A state in its colour."""
     colour = _COLOURS.get(state)
     return f"[{colour}]{state}[/]" if colour else state
+
+
+def print_problems(problems: Iterable[Problem]) -> None:
+    """What an author must mend, a line each."""
+    for problem in problems:
+        console.print(f"[red]✗[/] {escape(visible(str(problem)))}")

@@ -6,12 +6,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from app.cli.output import coloured, console, json_option, print_json, table
+from app.catalog import Problem
+from app.cli.output import coloured, console, json_option, print_json, print_problems, table
 from app.settings import settings
 
 #: How long the workers may take until they answer.
@@ -22,11 +24,15 @@ _FLOWER_SECONDS = 30
 @click.command()
 @json_option
 def up(*, as_json: bool) -> None:
-    """Start the local stack in the background: servers that are not configured, workers, beat, Flower."""
+    """Start the local stack in the background: servers that are not configured, workers, beat, Flower.
+
+    Exits with 1 when a pipeline file is broken; everything else runs.
+    """
     from app.adapters.stack import start_background, unconfigured_servers
     from app.adapters.stack.background import refuse_second
     from app.adapters.stack.interrupts import interrupted_once
     from app.cli.local_stack import prepare
+    from app.wiring import decide_on_code
 
     home = settings().home.expanduser().absolute()
     refuse_second(home)
@@ -34,6 +40,7 @@ def up(*, as_json: bool) -> None:
         with interrupted_once(), _all_or_nothing(home):
             with console.status("Starting the servers …"):
                 stack = prepare()
+            decide_on_code()
             with closing(stack.claim), console.status("Starting workers, beat and Flower …"):
                 start_background(stack.home, stack.specs, servers=unconfigured_servers(os.environ))
                 wait_for_workers({"control", "worker"})
@@ -41,11 +48,14 @@ def up(*, as_json: bool) -> None:
     except KeyboardInterrupt:
         console.print("Interrupted; what was started is stopped.")
         sys.exit(130)
+    found = _status()
     if as_json:
-        print_json(_status())
-        return
-    _print_status(_status())
-    console.print(f"\nFlower: {stack.flower}   logs: {stack.home / 'logs'}   stop: batchord down")
+        print_json(found)
+    else:
+        _print_status(found)
+        console.print(f"\nFlower: {stack.flower}   logs: {stack.home / 'logs'}   stop: batchord down")
+    if found["problems"]:
+        sys.exit(1)
 
 
 @contextmanager
@@ -77,7 +87,10 @@ def down(*, as_json: bool) -> None:
 @click.command()
 @json_option
 def status(*, as_json: bool) -> None:
-    """Show the local stack's servers and processes. Exits with 1 when something that should run does not."""
+    """Show the local stack's servers and processes, and what is wrong with pipeline files.
+
+    Exits with 1 when something that should run does not, or a file is broken.
+    """
     found = _status()
     if as_json:
         print_json(found)
@@ -133,6 +146,7 @@ def _wait_for_flower(port: int) -> None:
 def _status() -> dict[str, Any]:
     from app.adapters.stack import background_status, server_status, unconfigured_servers
     from app.cli.local_stack import flower_address
+    from app.wiring import catalog
 
     home = settings().home.expanduser().absolute()
     servers: list[dict[str, Any]] = [
@@ -144,13 +158,22 @@ def _status() -> dict[str, Any]:
         {"name": each.name, "state": str(each.state), "pid": each.pid, "restarts": each.restarts, "uptime": each.uptime}
         for each in background_status(home)
     ]
-    well = bool(processes) and all(each["state"] == "running" for each in [*processes, *servers])
-    return {"servers": servers, "processes": processes, "flower": flower_address(home), "well": well}
+    running = bool(processes) and all(each["state"] == "running" for each in [*processes, *servers])
+    # Of a folder that is not there nothing is broken: who starts a stack may write the first pipeline later.
+    problems = [asdict(problem) for problem in catalog().problems] if settings().pipelines.is_dir() else []
+    return {
+        "servers": servers,
+        "processes": processes,
+        "flower": flower_address(home),
+        "problems": problems,
+        "well": running and not problems,
+    }
 
 
 def _print_status(found: dict[str, Any]) -> None:
     if not any(each["pid"] for each in [*found["servers"], *found["processes"]]):
         console.print("Nothing runs here. Start with `batchord up`.")
+        print_problems(Problem(**each) for each in found["problems"])
         return
     rows = [(each["name"], coloured(each["state"]), each["pid"], each["address"] or "") for each in found["servers"]]
     for each in found["processes"]:
@@ -160,3 +183,4 @@ def _print_status(found: dict[str, Any]) -> None:
         rows.append((each["name"], coloured(each["state"]), each["pid"], address or up_for + restarted))
     rows = [(name, state, str(pid or "-"), more) for name, state, pid, more in rows]
     table("Local stack", ("name", "state", ">pid", ""), rows, empty="")
+    print_problems(Problem(**each) for each in found["problems"])

@@ -12,10 +12,11 @@ from app.settings import settings
 
 
 @pytest.fixture
-def beat_app(redis_url: str, tmp_path: Path) -> Iterator[Celery]:
+def beat_app(redis_url: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Celery]:
     """Pipelines from the test's folder, a sweep every 5 seconds, and no lock: there is no other beat."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BATCHORD_PIPELINES", str(tmp_path))
+        patch.setenv("BATCHORD_HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("BATCHORD_SWEEP_SECONDS", "5")
         settings.cache_clear()
         with Celery(broker=redis_url, set_as_current=False) as app:
