@@ -3,6 +3,7 @@
 import os
 import socket
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache, partial
 
 from app.adapters.images import ImageReader
@@ -101,4 +102,5 @@ _built_parts = PerProcess(_parts)
 def parts() -> Parts:
     """What the verbs work with. Each call has the code as it is now; a verb goes on with what it began with."""
     built, snapshot = _built_parts(), catalog().snapshot()
-    return built if built.catalog is snapshot else replace(built, catalog=snapshot)
+    since = None if snapshot.since is None else datetime.fromtimestamp(snapshot.since, UTC)
+    return replace(built, catalog=snapshot, code_since=since)

@@ -81,8 +81,8 @@ class LiveCatalog:
         return self.snapshot().names()
 
     def _newest(self) -> Snapshot:
-        if not self._root.is_dir() and self._store.current() is None:
-            return Snapshot(self.folder, load(self.folder))
+        if not self._root.is_dir():
+            return self._without_folder()
         now = time.monotonic()
         if now - self._looked_at >= LOOK_SECONDS:
             self._look()
@@ -95,6 +95,16 @@ class LiveCatalog:
         if self._snapshot is None or self._edition != edition:
             self._snapshot = self._load(edition)
         return self._snapshot
+
+    def _without_folder(self) -> Snapshot:
+        """What was there last, if it is kept: a disk that is away for a while ends no pipeline."""
+        missing, edition = load(self.folder), self._own or self._store.current()
+        if edition is None:
+            return Snapshot(self.folder, missing)
+        kept = self._load(edition)
+        problems = [*kept.problems, *missing.problems]
+        both = Loaded(pipelines=kept.loaded.pipelines, files=kept.loaded.files, problems=problems)
+        return Snapshot(self.folder, both, since=kept.since)
 
     def _look(self, *, wait: bool = False) -> None:
         wait = wait or not self._decides

@@ -18,7 +18,7 @@ _MOST = 12
 #: Characters shown of a step's output.
 _MOST_OUTPUT = 120
 #: Ends of attempts that people ask about.
-_ODD_ENDS = ("failed", "retried", "lost", "split")
+_ODD_ENDS = ("failed", "retried", "lost", "split", "code-changed")
 
 
 @click.command()

@@ -60,6 +60,7 @@ _COLOURS = {
     "queued": "dim",
     "pending": "dim",
     "failed": "red",
+    "code-changed": "yellow",
     "cancelled": "red",
 }
 

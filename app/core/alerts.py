@@ -19,6 +19,10 @@ class AlertKind(StrEnum):
     RUN_TIME = "run-time"
     #: No run has succeeded for a time.
     SILENCE = "silence"
+    #: A pipeline file cannot be used.
+    BROKEN_FILE = "broken-file"
+    #: No file declares a pipeline any more that was scheduled.
+    PIPELINE_GONE = "pipeline-gone"
     #: What was wrong is no longer.
     RECOVERED = "recovered"
     #: Asked for by a person who wants to see whether alerts arrive.

@@ -4,6 +4,8 @@ BatchordError
 ├── ConfigurationError       the author or the operator must change something
 │   ├── CatalogError         a pipeline file cannot be used
 │   └── UnknownPipeline      no pipeline of that name is in the catalog
+│       └── UnknownStep      the pipeline has no such step, or one of another kind
+├── CodeChanged              the code is another than the work was planned with; a follow-up run takes it
 ├── TransientError           the outside world failed for a moment; retried with backoff
 ├── DataError                one record cannot be predicted; becomes a rejection, never retried
 ├── LeaseLost                another worker owns the shard now; stop and write nothing
@@ -38,6 +40,14 @@ class CatalogError(ConfigurationError):
 
 class UnknownPipeline(ConfigurationError):
     """No pipeline of that name is in the catalog of this process."""
+
+
+class UnknownStep(UnknownPipeline):
+    """The pipeline of this process has no step of that name, or one of another kind."""
+
+
+class CodeChanged(BatchordError):
+    """The code of this process is another than the work was planned with, and no version may be mixed with another."""
 
 
 class TransientError(BatchordError):

@@ -17,7 +17,7 @@ from app.core.runs import RunState, Step, StepKind, StepState
 
 #: Key in a branch's output under which the chosen steps stand.
 CHOSEN = "chosen"
-_FAILED = (StepState.FAILED, StepState.UPSTREAM_FAILED)
+_FAILED = (StepState.FAILED, StepState.CODE_CHANGED, StepState.UPSTREAM_FAILED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +110,13 @@ def upstream(after: Mapping[str, Iterable[str]], name: str) -> set[str]:
 def state_at_end(steps: Sequence[Step], *, accounted: int) -> RunState:
     """How a run ended whose steps are all over and that accounted for so many records.
 
-    Partial: nothing but predictions are missing, and some were made; the next run takes the rest.
+    Partial: nothing but predictions are missing, and some were made; the next run takes the rest. Or its code changed;
+    then a follow-up run does.
     """
     failed = [step for step in steps if step.state is StepState.FAILED]
     if not failed:
-        return RunState.SUCCEEDED
+        changed = any(step.state is StepState.CODE_CHANGED for step in steps)
+        return RunState.PARTIAL if changed else RunState.SUCCEEDED
     if accounted and all(step.kind is StepKind.PREDICT for step in failed):
         return RunState.PARTIAL
     return RunState.FAILED

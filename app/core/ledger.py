@@ -42,6 +42,8 @@ class StepTotals(NamedTuple):
     #: Counted row by row in the tables of predictions and rejections.
     predictions_written: int
     rejections_written: int
+    #: Shards that were left to a follow-up run, since their step was planned with other code.
+    changed_shards: int = 0
 
 
 class LockedRun(Protocol):
@@ -160,6 +162,8 @@ class Plan:
     frontier: Frontier
     #: Whether more records wait than one run may take.
     backlog_left: bool
+    #: What the step's code is, see :attr:`app.core.steps.Predict.code`; None: any will do.
+    code: str | None = None
 
     @property
     def records(self) -> int:
@@ -230,6 +234,9 @@ class Shards(Protocol):
 
     def fail(self, lease: ShardLease, error: str) -> None:
         """Marks the shard failed for good; quietly nothing when the lease is lost."""
+
+    def leave(self, lease: ShardLease, error: str) -> None:
+        """Ends the shard as one whose code has changed, for a follow-up run; nothing when the lease is lost."""
 
 
 class Ledger(Protocol):

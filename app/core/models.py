@@ -10,7 +10,8 @@ returns a DataFrame with the same index in the same order. Column ``label`` (tex
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, fields
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from app.core.code import Code, imported_code
@@ -82,6 +83,14 @@ class Model:
         """The columns that are fetched for it; None: all."""
         return None
 
+    @property
+    def traits(self) -> dict[str, str]:
+        """All that the declaration says, as texts that are the same in every process."""
+        # Sorted: names may have been given as a set, whose order differs from process to process.
+        said = {each.name: getattr(self, each.name) for each in fields(self) if each.compare}
+        found = {name: repr(sorted(value) if isinstance(value, tuple) else value) for name, value in said.items()}
+        return {"kind": type(self).__name__, **found}
+
     def problems(self) -> list[str]:
         """What is wrong with the declaration, one sentence each; empty when all is well."""
         found = [] if self.images is None else self.images.problems()
@@ -106,8 +115,16 @@ class FunctionModel(Model):
     declared_in: str | None = field(init=False, repr=False, compare=False, default=None)
 
     @property
+    def traits(self) -> dict[str, str]:
+        """See the base class; the function itself is told by its version."""
+        return {**super().traits, "function": str(self.version or self.code_digest)}
+
+    @cached_property
     def code_digest(self) -> str | None:
-        """Of the function and all that it reaches of the author's code, as it was loaded; None: no text can be had."""
+        """Of the function and all that it reaches of the author's code, as it was loaded; None: no text can be had.
+
+        Taken once: what an object holds may change while it predicts.
+        """
         return self.code.digest(self.function, declared_in=self.declared_in)
 
     def loaded_with(self, code: Code, module: str) -> None:

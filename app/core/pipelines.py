@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from app.core.alerts import Alerts
 from app.core.checks import is_whole, problems_of
-from app.core.errors import UnknownPipeline
+from app.core.errors import UnknownStep
 from app.core.graph import cycle
 from app.core.limits import RejectionLimit
 from app.core.models import Model
@@ -107,29 +107,29 @@ class Pipeline:
         return self.schedule if isinstance(self.schedule, AfterPipeline) else None
 
     def step(self, name: str) -> Step:
-        """The step of that name. Raises UnknownPipeline when the file has another version of the pipeline."""
+        """The step of that name. Raises UnknownStep when the file has another version of the pipeline."""
         for step in self.steps:
             if step.name == name:
                 return step
-        raise UnknownPipeline(
+        raise UnknownStep(
             f"Pipeline {self.name!r} has no step {name!r} in this process: its file has changed since the run began."
         )
 
     def predict_step(self, name: str) -> Predict:
-        """The Predict step of that name. Raises UnknownPipeline as :meth:`step` does."""
+        """The Predict step of that name. Raises UnknownStep as :meth:`step` does."""
         step = self.step(name)
         if isinstance(step, Predict):
             return step
-        raise UnknownPipeline(
+        raise UnknownStep(
             f"Step {name!r} of pipeline {self.name!r} is a {type(step).__name__} step in this process: its file has "
             "changed since the run began."
         )
 
     def task(self, name: str) -> Task:
-        """The step of that name, which is no Predict step. Raises UnknownPipeline as :meth:`step` does."""
+        """The step of that name, which is no Predict step. Raises UnknownStep as :meth:`step` does."""
         step = self.step(name)
         if isinstance(step, Predict):
-            raise UnknownPipeline(
+            raise UnknownStep(
                 f"Step {name!r} of pipeline {self.name!r} is a Predict step in this process: its file changed since "
                 "the run began."
             )

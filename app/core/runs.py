@@ -52,6 +52,8 @@ class StepState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    #: Its file was edited while it was at work; a follow-up run goes on with the new code.
+    CODE_CHANGED = "code-changed"
     #: A branch took another way, or all steps before it were skipped.
     SKIPPED = "skipped"
     #: A step somewhere before it failed.
@@ -60,7 +62,7 @@ class StepState(StrEnum):
     @property
     def over(self) -> bool:
         """Whether nothing more will become of the step."""
-        return self in (StepState.DONE, StepState.FAILED, StepState.SKIPPED, StepState.UPSTREAM_FAILED)
+        return self not in (StepState.PENDING, StepState.READY, StepState.PLANNING, StepState.RUNNING)
 
 
 class ShardState(StrEnum):
@@ -71,6 +73,8 @@ class ShardState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     SPLIT = "split"
+    #: Planned with other code than is loaded now; its records are left to a follow-up run.
+    CODE_CHANGED = "code-changed"
 
 
 class Kind(StrEnum):
@@ -244,6 +248,9 @@ class ShardLease:
     last_error: str | None
     model_version: str
     window: tuple[datetime, datetime] | None
+    #: What the step's code was when it was planned, and when that was; None: planned by an earlier release.
+    code: str | None = None
+    planned_at: datetime | None = None
 
     @property
     def untouched(self) -> bool:

@@ -25,7 +25,7 @@ def check_conservation(run_id: str, step: str, totals: StepTotals) -> int:
             f"{totals.predicted} predicted and {totals.rejected} rejected, the tables hold {written[0]} and "
             f"{written[1]}. Nothing was deleted; run `batchord audit` to see which records are concerned."
         )
-    if not totals.failed_shards and pending:
+    if not totals.failed_shards and not totals.changed_shards and pending:
         raise ConservationError(
             f"Step {step} of run {run_id} has {pending} records pending though no shard failed. "
             "Run `batchord audit` to see which records are concerned."
@@ -46,6 +46,7 @@ def step_summary(totals: StepTotals, aggregates: dict[str, Any], *, pending: int
         "changed_since_planned": totals.discovered - totals.planned,
         "shards": totals.shards,
         "failed_shards": totals.failed_shards,
+        "code_changed_shards": totals.changed_shards,
         "model": model,
         **aggregates,
         "records_per_second": round(accounted / elapsed, 1) if accounted and elapsed else None,

@@ -120,6 +120,15 @@ class PipelinesTable(Protocol):
     def reschedule(self, name: str, schedule: dict[str, Any] | None) -> None:
         """Schedules a pipeline by this instead of by its file; None: by its file again."""
 
+    def note_scheduled(self, names: Sequence[str]) -> None:
+        """Files schedule these pipelines now."""
+
+    def gone(self, declared: Sequence[str], *, for_seconds: float) -> dict[str, datetime]:
+        """Pipelines that files scheduled and that are not ``declared``, for so long: when a file last did."""
+
+    def forget_scheduled(self, name: str) -> None:
+        """That no file schedules it any more is told."""
+
     def open_windows(self, name: str) -> set[tuple[datetime, datetime]]:
         """Windows that a backfill of the pipeline is about to fill, or at work on."""
 
@@ -141,6 +150,9 @@ class AlertTables(Protocol):
 
     def recover(self, incident: str, alert: NewAlert) -> bool:
         """Notes that it is over, and keeps the alert; False when nothing was wrong. The event is completed likewise."""
+
+    def incidents(self, kind: str) -> dict[str, str]:
+        """What is wrong at the moment, of that kind: for each pipeline, or file, what it was opened with."""
 
     def any_due(self) -> bool:
         """Whether a message waits to be sent."""

@@ -48,7 +48,7 @@ def _end(locked: LockedRun) -> list[Message]:
     messages: list[Message] = [RunEnded(run_id=run.id, pipeline=run.pipeline, state=state)]
     if told:
         messages.append(AlertsKept())
-    if any(step.backlog_left and step.state is StepState.DONE for step in locked.steps):
+    if any(step.backlog_left and step.state in (StepState.DONE, StepState.CODE_CHANGED) for step in locked.steps):
         messages.append(BacklogLeft(pipeline=run.pipeline, after_run=run.id))
     if next_run is not None:
         messages.append(RunReady(run_id=next_run))

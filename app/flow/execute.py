@@ -23,6 +23,7 @@ from app.core.errors import (
     OutOfTime,
     TransientError,
     UnknownPipeline,
+    UnknownStep,
 )
 from app.core.faults import fault
 from app.core.logs import AttemptName
@@ -32,7 +33,7 @@ from app.core.runs import TIME_LIMIT, StepLease, StepState
 from app.core.steps import Task, retry_of
 from app.flow.advance import drive
 from app.flow.attempt_log import AttemptLog
-from app.flow.finish import MOST_ERROR
+from app.flow.finish import CODE_CHANGED, MOST_ERROR
 from app.flow.heartbeat import Heartbeat
 from app.flow.operators import operate
 from app.flow.parts import Parts
@@ -112,6 +113,8 @@ def _look_back(parts: Parts, lease: StepLease, task: Task, retry: Retry) -> None
 def _ended_badly(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
     """Another attempt, or the end as failed."""
     configured = parts.settings
+    if isinstance(error, UnknownStep) and parts.took_up_code_after(lease.run.created_at):
+        return _end(parts, lease, StepState.CODE_CHANGED, {}, f"{CODE_CHANGED}: {error}")
     own_error = not isinstance(error, TransientError | UnknownPipeline)
     if own_error:
         retry = NO_RETRY if isinstance(error, _FINAL) else _retry(parts, lease)

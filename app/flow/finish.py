@@ -14,6 +14,9 @@ from app.flow.advance import drive
 from app.flow.outcomes import look
 from app.flow.parts import Parts
 
+#: Of a step whose file was edited while it was at work.
+CODE_CHANGED = "code-changed: its file was edited while it was at work; a follow-up run goes on with the new code"
+
 
 def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     """Ends the step if all its shards have ended, and drives the run on."""
@@ -31,6 +34,7 @@ def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
             pending = check_conservation(run_id, step, totals)
         except ConservationError as violation:
             pending, error = totals.discovered - totals.predicted - totals.rejected, str(violation)
+        changed = error is None and not totals.failed_shards and totals.changed_shards
         if totals.failed_shards and error is None:
             error = f"{totals.failed_shards} of {totals.shards} shards failed: {aggregates['shard_errors'][0]}"
         limit = _rejection_limit(parts, locked.run.pipeline, step)
@@ -41,8 +45,11 @@ def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
                 f"the cause, then run `batchord retry {locked.run.pipeline}`."
             )
             locked.alert(_over_the_limit(locked.run, step, error))
+        state = StepState.FAILED if error else StepState.DONE
+        if error is None and changed:
+            state, error = StepState.CODE_CHANGED, CODE_CHANGED
         summary = step_summary(totals, aggregates, pending=pending, model=locked.run.models.get(step, ""))
-        locked.end_step(step, StepState.FAILED if error else StepState.DONE, summary, error)
+        locked.end_step(step, state, summary, error)
         locked.learn(step)
         return drive(locked)
 
@@ -70,9 +77,9 @@ def _over_the_limit(run: Run, step: str, error: str) -> NewAlert:
 MOST_ERROR = 4000
 
 
-def fail_step(parts: Parts, lease: StepLease, error: str) -> list[Message]:
+def fail_step(parts: Parts, lease: StepLease, error: str, *, state: StepState = StepState.FAILED) -> list[Message]:
     """Ends a step that cannot be planned, unless another planner has taken it over, and drives the run on."""
     with parts.ledger.runs.lock(lease.run.id) as locked:
         if locked.holds(lease):
-            locked.end_step(lease.step, StepState.FAILED, {}, parts.mask(error)[:MOST_ERROR])
+            locked.end_step(lease.step, state, {}, parts.mask(error)[:MOST_ERROR])
         return drive(locked)

@@ -17,9 +17,11 @@ def tell_of_end(locked: LockedRun, state: RunState, error: str | None) -> bool:
     """Keeps what is to be told of a run that is about to end so; whether there is anything."""
     if state is RunState.SUCCEEDED:
         return _tell_of_recovery(locked)
+    failed = sum(step.state is StepState.FAILED for step in locked.steps)
+    if not failed and any(step.state is StepState.CODE_CHANGED for step in locked.steps):
+        return False  # an edit is no fault: the follow-up run that starts now takes the rest
     run = locked.run
     locked.open_incident(RUNS, f"run {run.id} ended as {state}")
-    failed = sum(step.state is StepState.FAILED for step in locked.steps)
     # The limit of rejections was told of already, and nothing else is wrong: one event, one alert.
     if failed == locked.alerts_kept(AlertKind.REJECTION_LIMIT):
         return True

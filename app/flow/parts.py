@@ -1,6 +1,6 @@
 """What a verb works with. Built in one place, :mod:`app.wiring`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,14 @@ from app.flow.attempt_log import AttemptLog, attempt_log
 from app.settings import Settings
 
 
+class Problem(Protocol):
+    """One thing that an author must mend; its text names the file."""
+
+    @property
+    def file(self) -> str:
+        """The file, relative to the pipelines' folder."""
+
+
 class Catalog(Protocol):
     """The pipelines of this process."""
 
@@ -23,6 +31,10 @@ class Catalog(Protocol):
 
     def names(self) -> list[str]:
         """All that can run, sorted."""
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """Everything that an author must mend."""
 
 
 #: Opens a source for a run's window.
@@ -50,6 +62,12 @@ class Parts:
     mask: Callable[[str], str]
     #: Names this process in the ledger, such as ``host:pid``.
     worker: str
+    #: When this process's machine took up the code that it works with; None: it is not known.
+    code_since: datetime | None = None
+
+    def took_up_code_after(self, moment: datetime | None) -> bool:
+        """Whether the code here is newer than work of that time: then it was edited, else this worker may be behind."""
+        return moment is not None and self.code_since is not None and self.code_since >= moment
 
     def log_of(self, attempt: AttemptName) -> AbstractContextManager[AttemptLog]:
         """Keeps what is logged and printed in the block as the attempt's log."""

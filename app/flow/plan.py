@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.core.error_text import error_text
-from app.core.errors import BatchordError, TransientError, UnknownPipeline
+from app.core.errors import BatchordError, TransientError, UnknownPipeline, UnknownStep
 from app.core.faults import fault
 from app.core.frontier import Frontier, Sighting
 from app.core.ledger import Plan
@@ -20,7 +20,7 @@ from app.core.runs import StepKind, StepLease, StepState
 from app.core.shards import ShardCutter, ShardRange, ShardSize
 from app.core.sizing import Estimate, estimate
 from app.core.steps import Predict
-from app.flow.finish import fail_step
+from app.flow.finish import CODE_CHANGED, fail_step
 from app.flow.heartbeat import Heartbeat
 from app.flow.parts import Parts
 
@@ -59,18 +59,27 @@ def _plan(parts: Parts, lease: StepLease) -> list[Message]:
             plan = discover(parts, lease)
             fault("before-plan-commit")
             written = parts.ledger.planner.plan(lease, plan)
+    except UnknownStep as error:
+        if parts.took_up_code_after(lease.run.created_at):
+            return fail_step(parts, lease, f"{CODE_CHANGED}: {error}", state=StepState.CODE_CHANGED)
+        return _handed_back(parts, lease, error)
     except (TransientError, UnknownPipeline) as error:
         # An unknown pipeline: this worker is older than its file, or newer than its end; another may know it.
-        if lease.attempt < parts.settings.max_attempts:
-            parts.ledger.runs.release_step(lease, parts.mask(str(error)))
-            raise TransientError(f"Step {step} of run {run_id} is handed back: {error}") from error
-        return fail_step(parts, lease, str(error))
+        return _handed_back(parts, lease, error)
     except Exception as error:
         if not isinstance(error, BatchordError):
             log.exception("Step %s of run %s cannot be planned", step, run_id)
             return fail_step(parts, lease, error_text(error))
         return fail_step(parts, lease, str(error))
     return _planned(lease, plan) if written else []
+
+
+def _handed_back(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
+    """Leaves the step to another attempt, by raising TransientError; after the last it has failed."""
+    if lease.attempt < parts.settings.max_attempts:
+        parts.ledger.runs.release_step(lease, parts.mask(str(error)))
+        raise TransientError(f"Step {lease.step} of run {lease.run.id} is handed back: {error}") from error
+    return fail_step(parts, lease, str(error))
 
 
 def _planned(lease: StepLease, plan: Plan) -> list[Message]:
@@ -105,6 +114,7 @@ def discover(parts: Parts, lease: StepLease) -> Plan:
         queue=model.queue,
         model_version=version,
         source_digest=declared.source_digest,
+        code=declared.code,
         frontier=found.frontier,
         backlog_left=found.backlog_left,
     )

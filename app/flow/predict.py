@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from app.core.error_text import error_text
-from app.core.errors import BatchordError, ConfigurationError, LeaseLost, TransientError, UnknownPipeline
+from app.core.errors import (
+    BatchordError,
+    CodeChanged,
+    ConfigurationError,
+    LeaseLost,
+    TransientError,
+    UnknownPipeline,
+    UnknownStep,
+)
 from app.core.faults import fault
 from app.core.logs import AttemptName
 from app.core.messages import Message, StepEnded
@@ -90,6 +98,7 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int) -> list[M
 def _attempt(parts: Parts, lease: ShardLease) -> list[Message]:
     run_id, step, index, seconds = lease.run_id, lease.step, lease.index, parts.settings.lease_seconds
     try:
+        _check_code(parts, lease)
         if lease.losses >= MOST_LOSSES:
             return split_shard(parts, lease)
         with Heartbeat(lambda: parts.ledger.shards.renew(lease, lease_seconds=seconds), every=seconds / 3) as beat:
@@ -105,6 +114,10 @@ def _attempt(parts: Parts, lease: ShardLease) -> list[Message]:
     except LeaseLost as error:
         log.warning("%s", error)
         raise ShardHeld(str(error)) from error
+    except CodeChanged as error:
+        log.info("Shard %s of step %s in run %s is left to a follow-up run: %s", index, step, run_id, error)
+        parts.ledger.shards.leave(lease, parts.mask(str(error)))
+        return [StepEnded(run_id=run_id, step=step)]
     except (TransientError, UnknownPipeline) as error:
         # An unknown pipeline: a deploy is under way, or over; another worker may know it.
         _give_back(parts, lease, error, said=str(error))
@@ -125,6 +138,30 @@ def _attempt(parts: Parts, lease: ShardLease) -> list[Message]:
         _give_back(parts, lease, error, said=error_text(error))
     # After anything out of the ordinary the chord's count may be off: say it aloud, it is idempotent.
     return [StepEnded(run_id=run_id, step=step)] if lease.attempt > 1 else []
+
+
+def _check_code(parts: Parts, lease: ShardLease) -> None:
+    """Nothing mixes two versions: what was planned with other code is not predicted with this.
+
+    Raises CodeChanged where the file was edited after the plan. Else it is the planner who has other code, on another
+    machine or in a deploy: UnknownPipeline, and the shard is handed back for a worker that has it, too.
+    """
+    newer = parts.took_up_code_after(lease.planned_at)
+    try:
+        declared = parts.catalog.get(lease.pipeline).predict_step(lease.step)
+    except UnknownStep as error:
+        if not newer:
+            raise
+        raise CodeChanged(f"code-changed: {error}") from error
+    if lease.code is None or declared.code == lease.code:
+        return
+    if newer or parts.code_since is None:
+        raise CodeChanged("code-changed: its file was edited after the step was planned")
+    raise UnknownPipeline(
+        f"Step {lease.step} of {lease.pipeline} was planned with other code than this worker has, and the file was not "
+        "edited since: bring the same files to all machines; where a function is given what each process makes anew, "
+        "such as a time or a random number, give FunctionModel(…, version='1')."
+    )
 
 
 def _give_back(parts: Parts, lease: ShardLease, error: Exception, *, said: str) -> None:

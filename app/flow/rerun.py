@@ -8,13 +8,12 @@ would be lost.
 from dataclasses import replace
 
 from app.core.errors import ConfigurationError
-from app.core.graph import downstream, moves, upstream
+from app.core.graph import moves, upstream
 from app.core.messages import Message
 from app.core.runs import Kind, NewStep, Run, Step, StepKind, StepState
 from app.flow.parts import Parts
+from app.flow.repeat import FAILED, reused, with_followers
 from app.flow.start import new_run, open_run
-
-_FAILED = (StepState.FAILED, StepState.UPSTREAM_FAILED)
 
 
 def rerun(
@@ -31,7 +30,7 @@ def rerun(
         raise ConfigurationError(f"Run {run_id} is {old.state}: wait for its end, or `batchord cancel {run_id}` first.")
     before = {step.name: step for step in parts.ledger.runs.steps(run_id)}
     again = _again(declared.new_steps(), before, run_id=run_id, from_step=from_step, failed=failed)
-    steps = tuple(step if step.name in again else _reused(step, before) for step in declared.new_steps())
+    steps = tuple(step if step.name in again else reused(step, before) for step in declared.new_steps())
     if from_step is not None:
         _refuse_what_cannot_run(steps, from_step, run_id=run_id)
     return open_run(
@@ -60,19 +59,12 @@ def _again(
         chosen = {from_step}
     elif failed:
         # A step that was stopped by a failure may no longer stand behind it in the file.
-        chosen = {name for name in after if name not in before or before[name].state in _FAILED}
+        chosen = {name for name in after if name not in before or before[name].state in FAILED}
         if not chosen:
             raise ConfigurationError(f"No step of run {run_id} failed: leave --failed out to repeat all of it.")
     else:
         return set(after)
-    wanted = chosen | downstream(after, chosen)
-    # What has no result to take over has to run as well.
-    return wanted | {name for name in after if name not in before or not before[name].state.over}
-
-
-def _reused(step: NewStep, before: dict[str, Step]) -> NewStep:
-    old = before[step.name]
-    return replace(step, state=old.state, output=old.output or {}, error=old.error)
+    return with_followers(steps, before, chosen)
 
 
 def _refuse_what_cannot_run(steps: tuple[NewStep, ...], name: str, *, run_id: str) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 from app.core.messages import Message
 from app.core.params import check_params
 from app.core.pipelines import Pipeline
-from app.core.runs import Kind, NewRun, Run
+from app.core.runs import Kind, NewRun, Run, StepState
 from app.core.schedules import Schedule, window_of
 from app.core.upkeep import Standing
 from app.flow.advance import drive
 from app.flow.parts import Parts
+from app.flow.repeat import after_an_edit
 from app.flow.slots import due_slots, schedule_now, window_by_hand
 
 SCHEDULE = "schedule"
@@ -58,7 +59,7 @@ def start_run(
         else:
             start, end = window_by_hand(schedule, standing, now)
             new = replace(new_run(declared, Kind.MANUAL, trigger), request=request, window_start=start, window_end=end)
-    return open_run(parts, replace(new, params=params or {}))
+    return open_run(parts, replace(new, params=params or new.params))
 
 
 def tick(parts: Parts, *, pipeline: str, now: datetime | None = None) -> tuple[list[Run], list[Message]]:
@@ -128,6 +129,10 @@ def _after(parts: Parts, declared: Pipeline, standing: Standing, after_run: str,
     # Of a backlog the rest of what that run would have read; of an event what was read before.
     following = replace(following, window_start=before.window_start, window_end=before.window_end)
     if trigger == BACKLOG:
+        steps = {step.name: step for step in parts.ledger.runs.steps(after_run)}
+        if any(step.state is StepState.CODE_CHANGED for step in steps.values()):
+            left = after_an_edit(following.steps, steps)
+            following = replace(following, steps=left, params=before.params, full_scan=before.full_scan)
         return replace(following, request=f"backlog:{before.id}")
     return replace(
         following,

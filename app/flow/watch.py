@@ -15,6 +15,7 @@ from app.flow.parts import Parts
 from app.flow.plan import CHUNK_ROWS
 from app.flow.slots import missed, schedule_now
 from app.flow.start import tick
+from app.flow.watch_files import watch_files
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ def watch(parts: Parts) -> list[Message]:
     """Opens runs for ticks that were lost, and keeps alerts for objectives that are missed. Sent by beat."""
     names = parts.catalog.names()
     messages: list[Message] = []
-    told = False
+    told = watch_files(parts)
     for name, standing in parts.ledger.pipelines.standings(names).items():
         try:
             declared = parts.catalog.get(name)

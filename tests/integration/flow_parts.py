@@ -16,6 +16,7 @@ from app.adapters.objects import Objects
 from app.adapters.shell import Shell
 from app.adapters.sql_source import dispose_engines, open_source
 from app.adapters.sql_step import StatementRunner
+from app.catalog import Problem
 from app.core.errors import TransientError, UnknownPipeline
 from app.core.messages import (
     AlertsKept,
@@ -73,6 +74,7 @@ class Declared:
 
     def __init__(self) -> None:
         self.pipelines: dict[str, Pipeline] = {}
+        self.problems: list[Problem] = []
 
     def get(self, name: str) -> Pipeline:
         """See :class:`app.flow.parts.Catalog`."""

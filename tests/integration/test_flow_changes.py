@@ -57,18 +57,6 @@ def test_a_step_that_was_renamed_after_it_was_planned_fails_its_run(bench: Bench
     assert (second.state, second.predicted) == (RunState.SUCCEEDED, 12)
 
 
-def test_a_model_that_was_replaced_under_a_run_is_refused(bench: Bench) -> None:
-    """The run pinned a version when it was planned; all its predictions come from that one."""
-    bench.declare(FunctionModel(length, version="1"))
-    run_id, messages = bench.planned(parallelism=1)
-    bench.declare(FunctionModel(length, version="2"))
-    ended = bench.run_on(run_id, messages)
-    assert ended.state is RunState.FAILED
-    assert "@1" in (ended.error or "")
-    assert "@2 now" in (ended.error or "")
-    assert bench.run().predicted == 12
-
-
 def test_a_planner_that_dies_every_time_is_given_up(bench: Bench) -> None:
     """A step's attempts are counted when they begin, as a shard's are."""
     run = bench.started()

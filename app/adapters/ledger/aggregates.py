@@ -10,6 +10,7 @@ _TOTALS = """
     SELECT count(*)::int AS shards,
            (count(*) FILTER (WHERE state IN ('pending', 'running')))::int AS open_shards,
            (count(*) FILTER (WHERE state = 'failed'))::int AS failed_shards,
+           (count(*) FILTER (WHERE state = 'code-changed'))::int AS changed_shards,
            coalesce(sum(planned), 0)::bigint AS planned,
            coalesce(sum(discovered), 0)::bigint AS discovered,
            coalesce(sum(predicted), 0)::bigint AS predicted,

@@ -78,6 +78,12 @@ class AlertsTable:
             closed = close_incidents(connection, alert.pipeline, [incident])
             return bool(closed) and keep_alert(connection, _of(alert, closed[0][1]))
 
+    def incidents(self, kind: str) -> dict[str, str]:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            rows = connection.execute("SELECT pipeline, message FROM batchord.incidents WHERE kind = %s", [kind])
+            return {row["pipeline"]: row["message"] for row in rows}
+
     def any_due(self) -> bool:
         """See the protocol."""
         with self._connections.transaction() as connection:

@@ -96,8 +96,10 @@ class LockedRun:
         """See the protocol."""
         self._connection.execute(
             "UPDATE batchord.steps SET state = %s, output = %s, error = %s, finished_at = clock_timestamp(), "
+            # So that its follow-up run is found where the message for it is lost.
+            "backlog_left = backlog_left OR %s, "
             "lease_token = NULL, lease_until = NULL WHERE run_id = %s AND name = %s",
-            [state, Jsonb(output), error and storable(error), self.run.id, step],
+            [state, Jsonb(output), error and storable(error), state is StepState.CODE_CHANGED, self.run.id, step],
         )
         end_attempts(self._connection, self.run.id, step=step, state=state, error=error)
         self._count()

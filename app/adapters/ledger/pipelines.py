@@ -38,6 +38,15 @@ _PAUSE = """
         paused_at = CASE WHEN %(paused)s THEN clock_timestamp() END
     WHERE name = %(name)s AND (paused_at IS NOT NULL) <> %(paused)s
 """
+_SCHEDULED_BY_FILE = """
+    INSERT INTO batchord.pipelines (name, scheduled_by_file_at)
+    SELECT unnest(%(names)s::text[]), clock_timestamp()
+    ON CONFLICT (name) DO UPDATE SET scheduled_by_file_at = excluded.scheduled_by_file_at
+"""
+_GONE = """
+    SELECT name, scheduled_by_file_at FROM batchord.pipelines
+    WHERE scheduled_by_file_at < clock_timestamp() - make_interval(secs => %(seconds)s) AND name <> ALL(%(names)s)
+"""
 _WINDOWS = """
     SELECT window_start, window_end FROM batchord.runs
     WHERE pipeline = %s AND kind = 'backfill' AND state IN ('queued', 'running')
@@ -83,6 +92,22 @@ class PipelineRows:
                 "UPDATE batchord.pipelines SET schedule = %s, scheduled_at = clock_timestamp() WHERE name = %s",
                 [None if schedule is None else Jsonb(schedule), name],
             )
+
+    def note_scheduled(self, names: Sequence[str]) -> None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            connection.execute(_SCHEDULED_BY_FILE, {"names": list(names)})
+
+    def gone(self, declared: Sequence[str], *, for_seconds: float) -> dict[str, datetime]:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            rows = connection.execute(_GONE, {"names": list(declared), "seconds": for_seconds})
+            return {row["name"]: row["scheduled_by_file_at"] for row in rows}
+
+    def forget_scheduled(self, name: str) -> None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            connection.execute("UPDATE batchord.pipelines SET scheduled_by_file_at = NULL WHERE name = %s", [name])
 
     def open_windows(self, name: str) -> set[tuple[datetime, datetime]]:
         """See the protocol."""

@@ -30,12 +30,12 @@ _SAVE_FRONTIER = """
     RETURNING cardinality(versions) AS versions
 """
 _OUTCOMES = """
-    SELECT run_id, state = 'done' AS done, state IN ('done', 'failed', 'skipped', 'upstream_failed') AS ended
+    SELECT run_id, state = 'done' AS done, state NOT IN ('pending', 'ready', 'planning', 'running') AS ended
     FROM batchord.steps WHERE name = %s AND run_id = ANY(%s::uuid[])
 """
 _PLANNED = """
     UPDATE batchord.steps SET state = 'running', planned_at = clock_timestamp(), queue = %(queue)s,
-        backlog_left = %(backlog)s, lease_token = NULL, lease_until = NULL, error = NULL
+        backlog_left = %(backlog)s, code = %(code)s, lease_token = NULL, lease_until = NULL, error = NULL
     WHERE run_id = %(run)s AND name = %(step)s AND lease_token = %(token)s AND state = 'planning'
 """
 _PIN = """
@@ -89,7 +89,8 @@ class PlannerTables:
         """See the protocol."""
         values = {"run": lease.run.id, "step": lease.step, "token": lease.token}
         with self._connections.transaction() as connection:
-            planned = connection.execute(_PLANNED, {**values, "queue": plan.queue, "backlog": plan.backlog_left})
+            pinned = {"queue": plan.queue, "backlog": plan.backlog_left, "code": plan.code}
+            planned = connection.execute(_PLANNED, {**values, **pinned})
             if planned.rowcount != 1:
                 return False
             end_attempts(connection, lease.run.id, step=lease.step, state="done", error=None)

@@ -115,7 +115,8 @@ _UNFOLLOWED = """
 """
 _BACKLOGS = """
     SELECT run.pipeline, run.id FROM batchord.steps AS step JOIN batchord.runs AS run ON run.id = step.run_id
-    WHERE step.backlog_left AND step.state = 'done' AND run.state NOT IN ('queued', 'running')
+    WHERE step.backlog_left AND run.state NOT IN ('queued', 'running')
+      AND (step.state = 'done' OR (step.state = 'code-changed' AND run.state <> 'cancelled'))
       AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
       AND NOT EXISTS (SELECT FROM batchord.runs AS next WHERE next.request = 'backlog:' || run.id)
 """

@@ -12,7 +12,7 @@ from app.adapters.ledger.written import accounted, copied, write_predictions, wr
 from app.core.errors import ConservationError, LeaseLost
 from app.core.predictions import Batch
 from app.core.records import Position, Scalar, storable
-from app.core.runs import Claim, ShardLease, ShardOutcome
+from app.core.runs import Claim, ShardLease, ShardOutcome, ShardState
 from app.core.shards import ShardRange
 
 #: Still running, and the lease ran out: the worker vanished without a word. Unless the server was restarted since the
@@ -30,7 +30,7 @@ _CLAIM = f"""
                      THEN right(concat_ws('; ', shard.error, 'lost: the worker vanished'), 2000) ELSE shard.error END,
         lease_until = clock_timestamp() + make_interval(secs => %(lease)s), renewed_at = clock_timestamp(),
         started_at = coalesce(shard.started_at, clock_timestamp())
-    FROM batchord.runs AS run
+    FROM batchord.runs AS run JOIN batchord.steps AS planned ON planned.run_id = run.id AND planned.name = %(step)s
     WHERE shard.run_id = %(run)s AND shard.step = %(step)s AND shard.index = %(index)s
       AND run.id = shard.run_id AND run.state = 'running'
       AND (shard.state = 'pending'
@@ -39,7 +39,8 @@ _CLAIM = f"""
            OR (shard.state = 'running' AND shard.worker = %(worker)s))
     RETURNING shard.run_id, shard.step, shard.index, shard.attempt, shard.losses, shard.error, shard.first_position,
               shard.last_position, shard.planned, shard.predicted + shard.rejected AS accounted, shard.dense,
-              run.pipeline, run.models ->> shard.step AS model_version, run.window_start, run.window_end
+              run.pipeline, run.models ->> shard.step AS model_version, run.window_start, run.window_end,
+              planned.code, planned.planned_at
     ), vanished AS (
         UPDATE batchord.attempts AS before SET state = 'lost', error = claimed.error, finished_at = clock_timestamp()
         FROM claimed
@@ -118,16 +119,14 @@ _HALF = """
     FROM batchord.shards WHERE run_id = %(run)s AND step = %(step)s
     RETURNING index
 """
-_FAIL = ending(
-    f"""
-    UPDATE batchord.shards AS shard SET state = 'failed', finished_at = clock_timestamp(),
+_END_BADLY = f"""
+    UPDATE batchord.shards AS shard SET state = %(state)s, finished_at = clock_timestamp(),
         error = right(concat_ws('; ', error, %(error)s::text), 2000),
         -- Its range may have grown since it was planned.
         discovered = greatest(discovered, predicted + rejected),
         lease_token = NULL, lease_until = NULL WHERE {_OWNED} {_RETURNED}
-    """,
-    state="failed",
-)
+"""
+_FAIL, _LEAVE = (ending(_END_BADLY, state=state) for state in (ShardState.FAILED, ShardState.CODE_CHANGED))
 
 
 class ShardsTable:
@@ -164,6 +163,8 @@ class ShardsTable:
             last_error=row["error"],
             model_version=row["model_version"],
             window=None if None in window else window,
+            code=row["code"],
+            planned_at=row["planned_at"],
         )
 
     def accounted(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> set[Scalar]:
@@ -234,7 +235,12 @@ class ShardsTable:
     def fail(self, lease: ShardLease, error: str) -> None:
         """See the protocol."""
         with self._connections.transaction() as connection:
-            connection.execute(_FAIL, _values(lease, error=storable(error)))
+            connection.execute(_FAIL, _values(lease, error=storable(error), state=ShardState.FAILED))
+
+    def leave(self, lease: ShardLease, error: str) -> None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            connection.execute(_LEAVE, _values(lease, error=storable(error), state=ShardState.CODE_CHANGED))
 
 
 def _insert_half(connection: Connection, lease: ShardLease, part: ShardRange, losses: int) -> int:

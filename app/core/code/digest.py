@@ -8,7 +8,6 @@ import types
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from app.core.code.authors import imported_source
 from app.core.code.parsed import Parsed, parse
@@ -28,7 +27,6 @@ class Code:
     def __init__(self, source_of: SourceOf) -> None:
         self._source_of = source_of
         self._parsed: dict[str, Parsed | None] = {}
-        self._digests: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         self._lock = threading.RLock()
 
     def digest(self, function: Callable[..., Any], *, declared_in: str | None = None) -> str | None:
@@ -38,29 +36,6 @@ class Code:
         classes, constants, imports. Comments and layout change nothing. Where the names cannot be told from the text,
         whole modules are covered, among them ``declared_in``, in which the function was handed to Batchord.
         """
-        with self._lock:
-            try:
-                if function in self._digests:
-                    return self._digests[function]
-                found = self._digest(function, declared_in)
-                if found is not None:
-                    self._digests[function] = found
-            except TypeError:  # neither hashable nor referable weakly, as an instance with slots
-                return self._digest(function, declared_in)
-            return found
-
-    def parsed(self, module: str) -> Parsed | None:
-        """The module, taken apart; None where it is not the author's."""
-        with self._lock:
-            if module not in self._parsed:
-                text = self._source_of(module)
-                try:
-                    self._parsed[module] = None if text is None else parse(text)
-                except (SyntaxError, ValueError):
-                    self._parsed[module] = None
-            return self._parsed[module]
-
-    def _digest(self, function: Callable[..., Any], declared_in: str | None) -> str | None:
         reach = Reach(self.parsed)
         try:
             reach_value(reach, function, declared_in)
@@ -72,6 +47,17 @@ class Code:
             return _hash(reach.texts)
         text = _text_alone(function)
         return None if text is None else _hash([text, *reach.texts])
+
+    def parsed(self, module: str) -> Parsed | None:
+        """The module, taken apart; None where it is not the author's."""
+        with self._lock:
+            if module not in self._parsed:
+                text = self._source_of(module)
+                try:
+                    self._parsed[module] = None if text is None else parse(text)
+                except (SyntaxError, ValueError):
+                    self._parsed[module] = None
+            return self._parsed[module]
 
 
 @cache

@@ -93,10 +93,13 @@ def _cells(function: types.FunctionType) -> list[Any]:
 
 def _container(reach: Reach, value: Any, declared_in: str | None, above: tuple[int, ...]) -> None:
     reach.add_text(f"{type(value).__name__}:{len(value)}")
-    items = [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
-    if isinstance(value, set | frozenset):
-        items.sort(key=repr)  # its order differs from process to process
-    for item in items:
+    if isinstance(value, set | frozenset):  # its order differs from process to process
+        if all(type(item) in _PLAIN for item in value):
+            reach.add_text(repr(sorted(map(repr, value))))
+        else:
+            reach.add_whole(declared_in)
+        return
+    for item in [*value.keys(), *value.values()] if isinstance(value, dict) else value:
         reach_value(reach, item, declared_in, above)
 
 

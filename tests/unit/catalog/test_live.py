@@ -179,6 +179,21 @@ def test_a_module_that_was_removed_is_kept_for_those_that_need_it(catalog: Open,
     assert "No module named 'features'" in later.problems[0].what
 
 
+def test_a_folder_that_is_away_for_a_while_ends_no_pipeline(catalog: Open, write: Write, tmp_path: Path) -> None:
+    """As a disk that is mounted anew; it is told of."""
+    write("a.py", _scoring("a", "1"))
+    running = catalog()
+    assert running.names() == ["a"]
+
+    away = tmp_path.rename(tmp_path.with_name("away"))
+    for each in (running, catalog()):
+        assert _call(each, "a") == 1
+        assert "there is no such folder" in each.problems[0].what
+
+    away.rename(tmp_path)
+    assert (running.names(), running.problems) == (["a"], [])
+
+
 def test_a_copy_of_a_file_takes_nothing_from_it(catalog: Open, write: Write) -> None:
     """The copy has the pipeline's name, and is refused; what was there goes on."""
     write("a.py", _scoring("a", "1"))
