@@ -127,7 +127,7 @@ class LiveCatalog:
                 self._own = edition
         for problem in edition.problems:
             if before is None or problem not in before.problems:
-                log.error("%s", problem)
+                log.info("%s", problem)  # a command shows it in its own way, beat logs it as an error
 
     def _to_try(self, before: Edition | None) -> bool:
         known = self._own or before

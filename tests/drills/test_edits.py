@@ -1,0 +1,70 @@
+"""Drills of edits: a file is changed, broken and mended while its shards are at work."""
+
+from tests.drills.drill import Drill
+from tests.waiting import wait_until
+
+_SLOW = 'threading.Event().wait(0.6); return frame["body"].str.len() * {factor}'
+
+
+def _begun(drill: Drill) -> None:
+    """Some shards are done, and most are not."""
+    drill.declare(_SLOW.format(factor=1), shard_rows=20)
+    drill.cluster.start("control", "worker", "beat")
+    drill.run()
+    done = "SELECT count(*) >= 2 FROM batchord.shards WHERE state = 'done'"
+    wait_until(lambda: drill.cluster.sql(done) == [(True,)], description="two shards are done")
+
+
+def _check(drill: Drill) -> None:
+    """Nothing is lost, twice, or mixed; each run but the last was cut short, and nobody is alerted of that."""
+    sql = drill.cluster.sql
+    states = tuple(state for (state,) in sql("SELECT state FROM batchord.runs ORDER BY created_at"))
+    assert states == (*["partial"] * (len(states) - 1), "succeeded")
+    drill.check(runs=states)
+    mixed = "SELECT run_id FROM batchord.predictions GROUP BY run_id HAVING count(DISTINCT model_version) > 1"
+    assert sql(mixed) == []
+    assert sql("SELECT count(*)::int FROM batchord.alerts") == [(0,)]
+    assert sql("SELECT count(*)::int FROM batchord.attempts WHERE state IN ('lost', 'failed')") == [(0,)]
+    assert drill.cluster.restarts("worker") == drill.cluster.restarts("control") == 0
+
+
+def test_an_edit_in_mid_run_goes_on_in_a_follow_up_run(drill: Drill) -> None:
+    """The shards at work end with the code that they began with, the others are left to the new code."""
+    _begun(drill)
+    drill.declare(_SLOW.format(factor=100), shard_rows=20)
+    drill.injected()
+    drill.settle()
+    _check(drill)
+    assert drill.cluster.sql("SELECT kind FROM batchord.runs ORDER BY created_at") == [("manual",), ("follow-up",)]
+    assert drill.cluster.sql("SELECT state FROM batchord.steps ORDER BY started_at") == [("code-changed",), ("done",)]
+
+
+def test_a_broken_edit_in_mid_run_changes_nothing(drill: Drill) -> None:
+    """The run ends with the code that it began with, also on processes that are started anew meanwhile."""
+    _begun(drill)
+    file = drill.cluster.pipelines / "notes.py"
+    good = file.read_text(encoding="utf-8")
+    file.write_text("half written (", encoding="utf-8")
+    drill.injected()
+    drill.settle()
+    drill.check()
+    assert drill.cluster.sql("SELECT state FROM batchord.runs") == [("succeeded",)]
+    assert drill.cluster.sql("SELECT count(DISTINCT model_version)::int FROM batchord.predictions") == [(1,)]
+    file.write_text(good, encoding="utf-8")
+
+
+def test_many_edits_in_a_row_lose_nothing(drill: Drill) -> None:
+    """Each of them leaves what is open to a run of its own; the last code has the last word."""
+    _begun(drill)
+    for versions in (2, 3):
+        drill.declare(_SLOW.format(factor=versions), shard_rows=20)
+        drill.injected()
+        wait_until(
+            lambda versions=versions: (  # type: ignore[misc]
+                drill.cluster.sql("SELECT count(DISTINCT model_version)::int FROM batchord.predictions")
+                == [(versions,)]
+            ),
+            description="the new code predicts",
+        )
+    drill.settle()
+    _check(drill)
