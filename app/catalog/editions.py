@@ -1,6 +1,7 @@
 """Editions: which text of each of the author's files is in use, kept on this machine for every process of it."""
 
 import base64
+import errno
 import fcntl
 import hashlib
 import json
@@ -66,7 +67,8 @@ def stamp(path: str) -> list[int]:
 class Store:
     """Where the editions of one folder are kept: in ``home``, or in this process's memory where that is not possible.
 
-    Everything is written beside its place and moved there, so that a reader never meets half of it.
+    Everything is written beside its place and moved there, so that a reader never meets half of it. What is read is
+    executed: so only what this user has written is read, and texts are compared with their digests.
     """
 
     def __init__(self, home: Path, folder: Path) -> None:
@@ -81,7 +83,8 @@ class Store:
         seen = stamp(str(self._file))
         if seen != self._seen:
             try:
-                self._read = Edition.from_json(self._file.read_text(encoding="utf-8"))
+                own = self._file.stat().st_uid == os.geteuid()
+                self._read = Edition.from_json(self._file.read_text(encoding="utf-8")) if own else None
             except (OSError, ValueError, KeyError, TypeError):
                 self._read = None
             self._seen = seen
@@ -97,17 +100,22 @@ class Store:
         digest = hashlib.sha256(text).hexdigest()
         file = self._text_file(digest)
         try:
-            if not file.exists():
-                _write(file, text)
-            else:
+            if file.exists() and file.read_bytes() == text:
                 os.utime(file)
+            else:
+                _write(file, text)
         except OSError:
             self._texts[digest] = text
         return digest
 
     def text(self, digest: str) -> bytes:
         """A text that was kept. Raises OSError."""
-        return self._texts[digest] if digest in self._texts else self._text_file(digest).read_bytes()
+        if digest in self._texts:
+            return self._texts[digest]
+        text = self._text_file(digest).read_bytes()
+        if hashlib.sha256(text).hexdigest() != digest:
+            raise OSError(errno.EIO, "it is not what was kept", str(self._text_file(digest)))
+        return text
 
     def texts(self, edition: Edition) -> dict[str, bytes]:
         """All of an edition, by path. Raises OSError."""
@@ -117,7 +125,7 @@ class Store:
     def locked(self, *, wait: bool) -> Iterator[bool]:
         """Only one process of this machine tries new texts at a time; gives False where another does."""
         try:
-            self.place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make(self.place)
             file = (self.place / "lock").open("w", encoding="utf-8")
         except OSError:  # nobody else can use this place either
             yield True
@@ -149,8 +157,15 @@ def unpacked(texts: Mapping[str, str]) -> dict[str, bytes]:
     return {path: base64.b64decode(text) for path, text in texts.items()}
 
 
+def _make(folder: Path) -> None:
+    """The folder and those above it, each that is new for this user alone."""
+    for each in (*reversed(folder.parents), folder):
+        if not each.exists():
+            each.mkdir(mode=0o700, exist_ok=True)
+
+
 def _write(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make(file.parent)
     handle, name = tempfile.mkstemp(dir=file.parent)
     try:
         with os.fdopen(handle, "wb") as temporary:

@@ -93,7 +93,12 @@ class LiveCatalog:
             edition = self._own or self._store.current()
         assert edition is not None  # noqa: S101 -- _look() leaves one, kept or this process's own
         if self._snapshot is None or self._edition != edition:
-            self._snapshot = self._load(edition)
+            try:
+                self._snapshot = self._load(edition)
+            except OSError as error:
+                log.warning("The pipelines' code that was kept cannot be read (%s): the files are tried anew.", error)
+                self._own = edition = take_up(self._root, None, stamps_of(self._root, None), self._store)
+                self._snapshot = self._load(edition)
         return self._snapshot
 
     def _without_folder(self) -> Snapshot:

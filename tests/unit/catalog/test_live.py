@@ -254,6 +254,19 @@ def test_an_unwritable_home_is_done_without(write: Write, tmp_path: Path, monkey
     assert _call(running, "a") == 2
 
 
+def test_what_others_wrote_into_the_home_is_not_executed(catalog: Open, write: Write) -> None:
+    """A text that is not the one that was kept is not taken; the file itself is."""
+    write("a.py", _scoring("a", "1"))
+    first = catalog()
+    assert first.names() == ["a"]
+    place = first._store.place  # noqa: SLF001 -- where somebody else might write
+    assert place.stat().st_mode & 0o077 == 0
+    for text in (place / "texts").iterdir():
+        text.write_bytes(text.read_bytes().replace(b"return 1", b"return 6"))
+
+    assert _call(catalog(), "a") == 1
+
+
 def test_processes_of_one_machine_share_what_was_tried(catalog: Open, write: Write, tmp_path: Path) -> None:
     """A process that begins loads what is kept, without a trial of its own."""
     write("a.py", _scoring("a", "1"))
