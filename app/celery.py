@@ -3,6 +3,9 @@
 The rule behind all of them: PostgreSQL holds the truth, messages may be lost, doubled, late or out of order.
 """
 
+import os
+from pathlib import Path
+
 from celery import Celery
 from kombu import Queue
 
@@ -24,7 +27,17 @@ _SOCKETS = {
     "health_check_interval": 25,
 }
 
-app = Celery("batchord", broker=_redis_url, backend=_redis_url)
+# Flower would execute a file of the working directory, and is open without one.
+os.environ.setdefault("FLOWER_CONF", str(Path(__file__).with_name("dashboard") / "flowerconfig.py"))
+
+app = Celery(
+    "batchord",
+    broker=_redis_url,
+    backend=_redis_url,
+    # What workers tell of themselves holds no secret.
+    control="app.replies:SecretFreeControl",
+    events="app.replies:SecretFreeEvents",
+)
 app.conf.update(
     # Named, not imported: the app does not know who runs it.
     include=["workers.tasks", "workers.lifecycle", "workers.memory"],
@@ -91,10 +104,10 @@ app.conf.update(
     # Celery would replace the log handlers that workers.lifecycle sets up.
     worker_hijack_root_logger=False,
     # -- Beat ----------------------------------------------------------------------------------------------
-    # RedBeat, with its entries taken from the catalog.
+    # RedBeat, with its entries taken from the catalog. Its address, which Celery would show with the password, is
+    # set there: beat alone needs it.
     beat_scheduler="beat.schedule:PipelineScheduler",
     beat_max_loop_interval=1,
-    redbeat_redis_url=_redis_url,
     redbeat_redis_options={**_SOCKETS, "retry_on_timeout": True, "retry_period": 10},
     redbeat_key_prefix="batchord:beat:",
     # At least five loops, or a slow one would lose the lock; at most what a standby may wait.

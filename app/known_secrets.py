@@ -8,6 +8,9 @@ from pydantic import SecretStr
 
 from app.settings import Settings
 
+#: Hides nothing as a password, and stands in every task's name. In a URL it is masked all the same.
+_OWN_NAME = "batchord"
+
 
 def known_secrets(settings: Settings) -> list[str]:
     """Every secret of the settings and the passwords in their URLs, as they stand and decoded; the longest first.
@@ -20,7 +23,7 @@ def known_secrets(settings: Settings) -> list[str]:
             for text in secret.replace(",", " ").split() or [secret]:
                 found |= _parts(text, path="alert" in name)
     # A part of a longer one must not be replaced before it: the rest would stay.
-    return sorted((text for text in found if text), key=lambda text: (-len(text), text))
+    return sorted((text for text in found if text and text != _OWN_NAME), key=lambda text: (-len(text), text))
 
 
 def _secrets(value: Any) -> Iterator[str]:

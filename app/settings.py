@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     #: Days for which it keeps the outputs of predictions; None: for ever. Keys, labels and scores always stay.
     keep_outputs_days: float | None = Field(default=None, gt=0)
 
+    #: Names besides localhost, addresses and this machine's own that Flower answers to, separated by commas.
+    flower_hosts: str = ""
+
     #: ``text`` for people, ``json`` for log collectors.
     log_format: Literal["text", "json"] = "text"
 

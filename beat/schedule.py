@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, ClassVar
 
+from celery import Celery
 from celery.schedules import crontab, schedstate, schedule
 from redbeat import RedBeatScheduler, RedBeatSchedulerEntry
 from redbeat.schedulers import get_redis
@@ -96,6 +97,12 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
     """RedBeat with the catalog's pipelines as its static entries: renamed and removed ones disappear."""
 
     Entry = PipelineEntry
+
+    def __init__(self, app: Celery, *args: Any, **kwargs: Any) -> None:
+        if "redbeat_redis_url" not in app.conf:
+            # Not for every process: Celery shows what is set, and does not know that this holds a password.
+            app.conf.redbeat_redis_url = app.conf.broker_url
+        super().__init__(app, *args, **kwargs)
 
     def setup_schedule(self) -> None:
         """Installs the entries; those that were there keep the time of their last tick."""

@@ -4,11 +4,13 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from app.adapters.ledger import migrate
 from app.adapters.stack import ProcessSpec, start_servers, unconfigured_servers
 from app.adapters.stack.claims import PortClaim, claim_port
 from app.adapters.stack.home import write_private
+from app.dashboard.password import flower_password
 from app.settings import Settings, settings
 
 _FLOWER_PORT = 5555
@@ -38,7 +40,9 @@ def prepare(*, environment: dict[str, str] | None = None) -> Stack:
     settings.cache_clear()
     configured = settings()
     migrate(configured.require_database_url())
-    claim = claim_port(_FLOWER_PORT)
+    if not os.environ.get("FLOWER_BASIC_AUTH"):
+        flower_password(home)  # before Flower starts, so that it can be shown
+    claim = claim_port(*_flower_ports(home))
     flower = f"http://127.0.0.1:{claim.port}"
     write_private(home / _FLOWER_FILE, flower)
     specs = _specs(configured, home, claim.port, environment or {})
@@ -86,3 +90,9 @@ def _specs(configured: Settings, home: Path, port: int, environment: dict[str, s
             env=env,
         ),
     )
+
+
+def _flower_ports(home: Path) -> tuple[int, ...]:
+    """The port that Flower had here, then its usual one."""
+    before = urlsplit(flower_address(home) or "").port
+    return (_FLOWER_PORT,) if before is None else (before, _FLOWER_PORT)

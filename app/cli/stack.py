@@ -54,6 +54,7 @@ def up(*, as_json: bool) -> None:
     else:
         _print_status(found)
         console.print(f"\nFlower: {stack.flower}   logs: {stack.home / 'logs'}   stop: batchord down")
+        console.print("Flower's name and password: batchord status --password")
     if found["problems"]:
         sys.exit(1)
 
@@ -85,17 +86,21 @@ def down(*, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--password", is_flag=True, help="Show the name and the password that Flower asks for.")
 @json_option
-def status(*, as_json: bool) -> None:
+def status(*, password: bool, as_json: bool) -> None:
     """Show the local stack's servers and processes, and what is wrong with pipeline files.
 
     Exits with 1 when something that should run does not, or a file is broken.
     """
-    found = _status()
+    found = _status() | (_flower_login() if password else {})
     if as_json:
         print_json(found)
     else:
         _print_status(found)
+        if password:
+            user, secret = found["flower_user"], found["flower_password"]
+            console.print(f"Flower's name: {user}   password: {secret}", markup=False, highlight=False, soft_wrap=True)
     if not found["well"]:
         sys.exit(1)
 
@@ -168,6 +173,22 @@ def _status() -> dict[str, Any]:
         "problems": problems,
         "well": running and not problems,
     }
+
+
+def _flower_login() -> dict[str, str]:
+    """What opens Flower. Raises ConfigurationError when nothing was made here."""
+    from app.core.errors import ConfigurationError
+    from app.dashboard.password import USER, kept_password
+
+    given = os.environ.get("FLOWER_BASIC_AUTH", "").partition(",")[0]
+    if given:
+        user, _, password = given.partition(":")
+        return {"flower_user": user, "flower_password": password}
+    home = settings().home.expanduser().absolute()
+    kept = kept_password(home)
+    if kept is None:
+        raise ConfigurationError(f"No password for Flower was made in {home} yet: `batchord up` makes one.")
+    return {"flower_user": USER, "flower_password": kept}
 
 
 def _print_status(found: dict[str, Any]) -> None:

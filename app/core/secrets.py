@@ -4,10 +4,12 @@ When in doubt a word too many is masked. Every pattern here takes time in propor
 with fixed characters, repeats possessively (no way back), and looks around itself by a bounded number of characters.
 """
 
+import html
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -35,6 +37,7 @@ _CALLED = (
 )
 #: A separator within a bare value belongs to it, unless another ``name=`` follows.
 _SEPARATOR = r"""[,;&](?!\s)(?!["']?[\w.-]{1,40}["']?\s?[=:])(?=\S)"""
+_CALLED_WHOLLY = re.compile(_CALLED, re.IGNORECASE)
 _NAMED = re.compile(
     rf"""(?P<name>(?:{_CALLED})[\w-]{{0,40}}\\{{0,3}}["'`]?)"""
     # `password= host=h`: an empty one, followed by the next name
@@ -69,9 +72,7 @@ def masked(text: str, *, known: Iterable[str] = ()) -> str:
 
     Masked text stays as it is when it is masked again.
     """
-    for secret in _known_forms(tuple(known)):
-        if secret in text:
-            text = text.replace(secret, MASK)
+    text = without(known, text)
     # Most lines of a log hold nothing that even looks like a secret: a few looks tell, in a microsecond.
     lowered = text.lower()
     if not any(hint in lowered for hint in _HINTS):
@@ -85,6 +86,32 @@ def masked(text: str, *, known: Iterable[str] = ()) -> str:
     return _TOKEN_IN_URL.sub(f"://{MASK}@", _IN_URL.sub(_in_url, text))
 
 
+def without(known: Iterable[str], text: str) -> str:
+    """``text`` without ``known`` secrets; what merely looks like one stays."""
+    for secret in _known_forms(tuple(known)):
+        if secret in text:
+            text = text.replace(secret, MASK)
+    return text
+
+
+def masked_value(value: Any, *, known: Iterable[str] = ()) -> Any:
+    """``value`` as it is, with every text in its dicts, lists and tuples masked, and texts that are called a secret."""
+    if isinstance(value, str):
+        return masked(value, known=known)
+    if isinstance(value, Mapping):
+        return {key: _masked_item(key, each, known=known) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        items = [masked_value(each, known=known) for each in value]
+        return items if isinstance(value, list) else tuple(items)
+    return value
+
+
+def _masked_item(key: Any, value: Any, *, known: Iterable[str]) -> Any:
+    if isinstance(key, str) and isinstance(value, str) and _CALLED_WHOLLY.search(key):
+        return value if value.lower() in _NO_SECRETS else MASK
+    return masked_value(value, known=known)
+
+
 @lru_cache(maxsize=16)
 def _known_forms(known: tuple[str, ...]) -> tuple[str, ...]:
     """All that is to be looked for, the longest first: a part of another must not be replaced before it."""
@@ -92,9 +119,10 @@ def _known_forms(known: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """The secret as it stands in texts, in URLs and in JSON; none for one that is too short."""
+    """The secret as it stands in texts, in URLs, JSON, HTML and Python; none for one that is too short."""
     if len(secret) >= _SHORTEST:
         yield from (secret, quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(secret)[1:-1])
+        yield from (html.escape(secret), repr(secret)[1:-1])
 
 
 def _in_url(found: re.Match[str]) -> str:

@@ -45,6 +45,10 @@ def test_up_runs_everything_and_down_leaves_only_data(stack: OwnStack) -> None:
     assert {each["name"] for each in said["servers"]} == {"postgres", "redis", "s3"}
     assert {each["name"] for each in said["processes"]} == {"control", "worker", "beat", "flower"}
     assert {each["state"] for each in [*said["servers"], *said["processes"]]} == {"running"}
+    login = json.loads(stack.batchord("status", "--json", "--password").stdout)
+    assert f"name: {login['flower_user']}   password: {login['flower_password']}" in stack.batchord(
+        "status", "--password"
+    ).stdout.replace("Flower's ", "")
     run = json.loads(stack.batchord("run", "numbers", "--wait", "--json").stdout)
     assert (run["state"], run["predicted"]) == ("succeeded", 20)
 
@@ -64,14 +68,15 @@ def test_up_runs_everything_and_down_leaves_only_data(stack: OwnStack) -> None:
     assert {each["state"] for each in json.loads(stopped.stdout)["processes"]} == {"stopped"}
     assert json.loads(stack.batchord("down", "--json").stdout) == {"stopped": False}
 
-    _assert_data_survived(stack)
+    _assert_data_survived(stack, flower=said["flower"])
     assert json.loads(stack.batchord("down", "--json").stdout) == {"stopped": True}
     assert stack.processes() == []
 
 
-def _assert_data_survived(stack: OwnStack) -> None:
-    """``down`` and ``up`` lose neither runs nor predictions."""
-    assert json.loads(stack.batchord("up", "--json").stdout)["well"] is True
+def _assert_data_survived(stack: OwnStack, *, flower: str) -> None:
+    """``down`` and ``up`` lose neither runs nor predictions, and Flower stays where it was."""
+    again = json.loads(stack.batchord("up", "--json").stdout)
+    assert (again["well"], again["flower"]) == (True, flower)
     (run,) = json.loads(stack.batchord("runs", "--json").stdout)
     assert run["predicted"] == 20
     assert json.loads(stack.batchord("audit", "--json").stdout)["numbers"]["missing"] == 0

@@ -46,3 +46,13 @@ def test_tokens_in_alert_addresses_are_known() -> None:
 def test_without_secrets_none_is_known() -> None:
     """As for a process that has only defaults."""
     assert known_secrets(Settings(database_url=None, redis_url=None)) == []
+
+
+def test_the_programs_own_name_is_hidden_in_addresses_only() -> None:
+    """As a password it hides nothing, and every task's name begins with it."""
+    known = known_secrets(Settings(database_url=SecretStr("postgresql://batchord:batchord@db.example/batchord")))
+
+    assert masked("batchord.plan_step", known=known) == "batchord.plan_step"
+    assert masked("at postgresql://batchord:batchord@db.example/other", known=known) == (
+        "at postgresql://batchord:***@db.example/other"
+    )

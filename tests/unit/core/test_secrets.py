@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from app.core.secrets import MASK, masked
+from app.core.secrets import MASK, masked, masked_value, without
 
 WORD = "hunter2-Xq7"
 #: What stands in words that are masked or not: every character and word that the patterns look at.
@@ -192,3 +192,34 @@ def test_a_long_line_of_one_piece_comes_to_an_end(piece: str, start: str) -> Non
     line = start + piece * (300_000 // len(piece))
 
     assert masked(line + "\nlast") != ""
+
+
+def test_every_text_within_a_value_is_masked() -> None:
+    """However deep it lies; what is called a secret goes as a whole, and numbers and names stay."""
+    value = {
+        "broker": {"alternates": [f"redis://:{WORD}@h1"], "port": 6379, "password": "short"},
+        "error": (f"cannot reach redis://:{WORD}@h2", None, True),
+        "routing_key": "control",
+        "api_key": "",
+        "known": "a b c-known-c",
+        7: 1.5,
+    }
+
+    assert masked_value(value, known=["c-known-c"]) == {
+        "broker": {"alternates": [f"redis://:{MASK}@h1"], "port": 6379, "password": MASK},
+        "error": (f"cannot reach redis://:{MASK}@h2", None, True),
+        "routing_key": "control",
+        "api_key": "",
+        "known": f"a b {MASK}",
+        7: 1.5,
+    }
+
+
+@pytest.mark.parametrize(
+    "written", ["p&<\"'>w-1", "p&amp;&lt;&quot;&#x27;&gt;w-1", "p&<\\\"'>w-1", "p%26%3C%22%27%3Ew-1"]
+)
+def test_a_known_secret_is_found_as_pages_write_it(written: str) -> None:
+    """Escaped for HTML, JSON and URLs; nothing else is touched, not even what looks like a secret."""
+    page = "<input name=password value=x> {}"
+
+    assert without(["p&<\"'>w-1"], page.format(written)) == page.format(MASK)

@@ -1,0 +1,17 @@
+"""Flower's configuration: Flower executes this file when it starts, and takes the names below as its options.
+
+A configuration of your own begins with ``from app.dashboard.flowerconfig import *``, or Flower is open again.
+"""
+
+import sys
+
+from tornado.options import options
+
+from app.core.errors import BatchordError
+from app.dashboard.closing import close_flower
+
+try:
+    address, basic_auth = close_flower(options)
+except BatchordError as error:
+    # Flower that cannot be closed does not start. One line: it goes to whoever typed the command.
+    sys.exit(f"Flower does not start: {error}")

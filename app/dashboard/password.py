@@ -1,0 +1,45 @@
+"""The password of Flower: made once for a home, kept in a file that only its owner can read."""
+
+import secrets
+from pathlib import Path
+
+from app.adapters.stack.home import held, open_home, write_private
+from app.core.errors import ConfigurationError
+
+#: The name that goes with the password.
+USER = "batchord"
+_FILE = "flower.password"
+_TURN_SECONDS = 10.0
+_WAY_OUT = "Set FLOWER_BASIC_AUTH=name:password, or BATCHORD_HOME to a folder of your own."
+
+
+def flower_password(home: Path) -> str:
+    """The password of this home, made at the first call; calls of several processes take turns.
+
+    Raises ConfigurationError when none can be kept here, or the file was damaged; TransientError when another
+    process does not end its turn.
+    """
+    home = open_home(home)
+    try:
+        with held(home / "run" / "flower.lock", timeout=_TURN_SECONDS):
+            password = kept_password(home)
+            if password is None:
+                password = secrets.token_hex(16)
+                write_private(home / _FILE, f"{password}\n")
+    except OSError as error:
+        raise ConfigurationError(f"{home} cannot keep a password for Flower: {error.strerror}. {_WAY_OUT}") from error
+    return password
+
+
+def kept_password(home: Path) -> str | None:
+    """The password of this home; None when none was made yet. Raises ConfigurationError for a damaged file."""
+    path = home / _FILE
+    try:
+        password = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}. {_WAY_OUT}") from error
+    if not password.isalnum():
+        raise ConfigurationError(f"{path} holds no password. Delete it: the next start makes a new one.")
+    return password

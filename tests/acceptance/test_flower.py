@@ -1,0 +1,208 @@
+"""Flower is closed to strangers, and neither it nor Celery tells a secret to anybody."""
+
+import base64
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from email.message import Message
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import quote, urlsplit
+
+import psutil
+import pytest
+from flower.urls import handlers
+from tornado.web import URLSpec
+
+from tests.acceptance.cluster import Cluster
+from tests.waiting import wait_until
+
+#: A path for each of Flower's patterns, its own or of a later release.
+_PATTERNS = [each.regex.pattern if isinstance(each, URLSpec) else each[0] for each in handlers]
+_PATHS = sorted({re.sub(r"\(.*\)|\.\*", "x", each).rstrip("$?/") or "/" for each in _PATTERNS} - {"x"})
+_OPEN = "/healthcheck"
+
+
+class RunningFlower:
+    """``celery -A app flower``, as a person types it, in a folder of its own."""
+
+    def __init__(self, cluster: Cluster, folder: Path, **environment: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.cluster = cluster
+        self.log = folder / "flower.log"
+        root = str(Path(__file__).parents[2])
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "app", "flower", f"--port={self.port}"],
+                cwd=folder,
+                env={**os.environ, **cluster.environment, "PYTHONPATH": root, **environment},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        wait_until(lambda: self.get(_OPEN)[0] == 200, description="Flower answers", timeout=60)
+
+    def get(
+        self, path: str, *, login: str | None = None, host: str | None = None, method: str = "GET"
+    ) -> tuple[int, Message, str]:
+        """Status, headers and text of a reply; 0 when nobody answers."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        if login is not None:
+            request.add_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
+        if host is not None:
+            request.add_header("Host", host)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as reply:
+                return reply.status, reply.headers, reply.read().decode()
+        except HTTPError as error:
+            return error.code, error.headers, error.read().decode()
+        except OSError:
+            return 0, Message(), ""
+
+    def stop(self) -> None:
+        """Ends it."""
+        self.process.terminate()
+        self.process.wait(timeout=20)
+
+
+@pytest.fixture
+def cluster(settings_env: dict[str, str], tmp_path: Path) -> Iterator[Cluster]:
+    """A control worker; the S3 store's keys and a chat's token are set too."""
+    settings_env["BATCHORD_ALERT_URLS"] = "https://chat.example/TOKEN/of-the-alerts"
+    with Cluster(settings_env, tmp_path) as started:
+        started.start("control")
+        yield started
+
+
+@pytest.fixture
+def flower(cluster: Cluster, tmp_path: Path) -> Iterator[RunningFlower]:
+    """Flower without any option, in a folder with a configuration that somebody else left there."""
+    (tmp_path / "flowerconfig.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w').close()\n")
+    running = RunningFlower(cluster, tmp_path)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def _celery(cluster: Cluster, *arguments: str) -> str:
+    """All that ``celery -A app`` says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "app", *arguments],
+        env={**os.environ, **cluster.environment},
+        text=True,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout + done.stderr
+
+
+def _login(cluster: Cluster) -> str:
+    said = cluster.batchord("status", "--password", "--json", check=False)
+    found = json.loads(said.stdout)
+    return f"{found['flower_user']}:{found['flower_password']}"
+
+
+def test_nobody_comes_in_without_the_password(flower: RunningFlower, tmp_path: Path) -> None:
+    """No page, no API, no metrics, whatever the method; only that it runs is told to everybody."""
+    for path in _PATHS:
+        for method in ("GET", "POST"):
+            status, headers, text = flower.get(path, method=method)
+            if path == _OPEN:
+                assert status in {200, 405}
+            else:
+                assert (path, status) == (path, 401)
+                assert headers["WWW-Authenticate"].startswith("Basic ")
+                assert "batchord status --password" in text
+    for wrong in ("batchord:", "batchord:wrong", ":", "", "x", "bätchord:wörter"):
+        assert flower.get("/workers", login=wrong)[0] == 401
+    login = _login(flower.cluster)
+    for path in ("/workers", "/tasks", "/broker", "/metrics", "/api/workers"):
+        assert (path, flower.get(path, login=login)[0]) == (path, 200)
+    assert not (tmp_path / "executed").exists(), "a configuration of the working directory is not executed"
+    listening = {
+        each.laddr.ip for each in psutil.Process(flower.process.pid).net_connections() if each.status == "LISTEN"
+    }
+    assert listening == {"127.0.0.1"}
+
+
+def test_requests_for_a_name_that_is_not_ours_are_refused(flower: RunningFlower) -> None:
+    """A page of an attacker's cannot be pointed at Flower, even in a browser that knows the password."""
+    login = _login(flower.cluster)
+    for host in (
+        "attacker.example",
+        f"attacker.example:{flower.port}",
+        "127.0.0.1.attacker.example",
+        "localhost.a",
+        "-",
+    ):
+        status, _, text = flower.get("/workers", login=login, host=host)
+        assert (host, status) == (host, 403)
+        assert "BATCHORD_FLOWER_HOSTS" in text
+    for host in ("localhost,attacker.example", "a b", "localhost@attacker.example", "[::1"):
+        assert flower.get("/workers", login=login, host=host)[0] in {400, 403}
+    for host in ("localhost", f"LOCALHOST:{flower.port}", "[::1]:5555", "10.1.2.3", socket.gethostname()):
+        assert (host, flower.get("/workers", login=login, host=host)[0]) == (host, 200)
+
+
+def test_no_reply_of_flower_or_celery_holds_a_secret(flower: RunningFlower) -> None:
+    """Every page and every answer of the API; every command of ``celery inspect``; what Celery prints of itself."""
+    cluster = flower.cluster
+    secrets = {
+        str(urlsplit(cluster.environment["BATCHORD_REDIS_URL"]).password),
+        str(urlsplit(cluster.environment["BATCHORD_DATABASE_URL"]).password),
+        cluster.environment["BATCHORD_S3_ACCESS_KEY_ID"],
+        cluster.environment["BATCHORD_S3_SECRET_ACCESS_KEY"],
+        "TOKEN/of-the-alerts",
+    }
+    leaky = " ".join(secrets)
+    secrets.add(_login(cluster).partition(":")[2])
+    task = cluster.call("batchord.start_run", pipeline=leaky)
+    login = _login(cluster)
+    worker = next(iter(json.loads(_until(flower, "/api/workers?refresh=1", login, "registered"))))
+    _until(flower, "/api/tasks", login, task)
+    pages = ["/", "/workers?json=1", f"/worker/{quote(worker)}", "/tasks", "/broker", "/metrics", f"/task/{task}"]
+    pages += [f"/api/{each}" for each in ("workers", "tasks", "task/types", "queues/length", f"task/info/{task}")]
+    pages += [f"/api/task/result/{task}", "/tasks/datatable?draw=1&start=0&length=9&order[0][column]=0", "/nowhere"]
+    for page in pages:
+        status, _, text = flower.get(page, login=login)
+        assert status in {200, 404}, page
+        assert {each for each in secrets if each in text} == set(), page
+    for command in ("conf", "report", "stats", "active_queues", "registered", "active", "reserved", "scheduled"):
+        replied = _celery(cluster, "inspect", command, "--json")
+        assert replied
+        assert {each for each in secrets if each in replied} == set(), command
+    for command in (
+        ["inspect", "conf", "1", "--json"],
+        ["report"],
+        ["inspect", "registered", "app", "backend", "--json"],
+    ):
+        assert {each for each in secrets if each in _celery(cluster, *command)} == set(), command
+    assert {each for each in secrets if each in flower.log.read_text()} == set()
+
+
+def _until(flower: RunningFlower, path: str, login: str, wanted: str) -> str:
+    """The reply as soon as it holds what is wanted: Flower hears of things by and by."""
+    wait_until(lambda: wanted in flower.get(path, login=login)[2], description=f"{path} shows {wanted}", interval=0.5)
+    return flower.get(path, login=login)[2]
+
+
+def test_a_name_and_a_password_of_ones_own(cluster: Cluster, tmp_path: Path) -> None:
+    """``FLOWER_BASIC_AUTH`` holds, names of one's own are known, and the closed paths move with a prefix."""
+    running = RunningFlower(
+        cluster, tmp_path, FLOWER_BASIC_AUTH="me:mine-alone,you:yours", BATCHORD_FLOWER_HOSTS="flower.test"
+    )
+    try:
+        assert running.get("/metrics")[0] == 401
+        assert running.get("/metrics", login="you:yours", host="Flower.test:80")[0] == 200
+        assert running.get("/metrics", login="me:mine-alone")[0] == 200
+        assert not (cluster.home / "flower.password").exists()
+    finally:
+        running.stop()
