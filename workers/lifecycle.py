@@ -16,7 +16,10 @@ from app.flow import attempt_log
 from app.known_secrets import known_secrets
 from app.log_format import log_formatter
 from app.settings import settings
+from workers.transport import tolerate
 
+# Before the worker's first connection: Kombu keeps the class that it found for an address.
+tolerate()
 # Before any numeric library is imported in a child: several processes with several threads each thrash.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, str(settings().torch_threads))
