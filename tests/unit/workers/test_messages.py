@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from celery import Celery, chord
+from celery import Celery
 
 from workers.messages import problem
 
@@ -52,17 +52,19 @@ def test_protocol_1_is_understood() -> None:
     assert "named arguments" in str(problem(_message({"task": "t", "id": "i", "kwargs": 5}, headers={})))
 
 
-def test_a_chord_of_our_own_is_understood(redis_url: str) -> None:
-    """As Celery makes it of signatures, with its ids and its group."""
-    with Celery(broker=redis_url, backend=redis_url, set_as_current=False) as app:
-        part, body = (app.signature(name, kwargs={"index": 1}, queue="text") for name in ("part", "body"))
-        chord([part, part], app=app)(body.clone())
+def test_what_celery_sends_for_a_chord_is_understood(redis_url: str) -> None:
+    """With its ids, its group, and the body that is to follow."""
+    with Celery(broker=redis_url, set_as_current=False) as app:
+        body = app.signature("body", task_id="b")
+        part = app.signature("part", kwargs={"index": 1}, queue="text", chord=body, group_id="g")
+        app.send_task("part", kwargs={"index": 1}, ignore_result=True, **part.options)
         with app.connection() as connection:
             queue = connection.SimpleQueue("text")
-            taken = [problem(queue.get(timeout=5)) for _ in range(2)]
+            sent = queue.get(timeout=5)
             queue.close()
 
-    assert taken == [None, None]
+    assert sent.payload[2]["chord"]["task"] == "body"
+    assert problem(sent) is None
 
 
 @pytest.mark.parametrize(
