@@ -107,8 +107,8 @@ def upstream(after: Mapping[str, Iterable[str]], name: str) -> set[str]:
     return found
 
 
-def state_at_end(steps: Sequence[Step], *, accounted: int) -> RunState:
-    """How a run ended whose steps are all over and that accounted for so many records.
+def state_at_end(steps: Sequence[Step], *, predicted: int) -> RunState:
+    """How a run ended whose steps are all over and that predicted so many records.
 
     Partial: nothing but predictions are missing, and some were made; the next run takes the rest. Or its code changed;
     then a follow-up run does.
@@ -117,7 +117,7 @@ def state_at_end(steps: Sequence[Step], *, accounted: int) -> RunState:
     if not failed:
         changed = any(step.state is StepState.CODE_CHANGED for step in steps)
         return RunState.PARTIAL if changed else RunState.SUCCEEDED
-    if accounted and all(step.kind is StepKind.PREDICT for step in failed):
+    if predicted and all(step.kind is StepKind.PREDICT for step in failed):
         return RunState.PARTIAL
     return RunState.FAILED
 

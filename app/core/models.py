@@ -24,6 +24,9 @@ Task = Literal["classify", "embed"]
 #: What a network computes in.
 Dtype = Literal["float32", "bfloat16"]
 
+#: What ``proba=`` is for the probabilities of all classes; any other text names a class.
+ALL_CLASSES = "all"
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -148,6 +151,9 @@ class SklearnModel(Model):
     features: Sequence[str] | None = None
     #: Types beyond those that skops itself trusts which the file may contain, by full name.
     trusted: Sequence[str] = ()
+    #: Which probability a classifier gives: None, of the label that won; a class, of that one, whatever won; ``"all"``,
+    #: of the label as the score, and of every class in column ``proba``.
+    proba: str | None = None
 
     @property
     def reads(self) -> tuple[str, ...] | None:
@@ -156,6 +162,10 @@ class SklearnModel(Model):
         if self.text is not None:
             return (self.text, *images)
         return (*self.features, *images) if self.features else None
+
+    def problems(self) -> list[str]:
+        """What is wrong with the declaration, one sentence each."""
+        return super().problems() + _problems_of_proba(self.proba)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "trusted", as_names(self.trusted))
@@ -177,6 +187,8 @@ class _Transformers(Model):
     #: ``bfloat16`` takes half the time and memory where the processor or card has instructions for it, and changes
     #: scores in their second or third digit.
     dtype: Dtype = "float32"
+    #: Which probability a classifier gives; see :class:`SklearnModel`.
+    proba: str | None = None
 
     @property
     def reads(self) -> tuple[str, ...] | None:
@@ -186,7 +198,9 @@ class _Transformers(Model):
 
     def problems(self) -> list[str]:
         """What is wrong with the declaration, one sentence each."""
-        found = super().problems()
+        found = super().problems() + _problems_of_proba(self.proba)
+        if self.task == "embed" and self.proba is not None:
+            found.append(f"proba={self.proba!r} with task='embed': a vector has no probability, leave proba= out")
         if self.task not in ("classify", "embed"):
             found.append(f"task={self.task!r} is unknown: use 'classify' or 'embed'")
         if self.dtype not in ("float32", "bfloat16"):
@@ -234,6 +248,12 @@ class TransformersImage(_Transformers):
         if self.images is None:
             found.append("no images: give images=Images(column='location', allow=['s3://bucket/prefix/'])")
         return found
+
+
+def _problems_of_proba(proba: Any) -> list[str]:
+    if proba is None or (isinstance(proba, str) and proba):
+        return []
+    return [f"proba={proba!r} is no text: give 'all', or a class as its label is written, such as proba={str(proba)!r}"]
 
 
 def _upper(name: Any) -> Any:

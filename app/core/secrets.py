@@ -33,7 +33,8 @@ _TOKEN_IN_URL = re.compile(r"""(?<=\w)://(?:[^\s:/?#@"'`\[\]]++@)++""")
 _CALLED = (
     r"password|passwd|passphrase|(?<![a-z])pwd|(?<![a-z])pass(?=\s?=)|secret|authorization|"
     r"(?:api|access|account|private|encryption)[_-]?key|signature|(?<=[?&])sig|"
-    r"(?<!(?:bos|eos|pad|unk|cls|sep)_)(?<!mask_)token(?!i[sz])"
+    # neither `64 tokens: too many`
+    r"(?<!(?:bos|eos|pad|unk|cls|sep)_)(?<!mask_)(?<!\d )token(?!i[sz])"
 )
 #: A separator within a bare value belongs to it, unless another ``name=`` follows.
 _SEPARATOR = r"""[,;&](?!\s)(?!["']?[\w.-]{1,40}["']?\s?[=:])(?=\S)"""
@@ -127,6 +128,8 @@ def _forms(secret: str) -> Iterator[str]:
 
 def _in_url(found: re.Match[str]) -> str:
     user, password = found["user"], found["password"]
+    if (user, password) == ("user", "password@"):  # how a URL is written, in our own advice
+        return found[0]
     if not password.strip("@") or "@" in user:  # the token stands in the user's place
         return f"://{MASK}@"
     return f"://{user}:{MASK}@"

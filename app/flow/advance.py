@@ -40,7 +40,7 @@ def drive(locked: LockedRun) -> list[Message]:
 
 def _end(locked: LockedRun) -> list[Message]:
     run = locked.run
-    state = state_at_end(locked.steps, accounted=run.predicted + run.rejected)
+    state = state_at_end(locked.steps, predicted=run.predicted)
     errors = [f"step {step.name}: {step.error}" for step in locked.steps if step.error and step.state.over]
     error = "; ".join(errors) or None
     told = tell_of_end(locked, state, error)

@@ -8,6 +8,7 @@ from app.core.alerts import AlertKind, NewAlert
 from app.core.errors import CatalogError, ConservationError, UnknownPipeline
 from app.core.limits import RejectionLimit
 from app.core.messages import Message
+from app.core.reasons import of_the_model
 from app.core.runs import Run, RunState, StepKind, StepLease, StepState
 from app.core.summary import check_conservation, step_summary
 from app.flow.advance import drive
@@ -37,6 +38,8 @@ def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
         changed = error is None and not totals.failed_shards and totals.changed_shards
         if totals.failed_shards and error is None:
             error = f"{totals.failed_shards} of {totals.shards} shards failed: {aggregates['shard_errors'][0]}"
+        if error is None and not totals.predicted:
+            error = _gave_nothing(locked.run.pipeline, of_the_model(aggregates["rejections"]))
         limit = _rejection_limit(parts, locked.run.pipeline, step)
         if error is None and limit.breached(discovered=totals.discovered, rejected=totals.rejected):
             error = (
@@ -52,6 +55,20 @@ def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
         locked.end_step(step, state, summary, error)
         locked.learn(step)
         return drive(locked)
+
+
+def _gave_nothing(pipeline: str, rejections: dict[str, int]) -> str | None:
+    """What is wrong with a step that predicted nothing; None when the model was given no record either.
+
+    Of one record as of a million: nobody can tell a bad record from a broken model by what never came.
+    """
+    if not rejections:
+        return None
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in rejections.items())
+    return (
+        f"The model gave nothing for every record that it was given: {reasons}. Look at `batchord rejections`, mend "
+        f"the model or its input, then run `batchord retry {pipeline}`."
+    )
 
 
 def _rejection_limit(parts: Parts, pipeline: str, step: str) -> RejectionLimit:

@@ -1,6 +1,5 @@
 """What a step of each kind does: a function is called, SQL is executed, a command is run, a way is chosen."""
 
-import asyncio
 import json
 import logging
 import os
@@ -16,6 +15,7 @@ from app.core.errors import LeaseLost, StepError, WrongChoice
 from app.core.faults import fault
 from app.core.functions import takes_run
 from app.core.graph import CHOSEN, downstream, upstream
+from app.core.leaving import ends_the_process
 from app.core.pipelines import Pipeline
 from app.core.runs import Step, StepLease
 from app.core.steps import Bash, Branch, Python, Sql, time_limit_seconds
@@ -24,9 +24,6 @@ from app.flow.heartbeat import Heartbeat
 from app.flow.parts import Parts
 
 log = logging.getLogger(__name__)
-
-#: What a process of Celery's pool exits with when a signal tells it to end: -(256 - signal), in billiard.common.
-_BY_SIGNAL = range(-255, -191)
 
 
 def operate(parts: Parts, lease: StepLease, declared: Pipeline, *, said: AttemptLog, beat: Heartbeat) -> dict[str, Any]:
@@ -83,14 +80,16 @@ def run_context(lease: StepLease, steps: list[Step]) -> RunContext:
 def _called(function: Callable[..., Any], context: RunContext) -> Any:
     try:
         return function(context) if takes_run(function) else function()
-    except SystemExit as left:  # as a script's last line has it; the worker is not to end with it
-        if left.code in (None, 0):
-            return None
-        if left.code in _BY_SIGNAL:  # the worker is: what became of the step is its parent's to say
+    except Exception:
+        raise
+    except BaseException as error:
+        if ends_the_process(error):  # what became of the step is the parent process's to say
             raise
-        raise StepError(f"it called sys.exit({left.code!r})") from left
-    except (asyncio.CancelledError, GeneratorExit) as error:  # no Exception, and no reason to repeat the step either
-        raise StepError(f"it raised {error_text(error)}") from error
+        if not isinstance(error, SystemExit):
+            raise StepError(f"it raised {error_text(error)}") from error
+        if error.code in (None, 0):  # as a script's last line has it
+            return None
+        raise StepError(f"it called sys.exit({error.code!r})") from error
 
 
 def _chosen(declared: Pipeline, task: Branch, returned: Any) -> dict[str, Any]:

@@ -94,8 +94,9 @@ def _labels(returned: "pd.DataFrame") -> tuple[list[str | None], dict[int, DataE
     reasons: dict[int, DataError] = {}
     labels: list[str | None] = []
     for place, value in enumerate(values):
-        if isinstance(value, bytes):
-            reasons[place] = DataError("bytes-output", "the label is bytes: return text")
+        if isinstance(value, bytes | DataError):
+            given = DataError("bytes-output", "the label is bytes: return text") if isinstance(value, bytes) else value
+            reasons[place] = given
             labels.append(None)
         else:
             labels.append(None if _missing(value) else str(value))
@@ -111,7 +112,9 @@ def _scores(returned: "pd.DataFrame") -> tuple[list[float | None], dict[int, Dat
     reasons: dict[int, DataError] = {}
     scores: list[float | None] = []
     for place, value in enumerate(values):
-        if value is None:
+        if value is None or isinstance(value, DataError):
+            if value is not None:
+                reasons[place] = value
             scores.append(None)
             continue
         try:
@@ -150,7 +153,8 @@ def _outputs(returned: "pd.DataFrame", columns: list[str]) -> tuple[list[dict[st
 def json_value(value: Any) -> Any:  # noqa: C901, PLR0911 -- one line per type reads best
     """``value`` as PostgreSQL's JSON can hold it; a missing value is None.
 
-    Raises DataError for bytes, for types that JSON has no word for, and for whole numbers beyond all measure.
+    Raises DataError for bytes, for types that JSON has no word for, for whole numbers beyond all measure, for a list
+    with a number that is not finite, and itself where the value is one.
     """
     if isinstance(value, str):
         return storable(value)
@@ -163,7 +167,7 @@ def json_value(value: Any) -> Any:  # noqa: C901, PLR0911 -- one line per type r
     if isinstance(value, dict):
         return {storable(str(key)): json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [json_value(item) for item in value]
+        return _json_list(value)
     if _missing(value):
         return None
     if isinstance(value, datetime | date | time):
@@ -174,7 +178,20 @@ def json_value(value: Any) -> Any:  # noqa: C901, PLR0911 -- one line per type r
         raise DataError("bytes-output", "bytes cannot be stored as JSON")
     if hasattr(value, "tolist"):  # numpy's scalars and arrays
         return json_value(value.tolist())
+    if isinstance(value, DataError):  # a model's own word on this record
+        raise DataError(value.reason, str(value))  # a copy: what is raised again and again keeps all that it passed
     raise DataError("not-json", f"{type(value).__name__} cannot be stored as JSON")
+
+
+def _json_list(values: Any) -> list[Any]:
+    """Raises DataError also for a number that is not finite: within a vector it is no missing value, but no answer."""
+    converted = [json_value(value) for value in values]
+    if None in converted:
+        for value in values:
+            number = value.tolist() if hasattr(value, "tolist") else value
+            if isinstance(number, float) and not math.isfinite(number):
+                raise DataError("not-finite", f"a list holds {number}: return None where a value is missing")
+    return converted
 
 
 def _missing(value: Any) -> bool:

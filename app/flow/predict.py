@@ -18,6 +18,7 @@ from app.core.errors import (
     UnknownStep,
 )
 from app.core.faults import fault
+from app.core.leaving import ends_the_process
 from app.core.logs import AttemptName
 from app.core.messages import Message, StepEnded
 from app.core.ports import LoadedModel
@@ -132,7 +133,9 @@ def _attempt(parts: Parts, lease: ShardLease) -> list[Message]:
         said = f"lost: out of memory {error}".rstrip()
         parts.ledger.shards.lost(run_id, step, index, worker=parts.worker, cause=said)
         raise TransientError(f"Shard {index} of step {step} in run {run_id}: {said}") from error
-    except Exception as error:
+    except BaseException as error:
+        if ends_the_process(error):
+            raise
         # Not foreseen: a bug of ours, or of a library. Tried again, since nobody knows, and told in the ledger.
         log.exception("Shard %s of step %s in run %s met an unexpected error", index, step, run_id)
         _give_back(parts, lease, error, said=error_text(error))
@@ -164,14 +167,16 @@ def _check_code(parts: Parts, lease: ShardLease) -> None:
     )
 
 
-def _give_back(parts: Parts, lease: ShardLease, error: Exception, *, said: str) -> None:
+def _give_back(parts: Parts, lease: ShardLease, error: BaseException, *, said: str) -> None:
     """Leaves the shard to another attempt, by raising TransientError; after the last it has failed."""
     if lease.attempt < parts.settings.max_attempts:
         _hand_back(parts, lease, error, said=said)
     parts.ledger.shards.fail(lease, parts.mask(f"after {lease.attempt} attempts: {said}"))
 
 
-def _hand_back(parts: Parts, lease: ShardLease, error: Exception, *, said: str, wait: float | None = None) -> NoReturn:
+def _hand_back(
+    parts: Parts, lease: ShardLease, error: BaseException, *, said: str, wait: float | None = None
+) -> NoReturn:
     parts.ledger.shards.release(lease, parts.mask(said), wait=wait or 0)
     raise TransientError(
         f"Shard {lease.index} of step {lease.step} in run {lease.run_id} is handed back: {said}", wait=wait

@@ -8,6 +8,7 @@ suspicion; a record that stands alone must lose two workers of its own. So a sha
 
 from app.core.messages import Message, ShardsReady, StepEnded
 from app.core.predictions import Batch, Predictions
+from app.core.reasons import LOSS_REASONS
 from app.core.records import Position, Rejection
 from app.core.runs import ShardLease, ShardOutcome
 from app.core.shards import ShardRange
@@ -17,8 +18,6 @@ from app.flow.parts import Parts
 MOST_LOSSES = 2
 #: Records of a step that may be blamed for their workers' deaths; beyond it the model is broken.
 MOST_BLAMED = 20
-#: What such records are rejected with.
-REASONS = ("killed-worker", "out-of-time", "out-of-memory")
 _CHUNK_ROWS = 10_000
 #: A shard that takes too long is divided into so many at the most; each of them may be divided in turn.
 _MOST_PARTS = 64
@@ -32,7 +31,7 @@ def split_shard(parts: Parts, lease: ShardLease) -> list[Message]:
     left = _unaccounted(parts, lease)
     if len(left) > 1:
         return _halve(parts, lease, left)
-    if left and parts.ledger.shards.blamed(lease, REASONS) >= MOST_BLAMED:
+    if left and parts.ledger.shards.blamed(lease, LOSS_REASONS) >= MOST_BLAMED:
         error = f"{MOST_BLAMED} records have killed their workers already: mend the model, not the records"
         parts.ledger.shards.fail(lease, error)
         return [StepEnded(run_id=lease.run_id, step=lease.step)]
@@ -83,7 +82,7 @@ def _unaccounted(parts: Parts, lease: ShardLease) -> list[Position]:
 def _reason(lease: ShardLease) -> str:
     """By what ended the last worker: a time limit, a lack of memory that it could still tell, or anything else."""
     last = (lease.last_error or "").rpartition("; ")[2]
-    killed, late, large = REASONS
+    killed, late, large = LOSS_REASONS
     if "time limit" in last:
         return late
     return large if "out of memory" in last else killed

@@ -31,6 +31,31 @@ def save_text_embedder(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
+def save_decoder(folder: Path, *, seed: int = 0, head: bool = True) -> Path:
+    """A GPT-2 of 2 layers with a byte-level tokenizer, which adds no token to a text and has none for padding."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2Model, PreTrainedTokenizerFast
+
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trained.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    end = "<|endoftext|>"
+    trained.train_from_iterator(
+        [" ".join(WORDS)] * 3, trainers.BpeTrainer(vocab_size=300, special_tokens=[end], initial_alphabet=alphabet)
+    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=trained, bos_token=end, eos_token=end, model_max_length=32)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(seed)
+    kind = GPT2ForSequenceClassification if head else GPT2Model
+    config = GPT2Config(
+        vocab_size=len(tokenizer), n_embd=32, n_layer=2, n_head=2, n_positions=64, num_labels=2, initializer_range=0.5
+    )
+    kind(config).save_pretrained(folder)
+    return folder
+
+
 def save_tokenizer(folder: Path) -> Any:
     """A WordPiece tokenizer, trained on :data:`WORDS`."""
     from tokenizers import BertWordPieceTokenizer

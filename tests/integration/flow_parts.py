@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 ITEMS = "items"
 STEP = "score"
+#: What SystemExit carries where a signal ends a process of Celery's pool, by SIGTERM.
+TERMINATED = -(256 - 15)
 #: Ordered by its key: no clock holds the frontier back, so that a test sees it move at once.
 RECORDS = SqlSource("SELECT id, body FROM records", key="id")
 _TABLE = """

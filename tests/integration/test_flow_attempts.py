@@ -18,7 +18,7 @@ from app.flow import predict
 from app.flow.inputs import Prepared
 from app.flow.predict import ShardHeld, predict_shard
 from app.flow.recover import sweep
-from tests.integration.flow_parts import RECORDS, STEP, Bench
+from tests.integration.flow_parts import RECORDS, STEP, TERMINATED, Bench
 from tests.waiting import wait_until
 
 NOBODY = "postgresql://nobody@127.0.0.1:1/none"
@@ -53,7 +53,7 @@ def test_an_attempt_does_only_what_the_one_before_it_left(bench: Bench) -> None:
 
     def dies(frame: pd.DataFrame) -> "pd.Series[Any]":
         if 9 in frame.index:
-            raise SystemExit
+            raise SystemExit(TERMINATED)
         return frame["body"].str.len()
 
     bench.declare(FunctionModel(dies, version="1"), batch_rows=4)
@@ -204,7 +204,7 @@ def test_a_record_that_kills_its_workers_is_rejected_alone(bench: Bench) -> None
 
     def deadly(frame: pd.DataFrame) -> "pd.Series[Any]":
         if 7 in frame.index:
-            raise SystemExit
+            raise SystemExit(TERMINATED)
         return frame["body"].str.len()
 
     bench.declare(deadly, batch_rows=5)

@@ -21,7 +21,7 @@ from app.core.steps import Predict
 from app.flow.plan import plan_step
 from app.flow.recover import sweep
 from app.flow.start import start_run
-from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, length
+from tests.integration.flow_parts import ITEMS, RECORDS, STEP, TERMINATED, Bench, length
 
 RENAMED = Pipeline(ITEMS, steps=[Predict("renamed", source=RECORDS, model=length)])
 
@@ -117,7 +117,7 @@ def test_a_run_whose_process_died_is_worked_off_by_the_next_local_one(bench: Ben
     """Without a sweeper the next ``--local`` run does what the dead one left, and then its own."""
 
     def dies(_: object) -> None:
-        raise SystemExit
+        raise SystemExit(TERMINATED)
 
     bench.declare(FunctionModel(dies, version="1"))
     with pytest.raises(SystemExit):

@@ -13,7 +13,7 @@ from app.core.messages import Message, ShardsReady, StepEnded
 from app.core.runs import RunState
 from app.flow.predict import predict_shard
 from app.flow.split import MOST_BLAMED
-from tests.integration.flow_parts import STEP, Bench, batch_of
+from tests.integration.flow_parts import STEP, TERMINATED, Bench, batch_of
 
 RECORDS = 64
 KILLED = "lost: signal 11 (SIGSEGV)"
@@ -33,7 +33,7 @@ def deadly_for(*keys: int) -> Callable[[pd.DataFrame], "pd.Series[Any]"]:
 
     def deadly(frame: pd.DataFrame) -> "pd.Series[Any]":
         if not frame.index.intersection(list(keys)).empty:
-            raise SystemExit
+            raise SystemExit(TERMINATED)
         return frame["body"].str.len()
 
     return deadly
@@ -135,7 +135,7 @@ def test_a_model_that_kills_its_workers_over_every_record_fails(bench: Bench) ->
     run_id, messages = bench.planned(parallelism=1)
     work(bench, run_id, messages)
     ended = bench.ledger.runs.get(run_id)
-    assert (ended.state, ended.rejected) == (RunState.PARTIAL, MOST_BLAMED)
+    assert (ended.state, ended.rejected) == (RunState.FAILED, MOST_BLAMED)
     assert "20 records have killed their workers already: mend the model, not the records" in (ended.error or "")
     bench.declare()
     assert bench.run().predicted == RECORDS - MOST_BLAMED

@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.adapters.models.estimator_outputs import check_proba, one_against_rest, output_columns
 from app.adapters.models.failures import predicting
 from app.adapters.models.places import wanted
 from app.adapters.models.skops_import import import_skops
@@ -12,8 +13,6 @@ from app.core.models import SklearnModel
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_VECTOR, _MATRIX = 1, 2
 
 
 def load_estimator(declared: SklearnModel, version: str, folder: Path, *, threads: int) -> "LoadedEstimator":
@@ -49,6 +48,8 @@ def load_estimator(declared: SklearnModel, version: str, folder: Path, *, thread
         ) from error
     if not hasattr(estimator, "predict"):
         raise ConfigurationError(f"{declared.location} holds a {type(estimator).__name__}, which has no predict().")
+    check_proba(estimator, declared.proba, declared.location)
+    one_against_rest(estimator)
     # Worker processes are what runs in parallel here; their threads on top of that would thrash.
     threadpoolctl.threadpool_limits(limits=threads)
     jobs = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
@@ -64,10 +65,11 @@ def _only_file(declared: SklearnModel, folder: Path) -> Path:
 class LoadedEstimator:
     """Implements :class:`app.core.ports.LoadedModel` for an estimator or pipeline.
 
-    A classifier gives ``label`` and, where it knows probabilities, that of the label as ``score``; with a
-    decision function only, the label's distance from the border as ``margin``, which is no probability. A
-    regressor gives ``score``; clusterers and outlier detectors give ``label``. With several outputs the
-    columns are ``label_0``, ``label_1``, … or ``score_0``, ….
+    A classifier gives ``label`` and, where it knows probabilities, that of the label as ``score``, or what ``proba=``
+    asks for; with a decision function only, the label's distance from the border as ``margin``, which is no
+    probability. A regressor gives ``score``; clusterers and outlier detectors give ``label``. With several outputs the
+    columns are ``label_0``, ``label_1``, … or ``score_0``, …, and with ``proba=`` ``score_0``, … or ``proba_0``, …
+    beside the labels.
     """
 
     runs_on = "cpu"
@@ -131,28 +133,8 @@ class LoadedEstimator:
         return frame[wanted].to_numpy() if nameless else frame[wanted]
 
     def _columns(self, features: Any) -> dict[str, Any]:
-        import numpy as np
-
-        predicted = np.asarray(self._final.predict(features))
-        kind = "score" if self._regressor else "label"
-        convert = float if self._regressor else str
-        if predicted.ndim == _MATRIX and predicted.shape[1] > 1:
-            return {f"{kind}_{index}": [convert(value) for value in column] for index, column in enumerate(predicted.T)}
-        values = predicted.reshape(len(predicted))
-        columns: dict[str, Any] = {kind: [convert(value) for value in values.tolist()]}
-        classes = getattr(self._final, "classes_", None)
-        if self._regressor or not isinstance(classes, np.ndarray):
-            return columns
-        chosen = np.searchsorted(classes, values)
-        rows = np.arange(len(values))
-        if hasattr(self._final, "predict_proba"):
-            columns["score"] = self._final.predict_proba(features)[rows, chosen].astype(float)
-        elif hasattr(self._final, "decision_function"):
-            margins = np.asarray(self._final.decision_function(features), dtype=float)
-            columns["margin"] = (
-                np.where(chosen == 1, margins, -margins) if margins.ndim == _VECTOR else margins[rows, chosen]
-            )
-        return columns
+        proba = self._declared.proba
+        return output_columns(self._final, features, regressor=self._regressor, proba=proba, model=self.version)
 
     def _no_columns(self) -> dict[str, Any]:
         return {"score": []} if self._regressor else {"label": []}

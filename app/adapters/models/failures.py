@@ -8,6 +8,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 
 from app.core.error_text import error_text
 from app.core.errors import BatchordError, ConfigurationError, ModelError
+from app.core.leaving import ends_the_process
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,14 +24,21 @@ def predicting(version: str, frame: "pd.DataFrame") -> Iterator[None]:
         yield
     except (BatchordError, MemoryError, SoftTimeLimitExceeded):
         raise  # ours already, or no fault of the model's: the worker's memory, Celery's clock
-    except Exception as error:
+    except BaseException as error:
+        if ends_the_process(error):
+            raise
         if isinstance(error, RuntimeError) and any(said in error_text(error) for said in _OUT_OF_MEMORY):
             raise MemoryError(f"{version} on {len(frame)} records: {error_text(error)}") from error
         keys = f"{frame.index[0]!r} to {frame.index[-1]!r}" if len(frame) else "none"
         raise ModelError(
-            f"{version} failed on {len(frame)} records (keys {keys}): {error_text(error)}. "
+            f"{version} failed on {len(frame)} records (keys {keys}): {_said(error)}. "
             "Predict these records by hand to see why."
         ) from error
+
+
+def _said(error: BaseException) -> str:
+    # Named as the author wrote it: of a SystemExit the text is a bare number, or nothing.
+    return f"it called sys.exit({error.code!r})" if isinstance(error, SystemExit) else error_text(error)
 
 
 def filled_column(frame: "pd.DataFrame", column: str, *, version: str, argument: str) -> "pd.Series[Any]":

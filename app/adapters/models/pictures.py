@@ -8,6 +8,7 @@ from app.adapters.models.tensors import (
     classified,
     columns_without_rows,
     device_of,
+    embedded,
     joined,
     load_weights,
     set_up_torch,
@@ -66,6 +67,7 @@ class LoadedPictureModel:
         self.picture_side = _side(processor)
         self._declared = declared
         self._model = model
+        self._no_rows = columns_without_rows(model, declared)
         self._processor = processor
         self._device = device
         self._rows = _ROWS_CPU if device == "cpu" else _ROWS_CARD
@@ -76,7 +78,7 @@ class LoadedPictureModel:
 
         with predicting(self.version, frame):
             images = self._images(frame)
-            parts = [columns_without_rows(self._model, self._declared.task)]
+            parts = [self._no_rows]
             parts += [self._forward(images[at : at + self._rows]) for at in range(0, len(images), self._rows)]
             return pd.DataFrame(joined(parts), index=frame.index)
 
@@ -93,10 +95,10 @@ class LoadedPictureModel:
             pixels = pixels.to(self._device, self._model.dtype, memory_format=torch.channels_last)
             output = self._model(pixel_values=pixels)
             if self._declared.task == "classify":
-                return classified(self._model, output.logits)
+                return classified(self._model, output.logits, self._declared)
             states = output.last_hidden_state.float()
             vectors = states.mean((2, 3)) if states.ndim == _GRID else states.mean(1)
-            return {"embedding": vectors.cpu().tolist()}
+            return embedded(vectors)
 
 
 def _side(processor: Any) -> int | None:

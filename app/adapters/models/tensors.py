@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from app.adapters.models.classes import likelihoods, refused
 from app.core.errors import ConfigurationError, ModelNotFound
 from app.core.models import TransformersImage, TransformersText
 
@@ -114,11 +115,13 @@ def _has_bfloat16() -> bool:
     return any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
 
 
-def classified(model: Any, logits: Any) -> dict[str, list[Any]]:
+def classified(model: Any, logits: Any, declared: TransformersText | TransformersImage) -> dict[str, list[Any]]:
     """Columns from the logits of a classifier, one row per row.
 
-    Softmax, ``label`` and its ``score``; for a model of one output that is no classifier, the output as
-    ``score``; for one of several labels at once, sigmoid, and in ``labels`` all labels of at least 0.5.
+    Softmax, ``label`` and its ``score``, or what ``proba=`` asks for; for a model of one output that is no classifier,
+    the output as ``score``; for one of several labels at once, sigmoid, and in ``labels`` all labels of at least 0.5.
+
+    Raises ConfigurationError when ``proba=`` names no class.
     """
     import torch
 
@@ -126,23 +129,35 @@ def classified(model: Any, logits: Any) -> dict[str, list[Any]]:
     logits = logits.float().cpu()
     several = config.problem_type == "multi_label_classification"
     if config.problem_type == "regression" or (config.num_labels == 1 and not several):
-        if logits.shape[1] > 1:
-            return {f"score_{index}": column.tolist() for index, column in enumerate(logits.T)}
-        return {"score": logits[:, 0].tolist()}
+        if declared.proba is not None:
+            raise ConfigurationError(
+                f"proba={declared.proba!r}, but {declared.location} gives numbers and no classes: leave proba= out."
+            )
+        names = [f"score_{index}" for index in range(logits.shape[1])] if logits.shape[1] > 1 else ["score"]
+        return refused({name: column.tolist() for name, column in zip(names, logits.T, strict=True)}, logits.numpy())
     shares = torch.sigmoid(logits) if several else torch.softmax(logits, dim=-1)
-    scores, chosen = shares.max(dim=-1)
+    chosen = shares.argmax(dim=-1).tolist()
     names = [str(config.id2label.get(index, index)) for index in range(logits.shape[1])]
-    columns: dict[str, list[Any]] = {"label": [names[index] for index in chosen.tolist()], "score": scores.tolist()}
+    columns: dict[str, list[Any]] = {"label": [names[index] for index in chosen]}
+    columns |= likelihoods(shares.numpy(), chosen, names, proba=declared.proba, model=declared.location)
     if several:
         columns["labels"] = [[names[index] for index in torch.nonzero(row >= 0.5)[:, 0].tolist()] for row in shares]  # noqa: PLR2004
-    return columns
+    return refused(columns, shares.numpy())
 
 
-def columns_without_rows(model: Any, task: str) -> dict[str, list[Any]]:
-    """The columns that ``task`` gives, empty."""
+def embedded(vectors: Any) -> dict[str, list[Any]]:
+    """Column ``embedding`` from rows x width."""
+    vectors = vectors.float().cpu()
+    return refused({"embedding": vectors.tolist()}, vectors.numpy())
+
+
+def columns_without_rows(model: Any, declared: TransformersText | TransformersImage) -> dict[str, list[Any]]:
+    """The columns that the declared task gives, empty. Raises ConfigurationError when ``proba=`` names no class."""
     import torch
 
-    return {"embedding": []} if task == "embed" else classified(model, torch.zeros(1, model.config.num_labels)[:0])
+    if declared.task == "embed":
+        return {"embedding": []}
+    return classified(model, torch.zeros(1, model.config.num_labels)[:0], declared)
 
 
 def joined(parts: list[dict[str, list[Any]]]) -> dict[str, list[Any]]:

@@ -9,6 +9,7 @@ from app.adapters.models.tensors import (
     classified,
     columns_without_rows,
     device_of,
+    embedded,
     joined,
     load_weights,
     set_up_torch,
@@ -58,6 +59,7 @@ class LoadedTextModel:
         self.runs_on = device.partition(":")[0]
         self._declared = declared
         self._model = model
+        self._no_rows = columns_without_rows(model, declared)
         self._tokens = tokens
         self.costly_characters = tokens.limit * _CHARACTERS_PER_TOKEN
         self._pooling = pooling
@@ -71,7 +73,7 @@ class LoadedTextModel:
         with predicting(self.version, frame):
             rows = self._tokens.encode(self._texts(frame)) if len(frame) else []
             order: list[int] = []
-            parts = [columns_without_rows(self._model, self._declared.task)]
+            parts = [self._no_rows]
             for chosen in micro_batches(rows, self._budget):
                 parts.append(self._forward(self._tokens.padded([rows[row] for row in chosen], self._device)))
                 order.extend(chosen)
@@ -89,6 +91,6 @@ class LoadedTextModel:
         with torch.inference_mode():
             output = self._model(**inputs)
             if self._declared.task == "classify":
-                return classified(self._model, output.logits)
+                return classified(self._model, output.logits, self._declared)
             vectors = self._pooling(output.last_hidden_state.float(), inputs["attention_mask"])
-            return {"embedding": vectors.cpu().tolist()}
+            return embedded(vectors)

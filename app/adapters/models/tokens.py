@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,10 +54,11 @@ class Tokens:
         self._tokenizer = tokenizer
         self._lock = threading.Lock()
         self.limit = _limit(tokenizer, model.config, folder, location, max_tokens)
-        padding = next((each for each in (tokenizer.pad_token_id, tokenizer.eos_token_id) if each is not None), 0)
-        if model.config.pad_token_id is None:
-            model.config.pad_token_id = padding  # decoders find a text's last token by it
+        padding = _padding(tokenizer, model.config)
+        # Decoders find a text's last token by it: with any other the outcome would depend on the batch.
+        model.config.pad_token_id = padding
         self._padding = {"input_ids": padding, "token_type_ids": tokenizer.pad_token_type_id}
+        self._blank = _first((tokenizer.bos_token_id, tokenizer.cls_token_id, tokenizer.eos_token_id), padding)
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Every text, cut to the limit. A very long one is not tokenised beyond what can matter."""
@@ -76,7 +77,16 @@ class Tokens:
             batch = self._tokenizer(clean, truncation=True, max_length=self.limit)
         rows = range(len(texts))
         cut = [bool(encoding.overflowing) for encoding in batch.encodings]
-        return [Encoded({name: values[row] for name, values in batch.data.items()}, cut[row]) for row in rows]
+        inputs = [{name: values[row] for name, values in batch.data.items()} for row in rows]
+        return [
+            Encoded(each if each["input_ids"] else self._of_no_tokens(each), cut[row])
+            for row, each in zip(rows, inputs, strict=True)
+        ]
+
+    def _of_no_tokens(self, inputs: dict[str, list[int]]) -> dict[str, list[int]]:
+        """One token that begins or ends a text. Without any, a blank text fails alone, and beside others is padding."""
+        values = {"input_ids": self._blank, "attention_mask": 1}
+        return {name: [values.get(name, self._padding.get(name, 0))] for name in inputs}
 
     def padded(self, rows: Sequence[Encoded], device: str) -> dict[str, Any]:
         """Tensors of rows x tokens, padded on the right to the longest row."""
@@ -103,6 +113,19 @@ def micro_batches(rows: Sequence[Encoded], budget: int) -> Iterator[list[int]]:
         size = max(1, budget // max(1, rows[order[start]].length))
         yield order[start : start + size]
         start += size
+
+
+def _padding(tokenizer: Any, config: Any) -> int:
+    """The token that stands for none: the model's own word, since it looks for that one, then the tokenizer's."""
+    known = getattr(config, "vocab_size", None) or _NO_LIMIT
+    said = config.pad_token_id
+    if isinstance(said, int) and 0 <= said < known:  # some files say -1
+        return said
+    return _first((tokenizer.pad_token_id, tokenizer.eos_token_id), 0)
+
+
+def _first(tokens: Iterable[int | None], otherwise: int) -> int:
+    return next((token for token in tokens if token is not None), otherwise)
 
 
 def _limit(tokenizer: Any, config: Any, folder: Path, location: str, asked: int | None) -> int:

@@ -25,6 +25,7 @@ _DEFAULTS: dict[str, Any] = {
     "features": None,
     "text": None,
     "dtype": "float32",
+    "proba": None,
 }
 #: Path parts that say nothing without the one before them: ``7``, ``v2``, ``2026-11-01``, ``model``.
 _NO_NAME = re.compile(r"v?\d.*|model|latest|final", re.IGNORECASE)

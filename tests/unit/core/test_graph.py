@@ -121,7 +121,7 @@ def test_a_step_whose_ways_were_all_skipped_is_skipped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "accounted", "state"),
+    ("steps", "predicted", "state"),
     [
         ([step("a", DONE), step("b", SKIPPED)], 0, RunState.SUCCEEDED),
         ([step("a", FAILED, kind=StepKind.PREDICT)], 5, RunState.PARTIAL),
@@ -130,9 +130,9 @@ def test_a_step_whose_ways_were_all_skipped_is_skipped() -> None:
         ([step("a", FAILED), step("clean", DONE, join="always")], 0, RunState.FAILED),
     ],
 )
-def test_the_end_of_a_run(steps: list[Step], accounted: int, state: RunState) -> None:
+def test_the_end_of_a_run(steps: list[Step], predicted: int, state: RunState) -> None:
     """Partial is only what lacks predictions and nothing else."""
-    assert state_at_end(steps, accounted=accounted) is state
+    assert state_at_end(steps, predicted=predicted) is state
 
 
 def test_cycles_are_found_by_name() -> None:

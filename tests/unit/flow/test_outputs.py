@@ -143,6 +143,26 @@ def test_a_model_without_columns_predicts_nothing() -> None:
     assert _reasons(_batch()) == dict.fromkeys(_KEYS, "no-output")
 
 
+@pytest.mark.parametrize("column", ["label", "score", "vector"])
+def test_a_models_own_word_on_a_record_costs_that_record_alone(column: str) -> None:
+    """In whatever column it stands: an answer that is none must not be stored as one."""
+    columns = {"label": ["a", "b", "c"], "score": [0.5, 0.5, 0.5], "vector": [[1.0], [2.0], [3.0]]}
+    columns[column][1] = DataError("not-finite", "the model's output is nan")  # type: ignore[call-overload]
+
+    batch = _batch(**columns)
+
+    assert _reasons(batch) == {10: "not-finite"}
+    assert batch.predictions.labels == ["a", "c"]
+    assert batch.predictions.scores == [0.5, 0.5]
+
+
+def test_a_vector_that_is_none_costs_its_record() -> None:
+    """Stored as nulls, it would look like one."""
+    batch = _batch(embedding=[[0.1, 0.2], [float("nan")] * 2, [0.3, float("inf")]])
+
+    assert _reasons(batch) == {10: "not-finite", 20: "not-finite"}
+
+
 def test_bytes_are_no_text() -> None:
     """Nobody knows their encoding: rejected rather than written as b'…'."""
     batch = _batch(label=["a", b"b", "c"], raw=[1, 2, b"x"])
@@ -182,7 +202,8 @@ def test_the_models_frame_stays_as_it_was() -> None:
         (np.int8(3), 3),
         (np.bool_(1), True),
         (np.array([1, 2]), [1, 2]),
-        (np.array([[1.0, float("nan")]]), [[1.0, None]]),
+        ([[1.0, None, pd.NA, pd.NaT]], [[1.0, None, None, None]]),
+        ({"a": float("nan")}, {"a": None}),
         ([np.float64(1.5), (2, "x")], [1.5, [2, "x"]]),
         ({"a": {1: np.array([True])}}, {"a": {"1": [True]}}),
         (float("inf"), None),
@@ -214,6 +235,10 @@ def test_values_are_stored_as_json_says_them(value: Any, stored: Any) -> None:
         (bytearray(b"x"), "bytes-output"),
         (memoryview(b"x"), "bytes-output"),
         ([1, {"a": b"x"}], "bytes-output"),
+        (np.array([[1.0, float("nan")]]), "not-finite"),
+        ([0.5, float("inf")], "not-finite"),
+        ({"a": [np.float32("nan")]}, "not-finite"),
+        (DataError("not-finite", "the model says so"), "not-finite"),
         (object(), "not-json"),
         ({1, 2}, "not-json"),
         (1 + 2j, "not-json"),
@@ -229,7 +254,11 @@ def test_values_without_a_word_in_json_cost_their_record(value: Any, reason: str
 
 
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters()),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(), max_size=3), inner, max_size=4)
     ),

@@ -1,0 +1,44 @@
+"""What Batchord says to people reaches them whole: the masking of secrets leaves its own words alone."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.core.secrets import masked
+
+_ROOT = Path(__file__).parents[3]
+_SQL = re.compile(r"\b(SELECT|UPDATE|INSERT|lease_token)\b")
+
+
+def _sentences(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and text of what the code may say; not SQL, and no docstrings. For a value stands a number."""
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    parts |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        text = ""
+        if isinstance(node, ast.JoinedStr):
+            text = "".join(str(each.value) if isinstance(each, ast.Constant) else "64" for each in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts:
+            text = node.value
+        if " " in text and not _SQL.search(text):
+            yield node.lineno, text
+
+
+def test_no_advice_of_our_own_is_masked() -> None:
+    """A sentence that tells what to do must not lose the word that says it."""
+    hit = {
+        (file.relative_to(_ROOT).as_posix(), line, masked(text))
+        for folder in ("app", "workers", "beat")
+        for file in (_ROOT / folder).rglob("*.py")
+        for line, text in _sentences(ast.parse(file.read_text(encoding="utf-8")))
+        if masked(text) != text
+    }
+    assert not hit
+
+
+def test_a_count_of_tokens_is_no_secret() -> None:
+    """A name of a secret is not preceded by a number."""
+    said = "max_tokens=65, but models/a takes between 3 and 64 tokens: correct max_tokens."
+    assert masked(said) == said
+    assert masked("tokens: abcdef123") == "tokens: ***"
