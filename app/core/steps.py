@@ -19,8 +19,7 @@ from app.core.retries import NO_RETRY, Retry
 from app.core.runs import StepKind
 from app.core.sources import SqlSource
 
-#: When a step runs, by what became of the steps in its ``after``. ``all_done_ok``: none failed and at least one ran.
-#: ``always``: all are over, whatever became of them.
+#: When a step runs: ``all_done_ok``, none of the steps in its ``after`` failed and one ran; ``always``, all are over.
 Join = Literal["all_done_ok", "always"]
 
 #: Queue of Python, Sql, Bash and Branch steps that name no other.

@@ -8,15 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from app.core.error_text import error_text
-from app.core.errors import (
-    BatchordError,
-    CodeChanged,
-    ConfigurationError,
-    LeaseLost,
-    TransientError,
-    UnknownPipeline,
-    UnknownStep,
-)
+from app.core.errors import BatchordError, CodeChanged, ConfigurationError, LeaseLost, TransientError, UnknownPipeline
 from app.core.faults import fault
 from app.core.leaving import ends_the_process
 from app.core.logs import AttemptName
@@ -33,6 +25,7 @@ from app.flow.inputs import Prepared, nothing_but, prepare
 from app.flow.isolate import predict_isolating
 from app.flow.outputs import to_batch
 from app.flow.parts import Parts
+from app.flow.same_code import check_code
 from app.flow.split import MOST_LOSSES, divide_shard, split_shard
 from app.flow.stages import WriteBehind, read_ahead
 
@@ -97,21 +90,11 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int) -> list[M
 
 
 def _attempt(parts: Parts, lease: ShardLease) -> list[Message]:
-    run_id, step, index, seconds = lease.run_id, lease.step, lease.index, parts.settings.lease_seconds
+    run_id, step, index = lease.run_id, lease.step, lease.index
     try:
-        _check_code(parts, lease)
-        if lease.losses >= MOST_LOSSES:
-            return split_shard(parts, lease)
-        with Heartbeat(lambda: parts.ledger.shards.renew(lease, lease_seconds=seconds), every=seconds / 3) as beat:
-            progress = _work(parts, lease, beat)
-            found = lease.accounted_before + progress.fetched - progress.conflicts
-            timings = {name: round(value, 4) for name, value in vars(progress.phases).items()}
-            outcome = ShardOutcome(found=found, timings=timings, runs_on=progress.runs_on)
-            if progress.rows_left_out:
-                return divide_shard(parts, lease, outcome, rows=progress.rows_left_out)
-        fault("before-shard-finish")
-        parts.ledger.shards.finish(lease, outcome)
-        fault("after-shard-finish")
+        parted = _work_off(parts, lease)
+        if parted is not None:
+            return parted
     except LeaseLost as error:
         log.warning("%s", error)
         raise ShardHeld(str(error)) from error
@@ -143,28 +126,23 @@ def _attempt(parts: Parts, lease: ShardLease) -> list[Message]:
     return [StepEnded(run_id=run_id, step=step)] if lease.attempt > 1 else []
 
 
-def _check_code(parts: Parts, lease: ShardLease) -> None:
-    """Nothing mixes two versions: what was planned with other code is not predicted with this.
-
-    Raises CodeChanged where the file was edited after the plan. Else it is the planner who has other code, on another
-    machine or in a deploy: UnknownPipeline, and the shard is handed back for a worker that has it, too.
-    """
-    newer = parts.took_up_code_after(lease.planned_at)
-    try:
-        declared = parts.catalog.get(lease.pipeline).predict_step(lease.step)
-    except UnknownStep as error:
-        if not newer:
-            raise
-        raise CodeChanged(f"code-changed: {error}") from error
-    if lease.code is None or declared.code == lease.code:
-        return
-    if newer or parts.code_since is None:
-        raise CodeChanged("code-changed: its file was edited after the step was planned")
-    raise UnknownPipeline(
-        f"Step {lease.step} of {lease.pipeline} was planned with other code than this worker has, and the file was not "
-        "edited since: bring the same files to all machines; where a function is given what each process makes anew, "
-        "such as a time or a random number, give FunctionModel(…, version='1')."
-    )
+def _work_off(parts: Parts, lease: ShardLease) -> list[Message] | None:
+    """Predicts the shard to its end; what is to be sent where it was parted instead, so that others do the rest."""
+    check_code(parts, lease)
+    if lease.losses >= MOST_LOSSES:
+        return split_shard(parts, lease)
+    seconds = parts.settings.lease_seconds
+    with Heartbeat(lambda: parts.ledger.shards.renew(lease, lease_seconds=seconds), every=seconds / 3) as beat:
+        progress = _work(parts, lease, beat)
+        found = lease.accounted_before + progress.fetched - progress.conflicts
+        timings = {name: round(value, 4) for name, value in vars(progress.phases).items()}
+        outcome = ShardOutcome(found=found, timings=timings, runs_on=progress.runs_on)
+        if progress.rows_left_out:
+            return divide_shard(parts, lease, outcome, rows=progress.rows_left_out)
+    fault("before-shard-finish")
+    parts.ledger.shards.finish(lease, outcome)
+    fault("after-shard-finish")
+    return None
 
 
 def _give_back(parts: Parts, lease: ShardLease, error: BaseException, *, said: str) -> None:
