@@ -72,6 +72,7 @@ class Store:
     """
 
     def __init__(self, home: Path, folder: Path) -> None:
+        self.folder = folder
         self.place = home.expanduser().absolute() / "code" / hashlib.sha256(str(folder).encode()).hexdigest()[:12]
         self._file = self.place / "edition.json"
         self._seen: list[int] = []

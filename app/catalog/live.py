@@ -87,10 +87,10 @@ class LiveCatalog:
         if now - self._looked_at >= LOOK_SECONDS:
             self._look()
             self._looked_at = now
-        edition = self._own or self._store.current()
+        edition = self._known()
         if edition is None:  # another process tries the files for the first time
             self._look(wait=True)
-            edition = self._own or self._store.current()
+            edition = self._known()
         assert edition is not None  # noqa: S101 -- _look() leaves one, kept or this process's own
         if self._snapshot is None or self._edition != edition:
             try:
@@ -103,7 +103,7 @@ class LiveCatalog:
 
     def _without_folder(self) -> Snapshot:
         """What was there last, if it is kept: a disk that is away for a while ends no pipeline."""
-        missing, edition = load(self.folder), self._own or self._store.current()
+        missing, edition = load(self.folder), self._known()
         if edition is None:
             return Snapshot(self.folder, missing)
         kept = self._load(edition)
@@ -111,31 +111,43 @@ class LiveCatalog:
         both = Loaded(pipelines=kept.loaded.pipelines, files=kept.loaded.files, problems=problems)
         return Snapshot(self.folder, both, since=kept.since)
 
+    def _known(self) -> Edition | None:
+        """The edition in use here: what this process found for itself, until another has tried the files again."""
+        kept = self._store.current()
+        if self._own is not None and kept is not None and kept.tried_at > self._own.tried_at:
+            self._own = None
+        return self._own or kept
+
     def _look(self, *, wait: bool = False) -> None:
-        wait = wait or not self._decides
-        if not self._to_try(self._store.current()):
-            self._own = None
+        if not self._to_try(self._known()):
             return
-        with self._store.locked(wait=wait) as held:
-            before = self._store.current() or self._own
-            if not held or not self._to_try(before):
-                return
+        with self._store.locked(wait=wait or not self._decides) as held:
+            before = self._known()
+            if held and self._to_try(before):
+                self._take_up(self._store.current() or before)
+
+    def _take_up(self, before: Edition | None) -> None:
+        try:
             edition = take_up(self._root, before, stamps_of(self._root, before), self._store)
+        except OSError as error:  # no memory or place for another process
+            if before is None:
+                raise
+            log.warning("Edited files cannot be tried now, and what there is goes on: %s", error)
+            return
+        if before is not None and edition.problems and not self._decides:
+            self._own = edition
+            return
+        try:
+            self._store.publish(edition)
             self._own = None
-            if before is not None and edition.problems and not self._decides:
-                self._own = edition
-                return
-            try:
-                self._store.publish(edition)
-            except OSError as error:
-                log.warning("The pipelines' code is not kept for other processes: %s", error)
-                self._own = edition
+        except OSError as error:
+            log.warning("The pipelines' code is not kept for other processes: %s", error)
+            self._own = edition
         for problem in edition.problems:
             if before is None or problem not in before.problems:
                 log.info("%s", problem)  # a command shows it in its own way, beat logs it as an error
 
-    def _to_try(self, before: Edition | None) -> bool:
-        known = self._own or before
+    def _to_try(self, known: Edition | None) -> bool:
         if known is None or stamps_of(self._root, known) != known.stamps:
             return True
         again = AGAIN_SECONDS if self._decides or self._own is not None else 0.0

@@ -38,7 +38,10 @@ def take_up(folder: Path, before: Edition | None, stamps: dict[str, list[int]], 
     looked = {**stamps, **{path: stamp(path) for path in first.texts if path not in stamps}}
     if before is None or not first.bad & set(before.good):
         return _edition(first, first.problems, looked, store, before)
-    held, kept = _held_back(before, first, store)
+    try:
+        held, kept = _held_back(before, first, store.texts(before))
+    except OSError:  # somebody has deleted what was kept
+        return _edition(first, first.problems, looked, store, before)
     every = sorted({*files, *held})
     second = try_files(folder, every, kept)
     newcomers = first.bad - set(before.good)
@@ -49,11 +52,12 @@ def take_up(folder: Path, before: Edition | None, stamps: dict[str, list[int]], 
         for problem in first.problems
         if problem.file not in second.bad or problem.file in newcomers
     ]
-    return _edition(second, [*told, *(each for each in second.problems if each not in told)], looked, store, before)
+    problems = [*told, *(each for each in second.problems if each not in told)]
+    return _edition(second, problems, looked, store, before)
 
 
-def _held_back(before: Edition, tried: Tried, store: Store) -> tuple[set[str], dict[str, bytes]]:
-    old = store.texts(before)
+def _held_back(before: Edition, tried: Tried, old: dict[str, bytes]) -> tuple[set[str], dict[str, bytes]]:
+    """The files that are held back, and the texts that are loaded then; ``old``: the texts of before."""
     changed = {path for path in old.keys() | tried.texts.keys() if old.get(path) != tried.texts.get(path)}
     reached = {
         file: changed & {*before.closures.get(file, ()), *tried.closures.get(file, ())}
@@ -70,17 +74,28 @@ def _held_back(before: Edition, tried: Tried, store: Store) -> tuple[set[str], d
     return held, kept | {path: old[path] for path in paths if path in old}
 
 
+def _below(path: str, folder: Path) -> bool:
+    return path.startswith(f"{folder}/")
+
+
 def _edition(
-    tried: Tried, problems: list[Problem], stamps: dict[str, list[int]], store: Store, before: Edition | None
+    tried: Tried,
+    problems: list[Problem],
+    stamps: dict[str, list[int]],
+    store: Store,
+    before: Edition | None,
 ) -> Edition:
     now = time.time()
+    # A module of elsewhere that nothing imports any more is the author's other business.
+    reached = {path for closure in tried.closures.values() for path in closure}
+    texts = {path: text for path, text in tried.texts.items() if path in reached or _below(path, store.folder)}
     edition = Edition(
-        texts={path: store.keep(text) for path, text in sorted(tried.texts.items())},
+        texts={path: store.keep(text) for path, text in sorted(texts.items())},
         files=[file for file in tried.files if file not in tried.unusable],
         good=[file for file in tried.files if file not in tried.bad],
         closures=tried.closures,
         problems=problems,
-        stamps=stamps,
+        stamps={path: seen for path, seen in stamps.items() if path in texts or (seen and _below(path, store.folder))},
         tried_at=now,
         since=now,
     )

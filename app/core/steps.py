@@ -4,7 +4,6 @@ Declarations never raise for what they hold: ``problems()`` lists what is wrong,
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
@@ -69,7 +68,7 @@ class Predict:
     @property
     def code(self) -> str:
         """Changes when the step may read other records, or predict them otherwise: its shards must not be mixed."""
-        return hashlib.sha256(json.dumps([self.source_digest, self.declared_model.traits]).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr([self.source_digest, self.declared_model.traits]).encode()).hexdigest()[:16]
 
     def problems(self) -> list[str]:
         """What is wrong with the step, one sentence each."""

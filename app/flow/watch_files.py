@@ -23,7 +23,7 @@ def watch_files(parts: Parts) -> bool:
 
 def _tell_of_broken(parts: Parts, file: str, problems: list[str]) -> bool:
     kind = AlertKind.BROKEN_FILE
-    said = "\n".join(problems)
+    said = parts.mask("\n".join(problems))
     return parts.ledger.alerts.begin(
         kind,
         NewAlert(

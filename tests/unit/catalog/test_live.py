@@ -290,3 +290,41 @@ def test_processes_of_one_machine_share_what_was_tried(catalog: Open, write: Wri
     )
 
     assert json.loads(ended.stdout) == ["a"]
+
+
+def test_a_home_without_room_is_tried_no_more_often_than_files_change(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What this process found for itself holds until something changes."""
+    monkeypatch.setattr(live, "LOOK_SECONDS", 0.0)
+    tried: list[Path] = []
+    take_up = live.take_up
+    monkeypatch.setattr(live, "take_up", lambda *args: tried.append(args[0]) or take_up(*args))
+    write("a.py", sound("a"))
+    blocked = tmp_path / "home"
+    blocked.write_text("no folder", encoding="utf-8")
+    running = LiveCatalog(tmp_path, blocked, decides=True)
+
+    for _ in range(3):
+        assert running.names() == ["a"]
+
+    assert len(tried) == 1
+
+
+def test_a_process_that_cannot_be_started_leaves_what_there_is(
+    catalog: Open, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine without memory for another process still runs what it has."""
+    write("a.py", _scoring("a", "1"))
+    running = catalog()
+    assert _call(running, "a") == 1
+
+    def no_room(*_: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("app.catalog.takeup.try_files", no_room)
+        write("a.py", _scoring("a", "2"))
+        assert _call(running, "a") == 1
+
+    assert _call(running, "a") == 2
