@@ -7,10 +7,10 @@
 
 A task reads its arguments, calls one verb, and publishes what the verb returns: commit, then publish. Each
 takes keywords only and ignores those that it does not know, so that an old worker understands a new message.
+A task whose shard, step or run has failed ends as failed itself, after all that follows from it was sent.
 """
 
 import logging
-import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +21,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from app.celery import app
-from app.core.errors import ConfigurationError, TransientError, UnknownPipeline
+from app.core.errors import ConfigurationError, TransientError, UnknownPipeline, WorkFailed
 from app.core.faults import fault
 from app.core.messages import (
     LONGEST_DELAY,
@@ -54,14 +54,14 @@ from app.flow import (
 from app.flow.routing import route_step
 from app.settings import settings
 from app.wiring import parts
+from workers.failures import fail_with_run, fail_with_shard, fail_with_step
+from workers.handing_back import MOST_HAND_BACKS, next_wait, understand
 
 log = logging.getLogger(__name__)
 
 #: What the messages of this release say of themselves. It rises only when the release before would misread them:
 #: a new keyword does not ask for it, since tasks ignore those that they do not know.
 VERSION = 1
-#: How often a message that this worker cannot understand yet is handed back before it is left to the sweeper.
-MOST_HAND_BACKS = 8
 #: What sending raises while Redis is away: Kombu's error for a message, redis-py's for a chord's size, and a
 #: RuntimeError where Celery wants to follow the results of the chord's parts, which nobody asked for.
 _UNSENT = (OperationalError, RedisError, RuntimeError)
@@ -103,24 +103,27 @@ def follow_run(self: Task, *, pipeline: str, after_run: str, **_: Any) -> None:
         publish(start.start_run(parts(), pipeline=pipeline, trigger=start.AFTER, after_run=after_run)[1])
 
 
-@app.task(bind=True, name="batchord.advance_run", ignore_result=True)  # type: ignore[untyped-decorator]
+@app.task(bind=True, name="batchord.advance_run", ignore_result=True, throws=(WorkFailed,))  # type: ignore[untyped-decorator]
 def advance_run(self: Task, *, run_id: str, **_: Any) -> None:
     """Starts what can start in a run."""
     with retrying(self):
         publish(advance.advance(parts(), run_id=run_id))
+        fail_with_run(run_id)
 
 
-@app.task(bind=True, name="batchord.plan_step", ignore_result=True)  # type: ignore[untyped-decorator]
+@app.task(bind=True, name="batchord.plan_step", ignore_result=True, throws=(WorkFailed,))  # type: ignore[untyped-decorator]
 def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     """Finds the step's records and sends the chord of its shards."""
     with retrying(self):
         publish(plan.plan_step(parts(), run_id=run_id, step=step))
+        fail_with_step(run_id, step)
 
 
 @app.task(
     bind=True,
     name="batchord.run_step",
     ignore_result=True,
+    throws=(WorkFailed,),
     # Each message carries its step's own.
     time_limit=None,
     Request="workers.requests:StepRequest",
@@ -129,6 +132,7 @@ def run_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     """Executes a step that is a function, SQL, a command or a decision."""
     with retrying(self):
         publish(execute.execute_step(parts(), run_id=run_id, step=step))
+        fail_with_step(run_id, step)
 
 
 @app.task(
@@ -136,6 +140,7 @@ def run_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     name="batchord.predict_shard",
     # The chord counts its parts all the same.
     ignore_result=True,
+    throws=(WorkFailed,),
     time_limit=settings().shard_time_limit_seconds,
     Request="workers.requests:ShardRequest",
 )  # type: ignore[untyped-decorator]
@@ -144,17 +149,19 @@ def predict_shard(self: Task, *, run_id: str, step: str, index: int, **_: Any) -
     try:
         with retrying(self):
             publish(predict.predict_shard(parts(), run_id=run_id, step=step, index=index))
+            fail_with_shard(self, run_id, step, index)
     except predict.ShardHeld as held:
         # Acknowledged, and not counted by the chord: the owner's own message counts.
         raise Ignore(str(held)) from held
     return index
 
 
-@app.task(bind=True, name="batchord.finish_step", ignore_result=True)  # type: ignore[untyped-decorator]
+@app.task(bind=True, name="batchord.finish_step", ignore_result=True, throws=(WorkFailed,))  # type: ignore[untyped-decorator]
 def finish_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     """The chord's body: aggregates from the ledger and drives the run on."""
     with retrying(self):
         publish(finish.finish_step(parts(), run_id=run_id, step=step))
+        fail_with_step(run_id, step)
 
 
 @app.task(name="batchord.sweep", ignore_result=True)  # type: ignore[untyped-decorator]
@@ -261,11 +268,11 @@ def retrying(task: Task) -> Iterator[None]:
     deploy, a message of a newer release, or for a pipeline that this worker does not know, is handed back in
     the same way for a worker that does; that is limited, since there may be none.
     """
-    _understand(task)
+    understand(task, VERSION)
     try:
         yield
     except TransientError as error:
-        wait = _wait(task) if error.wait is None else error.wait
+        wait = next_wait(task) if error.wait is None else error.wait
         if wait > LONGEST_DELAY:  # the sweeper sends it when its time has come
             raise Ignore(str(error)) from error
         raise task.retry(exc=error, countdown=wait, max_retries=None) from error
@@ -273,23 +280,4 @@ def retrying(task: Task) -> Iterator[None]:
         if task.request.retries >= MOST_HAND_BACKS:
             raise
         log.warning("%s is handed back for a worker that knows the pipeline: %s", task.name, error)
-        raise task.retry(exc=error, countdown=_wait(task), max_retries=MOST_HAND_BACKS) from error
-
-
-def _understand(task: Task) -> None:
-    version = (task.request.kwargs or {}).get("version", VERSION)
-    if version <= VERSION:
-        return
-    said = f"{task.name} of version {version} is too new for this worker, which understands {VERSION}"
-    if task.request.retries >= MOST_HAND_BACKS:
-        log.error("%s: it is dropped, and its work is left to the sweeper. Update this worker.", said)
-        raise Ignore(said)
-    log.warning("%s: it is handed back for a newer worker.", said)
-    raise task.retry(exc=TransientError(said), countdown=_wait(task), max_retries=MOST_HAND_BACKS)
-
-
-def _wait(task: Task) -> float:
-    """Seconds until the next attempt. Half are jitter: workers that failed together do not come back together."""
-    configured = settings()
-    wait = min(configured.retry_ceiling_seconds, configured.retry_base_seconds * 2 ** min(task.request.retries, 16))
-    return random.uniform(wait / 2, wait)  # noqa: S311 -- spreads load, guards nothing
+        raise task.retry(exc=error, countdown=next_wait(task), max_retries=MOST_HAND_BACKS) from error

@@ -18,6 +18,7 @@ BatchordError
 │       ├── OutputRefused    what a step returned cannot be passed to other steps
 │       ├── WrongChoice      a branch chose what is no step right after it
 │       └── MayHaveRun       its worker died over a step that must not run twice
+├── WorkFailed               a task's shard, step or run has failed, and the ledger says so; the task ends like it
 └── ModelError
     ├── ModelNotFound        the model's files are not where the pipeline says
     └── ModelContractViolation   the model returned something other than one row per record
@@ -111,6 +112,10 @@ class WrongChoice(FinalStepError):
 
 class MayHaveRun(FinalStepError):
     """A step's worker died in the middle of it, what it did is not known, and it must not be done twice."""
+
+
+class WorkFailed(BatchordError):
+    """What a task worked at has failed. Everything is written down and sent: only the task's own end is left."""
 
 
 class ModelError(BatchordError):

@@ -232,6 +232,9 @@ class Shards(Protocol):
     def release(self, lease: ShardLease, error: str, *, wait: float = 0) -> None:
         """Gives the shard back for another attempt, due after ``wait`` seconds; nothing when the lease is lost."""
 
+    def failure(self, run_id: str, step: str, index: int) -> str | None:
+        """Why the shard has failed; None when it has not, or there is none."""
+
     def fail(self, lease: ShardLease, error: str) -> None:
         """Marks the shard failed for good; quietly nothing when the lease is lost."""
 

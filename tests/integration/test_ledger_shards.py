@@ -187,7 +187,10 @@ def test_a_failed_shard_is_over_and_says_why(bench: Bench, run_id: str) -> None:
     """What was predicted stays."""
     lease = bench.claim(run_id)
     bench.ledger.shards.commit(lease, batch_of(1))
+    assert bench.ledger.shards.failure(run_id, STEP, 0) is None
     bench.ledger.shards.fail(lease, "the model is gone")
+    assert bench.ledger.shards.failure(run_id, STEP, 0) == "the model is gone"
+    assert bench.ledger.shards.failure(run_id, STEP, 7) is None
     assert shard(bench) == ("failed", 1, 1, 0)
     assert bench.value("SELECT error FROM batchord.shards") == "the model is gone"
     assert try_claim(bench, run_id) is Claim.ENDED

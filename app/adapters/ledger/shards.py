@@ -57,6 +57,10 @@ _HELD = """
     FROM batchord.shards AS shard JOIN batchord.runs AS run ON run.id = shard.run_id
     WHERE shard.run_id = %(run)s AND shard.step = %(step)s AND shard.index = %(index)s
 """
+_FAILURE = """
+    SELECT coalesce(error, 'no reason was given') AS error FROM batchord.shards
+    WHERE run_id = %(run)s AND step = %(step)s AND index = %(index)s AND state = 'failed'
+"""
 _OWNED = "run_id = %(run)s AND step = %(step)s AND index = %(index)s AND lease_token = %(token)s AND state = 'running'"
 _PROGRESS = f"""
     UPDATE batchord.shards SET predicted = predicted + %(predicted)s, rejected = rejected + %(rejected)s WHERE {_OWNED}
@@ -231,6 +235,12 @@ class ShardsTable:
         with self._connections.transaction() as connection:
             rows = connection.execute(_BLAMED, _values(lease, reasons=list(reasons))).fetchall()
             return len(rows)
+
+    def failure(self, run_id: str, step: str, index: int) -> str | None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            row = connection.execute(_FAILURE, {"run": run_id, "step": step, "index": index}).fetchone()
+            return None if row is None else row["error"]
 
     def fail(self, lease: ShardLease, error: str) -> None:
         """See the protocol."""
