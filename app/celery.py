@@ -48,6 +48,8 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     # Shards are long: one in hand and none hoarded, or an idle worker would wait beside a full one.
     worker_prefetch_multiplier=1,
+    # Late acknowledgement bounds what a worker takes, and no drift was seen: decision 0049.
+    worker_disable_prefetch=False,
     # True loses a chord part when a worker dies between storing its result and counting it.
     worker_deduplicate_successful_tasks=False,
     # Celery's own consumer, but it bears the loss of its connection: see there.
