@@ -40,7 +40,7 @@ app = Celery(
 )
 app.conf.update(
     # Named, not imported: the app does not know who runs it.
-    include=["workers.tasks", "workers.lifecycle", "workers.memory"],
+    include=["workers.tasks", "workers.lifecycle", "workers.memory", "workers.inner_processes"],
     # -- Delivery ------------------------------------------------------------------------------------------
     # A message is acknowledged when its work is done, so that a dead worker's message comes back.
     task_acks_late=True,

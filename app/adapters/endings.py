@@ -16,6 +16,8 @@ from collections.abc import Callable, Collection
 
 import psutil
 
+#: Variable with the mark of a child of the workers' pool, inherited by every program that is started in it.
+CHILD_MARK = "BATCHORD_CHILD"
 GRACE_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 

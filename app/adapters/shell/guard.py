@@ -5,6 +5,7 @@ But every command has one, so it is a plain ``sh``, which starts in a millisecon
 it becomes Python only when there is something to end.
 """
 
+import os
 import secrets
 import subprocess
 import sys
@@ -34,6 +35,8 @@ class CommandGuard(GuardPipe):
         process = subprocess.Popen(  # noqa: S603 -- our own file
             ["/bin/sh", "-c", _WAIT, "guard", sys.executable, "-P", endings.__file__, MARK_VARIABLE, self.mark],
             stdin=subprocess.PIPE,
+            # Without the mark: who ends what a killed child started must leave this guard to its work.
+            env={name: value for name, value in os.environ.items() if name != endings.CHILD_MARK},
             # Its folder may be removed meanwhile, and what ends this process's group must not end it.
             cwd="/",
             start_new_session=True,

@@ -1,0 +1,146 @@
+"""Processes that a model or a step starts: they work on workers as in this process, and end with their task."""
+
+import json
+
+import psutil
+
+from tests.acceptance.cluster import Cluster
+from tests.waiting import wait_until
+
+_PIPELINES = """
+    import subprocess
+    import time
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import Pool, Process, get_context
+
+    from app import FunctionModel, Pipeline, Python, SqlSource
+
+    source = SqlSource("SELECT id, body FROM notes", key="id")
+    kept = []
+
+    def size(text):
+        return len(text)
+
+    def series(frame, values):
+        import pandas as pd
+        return pd.Series(list(values), index=frame.index)
+
+    def forked(frame):
+        with Pool(2) as pool:
+            return series(frame, pool.map(size, frame["body"]))
+
+    def spawned(frame):
+        with get_context("spawn").Pool(2) as pool:
+            return series(frame, pool.map(len, frame["body"]))
+
+    def executed(frame):
+        with ProcessPoolExecutor(2) as pool:
+            return series(frame, pool.map(size, frame["body"]))
+
+    def loaded(frame):
+        from torch.utils.data import DataLoader
+        batches = DataLoader(list(frame["body"]), batch_size=4, num_workers=2)
+        return series(frame, [len(text) for batch in batches for text in batch])
+
+    def joined(frame):
+        from joblib import Parallel, delayed
+        return series(frame, Parallel(n_jobs=2)(delayed(len)(text) for text in frame["body"]))
+
+    def kept_open(frame):
+        if not kept:
+            kept.append(Pool(2))
+        return series(frame, kept[0].map(size, frame["body"]))
+
+    models = [
+        Pipeline(f"inner-{function.__name__.replace('_', '-')}", source=source, model=FunctionModel(function))
+        for function in (forked, spawned, executed, loaded, joined, kept_open)
+    ]
+
+    def step():
+        with Pool(2) as pool:
+            return pool.map(size, ["a", "bb"])
+
+    def sleeps():
+        time.sleep(600)
+
+    def leaves():
+        Process(target=sleeps, daemon=False).start()
+        subprocess.Popen(["sleep", "601"])
+        subprocess.Popen(["sleep", "602"], start_new_session=True)
+        return "left"
+
+    def hangs():
+        leaves()
+        time.sleep(600)
+
+    steps = [Pipeline(f"inner-{each.__name__}", steps=[Python("go", each)]) for each in (step, leaves, hangs)]
+"""
+_MODELS = ("forked", "spawned", "executed", "loaded", "joined", "kept-open")
+
+
+def _processes(cluster: Cluster) -> list[psutil.Process]:
+    """The pool's children and all that was started below them."""
+    return cluster.pool("worker")
+
+
+def _sleepers() -> set[int]:
+    found = set()
+    for process in psutil.process_iter():
+        try:
+            if process.cmdline() in (["sleep", "601"], ["sleep", "602"]):
+                found.add(process.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_processes_within_models_and_steps_work_on_workers(notes: Cluster) -> None:
+    """Every usual way to start some; twice, since what is kept from one task must not stop the next."""
+    notes.pipeline("inner", _PIPELINES)
+    notes.insert_notes(9)
+    notes.start("control", "worker")
+    for name in _MODELS:
+        ended = json.loads(notes.batchord("run", f"inner-{name}", "--wait", "--json", check=False).stdout)
+        assert (name, ended["state"], ended["predicted"]) == (name, "succeeded", 9), ended["error"]
+    notes.insert_notes(5)
+    for name in ("forked", "kept-open", "joined"):
+        ended = json.loads(notes.batchord("run", f"inner-{name}", "--wait", "--json", check=False).stdout)
+        assert (name, ended["state"], ended["predicted"]) == (name, "succeeded", 5), ended["error"]
+    ended = json.loads(notes.batchord("run", "inner-step", "--wait", "--json", check=False).stdout)
+    assert ended["state"] == "succeeded", ended["error"]
+
+
+def test_what_a_task_leaves_behind_ends_with_it(notes: Cluster) -> None:
+    """Forked, started as a program, or in a session of its own; and the child that had them is replaced."""
+    notes.pipeline("inner", _PIPELINES)
+    notes.start("control", "worker")
+    before = {process.pid for process in _processes(notes)}
+
+    ended = json.loads(notes.batchord("run", "inner-leaves", "--wait", "--json").stdout)
+
+    assert ended["state"] == "succeeded", ended["error"]
+    assert "Processes that the task left behind are ended" in notes.log("worker")
+    wait_until(lambda: not _sleepers(), description="what the step left behind has ended", timeout=20)
+    wait_until(
+        lambda: len(after := {process.pid for process in _processes(notes)}) == len(before) and after != before,
+        description="a child was replaced, and no other process is left",
+        timeout=20,
+    )
+
+
+def test_what_a_killed_child_started_ends_with_it(notes: Cluster) -> None:
+    """Nobody in it can clean up any more."""
+    notes.pipeline("inner", _PIPELINES)
+    notes.start("control", "worker")
+    notes.batchord("run", "inner-hangs")
+    wait_until(lambda: len(_sleepers()) == 2, description="the step has started its processes", timeout=30)
+    (sleeper, *_) = _sleepers()
+    child = psutil.Process(sleeper).parent()
+    assert child is not None
+    started = [*child.children(recursive=True)]
+    assert len(started) == 3
+
+    child.kill()
+
+    _, alive = psutil.wait_procs(started, timeout=20)
+    assert not alive
