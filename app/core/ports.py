@@ -45,10 +45,11 @@ class LoadedModel(Protocol):
         """One row per row of ``frame``, with the same index in the same order.
 
         Columns: ``label`` (str), ``score`` (float), both optional, and any others, whose values must be
-        JSON-like. May reorder and split rows inside for speed. Must not keep or change ``frame``.
+        JSON-like. May reorder and split rows inside for speed. Must not keep or change ``frame``. In a row for
+        which there is no answer any value may be a DataError, for which the record is rejected.
 
-        Raises ModelContractViolation or ModelError when the model cannot do its work; DataError never:
-        a record that cannot be predicted is kept out of the frame by the caller.
+        Raises ModelContractViolation or ModelError when the model cannot do its work; DataError is
+        never raised: a record that cannot be predicted is kept out of the frame by the caller.
         """
 
 

@@ -1,5 +1,6 @@
 """What an estimator's outputs are as columns: labels, scores, probabilities, margins."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,10 +46,10 @@ def output_columns(
     if regressor:
         return _numbers(predicted) if several else {"score": _each(float, predicted.reshape(len(predicted)))}
     if several:
-        columns = {f"label_{index}": _each(str, column) for index, column in enumerate(predicted.T)}
-        return columns | _several_likelihoods(estimator, features, predicted, proba=proba, model=model)
+        labels = {f"label_{index}": _each(_label, column) for index, column in enumerate(predicted.T)}
+        return labels | _several_likelihoods(estimator, features, predicted, proba=proba, model=model)
     values = predicted.reshape(len(predicted)).tolist()
-    columns = {"label": list(map(str, values))}
+    columns: dict[str, list[Any]] = {"label": list(map(_label, values))}
     classes = getattr(estimator, "classes_", None)
     if classes is None or getattr(classes, "ndim", None) != _VECTOR:
         return columns
@@ -99,6 +100,12 @@ def _margins(margins: Any, chosen: Sequence[int], *, classes: int) -> dict[str, 
     else:  # of pairs of classes, say: no one number is the label's
         return {}
     return refused({"margin": values.astype(float).tolist()}, margins)
+
+
+def _label(value: Any) -> str | None:
+    """As text; None for what is no label, since "nan" would be one."""
+    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    return None if missing else str(value)
 
 
 def _places(classes: Any, values: Sequence[Any]) -> list[int]:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from app.adapters.models.estimator_outputs import output_columns
 from app.core.models import Images, Model, SklearnModel, TransformersImage, TransformersText
 from app.core.ports import LoadedModel
 from app.core.predictions import Batch
@@ -114,6 +115,23 @@ def test_a_record_that_an_estimator_has_no_numbers_for_costs_itself_alone(load: 
     assert set(reasons(of_bayes).values()) == {"not-finite"}
     assert reasons(of_lines) == {2: "not-finite", 3: "not-finite"}
     assert of_lines.predictions.keys == [0, 1]
+
+
+class Gappy:
+    """An estimator that was fitted on targets with gaps, and repeats them."""
+
+    def predict(self, features: pd.DataFrame) -> Any:
+        """No number where ``x`` is below 0."""
+        return np.where(features["x"] < 0, NAN, 1.0)
+
+
+def test_a_label_that_is_nan_is_none() -> None:
+    """As text it would be a class of its own."""
+    features = pd.DataFrame({"x": [1.0, -1.0]})
+
+    columns = output_columns(Gappy(), features, regressor=False, proba=None, model="gappy")
+
+    assert columns == {"label": ["1.0", None]}
 
 
 BLANK = ("", "   ", "\n")
