@@ -11,6 +11,7 @@ _PIPELINES = """
     import subprocess
     import time
     from concurrent.futures import ProcessPoolExecutor
+    from datetime import timedelta
     from multiprocessing import Pool, Process, get_context
 
     from app import FunctionModel, Pipeline, Python, SqlSource
@@ -73,7 +74,12 @@ _PIPELINES = """
         leaves()
         time.sleep(600)
 
-    steps = [Pipeline(f"inner-{each.__name__}", steps=[Python("go", each)]) for each in (step, leaves, hangs)]
+    def slow():
+        with Pool(2) as pool:
+            pool.map(time.sleep, [5, 5])
+
+    late = Pipeline("inner-late", steps=[Python("go", hangs, time_limit=timedelta(seconds=4))])
+    steps = [Pipeline(f"inner-{each.__name__}", steps=[Python("go", each)]) for each in (step, leaves, hangs, slow)]
 """
 _MODELS = ("forked", "spawned", "executed", "loaded", "joined", "kept-open")
 
@@ -144,3 +150,26 @@ def test_what_a_killed_child_started_ends_with_it(notes: Cluster) -> None:
 
     _, alive = psutil.wait_procs(started, timeout=20)
     assert not alive
+
+
+def test_a_step_out_of_time_takes_its_processes_with_it(notes: Cluster) -> None:
+    """The pool's parent ends the child, and knows nothing of what the child started."""
+    notes.pipeline("inner", _PIPELINES)
+    notes.start("control", "worker")
+
+    ended = json.loads(notes.batchord("run", "inner-late", "--wait", "--json", check=False).stdout)
+
+    assert ended["state"] == "failed"
+    assert "it took too long and was ended" in ended["error"]
+    wait_until(lambda: not _sleepers(), description="what the step started has ended", timeout=20)
+
+
+def test_a_lease_is_kept_while_processes_work(notes: Cluster) -> None:
+    """For longer than it lasts: what the task waits for does not stop its heartbeat."""
+    notes.pipeline("inner", _PIPELINES)
+    notes.start("control", "worker", "beat")
+
+    ended = json.loads(notes.batchord("run", "inner-slow", "--wait", "--json").stdout)
+
+    assert ended["state"] == "succeeded", ended["error"]
+    assert notes.sql("SELECT attempt, state FROM batchord.attempts WHERE step = 'go'") == [(1, "done")]
