@@ -4,17 +4,30 @@ The rule behind all of them: PostgreSQL holds the truth, messages may be lost, d
 """
 
 import os
+import sys
 from pathlib import Path
 
 from celery import Celery
 from kombu import Queue
 
+from app.core.errors import ConfigurationError
 from app.core.loading import refuse_while_loading
-from app.settings import settings
+from app.settings import Settings, settings
+
+
+def _configured() -> tuple[Settings, str]:
+    """The settings, and Redis's address. Celery's own commands end with one line where these cannot be used."""
+    try:
+        return settings(), settings().require_redis_url()
+    except ConfigurationError as error:
+        program = Path(sys.argv[0])
+        if "celery" in (program.name, program.parent.name):  # it would print a traceback instead of the error
+            sys.exit(f"ConfigurationError: {error}")
+        raise
+
 
 refuse_while_loading("Celery with Batchord's app", same_process=False)
-_settings = settings()
-_redis_url = _settings.require_redis_url()
+_settings, _redis_url = _configured()
 
 #: Work is routed by kind, never by priority: a priority on Redis is a set of lists that are polled in turn.
 QUEUES = ("control", "text", "image", "table", "train", "steps")

@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from app.core.errors import ConfigurationError
+from app.core.postgres_urls import postgres_url
 
 SERVERS_FILE = "servers.json"
 
@@ -62,6 +63,11 @@ class Settings(BaseSettings):
     #: Base and ceiling of the wait before a shard is tried again after an infrastructure error.
     retry_base_seconds: float = Field(default=2, gt=0)
     retry_ceiling_seconds: float = Field(default=60, gt=0)
+    #: How long a statement on a source may take, and wait for a lock, where the source does not say.
+    source_statement_seconds: float = Field(default=300, gt=0)
+    source_lock_seconds: float = Field(default=30, gt=0)
+    #: How long a step may be planned, all statements together.
+    plan_time_limit_seconds: float = Field(default=3600, gt=0)
     #: How long a worker that is told to stop gives the shards that it runs.
     shutdown_seconds: float = Field(default=20, ge=0)
     #: Shards of one run; a larger backlog goes on in a follow-up run. Celery's cost per chord part grows.
@@ -129,12 +135,23 @@ class Settings(BaseSettings):
         return init_settings, env_settings, JsonConfigSettingsSource(settings_cls, json_file=servers)
 
     def require_database_url(self) -> str:
-        """The ledger's address. Raises ConfigurationError when none is configured and none runs locally."""
-        return _required(self.database_url, "BATCHORD_DATABASE_URL", "PostgreSQL")
+        """The ledger's address, as libpq and SQLAlchemy read it.
+
+        Raises ConfigurationError when none is configured and none runs locally, or it is none of PostgreSQL's.
+        """
+        name = "BATCHORD_DATABASE_URL"
+        return postgres_url(_required(self.database_url, name, "PostgreSQL"), where=name)
 
     def require_redis_url(self) -> str:
-        """Redis's address. Raises ConfigurationError when none is configured and none runs locally."""
-        return _required(self.redis_url, "BATCHORD_REDIS_URL", "Redis")
+        """Redis's address.
+
+        Raises ConfigurationError when none is configured and none runs locally, or it is none of Redis's.
+        """
+        name = "BATCHORD_REDIS_URL"
+        url = _required(self.redis_url, name, "Redis")
+        if not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ConfigurationError(f"{name} is no address of Redis: write redis://:password@host:6379/0.")
+        return url
 
 
 def _required(value: SecretStr | None, name: str, server: str) -> str:

@@ -14,7 +14,7 @@ from app.adapters.notifier import AppriseNotifier
 from app.adapters.objects import Objects
 from app.adapters.per_process import PerProcess
 from app.adapters.shell import Shell
-from app.adapters.sql_source import open_source
+from app.adapters.sql_source import Limits, open_source
 from app.adapters.sql_step import StatementRunner
 from app.adapters.switchboard import Switchboard
 from app.catalog import LiveCatalog
@@ -64,11 +64,14 @@ def _parts() -> Parts:
     configured = settings()
     database_url = configured.require_database_url()
     redis_url = configured.redis_url
+    limits = Limits(statement=configured.source_statement_seconds, lock=configured.source_lock_seconds)
     return Parts(
         settings=configured,
         catalog=catalog().snapshot(),
         ledger=ledger(),
-        open_source=lambda declared, window: open_source(declared, default_url=database_url, window=window),
+        open_source=lambda declared, window: open_source(
+            declared, default_url=database_url, window=window, limits=limits
+        ),
         models=_models(),
         images=ImageReader(objects(), readers=configured.image_readers),
         shell=Shell(),

@@ -7,6 +7,7 @@ from the same schedule by whoever receives it: a tick whose slot has its run alr
 import contextlib
 import json
 import logging
+import sys
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -20,9 +21,11 @@ from redbeat import RedBeatScheduler, RedBeatSchedulerEntry
 from redbeat.schedulers import get_redis
 
 from app.catalog import LiveCatalog, Snapshot
+from app.core.errors import ConfigurationError
 from app.core.pipelines import Pipeline
 from app.core.schedules import AfterPipeline, Schedule
 from app.core.switches import SWITCHED_KEY
+from app.redis_server import check_redis
 from app.settings import Settings, settings
 from beat.edits import Edits
 
@@ -99,9 +102,17 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
     Entry = PipelineEntry
 
     def __init__(self, app: Celery, *args: Any, **kwargs: Any) -> None:
+        """Ends the process with one line when Redis lets nobody in; a server that does not answer is waited for."""
         if "redbeat_redis_url" not in app.conf:
             # Not for every process: Celery shows what is set, and does not know that this holds a password.
             app.conf.redbeat_redis_url = app.conf.broker_url
+        configured = settings()
+        try:
+            check_redis(app.conf.redbeat_redis_url)
+            if configured.database_url is not None:
+                configured.require_database_url()
+        except ConfigurationError as error:
+            sys.exit(f"ConfigurationError: {error}")
         super().__init__(app, *args, **kwargs)
 
     def setup_schedule(self) -> None:

@@ -4,6 +4,7 @@ import importlib
 import logging
 import os
 import sys
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -11,10 +12,12 @@ from celery import current_task, signals
 from celery.concurrency import get_implementation
 from celery.concurrency.prefork import TaskPool as PreforkPool
 
+from app.core.errors import ConfigurationError, TransientError
 from app.core.secrets import masked
 from app.flow import attempt_log
 from app.known_secrets import known_secrets
 from app.log_format import log_formatter
+from app.redis_server import check_redis
 from app.settings import settings
 from workers.transport import tolerate
 
@@ -51,6 +54,22 @@ def _task() -> dict[str, Any]:
     kwargs = current_task.request.kwargs or {}
     names = {"run_id": "run_id", "step": "step", "index": "shard"}
     return {"task": current_task.name} | {names[name]: kwargs[name] for name in names if name in kwargs}
+
+
+@signals.worker_init.connect  # type: ignore[untyped-decorator]
+def refuse_what_cannot_heal(**_: Any) -> None:
+    """A worker with a wrong password or the like ends at once with one line, instead of trying for ever.
+
+    Servers that do not answer are waited for, as ever.
+    """
+    from app.wiring import ledger
+
+    try:
+        check_redis(settings().require_redis_url())
+        with suppress(TransientError):
+            ledger().check()
+    except ConfigurationError as error:
+        sys.exit(f"ConfigurationError: {masked(str(error), known=known_secrets(settings()))}")
 
 
 @signals.worker_init.connect  # type: ignore[untyped-decorator]

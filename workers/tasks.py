@@ -21,7 +21,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from app.celery import app
-from app.core.errors import ConfigurationError, TransientError, UnknownPipeline, WorkFailed
+from app.core.errors import TransientError, UnknownPipeline, WorkFailed
 from app.core.faults import fault
 from app.core.messages import (
     LONGEST_DELAY,
@@ -56,6 +56,7 @@ from app.settings import settings
 from app.wiring import parts
 from workers.failures import fail_with_run, fail_with_shard, fail_with_step
 from workers.handing_back import MOST_HAND_BACKS, next_wait, understand
+from workers.slots import reading_slot
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ def advance_run(self: Task, *, run_id: str, **_: Any) -> None:
 @app.task(bind=True, name="batchord.plan_step", ignore_result=True, throws=(WorkFailed,))  # type: ignore[untyped-decorator]
 def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     """Finds the step's records and sends the chord of its shards."""
-    with retrying(self):
+    with reading_slot(self), retrying(self):
         publish(plan.plan_step(parts(), run_id=run_id, step=step))
         fail_with_step(run_id, step)
 
@@ -201,12 +202,9 @@ def cancel_run(self: Task, *, run_id: str, **_: Any) -> None:
 @app.task(bind=True, name="batchord.audit", ignore_result=True)  # type: ignore[untyped-decorator]
 def audit_pipelines(self: Task, **_: Any) -> None:
     """Audits every pipeline, and starts a run for what is missing. Sent daily by beat."""
-    with retrying(self):
-        for name in parts().catalog.names():
-            try:
-                publish(audit.audit_and_repair(parts(), pipeline=name))
-            except ConfigurationError as error:  # one source that cannot be read hides no other
-                log.error("%s cannot be audited: %s", name, error)  # noqa: TRY400 -- said in full
+    with reading_slot(self), retrying(self):
+        for messages in audit.audit_all(parts()):
+            publish(messages)
 
 
 def publish(messages: Sequence[Message]) -> None:

@@ -66,5 +66,18 @@ def main() -> None:
     try:
         batchord(prog_name="batchord")
     except BatchordError as error:
-        click.secho(f"{type(error).__name__}: {error}", fg="red", err=True)
+        click.secho(f"{type(error).__name__}: {_without_secrets(str(error))}", fg="red", err=True)
         sys.exit(1)
+
+
+def _without_secrets(text: str) -> str:
+    """Whatever a driver quotes, a password is printed by no command."""
+    from app.core.secrets import masked
+    from app.known_secrets import known_secrets
+    from app.settings import settings
+
+    try:
+        known = known_secrets(settings())
+    except BatchordError:  # the settings are what is wrong
+        known = []
+    return masked(text, known=known)

@@ -2,12 +2,16 @@
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from app.cli.interventions import start_repair
 from app.cli.output import console, foreign, json_option, print_json, print_problems, table
 from app.core.steps import Predict, Step
+
+if TYPE_CHECKING:
+    from app.flow.audit import Audit
 
 
 @click.command()
@@ -89,6 +93,9 @@ def plan(name: str, *, as_json: bool) -> None:
     )
     least = ("largest shard", "shard size", "follow-up run")
     table(f"Plan of {name}", columns, rows, empty="The pipeline has no Predict steps.", least=least)
+    for step in steps:
+        if step.stray is not None:
+            console.print(f"[yellow]{step.step}:[/] {foreign(step.stray)}")
 
 
 @click.command()
@@ -98,12 +105,14 @@ def plan(name: str, *, as_json: bool) -> None:
 def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
     """Prove that no record is missing and none is twice: every record of the source against the ledger.
 
-    Exits with 1 when one is. Without NAME all pipelines are audited.
+    Exits with 1 when one is, or when a source could not be read. Without NAME all pipelines are audited.
     """
     from app.flow.audit import as_json as counts
     from app.flow.audit import audit as run_audit
     from app.wiring import catalog, parts
 
+    for name in names:
+        catalog().get(name)  # a wrong name is told at once, not after an hour's reading
     results = {name: run_audit(parts(), pipeline=name) for name in names or catalog().names()}
     if as_json:
         print_json({name: counts(found) for name, (found, _) in results.items()})
@@ -117,13 +126,15 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
                 found.pending,
                 found.missing,
                 found.duplicated,
-                "[green]clean[/]" if found.clean else "[red]NOT CLEAN[/]",
+                _verdict(found),
             )
             for name, (found, _) in results.items()
         ]
         columns = ("pipeline", ">records", ">predicted", ">rejected", ">pending", ">missing", ">duplicated", "")
         table("Audit", columns, rows, empty="No pipelines to audit.", least=("pending", "predicted"))
-        for name, (_, examples) in results.items():
+        for name, (found, examples) in results.items():
+            for step, why in found.not_audited.items():
+                console.print(f"[red]{name}: step {step} was not audited:[/] {foreign(why)}")
             for kind, keys in examples.items():
                 console.print(f"[red]{name}: {kind}[/] {', '.join(map(foreign, keys))}")
     if repair:
@@ -133,6 +144,12 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
                 click.echo(f"Run {started.id} takes what {name} is missing.", err=True)
     if not all(found.clean for found, _ in results.values()):
         sys.exit(1)
+
+
+def _verdict(found: "Audit") -> str:
+    if found.not_audited and not found.missing and not found.duplicated:
+        return "[red]NOT AUDITED[/]"
+    return "[green]clean[/]" if found.clean else "[red]NOT CLEAN[/]"
 
 
 def _model(step: Step) -> str | None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import click
 
+from app.cli.broker import send_task
 from app.cli.history import find_run
 from app.cli.output import coloured, console, json_option, print_json, run_json
 from app.core.messages import Message
@@ -81,8 +82,7 @@ def start_repair(name: str) -> Run:
 
 
 def send(messages: Sequence[Message]) -> None:
-    """Sends what a verb returned, by the tasks' names: the command line needs no worker's code."""
-    from app.celery import app
+    """Sends what a verb returned."""
     from app.core.messages import AlertsKept, RunEnded, RunReady, StepReady
     from app.flow.routing import route_step
 
@@ -90,7 +90,7 @@ def send(messages: Sequence[Message]) -> None:
         match message:
             case StepReady():
                 route = route_step(message)
-                app.send_task(
+                send_task(
                     route.task,
                     kwargs=route.kwargs,
                     queue=route.queue,
@@ -98,10 +98,10 @@ def send(messages: Sequence[Message]) -> None:
                     countdown=route.countdown,
                 )
             case RunReady(run_id=run_id):
-                app.send_task("batchord.advance_run", kwargs={"run_id": run_id}, queue="control")
+                send_task("batchord.advance_run", kwargs={"run_id": run_id}, queue="control")
             case RunEnded():
                 pass  # the sweeper sees to the pipelines that follow
             case AlertsKept():
-                app.send_task("batchord.send_alerts", queue="control")
+                send_task("batchord.send_alerts", queue="control")
             case _:
                 raise AssertionError(f"the command line sends no {type(message).__name__}")

@@ -11,6 +11,7 @@ from app.adapters.stack import ProcessSpec, start_servers, unconfigured_servers
 from app.adapters.stack.claims import PortClaim, claim_port
 from app.adapters.stack.home import write_private
 from app.dashboard.password import flower_password
+from app.redis_server import check_redis
 from app.settings import Settings, settings
 
 _FLOWER_PORT = 5555
@@ -40,6 +41,7 @@ def prepare(*, environment: dict[str, str] | None = None) -> Stack:
     settings.cache_clear()
     configured = settings()
     migrate(configured.require_database_url())
+    check_redis(configured.require_redis_url())
     if not os.environ.get("FLOWER_BASIC_AUTH"):
         flower_password(home)  # before Flower starts, so that it can be shown
     claim = claim_port(*_flower_ports(home))
@@ -73,7 +75,7 @@ def _specs(configured: Settings, home: Path, port: int, environment: dict[str, s
         # Threads: control tasks wait for the database, and one light process keeps ticks apart from shards.
         ProcessSpec(
             name="control",
-            command=(*worker, "-n", "control@%h", "-Q", "control", "-P", "threads", "-c", "4"),
+            command=(*worker, "-n", "control@%h", "-Q", "control", "-P", "threads", "-c", "16"),
             env=env,
             patience=patience,
         ),

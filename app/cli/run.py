@@ -13,6 +13,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.cli.backfill import fill_range
+from app.cli.broker import send_task
 from app.cli.history import print_run
 from app.cli.output import console, json_option, print_json, run_json
 from app.core.errors import ConfigurationError
@@ -74,12 +75,10 @@ def _run_here(name: str, params: dict[str, Any], *, quiet: bool) -> Run:
 
 
 def _run_on_workers(name: str, params: dict[str, Any], *, wait: bool, quiet: bool) -> Run:
-    from app.celery import app
-
     request = str(uuid4())
 
     def send() -> None:
-        app.send_task(
+        send_task(
             "batchord.start_run",
             kwargs={"pipeline": name, "trigger": "cli", "params": params},
             task_id=request,

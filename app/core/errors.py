@@ -54,8 +54,10 @@ class CodeChanged(BatchordError):
 class TransientError(BatchordError):
     """A server or the network failed for a moment; the same call may work later."""
 
-    def __init__(self, message: str = "", *, wait: float | None = None) -> None:
+    def __init__(self, message: str = "", *, wait: float | None = None, counted: bool = False) -> None:
         super().__init__(message)
+        #: Whether the ledger counts these attempts, and so ends them itself.
+        self.counted = counted
         #: Seconds after which to try again; None: as usual.
         self.wait = wait
 

@@ -8,6 +8,7 @@ more scan, begun after that, from the frontier as it was. When the run of that s
 that it saw, nothing at or below B is left to do, and the frontier moves up to B.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -110,6 +111,12 @@ class Frontier:
         candidate = Candidate(position=position, transactions=sighting.running, seen_at=sighting.now)
         kept = self.candidates[: MAX_CANDIDATES - 1]
         return replace(self, candidates=(*kept, _scanned(candidate, sighting)))
+
+    def without(self, lies_beyond: Callable[[Position], bool]) -> "Frontier":
+        """The frontier without positions that nothing can follow; if it stood at one itself, from the beginning."""
+        kept = tuple(candidate for candidate in self.candidates if not lies_beyond(candidate.position))
+        lost = self.position is not None and lies_beyond(self.position)
+        return Frontier(position=None if lost else self.position, candidates=kept)
 
     def unscanned(self, run_id: str) -> "Frontier":
         """The frontier for a scan of ``run_id`` that ended early: it covered no candidate."""

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from app.core.horizon import Stray
 from app.core.models import Images, Model
 from app.core.records import Position, Rejection, Scalar
 from app.core.runs import StepLease
@@ -117,7 +118,22 @@ class Source(Protocol):
         None as well when positions do not rise as they are taken: then every run scans the whole source.
 
         Must be a statement of its own, finished before :meth:`running_transactions` is called.
+
+        What lies beyond all that can arrive now, such as a time of the future, is passed over: see :attr:`stray`.
         """
+
+    def interrupt(self) -> None:
+        """Ends what is being read of it at the moment, which raises TransientError where it is read.
+
+        May be called from another thread. What cannot be ended ends by its time limit.
+        """
+
+    @property
+    def stray(self) -> Stray | None:
+        """The record that the last :meth:`greatest_position` passed over, the greatest of them; None for none."""
+
+    def lies_beyond(self, position: Position) -> bool:
+        """Whether the last :meth:`greatest_position` passed over what stands at ``position``."""
 
     def running_transactions(self) -> frozenset[str]:
         """Every transaction that may still commit a record at or below a position read before.

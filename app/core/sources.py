@@ -40,6 +40,10 @@ class SqlSource:
     #: Types of columns in the model's frame, where they are to be others than the database's suggest: column -> one of
     #: :data:`DTYPES`. They say nothing about which records there are, so they are no part of the source's digest.
     dtypes: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    #: How long one statement may take, and wait for a lock; None: as the settings say. They say nothing about which
+    #: records there are, so they are no part of the source's digest.
+    statement_timeout: timedelta | None = field(default=None, repr=False)
+    lock_timeout: timedelta | None = field(default=None, repr=False)
     #: SQLAlchemy URL of the records' database; None means the ledger's own. Prefer ``url_env``.
     url: str | None = None
     #: Environment variable that holds the URL, so that no password stands in a pipeline file.
@@ -58,6 +62,10 @@ class SqlSource:
             found.append(f"settle={self.settle!r}: give a timedelta, or None")
         elif self.settle is not None and self.settle < timedelta(0):
             found.append("settle= is negative: give the longest time a record may take to become visible")
+        for name in ("statement_timeout", "lock_timeout"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, timedelta) or value <= timedelta(0)):
+                found.append(f"{name}={value!r}: give a timedelta above zero, such as timedelta(minutes=5)")
         return found + self._problems_of_dtypes() + address_problems(self.url, self.url_env)
 
     def _problems_of_sql(self) -> list[str]:

@@ -68,7 +68,8 @@ class Predict:
     @property
     def code(self) -> str:
         """Changes when the step may read other records, or predict them otherwise: its shards must not be mixed."""
-        return hashlib.sha256(repr([self.source_digest, self.declared_model.traits]).encode()).hexdigest()[:16]
+        read = [self.source_digest, sorted(self.source.dtypes.items())]
+        return hashlib.sha256(repr([read, self.declared_model.traits]).encode()).hexdigest()[:16]
 
     def problems(self) -> list[str]:
         """What is wrong with the step, one sentence each."""

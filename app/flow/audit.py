@@ -5,11 +5,13 @@ with constant memory, and asks the ledger about each.
 """
 
 import logging
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from app.core.alerts import AlertKind, NewAlert
+from app.core.errors import BatchordError, TransientError
 from app.core.messages import AlertsKept, Message
 from app.core.ports import Source
 from app.core.records import Position, Scalar, record_key
@@ -41,43 +43,93 @@ class Audit:
     duplicated: int = 0
     #: Of those missing, records without a key or an arrival: no run can predict them until their row is mended.
     without_position: int = 0
+    #: Steps whose records could not be compared, and why. The counts are those of the others.
+    not_audited: dict[str, str] = field(default_factory=dict)
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is missing and nothing is twice."""
-        return not self.missing and not self.duplicated
+        """Whether everything was compared, nothing is missing and nothing is twice."""
+        return not self.missing and not self.duplicated and not self.not_audited
+
+    def add(self, other: "Audit") -> None:
+        """Counts what another step's audit counted."""
+        for name, value in vars(other).items():
+            if isinstance(value, int):
+                setattr(self, name, getattr(self, name) + value)
 
 
 def audit(parts: Parts, *, pipeline: str) -> tuple[Audit, dict[str, list[str]]]:
-    """Counts, and examples of keys for each kind of finding."""
+    """Counts, and examples of keys for each kind of finding.
+
+    A step whose source is away, broken, or raises anything is a result of its own, and ends the audit of no other.
+    Raises UnknownPipeline, and TransientError when the ledger does not answer.
+    """
     declared = parts.catalog.get(pipeline)
     found = Audit()
     examples: dict[str, list[str]] = {"missing": [], "duplicated": []}
     for step in declared.predict_steps:
-        _audit_step(parts, pipeline, step, found, examples)
+        counted = Audit()
+        named: dict[str, list[str]] = {kind: [] for kind in examples}
+        try:
+            _audit_step(parts, pipeline, step, counted, named)
+        except Exception as error:
+            parts.ledger.runs.now()  # raises where it is the ledger that is away
+            if not isinstance(error, BatchordError):
+                log.exception("Step %s of %s cannot be audited", step.name, pipeline)
+            said = str(error) if isinstance(error, BatchordError) else f"{type(error).__name__}: {error}"
+            found.not_audited[step.name] = parts.mask(said)
+            continue
+        found.add(counted)
+        for kind, keys in named.items():
+            examples[kind] += keys[: MOST_EXAMPLES - len(examples[kind])]
     return found, {kind: keys for kind, keys in examples.items() if keys}
 
 
 def audit_and_repair(parts: Parts, *, pipeline: str) -> list[Message]:
-    """Audits a pipeline, keeps an alert of what it found, and opens a run for what is missing and can be predicted."""
+    """Audits a pipeline, keeps alerts of what it found and of what it could not look at.
+
+    Opens a run for what is missing and can be predicted. Raises as :func:`audit` does.
+    """
     found, examples = audit(parts, pipeline=pipeline)
-    if found.clean:
-        return []
-    said = f"The audit of {pipeline} found {found.missing} records missing and {found.duplicated} twice: {examples}"
+    kept: list[Message] = []
+    for step, why in found.not_audited.items():
+        said = f"Step {step} of {pipeline} was not audited: {why}"
+        _keep_alert(parts, pipeline, f"not-audited:{step}", f"{pipeline}: step {step} was not audited", said)
+        kept = [AlertsKept()]
+    if found.missing or found.duplicated:
+        said = f"The audit of {pipeline} found {found.missing} records missing and {found.duplicated} twice: {examples}"
+        _keep_alert(parts, pipeline, None, f"{pipeline}: the audit is not clean", said)
+        kept = [AlertsKept()]
+    if found.missing > found.without_position:
+        kept += repair_missing(parts, pipeline=pipeline)[1]
+    return kept
+
+
+def audit_all(parts: Parts) -> Iterator[list[Message]]:
+    """Audits and repairs every pipeline, each by itself; gives what each wants sent.
+
+    Raises TransientError when the ledger does not answer.
+    """
+    for name in parts.catalog.names():
+        try:
+            yield audit_and_repair(parts, pipeline=name)
+        except TransientError:
+            raise
+        except Exception:  # such as a file that was broken meanwhile: it hides no other pipeline
+            log.exception("%s cannot be audited", name)
+            said = f"{name} was not audited: see the log of the control worker."
+            _keep_alert(parts, name, "not-audited", f"{name}: it was not audited", said)
+            yield [AlertsKept()]
+
+
+def _keep_alert(parts: Parts, pipeline: str, what: str | None, title: str, said: str) -> None:
     log.error("%s", said)
     day = parts.ledger.runs.now().date()
+    event = ":".join(filter(None, [AlertKind.AUDIT, pipeline, what, str(day)]))
+    message = f"{said}\nLook closer: batchord audit {pipeline}"
     parts.ledger.alerts.keep(
-        NewAlert(
-            event=f"{AlertKind.AUDIT}:{pipeline}:{day}",
-            kind=AlertKind.AUDIT,
-            pipeline=pipeline,
-            title=f"{pipeline}: the audit is not clean",
-            message=f"{said}\nLook closer: batchord audit {pipeline}",
-        )
+        NewAlert(event=event, kind=AlertKind.AUDIT, pipeline=pipeline, title=title, message=message)
     )
-    if found.missing <= found.without_position:
-        return [AlertsKept()]
-    return [AlertsKept(), *repair_missing(parts, pipeline=pipeline)[1]]
 
 
 def _audit_step(parts: Parts, pipeline: str, step: Predict, found: Audit, examples: dict[str, list[str]]) -> None:

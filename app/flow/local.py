@@ -118,9 +118,14 @@ def _tell(state: RetryCallState) -> None:
 
 
 def _declared_wait(state: RetryCallState) -> float | None:
-    """The author's Retry, whose attempts the ledger counts; None for everything else."""
+    """The author's Retry; None for everything else."""
     error = None if state.outcome is None else state.outcome.exception()
     return error.wait if isinstance(error, TransientError) else None
+
+
+def _is_counted(state: RetryCallState) -> bool:
+    error = None if state.outcome is None else state.outcome.exception()
+    return isinstance(error, TransientError) and (error.counted or error.wait is not None)
 
 
 def _wait(usual: Callable[[RetryCallState], float]) -> Callable[[RetryCallState], float]:
@@ -132,7 +137,7 @@ def _wait(usual: Callable[[RetryCallState], float]) -> Callable[[RetryCallState]
 
 
 def _stop(usual: Callable[[RetryCallState], bool]) -> Callable[[RetryCallState], bool]:
-    return lambda state: _declared_wait(state) is None and usual(state)
+    return lambda state: not _is_counted(state) and usual(state)
 
 
 def _patiently(parts: Parts, verb: Callable[[], list[Message]]) -> list[Message]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Self
 
 from app.core.ledger import Ledger
 from app.core.logs import AttemptName, LogStore
@@ -12,6 +12,7 @@ from app.core.pipelines import Pipeline
 from app.core.ports import ImageStore, Models, Notifier, Shell, Source, SqlRunner, Switchboard
 from app.core.sources import SqlSource
 from app.flow.attempt_log import AttemptLog, attempt_log
+from app.flow.heartbeat import Heartbeat
 from app.settings import Settings
 
 
@@ -68,6 +69,16 @@ class Parts:
     def took_up_code_after(self, moment: datetime | None) -> bool:
         """Whether the code here is newer than work of that time: then it was edited, else this worker may be behind."""
         return moment is not None and self.code_since is not None and self.code_since >= moment
+
+    def interrupted_with(self, beat: Heartbeat) -> Self:
+        """The same parts, whose sources are read no further when the lease that ``beat`` keeps is lost."""
+
+        def open_source(declared: SqlSource, window: tuple[datetime, datetime] | None) -> Source:
+            source = self.open_source(declared, window)
+            beat.at_loss(source.interrupt)
+            return source
+
+        return replace(self, open_source=open_source)
 
     def log_of(self, attempt: AttemptName) -> AbstractContextManager[AttemptLog]:
         """Keeps what is logged and printed in the block as the attempt's log."""

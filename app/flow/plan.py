@@ -11,6 +11,7 @@ from app.core.error_text import error_text
 from app.core.errors import BatchordError, TransientError, UnknownPipeline, UnknownStep
 from app.core.faults import fault
 from app.core.frontier import Frontier, Sighting
+from app.core.horizon import Stray
 from app.core.ledger import Plan
 from app.core.logs import AttemptName
 from app.core.messages import Message, ShardsReady, StepEnded, step_ready
@@ -26,6 +27,8 @@ from app.flow.parts import Parts
 
 log = logging.getLogger(__name__)
 
+#: How often it is looked whether the run was cancelled, or its lease lost.
+_LOOK_SECONDS = 5.0
 #: Positions read, and looked up in the ledger, at a time.
 CHUNK_ROWS = 10_000
 
@@ -54,24 +57,36 @@ def _misrouted(parts: Parts, run_id: str, step: str) -> list[Message]:
 
 def _plan(parts: Parts, lease: StepLease) -> list[Message]:
     run_id, step, seconds = lease.run.id, lease.step, parts.settings.lease_seconds
+    limit = parts.settings.plan_time_limit_seconds
+    beat = Heartbeat(
+        lambda: parts.ledger.runs.renew_step(lease, lease_seconds=seconds),
+        every=min(seconds / 3, _LOOK_SECONDS),
+        limit=limit,
+    )
     try:
-        with Heartbeat(lambda: parts.ledger.runs.renew_step(lease, lease_seconds=seconds), every=seconds / 3):
-            plan = discover(parts, lease)
+        with beat:
+            plan = discover(parts.interrupted_with(beat), lease)
             fault("before-plan-commit")
             written = parts.ledger.planner.plan(lease, plan)
-    except UnknownStep as error:
-        if parts.took_up_code_after(lease.run.created_at):
+    except (TransientError, UnknownPipeline, UnknownStep) as error:
+        if isinstance(error, UnknownStep) and parts.took_up_code_after(lease.run.created_at):
             return fail_step(parts, lease, f"{CODE_CHANGED}: {error}", state=StepState.CODE_CHANGED)
-        return _handed_back(parts, lease, error)
-    except (TransientError, UnknownPipeline) as error:
+        if beat.overdue.is_set():
+            return _overdue(parts, lease)
         # An unknown pipeline: this worker is older than its file, or newer than its end; another may know it.
         return _handed_back(parts, lease, error)
-    except Exception as error:
-        if not isinstance(error, BatchordError):
-            log.exception("Step %s of run %s cannot be planned", step, run_id)
-            return fail_step(parts, lease, error_text(error))
+    except BatchordError as error:
         return fail_step(parts, lease, str(error))
+    except Exception as error:
+        log.exception("Step %s of run %s cannot be planned", step, run_id)
+        return fail_step(parts, lease, error_text(error))
     return _planned(lease, plan) if written else []
+
+
+def _overdue(parts: Parts, lease: StepLease) -> list[Message]:
+    limit = parts.settings.plan_time_limit_seconds
+    said = f"planning took longer than {limit:g} s (BATCHORD_PLAN_TIME_LIMIT_SECONDS): an index on the arrival"
+    return fail_step(parts, lease, f"{said} and the key may help, see docs/how-to/write-a-source.md")
 
 
 def _handed_back(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
@@ -109,6 +124,8 @@ def discover(parts: Parts, lease: StepLease) -> Plan:
         run_id=run.id,
         full=run.full_scan,
     )
+    if found.stray is not None:
+        log.warning("%s", found.stray)
     return Plan(
         shards=found.cutter.cut(),
         queue=model.queue,
@@ -129,6 +146,8 @@ class Found:
     sizing: Estimate
     frontier: Frontier
     backlog_left: bool
+    #: The record below which the frontier stays although others will arrive below it; None for none.
+    stray: Stray | None
 
 
 def scan(
@@ -139,6 +158,7 @@ def scan(
     ``version`` is the model's. ``full`` scans the whole source, whatever the frontier says.
     """
     top = source.greatest_position()  # 1. B, a statement of its own
+    stray = source.stray
     sighting = Sighting(  # 2. V, a later statement
         run_id=run_id,
         running=source.running_transactions(),
@@ -146,12 +166,12 @@ def scan(
         now=parts.ledger.runs.now(),  # after B was read and before the scan
         settle=None if source.settles_by_clock else declared.source.settle,
     )
-    frontier = _settled(parts, pipeline, declared, sighting)
+    frontier = _settled(parts, pipeline, declared, source, sighting)
     sizing = _estimate(parts, pipeline, declared, version)
     cutter = ShardCutter(_shard_size(parts, sizing))
     if declared.source.uses_window:  # what is outside the window was not looked at: no frontier can follow
         last_taken = _scan(parts, pipeline, declared.name, source, after=None, cutter=cutter)
-        return Found(cutter=cutter, sizing=sizing, frontier=frontier, backlog_left=last_taken is not None)
+        return Found(cutter=cutter, sizing=sizing, frontier=frontier, backlog_left=last_taken is not None, stray=stray)
     after = None if full else frontier.position
     last_taken = _scan(parts, pipeline, declared.name, source, after=after, cutter=cutter)  # 3.
     if last_taken is not None:
@@ -160,7 +180,7 @@ def scan(
         top = last_taken if top is not None and source.at_or_below(last_taken, top) else None
     if top is not None:
         frontier = frontier.propose(top, sighting)
-    return Found(cutter=cutter, sizing=sizing, frontier=frontier, backlog_left=last_taken is not None)
+    return Found(cutter=cutter, sizing=sizing, frontier=frontier, backlog_left=last_taken is not None, stray=stray)
 
 
 def _scan(
@@ -215,10 +235,13 @@ def _fresh(
             yield fresh, places
 
 
-def _settled(parts: Parts, pipeline: str, declared: Predict, sighting: Sighting) -> Frontier:
-    """The frontier moved up as far as the open transactions and the runs before allow."""
+def _settled(parts: Parts, pipeline: str, declared: Predict, source: Source, sighting: Sighting) -> Frontier:
+    """The frontier moved up as far as the open transactions and the runs before allow.
+
+    One that a stray took along, before it could be told as one, comes back.
+    """
     planner = parts.ledger.planner
-    frontier = planner.frontier(pipeline, declared.name, declared.source_digest)
+    frontier = planner.frontier(pipeline, declared.name, declared.source_digest).without(source.lies_beyond)
     runs = [candidate.scanned_by for candidate in frontier.candidates if candidate.scanned_by is not None]
     accounted, ended = planner.run_outcomes(declared.name, runs)
     return frontier.settle(sighting, accounted_runs=accounted, ended_runs=ended)

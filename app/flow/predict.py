@@ -13,7 +13,7 @@ from app.core.faults import fault
 from app.core.leaving import ends_the_process
 from app.core.logs import AttemptName
 from app.core.messages import Message, StepEnded
-from app.core.ports import LoadedModel
+from app.core.ports import Fetched, LoadedModel
 from app.core.predictions import Batch
 from app.core.records import Rejection, Scalar
 from app.core.retries import NO_RETRY, Retry
@@ -27,6 +27,7 @@ from app.flow.outputs import to_batch
 from app.flow.parts import Parts
 from app.flow.same_code import check_code
 from app.flow.split import MOST_LOSSES, divide_shard, split_shard
+from app.flow.spool import spooled
 from app.flow.stages import WriteBehind, read_ahead
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ log = logging.getLogger(__name__)
 #: Frames read ahead of the model, and batches written behind it: memory is bounded by both.
 AHEAD = 2
 BEHIND = 2
+#: Bytes of a shard's records that are read while the model works: usually all, so that no transaction on the source
+#: stays open for longer than reading takes.
+SPOOLED = 64 * 2**20
 #: A shard is divided when it has taken so many times what it should, and what is left would take that once more.
 _FAR_TOO_LONG = 3
 
@@ -70,6 +74,8 @@ class _Progress:
     fetched: int = 0
     #: Of those, records that another run accounted for first.
     conflicts: int = 0
+    #: Records whose outcome is committed.
+    written: int = 0
     phases: _Phases = field(default_factory=_Phases)
 
 
@@ -91,8 +97,9 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int) -> list[M
 
 def _attempt(parts: Parts, lease: ShardLease) -> list[Message]:
     run_id, step, index = lease.run_id, lease.step, lease.index
+    progress = _Progress()
     try:
-        parted = _work_off(parts, lease)
+        parted = _work_off(parts, lease, progress)
         if parted is not None:
             return parted
     except LeaseLost as error:
@@ -104,7 +111,7 @@ def _attempt(parts: Parts, lease: ShardLease) -> list[Message]:
         return [StepEnded(run_id=run_id, step=step)]
     except (TransientError, UnknownPipeline) as error:
         # An unknown pipeline: a deploy is under way, or over; another worker may know it.
-        _give_back(parts, lease, error, said=str(error))
+        _give_back(parts, lease, error, said=str(error), moved_on=progress.written > 0)
     except BatchordError as error:
         log.error("Shard %s of step %s in run %s failed: %s", index, step, run_id, error)  # noqa: TRY400 -- said in full
         retry = _retry(parts, lease)
@@ -126,14 +133,14 @@ def _attempt(parts: Parts, lease: ShardLease) -> list[Message]:
     return [StepEnded(run_id=run_id, step=step)] if lease.attempt > 1 else []
 
 
-def _work_off(parts: Parts, lease: ShardLease) -> list[Message] | None:
+def _work_off(parts: Parts, lease: ShardLease, progress: _Progress) -> list[Message] | None:
     """Predicts the shard to its end; what is to be sent where it was parted instead, so that others do the rest."""
     check_code(parts, lease)
     if lease.losses >= MOST_LOSSES:
         return split_shard(parts, lease)
     seconds = parts.settings.lease_seconds
     with Heartbeat(lambda: parts.ledger.shards.renew(lease, lease_seconds=seconds), every=seconds / 3) as beat:
-        progress = _work(parts, lease, beat)
+        _work(parts.interrupted_with(beat), lease, beat, progress)
         found = lease.accounted_before + progress.fetched - progress.conflicts
         timings = {name: round(value, 4) for name, value in vars(progress.phases).items()}
         outcome = ShardOutcome(found=found, timings=timings, runs_on=progress.runs_on)
@@ -145,9 +152,12 @@ def _work_off(parts: Parts, lease: ShardLease) -> list[Message] | None:
     return None
 
 
-def _give_back(parts: Parts, lease: ShardLease, error: BaseException, *, said: str) -> None:
-    """Leaves the shard to another attempt, by raising TransientError; after the last it has failed."""
-    if lease.attempt < parts.settings.max_attempts:
+def _give_back(parts: Parts, lease: ShardLease, error: BaseException, *, said: str, moved_on: bool = False) -> None:
+    """Leaves the shard to another attempt, by raising TransientError; after the last it has failed.
+
+    One that ``moved_on``, of which records were written, is never the last: what is left gets less each time.
+    """
+    if moved_on or lease.attempt < parts.settings.max_attempts:
         _hand_back(parts, lease, error, said=said)
     parts.ledger.shards.fail(lease, parts.mask(f"after {lease.attempt} attempts: {said}"))
 
@@ -157,7 +167,9 @@ def _hand_back(
 ) -> NoReturn:
     parts.ledger.shards.release(lease, parts.mask(said), wait=wait or 0)
     raise TransientError(
-        f"Shard {lease.index} of step {lease.step} in run {lease.run_id} is handed back: {said}", wait=wait
+        f"Shard {lease.index} of step {lease.step} in run {lease.run_id} is handed back: {said}",
+        wait=wait,
+        counted=True,
     ) from error
 
 
@@ -170,17 +182,19 @@ def _retry(parts: Parts, lease: ShardLease) -> Retry:
         return NO_RETRY
 
 
-def _work(parts: Parts, lease: ShardLease, beat: Heartbeat) -> _Progress:
+def _work(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: _Progress) -> None:
     declared = parts.catalog.get(lease.pipeline).predict_step(lease.step)
     model = parts.models.load(declared.declared_model, lease.model_version)
-    progress = _Progress(runs_on=model.runs_on)
+    progress.runs_on = model.runs_on
     began = time.perf_counter()
 
     def write(batch: Batch) -> None:
         started = time.perf_counter()
         given = len(batch.predictions.keys) + len(batch.rejections)
         fault("before-batch-commit")
-        progress.conflicts += given - parts.ledger.shards.commit(lease, batch)
+        written = parts.ledger.shards.commit(lease, batch)
+        progress.written += written
+        progress.conflicts += given - written
         fault("after-batch-commit")
         progress.phases.write += time.perf_counter() - started
 
@@ -207,7 +221,6 @@ def _work(parts: Parts, lease: ShardLease, beat: Heartbeat) -> _Progress:
             if progress.rows_left_out:
                 break
     progress.phases.work = time.perf_counter() - began
-    return progress
 
 
 def _rows_to_leave(lease: ShardLease, progress: _Progress, elapsed: float, *, aim: float) -> int:
@@ -256,12 +269,18 @@ def _fresh(
     """Frames of records that nobody has accounted for; to ``unreadable`` come those that are in no frame."""
     source = parts.open_source(declared.source, lease.window)
     reads = declared.declared_model.reads or model.reads
-    for frame, rejections in source.rows(first=lease.first, last=lease.last, chunk_rows=chunk_rows, columns=reads):
-        known = _accounted(parts, lease, [*frame.index, *(rejection.key for rejection in rejections)])
-        unreadable += [rejection for rejection in rejections if rejection.key not in known]
-        fresh = frame[[key not in known for key in frame.index]] if known else frame
-        if len(fresh):
-            yield fresh
+    rows = source.rows(first=lease.first, last=lease.last, chunk_rows=chunk_rows, columns=reads)
+    with spooled(rows, weight=_bytes, most=SPOOLED) as chunks:
+        for frame, rejections in chunks:
+            known = _accounted(parts, lease, [*frame.index, *(rejection.key for rejection in rejections)])
+            unreadable += [rejection for rejection in rejections if rejection.key not in known]
+            fresh = frame[[key not in known for key in frame.index]] if known else frame
+            if len(fresh):
+                yield fresh
+
+
+def _bytes(chunk: Fetched) -> int:
+    return int(chunk[0].memory_usage(deep=True).sum())
 
 
 def _accounted(parts: Parts, lease: ShardLease, keys: list[Scalar]) -> set[Scalar]:

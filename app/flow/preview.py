@@ -23,6 +23,8 @@ class StepPreview:
     expected_seconds: float | None
     #: Whether a follow-up run would be needed.
     backlog_left: bool
+    #: Why the frontier stays below records that are there; None when it does not.
+    stray: str | None
 
     def as_json(self) -> dict[str, Any]:
         """The preview as JSON values."""
@@ -51,6 +53,7 @@ def preview(parts: Parts, *, pipeline: str) -> list[StepPreview]:
                 shard_size=found.sizing.why,
                 expected_seconds=round(found.cutter.records / rate, 1) if rate else None,
                 backlog_left=found.backlog_left,
+                stray=None if found.stray is None else str(found.stray),
             )
         )
     return steps

@@ -1,6 +1,11 @@
 """What nobody would notice by itself: ticks that were lost, records that grow old, runs that take too long."""
 
 import logging
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.core.alerts import AlertKind, NewAlert
@@ -21,23 +26,41 @@ log = logging.getLogger(__name__)
 
 #: How long after its slot a tick may still be on its way.
 GRACE = timedelta(seconds=30)
+#: How long one look at sources may take, and one statement of it.
+_LOOK_SECONDS = 20.0
+_SOURCE_TIME = timedelta(seconds=10)
 
 
 def watch(parts: Parts) -> list[Message]:
-    """Opens runs for ticks that were lost, and keeps alerts for objectives that are missed. Sent by beat."""
-    names = parts.catalog.names()
+    """Opens runs for ticks that were lost, and keeps alerts for objectives that are missed. Sent by beat.
+
+    Sources are looked at last and not for long: one that hangs keeps no tick waiting.
+    """
+    standings = parts.ledger.pipelines.standings(parts.catalog.names())
     messages: list[Message] = []
     told = watch_files(parts)
-    for name, standing in parts.ledger.pipelines.standings(names).items():
-        try:
+    for name, standing in standings.items():
+        with _by_itself(name):
             declared = parts.catalog.get(name)
             messages += _missed_ticks(parts, declared, standing)
             told |= _long_run(parts, declared, standing)
             told |= _silence(parts, declared, standing)
-            told |= _old_records(parts, declared, standing)
-        except BatchordError as error:  # one pipeline is in no other's way, and what was committed is sent
-            log.error("%s cannot be watched: %s", name, error)  # noqa: TRY400 -- said in full
+    end = time.monotonic() + _LOOK_SECONDS
+    for name, standing in random.sample(list(standings.items()), len(standings)):  # the next time, others are first
+        if time.monotonic() >= end:
+            break
+        with _by_itself(name):
+            told |= _old_records(parts, parts.catalog.get(name), standing)
     return [*messages, AlertsKept()] if told else messages
+
+
+@contextmanager
+def _by_itself(name: str) -> Iterator[None]:
+    """One pipeline is in no other's way, and what was committed is sent."""
+    try:
+        yield
+    except BatchordError as error:
+        log.error("%s cannot be watched: %s", name, error)  # noqa: TRY400 -- said in full
 
 
 def _missed_ticks(parts: Parts, declared: Pipeline, standing: Standing) -> list[Message]:
@@ -123,7 +146,8 @@ def _first_waiting(parts: Parts, pipeline: str, step: Predict, standing: Standin
     # What earlier windows held is the audit's matter: reading it all at each look would cost too much.
     since = standing.last_window_end or standing.first_seen_at
     window = (min(since, standing.now), standing.now) if step.source.uses_window else None
-    source = parts.open_source(step.source, window)
+    limit = min(step.source.statement_timeout or _SOURCE_TIME, _SOURCE_TIME)
+    source = parts.open_source(replace(step.source, statement_timeout=limit), window)
     frontier = parts.ledger.planner.frontier(pipeline, step.name, step.source_digest).position
     for chunk in source.keys(after=frontier, chunk_rows=CHUNK_ROWS):
         known = parts.ledger.planner.accounted(pipeline, step.name, [position.key for position in chunk])

@@ -70,7 +70,15 @@ def test_commands_for_programs(ran: Cluster) -> None:
     (planned,) = _as_json(ran, "plan", "notes")
     assert planned["records"] == 0
     assert _as_json(ran, "audit", "notes") == {
-        "notes": {"records": 10, "predicted": 9, "rejected": 1, "pending": 0, "missing": 0, "duplicated": 0}
+        "notes": {
+            "records": 10,
+            "predicted": 9,
+            "rejected": 1,
+            "pending": 0,
+            "missing": 0,
+            "duplicated": 0,
+            "not_audited": {},
+        }
     }
     assert _as_json(ran, "migrate") == {"migrated": True}
     again = _as_json(ran, "run", "notes", "--local")

@@ -51,6 +51,7 @@ def test_all_is_well_when_every_record_has_one_outcome(bench: Bench) -> None:
     assert found.clean
     assert as_json(found) == {
         "records": 11, "predicted": 10, "rejected": 1, "pending": 0, "missing": 0, "duplicated": 0,
+        "not_audited": {},
     }  # fmt: skip
     assert examples == {}
 

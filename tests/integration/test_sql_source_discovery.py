@@ -7,7 +7,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
+from app.adapters.ledger.connection import Connections
 from app.adapters.sql_source import SqlRecords, dispose_engines, open_source
 from app.core.errors import ConfigurationError
 from app.core.records import Position
@@ -70,13 +72,54 @@ def test_a_prepared_transaction_is_running_under_another_name(url: str, session:
     assert source.running_transactions() == frozenset()
 
 
-@pytest.mark.parametrize("application", ["batchord-ledger", "batchord-ledger worker 3", "batchord-source"])
-def test_batchords_own_transactions_are_left_out(url: str, session: psycopg.Connection, application: str) -> None:
-    """Workers that write predictions all day would otherwise hold the frontier back."""
+@pytest.mark.parametrize("application", ["batchord-ledger", "batchord-source"])
+def test_a_name_makes_no_transaction_ours(url: str, session: psycopg.Connection, application: str) -> None:
+    """Anybody may carry a name; behind a pooler an application's transaction does."""
     session.execute("SELECT set_config('application_name', %s, false)", (application,))
     session.execute("BEGIN")
     session.execute("SELECT 1")
+    assert len(records(url).running_transactions()) == 1
+
+
+def test_a_read_of_ours_is_left_out(url: str, session: psycopg.Connection) -> None:
+    """It writes nothing, in whatever process it runs, and may last."""
+    session.execute("INSERT INTO records SELECT g, 'x' FROM generate_series(1, 100) AS g")
+    reader = records(url)
+    chunks = reader.keys(after=None, chunk_rows=10)
+    assert len(next(chunks)) == 10
     assert records(url).running_transactions() == frozenset()
+
+
+def test_of_the_ledgers_transactions_only_those_that_write_results_are_running(database_url: str) -> None:
+    """A source may be a query over predictions; heartbeats and logs would otherwise hold it back all day."""
+    connections, source = Connections(database_url), SqlSource("SELECT 1 AS id", key="id")
+    try:
+        with connections.transaction() as connection:
+            connection.execute("SELECT 1")
+            assert open_source(source, default_url=database_url).running_transactions() == frozenset()
+        with connections.transaction(writes_results=True) as connection:
+            connection.execute("SELECT 1")
+            assert len(open_source(source, default_url=database_url).running_transactions()) == 1
+    finally:
+        connections.close()
+        dispose_engines()
+
+
+def test_a_role_that_sees_no_other_sessions_sees_their_transactions(url: str, session: psycopg.Connection) -> None:
+    """Whose they are is hidden from it, so it tells ours by the lock, and waits for all others."""
+    session.execute("INSERT INTO records SELECT g, 'x' FROM generate_series(1, 100) AS g")
+    session.execute("CREATE ROLE looker LOGIN PASSWORD 'p4ss'")
+    looker = sa.make_url(url).set(username="looker", password="p4ss").render_as_string(hide_password=False)  # noqa: S106
+    ours = records(url).keys(after=None, chunk_rows=10)
+    next(ours)
+    try:
+        assert records(looker).running_transactions() == frozenset()
+        session.execute("BEGIN")
+        session.execute("SELECT 1")
+        assert len(records(looker).running_transactions()) == 1
+    finally:
+        session.execute("COMMIT")
+        session.execute("DROP ROLE looker")
 
 
 def test_transactions_of_other_databases_are_left_out(url: str, session: psycopg.Connection) -> None:

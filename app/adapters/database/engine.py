@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.core.errors import ConfigurationError
+from app.core.postgres_urls import is_postgres, postgres_url
 
 #: Seconds to wait for a connection.
 CONNECT_TIMEOUT = 10
@@ -18,16 +19,18 @@ def resolved_url(url: str | None, url_env: str | None, default_url: str, *, whos
 
     Raises ConfigurationError when the environment variable is not set or the URL cannot be read.
     """
-    where, text = f"the {whose}'s url", url
+    where, text = f"The {whose}'s url=", url
     if url_env:
-        where, text = f"the environment variable {url_env}", os.environ.get(url_env)
+        where, text = f"The environment variable {url_env} of the {whose}", os.environ.get(url_env)
         if not text:
             raise ConfigurationError(
                 f"The {whose}'s url_env={url_env!r} is not set: export {url_env} with the "
                 "database's URL for every worker, or give url=."
             )
     if text is None:
-        where, text = "the ledger's URL", default_url
+        where, text = "The ledger's URL", default_url
+    if is_postgres(text) or ("://" not in text and "=" in text):
+        return sa.make_url(postgres_url(text, where=where)).set(drivername="postgresql+psycopg")
     try:
         address = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
@@ -36,9 +39,12 @@ def resolved_url(url: str | None, url_env: str | None, default_url: str, *, whos
             f"{where} is no database URL: write dialect://user:password@host:port/name, "
             "with special characters in the password percent-encoded."
         ) from None
-    if address.drivername in ("postgresql", "postgres"):
-        address = address.set(drivername="postgresql+psycopg")
     return address
+
+
+def shown(url: sa.URL) -> str:
+    """The address for people: no password, and no option, which may hold one."""
+    return url.set(query={}).render_as_string()
 
 
 def create_engine(url: sa.URL, *, application_name: str, whose: str, **options: Any) -> sa.Engine:
@@ -58,6 +64,6 @@ def create_engine(url: sa.URL, *, application_name: str, whose: str, **options: 
         return sa.create_engine(url, connect_args=arguments, hide_parameters=True, **options)
     except (sa.exc.ArgumentError, ImportError, TypeError) as error:
         raise ConfigurationError(
-            f"The {whose}'s database {url.render_as_string()} cannot be used: {error}. "
+            f"The {whose}'s database {shown(url)} cannot be used: {error}. "
             f"Install the driver of {url.drivername!r}, or name one, such as mysql+pymysql://."
         ) from error

@@ -4,6 +4,9 @@ import re
 
 import sqlalchemy as sa
 
+from app.adapters.database.refusals import advice_for
+from app.core.secrets import masked
+
 #: SQLSTATE classes that a later attempt may not meet: connection, transaction rollback, resources,
 #: object in use, operator intervention, system and internal errors.
 _TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
@@ -15,8 +18,7 @@ _OF_THE_DATA = ("21", "22", "P0")
 _PERMANENT = re.compile(
     r"no such (table|column|function|module)|syntax error|unrecognized token|incomplete input|"
     r"ambiguous column|wrong number of arguments|attempt to write a readonly database|"
-    r"row value misused|unable to open database file|authentication failed|no pg_hba\.conf entry|"
-    r'(database|role) ".*" does not exist|permission denied|Access denied|Unknown (database|column)',
+    r"row value misused|unable to open database file|Unknown column",
     re.IGNORECASE,
 )
 
@@ -24,7 +26,16 @@ _PERMANENT = re.compile(
 def said_by(error: sa.exc.SQLAlchemyError, url: sa.URL) -> str:
     """The database's own words, with the line of the SQL where it gives one, without the password of ``url``."""
     said = str(error.orig if isinstance(error, sa.exc.DBAPIError) else error).strip()
-    return said.replace(str(url.password), "***") if url.password else said
+    if url.password:  # however short it is
+        said = said.replace(str(url.password), "***")
+    return masked(said)
+
+
+def refusal(error: sa.exc.SQLAlchemyError, said: str) -> str | None:
+    """What a person can do where the server let nobody in; None where it did, or may at a later attempt."""
+    if not isinstance(error, sa.exc.DBAPIError) or getattr(error.orig, "sqlstate", None):
+        return None
+    return advice_for(said)
 
 
 def is_transient(error: sa.exc.SQLAlchemyError, said: str, *, classes: tuple[str, ...] = _TRANSIENT_CLASSES) -> bool:
@@ -39,7 +50,7 @@ def is_transient(error: sa.exc.SQLAlchemyError, said: str, *, classes: tuple[str
     if sqlstate:
         return str(sqlstate).startswith(classes)
     if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.InternalError):
-        return not _PERMANENT.search(said)
+        return not _PERMANENT.search(said) and advice_for(said) is None
     return False
 
 

@@ -1,19 +1,25 @@
 """Connections to the ledger: one small pool per process, and psycopg's errors in Batchord's words."""
 
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from app.adapters.database.own import MARK_BOOKKEEPING
+from app.adapters.ledger.failures import MISSING, PASSING, translated
 from app.adapters.per_process import PerProcess
-from app.core.errors import ConfigurationError, TransientError
+from app.core.errors import TransientError
 
 Connection = psycopg.Connection[DictRow]
 
-#: Marks the ledger's sessions, which never write to a source: discovery need not wait for them.
+# It says each second again what Connections.check() says once.
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+
+#: How the ledger's sessions are called in ``pg_stat_activity``, for people.
 APPLICATION_NAME = "batchord-ledger"
 
 
@@ -24,21 +30,46 @@ class Connections:
         """``lock_seconds``: how long a process that is stopped in mid-transaction may hold the rows it locked."""
         self._url = database_url
         self._max_size = max_size
-        self._lock_seconds = lock_seconds
+        # A process that is stopped, swapped out or cut off between two statements would keep its row locks, and
+        # whoever wants to take its shard over would wait for it without end.
+        milliseconds = max(1, int(lock_seconds * 1000))
+        self._begin_results = f"BEGIN; SET LOCAL idle_in_transaction_session_timeout = {milliseconds}".encode()
+        self._begin = self._begin_results + f"; {MARK_BOOKKEEPING}".encode()
         self._pool = PerProcess(self._open)
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """One transaction: committed at the end of the block, rolled back when it raises."""
+    def transaction(self, *, writes_results: bool = False) -> Iterator[Connection]:
+        """One transaction: committed at the end of the block, rolled back when it raises.
+
+        ``writes_results``: that it adds predictions or rejections, which may be the records of another pipeline's
+        source; discovery there has to wait for it.
+        """
         try:
             with self._pool().connection() as connection:
+                # One round trip, as BEGIN alone would be. No setting of the session: behind a pooler that would be
+                # whoever's comes next.
+                connection.execute(self._begin_results if writes_results else self._begin)
                 yield connection
-        except _PASSING as error:
-            raise TransientError(f"The ledger's database failed: {error}") from error
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-            raise ConfigurationError(
-                f"The ledger's schema is missing or too old ({error.diag.message_primary}): run `batchord migrate`."
-            ) from error
+        except PoolTimeout as error:
+            self._raise_cause(error)
+        except (*PASSING, *MISSING, psycopg.errors.InsufficientPrivilege) as error:
+            raise translated(error, self._url) from error
+
+    def check(self) -> None:
+        """Asks the database whether it lets us in.
+
+        Raises ConfigurationError where no later attempt will, TransientError where one may.
+        """
+        try:
+            psycopg.connect(self._url, **_CONNECT).close()
+        except psycopg.Error as error:
+            # Not chained: libpq may quote what it could not read.
+            raise translated(error, self._url) from None
+
+    def _raise_cause(self, error: PoolTimeout) -> NoReturn:
+        """The pool knows only that it waited in vain; the server says why."""
+        self.check()
+        raise translated(error, self._url) from None
 
     def close(self) -> None:
         """Ends the pool's connections, if this process opened any."""
@@ -47,13 +78,15 @@ class Connections:
             pool.close()
 
     def _open(self) -> "ConnectionPool[Connection]":
+        with suppress(TransientError):  # the pool waits for a server that starts
+            self.check()  # a refusal is told at once: the pool would repeat it, and tell nobody
         return ConnectionPool(
             self._url,
             min_size=1,
             max_size=self._max_size,
             timeout=20,
             open=True,
-            configure=self._bound_locks,
+            configure=self._avoid_prepared,
             # A server that restarted costs one failed check instead of a failed shard.
             check=self._check,
             kwargs=_CONNECT,
@@ -69,24 +102,18 @@ class Connections:
             self._pool().check()
             raise
 
-    def _bound_locks(self, connection: Connection) -> None:
-        # A process that is stopped, swapped out or cut off between two statements would keep its row locks, and
-        # whoever wants to take its shard over would wait for it without end. `options=` in the address was
-        # rejected: it would replace the user's own, and poolers refuse it.
-        milliseconds = max(1, int(self._lock_seconds * 1000))
-        connection.execute(f"SET idle_in_transaction_session_timeout = {milliseconds}")
-        connection.commit()
+    def _avoid_prepared(self, connection: Connection) -> None:
+        """Behind a transaction pooler a prepared statement stays with a session of the server that others get."""
+        row = connection.execute("SELECT pg_catalog.pg_backend_pid() AS pid").fetchone()
+        # A pooler makes up the number that a client needs to cancel a statement.
+        if row is None or row["pid"] != connection.info.backend_pid:
+            connection.prepare_threshold = None
 
 
-#: What may be over at the next try. The server ends a session that idles in a transaction with an InternalError.
-_PASSING = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    psycopg.errors.IdleInTransactionSessionTimeout,
-    PoolTimeout,
-)
 _CONNECT: dict[str, Any] = {
     "row_factory": dict_row,
+    # Transactions are begun by Connections.transaction(), in one round trip with their settings.
+    "autocommit": True,
     "application_name": APPLICATION_NAME,
     "connect_timeout": 10,
     # Whatever the database, the role or the environment has set: keys and labels are any texts.

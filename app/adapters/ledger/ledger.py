@@ -72,6 +72,10 @@ class Ledger:
         """What people look at."""
         return Reports(self._connections)
 
+    def check(self) -> None:
+        """Asks the database whether it lets us in. Raises ConfigurationError where it never will, TransientError."""
+        self._connections.check()
+
     def close(self) -> None:
         """Ends the connections of this process."""
         self._connections.close()

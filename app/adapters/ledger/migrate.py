@@ -4,11 +4,18 @@ from importlib.resources import as_file, files
 
 
 def migrate(database_url: str, revision: str = "head") -> None:
-    """Brings schema ``batchord`` to ``revision``; safe to run by several processes at once."""
+    """Brings schema ``batchord`` to ``revision``; safe to run by several processes at once.
+
+    Raises ConfigurationError and TransientError for what the database says.
+    """
     # Here, not above: every worker imports this package, and Alembic is a third of a light worker's start.
     from alembic import command
     from alembic.config import Config
+    from psycopg import Error
     from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import DBAPIError
+
+    from app.adapters.ledger.failures import translated
 
     with as_file(files("app.adapters.ledger") / "migrations") as folder:
         config = Config()
@@ -16,4 +23,10 @@ def migrate(database_url: str, revision: str = "head") -> None:
         url = make_url(database_url).set(drivername="postgresql+psycopg")
         # Passed as an attribute, not as an option: options are interpolated and may be printed.
         config.attributes["url"] = url
-        command.upgrade(config, revision)
+        try:
+            command.upgrade(config, revision)
+        except DBAPIError as error:
+            if not isinstance(error.orig, Error):
+                raise
+            # Not chained: the driver may quote the address.
+            raise translated(error.orig, database_url) from None

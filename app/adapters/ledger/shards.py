@@ -179,7 +179,7 @@ class ShardsTable:
     def commit(self, lease: ShardLease, batch: Batch) -> int:
         """See the protocol."""
         rows = copied(lease, batch.predictions)
-        with self._connections.transaction() as connection:
+        with self._connections.transaction(writes_results=True) as connection:
             predicted = write_predictions(connection, lease, rows)
             rejected = write_rejections(connection, lease, batch.rejections)
             # Last, and in the same transaction: when the token is another worker's, nothing was written.

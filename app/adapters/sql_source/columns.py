@@ -28,6 +28,8 @@ class Columns:
     key_type: Any
     #: The n of a key of type char(n) on PostgreSQL.
     key_width: Any
+    #: Where the leading column comes from, as in ``origins``.
+    leading_origin: tuple[int, int] | None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,6 +72,7 @@ def describe(engine: sa.Engine, statements: Statements, declared: SqlSource) -> 
         leading_type=types[leading],
         key_type=types[declared.key],
         key_width=widths[declared.key],
+        leading_origin=origins.get(leading),
     )
 
 

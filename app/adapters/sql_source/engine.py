@@ -13,22 +13,16 @@ import psycopg
 import sqlalchemy as sa
 
 from app.adapters.database import CONNECT_TIMEOUT, as_text, bear_times, create_engine, resolved_url
+from app.adapters.database.patient import PatientConnection
+from app.adapters.sql_source.bounds import Bounds
+from app.adapters.sql_source.connections import BOUNDS
 from app.core.sources import SqlSource
 
-#: How a source's connections are called in ``pg_stat_activity``. They are read-only, see ``postgres.py``.
+#: How a source's connections are called in ``pg_stat_activity``, for people.
 APPLICATION_NAME = "batchord-source"
 
-#: Run once on each new connection. PostgreSQL is made read-only per transaction instead: behind a pooler
-#: such as PgBouncer a session's default would reach other clients.
-_SESSION = {
-    # And texts of values are the same in every session: keys are kept as texts.
-    "postgresql": (
-        "SET TIME ZONE 'UTC'",
-        "SET DateStyle TO 'ISO'",
-        "SET IntervalStyle TO 'postgres'",
-        "SET bytea_output TO 'hex'",
-        "SET extra_float_digits TO 1",
-    ),
+#: Run once on each new connection. For PostgreSQL see ``connections.py``.
+_SESSION: dict[str, tuple[str, ...]] = {
     # A TIMESTAMP column is shown in the session's zone: one with daylight saving has an hour twice.
     "mysql": ("SET time_zone = '+00:00'", "SET SESSION TRANSACTION READ ONLY"),
     "sqlite": ("PRAGMA query_only = ON",),
@@ -49,8 +43,10 @@ def source_url(declared: SqlSource, default_url: str) -> sa.URL:
     return resolved_url(declared.url, declared.url_env, default_url, whose="source")
 
 
-def engine_for(url: sa.URL) -> sa.Engine:
+def engine_for(url: sa.URL, bounds: Bounds) -> sa.Engine:
     """This process's engine for ``url``, made on first use; connects only when it is used.
+
+    What is read through it stays within ``bounds``.
 
     Raises ConfigurationError when SQLAlchemy does not know the dialect or its driver is not installed.
     """
@@ -58,7 +54,10 @@ def engine_for(url: sa.URL) -> sa.Engine:
     with _lock:
         if cache_key not in _engines:
             _engines[cache_key] = _create(url)
-        return _engines[cache_key]
+        engine = _engines[cache_key]
+    # Shares the pool; only the option is its own.
+    bounded: sa.Engine = engine.execution_options(**{BOUNDS: bounds})
+    return bounded
 
 
 def dispose_engines() -> None:
@@ -71,10 +70,18 @@ def dispose_engines() -> None:
 def _create(url: sa.URL) -> sa.Engine:
     options: dict[str, Any] = {"pool_pre_ping": True}
     if url.get_backend_name() != "sqlite":  # in SQLite a connection is an open file
-        options |= {"pool_size": 2, "max_overflow": 8, "pool_recycle": 1800, "pool_timeout": CONNECT_TIMEOUT}
+        options |= {"pool_size": 2, "max_overflow": 30, "pool_recycle": 1800, "pool_timeout": CONNECT_TIMEOUT}
     engine = create_engine(url, application_name=APPLICATION_NAME, whose="source", **options)
+    if url.drivername == "postgresql+psycopg":
+        sa.event.listen(engine, "do_connect", _patiently)
     sa.event.listen(engine, "connect", _begin_session(_SESSION.get(url.get_backend_name(), ())))
     return engine
+
+
+def _patiently(_dialect: Any, _record: Any, arguments: Any, options: Any) -> PatientConnection:
+    connection = PatientConnection.connect(*arguments, **options)
+    assert isinstance(connection, PatientConnection)  # noqa: S101 -- the class whose method it is
+    return connection
 
 
 def _lenient(raw: bytes) -> str:

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from app.adapters.database import is_of_the_data, is_transient, said_by
+from app.adapters.database import is_of_the_data, is_transient, refusal, said_by, shown
+from app.adapters.database.refusals import one_line
 from app.core.errors import BatchordError, ConfigurationError, TransientError
 
 
@@ -33,9 +34,14 @@ def translated(url: sa.URL) -> Iterator[None]:
 
 def _translate(error: sa.exc.SQLAlchemyError, url: sa.URL) -> BatchordError:
     said = said_by(error, url)
-    where = url.render_as_string()
+    where = shown(url)
     if is_transient(error, said):
         return TransientError(f"The source's database {where} does not answer: {said}")
+    if advice := refusal(error, said):
+        return ConfigurationError(
+            f"The source's database {where} refuses the connection: {one_line(said)}. In its url=, in the "
+            f"variable of its url_env=, or in BATCHORD_DATABASE_URL where it has neither, {advice}."
+        )
     message = (
         f"The source's database {where} refuses the query: {said}\n"
         "Correct the source's sql, its key= or arrival=, or the rights of its user, and try it with `batchord plan`."

@@ -5,11 +5,12 @@ snapshot of its own. A record that the third does not see, with a position at or
 to a transaction in the second.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from app.adapters.database.own import LOCK_CLASS
 from app.adapters.sql_source.statements import AsDriverGave
 from app.core.errors import ConfigurationError
 from app.core.records import LONGEST_KEY
@@ -28,12 +29,15 @@ _TEXTS = frozenset({25, 1043})
 #: a few instructions before it takes the lock that shows its transaction; a process that the kernel sets
 #: aside between the two would be missed. A second covers that, and only keeps the open window that much longer.
 CLOCK_MARGIN = timedelta(seconds=1)
+#: How far a zone may be ahead of UTC.
+ZONES = timedelta(hours=15)
 
-#: Every transaction holds this lock from its first statement on, even before it writes, and lets go of it
-#: only after its commit is visible. Left out is what cannot write to this database: a session of another
-#: database, the server's own processes, Batchord's connections to its ledger and its read-only ones to
-#: sources. A session whose type is hidden from this user may write, and stays in.
-_RUNNING = sa.text("""
+#: Every transaction holds the lock on its own number from its first statement on, even before it writes, and lets go
+#: of it only after its commit is visible. Left out is what cannot write to this database: the server's own processes,
+#: sessions of another database, and Batchord's own transactions, known by the lock that they alone hold. Never by a
+#: session: behind a pooler the next transaction on it may be anybody's. A session that is hidden from this user may
+#: write, and stays in.
+_RUNNING = sa.text(f"""
     SELECT 'vx:' || held.virtualtransaction
     FROM pg_catalog.pg_locks AS held
     LEFT JOIN pg_catalog.pg_stat_activity AS session ON session.pid = held.pid
@@ -42,9 +46,11 @@ _RUNNING = sa.text("""
       AND (session.backend_type IS NULL OR session.backend_type NOT IN (
           'autovacuum launcher', 'autovacuum worker', 'walsender', 'checkpointer', 'background writer',
           'walwriter', 'archiver', 'startup'))
-      AND NOT coalesce(session.usename = session_user AND (
-          session.application_name = 'batchord-source' OR session.application_name LIKE 'batchord-ledger%'), false)
-""")
+      AND NOT EXISTS (
+          SELECT FROM pg_catalog.pg_locks AS own
+          WHERE own.locktype = 'advisory' AND own.classid = {LOCK_CLASS} AND own.objsubid = 2 AND own.granted
+            AND own.virtualtransaction = held.virtualtransaction)
+""")  # noqa: S608 -- a constant
 _PREPARED = sa.text("""
     SELECT 'px:' || CAST(transaction AS text) FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()
 """)
@@ -54,13 +60,24 @@ _PREPARED = sa.text("""
 DO_NOT_COMPILE = sa.text("""
     SELECT pg_catalog.set_config(name, 'off', true) FROM pg_catalog.pg_settings WHERE name = 'jit'
 """)
+#: The greatest value that the sequence of an identity or serial column has given; NULL for one that gave none, that a
+#: role may not see, or that does not rise.
+_GIVEN = sa.text("""
+    SELECT max(CASE WHEN pg_catalog.has_sequence_privilege(rule.seqrelid, 'SELECT, USAGE')
+                    THEN pg_catalog.pg_sequence_last_value(rule.seqrelid) END)
+    FROM pg_catalog.pg_depend AS owned JOIN pg_catalog.pg_sequence AS rule ON rule.seqrelid = owned.objid
+    WHERE owned.classid = 'pg_catalog.pg_class'::regclass AND owned.refclassid = 'pg_catalog.pg_class'::regclass
+      AND owned.refobjid = CAST(:table AS oid) AND owned.refobjsubid = :column AND owned.deptype IN ('a', 'i')
+      AND rule.seqincrement > 0 AND NOT rule.seqcycle
+""")
 _STANDBY = sa.text("SELECT pg_is_in_recovery()")
 
 
 def running(connection: sa.Connection) -> frozenset[str]:
-    """Names of the transactions that may still write here; ``connection`` is in autocommit.
+    """Names of the transactions that may still write here.
 
-    Locks first, prepared transactions later: one that is prepared in between is then seen at least once.
+    Each statement sees locks as they are, whatever its transaction's snapshot. Locks first, prepared ones later:
+    one that is prepared in between is then seen at least once.
     """
     return frozenset(connection.scalars(_RUNNING)) | prepared(connection)
 
@@ -68,6 +85,20 @@ def running(connection: sa.Connection) -> frozenset[str]:
 def prepared(connection: sa.Connection) -> frozenset[str]:
     """Names of the prepared transactions of this database."""
     return frozenset(connection.scalars(_PREPARED))
+
+
+def last_given(connection: sa.Connection, origin: tuple[int, int] | None) -> int | None:
+    """The last value of the sequence that fills the column ``origin``, a table and a number; None: nobody knows."""
+    if origin is None:
+        return None
+    value: int | None = connection.scalar(_GIVEN, {"table": origin[0], "column": origin[1]})
+    return value
+
+
+def clock(connection: sa.Connection) -> datetime:
+    """The server's time."""
+    now: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+    return now
 
 
 def refuse_standby(connection: sa.Connection) -> None:
@@ -107,6 +138,15 @@ def cap(leading_type: Any, settle: timedelta | None) -> sa.ColumnElement[Any] | 
     with UTC; the settling time is taken off only where the zone is certain, see :func:`settles_by_clock`.
     """
     behind = settle if settles_by_clock(leading_type, settle) and settle is not None else CLOCK_MARGIN
+    return _behind_the_clock(leading_type, behind)
+
+
+def future(leading_type: Any) -> sa.ColumnElement[Any] | None:
+    """The least value that is certainly of the future, whatever its zone; None for types that hold no time."""
+    return _behind_the_clock(leading_type, -timedelta(minutes=1) if leading_type == TIMESTAMPTZ else -ZONES)
+
+
+def _behind_the_clock(leading_type: Any, behind: timedelta) -> sa.ColumnElement[Any] | None:
     interval: sa.ColumnElement[Any] = sa.bindparam("behind", behind, type_=AsDriverGave())
     if leading_type == TIMESTAMPTZ:
         return sa.func.now().op("-")(interval)

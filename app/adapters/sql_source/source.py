@@ -1,7 +1,7 @@
 """The ``Source`` port over a SQL database."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -9,16 +9,19 @@ import psycopg
 import sqlalchemy as sa
 
 from app.adapters.sql_source import postgres
+from app.adapters.sql_source.bounds import Bounds, Limits
 from app.adapters.sql_source.columns import Columns, describe
-from app.adapters.sql_source.connections import autocommit, reading
+from app.adapters.sql_source.connections import BOUNDS, reading
 from app.adapters.sql_source.dtypes import ColumnType, asked_types, depends_on_null, types_of
 from app.adapters.sql_source.engine import engine_for, source_url
 from app.adapters.sql_source.keys import is_read_as_text, text_key
+from app.adapters.sql_source.look import Look
 from app.adapters.sql_source.nullability import never_null
 from app.adapters.sql_source.records import RecordReader
 from app.adapters.sql_source.statements import Statements
 from app.adapters.sql_source.streams import in_parts
 from app.core.errors import ConfigurationError
+from app.core.horizon import Present, Stray, leading
 from app.core.ports import Fetched
 from app.core.records import Position, TextKey
 from app.core.shards import ShardRange
@@ -31,14 +34,21 @@ _SLICE = 2048
 
 
 def open_source(
-    declared: SqlSource, *, default_url: str, window: tuple[datetime, datetime] | None = None
+    declared: SqlSource,
+    *,
+    default_url: str,
+    window: tuple[datetime, datetime] | None = None,
+    limits: Limits | None = None,
 ) -> "SqlRecords":
     """The source as declared, in ``default_url`` unless it names its own; connects when it is first read.
 
-    ``window`` fills ``:window_start`` and ``:window_end``. Raises ConfigurationError for an address that
-    cannot be used, a missing window, and a database other than PostgreSQL without ``settle=``.
+    ``window`` fills ``:window_start`` and ``:window_end``; ``limits`` hold where the source gives none.
+
+    Raises ConfigurationError for an address that cannot be used, a missing window, and a database other than PostgreSQL
+    without ``settle=``.
     """
-    return SqlRecords(declared, engine_for(source_url(declared, default_url)), window)
+    bounds = Bounds(declared, limits or Limits())
+    return SqlRecords(declared, engine_for(source_url(declared, default_url), bounds), window)
 
 
 class SqlRecords:
@@ -57,6 +67,7 @@ class SqlRecords:
                 f"A source on {engine.dialect.name} cannot show which transactions are still open: give settle=, the "
                 "longest time from taking a position to its commit becoming visible, e.g. settle=timedelta(minutes=5)."
             )
+        self._present = Present(greatest=None)
         self._author = Statements(declared, dialect=engine.dialect.name, window=window)
         self._window = window
 
@@ -89,28 +100,43 @@ class SqlRecords:
         """The columns that the query gives, after a round trip to the database that reads no row."""
         return self._columns.names
 
+    @property
+    def stray(self) -> Stray | None:
+        """See the port."""
+        return self._present.stray
+
+    def lies_beyond(self, position: Position) -> bool:
+        """See the port."""
+        limit = self._present.limit
+        return limit is not None and type(limit) is type(leading(position)) and leading(position) > limit  # type: ignore[operator]
+
+    def interrupt(self) -> None:
+        """See the port."""
+        bounds: Bounds = self._engine.get_execution_options()[BOUNDS]
+        bounds.interrupt()
+
     def greatest_position(self) -> Position | None:
-        """See the port. Capped by the source's clock where a timestamp or a date orders the records.
+        """See the port. Stays below what a clock, a sequence or the column's type says that nothing can follow.
 
         None where uuids or texts order them without ``settle=``: the next one may be anywhere among them.
         """
+        self._present = Present(greatest=None)
         if self._is_postgres:
             if not postgres.rises(self._columns.leading_type, self._declared.settle):
                 return None
-            cap = postgres.cap(self._columns.leading_type, self._declared.settle)
-            with autocommit(self._engine) as connection:
+            with reading(self._engine) as connection:
                 postgres.refuse_standby(connection)
-            return self._greatest(cap)
-        found = self._greatest(None)
-        if found is not None and isinstance(found.key if found.arrival is None else found.arrival, date):
-            return self._greatest(sa.func.current_timestamp())
-        return found
+        look = Look(
+            engine=self._engine, statements=self._statements, columns=self._columns, settle=self._declared.settle
+        )
+        self._present = look.present()
+        return self._present.greatest
 
     def running_transactions(self) -> frozenset[str]:
         """See the port. ``vx:`` names a running transaction, ``px:`` a prepared one."""
         if self._declared.settle is not None:
             return frozenset()
-        with autocommit(self._engine) as connection:
+        with reading(self._engine) as connection:
             postgres.refuse_standby(connection)
             return postgres.running(connection)
 
@@ -118,7 +144,7 @@ class SqlRecords:
         """See the port."""
         if self._declared.settle is not None:
             return frozenset()
-        with autocommit(self._engine) as connection:
+        with reading(self._engine) as connection:
             return postgres.prepared(connection)
 
     def at_or_below(self, position: Position, limit: Position) -> bool:
@@ -237,14 +263,6 @@ class SqlRecords:
         _ = self._columns
         with reading(self._engine) as connection:
             return connection.scalar(self._statements.without_key()) or 0
-
-    def _greatest(self, cap: sa.ColumnElement[Any] | None) -> Position | None:
-        _ = self._columns
-        with reading(self._engine) as connection:
-            row = connection.execute(self._statements.greatest(cap)).first()
-        if row is None:
-            return None
-        return Position(arrival=None if len(row) == 1 else row[0], key=row[-1])
 
     def _positions(
         self, connection: sa.Connection, statement: sa.Select[Any], chunk_rows: int

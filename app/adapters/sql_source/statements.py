@@ -59,12 +59,24 @@ class Statements:
         """No row, only the columns of the author's query."""
         return self.everything().limit(0)
 
-    def greatest(self, cap: sa.ColumnElement[Any] | None) -> sa.Select[Any]:
+    def greatest(self, cap: sa.ColumnElement[Any] | Scalar | None) -> sa.Select[Any]:
         """The greatest position whose leading column is at most ``cap``."""
         statement = self._positions().where(*self._not_null())
         if cap is not None:
-            statement = statement.where(self.leading <= cap)
+            limit = cap if isinstance(cap, sa.ColumnElement) else _bound("cap", cap)
+            statement = statement.where(self.leading <= limit)
         return statement.order_by(*[column.desc() for column in self._order()]).limit(1)
+
+    def future(self, least: sa.ColumnElement[Any]) -> sa.Select[Any]:
+        """Key and leading column, as texts, of the greatest position whose leading column is beyond ``least``."""
+        texts: list[sa.ColumnElement[Any]] = [sa.cast(column, sa.Text) for column in (self.key, self.leading)]
+        statement: sa.Select[Any] = sa.select(*texts)
+        return statement.where(*self._not_null(), self.leading > least).order_by(self.leading.desc()).limit(1)
+
+    def many_beyond(self, limit: Scalar, rows: int) -> sa.Select[Any]:
+        """A row when more than ``rows`` records are beyond ``limit``."""
+        beyond = self.leading > _bound("limit", limit)
+        return sa.select(sa.literal_column("1")).select_from(self.records).where(beyond).offset(rows).limit(1)
 
     def above(self, after: Position | None) -> sa.Select[Any]:
         """All positions above ``after``, ascending. What is NULL has no position and is left out."""

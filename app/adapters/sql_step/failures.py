@@ -7,7 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.adapters.database import is_transient, said_by
+from app.adapters.database import is_transient, refusal, said_by, shown
+from app.adapters.database.refusals import one_line
 from app.core.errors import BatchordError, ConfigurationError, SqlFailed, TransientError
 from app.core.secrets import masked
 
@@ -24,11 +25,13 @@ def connecting(url: sa.URL) -> Iterator[None]:
     try:
         yield
     except sa.exc.SQLAlchemyError as error:
-        said, where = said_by(error, url), url.render_as_string()
+        said, where = said_by(error, url), shown(url)
         if is_transient(error, said):
             raise TransientError(f"The step's database {where} does not answer: {said}") from None
+        advice = refusal(error, said) or "correct the address"
         raise ConfigurationError(
-            f"The step's database {where} cannot be used: {said}\nCorrect the step's url= or url_env=."
+            f"The step's database {where} cannot be used: {one_line(said)}. In its url=, in the variable of its "
+            f"url_env=, or in BATCHORD_DATABASE_URL where it has neither, {advice}."
         ) from None
 
 

@@ -21,8 +21,9 @@ from app.core.steps import Sql
 
 #: Not one of the ledger's: discovery waits for the transactions of such a session, which may write to a source.
 APPLICATION_NAME = "batchord-sql-step"
-#: Run on each new connection: a ``current_date`` or a cast means the same in every process.
-_SESSION = {"postgresql": "SET TIME ZONE 'UTC'", "mysql": "SET time_zone = '+00:00'"}
+#: Run before the statements: a ``current_date`` or a cast means the same in every process. On PostgreSQL for their
+#: transaction only: behind a pooler a session's setting would reach other clients.
+_SESSION = {"postgresql": "SET LOCAL TIME ZONE 'UTC'", "mysql": "SET time_zone = '+00:00'"}
 _SESSION["mariadb"] = _SESSION["mysql"]
 #: The most that PostgreSQL takes for a timeout, in milliseconds.
 _LONGEST = 2**31 - 1
@@ -89,12 +90,11 @@ def _connection(url: sa.URL, lock_seconds: float) -> Iterator[sa.Connection]:
                 bear_times(driver.adapters, as_text)
             if engine.dialect.name in _SESSION:
                 connection.exec_driver_sql(_SESSION[engine.dialect.name])
-                if engine.dialect.name == "postgresql":
-                    # As the ledger's own sessions: among what it locks is the step's row, which whoever takes the
-                    # step over needs, and the sweeper.
-                    idle = max(1, int(lock_seconds * 1000))
-                    connection.exec_driver_sql(f"SET idle_in_transaction_session_timeout = {idle}")
-                connection.commit()
+            if engine.dialect.name == "postgresql":
+                # As the ledger's own transactions: among what it locks is the step's row, which whoever takes the
+                # step over needs, and the sweeper.
+                idle = max(1, int(lock_seconds * 1000))
+                connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {idle}")
         yield connection
     finally:
         connection.close()

@@ -96,6 +96,7 @@ class BusySource:
     """Implements :class:`app.core.ports.Source`; ``pause`` is called between any two statements."""
 
     settles_by_clock = False
+    stray = None
 
     def __init__(
         self, world: World, pause: Callable[[], None], *, chunk_rows: int = 2, accounted: set[int] | None = None
@@ -105,6 +106,13 @@ class BusySource:
         self._world = world
         self._pause = pause
         self._chunk_rows = chunk_rows
+
+    def lies_beyond(self, position: Position) -> bool:
+        """See the port: there are no strays."""
+        return position.key == -1
+
+    def interrupt(self) -> None:
+        """See the port: nothing takes long."""
 
     def greatest_position(self) -> Position | None:
         """See the port."""

@@ -1,7 +1,8 @@
 """Alembic's entry point: a transaction for each revision, all under one advisory lock, in schema ``batchord``.
 
 One transaction for all would hold the locks on several tables, and workers that write meanwhile take them in another
-order: the migration would be the deadlock's victim, again and again.
+order: the migration would be the deadlock's victim, again and again. So the advisory lock has a transaction of its
+own, on another connection. A session's lock would outlive the migration behind a transaction pooler.
 """
 
 from alembic import context
@@ -13,11 +14,16 @@ _LOCK = 7_226_501_114
 engine = create_engine(
     context.config.attributes["url"],
     poolclass=NullPool,
-    connect_args={"application_name": "batchord-ledger-migrate", "connect_timeout": 10},
+    connect_args={
+        "application_name": "batchord-ledger-migrate",
+        "connect_timeout": 10,
+        # Behind a transaction pooler there may be no session to keep them in.
+        "prepare_threshold": None,
+    },
 )
-with engine.connect() as connection:
-    # The session's: it ends with the connection.
-    connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+with engine.begin() as guard, engine.connect() as connection:
+    guard.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    guard.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     connection.execute(text("CREATE SCHEMA IF NOT EXISTS batchord"))
     connection.commit()
     context.configure(

@@ -1,0 +1,57 @@
+"""The ledger's database refuses or does not answer: one line names the variable, the host, and what to do."""
+
+import psycopg
+import sqlalchemy as sa
+from psycopg_pool import PoolTimeout
+
+from app.adapters.database.refusals import advice_for, one_line
+from app.core.errors import BatchordError, ConfigurationError, TransientError
+from app.core.secrets import masked
+
+VARIABLE = "BATCHORD_DATABASE_URL"
+
+#: What may be over at the next try. The server ends a session that idles in a transaction with an InternalError, and
+#: says with another that it has become a standby.
+PASSING = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.ReadOnlySqlTransaction,
+    PoolTimeout,
+)
+#: What an administrator has to see to.
+MISSING = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)
+
+
+def translated(error: psycopg.Error, url: str) -> BatchordError:
+    """The error as Batchord's, for an address in the spelling of :mod:`app.core.postgres_urls`."""
+    said = _without_password(one_line(str(error)), url)
+    if isinstance(error, MISSING):
+        return ConfigurationError(f"The ledger's schema is missing or too old ({said}): run `batchord migrate`.")
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return ConfigurationError(
+            f"{place(url)} denies a right: {said}. Grant it to the user of {VARIABLE}, or let `batchord migrate` and "
+            "all workers use one user that owns the schema batchord."
+        )
+    advice = advice_for(said) if isinstance(error, psycopg.OperationalError | psycopg.ProgrammingError) else None
+    if advice is not None and not (isinstance(error, psycopg.OperationalError) and error.sqlstate):
+        return ConfigurationError(f"{place(url)} refuses the connection: {said}. In {VARIABLE}, {advice}.")
+    if isinstance(error, PASSING):
+        return TransientError(f"{place(url)} failed: {said}")
+    return ConfigurationError(f"{place(url)} refuses: {said}")
+
+
+def place(url: str) -> str:
+    """Which database it is, for people: no password, and no option, which may hold one."""
+    address = sa.make_url(url)
+    host = address.host or address.query.get("host") or "the local socket"
+    port = address.port or address.query.get("port")
+    return (
+        f"The ledger's database {address.database or ''} at {host}{f':{port}' if port else ''} "
+        f"(user {address.username or 'by default'}, {VARIABLE})"
+    )
+
+
+def _without_password(said: str, url: str) -> str:
+    password = sa.make_url(url).password
+    return masked(said, known=[str(password)] if password else [])

@@ -1,0 +1,105 @@
+"""How long reads of a source may take, and how they are ended from outside."""
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from app.adapters.database.own import MARK_READING
+from app.adapters.database.patient import PatientConnection
+from app.core.sources import SqlSource
+
+#: How much longer than the server's own limit an answer is waited for.
+_GRACE_SECONDS = 15.0
+#: How long a server is given to take note that a statement is to be ended.
+_CANCEL_SECONDS = 5.0
+#: Texts of values are the same in every transaction: keys are kept as texts.
+_SAME_TEXTS = (
+    "SET LOCAL TIME ZONE 'UTC'",
+    "SET LOCAL DateStyle TO 'ISO'",
+    "SET LOCAL IntervalStyle TO 'postgres'",
+    "SET LOCAL bytea_output TO 'hex'",
+    "SET LOCAL extra_float_digits TO 1",
+)
+#: SQLite asks after so many steps of its machine whether to go on.
+_STEPS = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Seconds that a source's statements may take, and wait for a lock."""
+
+    statement: float = 300.0
+    lock: float = 30.0
+
+
+class Bounds:
+    """The limits of one source, and what of it is being read at the moment."""
+
+    def __init__(self, declared: SqlSource, usual: Limits) -> None:
+        self._own = (declared.statement_timeout, declared.lock_timeout)
+        statement, lock = (None if own is None else own.total_seconds() for own in self._own)
+        self._limits = Limits(statement=statement or usual.statement, lock=lock or usual.lock)
+        self._reading: set[Any] = set()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def over(self, connection: sa.Connection) -> Iterator[None]:
+        """Sets the limits for the transaction that begins on the connection, and lets it be interrupted."""
+        driver = connection.connection.driver_connection
+        if isinstance(driver, PatientConnection):
+            driver.patience = self._limits.statement + _GRACE_SECONDS
+        with self._lock:
+            self._reading.add(driver)
+        try:
+            self._begin(connection, driver)
+            yield
+        finally:
+            with self._lock:
+                self._reading.discard(driver)
+
+    def interrupt(self) -> None:
+        """Ends what is being read; it raises TransientError where it is read. Safe to call from another thread."""
+        with self._lock:
+            reading = list(self._reading)
+        for driver in reading:
+            if isinstance(driver, psycopg.Connection):
+                # A server that takes no note of it is left to the limits.
+                with contextlib.suppress(psycopg.Error):
+                    driver.cancel_safe(timeout=_CANCEL_SECONDS)
+            elif isinstance(driver, sqlite3.Connection):
+                driver.interrupt()
+
+    def _begin(self, connection: sa.Connection, driver: Any) -> None:
+        match connection.dialect.name:
+            case "postgresql":
+                connection.exec_driver_sql("; ".join([*_SAME_TEXTS, MARK_READING, *self._postgres()]))
+            case "mysql":
+                connection.exec_driver_sql(f"SET SESSION max_execution_time = {round(self._limits.statement * 1000)}")
+                connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {max(1, round(self._limits.lock))}")
+            case "mariadb":
+                connection.exec_driver_sql(f"SET SESSION max_statement_time = {self._limits.statement}")
+                connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {max(1, round(self._limits.lock))}")
+            case "sqlite":
+                end = time.monotonic() + self._limits.statement
+                driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+            case _:  # the others have no limit that is the same for all their releases
+                pass
+
+    def _postgres(self) -> Iterator[str]:
+        names = ("statement_timeout", "lock_timeout")
+        for name, seconds, own in zip(names, (self._limits.statement, self._limits.lock), self._own, strict=True):
+            milliseconds = max(1, round(seconds * 1000))
+            if own is not None:
+                yield f"SET LOCAL {name} = {milliseconds}"
+                continue
+            # A shorter limit of the role's or the database's stays.
+            longer = f"CAST(current_setting('{name}') AS interval) NOT BETWEEN '1 us' AND '{milliseconds} ms'"
+            yield f"SELECT pg_catalog.set_config('{name}', '{milliseconds}', true) WHERE {longer}"

@@ -1,0 +1,22 @@
+"""What commands send to workers, by the tasks' names: the command line needs no worker's code."""
+
+from typing import Any
+
+
+def send_task(name: str, **options: Any) -> None:
+    """Sends a message. Raises ConfigurationError when Redis lets nobody in, TransientError when it does not answer."""
+    from kombu.exceptions import OperationalError
+    from redis.exceptions import RedisError
+
+    from app.celery import app
+    from app.core.errors import TransientError
+    from app.redis_server import check_redis, redis_place
+    from app.settings import settings
+
+    url = settings().require_redis_url()
+    try:
+        app.send_task(name, **options)
+    except (OperationalError, RedisError) as error:
+        check_redis(url)  # what no waiting heals is told with what to do
+        said = str(error).splitlines()[0]
+        raise TransientError(f"{redis_place(url)} does not answer: {said}. Start it, or correct its address.") from None
