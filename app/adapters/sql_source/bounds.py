@@ -67,15 +67,14 @@ class Bounds:
 
     def interrupt(self) -> None:
         """Ends what is being read; it raises TransientError where it is read. Safe to call from another thread."""
-        with self._lock:
-            reading = list(self._reading)
-        for driver in reading:
-            if isinstance(driver, psycopg.Connection):
-                # A server that takes no note of it is left to the limits.
-                with contextlib.suppress(psycopg.Error):
-                    driver.cancel_safe(timeout=_CANCEL_SECONDS)
-            elif isinstance(driver, sqlite3.Connection):
-                driver.interrupt()
+        with self._lock:  # until it is done: the connection must not be somebody else's meanwhile
+            for driver in self._reading:
+                if isinstance(driver, psycopg.Connection):
+                    # A server that takes no note of it is left to the limits.
+                    with contextlib.suppress(psycopg.Error):
+                        driver.cancel_safe(timeout=_CANCEL_SECONDS)
+                elif isinstance(driver, sqlite3.Connection):
+                    driver.interrupt()
 
     def _begin(self, connection: sa.Connection, driver: Any) -> None:
         match connection.dialect.name:
