@@ -9,19 +9,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
+from app.core.horizon import Stray
 from app.core.ports import Fetched
 from app.core.records import Position
 from app.core.shards import ShardRange
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
-Verb = Literal["begin", "start", "take", "write", "commit", "roll back", "prepare", "tick"]
+Verb = Literal["begin", "start", "take", "write", "commit", "roll back", "prepare", "tick", "stray"]
+
+#: From here on positions are those of records whose clock was wrong.
+STRAYS = 10**9
 
 
 class Event(NamedTuple):
     """Something that another session does; ``which`` chooses among the open transactions.
 
-    ``start`` begins a transaction and takes a position; ``write`` is a whole transaction with its commit.
+    ``start`` begins a transaction and takes a position; ``write`` is a whole transaction with its commit, and so is
+    ``stray``, at a position that nothing can follow.
     """
 
     verb: Verb
@@ -59,6 +64,8 @@ class World:
             self.open[f"vx:{self._names}"] = Transaction()
             if event.verb == "start":
                 self._continue(f"vx:{self._names}", "take")
+        elif event.verb == "stray":
+            self.committed.add(STRAYS + len(self.committed))
         elif event.verb == "write":
             self._positions += 1
             self.committed.add(self._positions)
@@ -96,7 +103,12 @@ class BusySource:
     """Implements :class:`app.core.ports.Source`; ``pause`` is called between any two statements."""
 
     settles_by_clock = False
-    stray = None
+
+    @property
+    def stray(self) -> Stray | None:
+        """See the port."""
+        strays = [number for number in self._world.committed if number >= STRAYS]
+        return Stray(key=str(max(strays)), position=str(max(strays))) if strays else None
 
     def __init__(
         self, world: World, pause: Callable[[], None], *, chunk_rows: int = 2, accounted: set[int] | None = None
@@ -108,8 +120,8 @@ class BusySource:
         self._chunk_rows = chunk_rows
 
     def lies_beyond(self, position: Position) -> bool:
-        """See the port: there are no strays."""
-        return position.key == -1
+        """See the port."""
+        return _number(position) >= STRAYS
 
     def interrupt(self) -> None:
         """See the port: nothing takes long."""
@@ -117,7 +129,8 @@ class BusySource:
     def greatest_position(self) -> Position | None:
         """See the port."""
         self._pause()
-        return _position(max(self._world.committed)) if self._world.committed else None
+        present = [number for number in self._world.committed if number < STRAYS]
+        return _position(max(present)) if present else None
 
     def running_transactions(self) -> frozenset[str]:
         """See the port: locks first, prepared ones in a later statement."""

@@ -26,6 +26,7 @@ _VERBS: tuple[Verb, ...] = (
     "roll back",
     "prepare",
     "tick",
+    "stray",
 )
 _EVENTS = st.lists(st.builds(Event, st.sampled_from(_VERBS), st.integers(0, 3)), max_size=4)
 #: What happens in the pauses of one discovery.
