@@ -22,6 +22,7 @@ def names(sql: str, dialect: str = "postgresql", **values: Any) -> set[str]:
         'SELECT 1 AS ":x"',
         "SELECT 1 -- :x; and more\n + 1",
         "SELECT /* :x;\n 'unclosed */ 1",
+        "SELECT /* a /* nested; */ :x */ 1",
         "SELECT $$ :x; ' $$, $body$ :x $$ $body$",
         r"SELECT '\:x', 'C:\', ' :y'",
     ],
@@ -36,6 +37,11 @@ def test_casts_texts_names_and_comments_hold_no_parameters(sql: str) -> None:
 def test_parameters_are_found_beside_them() -> None:
     """A cast of a parameter, too."""
     assert names("SELECT ':no', :a::int, (:b), x=:c -- :no", a=1, b=2, c=3, unused=4) == {"a", "b", "c"}
+
+
+def test_a_byte_order_mark_is_no_part_of_the_statement() -> None:
+    """Editors put it in front of files."""
+    assert str(bound("\ufeffSELECT 1", {}, dialect="postgresql").compile()) == "SELECT 1"
 
 
 def test_a_backslash_takes_the_meaning_of_a_colon() -> None:
