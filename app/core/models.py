@@ -89,9 +89,11 @@ class Model:
     @property
     def traits(self) -> dict[str, str]:
         """All that the declaration says, as texts that are the same in every process."""
-        # Sorted: names may have been given as a set, whose order differs from process to process.
         said = {each.name: getattr(self, each.name) for each in fields(self) if each.compare}
-        found = {name: repr(sorted(value) if isinstance(value, tuple) else value) for name, value in said.items()}
+        # Sorted: names may have been given as a set, whose order differs from process to process.
+        found = {
+            name: repr(sorted(map(repr, value)) if isinstance(value, tuple) else value) for name, value in said.items()
+        }
         return {"kind": type(self).__name__, **found}
 
     def problems(self) -> list[str]:
