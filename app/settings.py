@@ -150,7 +150,10 @@ class Settings(BaseSettings):
         name = "BATCHORD_REDIS_URL"
         url = _required(self.redis_url, name, "Redis")
         if not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ConfigurationError(f"{name} is no address of Redis: write redis://:password@host:6379/0.")
+            raise ConfigurationError(
+                f"{name} is no address of Redis: write redis://host:6379/0, with user:password@ before the host where "
+                "it asks for one."
+            )
         return url
 
 

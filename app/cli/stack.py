@@ -54,7 +54,7 @@ def up(*, as_json: bool) -> None:
     else:
         _print_status(found)
         console.print(f"\nFlower: {stack.flower}   logs: {stack.home / 'logs'}   stop: batchord down")
-        console.print("Flower's name and password: batchord status --password")
+        console.print("Flower's name and password are shown by batchord status --password")
     if found["problems"]:
         sys.exit(1)
 
@@ -100,7 +100,8 @@ def status(*, password: bool, as_json: bool) -> None:
         _print_status(found)
         if password:
             user, secret = found["flower_user"], found["flower_password"]
-            console.print(f"Flower's name: {user}   password: {secret}", markup=False, highlight=False, soft_wrap=True)
+            login = f"Flower lets in {user} with the password {secret}"
+            console.print(login, markup=False, highlight=False, soft_wrap=True)
     if not found["well"]:
         sys.exit(1)
 

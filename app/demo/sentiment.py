@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from app.adapters.models.skops_import import import_skops
 from app.demo.texts import reviews
 
 NAME = "sentiment"
@@ -15,12 +16,11 @@ def build(folder: Path) -> tuple[str, float, int]:
 
     skops trusts all of its types, so a pipeline needs no ``trusted=``.
     """
-    import skops.io
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    frame = reviews()
+    skops_io, frame = import_skops(), reviews()
     train, test = (frame[frame["split"] == split] for split in ("train", "test"))
     model = make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2),
@@ -28,6 +28,6 @@ def build(folder: Path) -> tuple[str, float, int]:
     )
     model.fit(train["body"], train["label"])
     path = folder / "model.skops"
-    skops.io.dump(model, path)
-    stored = skops.io.load(path)  # what is measured is what will be served
+    skops_io.dump(model, path)
+    stored = skops_io.load(path)  # what is measured is what will be served
     return MEASURE, float((stored.predict(test["body"]) == test["label"]).mean()), len(test)

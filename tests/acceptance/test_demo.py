@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 
 _ROOT = Path(__file__).parents[2]
 #: The demo takes one to two minutes on two cores, and several times that on busy ones.
-_PATIENCE = 400
+_PATIENCE = 900
 _BUILD = """
 import sys
 from pathlib import Path
@@ -30,7 +30,7 @@ build_models(Path(sys.argv[1]), print)
 """
 
 #: One group: the models are built once.
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.timeout(2000), pytest.mark.xdist_group("demo")]
 
 
 @pytest.fixture(scope="session")

@@ -71,6 +71,7 @@ def test_reviews_are_told_apart(tmp_path: Path) -> None:
     assert accuracy > 0.74
 
 
+@pytest.mark.torch
 def test_imagenet_weights_sit_where_they_belong(tmp_path: Path) -> None:
     """Cut-outs of known photographs are recognised; a wrong mapping of names recognises nothing."""
     _, accuracy, n = pictures.build(tmp_path)
@@ -80,6 +81,7 @@ def test_imagenet_weights_sit_where_they_belong(tmp_path: Path) -> None:
     assert (tmp_path / "preprocessor_config.json").exists()
 
 
+@pytest.mark.torch
 def test_a_news_model_is_a_complete_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Safetensors, tokenizer and names of topics; trained for a moment only, which already beats chance."""
     monkeypatch.setattr(topics, "_PER_TOPIC", 12)

@@ -17,6 +17,8 @@ from app.flow.outputs import to_batch
 from tests.contracts import small_models
 from tests.unit.adapters.models.test_transformers import change, texts
 
+pytestmark = pytest.mark.torch
+
 Load = Callable[[Model], LoadedModel]
 NAN = float("nan")
 

@@ -17,6 +17,8 @@ from app.core.ports import LoadedModel
 from tests.contracts import small_models
 from tests.unit.adapters.models.test_transformers import change, texts
 
+pytestmark = pytest.mark.torch
+
 Load = Callable[[Model], LoadedModel]
 FRAME = pd.DataFrame({"x": [9.0, 0.0, 5.0, 4.0, 1.0], "y": [0.0, 1.0, 0.0, 2.0, 2.0]})
 CLASSES = ["stay", "churn", "maybe", "stay", "churn"]
