@@ -43,7 +43,7 @@ def source_url(declared: SqlSource, default_url: str) -> sa.URL:
     return resolved_url(declared.url, declared.url_env, default_url, whose="source")
 
 
-def engine_for(url: sa.URL, bounds: Bounds) -> sa.Engine:
+def engine_for(url: sa.URL, bounds: Bounds | None = None) -> sa.Engine:
     """This process's engine for ``url``, made on first use; connects only when it is used.
 
     What is read through it stays within ``bounds``.
@@ -55,6 +55,8 @@ def engine_for(url: sa.URL, bounds: Bounds) -> sa.Engine:
         if cache_key not in _engines:
             _engines[cache_key] = _create(url)
         engine = _engines[cache_key]
+    if bounds is None:
+        return engine
     # Shares the pool; only the option is its own.
     bounded: sa.Engine = engine.execution_options(**{BOUNDS: bounds})
     return bounded
