@@ -20,11 +20,10 @@ from multiprocessing.process import AuthenticationString  # type: ignore[attr-de
 from typing import Any
 
 import psutil
-from billiard.pool import EX_RECYCLE
 from celery import signals
-from celery.concurrency import asynpool
 
 from app.adapters import endings
+from workers.replacing import spend
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +49,6 @@ class _Child:
 
     #: The pipe's end; None where no guard could be started, and in other processes.
     guard: int | None = None
-    #: Whether it is to end after its task.
-    spent = False
 
 
 _child = _Child()
@@ -79,7 +76,7 @@ def hand_on_no_ignored_signal(**_: Any) -> None:
 def end_inner_processes(**_: Any) -> None:
     """Ends what the task left behind; then this process is replaced."""
     if _in_pool_child() and (left := _left()):
-        _child.spent = True
+        spend()
         log.info("Processes that the task left behind are ended: %s", ", ".join(str(each.pid) for each in left))
         _end(left)
 
@@ -96,25 +93,6 @@ def dismiss_guard(**_: Any) -> None:
 def _in_pool_child() -> bool:
     """Whether this is a child of a prefork pool, with a guard; not a control worker's thread."""
     return _child.guard is not None
-
-
-class ReplaceableWorker(asynpool.Worker):  # type: ignore[misc]
-    """Celery's own, but a child that is spent ends before it takes another task, as one that has grown too large."""
-
-    def _make_child_methods(self, *args: Any) -> None:
-        super()._make_child_methods(*args)
-        wait_for_job: Any = self.__dict__["wait_for_job"]
-
-        def unless_spent() -> Any:
-            if _child.spent:
-                sys.exit(EX_RECYCLE)
-            return wait_for_job()
-
-        self.wait_for_job = unless_spent
-
-
-# Celery has no setting for it, and a pool class of our own would have to be named wherever a worker is started.
-asynpool.AsynPool.Worker = ReplaceableWorker
 
 
 def _be_a_parent() -> None:

@@ -83,7 +83,7 @@ def load_frames(sender: Any = None, **_: Any) -> None:
 
 
 @signals.worker_init.connect  # type: ignore[untyped-decorator]
-def take_up_edits(**_: Any) -> None:
+def replace_processes(**_: Any) -> None:
     """What is edited is loaded anew at the next task, and a process that has had the old code is replaced."""
     from celery.concurrency.asynpool import AsynPool
 
@@ -91,6 +91,7 @@ def take_up_edits(**_: Any) -> None:
     from workers.replacing import ReplaceableWorker
 
     decide_on_code()
+    # Celery has no setting for it, and a pool class of our own would have to be named wherever a worker is started.
     AsynPool.Worker = ReplaceableWorker
 
 

@@ -1,4 +1,4 @@
-"""A process of the pool whose code was edited ends after its task, and a new one takes its place."""
+"""A process of the pool that is not to take another task ends after the one in hand, and a new one takes its place."""
 
 import sys
 from typing import Any
@@ -9,11 +9,22 @@ from celery.concurrency import asynpool
 from app.wiring import catalog
 
 
-class ReplaceableWorker(asynpool.Worker):  # type: ignore[misc]
-    """Celery's own, but it leaves between two tasks, as one does that has had enough of them.
+class _Process:
+    """This process."""
 
-    A task that begins meanwhile finds the new code all the same: the process loads it anew. But what the old code
-    left behind, in its libraries and in memory, goes with the process only.
+    spent = False
+
+
+def spend() -> None:
+    """Says that this process is not to take another task: what it has in memory is of no use any more."""
+    _Process.spent = True
+
+
+class ReplaceableWorker(asynpool.Worker):  # type: ignore[misc]
+    """Celery's own, but it leaves between two tasks when it is spent or its code was edited.
+
+    It leaves as one does that has had enough tasks. A task that begins all the same finds the new code: the process
+    loads it anew. But what the old code left behind, in its libraries and in memory, goes with the process only.
     """
 
     def _make_child_methods(self, *args: Any) -> None:
@@ -24,7 +35,7 @@ class ReplaceableWorker(asynpool.Worker):  # type: ignore[misc]
         def wait_for_job(*args: Any, **kwargs: Any) -> Any:
             nonlocal worked
             # Right after a task, when no other can be on its way to a process that is at work.
-            if worked and catalog().stale:
+            if worked and (_Process.spent or catalog().stale):
                 sys.exit(EX_RECYCLE)
             worked = False
             received = receive(*args, **kwargs)
