@@ -75,10 +75,13 @@ def hand_on_no_ignored_signal(**_: Any) -> None:
 @signals.task_postrun.connect  # type: ignore[untyped-decorator]
 def end_inner_processes(**_: Any) -> None:
     """Ends what the task left behind; then this process is replaced."""
-    if _in_pool_child() and (left := _left()):
+    if not _in_pool_child():
+        return
+    if left := _left():
         spend()
         log.info("Processes that the task left behind are ended: %s", ", ".join(str(each.pid) for each in left))
         _end(left)
+    _reap()
 
 
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
@@ -145,6 +148,13 @@ def _left() -> list[psutil.Process]:
             if process.status() != psutil.STATUS_ZOMBIE:
                 left.append(process)
     return left
+
+
+def _reap() -> None:
+    """Takes note that orphans have ended, also those of a command that was killed: this process became their parent."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
 
 
 def _end(processes: list[psutil.Process]) -> None:

@@ -187,19 +187,21 @@ def greatest_of_the_present(
     *,
     ceiling: Scalar | None,
     now: datetime,
+    value_of: Callable[[Position], Scalar] = leading,
 ) -> Present:
     """The greatest position that is no stray.
 
     ``greatest`` asks the source for the greatest position at or below a limit, ``many_beyond`` whether more than
-    :data:`MOST_STRAYS` lie beyond one. ``ceiling``: the limit, where the source knows it.
+    :data:`MOST_STRAYS` lie beyond one. ``ceiling``: the limit, where the source knows it. ``value_of``: what orders a
+    position, where that is not what the position holds.
     """
     highest = top = greatest(None)
     limit: Scalar | None = None
     if ceiling is not None and top is not None:
-        if leading(top) > ceiling:  # type: ignore[operator]
+        if value_of(top) > ceiling:  # type: ignore[operator]
             top, limit = greatest(ceiling), ceiling
     else:
-        while top is not None and (lower := _lower(greatest, many_beyond, leading(top), now)) is not None:
+        while top is not None and (lower := _lower(greatest, many_beyond, top, now, value_of)) is not None:
             top, limit = lower.greatest, lower.limit
     if highest is None or limit is None:
         return Present(greatest=top)
@@ -209,12 +211,13 @@ def greatest_of_the_present(
 def _lower(
     greatest: Callable[[Scalar | None], Position | None],
     many_beyond: Callable[[Scalar], bool],
-    value: Scalar,
+    top: Position,
     now: datetime,
+    value_of: Callable[[Position], Scalar],
 ) -> Present | None:
-    for each in horizons(value, now):
+    for each in horizons(value_of(top), now):
         lower = greatest(each.limit)
-        lower_value = None if lower is None else leading(lower)
+        lower_value = None if lower is None else value_of(lower)
         if each.fits(lower_value) and not (each.ids and each.ids(lower_value) and many_beyond(each.limit)):
             return Present(greatest=lower, limit=each.limit)
     return None

@@ -1,7 +1,10 @@
 """The greatest position of a source that something can still follow."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,6 +15,16 @@ from app.adapters.sql_source.connections import reading
 from app.adapters.sql_source.statements import Statements
 from app.core.horizon import MOST_STRAYS, Present, Stray, greatest_of_the_present, leading
 from app.core.records import Position, Scalar
+
+#: Types of keys that are read as texts, and compared as numbers.
+_NUMBERS: dict[int, Callable[[str], Scalar]] = {701: float, 1700: Decimal}
+
+
+def value_of(columns: Columns, position: Position) -> Scalar:
+    """What orders a position."""
+    value = leading(position)
+    number = _NUMBERS.get(columns.leading_type)
+    return value if number is None or not isinstance(value, str) else number(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +57,7 @@ class Look:
             self._has_many_beyond,
             ceiling=ceiling,
             now=now,
+            value_of=partial(value_of, self.columns),
         )
 
     def _future(self, least: sa.ColumnElement[Any]) -> Stray | None:

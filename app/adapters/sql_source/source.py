@@ -15,13 +15,13 @@ from app.adapters.sql_source.connections import BOUNDS, reading
 from app.adapters.sql_source.dtypes import ColumnType, asked_types, depends_on_null, types_of
 from app.adapters.sql_source.engine import engine_for, source_url
 from app.adapters.sql_source.keys import is_read_as_text, text_key
-from app.adapters.sql_source.look import Look
+from app.adapters.sql_source.look import Look, value_of
 from app.adapters.sql_source.nullability import never_null
 from app.adapters.sql_source.records import RecordReader
 from app.adapters.sql_source.statements import Statements
 from app.adapters.sql_source.streams import in_parts
 from app.core.errors import ConfigurationError
-from app.core.horizon import Present, Stray, leading
+from app.core.horizon import Present, Stray
 from app.core.ports import Fetched
 from app.core.records import Position, TextKey
 from app.core.shards import ShardRange
@@ -107,8 +107,8 @@ class SqlRecords:
 
     def lies_beyond(self, position: Position) -> bool:
         """See the port."""
-        limit = self._present.limit
-        return limit is not None and type(limit) is type(leading(position)) and leading(position) > limit  # type: ignore[operator]
+        limit, value = self._present.limit, value_of(self._columns, position)
+        return limit is not None and type(limit) is type(value) and value > limit  # type: ignore[operator]
 
     def interrupt(self) -> None:
         """See the port."""

@@ -49,8 +49,9 @@ def _life(pid: int) -> tuple[str | None, bool]:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     except OSError:
         return _life_elsewhere(pid)
-    state, ticks_since_boot = fields[0], fields[19]
-    return f"{boot}:{ticks_since_boot}", state in "ZX"
+    state, threads, ticks_since_boot = fields[0], int(fields[17]), fields[19]
+    # While other threads of a killed process are not over, it still holds its port, whatever became of the first.
+    return f"{boot}:{ticks_since_boot}", state in "ZX" and threads <= 1
 
 
 def _life_elsewhere(pid: int) -> tuple[str | None, bool]:
