@@ -45,8 +45,8 @@ def to_batch(given: "pd.DataFrame", returned: Any, digests: list[int], rejection
             # pandas writes a missing number as NaN: beside a label it is missing, alone it is no score at all.
             error = error if label is not None else DataError("not-finite", "the score is nan")
             score = None
-        if error is None and label is None and score is None and not output:
-            error = DataError("no-output", "the model returned nothing for this record")
+        if error is None and label is None and score is None:
+            error = _no_answer(returned, others, place, output)
         if error is not None:
             rejected.append(Rejection(key=key, reason=error.reason, detail=str(error)))
             continue
@@ -56,6 +56,23 @@ def to_batch(given: "pd.DataFrame", returned: Any, digests: list[int], rejection
         found.outputs.append(output)
         found.digests.append(digests[place])
     return Batch(predictions=found, rejections=rejected)
+
+
+def _no_answer(
+    returned: "pd.DataFrame", columns: list[str], place: int, output: dict[str, Any] | None
+) -> DataError | None:
+    """Why a record without label and score has no answer; None when the other columns hold one.
+
+    A vector with a number that is none is no vector: stored with nulls, it would look like one. Beside a label or a
+    score such a list is an addition, and its gap is a missing value.
+    """
+    if not output:
+        return DataError("no-output", "the model returned nothing for this record")
+    for column in columns:
+        gap = _gap(output.get(storable(str(column))), returned[column].iloc[place])
+        if gap is not None:
+            return DataError("not-finite", f"column {column}: the list holds {gap}")
+    return None
 
 
 def _all_there(labels: list[str | None], scores: list[float | None]) -> bool:
@@ -153,8 +170,8 @@ def _outputs(returned: "pd.DataFrame", columns: list[str]) -> tuple[list[dict[st
 def json_value(value: Any) -> Any:  # noqa: C901, PLR0911 -- one line per type reads best
     """``value`` as PostgreSQL's JSON can hold it; a missing value is None.
 
-    Raises DataError for bytes, for types that JSON has no word for, for whole numbers beyond all measure, for a list
-    with a number that is not finite, and itself where the value is one.
+    Raises DataError for bytes, for types that JSON has no word for, for whole numbers beyond all measure, and
+    a copy of the value where that is one.
     """
     if isinstance(value, str):
         return storable(value)
@@ -167,7 +184,7 @@ def json_value(value: Any) -> Any:  # noqa: C901, PLR0911 -- one line per type r
     if isinstance(value, dict):
         return {storable(str(key)): json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return _json_list(value)
+        return [json_value(item) for item in value]
     if _missing(value):
         return None
     if isinstance(value, datetime | date | time):
@@ -183,15 +200,21 @@ def json_value(value: Any) -> Any:  # noqa: C901, PLR0911 -- one line per type r
     raise DataError("not-json", f"{type(value).__name__} cannot be stored as JSON")
 
 
-def _json_list(values: Any) -> list[Any]:
-    """Raises DataError also for a number that is not finite: within a vector it is no missing value, but no answer."""
-    converted = [json_value(value) for value in values]
-    if None in converted:
-        for value in values:
-            number = value.tolist() if hasattr(value, "tolist") else value
-            if isinstance(number, float) and not math.isfinite(number):
-                raise DataError("not-finite", f"a list holds {number}: return None where a value is missing")
-    return converted
+def _gap(output: Any, returned: Any) -> float | None:
+    """A number that is not finite within a list of ``returned``, where ``output`` shows that something is missing."""
+    if isinstance(output, dict) and isinstance(returned, dict):
+        gaps = (_gap(output.get(storable(str(key))), value) for key, value in returned.items())
+        return next((gap for gap in gaps if gap is not None), None)
+    values = returned.tolist() if hasattr(returned, "tolist") else returned
+    if not isinstance(output, list) or not isinstance(values, list | tuple):
+        return None
+    for stored, value in zip(output, values, strict=True):
+        number = value.tolist() if stored is None and hasattr(value, "tolist") else value
+        if stored is None and isinstance(number, float) and not math.isfinite(number):
+            return number
+        if isinstance(stored, list | dict) and (gap := _gap(stored, value)) is not None:
+            return gap
+    return None
 
 
 def _missing(value: Any) -> bool:

@@ -78,6 +78,7 @@ def test_the_demo_shows_every_record_accounted_for(newcomer: OwnStack, built_mod
             "pending": 0,
             "missing": 0,
             "duplicated": 0,
+            "not_audited": {},
         }
     assert newcomer.processes() == []
 

@@ -135,6 +135,7 @@ def test_audit_finds_what_is_missing_and_says_so_by_its_exit_code(notes: Cluster
         "pending": 0,
         "missing": 0,
         "duplicated": 0,
+        "not_audited": {},
     }
     notes.sql("DELETE FROM batchord.predictions WHERE record_key IN ('7', '9')")
     dirty = notes.batchord("audit", "notes", "--json", check=False)

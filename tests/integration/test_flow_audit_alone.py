@@ -22,7 +22,6 @@ from tests.integration.flow_parts import RECORDS, STEP, Bench, length
 
 BROKEN = SqlSource("SELECT id, body FROM no_such_table", key="id")
 AWAY = SqlSource("SELECT id, body FROM records", key="id", url="postgresql://nobody:s3cret-word@127.0.0.1:9/x")
-ARRAY = SqlSource("SELECT ARRAY[id] AS id, body FROM records", key="id")
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def alerts(bench: Bench) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("source", "why"), [(BROKEN, "no_such_table"), (AWAY, "refused"), (ARRAY, "")], ids=["broken", "away", "array"]
+    ("source", "why"), [(BROKEN, "no_such_table"), (AWAY, "refused")], ids=["broken", "away"]
 )
 def test_the_daily_audit_goes_on_behind_a_source_that_it_cannot_read(bench: Bench, source: SqlSource, why: str) -> None:
     """The pipeline behind it in the alphabet is repaired; people are told of both."""

@@ -68,7 +68,8 @@ def test_a_frame_that_breaks_the_contract_is_refused_as_a_whole(returned: Any, s
         to_batch(_given(), returned, [1, 2, 3], [])
 
 
-_NANS = [float("nan"), np.float32("nan"), Decimal("NaN")]
+NAN = float("nan")
+_NANS = [NAN, np.float32("nan"), Decimal("NaN")]
 
 
 @pytest.mark.parametrize(
@@ -156,11 +157,31 @@ def test_a_models_own_word_on_a_record_costs_that_record_alone(column: str) -> N
     assert batch.predictions.scores == [0.5, 0.5]
 
 
-def test_a_vector_that_is_none_costs_its_record() -> None:
-    """Stored as nulls, it would look like one."""
-    batch = _batch(embedding=[[0.1, 0.2], [float("nan")] * 2, [0.3, float("inf")]])
+@pytest.mark.parametrize(
+    "vector",
+    [
+        [NAN, NAN],
+        [0.1, float("inf")],
+        np.array([0.1, NAN], dtype="float32"),
+        [np.float32("nan")],
+        np.array([[0.1, 0.2], [NAN, 0.3]]),
+        {"first": (0.1, NAN)},
+    ],
+)
+def test_a_vector_that_is_none_costs_its_record(vector: Any) -> None:
+    """Where it is the whole answer: stored with nulls, it would look like one."""
+    batch = _batch(embedding=[[0.1, 0.2], vector, [0.3, None]])
 
-    assert _reasons(batch) == {10: "not-finite", 20: "not-finite"}
+    assert _reasons(batch) == {10: "not-finite"}
+    assert batch.predictions.outputs == [{"embedding": [0.1, 0.2]}, {"embedding": [0.3, None]}]
+
+
+def test_a_gap_in_a_list_beside_a_label_is_a_missing_value() -> None:
+    """An addition to the answer, not the answer."""
+    batch = _batch(label=["a", "b", "c"], weights=[[0.1], [NAN], [0.3]])
+
+    assert batch.rejections == []
+    assert batch.predictions.outputs[1] == {"weights": [None]}
 
 
 def test_bytes_are_no_text() -> None:
@@ -202,8 +223,7 @@ def test_the_models_frame_stays_as_it_was() -> None:
         (np.int8(3), 3),
         (np.bool_(1), True),
         (np.array([1, 2]), [1, 2]),
-        ([[1.0, None, pd.NA, pd.NaT]], [[1.0, None, None, None]]),
-        ({"a": float("nan")}, {"a": None}),
+        (np.array([[1.0, float("nan")]]), [[1.0, None]]),
         ([np.float64(1.5), (2, "x")], [1.5, [2, "x"]]),
         ({"a": {1: np.array([True])}}, {"a": {"1": [True]}}),
         (float("inf"), None),
@@ -235,9 +255,6 @@ def test_values_are_stored_as_json_says_them(value: Any, stored: Any) -> None:
         (bytearray(b"x"), "bytes-output"),
         (memoryview(b"x"), "bytes-output"),
         ([1, {"a": b"x"}], "bytes-output"),
-        (np.array([[1.0, float("nan")]]), "not-finite"),
-        ([0.5, float("inf")], "not-finite"),
-        ({"a": [np.float32("nan")]}, "not-finite"),
         (DataError("not-finite", "the model says so"), "not-finite"),
         (object(), "not-json"),
         ({1, 2}, "not-json"),
@@ -254,11 +271,7 @@ def test_values_without_a_word_in_json_cost_their_record(value: Any, reason: str
 
 
 _JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters()),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(), max_size=3), inner, max_size=4)
     ),
