@@ -114,7 +114,7 @@ def test_a_pipeline_that_is_gone_for_a_while_ends_its_run_when_it_is_back(drill:
 
 
 def test_a_step_that_is_renamed_under_its_run_ends_it(drill: Drill) -> None:
-    """The run ends and says why, and a follow-up predicts under the new name. With the old name again, a run goes on."""
+    """The run says why it ends, and a follow-up predicts under the new name. With the old name again, a run goes on."""
     cluster, gate = drill.cluster, Gate(drill)
     cluster.start("control", "worker", "beat")
     drill.run()
