@@ -41,9 +41,7 @@ def alerts(bench: Bench) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in bench.sql("SELECT pipeline, title FROM batchord.alerts ORDER BY pipeline")]
 
 
-@pytest.mark.parametrize(
-    ("source", "why"), [(BROKEN, "no_such_table"), (AWAY, "refused")], ids=["broken", "away"]
-)
+@pytest.mark.parametrize(("source", "why"), [(BROKEN, "no_such_table"), (AWAY, "refused")], ids=["broken", "away"])
 def test_the_daily_audit_goes_on_behind_a_source_that_it_cannot_read(bench: Bench, source: SqlSource, why: str) -> None:
     """The pipeline behind it in the alphabet is repaired; people are told of both."""
     bench.declare(name="a-bad", source=source)
