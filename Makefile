@@ -35,7 +35,7 @@ drills:  ## Kill, stop and cut everything off, TIMES times: make drills TIMES=20
 	$(SETUP) test
 	@$(BIN)/python -m tests.drills --times $(TIMES) $(ARGS)
 
-soak:  ## Write, tick and die for MINUTES; then count: make soak MINUTES=30 ARGS="--seed 7"
+soak:  ## Write, tick and die for MINUTES; then count: make soak MINUTES=30 ARGS="--pooler --seed 7" (needs PgBouncer)
 	$(SETUP) test
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 

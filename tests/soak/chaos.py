@@ -1,4 +1,7 @@
-"""What goes wrong, by chance: processes and servers are killed, stopped for a while, cut off and flushed."""
+"""What goes wrong, by chance: processes and servers are killed, stopped for a while, cut off and flushed.
+
+Besides, tables are locked, and records come with positions that nothing can follow.
+"""
 
 import random
 import signal
@@ -14,6 +17,9 @@ import redis
 from app.adapters.stack import Server, start_servers
 from tests.acceptance.cluster import Cluster
 from tests.drills.own_servers import kill, process_of
+from tests.pooler import Pooler
+from tests.soak.locks import NothingToHarm, TableLocks
+from tests.soak.sources import SOURCES
 from tests.soak.writers import NAME
 
 _WORKERS = ("worker", "worker2")
@@ -24,7 +30,9 @@ _BEATS = ("beat", "beat2")
 class Chaos:
     """Injects one fault at a time; which one, and where, is decided by ``chance`` alone."""
 
-    def __init__(self, cluster: Cluster, home: Path, chance: random.Random) -> None:
+    def __init__(self, cluster: Cluster, home: Path, chance: random.Random, pooler: Pooler | None) -> None:
+        """``pooler``: what stands before PostgreSQL; None: nothing does."""
+        self.locks = TableLocks(cluster.database_url, chance)
         self._cluster = cluster
         self._home = home
         self._chance = chance
@@ -45,7 +53,14 @@ class Chaos:
             "Redis killed and restarted": (2, lambda: self._restart(Server.REDIS)),
             "Redis stopped for up to 8 s": (2, lambda: self._stop(process_of(home, Server.REDIS))),
             "Redis flushed": (2, self._flush),
+            "a source's table locked": (4, self.locks.strike),
+            "a record of the future written": (5, self._stray),
         }
+        if pooler is not None:
+            self._faults |= {
+                "PgBouncer killed and restarted": (3, pooler.restart),
+                "PgBouncer stopped for up to 8 s": (2, lambda: self._stop(pooler.process)),
+            }
         #: How often each fault was injected, and how often it found nothing to harm.
         self.injected: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
@@ -56,8 +71,8 @@ class Chaos:
         name = self._chance.choices(names, [self._faults[each][0] for each in names])[0]
         try:
             self._faults[name][1]()
-        except (psutil.Error, redis.ConnectionError, redis.TimeoutError, psycopg.OperationalError):
-            # It is being started again after the fault before this one.
+        except (psutil.Error, redis.ConnectionError, redis.TimeoutError, psycopg.OperationalError, NothingToHarm):
+            # It is being started again after the fault before this one, or locked.
             self.missed[name] += 1
             return f"{name}: nothing to harm"
         self.injected[name] += 1
@@ -70,6 +85,11 @@ class Chaos:
                 self._stopped.remove((due, process))
                 if process.is_running():
                     process.send_signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        """Continues what stands still; returns when no table is locked any more."""
+        self.go_on(all_of_them=True)
+        self.locks.end()
 
     def _stop(self, process: psutil.Process) -> None:
         process.send_signal(signal.SIGSTOP)
@@ -95,6 +115,13 @@ class Chaos:
                 "WHERE backend_type = 'client backend' AND application_name <> %s AND pid <> pg_backend_pid()",
                 [NAME],
             )
+
+    def _stray(self) -> None:
+        source = self._chance.choice(SOURCES)
+        position = self._chance.choice(source.strays)
+        with psycopg.connect(self._cluster.database_url, application_name=NAME, autocommit=True) as connection:
+            connection.execute("SET lock_timeout = '1s'")  # what stands still meanwhile waits to be continued
+            connection.execute(f"INSERT INTO {source.table} (body, {source.arrival}) VALUES ('stray', {position})")  # noqa: S608 -- our own
 
     def _restart(self, server: Server) -> None:
         self.go_on(all_of_them=True)  # whoever stands still keeps the port of a server that was killed
