@@ -1,22 +1,19 @@
-"""The only place that builds adapters."""
+"""The only place that builds adapters.
 
+Those that a command has no need of which only reads the ledger are imported where they are built: they are most of its
+start.
+"""
+
+import importlib
 import os
 import socket
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
-from app.adapters.images import ImageReader
 from app.adapters.ledger import Ledger
-from app.adapters.logs_s3 import LogObjects
-from app.adapters.models import ModelLibrary
-from app.adapters.notifier import AppriseNotifier
-from app.adapters.objects import Objects
 from app.adapters.per_process import PerProcess
-from app.adapters.shell import Shell
-from app.adapters.sql_source import Limits, open_source
-from app.adapters.sql_step import StatementRunner
-from app.adapters.switchboard import Switchboard
 from app.catalog import LiveCatalog
 from app.core.logs import LogStore
 from app.core.secrets import masked
@@ -24,6 +21,12 @@ from app.flow.parts import Parts
 from app.known_secrets import known_secrets
 from app.settings import settings
 
+if TYPE_CHECKING:
+    from app.adapters.models import ModelLibrary
+    from app.adapters.objects import Objects
+
+#: What :func:`parts` builds besides the ledger.
+_ADAPTERS = ("images", "logs_s3", "models", "notifier", "objects", "shell", "sql_source", "sql_step", "switchboard")
 #: Whether this process decides for all of its machine that a file is broken; workers and `batchord up` do.
 _decides = False
 
@@ -39,6 +42,12 @@ def decide_on_code() -> None:
 catalog = PerProcess(lambda: LiveCatalog(settings().pipelines, settings().home, decides=_decides))
 
 
+def load_adapters() -> None:
+    """Imports what :func:`parts` builds: before a pool's processes are forked, which then share it."""
+    for name in _ADAPTERS:
+        importlib.import_module(f"app.adapters.{name}")
+
+
 @cache
 def ledger() -> Ledger:
     """The ledger that the settings name; connects when it is first used. Raises ConfigurationError."""
@@ -48,8 +57,10 @@ def ledger() -> Ledger:
 
 
 @cache
-def objects() -> Objects:
+def objects() -> "Objects":
     """The object store that the settings name."""
+    from app.adapters.objects import Objects
+
     configured = settings()
     return Objects(
         endpoint_url=configured.s3_endpoint_url,
@@ -61,6 +72,13 @@ def objects() -> Objects:
 
 
 def _parts() -> Parts:
+    from app.adapters.images import ImageReader
+    from app.adapters.notifier import AppriseNotifier
+    from app.adapters.shell import Shell
+    from app.adapters.sql_source import Limits, open_source
+    from app.adapters.sql_step import StatementRunner
+    from app.adapters.switchboard import Switchboard
+
     configured = settings()
     database_url = configured.require_database_url()
     redis_url = configured.redis_url
@@ -88,12 +106,16 @@ def _parts() -> Parts:
 @cache
 def log_store() -> LogStore:
     """Where the logs of attempts are kept."""
+    from app.adapters.logs_s3 import LogObjects
+
     place = settings().log_store
     return ledger().logs if place == "ledger" else LogObjects(objects(), place)
 
 
 @cache
-def _models() -> ModelLibrary:
+def _models() -> "ModelLibrary":
+    from app.adapters.models import ModelLibrary
+
     configured = settings()
     return ModelLibrary(home=configured.home, objects=objects(), torch_threads=configured.torch_threads)
 

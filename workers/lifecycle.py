@@ -73,11 +73,14 @@ def refuse_what_cannot_heal(**_: Any) -> None:
 
 
 @signals.worker_init.connect  # type: ignore[untyped-decorator]
-def load_frames(sender: Any = None, **_: Any) -> None:
-    """Before the pool's processes are forked, which then share the library's memory instead of loading it each.
+def load_libraries(sender: Any = None, **_: Any) -> None:
+    """Before the pool's processes are forked, which then share the libraries' memory instead of loading them each.
 
-    A control worker, whose pool is of threads, needs none of it and starts without.
+    A control worker, whose pool is of threads, needs no pandas and starts without.
     """
+    from app.wiring import load_adapters
+
+    load_adapters()
     if issubclass(get_implementation(sender.pool_cls), PreforkPool):
         importlib.import_module("pandas")
 

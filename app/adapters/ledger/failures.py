@@ -1,12 +1,16 @@
 """The ledger's database refuses or does not answer: one line names the variable, the host, and what to do."""
 
+from typing import TYPE_CHECKING
+
 import psycopg
-import sqlalchemy as sa
 from psycopg_pool import PoolTimeout
 
 from app.adapters.database.refusals import advice_for, one_line
 from app.core.errors import BatchordError, ConfigurationError, TransientError
 from app.core.secrets import masked
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 VARIABLE = "BATCHORD_DATABASE_URL"
 
@@ -43,7 +47,7 @@ def translated(error: psycopg.Error, url: str) -> BatchordError:
 
 def place(url: str) -> str:
     """Which database it is, for people: no password, and no option, which may hold one."""
-    address = sa.make_url(url)
+    address = _address(url)
     host = address.host or address.query.get("host") or "the local socket"
     port = address.port or address.query.get("port")
     return (
@@ -52,6 +56,13 @@ def place(url: str) -> str:
     )
 
 
+def _address(url: str) -> "URL":
+    # Here, not above: SQLAlchemy is more than half of a light command's start, and most meet no failure.
+    from sqlalchemy.engine import make_url
+
+    return make_url(url)
+
+
 def _without_password(said: str, url: str) -> str:
-    password = sa.make_url(url).password
+    password = _address(url).password
     return masked(said, known=[str(password)] if password else [])

@@ -12,7 +12,8 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from app.adapters.database import CONNECT_TIMEOUT, as_text, bear_times, create_engine, resolved_url
+from app.adapters.database.engine import CONNECT_TIMEOUT, create_engine, resolved_url
+from app.adapters.database.lenient import as_text, bear_times
 from app.adapters.database.patient import PatientConnection
 from app.adapters.sql_source.bounds import Bounds
 from app.adapters.sql_source.connections import BOUNDS

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from app.adapters.database import is_of_the_data, is_transient, refusal, said_by, shown
+from app.adapters.database.engine import shown
+from app.adapters.database.failures import is_of_the_data, is_transient, refusal, said_by
 from app.adapters.database.refusals import one_line
 from app.core.errors import BatchordError, ConfigurationError, TransientError
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.adapters.database import as_missing, bear_times
+from app.adapters.database.lenient import as_missing, bear_times
 from app.adapters.sql_source.connections import reading
 from app.adapters.sql_source.dtypes import ColumnType
 from app.adapters.sql_source.failures import UnreadableValue

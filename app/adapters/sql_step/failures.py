@@ -7,7 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.adapters.database import is_transient, refusal, said_by, shown
+from app.adapters.database.engine import shown
+from app.adapters.database.failures import is_transient, refusal, said_by
 from app.adapters.database.refusals import one_line
 from app.core.errors import BatchordError, ConfigurationError, SqlFailed, TransientError
 from app.core.secrets import masked

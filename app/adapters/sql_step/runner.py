@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from app.adapters.database import as_text, bear_times, create_engine, resolved_url
+from app.adapters.database.engine import create_engine, resolved_url
+from app.adapters.database.lenient import as_text, bear_times
 from app.adapters.sql_step.failures import connecting, executing, was_cancelled
 from app.adapters.sql_step.parameters import bound
 from app.adapters.sql_step.rows import output_of
