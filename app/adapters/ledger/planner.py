@@ -42,9 +42,12 @@ _PIN = """
     UPDATE batchord.runs SET models = models || %(version)s, discovered = discovered + %(records)s
     WHERE id = %(run)s AND state = 'running'
 """
-_SHARD = """
+#: One statement for all. psycopg's executemany() sends many without asking for an answer in between, and PostgreSQL's
+#: limit on a session that stands still begins with an answer: a process that was stopped there kept its locks for ever.
+_SHARDS = """
     INSERT INTO batchord.shards (run_id, step, index, first_position, last_position, planned, discovered, dense)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+    SELECT CAST(%(run)s AS uuid), %(step)s, index, first, last, planned, planned, dense
+    FROM jsonb_to_recordset(%(shards)s) AS shard (index int, first jsonb, last jsonb, planned bigint, dense boolean)
 """
 
 
@@ -114,18 +117,14 @@ class PlannerTables:
 
 
 def _write_shards(connection: Connection, lease: StepLease, plan: Plan, *, dense: bool) -> None:
-    rows = [
-        (
-            lease.run.id,
-            lease.step,
-            index,
-            Jsonb(shard.first.to_json()),
-            Jsonb(shard.last.to_json()),
-            shard.planned,
-            shard.planned,
-            dense and shard.dense,
-        )
+    shards = [
+        {
+            "index": index,
+            "first": shard.first.to_json(),
+            "last": shard.last.to_json(),
+            "planned": shard.planned,
+            "dense": dense and shard.dense,
+        }
         for index, shard in enumerate(plan.shards)
     ]
-    with connection.cursor() as cursor:
-        cursor.executemany(_SHARD, rows)
+    connection.execute(_SHARDS, {"run": lease.run.id, "step": lease.step, "shards": Jsonb(shards)})

@@ -166,10 +166,8 @@ def _open(connection: Connection, new: NewRun) -> Opened:
         return Opened(run_from(one(connection.execute(_FIND_RUN, values).fetchone())), created=False)
     run = run_from(row)
     if run.state is not RunState.SKIPPED:
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                _INSERT_STEP, [_step_values(run.id, place, step) for place, step in enumerate(new.steps)]
-            )
+        for place, step in enumerate(new.steps):  # not by executemany(): see planner.py
+            connection.execute(_INSERT_STEP, _step_values(run.id, place, step))
     return Opened(run, created=True)
 
 
