@@ -31,6 +31,12 @@ class Recovery(Protocol):
     ``pipeline`` looks at one pipeline alone.
     """
 
+    def end_stalled(self, *, lease_seconds: float) -> int:
+        """Ends the ledger's transactions whose owner stands still in mid-statement for so long; returns how many.
+
+        They would keep their locks, and everybody would wait for these.
+        """
+
     def mend_times(self, *, lease_seconds: float) -> int:
         """Brings times that lie in the future, since the clock stepped back, down to now; returns how many.
 

@@ -18,7 +18,10 @@ def sweep(parts: Parts, *, older_than_seconds: float | None = None, pipeline: st
     """
     age = parts.settings.resend_after_seconds if older_than_seconds is None else older_than_seconds
     recovery = parts.ledger.recovery
-    # First: by a clock that stepped back, what is lost would not be old enough for as long as it stepped.
+    # Before all else: what follows would wait for their locks.
+    if ended := recovery.end_stalled(lease_seconds=parts.settings.lease_seconds):
+        log.warning("%s transactions stood still in mid-statement past their lease and were ended.", ended)
+    # Then this: by a clock that stepped back, what is lost would not be old enough for as long as it stepped.
     if mended := recovery.mend_times(lease_seconds=parts.settings.lease_seconds):
         log.warning("The database's clock stepped back: %s rows from before it were brought back to now.", mended)
     still = recovery.stale_running_runs(older_than_seconds=age, pipeline=pipeline)

@@ -5,19 +5,28 @@ import signal
 from typing import Any
 
 import psutil
+import pytest
 
 from tests.drills.drill import Drill
 from tests.drills.stepped_clock import step_back
 from tests.waiting import wait_until
 
+#: Outputs so long that most of a batch has left the process, and is in the table, before its COPY ends.
+_LONG = 'return frame["body"].map(lambda body: {"length": len(body), "padding": "." * 20_000})'
 
-def test_a_worker_that_was_stopped_past_its_lease_writes_nothing(drill: Drill) -> None:
-    """Another takes its shard over; continued after that, it is fenced by its old token."""
+
+@pytest.mark.parametrize("place", ["before-batch-commit", "in-batch-copy"])
+def test_a_worker_that_was_stopped_past_its_lease_writes_nothing(drill: Drill, place: str) -> None:
+    """Another takes its shard over; continued after that, it is fenced by its old token, or its session has gone.
+
+    In the middle of a COPY it holds the new rows' keys, and the other could not write them.
+    """
     cluster = drill.cluster
-    cluster.start("control", "worker", "beat", faults={"worker": "before-batch-commit=stop@4"})
+    drill.declare(_LONG)
+    cluster.start("control", "worker", "beat", faults={"worker": f"{place}=stop@4"})
     drill.run()
-    drill.wait_until_fired("before-batch-commit")
-    stopped = wait_until(lambda: _stopped(drill), description="a pool child is stopped before a commit")
+    drill.wait_until_fired(place)
+    stopped = wait_until(lambda: _stopped(drill), description="a pool child is stopped")
     drill.settle()
     before = cluster.sql("SELECT record_key, attempt, predicted_at FROM batchord.predictions ORDER BY record_key")
     for process in stopped:

@@ -11,9 +11,19 @@ from typing import LiteralString
 LOCK_CLASS = 0x62617463
 #: The second half: a transaction that reads a source.
 _READS = 1
-#: A transaction on the ledger that writes no prediction and no rejection. Those that do are not marked: a source may
-#: be a query over the predictions of another pipeline.
+#: A transaction on the ledger that writes no prediction and no rejection.
 _KEEPS_BOOKS = 2
+#: A transaction on the ledger that writes some. Discovery waits for it as for an application's: a source may be a query
+#: over the predictions of another pipeline.
+_WRITES_RESULTS = 3
 
-MARK_READING: LiteralString = f"SELECT pg_catalog.pg_advisory_xact_lock_shared({LOCK_CLASS}, {_READS})"
-MARK_BOOKKEEPING: LiteralString = f"SELECT pg_catalog.pg_advisory_xact_lock_shared({LOCK_CLASS}, {_KEEPS_BOOKS})"
+_MARK = "SELECT pg_catalog.pg_advisory_xact_lock_shared"
+MARK_READING: LiteralString = f"{_MARK}({LOCK_CLASS}, {_READS})"
+MARK_BOOKKEEPING: LiteralString = f"{_MARK}({LOCK_CLASS}, {_KEEPS_BOOKS})"
+MARK_RESULTS: LiteralString = f"{_MARK}({LOCK_CLASS}, {_WRITES_RESULTS})"
+
+#: Conditions on a row of ``pg_locks`` that is called ``own``: a transaction that can add no record to a source, and one
+#: on the ledger. ``objsubid`` says that the lock's number has two halves.
+_OWN = f"own.locktype = 'advisory' AND own.classid = {LOCK_CLASS} AND own.objsubid = 2 AND own.granted"
+ADDS_NO_RECORD: LiteralString = f"{_OWN} AND own.objid IN ({_READS}, {_KEEPS_BOOKS})"
+ON_THE_LEDGER: LiteralString = f"{_OWN} AND own.objid IN ({_KEEPS_BOOKS}, {_WRITES_RESULTS})"

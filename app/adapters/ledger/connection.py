@@ -9,7 +9,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from app.adapters.database.own import MARK_BOOKKEEPING
+from app.adapters.database.own import MARK_BOOKKEEPING, MARK_RESULTS
 from app.adapters.ledger.failures import MISSING, PASSING, translated
 from app.adapters.per_process import PerProcess
 from app.core.errors import TransientError
@@ -33,8 +33,9 @@ class Connections:
         # A process that is stopped, swapped out or cut off between two statements would keep its row locks, and
         # whoever wants to take its shard over would wait for it without end.
         milliseconds = max(1, int(lock_seconds * 1000))
-        self._begin_results = f"BEGIN; SET LOCAL idle_in_transaction_session_timeout = {milliseconds}".encode()
-        self._begin = self._begin_results + f"; {MARK_BOOKKEEPING}".encode()
+        begin = f"BEGIN; SET LOCAL idle_in_transaction_session_timeout = {milliseconds}"
+        self._begin = f"{begin}; {MARK_BOOKKEEPING}".encode()
+        self._begin_results = f"{begin}; {MARK_RESULTS}".encode()
         self._pool = PerProcess(self._open)
 
     @contextmanager

@@ -11,12 +11,25 @@ back to now; times that are kept for people stay as they are, and one in the fut
 from collections.abc import Sequence
 from typing import Any
 
+from app.adapters.database.own import ON_THE_LEDGER
 from app.adapters.ledger.connection import Connections
 from app.adapters.ledger.rows import STEP_COLUMNS, step_from, turn
 from app.core.messages import LONGEST_DELAY
 from app.core.runs import Step
 from app.core.upkeep import LostStep
 
+# In the middle of a statement, while a COPY's rows or a long parameter are still to come, PostgreSQL waits for its
+# client for ever: it heeds no time-out then, only being ended. Another role's session is not ours to end.
+_END_STALLED = f"""
+    WITH stalled AS MATERIALIZED (  -- else the planner may end sessions before it has looked at all conditions
+        SELECT session.pid FROM pg_catalog.pg_stat_activity AS session
+        WHERE session.datname = current_database() AND session.usename = current_user
+          AND session.state = 'active' AND session.wait_event = 'ClientRead'
+          AND session.state_change < clock_timestamp() - make_interval(secs => %(lease)s)
+          AND EXISTS (SELECT FROM pg_catalog.pg_locks AS own WHERE own.pid = session.pid AND {ON_THE_LEDGER})
+    )
+    SELECT FROM stalled WHERE pg_catalog.pg_terminate_backend(pid)
+"""
 # Taking such a lease over at once was rejected: its owner may live, and would lose the shard, although the token
 # keeps that safe. Brought back to now, a living owner renews it and a dead one's runs out, as at any other time.
 # All processes have the same setting, so none can have a lease of twice that length.
@@ -127,6 +140,11 @@ class RecoveryQueries:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+
+    def end_stalled(self, *, lease_seconds: float) -> int:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return connection.execute(_END_STALLED, {"lease": lease_seconds}).rowcount
 
     def mend_times(self, *, lease_seconds: float) -> int:
         """See the protocol."""

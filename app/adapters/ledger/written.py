@@ -11,6 +11,7 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow
 
 from app.adapters.ledger.connection import Connection
+from app.core.faults import fault
 from app.core.predictions import Predictions
 from app.core.records import Rejection, Scalar, ledger_texts, record_key, storable
 from app.core.runs import ShardLease
@@ -121,6 +122,7 @@ def _rejected(connection: Connection, lease: ShardLease, keys: Sequence[str]) ->
 def _copy(cursor: Cursor[DictRow], statement: LiteralString, rows: Rows) -> None:
     with cursor.copy(statement) as copy:
         copy.write(rows.text)
+        fault("in-batch-copy")
 
 
 def write_rejections(connection: Connection, lease: ShardLease, rejections: Sequence[Rejection]) -> int:

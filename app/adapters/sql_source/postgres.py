@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.adapters.database.own import LOCK_CLASS
+from app.adapters.database.own import ADDS_NO_RECORD
 from app.adapters.sql_source.statements import AsDriverGave
 from app.core.errors import ConfigurationError
 from app.core.records import LONGEST_KEY
@@ -48,8 +48,7 @@ _RUNNING = sa.text(f"""
           'walwriter', 'archiver', 'startup'))
       AND NOT EXISTS (
           SELECT FROM pg_catalog.pg_locks AS own
-          WHERE own.locktype = 'advisory' AND own.classid = {LOCK_CLASS} AND own.objsubid = 2 AND own.granted
-            AND own.virtualtransaction = held.virtualtransaction)
+          WHERE {ADDS_NO_RECORD} AND own.virtualtransaction = held.virtualtransaction)
 """)  # noqa: S608 -- a constant
 _PREPARED = sa.text("""
     SELECT 'px:' || CAST(transaction AS text) FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()
