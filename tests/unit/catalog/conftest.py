@@ -7,6 +7,8 @@ from textwrap import dedent
 
 import pytest
 
+from app.catalog import LiveCatalog, live
+from tests.unit.catalog.live_catalog import Open
 from tests.unit.catalog.pipeline_files import Write
 
 
@@ -32,3 +34,11 @@ def write(tmp_path: Path) -> Write:
         return path
 
     return write
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Open:
+    """It looks at the files whenever it is asked, not every two seconds only."""
+    monkeypatch.setattr(live, "LOOK_SECONDS", 0.0)
+    home = tmp_path_factory.mktemp("home")
+    return lambda: LiveCatalog(tmp_path, home, decides=True)

@@ -1,72 +1,37 @@
 """Edits are taken up while a process runs; what an edit breaks goes on as it was."""
 
-import json
-import subprocess
-import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
-from textwrap import dedent
-from typing import Any
 
 import pytest
 
-from app.catalog import LiveCatalog, live, trial
-from app.core.models import FunctionModel
+from app.catalog import trial
+from tests.unit.catalog.live_catalog import Open, call, scoring
 from tests.unit.catalog.pipeline_files import Write, sound
 
 _ROOT = Path(__file__).parents[3]
 
-#: A catalog of the test's folder, as another process has it.
-Open = Callable[[], LiveCatalog]
-
-
-@pytest.fixture
-def catalog(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Open:
-    """It looks at the files whenever it is asked, not every two seconds only."""
-    monkeypatch.setattr(live, "LOOK_SECONDS", 0.0)
-    home = tmp_path_factory.mktemp("home")
-    return lambda: LiveCatalog(tmp_path, home, decides=True)
-
-
-def _scoring(name: str, value: str, head: str = "") -> str:
-    return f"""
-{head}
-from app import Pipeline, SqlSource, every
-
-def model(frame):
-    return {value}
-
-pipeline = Pipeline("{name}", schedule=every(hours=1), source=SqlSource("SELECT 1 AS id", key="id"), model=model)
-"""
-
-
-def _call(catalog: Any, name: str) -> Any:
-    model = catalog.get(name).predict_steps[0].declared_model
-    assert isinstance(model, FunctionModel)
-    return model.function(None)
-
 
 def test_changed_new_and_removed_files_are_taken_up(catalog: Open, write: Write, tmp_path: Path) -> None:
     """By a process that runs, whatever it had before."""
-    write("a.py", _scoring("a", "1"))
+    write("a.py", scoring("a", "1"))
     write("gone.py", sound("gone"))
     running = catalog()
     before = running.snapshot()
-    assert (running.names(), _call(running, "a")) == (["a", "gone"], 1)
+    assert (running.names(), call(running, "a")) == (["a", "gone"], 1)
 
-    write("a.py", _scoring("a", "2"))
+    write("a.py", scoring("a", "2"))
     write("new.py", sound("new"))
     (tmp_path / "gone.py").unlink()
 
-    assert (running.names(), _call(running, "a")) == (["a", "new"], 2)
+    assert (running.names(), call(running, "a")) == (["a", "new"], 2)
     # Whoever is at work goes on with what it began with.
-    assert (before.names(), _call(before, "a")) == (["a", "gone"], 1)
+    assert (before.names(), call(before, "a")) == (["a", "gone"], 1)
 
 
 def test_nothing_is_loaded_anew_when_nothing_changed(catalog: Open, write: Write) -> None:
     """The same pipelines, and one load."""
-    write("a.py", _scoring("a", "1"))
+    write("a.py", scoring("a", "1"))
     running = catalog()
 
     assert running.get("a") is running.get("a")
@@ -85,14 +50,14 @@ def test_a_changed_module_of_the_author_is_taken_up(
     if "/" in place:
         write("shop/__init__.py", "")
     file.write_text("VALUE = 1\n", encoding="utf-8")
-    write("a.py", _scoring("a", "VALUE", head=f"from {module} import VALUE"))
+    write("a.py", scoring("a", "VALUE", head=f"from {module} import VALUE"))
     running = catalog()
     version = running.get("a").predict_steps[0].declared_model.code_digest  # type: ignore[attr-defined]
-    assert _call(running, "a") == 1
+    assert call(running, "a") == 1
 
     file.write_text("VALUE = 2\n", encoding="utf-8")
 
-    assert _call(running, "a") == 2
+    assert call(running, "a") == 2
     assert running.get("a").predict_steps[0].declared_model.code_digest != version  # type: ignore[attr-defined]
 
 
@@ -111,23 +76,23 @@ def test_a_changed_module_of_the_author_is_taken_up(
 )
 def test_a_file_that_an_edit_breaks_goes_on_as_it_was(catalog: Open, write: Write, broken: str) -> None:
     """In a process that has it, and in one that begins after the edit; its neighbours are taken up."""
-    write("a.py", _scoring("a", "1"))
-    write("b.py", _scoring("b", "1"))
+    write("a.py", scoring("a", "1"))
+    write("b.py", scoring("b", "1"))
     running = catalog()
-    assert _call(running, "a") == 1
+    assert call(running, "a") == 1
 
     write("a.py", broken)
-    write("b.py", _scoring("b", "2"))
+    write("b.py", scoring("b", "2"))
 
     for each in (running, catalog()):
-        assert (_call(each, "a"), _call(each, "b")) == (1, 2)
+        assert (call(each, "a"), call(each, "b")) == (1, 2)
         (problem,) = each.problems
         assert problem.file == "a.py"
         assert "its last good version is in use" in problem.what
 
-    write("a.py", _scoring("a", "3"))
+    write("a.py", scoring("a", "3"))
 
-    assert (_call(running, "a"), running.problems) == (3, [])
+    assert (call(running, "a"), running.problems) == (3, [])
 
 
 def test_a_file_that_never_ends_is_a_problem_of_its_own(
@@ -148,46 +113,46 @@ def test_a_file_that_never_ends_is_a_problem_of_its_own(
 def test_a_module_that_an_edit_breaks_holds_back_all_that_share_it(catalog: Open, write: Write) -> None:
     """Nothing mixes two versions: a good edit of a file that shares the broken one's module waits with it."""
     write("features.py", "VALUE = 1\n")
-    write("a.py", _scoring("a", "(1, VALUE)", head="from features import VALUE"))
-    write("b.py", _scoring("b", "(1, VALUE)", head="from features import VALUE"))
-    write("c.py", _scoring("c", "1"))
+    write("a.py", scoring("a", "(1, VALUE)", head="from features import VALUE"))
+    write("b.py", scoring("b", "(1, VALUE)", head="from features import VALUE"))
+    write("c.py", scoring("c", "1"))
     running = catalog()
-    assert _call(running, "a") == (1, 1)
+    assert call(running, "a") == (1, 1)
 
     write("features.py", "VALUE = 2\n")
     write("a.py", "broken(")
-    write("b.py", _scoring("b", "(2, VALUE)", head="from features import VALUE"))
-    write("c.py", _scoring("c", "2"))
+    write("b.py", scoring("b", "(2, VALUE)", head="from features import VALUE"))
+    write("c.py", scoring("c", "2"))
 
-    assert (_call(running, "a"), _call(running, "b"), _call(running, "c")) == ((1, 1), (1, 1), 2)
+    assert (call(running, "a"), call(running, "b"), call(running, "c")) == ((1, 1), (1, 1), 2)
 
-    write("a.py", _scoring("a", "(2, VALUE)", head="from features import VALUE"))
+    write("a.py", scoring("a", "(2, VALUE)", head="from features import VALUE"))
 
-    assert (_call(running, "a"), _call(running, "b")) == ((2, 2), (2, 2))
+    assert (call(running, "a"), call(running, "b")) == ((2, 2), (2, 2))
 
 
 def test_a_module_that_was_removed_is_kept_for_those_that_need_it(catalog: Open, write: Write, tmp_path: Path) -> None:
     """Its text is kept, not only the file's that imports it."""
     write("features.py", "VALUE = 1\n")
-    write("a.py", _scoring("a", "VALUE", head="from features import VALUE"))
-    assert _call(catalog(), "a") == 1
+    write("a.py", scoring("a", "VALUE", head="from features import VALUE"))
+    assert call(catalog(), "a") == 1
 
     (tmp_path / "features.py").unlink()
 
     later = catalog()
-    assert _call(later, "a") == 1
+    assert call(later, "a") == 1
     assert "No module named 'features'" in later.problems[0].what
 
 
 def test_a_folder_that_is_away_for_a_while_ends_no_pipeline(catalog: Open, write: Write, tmp_path: Path) -> None:
     """As a disk that is mounted anew; it is told of."""
-    write("a.py", _scoring("a", "1"))
+    write("a.py", scoring("a", "1"))
     running = catalog()
     assert running.names() == ["a"]
 
     away = tmp_path.rename(tmp_path.with_name("away"))
     for each in (running, catalog()):
-        assert _call(each, "a") == 1
+        assert call(each, "a") == 1
         assert "there is no such folder" in each.problems[0].what
 
     away.rename(tmp_path)
@@ -196,135 +161,25 @@ def test_a_folder_that_is_away_for_a_while_ends_no_pipeline(catalog: Open, write
 
 def test_a_copy_of_a_file_takes_nothing_from_it(catalog: Open, write: Write) -> None:
     """The copy has the pipeline's name, and is refused; what was there goes on."""
-    write("a.py", _scoring("a", "1"))
+    write("a.py", scoring("a", "1"))
     running = catalog()
     assert running.names() == ["a"]
 
-    write("a copy.py", _scoring("a", "2"))
+    write("a copy.py", scoring("a", "2"))
 
-    assert _call(running, "a") == 1
+    assert call(running, "a") == 1
     assert "2 pipelines have this name" in " ".join(map(str, running.problems))
 
 
 def test_errors_show_the_lines_that_ran(catalog: Open, write: Write, tmp_path: Path) -> None:
     """Under the file's own name, though the file says something else by now."""
-    path = write("a.py", _scoring("a", "1 / 0"))
+    path = write("a.py", scoring("a", "1 / 0"))
     running = catalog().snapshot()
     write("a.py", "\n\n\n\n\n\n# nothing of the kind\n")
 
     with pytest.raises(ZeroDivisionError) as raised:
-        _call(running, "a")
+        call(running, "a")
 
     last = traceback.extract_tb(raised.value.__traceback__)[-1]
     assert (last.filename, last.line) == (str(path.resolve()), "return 1 / 0")
     assert tmp_path in path.parents
-
-
-def test_a_command_does_not_decide_that_a_file_is_broken(
-    catalog: Open, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its shell may lack a variable that the workers have: what it finds is for itself."""
-    write("a.py", _scoring("a", "1", head="import os\nos.environ['LIVE_TEST']"))
-    monkeypatch.setenv("LIVE_TEST", "set")
-    worker = catalog()
-    assert worker.names() == ["a"]
-    monkeypatch.delenv("LIVE_TEST")
-    write("b.py", sound("b"))
-
-    command = LiveCatalog(tmp_path, worker._store.place.parents[1])  # noqa: SLF001 -- the same home
-
-    assert "LIVE_TEST" in str(command.problems[0])
-    monkeypatch.setenv("LIVE_TEST", "set")
-    assert (worker.names(), worker.problems) == (["a", "b"], [])
-
-
-def test_an_unwritable_home_is_done_without(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each process tries the files by itself then."""
-    monkeypatch.setattr(live, "LOOK_SECONDS", 0.0)
-    write("a.py", _scoring("a", "1"))
-    blocked = tmp_path / "home"
-    blocked.write_text("no folder", encoding="utf-8")
-    running = LiveCatalog(tmp_path, blocked, decides=True)
-    assert _call(running, "a") == 1
-
-    write("a.py", _scoring("a", "2"))
-    assert _call(running, "a") == 2
-
-    write("a.py", "broken(")
-    assert _call(running, "a") == 2
-
-
-def test_what_others_wrote_into_the_home_is_not_executed(catalog: Open, write: Write) -> None:
-    """A text that is not the one that was kept is not taken; the file itself is."""
-    write("a.py", _scoring("a", "1"))
-    first = catalog()
-    assert first.names() == ["a"]
-    place = first._store.place  # noqa: SLF001 -- where somebody else might write
-    assert place.stat().st_mode & 0o077 == 0
-    for text in (place / "texts").iterdir():
-        text.write_bytes(text.read_bytes().replace(b"return 1", b"return 6"))
-
-    assert _call(catalog(), "a") == 1
-
-
-def test_processes_of_one_machine_share_what_was_tried(catalog: Open, write: Write, tmp_path: Path) -> None:
-    """A process that begins loads what is kept, without a trial of its own."""
-    write("a.py", _scoring("a", "1"))
-    running = catalog()
-    assert running.names() == ["a"]
-    (file,) = running._store.place.glob("edition.json")  # noqa: SLF001 -- where another process finds it
-    code = f"""
-        import json
-        from pathlib import Path
-        from app.catalog import LiveCatalog, takeup
-
-        def no_trial(*_):
-            raise AssertionError
-        takeup.try_files = no_trial
-        catalog = LiveCatalog(Path({str(tmp_path)!r}), Path({str(file.parents[2])!r}))
-        print(json.dumps(catalog.names()))
-    """
-
-    ended = subprocess.run(
-        [sys.executable, "-c", dedent(code)], cwd=_ROOT, capture_output=True, text=True, timeout=60, check=True
-    )
-
-    assert json.loads(ended.stdout) == ["a"]
-
-
-def test_a_home_without_room_is_tried_no_more_often_than_files_change(
-    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What this process found for itself holds until something changes."""
-    monkeypatch.setattr(live, "LOOK_SECONDS", 0.0)
-    tried: list[Path] = []
-    take_up = live.take_up
-    monkeypatch.setattr(live, "take_up", lambda *args: tried.append(args[0]) or take_up(*args))
-    write("a.py", sound("a"))
-    blocked = tmp_path / "home"
-    blocked.write_text("no folder", encoding="utf-8")
-    running = LiveCatalog(tmp_path, blocked, decides=True)
-
-    for _ in range(3):
-        assert running.names() == ["a"]
-
-    assert len(tried) == 1
-
-
-def test_a_process_that_cannot_be_started_leaves_what_there_is(
-    catalog: Open, write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A machine without memory for another process still runs what it has."""
-    write("a.py", _scoring("a", "1"))
-    running = catalog()
-    assert _call(running, "a") == 1
-
-    def no_room(*_: object) -> None:
-        raise OSError(12, "Cannot allocate memory")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("app.catalog.takeup.try_files", no_room)
-        write("a.py", _scoring("a", "2"))
-        assert _call(running, "a") == 1
-
-    assert _call(running, "a") == 2

@@ -11,6 +11,17 @@ import pytest
 from app.catalog import load
 from app.core.code import imported_code
 from app.core.models import FunctionModel
+from tests.unit.core.made_functions import (
+    PAIR,
+    by_text,
+    decorated,
+    dynamic,
+    factory,
+    file,
+    in_blocks,
+    made_class,
+    set_later,
+)
 
 _BASE = {
     "reviews.py": """
@@ -136,113 +147,26 @@ def test_what_the_function_does_not_reach_is_none(model: Loading, file: str, old
     assert model(_edited(file, old, new)).code_digest == model(_BASE).code_digest
 
 
-def _file(declared: str, code: str = "") -> dict[str, str]:
-    head = "import functools\nfrom app import FunctionModel, Pipeline, SqlSource\n"
-    last = f'\npipeline = Pipeline("reviews", source=SqlSource("SELECT 1 AS id", key="id"), model={declared})\n'
-    return {"reviews.py": head + code + last}
-
-
-def _decorated(n: int, m: int) -> str:
-    return f"""
-def twice(function):
-    @functools.wraps(function)
-    def wrapper(frame):
-        return function(frame) * {n}
-    return wrapper
-
-@twice
-def score(frame):
-    return frame["x"] + {m}
-"""
-
-
-def _factory(m: int) -> str:
-    return f"""
-def make(k):
-    def inner(frame):
-        return frame["x"] * k + {m}
-    return inner
-"""
-
-
-def _class(m: int) -> str:
-    return f"""
-class Scorer:
-    def __init__(self, k):
-        self.k = k
-    def __call__(self, frame):
-        return frame["x"] * self.k + {m}
-    def predict(self, frame):
-        return self(frame)
-"""
-
-
-def _set_later(m: int) -> str:
-    return f"""
-LIMIT = None
-def prepare():
-    global LIMIT
-    LIMIT = {m}
-prepare()
-def score(frame):
-    return frame["x"] > LIMIT
-"""
-
-
-def _in_blocks(m: int) -> str:
-    return f"""
-try:
-    import no_such_library
-except ImportError:
-    FALLBACK = {m}
-for value in range(9):
-    LAST = value
-if (n := 9):
-    pass
-def score(frame):
-    return frame["x"] + FALLBACK + LAST + n
-"""
-
-
-def _dynamic(m: int) -> str:
-    return f"""
-globals()["LIMIT"] = {m}
-def score(frame):
-    return frame["x"] > LIMIT
-"""
-
-
-def _by_text(m: int) -> str:
-    return f"""
-LIMIT = {m}
-def score(frame):
-    return frame["x"] > globals()["LIMIT"]
-"""
-
-
-_PAIR = "K = (lambda f: f['x'], lambda f: f['{}'])"
-
-
 @pytest.mark.parametrize(
     ("one", "two"),
     [
-        (_file("score", _decorated(2, 1)), _file("score", _decorated(3, 1))),
-        (_file("score", _decorated(2, 1)), _file("score", _decorated(2, 2))),
-        (_file("make(3)", _factory(1)), _file("make(4)", _factory(1))),
-        (_file("make(3)", _factory(1)), _file("make(3)", _factory(2))),
-        (_file("make({'a': [1, 2]})", _factory(1)), _file("make({'a': [1, 3]})", _factory(1))),
-        (_file("Scorer(3)", _class(1)), _file("Scorer(4)", _class(1))),
-        (_file("Scorer(3)", _class(1)), _file("Scorer(3)", _class(2))),
-        (_file("Scorer(3).predict", _class(1)), _file("Scorer(4).predict", _class(1))),
-        (_file("functools.partial(make(1), 1)", _factory(1)), _file("functools.partial(make(1), 2)", _factory(1))),
-        (_file("functools.partial(max, 1)"), _file("functools.partial(max, 2)")),
-        (_file("lambda f: f['x']"), _file("lambda f: f['y']")),
-        (_file("K[1]", _PAIR.format("y")), _file("K[1]", _PAIR.format("z"))),
-        (_file("lambda f: f['x'] * K", "K = 1"), _file("lambda f: f['x'] * K", "K = 2")),
-        (_file("score", _set_later(1)), _file("score", _set_later(2))),
-        (_file("score", _in_blocks(1)), _file("score", _in_blocks(2))),
-        (_file("score", _dynamic(1)), _file("score", _dynamic(2))),
-        (_file("score", _by_text(1)), _file("score", _by_text(2))),
+        (file("score", decorated(2, 1)), file("score", decorated(3, 1))),
+        (file("score", decorated(2, 1)), file("score", decorated(2, 2))),
+        (file("make(3)", factory(1)), file("make(4)", factory(1))),
+        (file("make(3)", factory(1)), file("make(3)", factory(2))),
+        (file("make({'a': [1, 2]})", factory(1)), file("make({'a': [1, 3]})", factory(1))),
+        (file("Scorer(3)", made_class(1)), file("Scorer(4)", made_class(1))),
+        (file("Scorer(3)", made_class(1)), file("Scorer(3)", made_class(2))),
+        (file("Scorer(3).predict", made_class(1)), file("Scorer(4).predict", made_class(1))),
+        (file("functools.partial(make(1), 1)", factory(1)), file("functools.partial(make(1), 2)", factory(1))),
+        (file("functools.partial(max, 1)"), file("functools.partial(max, 2)")),
+        (file("lambda f: f['x']"), file("lambda f: f['y']")),
+        (file("K[1]", PAIR.format("y")), file("K[1]", PAIR.format("z"))),
+        (file("lambda f: f['x'] * K", "K = 1"), file("lambda f: f['x'] * K", "K = 2")),
+        (file("score", set_later(1)), file("score", set_later(2))),
+        (file("score", in_blocks(1)), file("score", in_blocks(2))),
+        (file("score", dynamic(1)), file("score", dynamic(2))),
+        (file("score", by_text(1)), file("score", by_text(2))),
     ],
 )
 def test_however_the_function_is_made_its_version_covers_it(
@@ -254,7 +178,7 @@ def test_however_the_function_is_made_its_version_covers_it(
 
 def test_of_two_lambdas_in_a_line_each_has_its_own_version(model: Loading) -> None:
     """What its neighbour does is none of its."""
-    assert model(_file("K[0]", _PAIR.format("y"))).code_digest == model(_file("K[0]", _PAIR.format("z"))).code_digest
+    assert model(file("K[0]", PAIR.format("y"))).code_digest == model(file("K[0]", PAIR.format("z"))).code_digest
 
 
 @pytest.mark.parametrize(
@@ -285,7 +209,7 @@ def test_however_a_name_is_imported_the_version_covers_it(model: Loading, line: 
     def files(limit: int) -> dict[str, str]:
         text = f"LIMIT = {limit}\ndef limit():\n    return LIMIT\n"
         return {
-            **_file("score", code),
+            **file("score", code),
             "rules.py": text,
             "shop/__init__.py": "from .rules import limit\n",
             "shop/rules.py": text,
