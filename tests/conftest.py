@@ -94,8 +94,10 @@ def create_database(servers: Servers) -> Callable[[str | None], str]:
 
     def create(template: str | None) -> str:
         name = f"test_{uuid.uuid4().hex}"
+        # Files that are copied as they are take half the time of pages that are logged.
+        origin = f" TEMPLATE {template} STRATEGY file_copy" if template else ""
         with psycopg.connect(_database(servers, "postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+            connection.execute(f"CREATE DATABASE {name}{origin}")
         return _database(servers, name)
 
     return create

@@ -86,7 +86,8 @@ def test_the_other_steps_of_a_pipeline_are_audited(bench: Bench) -> None:
 
 def test_a_ledger_that_is_away_is_nobodys_result(bench: Bench) -> None:
     """The task is tried again then, as any other."""
-    unreachable = replace(bench.parts(), ledger=Ledger("postgresql://nobody@127.0.0.1:9/x"))
+    away = Ledger("postgresql://nobody@127.0.0.1:9/x", wait_seconds=1)
+    unreachable = replace(bench.parts(), ledger=away)
     with pytest.raises(TransientError):
         list(audit_all(unreachable))
 

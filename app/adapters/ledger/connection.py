@@ -26,10 +26,16 @@ APPLICATION_NAME = "batchord-ledger"
 class Connections:
     """A pool that is opened on first use and never shared across a fork."""
 
-    def __init__(self, database_url: str, *, max_size: int = 4, lock_seconds: float = 60) -> None:
-        """``lock_seconds``: how long a process that is stopped in mid-transaction may hold the rows it locked."""
+    def __init__(
+        self, database_url: str, *, max_size: int = 4, lock_seconds: float = 60, wait_seconds: float = 20
+    ) -> None:
+        """``lock_seconds``: how long a process that is stopped in mid-transaction may hold the rows it locked.
+
+        ``wait_seconds``: how long a transaction waits for a connection.
+        """
         self._url = database_url
         self._max_size = max_size
+        self._wait_seconds = wait_seconds
         # A process that is stopped, swapped out or cut off between two statements would keep its row locks, and
         # whoever wants to take its shard over would wait for it without end.
         milliseconds = max(1, int(lock_seconds * 1000))
@@ -85,7 +91,7 @@ class Connections:
             self._url,
             min_size=1,
             max_size=self._max_size,
-            timeout=20,
+            timeout=self._wait_seconds,
             open=True,
             configure=self._avoid_prepared,
             # A server that restarted costs one failed check instead of a failed shard.

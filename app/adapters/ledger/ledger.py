@@ -18,9 +18,16 @@ from app.adapters.ledger.shards import ShardsTable
 class Ledger:
     """One part for each who works with the ledger, over one pool of connections per process."""
 
-    def __init__(self, database_url: str, *, max_connections: int = 4, lock_seconds: float = 60) -> None:
-        """``lock_seconds``: the longest time for which a process that stands still may hold a row's lock."""
-        self._connections = Connections(database_url, max_size=max_connections, lock_seconds=lock_seconds)
+    def __init__(
+        self, database_url: str, *, max_connections: int = 4, lock_seconds: float = 60, wait_seconds: float = 20
+    ) -> None:
+        """``lock_seconds``: the longest time for which a process that stands still may hold a row's lock.
+
+        ``wait_seconds``: how long a call waits for a server that is away before it raises TransientError.
+        """
+        self._connections = Connections(
+            database_url, max_size=max_connections, lock_seconds=lock_seconds, wait_seconds=wait_seconds
+        )
 
     @cached_property
     def runs(self) -> RunsTable:
