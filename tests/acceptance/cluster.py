@@ -55,6 +55,7 @@ class Cluster:
         self._include = include
         self._patience = patience
         self._running: dict[str, Supervisor] = {}
+        self._connection: psycopg.Connection[Any] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -66,6 +67,8 @@ class Cluster:
                 pool.submit(supervisor.stop, patience=self._patience) for supervisor in self._running.values()
             ]:
                 stopped.result()
+        if self._connection is not None:
+            self._connection.close()
 
     def pipeline(self, name: str, source: str) -> None:
         """Writes a pipeline file, before the processes that read it are started."""
@@ -136,9 +139,20 @@ class Cluster:
 
     def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Runs a statement by itself and returns its rows, if it has any."""
-        with psycopg.connect(self.database_url, autocommit=True) as connection:
-            cursor = connection.execute(query, values or None)  # type: ignore[call-overload]
-            return cursor.fetchall() if cursor.description else []
+        cursor = self._session().execute(query, values or None)  # type: ignore[call-overload]
+        return cursor.fetchall() if cursor.description else []
+
+    def _session(self) -> psycopg.Connection[Any]:
+        """One that is kept: tests ask twenty times a second, and a session takes its server longer than an answer."""
+        if self._connection is not None:
+            try:
+                self._connection.execute("SELECT")
+            except psycopg.OperationalError:  # the server was away since
+                self._connection.close()
+            else:
+                return self._connection
+        self._connection = psycopg.connect(self.database_url, autocommit=True, prepare_threshold=None)
+        return self._connection
 
     def insert_notes(self, count: int) -> None:
         """Inserts rows into the table of the fixture ``notes``, with bodies of 1, 2, 3, … letters."""
