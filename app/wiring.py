@@ -1,7 +1,7 @@
 """The only place that builds adapters.
 
-Those that a command has no need of which only reads the ledger are imported where they are built: they are most of its
-start.
+They are imported where they are built, since they are most of a process's start: a command that only reads the ledger
+needs no other, and beat not even that.
 """
 
 import importlib
@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from app.adapters.ledger import Ledger
 from app.adapters.per_process import PerProcess
 from app.catalog import LiveCatalog
 from app.core.logs import LogStore
@@ -22,11 +21,14 @@ from app.known_secrets import known_secrets
 from app.settings import settings
 
 if TYPE_CHECKING:
+    from app.adapters.ledger import Ledger
     from app.adapters.models import ModelLibrary
     from app.adapters.objects import Objects
 
-#: What :func:`parts` builds besides the ledger.
-_ADAPTERS = ("images", "logs_s3", "models", "notifier", "objects", "shell", "sql_source", "sql_step", "switchboard")
+#: What :func:`parts` builds.
+_ADAPTERS = (
+    "images", "ledger", "logs_s3", "models", "notifier", "objects", "shell", "sql_source", "sql_step", "switchboard",
+)  # fmt: skip
 #: Whether this process decides for all of its machine that a file is broken; workers and `batchord up` do.
 _decides = False
 
@@ -49,8 +51,10 @@ def load_adapters() -> None:
 
 
 @cache
-def ledger() -> Ledger:
+def ledger() -> "Ledger":
     """The ledger that the settings name; connects when it is first used. Raises ConfigurationError."""
+    from app.adapters.ledger import Ledger
+
     configured = settings()
     # No lock outlives a lease: whoever takes a shard over need not wait for the one who stands still.
     return Ledger(configured.require_database_url(), lock_seconds=configured.lease_seconds)
