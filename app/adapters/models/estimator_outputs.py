@@ -8,8 +8,9 @@ from app.adapters.models.classes import likelihoods, refused
 from app.core.errors import ConfigurationError
 
 _VECTOR, _MATRIX = 1, 2
-#: Where a fitted wrapper keeps the estimator whose ``decision_function`` it passes on.
-_WRAPPED = ("best_estimator_", "final_estimator_", "estimator_")
+#: Where a fitted wrapper keeps the estimator whose ``decision_function`` it passes on. The last is a frozen one's;
+#: elsewhere it was never fitted, and is not used.
+_WRAPPED = ("best_estimator_", "final_estimator_", "estimator_", "estimator")
 
 
 def check_proba(estimator: Any, proba: str | None, location: str) -> None:

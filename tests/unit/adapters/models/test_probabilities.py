@@ -85,12 +85,13 @@ def test_probabilities_that_nobody_knows_are_refused(output: Callable[..., pd.Da
             output(estimator, proba="all")
 
 
-@pytest.mark.parametrize("wrapped", ["plain", "pipeline", "search", "nested"])
+@pytest.mark.parametrize("wrapped", ["plain", "pipeline", "search", "nested", "frozen"])
 @pytest.mark.parametrize("classes", [3, 4])
 def test_the_margin_of_one_against_one_is_the_labels(
     output: Callable[..., pd.DataFrame], wrapped: str, classes: int
 ) -> None:
     """One number for each pair of classes, as many as classes where these are three: none of them is a label's."""
+    from sklearn.frozen import FrozenEstimator
     from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -107,6 +108,7 @@ def test_the_margin_of_one_against_one_is_the_labels(
         "pipeline": lambda svc: make_pipeline(StandardScaler(), svc),
         "search": lambda svc: GridSearchCV(svc, {"C": [1.0]}, cv=2),
         "nested": lambda svc: GridSearchCV(make_pipeline(StandardScaler(), svc), {"svc__C": [1.0]}, cv=2),
+        "frozen": lambda svc: FrozenEstimator(svc.fit(values, labels)),
     }
     fitted, other = (wrap[wrapped](svc).fit(values, labels) for svc in (pairs, rest))
 
