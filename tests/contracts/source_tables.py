@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import count
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,7 +24,6 @@ _TYPES = {
     "mysql": {"uuid": "CHAR(36)", "text": "VARCHAR(80)", "timestamptz": "DATETIME(6)", "timestamp": "DATETIME(6)"},
 }
 _TYPES["mariadb"] = _TYPES["mysql"]
-_numbers = count()
 _START = datetime(2026, 3, 1, 12, 30, 0, 123456, tzinfo=UTC)
 
 
@@ -71,7 +69,7 @@ def connected(url: str) -> Any:
 
 def make_table(url: str, key_kind: str, arrival_kind: str | None, *, rows: int = 57) -> Table:
     """A new table with records in random order, about ten for each arrival."""
-    table = Table(url=url, name=f"records_{next(_numbers)}", key_kind=key_kind, arrival_kind=arrival_kind)
+    table = Table(url=url, name=f"records_{uuid.uuid4().hex}", key_kind=key_kind, arrival_kind=arrival_kind)
     types = _TYPES.get(sa.make_url(url).get_backend_name(), {})
     columns = [f"k {types.get(key_kind, key_kind)}", "body VARCHAR(200)"]
     if arrival_kind is not None:

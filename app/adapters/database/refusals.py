@@ -20,7 +20,7 @@ _REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "create the database, or name another",
         ),
         (
-            r"no pg_hba\.conf entry|permission denied|not authorized",
+            r"no pg_hba\.conf entry|permission denied|not authorized|not allowed to connect",
             "grant the user the right to connect, or let this machine in",
         ),
         (

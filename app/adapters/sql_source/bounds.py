@@ -4,9 +4,10 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -47,7 +48,8 @@ class Bounds:
         self._own = (declared.statement_timeout, declared.lock_timeout)
         statement, lock = (None if own is None else own.total_seconds() for own in self._own)
         self._limits = Limits(statement=statement or usual.statement, lock=lock or usual.lock)
-        self._reading: set[Any] = set()
+        #: How each of the statements that are being read is ended.
+        self._reading: list[Callable[[], None]] = []
         self._lock = threading.Lock()
 
     @contextmanager
@@ -56,35 +58,34 @@ class Bounds:
         driver = connection.connection.driver_connection
         if isinstance(driver, PatientConnection):
             driver.patience = self._limits.statement + _GRACE_SECONDS
+        end = _end_of(connection, driver)
         with self._lock:
-            self._reading.add(driver)
+            self._reading.append(end)
         try:
             self._begin(connection, driver)
             yield
         finally:
             with self._lock:
-                self._reading.discard(driver)
+                self._reading.remove(end)
 
     def interrupt(self) -> None:
         """Ends what is being read; it raises TransientError where it is read. Safe to call from another thread."""
         with self._lock:  # until it is done: the connection must not be somebody else's meanwhile
-            for driver in self._reading:
-                if isinstance(driver, psycopg.Connection):
-                    # A server that takes no note of it is left to the limits.
-                    with contextlib.suppress(psycopg.Error):
-                        driver.cancel_safe(timeout=_CANCEL_SECONDS)
-                elif isinstance(driver, sqlite3.Connection):
-                    driver.interrupt()
+            for end in self._reading:
+                # A server that takes no note of it is left to the limits.
+                with contextlib.suppress(psycopg.Error, sa.exc.SQLAlchemyError):
+                    end()
 
     def _begin(self, connection: sa.Connection, driver: Any) -> None:
         match connection.dialect.name:
             case "postgresql":
                 connection.exec_driver_sql("; ".join([*_SAME_TEXTS, MARK_READING, *self._postgres()]))
-            case "mysql":
-                connection.exec_driver_sql(f"SET SESSION max_execution_time = {round(self._limits.statement * 1000)}")
-                connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {max(1, round(self._limits.lock))}")
-            case "mariadb":
-                connection.exec_driver_sql(f"SET SESSION max_statement_time = {self._limits.statement}")
+            case "mysql" | "mariadb":  # an address of either may lead to the other
+                if connection.dialect.is_mariadb:  # type: ignore[attr-defined]
+                    connection.exec_driver_sql(f"SET SESSION max_statement_time = {self._limits.statement}")
+                else:
+                    limit = max(1, round(self._limits.statement * 1000))
+                    connection.exec_driver_sql(f"SET SESSION max_execution_time = {limit}")
                 connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {max(1, round(self._limits.lock))}")
             case "sqlite":
                 end = time.monotonic() + self._limits.statement
@@ -102,3 +103,20 @@ class Bounds:
             # A shorter limit of the role's or the database's stays.
             longer = f"CAST(current_setting('{name}') AS interval) NOT BETWEEN '1 us' AND '{milliseconds} ms'"
             yield f"SELECT pg_catalog.set_config('{name}', '{milliseconds}', true) WHERE {longer}"
+
+
+def _end_of(connection: sa.Connection, driver: Any) -> Callable[[], None]:
+    """A function that ends whatever the connection is reading when it is called, from another thread."""
+    if isinstance(driver, psycopg.Connection):
+        return partial(driver.cancel_safe, timeout=_CANCEL_SECONDS)
+    if isinstance(driver, sqlite3.Connection):
+        return driver.interrupt
+    if connection.dialect.name in ("mysql", "mariadb"):
+        number = int(connection.exec_driver_sql("SELECT CONNECTION_ID()").scalar_one())
+        return partial(_kill_query, connection.engine, number)
+    return lambda: None  # the others have no way that is the same for all their drivers
+
+
+def _kill_query(engine: sa.Engine, number: int) -> None:
+    with contextlib.closing(engine.raw_connection()) as other, contextlib.closing(other.cursor()) as cursor:
+        cursor.execute(f"KILL QUERY {number}")
