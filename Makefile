@@ -8,7 +8,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 TIMES ?= 1
 MINUTES ?= 30
-.PHONY: help setup demo test drills soak bench check lock clean
+.PHONY: help setup demo test drills soak bench check lock sbom clean
 
 # Tests start hundreds of processes. Where byte code is not to be kept, each would compile Batchord anew.
 test test-% drills soak: export PYTHONDONTWRITEBYTECODE :=
@@ -51,10 +51,13 @@ check:  ## Lint, formatting, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lock:  ## Resolve all dependencies anew into requirements/constraints.txt
+lock:  ## Resolve all dependencies anew into the lock files in requirements/
 	$(SETUP) lock
+
+sbom:  ## Write what Batchord is made of into build/batchord.cdx.json (CycloneDX)
+	$(SETUP) sbom
 
 clean:  ## Stop the local servers; remove .venv, their data (.batchord) and all caches
 	@if [ -x $(BIN)/batchord ] && [ -d .batchord ]; then $(BIN)/batchord down; fi
-	rm -rf .venv .venv-peers .batchord .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info build
+	rm -rf .venv .venv-peers .venv-sbom .batchord .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

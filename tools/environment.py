@@ -13,7 +13,6 @@ from tools.terminal import SetupError, follow, say
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
-CONSTRAINTS = REQUIREMENTS / "constraints.txt"
 BOOTSTRAP = REQUIREMENTS / "bootstrap.txt"
 
 _UNFINISHED = "setup-unfinished"
@@ -57,7 +56,7 @@ class Environment:
                 f"Python's venv module failed: {failed[-1] if failed else 'it said nothing'}\n"
                 f"On Debian and Ubuntu it is a package of its own: sudo apt install python{minor}-venv"
             )
-        self.pip("install", "-r", str(BOOTSTRAP), what="the pinned pip")
+        self._pin_pip()
 
     def pip(self, *arguments: str, what: str) -> None:
         """Run pip. Raises SetupError with its last words; ``what`` names what was being installed."""
@@ -122,8 +121,11 @@ class Environment:
         oldest = "import sys; sys.exit(sys.version_info < (3, 11))"
         fits = subprocess.run([self.python, "-c", oldest], check=False, capture_output=True).returncode == 0  # noqa: S603
         if fits and self.installed("pip") not in (None, pinned):
-            self.pip("install", "-r", str(BOOTSTRAP), what="the pinned pip")
+            self._pin_pip()
         return fits and self.installed("pip") == pinned
+
+    def _pin_pip(self) -> None:
+        self.pip("install", "--require-hashes", "-r", str(BOOTSTRAP), what="the pinned pip")
 
     def _site(self) -> Path:
         return next(self.path.glob("lib/python3*/site-packages"), self.path / "lib")

@@ -1,40 +1,95 @@
-"""``make lock``: writes requirements/constraints.txt, the versions that are tested together."""
+"""``make lock``: resolves what pyproject.toml asks for, for all Pythons at once, and writes the lock files."""
 
-import json
 import tempfile
+import tomllib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tools.environment import CONSTRAINTS, ROOT, Environment
-from tools.torch_build import CUDA_NAMES, pinned_torch
+from tools.environment import REQUIREMENTS, ROOT, Environment
+from tools.locks import CHOSEN, CUDA_NAMES, LOCKS, SBOM, Lock, build_requirements, inputs, pinned_torch, pins
+from tools.terminal import SetupError
 
 _HEADER = """\
-# The versions that are tested together, on Linux x86_64 with Python 3.11. Written by `make lock`, which takes
-# the newest that pyproject.toml admits. torch alone stays as it is, since its version decides what its CUDA
-# packages are and shifts scores in the last digits: change its line by hand, then run `make lock`.
-# CUDA packages are left out: torch pins its own.
+# {what}.
+# Resolved from {inputs} by `make lock`, which takes the newest that pyproject.toml admits; never edited by hand.
+# For Python 3.11 and newer, with the SHA-256 of every file that may be installed. torch and its CUDA packages are left
+# out: see torch.txt.
 """
 
 
-def write_constraints(environment: Environment) -> str:
-    """Resolve everything anew and write the lock; a sentence that says what changed. Raises SetupError."""
-    before = set(_pins(CONSTRAINTS.read_text()))
+def write_locks(environment: Environment) -> str:
+    """Resolve everything anew and write the lock files; a sentence that says what changed. Raises SetupError."""
+    files = [lock.path for lock in (*LOCKS, SBOM)]
+    before = set(pins(*(file for file in files if file.exists())).values())
+    environment.pip("install", "--require-hashes", "-r", str(REQUIREMENTS / "uv.txt"), what="uv")
     with tempfile.TemporaryDirectory() as folder:
-        held, report = Path(folder, "held.txt"), Path(folder, "report.json")
-        held.write_text(pinned_torch() + "\n")
-        plan = ("--dry-run", "--ignore-installed", "--quiet", "--report", str(report), "-c", str(held))
-        project = (f"{ROOT}[models,local]", "--group", "dev")
-        environment.pip("install", *plan, *project, what="a fresh resolution")
-        packages = [item["metadata"] for item in json.loads(report.read_text())["install"]]
-    lines = sorted(
-        # A local label such as +cpu names a build, not a version: the lock holds for every build.
-        f"{package['name'].lower().replace('_', '-')}=={package['version'].split('+')[0]}"
-        for package in packages
-        if package["name"] != "batchord" and not package["name"].startswith(CUDA_NAMES)
-    )
-    CONSTRAINTS.write_text(_HEADER + "\n".join(lines) + "\n")
-    changed = len(set(lines) - before)
-    return f"{CONSTRAINTS.relative_to(ROOT)}: {len(lines)} packages, {changed} of them new or at another version."
+        resolver = _Resolver(environment, Path(folder))
+        _write_layers(resolver)
+        _write(SBOM, _entries(resolver.resolve([f"--group={group}" for group in SBOM.groups])))
+        for file in CHOSEN:
+            comment = "".join(line for line in file.read_text().splitlines(keepends=True) if line.startswith("#"))
+            file.write_text(comment + resolver.resolve(["--no-deps"], *pins(file).values()))
+    now = set(pins(*files).values())
+    return f"{len(now)} packages are locked, {len(now - before)} of them new or at another version."
 
 
-def _pins(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line and not line.startswith("#")]
+def _write_layers(resolver: "_Resolver") -> None:
+    build = build_requirements(tomllib.loads((ROOT / "pyproject.toml").read_text()))
+    # All at once first: what the locks add to one another must be of one resolution.
+    resolver.hold(pinned_torch())
+    resolver.hold(resolver.resolve(_parts(LOCKS), *build))
+    known: set[str] = set()
+    for number, lock in enumerate(LOCKS, 1):
+        entries = _entries(resolver.resolve(_parts(LOCKS[:number]), *build))
+        _write(lock, [entry for entry in entries if entry not in known])
+        known.update(entries)
+
+
+def _parts(locks: Sequence[Lock]) -> list[str]:
+    extras = [f"--extra={extra}" for lock in locks for extra in lock.extras]
+    return ["pyproject.toml", *extras, *(f"--group={group}" for lock in locks for group in lock.groups)]
+
+
+def _write(lock: Lock, entries: Iterable[str]) -> None:
+    kept = [entry for entry in entries if not entry.startswith(("torch==", *CUDA_NAMES))]
+    lock.path.write_text(_HEADER.format(what=lock.what, inputs=inputs()) + "".join(kept))
+
+
+class _Resolver:
+    """uv, for all versions of Python and all machines at once, by markers."""
+
+    def __init__(self, environment: Environment, folder: Path) -> None:
+        self._environment = environment
+        self._requirements, self._held, self._output = (folder / name for name in ("in.txt", "held.txt", "out.txt"))
+        self._held.touch()
+
+    def hold(self, requirements: str) -> None:
+        """Keeps to these versions from now on, wherever they are asked for."""
+        self._held.write_text(requirements + "\n")
+
+    def resolve(self, parts: Sequence[str], *requirements: str) -> str:
+        """The closure of these parts of pyproject.toml and ``requirements``, with digests. Raises SetupError."""
+        self._requirements.write_text("".join(f"{each}\n" for each in requirements))
+        self._output.unlink(missing_ok=True)
+        failed = self._environment.run(
+            [
+                *(str(self._environment.path / "bin" / "uv"), "pip", "compile", *parts, str(self._requirements)),
+                *("--universal", "--python-version=3.11", "--generate-hashes", "--no-annotate", "--no-header"),
+                *("--quiet", "--no-config", f"--constraints={self._held}", f"--output-file={self._output}"),
+            ]
+        )
+        if failed is not None:
+            said = "\n".join(f"  {line}" for line in failed)
+            raise SetupError(f"What pyproject.toml asks for cannot be resolved:\n{said}")
+        return self._output.read_text()
+
+
+def _entries(text: str) -> list[str]:
+    """The requirements with their digests, several lines each."""
+    entries: list[str] = []
+    for line in text.splitlines(keepends=True):
+        if line[0].isspace():
+            entries[-1] += line
+        else:
+            entries.append(line)
+    return entries

@@ -1,4 +1,4 @@
-"""Sets up ``.venv``: ``python3 -m tools.setup demo|check|test|bench|lock``, usually through ``make``.
+"""Sets up ``.venv``: ``python3 -m tools.setup run|demo|check|test|bench|sbom|lock``, usually through ``make``.
 
 Uses the standard library only, since it runs before anything is installed. What is there already is
 found by a stamp, so that a second call costs a fraction of a second; an interrupted one goes on where

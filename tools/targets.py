@@ -8,12 +8,14 @@ import time
 from pathlib import Path
 
 from tools.demo_data import fetch_demo_data
-from tools.environment import CONSTRAINTS, REQUIREMENTS, ROOT, Environment
-from tools.lock import write_constraints
+from tools.environment import REQUIREMENTS, ROOT, Environment
+from tools.lock import write_locks
+from tools.locks import AS_LOCKED, DEV, LOCAL, RUN, TORCH, outdated, pins
+from tools.sbom import write_sbom
 from tools.terminal import SetupError, say
 from tools.torch_build import AUTO, CHOICES, prepare_torch
 
-#: Target -> what it needs; peers have an environment of their own.
+#: Target -> what it needs. Those of ``OWN`` have an environment of their own.
 NEEDS = {
     "run": ("run",),
     "demo": ("run", "demo-data"),
@@ -21,8 +23,10 @@ NEEDS = {
     "test": ("run", "dev", "demo-data"),
     "bench": ("run", "demo-data"),
     "peers": ("peers",),
+    "sbom": ("sbom",),
     "lock": (),
 }
+OWN = {"peers": ".venv-peers", "sbom": ".venv-sbom"}
 #: Packages that peers run in the versions that Batchord runs.
 ALIKE = ("psycopg", "psycopg-binary", "scikit-learn", "skops", "torch", "transformers")
 STAMP = "setup-done.json"
@@ -48,36 +52,55 @@ def run(arguments: list[str]) -> int:
 
 def set_up(target: str, torch: str) -> None:
     """Install what ``target`` needs and is not there. Raises SetupError."""
-    environment = Environment(ROOT / ".venv-peers") if target == "peers" else Environment()
+    environment = Environment(ROOT / OWN.get(target, ".venv"))
+    if target == "lock":
+        with environment.locked():
+            environment.make()
+            say(write_locks(environment))
+        return
+    _install(environment, target, torch)
+    if target == "sbom":
+        say(write_sbom(environment))
+
+
+def _install(environment: Environment, target: str, torch: str) -> None:
     key = {"inputs": fingerprint(), "torch": torch}
-    if target != "lock" and not missing(environment, target, key):
+    if not missing(environment, target, key):
         return
     started = time.monotonic()
     with environment.locked():
         absent = missing(environment, target, key)  # again: another set-up may have been at work meanwhile
         environment.make()
-        if target == "lock":
-            say(write_constraints(environment))
-            return
         if not absent:
             return
         if "run" in absent or "dev" in absent:
+            if stale := outdated():
+                raise SetupError(
+                    f"pyproject.toml asks for something else than requirements/{', '.join(stale)} was resolved from: "
+                    "run `make lock`, and commit what it writes."
+                )
             first = environment.installed("celery") is None
             size = " (the first time: about 1.7 GB on disk, two minutes)" if first else ""
-            say(f"Installing into {environment.path.name} what requirements/constraints.txt pins{size}.")
+            say(f"Installing into {environment.path.name} what requirements/ locks{size}.")
+            locks = (RUN, LOCAL, *((DEV,) if "dev" in NEEDS[target] else ()))
+            files = [part for lock in locks for part in ("-r", str(lock.path))]
+            environment.pip("install", *AS_LOCKED, *files, what="the packages that Batchord needs")
             prepare_torch(environment, torch)
-            dev = ("--group", "dev") if "dev" in NEEDS[target] else ()
-            project = ("-e", f"{ROOT}[models,local]")
-            environment.pip("install", "-c", str(CONSTRAINTS), *project, *dev, what="Batchord's packages")
+            # With what run.txt has installed: a build of its own would fetch setuptools unchecked.
+            project = ("--no-deps", "--no-build-isolation", "-e", str(ROOT))
+            environment.pip("install", *project, what="Batchord")
         if "demo-data" in absent:
             fetch_demo_data(environment)
         if "peers" in absent:
             say("Installing into .venv-peers what requirements/peers.txt pins (about 2 GB on disk).")
             prepare_torch(environment, torch)
-            pins = CONSTRAINTS.read_text().splitlines()
-            alike = [pin for pin in pins if pin.partition("==")[0] in ALIKE]
+            locked = pins(RUN.path, TORCH)
+            alike = [locked[name] for name in ALIKE]
             peers = ("-r", str(REQUIREMENTS / "peers.txt"), *alike)
             environment.pip("install", *peers, what="what Batchord is compared with")
+        if "sbom" in absent:
+            say("Installing into .venv-sbom what writes the list.")
+            environment.pip("install", *AS_LOCKED, "-r", str(REQUIREMENTS / "sbom.txt"), what="cyclonedx-py")
         _stamp(environment, absent, key)
         seconds = time.monotonic() - started
         say(f"Ready in {seconds:.0f} s: {environment.packages()} packages, {environment.megabytes():,} MB.")

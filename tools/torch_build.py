@@ -6,7 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.environment import CONSTRAINTS, REQUIREMENTS, Environment
+from tools.environment import REQUIREMENTS, Environment
+from tools.locks import CUDA_NAMES, pinned_torch
 from tools.terminal import SetupError, say
 
 AUTO, CPU, DEFAULT = "auto", "cpu", "default"
@@ -14,16 +15,9 @@ CHOICES = (AUTO, CPU, DEFAULT)
 #: What torch 2.13's wheel and its CUDA 13 packages for Linux x86_64 add up to, by the index's own sizes.
 CUDA_GIGABYTES = 2.7
 
-CUDA_NAMES = ("nvidia-", "cuda-", "triton")
-
-
-def pinned_torch() -> str:
-    """``torch==VERSION`` of the lock."""
-    return next(line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("torch=="))
-
 
 def prepare_torch(environment: Environment, choice: str) -> None:
-    """Install torch's CPU build where it is wanted; otherwise leave torch to the installation of the rest.
+    """Install torch, after all that it needs besides CUDA packages; the CPU build where that is wanted.
 
     ``auto``: what pip gives where that brings no CUDA packages or there is an NVIDIA driver, else the CPU
     build. ``cpu``, ``default`` (what pip gives): as the user says. Raises SetupError with both choices.
@@ -32,17 +26,20 @@ def prepare_torch(environment: Environment, choice: str) -> None:
     if choice == DEFAULT and present and present.endswith("+cpu"):
         environment.pip("uninstall", "--yes", "torch", what="another build of torch")
     if choice == DEFAULT or not sys.platform.startswith("linux"):  # elsewhere there is only the CPU build
+        _install_default_build(environment)
         return
     if present and (choice == AUTO or present.endswith("+cpu")) and present.split("+")[0] in pinned_torch():
         return
     cuda = cuda_packages(environment)
     if not cuda:
+        _install_default_build(environment)
         return
     if choice == AUTO and has_nvidia_driver():
         say(
             f"torch brings {len(cuda)} CUDA packages for this machine's NVIDIA card: {CUDA_GIGABYTES} GB to "
             "download. Stop with Ctrl-C and add TORCH=cpu for the CPU build (0.2 GB)."
         )
+        _install_default_build(environment)
         return
     say(
         f"torch as pip gives it brings {len(cuda)} CUDA packages ({CUDA_GIGABYTES} GB to download), of no use without "
@@ -56,7 +53,7 @@ def cuda_packages(environment: Environment) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         plan = ("--dry-run", "--ignore-installed", "--quiet", "--report", str(report))
-        environment.pip("install", *plan, "-c", str(CONSTRAINTS), pinned_torch(), what="torch (a dry run)")
+        environment.pip("install", *plan, pinned_torch(), what="torch (a dry run)")
         packages = [item["metadata"]["name"] for item in json.loads(report.read_text())["install"]]
     return [name for name in packages if name.startswith(CUDA_NAMES)]
 
@@ -66,10 +63,14 @@ def has_nvidia_driver() -> bool:
     return bool(shutil.which("nvidia-smi")) or Path("/proc/driver/nvidia/version").exists()
 
 
+def _install_default_build(environment: Environment) -> None:
+    environment.pip("install", pinned_torch(), what="torch")
+
+
 def _install_cpu_build(environment: Environment) -> None:
     # uv knows where torch's CPU builds are. pip would have to be given that index's address, and with
     # a second index every other package might come from either.
-    environment.pip("install", "-r", str(REQUIREMENTS / "uv.txt"), what="uv")
+    environment.pip("install", "--require-hashes", "-r", str(REQUIREMENTS / "uv.txt"), what="uv")
     uv = environment.path / "bin" / "uv"
     where = ("--python", str(environment.python))
     failed = environment.run([str(uv), "pip", "install", *where, "--torch-backend=cpu", "--no-deps", pinned_torch()])

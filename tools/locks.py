@@ -1,0 +1,89 @@
+"""The lock files: what is installed, with the digest of every file that may be, for all supported versions of Python.
+
+Each adds to those before it, so that the image takes the first alone. torch is apart: which build of it is right
+depends on the machine, and each build has digests of its own.
+"""
+
+import hashlib
+import json
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tools.environment import REQUIREMENTS, ROOT
+
+TORCH = REQUIREMENTS / "torch.txt"
+#: What torch brings with it where there is an NVIDIA card; its wheel pins them.
+CUDA_NAMES = ("nvidia-", "cuda-", "triton")
+#: Only files that are listed, and no package's own installation code, which would fetch what is not.
+AS_LOCKED = ("--no-deps", "--require-hashes", "--only-binary=:all:")
+_STAMP = re.compile(r"^# Resolved from ([0-9a-f]{16})\b", re.MULTILINE)
+_PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9.-]*)==(?P<version>[^\s;\\]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """One lock file: the closure of some parts of pyproject.toml, less that of the locks before it."""
+
+    name: str
+    #: Extras and dependency groups, besides those of the locks before it.
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    #: What it is, for its first line.
+    what: str
+
+    @property
+    def path(self) -> Path:
+        """Where it stands."""
+        return REQUIREMENTS / f"{self.name}.txt"
+
+
+RUN = Lock(name="run", extras=("models",), what="What every process of Batchord runs with, torch apart")
+LOCAL = Lock(name="local", extras=("local",), what="The embedded servers, besides run.txt")
+DEV = Lock(name="dev", groups=("dev",), what="What checks and tests need, besides run.txt and local.txt")
+LOCKS = (RUN, LOCAL, DEV)
+#: Apart from these: a tool with an environment of its own.
+SBOM = Lock(name="sbom", groups=("sbom",), what="What writes the bill of materials, in an environment of its own")
+#: Lists of versions that are chosen by hand, each without what it depends on; only their digests are written.
+CHOSEN = tuple(REQUIREMENTS / f"{name}.txt" for name in ("bootstrap", "uv", "demo-data"))
+
+
+def pinned_torch() -> str:
+    """``torch==VERSION``."""
+    return next(line for line in TORCH.read_text().splitlines() if line.startswith("torch=="))
+
+
+def pins(*files: Path) -> dict[str, str]:
+    """``name==version`` by name; of a package with several versions, for different Pythons, the last."""
+    return {pin["name"]: pin[0] for file in files for pin in _PIN.finditer(file.read_text())}
+
+
+def inputs() -> str:
+    """Sixteen hexadecimal digits of what the locks are resolved from; other lines of pyproject.toml do not count."""
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = (
+        project["project"]["requires-python"],
+        project["project"]["dependencies"],
+        project["project"]["optional-dependencies"],
+        [project["dependency-groups"][group] for group in ("dev", "sbom")],
+        build_requirements(project),
+        pinned_torch(),
+    )
+    return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def build_requirements(project: dict[str, Any]) -> list[str]:
+    """What Batchord itself is built with; installed beforehand, since a build would fetch it unchecked."""
+    return [str(each) for each in project["build-system"]["requires"]]
+
+
+def outdated() -> list[str]:
+    """The lock files that were resolved from something else than what pyproject.toml and torch.txt say now."""
+    return [lock.path.name for lock in (*LOCKS, SBOM) if not _is_current(lock)]
+
+
+def _is_current(lock: Lock) -> bool:
+    stamp = _STAMP.search(lock.path.read_text()) if lock.path.exists() else None
+    return stamp is not None and stamp[1] == inputs()
