@@ -12,6 +12,7 @@ from kombu import Queue
 
 from app.core.errors import ConfigurationError
 from app.core.loading import refuse_while_loading
+from app.core.redis_urls import without_tls_options
 from app.settings import Settings, settings
 
 
@@ -27,7 +28,8 @@ def _configured() -> tuple[Settings, str]:
 
 
 refuse_while_loading("Celery with Batchord's app", same_process=False)
-_settings, _redis_url = _configured()
+_settings, _configured_url = _configured()
+_redis_url, _tls = without_tls_options(_configured_url)
 
 #: Work is routed by kind, never by priority: a priority on Redis is a set of lists that are polled in turn.
 QUEUES = ("control", "text", "image", "table", "train", "steps")
@@ -52,6 +54,10 @@ app = Celery(
     events="app.replies:SecretFreeEvents",
 )
 app.conf.update(
+    # Beside the address, not in it: Flower reads them here alone, and each client reads an address differently. RedBeat
+    # takes the broker's. None: without TLS.
+    broker_use_ssl=_tls or None,
+    redis_backend_use_ssl=_tls or None,
     # Named, not imported: the app does not know who runs it.
     include=["workers.tasks", "workers.lifecycle", "workers.memory", "workers.inner_processes"],
     # -- Delivery ------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from app.core.errors import ConfigurationError
 from app.core.postgres_urls import postgres_url
+from app.core.redis_urls import redis_url
 
 SERVERS_FILE = "servers.json"
 
@@ -143,18 +144,12 @@ class Settings(BaseSettings):
         return postgres_url(_required(self.database_url, name, "PostgreSQL"), where=name)
 
     def require_redis_url(self) -> str:
-        """Redis's address.
+        """Redis's address, in the spelling of :mod:`app.core.redis_urls`.
 
-        Raises ConfigurationError when none is configured and none runs locally, or it is none of Redis's.
+        Raises ConfigurationError when none is configured and none runs locally, or not every client can use it.
         """
         name = "BATCHORD_REDIS_URL"
-        url = _required(self.redis_url, name, "Redis")
-        if not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ConfigurationError(
-                f"{name} is no address of Redis: write redis://host:6379/0, with user:password@ before the host where "
-                "it asks for one."
-            )
-        return url
+        return redis_url(_required(self.redis_url, name, "Redis"), where=name)
 
 
 def _required(value: SecretStr | None, name: str, server: str) -> str:

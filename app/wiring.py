@@ -85,7 +85,7 @@ def _parts() -> Parts:
 
     configured = settings()
     database_url = configured.require_database_url()
-    redis_url = configured.redis_url
+    redis_url = None if configured.redis_url is None else configured.require_redis_url()
     limits = Limits(statement=configured.source_statement_seconds, lock=configured.source_lock_seconds)
     return Parts(
         settings=configured,
@@ -100,7 +100,7 @@ def _parts() -> Parts:
         sql=StatementRunner(default_url=database_url, lock_seconds=configured.lease_seconds),
         logs=log_store(),
         notifier=AppriseNotifier(),
-        switchboard=Switchboard(None if redis_url is None else redis_url.get_secret_value()),
+        switchboard=Switchboard(redis_url),
         environment=os.environ,
         mask=partial(masked, known=known_secrets(configured)),
         worker=f"{socket.gethostname()}:{os.getpid()}",

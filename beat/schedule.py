@@ -108,7 +108,8 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
             app.conf.redbeat_redis_url = app.conf.broker_url
         configured = settings()
         try:
-            check_redis(app.conf.redbeat_redis_url)
+            if configured.redis_url is not None:
+                check_redis(configured.require_redis_url())
             if configured.database_url is not None:
                 configured.require_database_url()
         except ConfigurationError as error:

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from app.adapters.per_process import PerProcess
 from app.core.errors import TransientError
 from app.core.switches import SWITCHED_KEY
+from app.redis_server import check_redis, redis_client
 
 _SECONDS = 5.0
 
@@ -29,8 +30,9 @@ class Switchboard:
         try:
             self._client().set(SWITCHED_KEY, json.dumps(switched, sort_keys=True))
         except RedisError as error:
+            check_redis(self._redis_url)  # what no waiting heals is told with what to do
             raise TransientError(f"Redis did not answer: {error}") from error
 
     def _connect(self) -> Redis:
         assert self._redis_url is not None  # noqa: S101 -- show() has seen to it
-        return Redis.from_url(self._redis_url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)
+        return redis_client(self._redis_url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)

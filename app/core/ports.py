@@ -245,4 +245,7 @@ class Switchboard(Protocol):
     """Where beat, which does not know the ledger, sees what was switched at run time."""
 
     def show(self, switched: Mapping[str, Mapping[str, Any]]) -> None:
-        """Replaces what is shown: for each pipeline that differs from its file, how. Raises TransientError."""
+        """Replaces what is shown: for each pipeline that differs from its file, how.
+
+        Raises TransientError; ConfigurationError where no later attempt will go better.
+        """

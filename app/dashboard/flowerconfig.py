@@ -9,8 +9,11 @@ from tornado.options import options
 
 from app.core.errors import BatchordError
 from app.dashboard.closing import close_flower
+from app.redis_server import check_redis
+from app.settings import settings
 
 try:
+    check_redis(settings().require_redis_url())
     address, basic_auth = close_flower(options)
 except BatchordError as error:
     # Flower that cannot be closed does not start. One line: it goes to whoever typed the command.

@@ -5,9 +5,38 @@ libpq gives no SQLSTATE for a connection that was refused, so its words are read
 
 import re
 
+#: The first that fits counts: what is said of a certificate may be said in other words of a password.
 _REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(words, re.IGNORECASE), advice)
     for words, advice in (
+        (
+            r"no pg_hba\.conf entry.*no encryption|SSL is required|SSL required|require_secure_transport",
+            "write sslmode=verify-full, and sslrootcert= for the file with the certificate of who signed the server's",
+        ),
+        (
+            # Before the next: a private key's file may be what a permission is denied for.
+            (
+                r"could not (load|read|open|stat|access) (the |own )?(client )?(certificate|private key) file|"
+                r"certificate present, but not private key|private key file .* (has group or world access|does not)|"
+                r"certificate does not match private key"
+            ),
+            "correct sslcert and sslkey, which must belong together and be readable by this user alone",
+        ),
+        (
+            (
+                r"(requires|required).* valid client certificate|certificate authentication failed|"
+                r"alert (certificate required|unknown ca|bad certificate)"
+            ),
+            "give the user's certificate by sslcert and its key by sslkey",
+        ),
+        (
+            r"certificate for .* does not match host name|certificate .*not match",
+            "write the host by the name that its certificate has",
+        ),
+        (
+            r"root certificate file|certificate verify failed|sslrootcert|certificate could not be (obtained|verified)",
+            "let sslrootcert name the file with the certificate of who signed the server's",
+        ),
         (
             (
                 r'authentication failed|no password supplied|wrong password|no such user|role ".*" does not exist|'
@@ -24,7 +53,7 @@ _REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "grant the user the right to connect, or let this machine in",
         ),
         (
-            r"server does not support SSL|certificate|invalid sslmode|SSL is required|SSL required",
+            r"server does not support SSL|certificate|sslmode",
             "correct sslmode and its certificates",
         ),
         (

@@ -1,0 +1,113 @@
+"""Why a connection to Redis by TLS did not come about, and what a person can do about it."""
+
+import re
+import socket
+import ssl
+from collections.abc import Mapping
+
+#: In the words of OpenSSL, as redis-py hands them on. The first that fits counts.
+_REFUSALS = tuple(
+    (re.compile(words, re.IGNORECASE), advice)
+    for words, advice in (
+        (
+            r"hostname mismatch|ip address mismatch|certificate is not valid for",
+            "its certificate is for another name. Write the host by the name that the certificate has.",
+        ),
+        (
+            r"certificate has expired|certificate is not yet valid",
+            "its certificate is out of date. Renew it, or set this machine's clock right.",
+        ),
+        (
+            r"CERTIFICATE_VERIFY_FAILED",
+            (
+                "nobody whom this machine trusts has signed its certificate. Let ssl_ca_certs in the address name the "
+                "file with the certificate of who has: rediss://host:6379/0?ssl_ca_certs=/path/ca.pem."
+            ),
+        ),
+        (
+            (
+                r"alert (certificate|bad certificate|unknown ca|handshake failure)|"
+                r"ALERT_(CERTIFICATE|BAD_CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE)"
+            ),
+            (
+                "it wants a certificate of ours that it trusts. Let ssl_certfile and ssl_keyfile in the address name "
+                "it and its key."
+            ),
+        ),
+    )
+)
+
+
+def advice_for(said: str) -> str | None:
+    """What is wrong and what to do, where no later attempt will go better; None where one may."""
+    return next((advice for words, advice in _REFUSALS if words.search(said)), None)
+
+
+def unusable_file(files: Mapping[str, str]) -> str | None:
+    """What is wrong with the first file that cannot be used; redis-py would not say which it is."""
+    context = ssl.create_default_context()
+    try:
+        if ca := files.get("ssl_ca_certs"):
+            context.load_verify_locations(ca)
+    except OSError as error:
+        return f"ssl_ca_certs={ca} holds no certificate that can be read ({error.strerror or error})"
+    try:
+        if certificate := files.get("ssl_certfile"):
+            # An answer, lest OpenSSL asks on the terminal for the password of a key.
+            context.load_cert_chain(certificate, files.get("ssl_keyfile"), password=lambda: "")
+    except OSError as error:
+        return (
+            f"ssl_certfile={certificate} and its key, ssl_keyfile={files.get('ssl_keyfile', certificate)}, cannot be "
+            f"read or do not belong together ({error.strerror or error})"
+        )
+    return None
+
+
+def refusal_after_greeting(host: str, port: int, options: Mapping[str, str | bool], *, timeout: float) -> str:
+    """What the server says when it has seen our certificate, or that we have none; empty where it says nothing.
+
+    A client that writes at once mostly finds the connection ended, and never reads why.
+    """
+    context = ssl.create_default_context(cafile=_file(options, "ssl_ca_certs"))
+    context.check_hostname = bool(options["ssl_check_hostname"])
+    context.verify_mode = ssl.CERT_NONE if options["ssl_cert_reqs"] == "none" else ssl.CERT_REQUIRED
+    if certificate := _file(options, "ssl_certfile"):
+        context.load_cert_chain(certificate, _file(options, "ssl_keyfile"))
+    try:
+        with (
+            socket.create_connection((host, port), timeout=timeout) as plain,
+            context.wrap_socket(plain, server_hostname=host) as greeted,
+        ):
+            greeted.recv(1)
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+def _file(options: Mapping[str, str | bool], name: str) -> str | None:
+    return str(options[name]) if name in options else None
+
+
+def expects_tls(host: str, port: int, *, timeout: float) -> bool:
+    """Whether the server there answers a greeting of TLS; nothing more is sent to it, and so nobody is trusted."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((host, port), timeout=timeout) as plain,
+            context.wrap_socket(plain, server_hostname=host),
+        ):
+            return True
+    except OSError:
+        return False
+
+
+def knows_no_tls(host: str, port: int, *, timeout: float) -> bool:
+    """Whether the server there answers in Redis's own words without TLS; no password is sent to it."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout) as plain:
+            plain.sendall(b"PING\r\n")
+            return plain.recv(1) in (b"+", b"-")
+    except OSError:
+        return False
