@@ -129,6 +129,19 @@ def test_an_address_that_is_none_of_redis_is_refused(settings_env: dict[str, str
     assert "s3cret" not in line
 
 
+@pytest.mark.parametrize("program", ["worker", "inspect ping"])
+def test_celerys_commands_refuse_what_not_every_client_can_use(
+    settings_env: dict[str, str], tmp_path: Path, program: str
+) -> None:
+    """When they start, in one line."""
+    environment = settings_env | {"BATCHORD_REDIS_URL": "sentinel://:s3cret@127.0.0.1:26379/0"}
+    ended = run(environment, tmp_path, "celery", "-A", "app", *program.split())
+    (line,) = ended.stderr.splitlines()
+    assert ended.returncode == 1
+    assert line.startswith("ConfigurationError: BATCHORD_REDIS_URL begins with sentinel://")
+    assert "s3cret" not in line
+
+
 def test_a_redis_that_does_not_answer_is_waited_for() -> None:
     """A worker may be there before it."""
     check_redis("redis://127.0.0.1:9/0")
