@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
 
-from app.core.checks import address_problems
+from app.core.checks import address_problems, is_whole
 from app.core.sql_text import code_of, lexis_of
 
 #: A parameter that stands for an end of the run's window, in the code of a query.
@@ -44,6 +44,9 @@ class SqlSource:
     #: records there are, so they are no part of the source's digest.
     statement_timeout: timedelta | None = field(default=None, repr=False)
     lock_timeout: timedelta | None = field(default=None, repr=False)
+    #: Bytes of a record's values together; a larger record is rejected unread. Says nothing about which records there
+    #: are, either.
+    max_bytes: int = field(default=50_000_000, repr=False, hash=False)
     #: SQLAlchemy URL of the records' database; None means the ledger's own. Prefer ``url_env``.
     url: str | None = None
     #: Environment variable that holds the URL, so that no password stands in a pipeline file.
@@ -66,6 +69,8 @@ class SqlSource:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, timedelta) or value <= timedelta(0)):
                 found.append(f"{name}={value!r}: give a timedelta above zero, such as timedelta(minutes=5)")
+        if not is_whole(self.max_bytes, least=1):
+            found.append(f"max_bytes={self.max_bytes!r} must be at least 1, and a whole number")
         return found + self._problems_of_dtypes() + address_problems(self.url, self.url_env)
 
     def _problems_of_sql(self) -> list[str]:

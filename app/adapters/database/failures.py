@@ -2,6 +2,7 @@
 
 import re
 
+import psycopg
 import sqlalchemy as sa
 
 from app.adapters.database.refusals import advice_for
@@ -11,8 +12,10 @@ from app.core.secrets import masked
 #: object in use, operator intervention, system and internal errors.
 _TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
 #: SQLSTATE classes of errors that one row of a query may raise: a division by zero, a text that is no number, a
-#: subquery that finds two rows, an error of a function of the author's.
-_OF_THE_DATA = ("21", "22", "P0")
+#: subquery that finds two rows, a text that grows beyond a gigabyte, an error of a function of the author's.
+_OF_THE_DATA = ("21", "22", "54", "P0")
+#: PostgreSQL's word, as an internal error, on a value of more than a gigabyte.
+_BEYOND_THE_SERVER = re.compile(r"invalid memory alloc request size")
 #: Numbers of MySQL's and MariaDB's errors, few of which have an SQLSTATE of their own. Those that a later attempt
 #: may not meet: too many connections, a server that ends, a lost connection, a lock that was waited for in vain, a
 #: deadlock, a statement that was ended by a limit or by somebody.
@@ -55,8 +58,8 @@ def is_transient(error: sa.exc.SQLAlchemyError, said: str, *, classes: tuple[str
         return True
     if not isinstance(error, sa.exc.DBAPIError):
         return False
-    if error.connection_invalidated:
-        return True
+    if error.connection_invalidated or _BEYOND_THE_SERVER.search(said):
+        return error.connection_invalidated
     known = _known_transient(error, classes)
     if known is None and isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.InternalError):
         return not _PERMANENT.search(said) and advice_for(said) is None
@@ -76,6 +79,8 @@ def is_of_the_data(error: sa.exc.SQLAlchemyError) -> bool:
     """Whether other rows of the same query may be read: one of its values is what cannot be had."""
     if not isinstance(error, sa.exc.DBAPIError) or error.connection_invalidated:
         return False
+    if _BEYOND_THE_SERVER.search(str(error.orig)):
+        return True
     sqlstate = getattr(error.orig, "sqlstate", None)
     return str(sqlstate).startswith(_OF_THE_DATA) if sqlstate else isinstance(error, sa.exc.DataError)
 
@@ -86,3 +91,9 @@ def _mysql_number(error: sa.exc.DBAPIError) -> int | None:
         return None
     number = getattr(error.orig, "errno", None) or next(iter(getattr(error.orig, "args", ())), None)
     return number if isinstance(number, int) else None
+
+
+def lacks_memory(error: sa.exc.SQLAlchemyError | psycopg.Error) -> bool:
+    """Whether it is this process, not the server, that has no memory for a result; libpq says so in words alone."""
+    orig = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    return getattr(orig, "sqlstate", None) is None and "out of memory" in str(orig)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from app.adapters.database.engine import shown
-from app.adapters.database.failures import is_of_the_data, is_transient, refusal, said_by
+from app.adapters.database.failures import is_of_the_data, is_transient, lacks_memory, refusal, said_by
 from app.adapters.database.refusals import one_line
 from app.core.errors import BatchordError, ConfigurationError, TransientError
 
@@ -25,11 +25,14 @@ def translated(url: sa.URL) -> Iterator[None]:
     """Raises ConfigurationError or TransientError for what SQLAlchemy or a driver raises inside.
 
     UnreadableValue where it is a value's fault, so that fewer records might do. The message holds the database's own
-    words, with the line of the SQL where it gives one, and never the password of ``url``.
+    words, with the line of the SQL where it gives one, and never the password of ``url``. MemoryError where this
+    process has no room for what the database gives.
     """
     try:
         yield
     except sa.exc.SQLAlchemyError as error:
+        if lacks_memory(error):
+            raise MemoryError(said_by(error, url)) from error
         raise _translate(error, url) from error
 
 

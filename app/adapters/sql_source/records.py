@@ -15,6 +15,7 @@ from app.adapters.sql_source.connections import reading
 from app.adapters.sql_source.dtypes import ColumnType
 from app.adapters.sql_source.failures import UnreadableValue
 from app.adapters.sql_source.frames import frame_of
+from app.adapters.sql_source.sizes import bounded, too_large, weight
 from app.adapters.sql_source.statements import Statements
 from app.adapters.sql_source.streams import Rows, in_parts
 from app.core.limits import MOST_RECORDS, MOST_SHARE
@@ -33,6 +34,10 @@ class RecordReader:
     key_of: Callable[[str], TextKey] | None
     #: Of the wanted columns, in their order.
     types: Mapping[str, ColumnType]
+    #: PostgreSQL's numbers of the columns' types; None: another database.
+    oids: Mapping[str, int] | None
+    #: Bytes of a record; a larger one is rejected.
+    most_bytes: int
 
     def between(self, first: Position, last: Position, chunk_rows: int) -> Iterator[Fetched]:
         """The records from ``first`` to ``last``, both included, ascending; no part is empty.
@@ -43,21 +48,28 @@ class RecordReader:
         read: set[Scalar] = set()
         try:
             for rows in self._in_one_statement(first, last, chunk_rows):
-                fetched = frame_of(rows, self.types, self.key)
+                fetched = self._fetched(rows)
                 read.update(row[0] for row in rows)
                 yield fetched
         except UnreadableValue:
             yield from self._in_parts(first, last, chunk_rows, read)
 
     def _in_one_statement(self, first: Position, last: Position, chunk_rows: int) -> Iterator[Rows]:
-        """Rows of one key that follow each other come in one part, which is larger for it."""
+        """Rows of one key that follow each other come in one part, which is larger for it.
+
+        Behind its values each row has its size if it is too large, else None.
+        """
         held: list[Sequence[Any]] = []
         statement = self.statements.between(first, last, tuple(self.types))
+        if self.oids is not None:
+            statement = bounded(statement, self.oids, self.most_bytes)
         with reading(self.engine) as connection:
             for part in in_parts(connection, statement, chunk_rows, _times_as_missing):
                 rows: list[Sequence[Any]] = list(part)
                 if self.key_of is not None:
                     rows = [(self.key_of(row[0]), *row[1:]) for row in part]
+                if self.oids is None:
+                    rows = [(*row, self._excess(row)) for row in rows]
                 if held:
                     again = _rows_of(held[-1][0], rows)
                     held += rows[:again]
@@ -68,6 +80,18 @@ class RecordReader:
                 held = rows
         if held:
             yield held
+
+    def _excess(self, row: Sequence[Any]) -> int | None:
+        size = weight(row[1:])
+        return size if size > self.most_bytes else None
+
+    def _fetched(self, rows: Rows) -> Fetched:
+        """The frame of rows, without those that are too large."""
+        sizes = {row[0]: row[-1] for row in rows if row[-1] is not None}
+        # A row beside it that has the same key is no record of its own.
+        fitting = [row[:-1] for row in rows if row[0] not in sizes] if sizes else [row[:-1] for row in rows]
+        frame, rejections = frame_of(fitting, self.types, self.key)
+        return Fetched(frame, [*rejections, *(too_large(key, size, self.most_bytes) for key, size in sizes.items())])
 
     def _in_parts(self, first: Position, last: Position, chunk_rows: int, read: set[Scalar]) -> Iterator[Fetched]:
         """What is not ``read`` of the range."""
@@ -105,8 +129,8 @@ class RecordReader:
                     ) from error
                 continue
             good += [row for rows in parts for row in rows]
-        frame, misfits = frame_of(good, self.types, self.key)
-        return Fetched(frame, unreadable + misfits)
+        frame, rejections = self._fetched(good)
+        return Fetched(frame, unreadable + rejections)
 
 
 def _times_as_missing(adapters: Any) -> None:

@@ -218,6 +218,8 @@ class SqlRecords:
             key=self._declared.key,
             key_of=self._key_of,
             types=self._types(columns),
+            oids=self._columns.types if self._is_postgres else None,
+            most_bytes=self._declared.max_bytes,
         )
         yield from reader.between(first, last, chunk_rows)
 

@@ -7,6 +7,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.adapt import AdaptersMap
 
+from app.adapters.database.failures import lacks_memory
 from app.adapters.sql_source.failures import UnreadableValue
 
 Rows = Sequence[Sequence[Any]]
@@ -20,8 +21,8 @@ def in_parts(
 ) -> Iterator[Rows]:
     """The rows of ``statement`` in lists of at most ``rows``; none is empty.
 
-    ``adapt`` says how psycopg is to load values, if otherwise than the connection does. Raises SQLAlchemyError, and
-    UnreadableValue where the driver cannot make a value.
+    ``adapt`` says how psycopg is to load values, if otherwise than the connection does. Raises SQLAlchemyError,
+    UnreadableValue where the driver cannot make a value, and MemoryError.
     """
     if connection.dialect.driver == "psycopg":
         yield from _by_psycopg(connection, statement, rows, adapt)
@@ -48,7 +49,14 @@ def _by_psycopg(
             cursor.execute(compiled.string, values)
             while part := _fetched(cursor, rows):
                 yield part
+    except MemoryError:
+        connection.invalidate()  # with what libpq has taken for it
+        raise
     except psycopg.Error as error:
+        # What libpq could not read for want of memory it takes for the end of the connection.
+        if lacks_memory(error) or b"memory" in driver.pgconn.error_message:
+            connection.invalidate()
+            raise MemoryError(f"libpq: {error}") from error
         raise sa.exc.DBAPIError.instance(
             compiled.string,
             values,
