@@ -49,6 +49,8 @@ app = Celery(
     "batchord",
     broker=_redis_url,
     backend=_redis_url,
+    # Celery's own, but no MemoryError leaves one: the worker's parent process would end with it.
+    task_cls="workers.bearing:BearingTask",
     # What workers tell of themselves holds no secret.
     control="app.replies:SecretFreeControl",
     events="app.replies:SecretFreeEvents",

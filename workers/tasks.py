@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 
 from app.celery import app
 from app.core.errors import TransientError, UnknownPipeline, WorkFailed
+from app.core.exhaustion import is_exhaustion, note_exhaustion
 from app.core.faults import fault
 from app.core.messages import (
     LONGEST_DELAY,
@@ -56,6 +57,7 @@ from app.settings import settings
 from app.wiring import parts
 from workers.failures import fail_with_run, fail_with_shard, fail_with_step
 from workers.handing_back import MOST_HAND_BACKS, next_wait, understand
+from workers.replacing import is_new
 from workers.slots import reading_slot
 
 log = logging.getLogger(__name__)
@@ -149,7 +151,7 @@ def predict_shard(self: Task, *, run_id: str, step: str, index: int, **_: Any) -
     """Predicts a shard; returns only its index, so that a second delivery gives the chord the same result."""
     try:
         with retrying(self):
-            publish(predict.predict_shard(parts(), run_id=run_id, step=step, index=index))
+            publish(predict.predict_shard(parts(), run_id=run_id, step=step, index=index, in_new_process=is_new()))
             fail_with_shard(self, run_id, step, index)
     except predict.ShardHeld as held:
         # Acknowledged, and not counted by the chord: the owner's own message counts.
@@ -217,6 +219,8 @@ def publish(messages: Sequence[Message]) -> None:
         try:
             _send(message)
         except _UNSENT as error:
+            if is_exhaustion(error):
+                note_exhaustion(error)
             log.warning("%s is left to the sweeper: %s", message, " ".join(str(error).split()))
 
 

@@ -27,6 +27,9 @@ Dtype = Literal["float32", "bfloat16"]
 #: What ``proba=`` is for the probabilities of all classes; any other text names a class.
 ALL_CLASSES = "all"
 
+#: Pictures in one call of a model.
+PICTURE_ROWS = 64
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
@@ -42,6 +45,8 @@ class Images:
     max_bytes: int = 50_000_000
     #: Width x height before any scaling; a larger one is rejected undecoded.
     max_pixels: int = 50_000_000
+    #: Seconds of the processor that decoding one picture may take.
+    max_seconds: float = 20.0
     formats: Sequence[str] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
     #: Whether a picture more than twice as large as the model's input may be read at a fraction of its size, which
     #: is several times as fast and takes a fraction of the memory; scores change in their last digits.
@@ -80,6 +85,11 @@ class Model:
     empty: EmptyText = "reject"
     #: Which images are read and accepted, for a model that reads images.
     images: Images | None = None
+
+    @property
+    def usual_batch_rows(self) -> int:
+        """Records in one call of ``predict``: few where each has a picture, which may be large."""
+        return self.batch_rows if self.images is None else min(self.batch_rows, PICTURE_ROWS)
 
     @property
     def reads(self) -> tuple[str, ...] | None:
@@ -240,7 +250,7 @@ class TransformersImage(_Transformers):
     """A transformers model over ``images``: classification, or embeddings."""
 
     queue: ClassVar[str] = "image"
-    batch_rows: ClassVar[int] = 64
+    batch_rows: ClassVar[int] = PICTURE_ROWS
     shard_rows: ClassVar[int] = 512
     min_shard_rows: ClassVar[int] = 32
 

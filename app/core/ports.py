@@ -78,13 +78,15 @@ class LoadedImages(NamedTuple):
     #: A 64-bit digest of the stored bytes by key.
     digests: dict[Scalar, int]
     rejections: list[Rejection]
+    #: Keys of images that are left for another call: those read have all the memory that is meant for one.
+    unread: tuple[Scalar, ...] = ()
 
 
 class ImageStore(Protocol):
     """Reads and decodes images from where they are stored."""
 
     def read(self, locations: "pd.Series[Any]", accept: Images, *, side: int | None = None) -> LoadedImages:
-        """Every image of ``locations`` (indexed by key) is either decoded or rejected, none is dropped.
+        """Every image of ``locations`` (indexed by key) is decoded, rejected, or left unread; at least one is not left.
 
         ``side``: pixels that the model scales a shorter side to. A much larger picture is given at a fraction of its
         size, with shorter sides of at least twice that, unless ``accept`` says otherwise. None: as they are.

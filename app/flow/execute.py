@@ -25,6 +25,7 @@ from app.core.errors import (
     UnknownPipeline,
     UnknownStep,
 )
+from app.core.exhaustion import is_exhaustion, note_exhaustion
 from app.core.faults import fault
 from app.core.logs import AttemptName
 from app.core.messages import Message, step_ready
@@ -65,6 +66,8 @@ def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
             except Exception as error:  # noqa: BLE001 -- whatever an author's function raises
                 failed = error
                 _log_failure(error)
+                if is_exhaustion(error):
+                    note_exhaustion(error)
         # After the log is kept: who sees the step's end can read it.
         fault(f"before-step-end:{lease.step}")
         # The work is done, or is over: a database that is away for a moment must not undo that.
@@ -115,11 +118,11 @@ def _ended_badly(parts: Parts, lease: StepLease, error: Exception) -> list[Messa
     configured = parts.settings
     if isinstance(error, UnknownStep) and parts.took_up_code_after(lease.run.created_at):
         return _end(parts, lease, StepState.CODE_CHANGED, {}, f"{CODE_CHANGED}: {error}")
-    own_error = not isinstance(error, TransientError | UnknownPipeline)
+    own_error = not isinstance(error, TransientError | UnknownPipeline) and not _may_be_anothers(parts, lease, error)
     if own_error:
         retry = NO_RETRY if isinstance(error, _FINAL) else _retry(parts, lease)
         failures = lease.retried + 1
-    else:  # a server is away, or this worker does not know the file yet
+    else:  # a server is away, this worker does not know the file yet, or its process was full
         retry = Retry(configured.max_attempts - 1, base=configured.retry_base, ceiling=configured.retry_ceiling)
         failures = lease.handed_back + 1
     said = parts.mask(_said(error))[:MOST_ERROR]
@@ -133,6 +136,11 @@ def _ended_badly(parts: Parts, lease: StepLease, error: Exception) -> list[Messa
     (known,) = [step for step in parts.ledger.runs.steps(lease.run.id) if step.name == lease.step]
     log.info("Step %s of run %s is tried again in %.1f s", lease.step, lease.run.id, wait)
     return [step_ready(known, delay=wait)]
+
+
+def _may_be_anothers(parts: Parts, lease: StepLease, error: Exception) -> bool:
+    """Whether a new process may bear it: this one had no memory left, perhaps for what it did before."""
+    return is_exhaustion(error) and parts.catalog.get(lease.run.pipeline).task(lease.step).idempotent
 
 
 def _end(parts: Parts, lease: StepLease, state: StepState, output: dict[str, Any], error: str | None) -> list[Message]:

@@ -28,6 +28,8 @@ class Prepared:
     #: 64-bit digests of the inputs, in the frame's order.
     digests: list[int]
     rejections: list[Rejection] = field(default_factory=list)
+    #: Records whose pictures are left for the next batch; None: there are none.
+    left: "pd.DataFrame | None" = None
 
 
 def nothing_but(rejections: list[Rejection]) -> Prepared:
@@ -40,7 +42,7 @@ def nothing_but(rejections: list[Rejection]) -> Prepared:
 def prepare(
     frame: "pd.DataFrame", model: Model, images: ImageStore, *, arrival: str | None, picture_side: int | None = None
 ) -> Prepared:
-    """Takes out what cannot be predicted, loads images, and digests the inputs.
+    """Takes out what cannot be predicted, loads images as far as they have room, and digests the inputs.
 
     ``arrival`` is the column that orders records; an estimator that takes all columns is not given it.
     ``picture_side`` is the loaded model's.
@@ -54,18 +56,22 @@ def prepare(
     if model.text is not None:
         frame, rejections = _usable_texts(frame, model)
     digests = digest_rows(frame, without=model.images.column if model.images else None)
+    left = None
     if model.images is not None:
         column = model.images.column
         _require(frame, column)
         loaded = images.read(frame[column], model.images, side=picture_side)
         rejections += loaded.rejections
+        if loaded.unread:
+            unread = set(loaded.unread)
+            left = frame[[key in unread for key in frame.index]]
         keep = [key in loaded.images for key in frame.index]
         digests = [
             value ^ loaded.digests[key] for key, value in zip(frame.index, digests, strict=True) if key in loaded.images
         ]
         frame = frame[keep].copy()
         frame[column] = _objects([loaded.images[key] for key in frame.index])
-    return Prepared(frame=frame, digests=digests, rejections=rejections)
+    return Prepared(frame=frame, digests=digests, rejections=rejections, left=left)
 
 
 def _usable_texts(frame: "pd.DataFrame", model: Model) -> tuple["pd.DataFrame", list[Rejection]]:

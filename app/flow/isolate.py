@@ -3,15 +3,18 @@
 When a call raises, the batch is halved and each half tried again, down to the single record, which is
 rejected with the error. When nearly everything raises, the model is broken, not the records: that is said
 loudly instead of rejecting them all.
+
+For want of memory nothing is rejected here: what fills this process may be left from other work.
 """
 
 from typing import TYPE_CHECKING
 
 from app.core.error_text import error_text
 from app.core.errors import BatchordError, ModelContractViolation, ModelError, ModelNotFound
+from app.core.exhaustion import is_exhaustion, note_exhaustion
 from app.core.limits import MOST_RECORDS, MOST_SHARE
 from app.core.ports import LoadedModel
-from app.core.records import Rejection
+from app.core.records import Rejection, Scalar
 from app.flow.inputs import Prepared
 from app.flow.outputs import check_contract
 
@@ -22,8 +25,13 @@ if TYPE_CHECKING:
 _NOT_THE_RECORDS = (ModelContractViolation, ModelNotFound)
 
 
-def predict_isolating(model: LoadedModel, prepared: Prepared) -> tuple["pd.DataFrame", list[int], list[Rejection]]:
+def predict_isolating(
+    model: LoadedModel, prepared: Prepared, *, suspects: list[Scalar] | None = None
+) -> tuple["pd.DataFrame", list[int], list[Rejection]]:
     """Returns the model's frame for the records it could bear, their digests, and all rejections.
+
+    To ``suspects`` come the records for which this process lacked memory although each was alone; the others of the
+    batch are predicted. Without that list, and when these are more than a few, MemoryError is raised.
 
     Raises ModelContractViolation, and ModelError when more records fail than a few.
     """
@@ -32,23 +40,51 @@ def predict_isolating(model: LoadedModel, prepared: Prepared) -> tuple["pd.DataF
     except Exception as error:
         if not _is_of_the_records(error):
             raise
-        return _halve(model, prepared, error)
-    return returned, prepared.digests, prepared.rejections
+        first_error = error
+    else:
+        return returned, prepared.digests, prepared.rejections
+    return _halve(model, prepared, first_error, suspects)
+
+
+class _Alone:
+    """Records of a batch that failed each by itself."""
+
+    def __init__(self, frame: "pd.DataFrame") -> None:
+        self._frame = frame
+        self._most = max(MOST_RECORDS, int(len(frame) * MOST_SHARE))
+        self.rejections: list[Rejection] = []
+        #: Those for which this process lacked memory.
+        self.starved: list[Scalar] = []
+
+    def add(self, place: int, error: Exception) -> None:
+        """One more. Raises MemoryError or ModelError when they are more than a few."""
+        key = self._frame.index[place]
+        if is_exhaustion(error):
+            self.starved.append(key)
+            if len(self.starved) > self._most:
+                raise MemoryError(_said(error)) from error
+            return
+        self.rejections.append(Rejection(key=key, reason="model-error", detail=_said(error)))
+        if len(self.rejections) > self._most:
+            raise ModelError(
+                f"The model raised for {len(self.rejections)} of {len(self._frame)} records of a batch, last for "
+                f"record {key}: {_said(error)}. Mend the model or its inputs; nothing was rejected."
+            ) from error
 
 
 def _halve(
-    model: LoadedModel, prepared: Prepared, first_error: Exception
+    model: LoadedModel, prepared: Prepared, first_error: Exception, suspects: list[Scalar] | None
 ) -> tuple["pd.DataFrame", list[int], list[Rejection]]:
     import pandas as pd
 
     frame = prepared.frame
-    most = max(MOST_RECORDS, int(len(frame) * MOST_SHARE))
+    alone = _Alone(frame)
     good: list[tuple[int, pd.DataFrame]] = []
-    rejections: list[Rejection] = []
+    _free_after(first_error)
     # Places, not keys: halves are taken from the front, so that the order stays.
     waiting = _halves(0, len(frame)) if len(frame) > 1 else []
     if len(frame) == 1:
-        rejections.append(_rejection(frame.index[0], first_error))
+        alone.add(0, first_error)
     while waiting:
         start, stop = waiting.pop()
         try:
@@ -56,20 +92,20 @@ def _halve(
         except Exception as error:
             if not _is_of_the_records(error):
                 raise
+            _free_after(error)
             if stop - start > 1:
                 waiting += _halves(start, stop)
-                continue
-            rejections.append(_rejection(frame.index[start], error))
-            if len(rejections) > most:
-                raise ModelError(
-                    f"The model raised for {len(rejections)} of {len(frame)} records of a batch, last for record "
-                    f"{frame.index[start]}: {_said(error)}. Mend the model or its inputs; nothing was rejected."
-                ) from error
+            else:
+                alone.add(start, error)
+    if alone.starved and (suspects is None or (not good and len(frame) > 1)):
+        raise MemoryError(_said(first_error)) from first_error
     if not good and len(frame) > 1:
         raise ModelError(f"The model raised for every record of a batch: {_said(first_error)}.") from first_error
+    if suspects is not None:
+        suspects += alone.starved
     digests = [prepared.digests[start + place] for start, part in good for place in range(len(part))]
     returned = pd.concat([part for _, part in good]) if good else frame.iloc[:0]
-    return returned, digests, [*prepared.rejections, *rejections]
+    return returned, digests, [*prepared.rejections, *alone.rejections]
 
 
 def _call(model: LoadedModel, frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -90,9 +126,9 @@ def _halves(start: int, stop: int) -> list[tuple[int, int]]:
     return [(middle, stop), (start, middle)]  # a stack: the first half is taken first
 
 
-def _rejection(key: object, error: Exception) -> Rejection:
-    reason = "out-of-memory" if isinstance(error, MemoryError) else "model-error"
-    return Rejection(key=key, reason=reason, detail=_said(error))  # type: ignore[arg-type]  # a frame's key is a Scalar
+def _free_after(error: Exception) -> None:
+    if is_exhaustion(error):
+        note_exhaustion(error)
 
 
 def _said(error: Exception) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from app.core.error_text import error_text
 from app.core.errors import BatchordError, TransientError, UnknownPipeline, UnknownStep
+from app.core.exhaustion import is_exhaustion, note_exhaustion
 from app.core.faults import fault
 from app.core.frontier import Frontier, Sighting
 from app.core.horizon import Stray
@@ -56,7 +57,7 @@ def _misrouted(parts: Parts, run_id: str, step: str) -> list[Message]:
 
 
 def _plan(parts: Parts, lease: StepLease) -> list[Message]:
-    run_id, step, seconds = lease.run.id, lease.step, parts.settings.lease_seconds
+    seconds = parts.settings.lease_seconds
     limit = parts.settings.plan_time_limit_seconds
     beat = Heartbeat(
         lambda: parts.ledger.runs.renew_step(lease, lease_seconds=seconds),
@@ -75,12 +76,19 @@ def _plan(parts: Parts, lease: StepLease) -> list[Message]:
             return _overdue(parts, lease)
         # An unknown pipeline: this worker is older than its file, or newer than its end; another may know it.
         return _handed_back(parts, lease, error)
-    except BatchordError as error:
-        return fail_step(parts, lease, str(error))
-    except Exception as error:
-        log.exception("Step %s of run %s cannot be planned", step, run_id)
-        return fail_step(parts, lease, error_text(error))
+    except Exception as error:  # noqa: BLE001 -- a bug of ours or of a library's must not leave the step open
+        return _failed(parts, lease, error)
     return _planned(lease, plan) if written else []
+
+
+def _failed(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
+    if is_exhaustion(error):  # perhaps of what this process did before
+        note_exhaustion(error)
+        return _handed_back(parts, lease, error)
+    if isinstance(error, BatchordError):
+        return fail_step(parts, lease, str(error))
+    log.error("Step %s of run %s cannot be planned", lease.step, lease.run.id, exc_info=error)
+    return fail_step(parts, lease, error_text(error))
 
 
 def _overdue(parts: Parts, lease: StepLease) -> list[Message]:
@@ -91,10 +99,11 @@ def _overdue(parts: Parts, lease: StepLease) -> list[Message]:
 
 def _handed_back(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
     """Leaves the step to another attempt, by raising TransientError; after the last it has failed."""
+    said = str(error) if isinstance(error, BatchordError) else error_text(error)
     if lease.attempt < parts.settings.max_attempts:
-        parts.ledger.runs.release_step(lease, parts.mask(str(error)))
-        raise TransientError(f"Step {lease.step} of run {lease.run.id} is handed back: {error}") from error
-    return fail_step(parts, lease, str(error))
+        parts.ledger.runs.release_step(lease, parts.mask(said))
+        raise TransientError(f"Step {lease.step} of run {lease.run.id} is handed back: {said}") from error
+    return fail_step(parts, lease, said)
 
 
 def _planned(lease: StepLease, plan: Plan) -> list[Message]:

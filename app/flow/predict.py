@@ -3,23 +3,24 @@
 import logging
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from app.core.error_text import error_text
-from app.core.errors import BatchordError, CodeChanged, ConfigurationError, LeaseLost, TransientError, UnknownPipeline
+from app.core.errors import BatchordError, CodeChanged, LeaseLost, TransientError, UnknownPipeline
+from app.core.exhaustion import is_exhaustion
 from app.core.faults import fault
 from app.core.leaving import ends_the_process
+from app.core.limits import MOST_RECORDS
 from app.core.logs import AttemptName
 from app.core.messages import Message, StepEnded
 from app.core.ports import Fetched, LoadedModel
 from app.core.predictions import Batch
 from app.core.records import Rejection, Scalar
-from app.core.retries import NO_RETRY, Retry
 from app.core.runs import Claim, ShardLease, ShardOutcome
-from app.core.steps import Predict, retry_of
+from app.core.steps import Predict
 from app.flow.batches import batches_of_like_length
+from app.flow.giving_back import fail_or_give_back, give_back, leave_to_others
 from app.flow.heartbeat import Heartbeat
 from app.flow.inputs import Prepared, nothing_but, prepare
 from app.flow.isolate import predict_isolating
@@ -67,7 +68,8 @@ class _Progress:
     runs_on: str = "cpu"
     #: Records that the model was given so far.
     predicted: int = 0
-    #: Of a shard that would take far too long: how many records a shard may hold that does not; else 0.
+    #: Of a shard that would take far too long: how many records a shard may hold that does not. 1 where records are
+    #: left that this process lacked memory for: each is looked at alone, by a new one. Else 0.
     rows_left_out: int = 0
 
     #: Records of the range that nobody had accounted for when this attempt read them, as far as they were taken.
@@ -79,8 +81,10 @@ class _Progress:
     phases: _Phases = field(default_factory=_Phases)
 
 
-def predict_shard(parts: Parts, *, run_id: str, step: str, index: int) -> list[Message]:
+def predict_shard(parts: Parts, *, run_id: str, step: str, index: int, in_new_process: bool = True) -> list[Message]:
     """Predicts what is missing of a shard, as the only owner of its lease.
+
+    ``in_new_process``: whether this process did nothing before, so that a lack of memory is this shard's doing.
 
     Raises ShardHeld when another worker is at it or has taken it over, and TransientError when the shard
     was given back for another attempt. Any other error of Batchord's ends the shard as failed, in the ledger.
@@ -92,45 +96,35 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int) -> list[M
     if lease is Claim.HELD or not isinstance(lease, ShardLease):
         raise ShardHeld(f"Shard {index} of step {step} in run {run_id} is held by another worker.")
     with parts.log_of(AttemptName(run_id, step, index, lease.attempt)):
-        return _attempt(parts, lease)
+        return _attempt(parts, lease, in_new_process=in_new_process)
 
 
-def _attempt(parts: Parts, lease: ShardLease) -> list[Message]:
-    run_id, step, index = lease.run_id, lease.step, lease.index
+def _attempt(parts: Parts, lease: ShardLease, *, in_new_process: bool) -> list[Message]:
     progress = _Progress()
     try:
         parted = _work_off(parts, lease, progress)
-        if parted is not None:
-            return parted
     except LeaseLost as error:
         log.warning("%s", error)
         raise ShardHeld(str(error)) from error
     except CodeChanged as error:
-        log.info("Shard %s of step %s in run %s is left to a follow-up run: %s", index, step, run_id, error)
+        where = (lease.index, lease.step, lease.run_id)
+        log.info("Shard %s of step %s in run %s is left to a follow-up run: %s", *where, error)
         parts.ledger.shards.leave(lease, parts.mask(str(error)))
-        return [StepEnded(run_id=run_id, step=step)]
+        return [StepEnded(run_id=lease.run_id, step=lease.step)]
     except (TransientError, UnknownPipeline) as error:
         # An unknown pipeline: a deploy is under way, or over; another worker may know it.
-        _give_back(parts, lease, error, said=str(error), moved_on=progress.written > 0)
-    except BatchordError as error:
-        log.error("Shard %s of step %s in run %s failed: %s", index, step, run_id, error)  # noqa: TRY400 -- said in full
-        retry = _retry(parts, lease)
-        if not isinstance(error, ConfigurationError) and retry.allows(error, attempt=lease.attempt - lease.losses):
-            _hand_back(parts, lease, error, said=str(error), wait=retry.wait(lease.attempt))
-        parts.ledger.shards.fail(lease, parts.mask(str(error)))
-    except MemoryError as error:
-        # Not in the model, where a batch is halved: a loss, as if the kernel had killed the process.
-        said = f"lost: out of memory {error}".rstrip()
-        parts.ledger.shards.lost(run_id, step, index, worker=parts.worker, cause=said)
-        raise TransientError(f"Shard {index} of step {step} in run {run_id}: {said}") from error
+        give_back(parts, lease, error, said=str(error), moved_on=progress.written > 0)
     except BaseException as error:
         if ends_the_process(error):
             raise
-        # Not foreseen: a bug of ours, or of a library. Tried again, since nobody knows, and told in the ledger.
-        log.exception("Shard %s of step %s in run %s met an unexpected error", index, step, run_id)
-        _give_back(parts, lease, error, said=error_text(error))
+        if is_exhaustion(error):
+            leave_to_others(parts, lease, error, in_new_process=in_new_process)
+        fail_or_give_back(parts, lease, error)
+    else:
+        if parted is not None:
+            return parted
     # After anything out of the ordinary the chord's count may be off: say it aloud, it is idempotent.
-    return [StepEnded(run_id=run_id, step=step)] if lease.attempt > 1 else []
+    return [StepEnded(run_id=lease.run_id, step=lease.step)] if lease.attempt > 1 else []
 
 
 def _work_off(parts: Parts, lease: ShardLease, progress: _Progress) -> list[Message] | None:
@@ -152,41 +146,14 @@ def _work_off(parts: Parts, lease: ShardLease, progress: _Progress) -> list[Mess
     return None
 
 
-def _give_back(parts: Parts, lease: ShardLease, error: BaseException, *, said: str, moved_on: bool = False) -> None:
-    """Leaves the shard to another attempt, by raising TransientError; after the last it has failed.
-
-    One that ``moved_on``, of which records were written, is never the last: what is left gets less each time.
-    """
-    if moved_on or lease.attempt < parts.settings.max_attempts:
-        _hand_back(parts, lease, error, said=said)
-    parts.ledger.shards.fail(lease, parts.mask(f"after {lease.attempt} attempts: {said}"))
-
-
-def _hand_back(
-    parts: Parts, lease: ShardLease, error: BaseException, *, said: str, wait: float | None = None
-) -> NoReturn:
-    parts.ledger.shards.release(lease, parts.mask(said), wait=wait or 0)
-    raise TransientError(
-        f"Shard {lease.index} of step {lease.step} in run {lease.run_id} is handed back: {said}",
-        wait=wait,
-        counted=True,
-    ) from error
-
-
-def _retry(parts: Parts, lease: ShardLease) -> Retry:
-    """The author's word on errors of the model; none when this process does not know the file."""
-    try:
-        declared = parts.catalog.get(lease.pipeline)
-        return retry_of(declared.step(lease.step), declared.retry)
-    except ConfigurationError:
-        return NO_RETRY
-
-
 def _work(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: _Progress) -> None:
     declared = parts.catalog.get(lease.pipeline).predict_step(lease.step)
     model = parts.models.load(declared.declared_model, lease.model_version)
     progress.runs_on = model.runs_on
     began = time.perf_counter()
+    # A record that is all there is to the shard stands alone already: then the process is a loss.
+    alone = lease.planned - lease.accounted_before <= 1
+    suspects: list[Scalar] | None = None if alone else []
 
     def write(batch: Batch) -> None:
         started = time.perf_counter()
@@ -200,7 +167,7 @@ def _work(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: _Progress)
 
     with (
         WriteBehind(write, depth=BEHIND) as writer,
-        read_ahead(_batches(parts, lease, declared, progress, model), depth=AHEAD) as frames,
+        _ahead(_batches(parts, lease, declared, progress, model), declared) as frames,
     ):
         for prepared in frames:
             if beat.lost.is_set():
@@ -208,18 +175,22 @@ def _work(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: _Progress)
                     f"Shard {lease.index} of step {lease.step} in run {lease.run_id} is no longer this worker's."
                 )
             started = time.perf_counter()
-            batch = _predict(model, prepared)
+            batch = _predict(model, prepared, suspects)
             fault("after-predict")
             progress.phases.predict += time.perf_counter() - started
             writer.put(batch)
-            progress.fetched += len(prepared.frame) + len(prepared.rejections)
+            progress.fetched += len(batch.predictions.keys) + len(batch.rejections)
             progress.predicted += len(prepared.frame)
+            if suspects and len(suspects) > MOST_RECORDS:  # it is the process
+                raise MemoryError(f"for {len(suspects)} records, each alone")
             if declared.shard_rows is None:  # an author who gives a size means it
                 elapsed = time.perf_counter() - began
                 aim = parts.settings.aimed_shard_seconds
                 progress.rows_left_out = _rows_to_leave(lease, progress, elapsed, aim=aim)
             if progress.rows_left_out:
                 break
+    if suspects and not progress.rows_left_out:
+        progress.rows_left_out = 1
     progress.phases.work = time.perf_counter() - began
 
 
@@ -232,12 +203,19 @@ def _rows_to_leave(lease: ShardLease, progress: _Progress, elapsed: float, *, ai
     return max(1, round(speed * aim)) if left > speed * aim else 0
 
 
+def _ahead(batches: Iterator[Prepared], declared: Predict) -> AbstractContextManager[Iterator[Prepared]]:
+    """Prepares batches while the model works; one at a time where each has pictures, which take memory."""
+    if declared.declared_model.images is None:
+        return read_ahead(batches, depth=AHEAD)
+    return spooled(batches, weight=lambda _: 1, most=1)
+
+
 def _batches(
     parts: Parts, lease: ShardLease, declared: Predict, progress: _Progress, model: LoadedModel
 ) -> Iterator[Prepared]:
     """The shard's records that nobody has accounted for, ready for the model."""
     wanted, arrival = declared.declared_model, declared.source.arrival
-    rows = declared.batch_rows or wanted.batch_rows
+    rows = declared.batch_rows or wanted.usual_batch_rows
     unreadable: list[Rejection] = []
     # Closed by name: an error keeps what it passed through, and with it an open transaction on the source.
     with closing(_fresh(parts, lease, declared, model, unreadable, chunk_rows=rows)) as fresh:
@@ -246,12 +224,15 @@ def _batches(
             frames = batches_of_like_length(fresh, wanted.text, rows=rows, costly=model.costly_characters)
         started = time.perf_counter()
         for frame in frames:
-            prepared = prepare(frame, wanted, parts.images, arrival=arrival, picture_side=model.picture_side)
-            prepared.rejections.extend(unreadable)
-            unreadable.clear()
-            progress.phases.fetch += time.perf_counter() - started
-            yield prepared
-            started = time.perf_counter()
+            left: pd.DataFrame | None = frame
+            while left is not None:
+                prepared = prepare(left, wanted, parts.images, arrival=arrival, picture_side=model.picture_side)
+                left = prepared.left
+                prepared.rejections.extend(unreadable)
+                unreadable.clear()
+                progress.phases.fetch += time.perf_counter() - started
+                yield prepared
+                started = time.perf_counter()
         progress.phases.fetch += time.perf_counter() - started
         if unreadable:
             yield nothing_but(unreadable)
@@ -287,9 +268,9 @@ def _accounted(parts: Parts, lease: ShardLease, keys: list[Scalar]) -> set[Scala
     return set() if lease.untouched else parts.ledger.shards.accounted(lease.pipeline, lease.step, keys)
 
 
-def _predict(model: LoadedModel, prepared: Prepared) -> Batch:
+def _predict(model: LoadedModel, prepared: Prepared, suspects: list[Scalar] | None) -> Batch:
     if len(prepared.frame) == 0:  # not .empty: pandas calls a frame without columns empty, too
         return to_batch(prepared.frame, prepared.frame, [], prepared.rejections)
-    returned, digests, rejections = predict_isolating(model, prepared)
+    returned, digests, rejections = predict_isolating(model, prepared, suspects=suspects)
     given = prepared.frame if len(returned) == len(prepared.frame) else prepared.frame.loc[returned.index]
     return to_batch(given, returned, digests, rejections)

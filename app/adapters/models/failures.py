@@ -8,18 +8,19 @@ from billiard.exceptions import SoftTimeLimitExceeded
 
 from app.core.error_text import error_text
 from app.core.errors import BatchordError, ConfigurationError, ModelError
+from app.core.exhaustion import is_exhaustion
 from app.core.leaving import ends_the_process
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: How torch says it, for the machine's memory and for a GPU's; it has no type of its own for the first.
-_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")
-
 
 @contextmanager
 def predicting(version: str, frame: "pd.DataFrame") -> Iterator[None]:
-    """Turns whatever a model raises for ``frame`` into a ModelError that names the version and the records."""
+    """Turns whatever a model raises for ``frame`` into a ModelError that names the version and the records.
+
+    MemoryError where this process lacked memory or threads for it, however the model's library says so.
+    """
     try:
         yield
     except (BatchordError, MemoryError, SoftTimeLimitExceeded):
@@ -27,7 +28,7 @@ def predicting(version: str, frame: "pd.DataFrame") -> Iterator[None]:
     except BaseException as error:
         if ends_the_process(error):
             raise
-        if isinstance(error, RuntimeError) and any(said in error_text(error) for said in _OUT_OF_MEMORY):
+        if is_exhaustion(error):
             raise MemoryError(f"{version} on {len(frame)} records: {error_text(error)}") from error
         keys = f"{frame.index[0]!r} to {frame.index[-1]!r}" if len(frame) else "none"
         raise ModelError(

@@ -1,0 +1,35 @@
+"""What all tasks have in common: none of them ends with a lack of memory.
+
+Celery's parent process raises a task's MemoryError again as its own, and ends.
+"""
+
+from typing import Any
+
+from celery import Task
+from celery.exceptions import Ignore, Reject, Retry
+
+from app.core.error_text import error_text
+from app.core.errors import BatchordError, TransientError
+from app.core.exhaustion import is_exhaustion, note_exhaustion
+
+
+class BearingTask(Task):  # type: ignore[misc]
+    """Celery's own, but for want of memory or threads it is handed back, for a process that has them."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the task. Raises Retry in place of MemoryError and its like."""
+        from workers.handing_back import MOST_HAND_BACKS, next_wait
+        from workers.replacing import begin_task
+
+        begin_task()
+        run = super().__call__ if self.request.called_directly else self.run
+        try:
+            return run(*args, **kwargs)
+        except (Retry, Ignore, Reject, BatchordError):
+            raise  # whoever raised it has seen to the rest
+        except Exception as error:
+            if not is_exhaustion(error):
+                raise
+            note_exhaustion(error)
+            lack = TransientError(f"{self.name} lacked memory or threads: {error_text(error)}")
+        raise self.retry(exc=lack, countdown=next_wait(self), max_retries=MOST_HAND_BACKS)
