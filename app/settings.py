@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     memory_limit_mb: int | None = Field(default=None, ge=256)
     #: Concurrent reads of images by one worker process; also the size of its connection pool.
     image_readers: int = Field(default=16, ge=1)
+    #: Memory for pictures in one worker process, in MiB: for what is being decoded, and an eighth of it for those that
+    #: the model is given at once. What needs more is decoded alone.
+    image_memory_mb: int = Field(default=256, ge=16)
 
     #: Who is told when something is wrong: apprise addresses, separated by white space or commas.
     alert_urls: SecretStr | None = None

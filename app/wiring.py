@@ -95,7 +95,7 @@ def _parts() -> Parts:
             declared, default_url=database_url, window=window, limits=limits
         ),
         models=_models(),
-        images=ImageReader(objects(), readers=configured.image_readers),
+        images=ImageReader(objects(), readers=configured.image_readers, memory=configured.image_memory_mb * 2**20),
         shell=Shell(),
         sql=StatementRunner(default_url=database_url, lock_seconds=configured.lease_seconds),
         logs=log_store(),

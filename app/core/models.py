@@ -46,7 +46,7 @@ class Images:
     #: Width x height before any scaling; a larger one is rejected undecoded.
     max_pixels: int = 50_000_000
     #: Seconds of the processor that decoding one picture may take.
-    max_seconds: float = 20.0
+    max_seconds: float = 10.0
     formats: Sequence[str] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
     #: Whether a picture more than twice as large as the model's input may be read at a fraction of its size, which
     #: is several times as fast and takes a fraction of the memory; scores change in their last digits.
@@ -58,6 +58,8 @@ class Images:
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each."""
+        if isinstance(self.max_seconds, bool) or not isinstance(self.max_seconds, int | float) or self.max_seconds <= 0:
+            return [f"images have max_seconds={self.max_seconds!r}: give a number above zero"]
         if not self.allow:
             return ["images allow no location: give allow=['s3://bucket/prefix/'], since locations come from data"]
         return [

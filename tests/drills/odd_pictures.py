@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin
 
 from tests.contracts.small_images import claims_pixels, encoded, picture, upside_down
+from tests.unit.adapters.images.bombs import many_scans
 
 _RED, _BLUE, _WHITE, _GREY = (255, 0, 0), (0, 0, 255), (255, 255, 255), (156, 156, 156)
 Colour = tuple[int, int, int]
@@ -36,12 +37,14 @@ def odd_pictures() -> Iterator[tuple[str, bytes, Fate]]:
     yield "no bytes.jpg", b"", "empty-object"
     yield "a page.jpg", b"<html>Not found</html>", "format-not-allowed"
     yield "drawing.svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>', "format-not-allowed"
-    # Decompression bombs: by the header alone, in truth (64 million pixels in a few kilobytes), and in a comment.
+    # Decompression bombs: by the header alone, in truth (64 million pixels in a few kilobytes), and by scans.
     yield "claims to be huge.png", claims_pixels(60_000, 60_000), "too-many-pixels"
     yield "huge.png", encoded(Image.new("1", (8_000, 8_000)), "PNG"), "too-many-pixels"
+    yield "hundreds of scans.jpg", many_scans(1000, 300), "too-many-scans"
+    # In a comment it makes the picture no worse.
     comment = PngImagePlugin.PngInfo()
     comment.add_text("comment", "x" * 70_000_000, zip=True)
-    yield "huge comment.png", encoded(red, "PNG", pnginfo=comment), "corrupt-image"
+    yield "huge comment.png", encoded(red, "PNG", pnginfo=comment), (_RED, _RED)
     yield "too many bytes.bmp", encoded(Image.new("RGB", (600, 600)), "BMP"), "too-large"
 
 

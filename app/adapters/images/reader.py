@@ -10,6 +10,7 @@ from PIL import Image
 
 from app.adapters.images.decoding import decode, prepare
 from app.adapters.images.locations import Allowed
+from app.adapters.images.room import Batch, BatchFull, Room
 from app.adapters.objects import Objects
 from app.core.errors import DataError
 from app.core.models import Images
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 #: So many times the side that a model wants is left, for its own scaling to start from: of 120 pictures none changed
 #: its class; with 1.5 times one did, with none three.
 _MARGIN = 2
+#: The pictures that a model is given at once have this part of the memory: while it has them, the next ones are read.
+_BATCHES = 8
 
 _Outcome = tuple[Image.Image, int] | Rejection
 
@@ -31,11 +34,15 @@ class ImageReader:
 
     ``readers`` threads fetch and decode: both wait or work outside of Python's lock. Give ``objects`` as
     many connections. Threads live for one call only, so a reader made before a fork works after it.
+
+    ``memory`` bytes are meant for pictures: for what is being decoded, and a part of it for those of one call.
     """
 
-    def __init__(self, objects: Objects, *, readers: int = 16) -> None:
+    def __init__(self, objects: Objects, *, readers: int = 16, memory: int = 256 * 2**20) -> None:
         self._objects = objects
         self._readers = readers
+        self._room = Room(memory)
+        self._batch_bytes = memory // _BATCHES
 
     def read(self, locations: "pd.Series[Any]", accept: Images, *, side: int | None = None) -> LoadedImages:
         """See :meth:`app.core.ports.ImageStore.read`. A failure for everybody ends the call at once."""
@@ -43,12 +50,14 @@ class ImageReader:
         allowed = Allowed(accept.allow)
         stop = threading.Event()
         least_side = side * _MARGIN if side is not None and accept.reduce else None
+        batch = Batch(self._batch_bytes)
 
         def load(location: Any) -> tuple[Image.Image, int]:
+            if batch.full.is_set():
+                raise BatchFull
             data = allowed.fetch(_text(location), self._objects, max_bytes=accept.max_bytes)
-            return decode(data, accept, least_side=least_side), digest(data)
+            return decode(data, accept, room=self._room, batch=batch, least_side=least_side), digest(data)
 
-        loaded = LoadedImages({}, {}, [])
         pool = ThreadPoolExecutor(max(1, min(self._readers, len(locations))), thread_name_prefix="image")
         try:
             reads = [(key, pool.submit(_outcome, key, location, load, stop)) for key, location in locations.items()]
@@ -56,13 +65,11 @@ class ImageReader:
             failed = next((future for _, future in reads if future.done() and future.exception()), None)
             if failed is not None:
                 failed.result()
-            for key, future in reads:
-                _add(loaded, key, future.result())
+            return _together({key: future.result() for key, future in reads})
         finally:
             # Reads under way end by their own time limits; nobody waits for them.
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
-        return loaded
 
 
 def _outcome(
@@ -72,6 +79,8 @@ def _outcome(
         return None
     try:
         return load(location)
+    except BatchFull:
+        return None
     except DataError as error:
         return Rejection(key=key, reason=error.reason, detail=_named(error, location))
 
@@ -98,8 +107,11 @@ def _text(location: Any) -> str:
     raise DataError("missing-location", "The record has no location: fill in its column.")
 
 
-def _add(loaded: LoadedImages, key: Any, outcome: _Outcome | None) -> None:
-    if isinstance(outcome, Rejection):
-        loaded.rejections.append(outcome)
-    elif outcome is not None:
-        loaded.images[key], loaded.digests[key] = outcome
+def _together(outcomes: dict[Any, _Outcome | None]) -> LoadedImages:
+    decoded = {key: outcome for key, outcome in outcomes.items() if isinstance(outcome, tuple)}
+    return LoadedImages(
+        images={key: image for key, (image, _) in decoded.items()},
+        digests={key: digest for key, (_, digest) in decoded.items()},
+        rejections=[outcome for outcome in outcomes.values() if isinstance(outcome, Rejection)],
+        unread=tuple(key for key, outcome in outcomes.items() if outcome is None),
+    )

@@ -1,0 +1,50 @@
+"""How much memory this process takes for pictures at once."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class BatchFull(Exception):
+    """The pictures of a batch have all the bytes that they may have together: this one is for the next."""
+
+
+class Room:
+    """Bytes that decoding takes, in all threads together. What needs more than there is has it to itself."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken = 0
+        self._freed = threading.Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Waits until there are ``size`` bytes, or all of them, and has them for the block."""
+        with self._freed:
+            self._freed.wait_for(lambda: self._taken + size <= self._most or not self._taken)
+            self._taken += size
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._taken -= size
+                self._freed.notify_all()
+
+
+class Batch:
+    """Bytes of the decoded pictures that a model is given together. One picture may have more."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._admitted = 0
+        self._lock = threading.Lock()
+        #: Set when there is no place for another picture.
+        self.full = threading.Event()
+
+    def admit(self, size: int) -> None:
+        """Takes a picture of ``size`` bytes in. Raises BatchFull when it is for the next batch."""
+        with self._lock:
+            if self._admitted and self._admitted + size > self._most:
+                self.full.set()
+                raise BatchFull
+            self._admitted += size
