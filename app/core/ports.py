@@ -80,21 +80,27 @@ class LoadedImages(NamedTuple):
     rejections: list[Rejection]
     #: Keys of images that are left for another call: those read have all the memory that is meant for one.
     unread: tuple[Scalar, ...] = ()
+    #: Records whose objects alone were not delivered, twice, while the store delivered others: how they would be
+    #: rejected. Whoever reads them asks again later, and gives up in the end.
+    undelivered: Sequence[Rejection] = ()
 
 
 class ImageStore(Protocol):
     """Reads and decodes images from where they are stored."""
 
     def read(self, locations: "pd.Series[Any]", accept: Images, *, side: int | None = None) -> LoadedImages:
-        """Every image of ``locations`` (indexed by key) is decoded, rejected, or left unread; at least one is not left.
+        """Every image of ``locations`` (indexed by key) is decoded, rejected, undelivered, or left unread.
+
+        At least one is not left.
 
         ``side``: pixels that the model scales a shorter side to. A much larger picture is given at a fraction of its
         size, with shorter sides of at least twice that, unless ``accept`` says otherwise. None: as they are.
 
         Reads and decodes concurrently. Rejects a record for what is wrong with its location or its bytes:
         outside the allowed prefixes, missing, too large, not an accepted format, corrupt, or forbidden.
-        Raises TransientError when the store fails for everybody, such as a time-out or a 503 that outlasts
-        the client's own retries, and ConfigurationError when the credentials are refused.
+        Raises TransientError when the store delivers nothing, such as at a time-out or a 503 that outlasts
+        the client's own retries, and ConfigurationError when the credentials are refused. Where it delivers others
+        of the same prefix at the same time, the record is undelivered.
         """
 
 

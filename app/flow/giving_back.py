@@ -51,12 +51,14 @@ def fail_or_give_back(parts: Parts, lease: ShardLease, error: BaseException) -> 
     parts.ledger.shards.fail(lease, parts.mask(str(error)))
 
 
-def give_back(parts: Parts, lease: ShardLease, error: BaseException, *, said: str, moved_on: bool = False) -> None:
-    """Leaves the shard to another attempt, by raising TransientError; after the last it has failed.
+def is_last(parts: Parts, lease: ShardLease, *, moved_on: bool) -> bool:
+    """Whether this attempt is the last. One that wrote records never is: what is left gets less each time."""
+    return lease.attempt >= parts.settings.max_attempts and not moved_on
 
-    One that ``moved_on``, of which records were written, is never the last: what is left gets less each time.
-    """
-    if moved_on or lease.attempt < parts.settings.max_attempts:
+
+def give_back(parts: Parts, lease: ShardLease, error: BaseException, *, said: str, moved_on: bool = False) -> None:
+    """Leaves the shard to another attempt, by raising TransientError; after the last it has failed."""
+    if not is_last(parts, lease, moved_on=moved_on):
         _hand_back(parts, lease, error, said=said)
     parts.ledger.shards.fail(lease, parts.mask(f"after {lease.attempt} attempts: {said}"))
 

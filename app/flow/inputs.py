@@ -1,5 +1,6 @@
 """A frame of records becomes a frame that a model can take, and rejections for the rest."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ class Prepared:
     rejections: list[Rejection] = field(default_factory=list)
     #: Records whose pictures are left for the next batch; None: there are none.
     left: "pd.DataFrame | None" = None
+    #: See :class:`app.core.ports.LoadedImages`.
+    undelivered: Sequence[Rejection] = ()
 
 
 def nothing_but(rejections: list[Rejection]) -> Prepared:
@@ -51,6 +54,7 @@ def prepare(
     that the source does not give.
     """
     rejections: list[Rejection] = []
+    undelivered: Sequence[Rejection] = ()
     if isinstance(model, SklearnModel) and model.features is None and model.text is None and arrival in frame.columns:
         frame = frame.drop(columns=[arrival])
     if model.text is not None:
@@ -65,13 +69,14 @@ def prepare(
         if loaded.unread:
             unread = set(loaded.unread)
             left = frame[[key in unread for key in frame.index]]
+        undelivered = loaded.undelivered
         keep = [key in loaded.images for key in frame.index]
         digests = [
             value ^ loaded.digests[key] for key, value in zip(frame.index, digests, strict=True) if key in loaded.images
         ]
         frame = frame[keep].copy()
         frame[column] = _objects([loaded.images[key] for key in frame.index])
-    return Prepared(frame=frame, digests=digests, rejections=rejections, left=left)
+    return Prepared(frame=frame, digests=digests, rejections=rejections, left=left, undelivered=undelivered)
 
 
 def _usable_texts(frame: "pd.DataFrame", model: Model) -> tuple["pd.DataFrame", list[Rejection]]:

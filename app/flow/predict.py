@@ -20,16 +20,17 @@ from app.core.records import Rejection, Scalar
 from app.core.runs import Claim, ShardLease, ShardOutcome
 from app.core.steps import Predict
 from app.flow.batches import batches_of_like_length
-from app.flow.giving_back import fail_or_give_back, give_back, leave_to_others
+from app.flow.giving_back import fail_or_give_back, give_back, is_last, leave_to_others
 from app.flow.heartbeat import Heartbeat
 from app.flow.inputs import Prepared, nothing_but, prepare
 from app.flow.isolate import predict_isolating
 from app.flow.outputs import to_batch
 from app.flow.parts import Parts
 from app.flow.same_code import check_code
-from app.flow.split import MOST_LOSSES, divide_shard, split_shard
+from app.flow.split import MOST_LOSSES, divide_shard, rows_to_leave, split_shard
 from app.flow.spool import spooled
 from app.flow.stages import WriteBehind, read_ahead
+from app.flow.undelivered import check_undelivered, settle_undelivered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,8 +43,6 @@ BEHIND = 2
 #: Bytes of a shard's records that are read while the model works: usually all, so that no transaction on the source
 #: stays open for longer than reading takes.
 SPOOLED = 64 * 2**20
-#: A shard is divided when it has taken so many times what it should, and what is left would take that once more.
-_FAR_TOO_LONG = 3
 
 
 class ShardHeld(BatchordError):
@@ -76,6 +75,8 @@ class _Progress:
     fetched: int = 0
     #: Of those, records that another run accounted for first.
     conflicts: int = 0
+    #: Records whose objects were not delivered; not counted above.
+    undelivered: list[Rejection] = field(default_factory=list)
     #: Records whose outcome is committed.
     written: int = 0
     phases: _Phases = field(default_factory=_Phases)
@@ -175,6 +176,8 @@ def _work(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: _Progress)
                     f"Shard {lease.index} of step {lease.step} in run {lease.run_id} is no longer this worker's."
                 )
             started = time.perf_counter()
+            progress.undelivered += prepared.undelivered
+            check_undelivered(lease, progress.undelivered)
             batch = _predict(model, prepared, suspects)
             fault("after-predict")
             progress.phases.predict += time.perf_counter() - started
@@ -186,21 +189,16 @@ def _work(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: _Progress)
             if declared.shard_rows is None:  # an author who gives a size means it
                 elapsed = time.perf_counter() - began
                 aim = parts.settings.aimed_shard_seconds
-                progress.rows_left_out = _rows_to_leave(lease, progress, elapsed, aim=aim)
+                progress.rows_left_out = rows_to_leave(lease, progress.predicted, elapsed, aim=aim)
             if progress.rows_left_out:
                 break
     if suspects and not progress.rows_left_out:
         progress.rows_left_out = 1
+    if progress.undelivered and not progress.rows_left_out:
+        last = is_last(parts, lease, moved_on=progress.written > 0)
+        settle_undelivered(lease, progress.undelivered, last=last, write=write)
+        progress.fetched += len(progress.undelivered)
     progress.phases.work = time.perf_counter() - began
-
-
-def _rows_to_leave(lease: ShardLease, progress: _Progress, elapsed: float, *, aim: float) -> int:
-    """How many records a shard of ``aim`` seconds would hold, when this one is far from that; else 0."""
-    if elapsed < _FAR_TOO_LONG * aim or not progress.predicted:
-        return 0
-    speed = progress.predicted / elapsed
-    left = lease.planned - lease.accounted_before - progress.predicted
-    return max(1, round(speed * aim)) if left > speed * aim else 0
 
 
 def _ahead(batches: Iterator[Prepared], declared: Predict) -> AbstractContextManager[Iterator[Prepared]]:

@@ -21,6 +21,8 @@ MOST_BLAMED = 20
 _CHUNK_ROWS = 10_000
 #: A shard that takes too long is divided into so many at the most; each of them may be divided in turn.
 _MOST_PARTS = 64
+#: A shard is divided when it has taken so many times what it should, and what is left would take that once more.
+_FAR_TOO_LONG = 3
 
 
 def split_shard(parts: Parts, lease: ShardLease) -> list[Message]:
@@ -42,6 +44,15 @@ def split_shard(parts: Parts, lease: ShardLease) -> list[Message]:
     found = lease.accounted_before + len(left)
     parts.ledger.shards.finish(lease, ShardOutcome(found=found, timings={}))
     return [StepEnded(run_id=lease.run_id, step=lease.step)]
+
+
+def rows_to_leave(lease: ShardLease, predicted: int, elapsed: float, *, aim: float) -> int:
+    """How many records a shard of ``aim`` seconds would hold, when this one is far from that; else 0."""
+    if elapsed < _FAR_TOO_LONG * aim or not predicted:
+        return 0
+    speed = predicted / elapsed
+    left = lease.planned - lease.accounted_before - predicted
+    return max(1, round(speed * aim)) if left > speed * aim else 0
 
 
 def divide_shard(parts: Parts, lease: ShardLease, outcome: ShardOutcome, *, rows: int) -> list[Message]:

@@ -16,6 +16,10 @@ class Fault(StrEnum):
     """What a request meets."""
 
     BUSY = "503"
+    #: An error of the store's own.
+    BROKEN = "500"
+    #: As if the request had been signed with another key.
+    UNSIGNED = "signature"
     #: No answer, ever.
     SILENT = "silent"
     #: Half of the object, and then nothing more, ever.
@@ -36,6 +40,8 @@ class FaultyStore(ThreadingHTTPServer):
         self.upstream = (upstream.hostname, upstream.port)
         #: The next GET of an object, by its key, meets this once.
         self.once: dict[str, Fault] = {}
+        #: Every GET of an object meets this.
+        self.always: dict[str, Fault] = {}
         #: Until this moment of the monotonic clock every GET is answered with 503.
         self.busy_until = 0.0
         #: How often each fault was met.
@@ -60,7 +66,9 @@ class FaultyStore(ThreadingHTTPServer):
 
     def fault(self, path: str) -> Fault | None:
         """What a GET of this path is to meet now."""
-        fault = Fault.BUSY if time.monotonic() < self.busy_until else self.once.pop(path.rpartition("/")[2], None)
+        name = path.rpartition("/")[2]
+        busy = time.monotonic() < self.busy_until
+        fault = Fault.BUSY if busy else self.always.get(name) or self.once.pop(name, None)
         if fault is not None:
             self.met[fault] += 1
         return fault
@@ -74,6 +82,10 @@ class _Request(BaseHTTPRequestHandler):
         match fault := self.server.fault(self.path):
             case Fault.BUSY:
                 self._answer(503, {}, _ERROR.format(code="SlowDown").encode())
+            case Fault.BROKEN:
+                self._answer(500, {}, _ERROR.format(code="InternalError").encode())
+            case Fault.UNSIGNED:
+                self._answer(403, {}, _ERROR.format(code="SignatureDoesNotMatch").encode())
             case Fault.SILENT:
                 self._never()
             case _:

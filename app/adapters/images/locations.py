@@ -1,6 +1,7 @@
 """Which locations may be read: they come from data, so each is compared with what the author allows."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +53,25 @@ class Allowed:
             f"Location {location[:_SHOWN]!r} is outside of what the pipeline allows ({', '.join(self._prefixes)}): "
             "correct the record, or add its prefix to allow=[…].",
         )
+
+    def prefix_of(self, location: str) -> str:
+        """The prefix that allows a location, by its text alone; empty where only a link leads there."""
+        return next((prefix for prefix in self._prefixes if location.startswith(prefix)), "")
+
+    def listed(self, prefix: str, objects: Objects, *, max_bytes: int) -> Iterator[str]:
+        """Locations of what is stored below one of the prefixes, with 1 to ``max_bytes`` bytes.
+
+        Raises DataError, TransientError or ConfigurationError where it cannot be listed.
+        """
+        if prefix.startswith("s3://"):
+            bucket, key = parse_s3(prefix)
+            for each in objects.iterate(bucket, key):
+                if 0 < each.size <= max_bytes:
+                    yield f"s3://{bucket}/{each.key}"
+        elif prefix:
+            for folder, _, names in os.walk(file_path(prefix)):
+                for name in names:
+                    yield Path(folder, name).as_uri()
 
     @staticmethod
     def _inside(bucket: str, key: str, allowed: _Bucket) -> bool:

@@ -61,7 +61,7 @@ def _answered(error: "boto.ClientError", what: str, store: str) -> BatchordError
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in _OURS:
         return ConfigurationError(
-            f"{store} refuses our requests ({code}): check BATCHORD_S3_ACCESS_KEY_ID, "
+            f"{store} refuses our request for {what} ({code}): check BATCHORD_S3_ACCESS_KEY_ID, "
             "BATCHORD_S3_SECRET_ACCESS_KEY, BATCHORD_S3_REGION and this machine's clock."
         )
     if code in _PASSING or status == _STATUS_BUSY or status >= _STATUS_SERVER:

@@ -3,13 +3,22 @@
 import errno
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from app.adapters.objects.names import is_object_name
 from app.core.errors import BatchordError, DataError, TransientError
 
 #: The disk or its network had a bad moment; the file may be fine.
 _PASSING = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+
+#: How often a path is resolved whose parts are replaced meanwhile.
+_TRIES = 3
+#: O_PATH, where it exists, asks for no right to list a folder, only to pass through.
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
+#: NONBLOCK: opening a FIFO must not wait for a writer.
+_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
 def file_path(url: str) -> Path:
@@ -17,7 +26,7 @@ def file_path(url: str) -> Path:
 
     Raises ValueError for another scheme or host, a query, ``..``, a backslash or a control character.
     """
-    if not url.isprintable():  # before urlsplit, which drops line breaks
+    if not is_object_name(url):  # before urlsplit, which drops line breaks
         raise ValueError(f"{url!r} holds a control character")
     parts = urlsplit(url)
     if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
@@ -25,7 +34,7 @@ def file_path(url: str) -> Path:
     if "?" in url or "#" in url:
         raise ValueError(f"{url!r} holds '?' or '#': write them as %3F and %23")
     path = unquote(parts.path, errors="surrogateescape")
-    if "\\" in path or not path.isprintable():
+    if "\\" in path or not is_object_name(path):
         raise ValueError(f"{url!r} holds a backslash, a control character or bytes that are not UTF-8")
     if {".", ".."} & set(path.split("/")):
         raise ValueError(f"{url!r} holds '.' or '..' as a part of its path")
@@ -39,12 +48,7 @@ def read_file(path: Path, *, folder: Path, max_bytes: int) -> bytes:
     missing-object, forbidden-object, unreadable-object, too-large) or TransientError.
     """
     try:
-        real = path.resolve()
-        if folder.resolve() not in real.parents:
-            raise DataError("location-not-allowed", f"{path} leads out of {folder}, the folder that is allowed.")
-        # NONBLOCK: opening a FIFO must not wait for a writer. NOFOLLOW: the path is resolved already,
-        # so a link here was put in place since.
-        descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        descriptor = _open_inside(path, folder)
         with open(descriptor, "rb") as file:  # noqa: PTH123  Path.open takes no descriptor
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
@@ -57,6 +61,37 @@ def read_file(path: Path, *, folder: Path, max_bytes: int) -> bytes:
     if status.st_size > max_bytes or len(data) > max_bytes:
         raise DataError("too-large", f"{path} is larger than {max_bytes:,} bytes: shrink it, or raise max_bytes.")
     return data
+
+
+def _open_inside(path: Path, folder: Path, tries: int = _TRIES) -> int:
+    """A descriptor of what ``path`` names once its links are followed; raises OSError, or DataError for one outside.
+
+    Between following and opening anybody who may write to the folder can put a link in the place of a part. So what
+    was resolved is opened from the folder on, part by part, and a part that is a link by then is not followed. Linux's
+    openat2 with RESOLVE_BENEATH was not used: Python does not offer it, containers often forbid it, and it refuses
+    absolute links that stay inside.
+    """
+    real, root = path.resolve(), folder.resolve()
+    if root not in real.parents:
+        raise DataError("location-not-allowed", f"{path} leads out of {folder}, the folder that is allowed.")
+    try:
+        return _open_below(root, real.relative_to(root).parts)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR) or tries == 1:
+            raise
+    return _open_inside(path, folder, tries - 1)
+
+
+def _open_below(root: Path, parts: Sequence[str]) -> int:
+    parent = os.open(root, _FOLDER)
+    try:
+        for part in parts[:-1]:
+            child = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
+            os.close(parent)
+            parent = child
+        return os.open(parts[-1], _FILE, dir_fd=parent)
+    finally:
+        os.close(parent)
 
 
 def _translated(error: OSError, path: Path) -> BatchordError:

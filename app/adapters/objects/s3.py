@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from pydantic import SecretStr
 
 from app.adapters.objects.failures import RAISED, translated
+from app.adapters.objects.names import is_object_name
 from app.adapters.per_process import PerProcess
 from app.core.errors import ConfigurationError, DataError, TransientError
 
@@ -229,7 +230,7 @@ def parse_s3(url: str) -> tuple[str, str]:
     bucket, _, key = url.removeprefix("s3://").partition("/")
     if not url.startswith("s3://") or not bucket:
         raise ValueError(f"{url!r} is not of the form s3://bucket/key")
-    if "\\" in url or not url.isprintable():
+    if "\\" in url or not is_object_name(url):
         raise ValueError(f"{url!r} holds a backslash or a control character")
     if {".", ".."} & set(key.split("/")) or bucket in {".", ".."}:
         raise ValueError(f"{url!r} holds '.' or '..' as a part of its path")

@@ -12,6 +12,8 @@ import botocore.exceptions
 
 from app.adapters.stack.embedded import LOOPBACK, packaged, plain_environment
 
+_PROGRAM = Path(__file__).with_name("s3_server.py")
+
 
 @dataclass(frozen=True, kw_only=True)
 class S3:
@@ -38,14 +40,10 @@ class S3:
         return [
             sys.executable,
             "-P",  # a folder `nanio` where the user happens to be is not the package
-            "-m",
-            "nanio",
-            "serve",
+            str(_PROGRAM),
             f"--host={LOOPBACK}",
             f"--port={port}",
             f"--data-dir={self.home / 's3'}",
-            "--log-level=warning",
-            "--no-access-log",
         ]
 
     def environment(self) -> Mapping[str, str]:

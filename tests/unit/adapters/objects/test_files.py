@@ -1,7 +1,11 @@
 """Local files that data names: only regular files, only inside the folder."""
 
 import os
+import threading
+import time
+from collections import Counter
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -94,3 +98,65 @@ def test_urls_with_tricks_are_refused(url: str) -> None:
     """Encoded dots, NUL, backslashes, queries, other hosts, relative paths."""
     with pytest.raises(ValueError, match="file:"):
         file_path(url)
+
+
+@pytest.mark.parametrize("name", ["a%20b", "a+b", "写真\u30001", "👩\u200d🔬", "a?b#c", " a "])
+def test_an_odd_name_is_read_by_its_url(folder: Path, name: str) -> None:
+    """Whatever a URL must encode, and whatever joins or spaces characters."""
+    (folder / name).write_bytes(b"odd")
+
+    assert read_file(file_path(f"file://{quote(str(folder / name))}"), folder=folder, max_bytes=100) == b"odd"
+
+
+def test_a_file_is_read_through_folders_that_cannot_be_listed(folder: Path) -> None:
+    """The right to pass through is enough."""
+    (folder / "below").mkdir()
+    (folder / "below" / "file").write_bytes(b"below")
+    (folder / "below").chmod(0o111)
+    try:
+        assert read_file(folder / "below" / "file", folder=folder, max_bytes=100) == b"below"
+    finally:
+        (folder / "below").chmod(0o755)
+
+
+@pytest.mark.parametrize("link", ["absolute", "relative", "up and down"])
+def test_a_linked_folder_inside_is_followed(folder: Path, link: str) -> None:
+    """However the link is written."""
+    (folder / "real").mkdir()
+    (folder / "real" / "file").write_bytes(b"inside")
+    targets = {"absolute": folder / "real", "relative": "real", "up and down": f"../{folder.name}/real"}
+    (folder / "link").symlink_to(targets[link])
+
+    assert read_file(folder / "link" / "file", folder=folder, max_bytes=100) == b"inside"
+
+
+@pytest.mark.parametrize("part", ["folder", "file"])
+def test_what_is_swapped_for_a_link_while_it_is_opened_never_leads_out(folder: Path, part: str) -> None:
+    """A folder and a link out take turns under one name, as fast as they can, for a second."""
+    (folder / "real").mkdir()
+    (folder / "real" / "file").write_bytes(b"inside")
+    secrets = folder.parent / "secrets"
+    secrets.mkdir()
+    (secrets / "file").write_bytes(b"outside")
+    below = folder if part == "folder" else folder / "real"
+    name, real, out = ("real", ".real", secrets) if part == "folder" else ("file", ".file", secrets / "file")
+    (below / "link").symlink_to(out)
+    until = time.monotonic() + 1
+
+    def swap() -> None:
+        while time.monotonic() < until:
+            for one, other in ((name, real), ("link", name), (name, "link"), (real, name)):
+                (below / one).rename(below / other)
+
+    read: Counter[bytes | str] = Counter()
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    while time.monotonic() < until:
+        try:
+            read[read_file(folder / "real" / "file", folder=folder, max_bytes=100)] += 1
+        except DataError as error:
+            read[error.reason] += 1
+    swapping.join()
+    assert read[b"inside"], read
+    assert read["location-not-allowed"], "the link was seen"
+    assert not read[b"outside"], read
