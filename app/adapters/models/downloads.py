@@ -2,13 +2,16 @@
 
 import fcntl
 import json
-import os
+import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.adapters.models.digests import digest_of_file, files_below
 from app.core.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
 
 _MANIFEST = ".manifest.json"
 
@@ -25,14 +28,22 @@ class Downloads:
         self._folder = home / "models"
 
     def find(self, weights: str) -> Path | None:
-        """The folder with ``weights`` when all its files are there in their full sizes, else None."""
+        """The folder with ``weights`` when it holds all its files and no other, byte for byte, else None.
+
+        Reads them all: a disk that lost a part of a file, or a hand that changed one, leaves its size as it was.
+        """
         folder = self._folder / weights
         try:
-            sizes: dict[str, int] = json.loads((folder / _MANIFEST).read_text())
-            complete = all((folder / name).stat().st_size == size for name, size in sizes.items())
-        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+            brought: dict[str, str] = json.loads((folder / _MANIFEST).read_text())
+            whole = _digests(folder) == brought
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
-        return folder if complete else None
+        except OSError as error:  # a part of the disk cannot be read
+            log.warning("%s cannot be read and is fetched anew: %s", folder, error)
+            return None
+        if not whole:
+            log.warning("%s is not what was fetched; it is fetched anew.", folder)
+        return folder if whole else None
 
     def bring(self, weights: str, fetch: Callable[[Path], None]) -> Path:
         """The folder with ``weights``; ``fetch`` fills an empty folder where they are not here yet.
@@ -49,7 +60,7 @@ class Downloads:
             part.mkdir()
             try:
                 fetch(part)
-                (part / _MANIFEST).write_text(json.dumps(_sizes(part)))
+                (part / _MANIFEST).write_text(json.dumps(_digests(part)))
                 part.rename(target)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
@@ -70,9 +81,5 @@ class Downloads:
             yield
 
 
-def _sizes(folder: Path) -> dict[str, int]:
-    return {
-        (Path(parent) / name).relative_to(folder).as_posix(): (Path(parent) / name).stat().st_size
-        for parent, _, names in os.walk(folder)
-        for name in names
-    }
+def _digests(folder: Path) -> dict[str, str]:
+    return {name: digest_of_file(file) for name, file in files_below(folder).items() if name != _MANIFEST}

@@ -6,10 +6,12 @@ from collections import OrderedDict
 from pathlib import Path
 
 from app.adapters.models import hub_files
+from app.adapters.models.digests import files_below
 from app.adapters.models.downloads import Downloads
 from app.adapters.models.functions import LoadedFunction, function_version
-from app.adapters.models.local_files import LocalFiles
+from app.adapters.models.local_files import LocalFiles, nothing_but_parts
 from app.adapters.models.places import Stored, local_path, stored
+from app.adapters.models.references import check_references
 from app.adapters.models.s3_files import S3Files
 from app.adapters.models.versions import WEIGHT_DIGITS, digest_of, readable_name, version_of, weights_of
 from app.adapters.objects import Objects
@@ -88,7 +90,8 @@ class ModelLibrary:
         folder = local_path(kept)
         if folder is None:
             return self._build(kept, version, self._from_hub(kept, version), copied=False)
-        loaded = self._build(kept, version, folder, copied=True)
+        with nothing_but_parts(kept, folder) as parts:
+            loaded = self._build(kept, version, parts, copied=True)
         # Again: the files may have been replaced while they were read.
         _check(self.version(kept), version, kept.location)
         return loaded
@@ -128,6 +131,7 @@ class ModelLibrary:
             from app.adapters.models.estimators import load_estimator
 
             return load_estimator(declared, version, folder, threads=self._threads)
+        check_references(declared, folder, files_below(folder).keys())
         if isinstance(declared, TransformersText):
             from app.adapters.models.texts import load_text_model
 

@@ -1,10 +1,12 @@
 """Fingerprints of models on this machine."""
 
-import hashlib
-import os
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from app.adapters.models.digests import digest_of_file, files_below
 from app.adapters.models.places import Stored, check_files, wanted
 from app.adapters.models.versions import Fingerprint
 from app.core.errors import ModelNotFound
@@ -25,9 +27,8 @@ class LocalFiles:
         Raises ModelNotFound when they are missing or unreadable, ConfigurationError when they are unusable.
         """
         try:
-            files = {path.name: path} if path.is_file() else _below(path)
-            check_files(declared, sorted(files))
-            return [Fingerprint(name, self._digest(file)) for name, file in files.items() if wanted(declared, name)]
+            parts = _parts(declared, path)
+            return [Fingerprint(name, self._digest(file)) for name, file in parts.items()]
         except OSError as error:
             raise ModelNotFound(f"{path} cannot be read: {error}. Restore the file or its permissions.") from error
 
@@ -37,8 +38,7 @@ class LocalFiles:
             known = self._known.get(file)
         if known is not None and known[0] == state:
             return known[1]
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        digest = digest_of_file(file)
         with self._lock:
             self._known[file] = (state, digest)  # the state from before: a change meanwhile is seen next time
         return digest
@@ -49,9 +49,27 @@ def _state(file: Path) -> _State:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
-def _below(folder: Path) -> dict[str, Path]:
-    return {
-        (Path(parent) / name).relative_to(folder).as_posix(): Path(parent) / name
-        for parent, _, names in os.walk(folder)
-        for name in names
-    }
+@contextmanager
+def nothing_but_parts(declared: Stored, path: Path) -> Iterator[Path]:
+    """A folder that holds links to the files of the version, and nothing else that a library could find and load.
+
+    A model of a single file is that file. Raises as :meth:`LocalFiles.fingerprints`.
+    """
+    if path.is_file():
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="batchord-model-") as place:
+        for name, file in _parts(declared, path).items():
+            link = Path(place, name)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(file.absolute())
+        yield Path(place)
+
+
+def _parts(declared: Stored, path: Path) -> dict[str, Path]:
+    try:
+        files = {path.name: path} if path.is_file() else files_below(path)
+    except OSError as error:
+        raise ModelNotFound(f"{path} cannot be read: {error}. Restore the file or its permissions.") from error
+    check_files(declared, sorted(files))
+    return {name: file for name, file in files.items() if wanted(declared, name)}

@@ -1,0 +1,25 @@
+"""Digests of files."""
+
+import hashlib
+import os
+from pathlib import Path
+
+
+def digest_of_file(file: Path) -> str:
+    """The SHA-256 of the file's contents. Raises OSError."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def files_below(folder: Path) -> dict[str, Path]:
+    """Every file by its path below ``folder``, with ``/``; linked folders are entered, each once."""
+    found: dict[str, Path] = {}
+    entered: set[tuple[int, int]] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        status = os.stat(parent)  # noqa: PTH116 -- a text
+        if (status.st_dev, status.st_ino) in entered:  # a link to where it came from
+            folders.clear()
+            continue
+        entered.add((status.st_dev, status.st_ino))
+        found |= {(Path(parent) / name).relative_to(folder).as_posix(): Path(parent) / name for name in names}
+    return found
