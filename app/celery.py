@@ -10,6 +10,7 @@ from pathlib import Path
 from celery import Celery
 from kombu import Queue
 
+from app.celery_loader import Loader
 from app.core.errors import ConfigurationError
 from app.core.loading import refuse_while_loading
 from app.core.redis_urls import without_tls_options
@@ -49,6 +50,7 @@ app = Celery(
     "batchord",
     broker=_redis_url,
     backend=_redis_url,
+    loader=Loader,
     # Celery's own, but no MemoryError leaves one: the worker's parent process would end with it.
     task_cls="workers.bearing:BearingTask",
     # What workers tell of themselves holds no secret.

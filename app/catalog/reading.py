@@ -7,7 +7,6 @@ file that cannot be imported, or a pipeline with problems, is reported by name a
 import hashlib
 import importlib
 import importlib.util
-import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from types import ModuleType
 
 from app.catalog.code import AuthorsCode
 from app.catalog.folder import pipeline_files
+from app.catalog.importable import make_importable
 from app.core.checks import problems_of
 from app.core.error_text import error_text
 from app.core.graph import upstream
@@ -70,10 +70,7 @@ def load(
         return loaded
     code = code or AuthorsCode()
     folder = folder.resolve()
-    # So that pipeline files can import modules that lie beside them.
-    # Last, or a pipeline file named like one of Python's own modules would take its place.
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
+    make_importable(folder)
     code.install()
     named: dict[str, list[tuple[str, Pipeline]]] = {}
     for file in pipeline_files(folder) if files is None else files:

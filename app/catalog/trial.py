@@ -85,7 +85,7 @@ def _run(
             "report": str(report),
         }
         process = subprocess.Popen(  # noqa: S603 -- this very Python
-            [sys.executable, "-c", _PROGRAM],
+            [sys.executable, "-P", "-c", _PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -65,7 +65,8 @@ def _specs(configured: Settings, home: Path, port: int, environment: dict[str, s
         "REMAP_SIGTERM": "SIGQUIT",
         **environment,
     }
-    celery = (sys.executable, "-m", "celery", "-A", "app")
+    # -P: nothing of the working directory takes the place of a module.
+    celery = (sys.executable, "-P", "-m", "app.celery_command")
     # Workers need not know of each other: the ledger tells them all. Mingling alone is a second of each start.
     worker = (*celery, "worker", "--without-mingle", "--without-gossip", "-l", "info")
     processes = str(configured.parallelism)

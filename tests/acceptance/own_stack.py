@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 #: What the console script does, whatever is on PATH.
-COMMAND = (sys.executable, "-c", "from app.cli import main; main()")
+COMMAND = (sys.executable, "-P", "-c", "from app.cli import main; main()")
 
 
 class OwnStack:

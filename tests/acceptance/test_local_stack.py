@@ -10,6 +10,7 @@ import pytest
 
 from app.adapters.stack import stop_background
 from tests.acceptance.own_stack import OwnStack
+from tests.hostile_folder import make_hostile, run_there
 from tests.waiting import wait_until
 
 _PIPELINE = """
@@ -30,8 +31,10 @@ _PIPELINE = """
 def stack(own_home: Path, tmp_path: Path) -> Iterator[OwnStack]:
     """A home without servers, and one small pipeline; whatever the test leaves is stopped."""
     (tmp_path / "numbers.py").write_text(textwrap.dedent(_PIPELINE))
-    yield OwnStack(own_home, tmp_path)
+    hostile = make_hostile(tmp_path.with_name(f"{tmp_path.name}-hostile"))
+    yield OwnStack(own_home, tmp_path, folder=hostile)
     stop_background(own_home)
+    assert run_there(hostile) == "", "of the working directory nothing is executed"
 
 
 def test_up_runs_everything_and_down_leaves_only_data(stack: OwnStack) -> None:

@@ -45,7 +45,7 @@ def start_background(home: Path, specs: Sequence[ProcessSpec], *, servers: Colle
     spec = home / "run" / f"spec.{secrets.token_hex(4)}.json"
     processes = [{**vars(each), "env": dict(each.env)} for each in specs]
     write_private(spec, json.dumps({"servers": sorted(servers), "processes": processes}))
-    command = [sys.executable, "-m", __name__, "--home", str(home), "--spec", str(spec)]
+    command = [sys.executable, "-P", "-m", __name__, "--home", str(home), "--spec", str(spec)]
     deadline = time.monotonic() + _START_SECONDS
     started: Daemon | None = None
     up = False
