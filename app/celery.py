@@ -14,6 +14,8 @@ from app.celery_loader import Loader
 from app.core.errors import ConfigurationError
 from app.core.loading import refuse_while_loading
 from app.core.redis_urls import without_tls_options
+from app.last_words import mask_last_words
+from app.masking import mask
 from app.settings import Settings, settings
 
 
@@ -24,10 +26,11 @@ def _configured() -> tuple[Settings, str]:
     except ConfigurationError as error:
         program = Path(sys.argv[0])
         if "celery" in (program.name, program.parent.name):  # it would print a traceback instead of the error
-            sys.exit(f"ConfigurationError: {error}")
+            sys.exit(f"ConfigurationError: {mask(str(error))}")
         raise
 
 
+mask_last_words()
 refuse_while_loading("Celery with Batchord's app", same_process=False)
 _settings, _configured_url = _configured()
 _redis_url, _tls = without_tls_options(_configured_url)
@@ -49,9 +52,9 @@ os.environ.setdefault("FLOWER_CONF", str(Path(__file__).with_name("dashboard") /
 app = Celery(
     "batchord",
     broker=_redis_url,
-    backend=_redis_url,
+    backend=f"app.replies:SecretFreeBackend+{_redis_url}",
     loader=Loader,
-    # Celery's own, but no MemoryError leaves one: the worker's parent process would end with it.
+    # Celery's own, but none ends with a MemoryError, whereupon the worker's parent process would end.
     task_cls="workers.bearing:BearingTask",
     # What workers tell of themselves holds no secret.
     control="app.replies:SecretFreeControl",

@@ -1,48 +1,84 @@
-"""The secrets that this process knows, so that its logs can leave them out."""
+"""The secrets that this process can know: those of its settings, of its environment, and of its pipelines."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
+from app.core.addresses import split_addresses
+from app.core.pipelines import Pipeline
+from app.core.secret_values import (
+    is_called_secret,
+    of_address,
+    of_environment,
+    of_receiver,
+    of_secret,
+    worth_hiding,
+)
 from app.settings import Settings
 
-#: Hides nothing as a password, and stands in every task's name. In a URL it is masked all the same.
-_OWN_NAME = "batchord"
+#: Whether messages to people go to what the setting holds.
+_RECEIVERS = "alert"
 
 
 def known_secrets(settings: Settings) -> list[str]:
-    """Every secret of the settings and the passwords in their URLs, as they stand and decoded; the longest first.
+    """The passwords, keys and tokens in the settings; of addresses only what is secret in them."""
+    return worth_hiding(_of_settings(settings))
 
-    Of an alert's URL also its path: that is where chat services have their tokens.
+
+def secrets_around(environment: Mapping[str, str]) -> list[str]:
+    """What is called a secret in the environment, and the passwords of addresses there.
+
+    Pipelines name such variables (``url_env``), and what a process that loads no pipeline tells may hold them, too.
     """
-    found: set[str] = set()
+    return worth_hiding(of_environment(environment))
+
+
+def secrets_of(pipelines: Iterable[Pipeline], environment: Mapping[str, str]) -> list[str]:
+    """What pipelines are declared with: the passwords of databases, receivers of alerts, what commands are given."""
+    return worth_hiding(each for pipeline in pipelines for each in _of_pipeline(pipeline, environment))
+
+
+def _of_settings(settings: Settings) -> Iterator[str]:
     for name in type(settings).model_fields:
-        for secret in _secrets(getattr(settings, name)):
-            for text in secret.replace(",", " ").split() or [secret]:
-                found |= _parts(text, path="alert" in name)
-    # A part of a longer one must not be replaced before it: the rest would stay.
-    return sorted((text for text in found if text and text != _OWN_NAME), key=lambda text: (-len(text), text))
+        for text in _texts(getattr(settings, name)):
+            if _RECEIVERS in name:
+                yield from _of_receivers(text)
+            elif "://" in text:
+                yield from of_address(text)
+            elif name.endswith("url"):
+                yield from of_address(text)  # libpq's other form: host=… password=…
+            else:
+                yield from of_secret(text)
 
 
-def _secrets(value: Any) -> Iterator[str]:
+def _texts(value: Any) -> Iterator[str]:
+    """Those that are secret, and addresses, whose writers may have put a password into them."""
     if isinstance(value, SecretStr):
         yield value.get_secret_value()
+    elif isinstance(value, str) and "://" in value:
+        yield value
     elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
         for each in value:
-            yield from _secrets(each)
+            yield from _texts(each)
 
 
-def _parts(text: str, *, path: bool) -> set[str]:
-    if "://" not in text:
-        return {text}
-    found = {text}
-    try:
-        parts = urlsplit(text)
-    except ValueError:  # an address of no form that is known
-        return found
-    found.add(parts.password or "")
-    if path:
-        found.add(parts.path.strip("/"))
-    return found | {unquote(each) for each in found}
+def _of_pipeline(pipeline: Pipeline, environment: Mapping[str, str]) -> Iterator[str]:
+    receivers = environment.get(pipeline.alerts.urls_env or "")
+    if receivers:
+        yield from _of_receivers(receivers)
+    for step in pipeline.steps:
+        place: Any = getattr(step, "source", step)
+        url, url_env = getattr(place, "url", None), getattr(place, "url_env", None)
+        for address in (url, environment.get(url_env or "")):
+            if isinstance(address, str):
+                yield from of_address(address)
+        for values in (getattr(step, "env", None), getattr(step, "params", None)):
+            if isinstance(values, Mapping):
+                called = (value for name, value in values.items() if isinstance(name, str) and is_called_secret(name))
+                yield from (part for value in called if isinstance(value, str) for part in of_secret(value))
+
+
+def _of_receivers(text: str) -> Iterator[str]:
+    for address in split_addresses(text):
+        yield from of_receiver(address)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from app.core.key_blocks import KeyBlocks
 from app.core.logs import AttemptName
-from app.core.visible import visible
+from app.core.visible import as_one_entry
 from app.flow.attempt_log import current
 
 _TEXT = "%(asctime)s %(levelname)-7s %(processName)s %(name)s: %(attempt)s%(message)s"
@@ -30,13 +31,14 @@ class _Json(logging.Formatter):
         super().__init__()
         self._mask = mask
         self._more = more
+        self._blocks = KeyBlocks()
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
             "logger": record.name,
-            "message": self._mask(record.getMessage()),
+            "message": self._mask(self._blocks.masked(record.name, record.getMessage())),
             "process": record.process,
             **self._more(),
         }
@@ -51,17 +53,26 @@ class _Json(logging.Formatter):
 
 
 class _Text(logging.Formatter):
-    """One line per message, and those of a traceback, with ``[run step/shard #attempt]`` where there is one."""
+    """One line per message, with ``[run step/shard #attempt]`` where there is one.
+
+    Its further lines, and those of a traceback, begin with a mark: whatever they say, they are no messages.
+    """
 
     def __init__(self, mask: Callable[[str], str]) -> None:
         super().__init__(_TEXT)
         self._mask = mask
+        self._blocks = KeyBlocks()
 
     def format(self, record: logging.LogRecord) -> str:
         attempt = current()
         record.attempt = "" if attempt is None else f"[{_short(attempt)}] "
         # Visible last: an escape inside of a secret must not hide it from the mask.
-        return visible(self._mask(super().format(record)))
+        return as_one_entry(self._mask(super().format(record)))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- logging's name
+        """Before anything stands before it: a key's lines come one by one."""
+        record.message = self._blocks.masked(record.name, record.message)
+        return super().formatMessage(record)
 
 
 def _short(name: AttemptName) -> str:

@@ -9,15 +9,14 @@ import os
 import socket
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING
 
 from app.adapters.per_process import PerProcess
 from app.catalog import LiveCatalog
 from app.core.logs import LogStore
-from app.core.secrets import masked
 from app.flow.parts import Parts
-from app.known_secrets import known_secrets
+from app.masking import mask
 from app.settings import settings
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def _parts() -> Parts:
         notifier=AppriseNotifier(),
         switchboard=Switchboard(redis_url),
         environment=os.environ,
-        mask=partial(masked, known=known_secrets(configured)),
+        mask=mask,
         worker=f"{socket.gethostname()}:{os.getpid()}",
     )
 

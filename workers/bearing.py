@@ -1,19 +1,19 @@
-"""What all tasks have in common: none of them ends with a lack of memory.
+"""What all tasks have in common: none of them ends with a lack of memory, and none tells a secret.
 
 Celery's parent process raises a task's MemoryError again as its own, and ends.
 """
 
 from typing import Any
 
-from celery import Task
 from celery.exceptions import Ignore, Reject, Retry
 
 from app.core.error_text import error_text
 from app.core.errors import BatchordError, TransientError
 from app.core.exhaustion import is_exhaustion, note_exhaustion
+from app.replies import SecretFreeTask
 
 
-class BearingTask(Task):  # type: ignore[misc]
+class BearingTask(SecretFreeTask):
     """Celery's own, but for want of memory or threads it is handed back, for a process that has them."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

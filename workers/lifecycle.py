@@ -5,7 +5,6 @@ import logging
 import os
 import sys
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from celery import current_task, signals
@@ -13,10 +12,9 @@ from celery.concurrency import get_implementation
 from celery.concurrency.prefork import TaskPool as PreforkPool
 
 from app.core.errors import ConfigurationError, TransientError
-from app.core.secrets import masked
 from app.flow import attempt_log
-from app.known_secrets import known_secrets
 from app.log_format import log_formatter
+from app.masking import mask
 from app.redis_server import check_redis
 from app.settings import settings
 from workers.transport import tolerate
@@ -38,7 +36,6 @@ def set_up_logging(loglevel: int | str | None = None, **_: Any) -> None:
     """
     configured = settings()
     handler = logging.StreamHandler(sys.stdout if configured.log_format == "json" else sys.stderr)
-    mask = partial(masked, known=known_secrets(configured))
     handler.setFormatter(log_formatter(configured.log_format, mask=mask, more=_task))
     logging.basicConfig(level=loglevel or logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(True)  # noqa: FBT003 -- logging's own signature
@@ -69,7 +66,7 @@ def refuse_what_cannot_heal(**_: Any) -> None:
         with suppress(TransientError):
             ledger().check()
     except ConfigurationError as error:
-        sys.exit(f"ConfigurationError: {masked(str(error), known=known_secrets(settings()))}")
+        sys.exit(f"ConfigurationError: {mask(str(error))}")
 
 
 @signals.worker_init.connect  # type: ignore[untyped-decorator]

@@ -1,6 +1,7 @@
 """The pipelines of a folder as they are now: what is edited is taken up within seconds, without a restart."""
 
 import logging
+import os
 import threading
 import time
 from pathlib import Path
@@ -11,6 +12,8 @@ from app.catalog.editions import Edition, Store
 from app.catalog.reading import Loaded, Problem, load
 from app.catalog.takeup import stamps_of, take_up
 from app.core.pipelines import Pipeline
+from app.known_secrets import secrets_of
+from app.masking import learn
 
 log = logging.getLogger(__name__)
 
@@ -158,6 +161,7 @@ class LiveCatalog:
         if self._edition is None or self._edition.id != edition.id:
             code = AuthorsCode(self._store.texts(edition))
             self._loaded = load(self._root, code=code, files=edition.files)
+            learn(secrets_of(self._loaded.pipelines.values(), os.environ))
             self.loads += 1
             if self.loads > 1:
                 log.info("The pipelines' code has changed and is loaded anew.")

@@ -11,6 +11,7 @@ import click
 
 from app.core.errors import BatchordError
 from app.core.loading import refuse_while_loading
+from app.last_words import mask_last_words
 
 #: Command → module below this package, and what ``--help`` says of it. In the order of a first day.
 _COMMANDS = {
@@ -63,21 +64,17 @@ def batchord() -> None:
 
 def main() -> None:
     """The console script: errors of Batchord's own are told without a traceback."""
+    mask_last_words()
     try:
         batchord(prog_name="batchord")
     except BatchordError as error:
-        click.secho(f"{type(error).__name__}: {_without_secrets(str(error))}", fg="red", err=True)
+        click.secho(f"{type(error).__name__}: {_told(str(error))}", fg="red", err=True)
         sys.exit(1)
 
 
-def _without_secrets(text: str) -> str:
-    """Whatever a driver quotes, a password is printed by no command."""
-    from app.core.secrets import masked
-    from app.known_secrets import known_secrets
-    from app.settings import settings
+def _told(text: str) -> str:
+    """Whatever a driver quotes, no command prints a password, or obeys what it reads."""
+    from app.core.visible import visible
+    from app.masking import mask
 
-    try:
-        known = known_secrets(settings())
-    except BatchordError:  # the settings are what is wrong
-        known = []
-    return masked(text, known=known)
+    return visible(mask(text))

@@ -11,6 +11,7 @@ from app.adapters.stack import ProcessSpec, start_servers, unconfigured_servers
 from app.adapters.stack.claims import PortClaim, claim_port
 from app.adapters.stack.home import write_private
 from app.dashboard.password import flower_password
+from app.masking import learn
 from app.redis_server import check_redis
 from app.settings import Settings, settings
 
@@ -39,6 +40,7 @@ def prepare(*, environment: dict[str, str] | None = None) -> Stack:
     home = settings().home.expanduser().absolute()
     start_servers(home, needs=unconfigured_servers(os.environ))
     settings.cache_clear()
+    learn(())  # the passwords of the servers that were started
     configured = settings()
     migrate(configured.require_database_url())
     check_redis(configured.require_redis_url())

@@ -1,6 +1,7 @@
 """How Flower is closed: its application is replaced by one with a door, whose answers hold no secret."""
 
 import importlib
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from app.core.errors import ConfigurationError
 from app.core.secrets import without
 from app.dashboard.door import Door, Refusal
 from app.dashboard.password import USER, flower_password
-from app.known_secrets import known_secrets
+from app.masking import learn
 from app.settings import settings
 
 _LOOPBACK = "127.0.0.1"
@@ -31,7 +32,7 @@ def close_flower(options: Any) -> tuple[str, list[str]]:
         hosts=settings().flower_hosts.replace(",", " ").split(),
         open_paths=(f"{prefix}/healthcheck",),
     )
-    known = [*known_secrets(settings()), *credentials, *(each.partition(":")[2] for each in credentials)]
+    known = learn([*credentials, *(each.partition(":")[2] for each in credentials)])
     # Flower has no seam for this; its command looks the name up when it starts.
     command: Any = importlib.import_module("flower.command")
     command.Flower = partial(ClosedFlower, door=door, known=known, prefix=prefix)
@@ -54,7 +55,7 @@ def _credentials(options: Any) -> list[str]:
 class ClosedFlower(Flower):  # type: ignore[misc]
     """Flower behind a :class:`Door`."""
 
-    def __init__(self, *, door: Door, known: list[str], prefix: str, **options: Any) -> None:
+    def __init__(self, *, door: Door, known: Sequence[str], prefix: str, **options: Any) -> None:
         self._door = door
         self._metrics = f"{prefix}/metrics"
         static = f"{prefix}/static/"
@@ -101,7 +102,7 @@ class _WithoutSecrets(OutputTransform):  # type: ignore[misc]
     Only those, not what looks like one: a page is code as well. What workers tell is masked at its source.
     """
 
-    def __init__(self, request: Any, *, known: list[str], static: str) -> None:
+    def __init__(self, request: Any, *, known: Sequence[str], static: str) -> None:
         super().__init__(request)
         self._known = () if request.path.startswith(static) else tuple(known)
 

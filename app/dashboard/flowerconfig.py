@@ -9,6 +9,7 @@ from tornado.options import options
 
 from app.core.errors import BatchordError
 from app.dashboard.closing import close_flower
+from app.masking import mask
 from app.redis_server import check_redis
 from app.settings import settings
 
@@ -17,4 +18,4 @@ try:
     address, basic_auth = close_flower(options)
 except BatchordError as error:
     # Flower that cannot be closed does not start. One line: it goes to whoever typed the command.
-    sys.exit(f"Flower does not start: {error}")
+    sys.exit(f"Flower does not start: {mask(str(error))}")

@@ -3,7 +3,7 @@
 from app.core.alerts import AlertKind, NewAlert
 from app.core.ledger import LockedRun
 from app.core.runs import RunState, StepState
-from app.core.secrets import masked
+from app.masking import mask
 
 #: Characters of an error in a message; the whole of it is in the ledger.
 _MOST_ERROR = 1500
@@ -40,7 +40,7 @@ def tell_of_end(locked: LockedRun, state: RunState, error: str | None) -> bool:
 
 def said(error: str | None) -> str:
     """An error as it may be told: bounded, without secrets."""
-    text = masked(error or "No error was written down.")
+    text = mask(error or "No error was written down.")
     return text if len(text) <= _MOST_ERROR else f"{text[:_MOST_ERROR]} …"
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from app.core.logs import AttemptName
+from app.core.secrets import masked
 from app.flow.attempt_log import attempt_log
 from app.log_format import log_formatter
 from tests.contracts.kept_logs import KeptLogs
@@ -70,4 +71,54 @@ def test_secrets_are_masked(kind: Literal["text", "json"]) -> None:
 
 def test_a_line_of_text_steers_no_terminal() -> None:
     """Control characters are written out; lines and tabs stay."""
-    assert formatted("text", "a\x1b[2J\r\x9b\ud800\x7f\tb\nc").endswith("a\\x1b[2J\\x0d\\x9b\\ud800\\x7f\tb\nc")
+    assert formatted("text", "a\x1b[2J\r\x9b\ud800\x7f\tb\nc").endswith("a\\x1b[2J\\x0d\\x9b\\ud800\\x7f\tb\n  | c")
+
+
+FORGED = "2026-11-29 02:00:00,000 INFO    MainProcess batchord: all records are predicted"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_a_message_forges_no_line(end: str) -> None:
+    """Whatever ends a line for whoever reads the log: only its first begins as lines do."""
+    entry = formatted("text", "careful %s", f"x{end}{FORGED}")
+
+    first, *more = entry.splitlines()
+    assert "careful x" in first
+    assert all(line.startswith("  | ") for line in more)
+
+
+def test_a_traceback_stays_readable() -> None:
+    """Line by line, each marked as a part of the entry."""
+    try:
+        int("x")
+    except ValueError:
+        lines = formatted("text", "failed", error=True).splitlines()
+
+    assert lines[0].endswith("my.module: failed")
+    assert lines[1] == "  | Traceback (most recent call last):"
+    assert lines[-1].startswith("  | ValueError: ")
+
+
+@pytest.mark.parametrize("kind", ["text", "json"])
+def test_a_key_that_is_logged_line_by_line_is_masked(kind: Literal["text", "json"]) -> None:
+    """As a command's output comes; other loggers' lines in between stay."""
+    formatter = log_formatter(kind, mask=masked)
+    said = [
+        "begin",
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "MIIEpAIBAAKCAQEA7bq",
+        "x8Qx",
+        "-----END RSA PRIVATE KEY-----",
+        "end",
+    ]
+
+    lines = [
+        formatter.format(logging.LogRecord(name, logging.INFO, "file", 1, "%s", (text,), None))
+        for text in said
+        for name in (["my.module", "other"] if text == "begin" else ["my.module"])
+    ]
+
+    assert not any(part in line for line in lines for part in ("MIIE", "x8Qx"))
+    assert all("***" in line for line in lines[2:-1])
+    assert sum("begin" in line for line in lines) == 2
+    assert "end" in lines[-1]

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from app.adapters.ledger.connection import Connection, Connections
+from app.adapters.ledger.told import told
 from app.core.alerts import Alert, AlertKind, NewAlert
-from app.core.records import storable
 
 _KEEP = """
     INSERT INTO batchord.alerts (event, kind, pipeline, run_id, title, message)
@@ -36,13 +36,13 @@ _CLOSE = """
 
 def keep_alert(connection: Connection, alert: NewAlert) -> bool:
     """Keeps a message, unless its event is known already."""
-    values = {**alert.as_values(), "title": storable(alert.title), "message": storable(alert.message)}
+    values = {**alert.as_values(), "title": told(alert.title), "message": told(alert.message)}
     return connection.execute(_KEEP, values).rowcount == 1
 
 
 def open_incident(connection: Connection, pipeline: str, kind: str, message: str) -> datetime | None:
     """Notes that something is wrong; None when that was known."""
-    row = connection.execute(_OPEN, [pipeline, kind, storable(message)]).fetchone()
+    row = connection.execute(_OPEN, [pipeline, kind, told(message)]).fetchone()
     return None if row is None else row["opened_at"]
 
 
@@ -116,7 +116,7 @@ class AlertsTable:
             connection.execute(
                 "UPDATE batchord.alerts SET due_at = clock_timestamp() + make_interval(secs => %s), error = %s "
                 "WHERE id = %s",
-                [seconds, storable(error), alert.id],
+                [seconds, told(error), alert.id],
             )
 
     def close(self, alert: Alert, *, error: str | None = None) -> None:
@@ -124,7 +124,7 @@ class AlertsTable:
         with self._connections.transaction() as connection:
             connection.execute(
                 "UPDATE batchord.alerts SET closed_at = clock_timestamp(), error = %s WHERE id = %s",
-                [error and storable(error), alert.id],
+                [told(error), alert.id],
             )
 
 

@@ -5,7 +5,7 @@ changes its step or its shard.
 """
 
 from app.adapters.ledger.connection import Connection
-from app.core.records import storable
+from app.adapters.ledger.told import told
 
 _END = """
     UPDATE batchord.attempts SET state = %(state)s, error = %(error)s, finished_at = clock_timestamp()
@@ -17,7 +17,7 @@ _END = """
 
 def end_attempts(connection: Connection, run_id: str, *, step: str | None, state: str, error: str | None) -> None:
     """Ends what is under way of a step as a whole; ``step`` None: of the whole run."""
-    values = {"run": run_id, "step": step, "state": state, "error": error and storable(error)}
+    values = {"run": run_id, "step": step, "state": state, "error": told(error)}
     connection.execute(_END, values)
 
 

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 from app.adapters.ledger.connection import Connection
 from app.adapters.ledger.rows import find_run
-from app.core.records import storable
+from app.adapters.ledger.told import told
 from app.core.runs import TIME_LIMIT, StepLease
 
 #: A Predict step is planned under its lease; every other step is executed under it.
@@ -122,13 +122,13 @@ def renew_step(connection: Connection, lease: StepLease, seconds: float) -> bool
 def release_step(connection: Connection, lease: StepLease, error: str, *, wait: float, own_error: bool) -> bool:
     """See :class:`app.core.ledger.Runs`."""
     state = "retried" if own_error else "handed back"
-    values = {**_values(lease), "error": storable(error), "wait": wait, "state": state}
+    values = {**_values(lease), "error": told(error), "wait": wait, "state": state}
     return connection.execute(_RELEASE, values).rowcount == 1
 
 
 def lose_step(connection: Connection, run_id: str, step: str, *, worker: str, cause: str, loss: bool) -> bool:
     """See :class:`app.core.ledger.Runs`."""
-    values: dict[str, object] = {"run": run_id, "step": step, "worker": worker, "cause": storable(cause), "loss": loss}
+    values: dict[str, object] = {"run": run_id, "step": step, "worker": worker, "cause": told(cause), "loss": loss}
     return connection.execute(_LOSE, values).rowcount == 1
 
 

@@ -12,9 +12,9 @@ from app.adapters.ledger.attempts import end_attempts
 from app.adapters.ledger.connection import Connection
 from app.adapters.ledger.rates import learn_rates
 from app.adapters.ledger.rows import RUN_COLUMNS, find_run, one, read_steps, run_from, turn
+from app.adapters.ledger.told import told
 from app.core.alerts import NewAlert
 from app.core.ledger import StepTotals
-from app.core.records import storable
 from app.core.runs import Run, RunState, Step, StepLease, StepState
 
 #: What may still go on in a run, by table.
@@ -99,7 +99,7 @@ class LockedRun:
             # So that its follow-up run is found where the message for it is lost.
             "backlog_left = backlog_left OR %s, "
             "lease_token = NULL, lease_until = NULL WHERE run_id = %s AND name = %s",
-            [state, Jsonb(output), error and storable(error), state is StepState.CODE_CHANGED, self.run.id, step],
+            [state, Jsonb(output), told(error), state is StepState.CODE_CHANGED, self.run.id, step],
         )
         end_attempts(self._connection, self.run.id, step=step, state=state, error=error)
         self._count()
@@ -147,7 +147,7 @@ class LockedRun:
         ended = connection.execute(
             "UPDATE batchord.runs SET state = %s, summary = %s, error = %s, finished_at = clock_timestamp() "
             f"WHERE id = %s RETURNING {RUN_COLUMNS}",
-            [state, Jsonb(summary), error and storable(error), run.id],
+            [state, Jsonb(summary), told(error), run.id],
         ).fetchone()
         self.run = run_from(one(ended))
         row = connection.execute(

@@ -8,10 +8,11 @@ from psycopg.types.json import Jsonb
 
 from app.adapters.ledger.attempts import ending
 from app.adapters.ledger.connection import Connection, Connections
+from app.adapters.ledger.told import told
 from app.adapters.ledger.written import accounted, copied, write_predictions, write_rejections
 from app.core.errors import ConservationError, LeaseLost
 from app.core.predictions import Batch
-from app.core.records import Position, Scalar, storable
+from app.core.records import Position, Scalar
 from app.core.runs import Claim, ShardLease, ShardOutcome, ShardState
 from app.core.shards import ShardRange
 
@@ -208,11 +209,11 @@ class ShardsTable:
     def release(self, lease: ShardLease, error: str, *, wait: float = 0) -> None:
         """See the protocol."""
         with self._connections.transaction() as connection:
-            connection.execute(_RELEASE, _values(lease, error=storable(error), wait=wait))
+            connection.execute(_RELEASE, _values(lease, error=told(error), wait=wait))
 
     def lost(self, run_id: str, step: str, index: int, *, worker: str, cause: str, loss: bool = True) -> bool:
         """See the protocol."""
-        values = {"run": run_id, "step": step, "index": index, "worker": worker, "cause": storable(cause), "loss": loss}
+        values = {"run": run_id, "step": step, "index": index, "worker": worker, "cause": told(cause), "loss": loss}
         with self._connections.transaction() as connection:
             return connection.execute(_LOST, values).rowcount == 1
 
@@ -245,12 +246,12 @@ class ShardsTable:
     def fail(self, lease: ShardLease, error: str) -> None:
         """See the protocol."""
         with self._connections.transaction() as connection:
-            connection.execute(_FAIL, _values(lease, error=storable(error), state=ShardState.FAILED))
+            connection.execute(_FAIL, _values(lease, error=told(error), state=ShardState.FAILED))
 
     def leave(self, lease: ShardLease, error: str) -> None:
         """See the protocol."""
         with self._connections.transaction() as connection:
-            connection.execute(_LEAVE, _values(lease, error=storable(error), state=ShardState.CODE_CHANGED))
+            connection.execute(_LEAVE, _values(lease, error=told(error), state=ShardState.CODE_CHANGED))
 
 
 def _insert_half(connection: Connection, lease: ShardLease, part: ShardRange, losses: int) -> int:

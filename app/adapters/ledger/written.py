@@ -11,6 +11,7 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow
 
 from app.adapters.ledger.connection import Connection
+from app.adapters.ledger.told import told
 from app.core.faults import fault
 from app.core.predictions import Predictions
 from app.core.records import Rejection, Scalar, ledger_texts, record_key, storable
@@ -133,7 +134,7 @@ def write_rejections(connection: Connection, lease: ShardLease, rejections: Sequ
         **_lease_values(lease),
         "keys": [record_key(rejection.key) for rejection in rejections],
         "reasons": [rejection.reason for rejection in rejections],
-        "details": [storable(rejection.detail) for rejection in rejections],
+        "details": [told(rejection.detail) for rejection in rejections],
     }
     return connection.execute(_REJECTIONS, values).rowcount
 

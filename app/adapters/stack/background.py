@@ -23,6 +23,8 @@ from app.adapters.stack.processes import ProcessSpec, ProcessState, ProcessStatu
 from app.adapters.stack.servers import Server, stop_servers
 from app.adapters.stack.supervisor import NAME, STATUS_FILE, run
 from app.core.errors import BatchordError, ConfigurationError
+from app.last_words import MaskedFormatter, mask_last_words
+from app.masking import mask
 
 #: Longer than the slowest start of a server.
 _START_SECONDS = 180.0
@@ -128,14 +130,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, required=True, help="folder with the stack's data and logs")
     parser.add_argument("--spec", type=Path, required=True, help="JSON file with servers and processes; deleted")
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    mask_last_words()
+    handler = logging.StreamHandler()
+    handler.setFormatter(MaskedFormatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     spec = json.loads(options.spec.read_text(encoding="utf-8"))
     options.spec.unlink()  # the environments in it may hold passwords
     specs = [ProcessSpec(**{**each, "command": tuple(each["command"])}) for each in spec["processes"]]
     try:
         run(options.home, specs, [Server(name) for name in spec["servers"]])
     except BatchordError as error:
-        print(error, file=sys.stderr)  # noqa: T201 -- this is the program's output
+        print(mask(str(error)), file=sys.stderr)  # noqa: T201 -- this is the program's output
         return 1
     except KeyboardInterrupt:  # asked to stop while still starting; everything is stopped again
         return 1

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from app.core.key_blocks import KeyBlocks
 from app.core.logs import LogLine
 from app.core.records import storable
 
@@ -35,6 +36,8 @@ class Lines:
         self._half = limit_bytes // 2
         self._mask = mask
         self._lock = threading.Lock()
+        #: Before anything is left out: what hides a line may be left out itself.
+        self._blocks = KeyBlocks()
         self._time = 0.0
         self._first: deque[_Said] = deque()
         #: Bytes that the first half has taken so far, the given ones included; None: it is full.
@@ -51,6 +54,8 @@ class Lines:
     def add(self, time: float, level: str, source: str, message: str) -> None:
         """Takes a line; ``time`` in seconds since 1970."""
         message = storable(message)
+        with self._lock:
+            message = self._blocks.masked(source, message)
         size = size_of(message)
         if size > LONGEST_LINE:
             message = self._shortened(message)

@@ -1,0 +1,44 @@
+"""Which texts are plain words: masking those would hide nothing and make every log unreadable."""
+
+import re
+
+#: Shorter texts stand in ordinary words.
+SHORTEST = 6
+#: Passwords that everybody knows, and names that stand in every log of ours.
+_COMMON = frozenset(
+    {
+        *("access", "admin", "administrator", "attempt", "audit", "batch", "batchord", "broker", "celery", "changeme"),
+        *("config", "control", "database", "debug", "default", "docker", "error", "example", "failed", "flower"),
+        *("guest", "host", "image", "ledger", "local", "localhost", "login", "minio", "minioadmin", "model", "mysql"),
+        *("nobody", "null", "passwd", "password", "pending", "pipeline", "pipelines", "planner", "please", "postgres"),
+        *("postgresql", "predict", "predicted", "prediction", "predictions", "production", "public", "python"),
+        *("record", "records", "redis", "rejected", "rejection", "reviews", "running", "schedule", "score", "secret"),
+        *("server", "service", "shard", "shards", "source", "staging", "started", "step", "steps", "string"),
+        *("succeeded", "summary", "system", "table", "tables", "testing", "token", "tokens", "train", "trigger"),
+        *("user", "username", "valkey", "value", "values", "worker", "workers"),
+    }
+)
+#: Words of letters, joined by hyphens, dots or underscores, each with a few digits behind it at most:
+#: ``max_tokens``, ``us-east-1``, ``alerts2024``, ``HTTPServer`` is none.
+_WORD = r"(?:[A-Z]?[a-z]{1,20}|[A-Z]{1,15})\d{0,4}|v?\d{1,4}"
+_WORDS = re.compile(rf"(?:{_WORD})(?:[-_.' ](?:{_WORD}))*[.,:;!?]{{0,3}}")
+_LETTERS = re.compile(r"[A-Za-z]+(?:[-_.'][A-Za-z]+)*[.,:;!?]{0,3}")
+_NUMBER = re.compile(r"[\d.,:_+eE%-]+")
+_DRAWN = re.compile(r"[\w+/=~-]{8,}", re.ASCII)
+
+
+def is_plain(text: str) -> bool:
+    """Whether it is a word of letters, or several, or a number, as they stand in sentences and in code."""
+    return _LETTERS.fullmatch(text) is not None or _NUMBER.fullmatch(text) is not None
+
+
+def hides_something(secret: str) -> bool:
+    """Whether a password is worth being looked for everywhere: neither short nor a common word."""
+    return len(secret) >= SHORTEST and secret.lower() not in _COMMON
+
+
+def is_drawn(text: str) -> bool:
+    """Whether it looks drawn by chance, as tokens are: letters and digits in no order of words."""
+    if _DRAWN.fullmatch(text) is None or text.isdigit():
+        return False
+    return _WORDS.fullmatch(text) is None
