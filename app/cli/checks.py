@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
+from rich.text import Text
 
 from app.cli.interventions import start_repair
-from app.cli.output import console, foreign, json_option, print_json, print_problems, table
+from app.cli.output import console, json_option, print_json, print_problems, table
+from app.cli.terminal import foreign, text
 from app.core.steps import Predict, Step
+from app.core.visible import as_one_entry
 
 if TYPE_CHECKING:
     from app.flow.audit import Audit
@@ -95,7 +98,7 @@ def plan(name: str, *, as_json: bool) -> None:
     table(f"Plan of {name}", columns, rows, empty="The pipeline has no Predict steps.", least=least)
     for step in steps:
         if step.stray is not None:
-            console.print(f"[yellow]{step.step}:[/] {foreign(step.stray)}")
+            console.print(text((f"{foreign(step.step)}:", "yellow"), f" {foreign(step.stray)}"))
 
 
 @click.command()
@@ -134,9 +137,10 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
         table("Audit", columns, rows, empty="No pipelines to audit.", least=("pending", "predicted"))
         for name, (found, examples) in results.items():
             for step, why in found.not_audited.items():
-                console.print(f"[red]{name}: step {step} was not audited:[/] {foreign(why)}")
+                where = f"{foreign(name)}: step {foreign(step)} was not audited:"
+                console.print(text((where, "red"), f" {as_one_entry(why)}"))
             for kind, keys in examples.items():
-                console.print(f"[red]{name}: {kind}[/] {', '.join(map(foreign, keys))}")
+                console.print(text((f"{foreign(name)}: {kind}", "red"), f" {', '.join(map(foreign, keys))}"))
     if repair:
         for name, (found, _) in results.items():
             if found.missing:
@@ -146,10 +150,10 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _verdict(found: "Audit") -> str:
+def _verdict(found: "Audit") -> Text:
     if found.not_audited and not found.missing and not found.duplicated:
-        return "[red]NOT AUDITED[/]"
-    return "[green]clean[/]" if found.clean else "[red]NOT CLEAN[/]"
+        return text(("NOT AUDITED", "red"))
+    return text(("clean", "green") if found.clean else ("NOT CLEAN", "red"))
 
 
 def _model(step: Step) -> str | None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 import psycopg
 from rich.live import Live
-from rich.markup import escape
 
 from app.adapters.stack import Supervisor, stop_servers, unconfigured_servers
 from app.adapters.stack.background import refuse_second
@@ -19,6 +18,7 @@ from app.cli import demo_report as report
 from app.cli.local_stack import prepare
 from app.cli.output import console, json_option, print_json
 from app.cli.stack import wait_for_workers
+from app.cli.terminal import text
 from app.core.errors import BatchordError, ConfigurationError
 from app.demo.models import BuiltModel
 from app.settings import settings
@@ -66,19 +66,19 @@ def _stopped_in_the_end(home: Path) -> Iterator[None]:
 
 
 def _story(home: Path) -> report.Results:
-    console.print("[bold]Batchord[/]: three pipelines over real records, on servers of its own.\n")
+    console.print(text(("Batchord", "bold"), ": three pipelines over real records, on servers of its own.\n"))
     _check_place(home)
     models = _models(home)
     with console.status("Starting PostgreSQL, Redis and an S3-compatible store …"):
         stack = prepare()
-    console.print(f"[green]✓[/] servers started on loopback, their data in {_near(home)}; the ledger's tables exist")
+    _done(f"servers started on loopback, their data in {_near(home)}; the ledger's tables exist")
     before = report.newest_run()
     _load(models)
     supervisor = Supervisor(stack.specs, home, servers=unconfigured_servers(os.environ))
     with closing(stack.claim), supervisor:
         with console.status("Starting two workers, beat and Flower …"):
             wait_for_workers({"control", "worker"})
-        console.print(f"[green]✓[/] celery -A app worker (2), beat and flower run; Flower: {stack.flower}")
+        _done(f"celery -A app worker (2), beat and flower run; Flower: {stack.flower}")
         _watch("Beat's ticks start the runs:", supervisor, since=before)
         first = report.newest_run()
         _arrive()
@@ -105,9 +105,9 @@ def _models(home: Path) -> list[BuiltModel]:
     from app.demo.models import build_models
 
     with console.status("Building the models …") as status:
-        built = build_models(home / "demo" / "models", lambda what: status.update(f"{what} …"))
+        built = build_models(home / "demo" / "models", lambda what: status.update(text(f"{what} …")))
     for model in built:
-        console.print(f"[green]✓[/] model {model.name}: {model.accuracy:.1%} of {model.n} {model.measure}")
+        _done(f"model {model.name}: {model.accuracy:.1%} of {model.n} {model.measure}")
     return built
 
 
@@ -126,7 +126,7 @@ def _load(models: list[BuiltModel]) -> None:
         }
         location = load.upload_model(store, pictures, prefix="mobilenet-v2/1")
     said = ", ".join(f"{count:,} {name}" for name, count in added.items() if count) or "all there from before"
-    console.print(f"[green]✓[/] records: {said}; the image model is in {location}")
+    _done(f"records: {said}; the image model is in {location}")
 
 
 def _arrive() -> None:
@@ -165,6 +165,10 @@ def _watch(title: str, supervisor: Supervisor, *, since: str | None) -> None:
             time.sleep(_POLL_SECONDS)
 
 
+def _done(what: str) -> None:
+    console.print(text(("✓", "green"), f" {what}"))
+
+
 def _near(path: Path) -> str:
     """A path as seen from here, where that is shorter."""
-    return escape(os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path))
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

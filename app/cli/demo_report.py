@@ -7,6 +7,7 @@ import psycopg
 from rich.table import Table
 
 from app.cli.output import console, table
+from app.cli.terminal import foreign, text
 from app.core.runs import Run
 from app.demo.models import BuiltModel
 from app.flow.audit import Audit, audit
@@ -94,10 +95,10 @@ def progress_table(found: list[Progress]) -> Table:
     for each in found:
         share = (each.predicted + each.rejected) / each.records if each.records else 0.0
         bar = "━" * int(share * 28)
-        rest = "[dim]" + "━" * (28 - len(bar)) + "[/]"
-        done = " [green]done[/]" if each.finished else f" {share:.0%}" if share else " waits for its tick"
+        rest = "━" * (28 - len(bar))
+        done = (" done", "green") if each.finished else f" {share:.0%}" if share else " waits for its tick"
         cells = (f"{each.records:,}", f"{each.predicted:,}", f"{each.rejected:,}")
-        drawn.add_row(each.pipeline, *cells, f"[cyan]{bar}[/]{rest}{done}")
+        drawn.add_row(each.pipeline, *cells, text((bar, "cyan"), (rest, "dim"), done))
     return drawn
 
 
@@ -183,9 +184,9 @@ def print_results(results: Results, *, seconds: float) -> None:
     console.print()
     for row in results["pipelines"]:
         most = sorted(row["labels"].items(), key=lambda item: -item[1])[:8]
-        said = ", ".join(f"{label} {count:,}" for label, count in most)
+        said = ", ".join(f"{foreign(label)} {count:,}" for label, count in most)
         more = f" and {len(row['labels']) - len(most)} more" if len(row["labels"]) > len(most) else ""
-        console.print(f"[bold]{row['pipeline']}[/] labels: {said}{more}")
+        console.print(text((row["pipeline"], "bold"), f" labels: {said}{more}"))
         if row["rejections"]:
             reasons = ", ".join(f"{reason} {count}" for reason, count in row["rejections"].items())
             console.print(f"  rejected: {reasons} (see `batchord rejections`)")
@@ -193,13 +194,12 @@ def print_results(results: Results, *, seconds: float) -> None:
     checked = results["audit"].values()
     total, missing, twice = (sum(found[name] for found in checked) for name in ("records", "missing", "duplicated"))
     pending = sum(found["pending"] for found in checked)
-    verdict = "[green]clean[/]" if results["clean"] else "[red]NOT CLEAN[/]"
-    console.print(f"Audit: {verdict}: {total:,} records, {missing} missing, {twice} twice, {pending} pending.")
+    verdict = ("clean", "green") if results["clean"] else ("NOT CLEAN", "red")
+    counts_told = f": {total:,} records, {missing} missing, {twice} twice, {pending} pending."
+    console.print(text("Audit: ", verdict, counts_told))
     console.print(f"Done in {seconds:.0f} s; everything is stopped, the data stay in .batchord.\n")
-    console.print("Go on: [bold]batchord up[/] starts the same stack in the background and prints Flower's address;")
-    console.print(
-        "       [bold]batchord runs[/], [bold]batchord show RUN[/] and `batchord audit` look at what it does;"
-    )
+    console.print("Go on: `batchord up` starts the same stack in the background and prints Flower's address;")
+    console.print("       `batchord runs`, `batchord show RUN` and `batchord audit` look at what it does;")
     console.print("       pipelines/ holds the three pipelines: change one, or add your own.")
 
 

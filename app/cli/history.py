@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
-from app.cli.output import cell, coloured, console, foreign, json_option, print_json, run_json, short, table
+from app.cli.output import cell, coloured, console, json_option, print_json, run_json, short, table
+from app.cli.terminal import foreign, text
 from app.core.errors import ConfigurationError
 from app.core.runs import Run
 from app.core.summary import QUANTILES
+from app.core.visible import as_one_entry
 
 #: Labels and reasons shown of each step.
 _MOST = 12
@@ -85,10 +87,10 @@ def _print_steps(steps: list[dict[str, Any]]) -> None:
             step["name"],
             step["kind"],
             ", ".join(step["after"]),
-            coloured(step["state"]) + (" [dim](from the run before)[/]" if step["reused"] else ""),
+            text(coloured(step["state"]), *([(" (from the run before)", "dim")] if step["reused"] else [])),
             step["attempt"],
             _seconds(step),
-            foreign(_result(step)),
+            _result(step),
         )
         for step in steps
     ]
@@ -110,7 +112,7 @@ def _print_attempts(attempts: list[dict[str, Any]]) -> None:
             each["worker"],
             each["started_at"],
             _seconds(each),
-            foreign(each["error"] or ""),
+            each["error"] or "",
         )
         for each in attempts
     ]
@@ -154,7 +156,7 @@ def _print_shards(shards: list[dict[str, Any]]) -> None:
             shard["rejected"],
             shard["attempt"],
             shard["worker"],
-            foreign(shard["error"] or ""),
+            shard["error"] or "",
         )
         for shard in shards
     ]
@@ -178,10 +180,7 @@ def rejections(pipeline: str | None, reason: str | None, run_id: str | None, lim
     if as_json:
         print_json(found)
         return
-    rows = [
-        (each["pipeline"], foreign(each["key"]), each["reason"], foreign(each["detail"]), each["rejected_at"])
-        for each in found
-    ]
+    rows = [(each["pipeline"], each["key"], each["reason"], each["detail"], each["rejected_at"]) for each in found]
     columns = ("pipeline", "record", "reason", "detail", "when")
     table("Rejections", columns, rows, empty="No rejections.", least=("when", "pipeline"))
 
@@ -204,7 +203,8 @@ def find_run(run_id: str) -> Run:
 
 def print_run(run: Run) -> None:
     """A run and its summary for people."""
-    console.print(f"[bold]{run.pipeline}[/] {coloured(run.state)}  run {run.id}, by {run.trigger}")
+    name, trigger = foreign(run.pipeline), foreign(run.trigger)
+    console.print(text((name, "bold"), " ", coloured(run.state), f"  run {run.id}, by {trigger}"))
     steps = (run.summary or {}).get("steps", {})
     if steps or run.discovered or run.predicted or run.rejected:  # else it predicts nothing
         counts = f"  discovered {run.discovered:,} = predicted {run.predicted:,} + rejected {run.rejected:,}"
@@ -215,7 +215,7 @@ def print_run(run: Run) -> None:
     if run.rerun_of is not None:
         console.print(f"  takes up run {run.rerun_of}")
     if run.error:
-        console.print(f"  [red]{foreign(run.error)}[/]")
+        console.print(text("  ", (as_one_entry(run.error), "red")))
     for step, summary in steps.items():
         if summary:
             _print_step(step, summary)
@@ -225,7 +225,7 @@ def _print_step(step: str, summary: dict[str, Any]) -> None:
     seconds = summary["seconds"]
     rate = summary["records_per_second"]
     console.print(
-        f"  step {step}: model {summary['model']}, {summary['shards']} shards"
+        f"  step {foreign(step)}: model {foreign(summary['model'])}, {summary['shards']} shards"
         + (f", {rate:,.0f} records/s" if rate else "")
         + f"; worker seconds: fetch {seconds['fetch']:.1f}, predict {seconds['predict']:.1f}, "
         f"write {seconds['write']:.1f}"

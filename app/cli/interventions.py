@@ -7,6 +7,7 @@ import click
 from app.cli.broker import send_task
 from app.cli.history import find_run
 from app.cli.output import coloured, console, json_option, print_json, run_json
+from app.cli.terminal import foreign, text
 from app.core.messages import Message
 from app.core.runs import Run
 
@@ -45,7 +46,7 @@ def cancel(run_id: str, *, as_json: bool) -> None:
     if as_json:
         print_json(run_json(ended))
     else:
-        console.print(f"Run {ended.id} is {coloured(ended.state)}.")
+        console.print(text(f"Run {ended.id} is ", coloured(ended.state), "."))
 
 
 @click.command()
@@ -68,7 +69,7 @@ def rerun(run_id: str, from_step: str | None, *, failed: bool, as_json: bool) ->
     if as_json:
         print_json(run_json(run))
     else:
-        console.print(f"Run {run.id} takes up run {run_id} again; it is {coloured(run.state)}.")
+        console.print(text(f"Run {run.id} takes up run {foreign(run_id)} again; it is ", coloured(run.state), "."))
 
 
 def start_repair(name: str) -> Run:

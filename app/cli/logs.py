@@ -11,7 +11,9 @@ from app.cli.history import find_run
 from app.cli.output import console, json_option
 from app.core.errors import ConfigurationError
 from app.core.logs import LogLine, LogPart, LogStore, PartName
-from app.core.visible import visible
+from app.core.nested import in_every_text
+from app.core.visible import as_one_entry, in_json, in_one_line
+from app.masking import mask, mask_known
 
 _POLL_SECONDS = 0.5
 #: How long after a run's end its last lines may still come.
@@ -93,9 +95,10 @@ def _text(part: LogPart, line: LogLine) -> None:
     name = part.attempt
     where = name.step if name.shard is None else f"{name.step}/{name.shard}"
     text = Text(f"{line.time.astimezone():%m-%d %H:%M:%S.%f}"[:-3], style="dim")
-    text.append(f" {where} #{name.attempt} ", style="cyan")
-    text.append(f"{line.source} " if line.source in ("stdout", "stderr") else f"{line.level:<7} ", style="dim")
-    text.append(visible(line.message), style=_COLOURS.get(line.level, ""))
+    text.append(f" {in_one_line(where)} #{name.attempt} ", style="cyan")
+    kind = f"{line.source} " if line.source in ("stdout", "stderr") else f"{in_one_line(line.level):<7} "
+    text.append(kind, style="dim")
+    text.append(as_one_entry(mask(line.message)), style=_COLOURS.get(line.level, ""))
     console.print(text, soft_wrap=True)
 
 
@@ -112,4 +115,4 @@ def _json(part: LogPart, line: LogLine) -> None:
         "attempt": name.attempt,
         "worker": part.worker,
     }
-    click.echo(json.dumps(told, ensure_ascii=False))
+    click.echo(in_json(json.dumps(in_every_text(told, mask_known), ensure_ascii=False)))

@@ -8,23 +8,27 @@ from typing import Any, Literal, TypeVar
 
 import click
 from rich.cells import cell_len
-from rich.console import Console
-from rich.markup import escape, render
 from rich.table import Table
+from rich.text import Text
 
 from app.catalog import Problem
+from app.cli.terminal import Terminal, foreign, text
+from app.core.nested import in_every_text
 from app.core.runs import Run
-from app.core.visible import visible
+from app.core.visible import as_one_entry, visible
+from app.masking import mask, mask_known
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Piped into a file or another program, a table must not be folded to a terminal's width.
 _FULL = 180
-console = Console(highlight=False, width=None if sys.stdout.isatty() else _FULL)
+console = Terminal(width=None if sys.stdout.isatty() else _FULL)
 #: Columns of text, which may be folded. Ids, states, times and numbers stay whole: people copy them.
 _TEXT = frozenset(
     {"after", "by", "came to", "detail", "error", "file", "message", "model", "record", "schedule", "steps", "worker"}
 )
+#: Columns whose texts may have several lines, each within its column; all others are in one line.
+_LINES = frozenset({"came to", "detail", "error", "message", "next"})
 #: Columns that are folded when the others alone are too wide.
 _NAMES = frozenset({"pipeline", "step", "trigger"})
 #: Characters that a column of text has at least, and those between two columns.
@@ -71,13 +75,14 @@ def json_option(command: F) -> F:
     return option(command)
 
 
-def print_json(value: Any) -> None:
-    """Writes ``value`` to standard output, times in ISO 8601."""
-    click.echo(json.dumps(value, default=_plain, indent=2))
+def print_json(value: Any, *, unmasked: bool = False) -> None:
+    """Writes ``value`` to standard output, times in ISO 8601; without known secrets, unless they were asked for."""
+    told = value if unmasked else in_every_text(value, mask_known)
+    click.echo(json.dumps(told, default=_plain, indent=2))
 
 
 def _plain(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    return value.isoformat() if isinstance(value, datetime) else mask_known(str(value))
 
 
 def run_json(run: Run) -> dict[str, Any]:
@@ -97,7 +102,7 @@ def table(
         return
     drawn = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
     names = [column.lstrip(">") for column in columns]
-    cells = [[cell(value) for value in row] for row in rows]
+    cells = [[_cell(value, lines=name in _LINES) for name, value in zip(names, row, strict=True)] for row in rows]
     widths = {name: _width([name, *(row[at] for row in cells)]) for at, name in enumerate(names)}
     for name in least:
         # What is piped has every column.
@@ -115,8 +120,14 @@ def table(
     console.print(drawn)
 
 
-def _width(cells: Sequence[str]) -> int:
-    return max(cell_len(line) for text in cells for line in render(text).plain.split("\n"))
+def _cell(value: Any, *, lines: bool) -> str | Text:
+    if isinstance(value, Text):
+        return value
+    return visible(mask(value)) if lines and isinstance(value, str) else cell(value)
+
+
+def _width(cells: Sequence[str | Text]) -> int:
+    return max(cell_len(line) for each in cells for line in str(each).split("\n"))
 
 
 def _fits(widths: dict[str, int], folded: Collection[str]) -> bool:
@@ -139,12 +150,7 @@ def cell(value: Any) -> str:
         return f"{value:,.1f}"
     if isinstance(value, datetime):
         return value.astimezone().strftime("%m-%d %H:%M:%S")
-    return visible(str(value))
-
-
-def foreign(text: object) -> str:
-    """Text of a record, a model or an author, as it may be printed."""
-    return escape(visible(str(text)))
+    return foreign(value)
 
 
 def short(run_id: str) -> str:
@@ -152,13 +158,12 @@ def short(run_id: str) -> str:
     return run_id[:13]
 
 
-def coloured(state: str) -> str:
+def coloured(state: str) -> Text:
     """A state in its colour."""
-    colour = _COLOURS.get(state)
-    return f"[{colour}]{state}[/]" if colour else state
+    return text((state, _COLOURS.get(state, "")))
 
 
 def print_problems(problems: Iterable[Problem]) -> None:
     """What an author must mend, a line each."""
     for problem in problems:
-        console.print(f"[red]✗[/] {escape(visible(str(problem)))}")
+        console.print(text(("✗", "red"), f" {as_one_entry(str(problem))}"))

@@ -16,6 +16,7 @@ from app.cli.backfill import fill_range
 from app.cli.broker import send_task
 from app.cli.history import print_run
 from app.cli.output import console, json_option, print_json, run_json
+from app.cli.terminal import foreign
 from app.core.errors import ConfigurationError
 from app.core.params import check_params
 from app.core.runs import Run, RunState
@@ -126,9 +127,9 @@ def _bar(name: str, *, quiet: bool) -> Iterator[Any]:
     """A progress bar over records; the block is given a function that moves it."""
     from app.wiring import ledger
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
-        task = progress.add_task(name, total=None)
+        task = progress.add_task(foreign(name), total=None)
 
         def update(run_id: str) -> None:
             now = ledger().reports.progress(run_id)

@@ -95,13 +95,12 @@ def status(*, password: bool, as_json: bool) -> None:
     """
     found = _status() | (_flower_login() if password else {})
     if as_json:
-        print_json(found)
+        print_json(found, unmasked=password)
     else:
         _print_status(found)
         if password:
             user, secret = found["flower_user"], found["flower_password"]
-            login = f"Flower lets in {user} with the password {secret}"
-            console.print(login, markup=False, highlight=False, soft_wrap=True)
+            click.echo(f"Flower lets in {user} with the password {secret}")  # asked for: nothing is masked
     if not found["well"]:
         sys.exit(1)
 

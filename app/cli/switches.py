@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from app.cli.output import cell, console, json_option, print_json, table
+from app.cli.terminal import foreign, text
 from app.core.errors import ConfigurationError
 from app.core.pipelines import Pipeline
 from app.core.schedules import Every, Schedule, cron, rrule
@@ -81,7 +82,7 @@ def schedule(
             each,
             told["schedule"] or told["file"],
             "its file" if not told["switched"] else f"a switch; its file: {told['file']}",
-            "[yellow]paused[/]" if told["paused"] else between.join(cell(slot) for slot in told["next"]) or "-",
+            text(("paused", "yellow")) if told["paused"] else between.join(cell(slot) for slot in told["next"]) or "-",
         )
         for each, told in found.items()
     ]
@@ -116,7 +117,8 @@ def _pause(name: str, *, paused: bool, as_json: bool) -> None:
         print_json({"pipeline": name, "paused": paused, "changed": changed})
     else:
         state = "paused" if paused else "not paused"
-        console.print(f"{name} is {state} now." if changed else f"{name} was {state} already.")
+        shown = foreign(name)
+        console.print(f"{shown} is {state} now." if changed else f"{shown} was {state} already.")
 
 
 def _wanted(interval: str | None, expression: str | None, rule: str | None, time_zone: str) -> Schedule | None:

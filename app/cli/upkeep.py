@@ -4,9 +4,10 @@ import sys
 from typing import Any
 
 import click
-from rich.markup import escape
+from rich.text import Text
 
-from app.cli.output import console, foreign, json_option, print_json, short, table
+from app.cli.output import console, json_option, print_json, short, table
+from app.cli.terminal import text
 from app.core.addresses import address_name
 from app.core.errors import BatchordError
 
@@ -39,7 +40,7 @@ def alerts(pipeline: str | None, limit: int, *, is_test: bool, as_json: bool) ->
             each["pipeline"],
             short(str(each["run_id"])) if each["run_id"] else None,
             _fate(each),
-            foreign(_gist(each)),
+            _gist(each),
         )
         for each in found
     ]
@@ -74,12 +75,12 @@ def _gist(alert: dict[str, Any]) -> str:
     return said if len(said) <= _MOST else f"{said[:_MOST]} …"
 
 
-def _fate(alert: dict[str, object]) -> str:
+def _fate(alert: dict[str, object]) -> str | Text:
     if alert["error"] and alert["closed_at"]:
-        return "[red]given up[/]"
+        return text(("given up", "red"))
     if alert["closed_at"]:
-        return f"to {alert['receivers']}" if alert["receivers"] else "[dim]no receivers[/]"
-    return "[yellow]will be tried again[/]" if alert["attempts"] else "waits"
+        return f"to {alert['receivers']}" if alert["receivers"] else text(("no receivers", "dim"))
+    return text(("will be tried again", "yellow")) if alert["attempts"] else "waits"
 
 
 def _test(pipeline: str | None, *, as_json: bool) -> None:
@@ -100,9 +101,8 @@ def _test(pipeline: str | None, *, as_json: bool) -> None:
         print_json(told)
     else:
         for each in told:
-            console.print(
-                f"[red]✗[/] {escape(str(each['error']))}" if each["error"] else f"[green]✓[/] {each['receiver']}"
-            )
+            mark = ("✗", "red") if each["error"] else ("✓", "green")
+            console.print(text(mark, f" {each['error'] or each['receiver']}"))
         if not told:
             console.print("There is no receiver: set BATCHORD_ALERT_URLS.")
     if not told or any(each["error"] for each in told):

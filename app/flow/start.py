@@ -4,7 +4,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from app.core.errors import ConfigurationError
 from app.core.messages import Message
+from app.core.names import is_trigger
 from app.core.params import check_params
 from app.core.pipelines import Pipeline
 from app.core.runs import Kind, NewRun, Run, StepState
@@ -36,7 +38,8 @@ def start_run(
     Args:
         parts: what the verb works with.
         pipeline: its name.
-        trigger: who asks; ``schedule`` makes it a scheduled run of the newest slot, whoever has paused the pipeline.
+        trigger: who asks, a word or a few; ``schedule`` makes it a scheduled run of the newest slot, whoever has paused
+            the pipeline.
         request: names the request, so that a message delivered twice opens one run.
         params: values for the run, JSON-like.
         after_run: with trigger ``backlog`` the run whose backlog this one goes on with, with trigger ``after`` the
@@ -47,6 +50,11 @@ def start_run(
     """
     declared = parts.catalog.get(pipeline)
     check_params(params or {})
+    if not is_trigger(trigger):
+        raise ConfigurationError(
+            f"A run of {pipeline} cannot be started by trigger={trigger!r:.120}: give up to 100 letters, digits and "
+            "spaces, and any of . : / @ + # _ -, such as nightly-import."
+        )
     standing = parts.ledger.pipelines.standing(pipeline)
     now = now or standing.now
     if after_run is not None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from rich.console import Console
 
 from app.cli import history, output, switches, upkeep
+from app.cli.terminal import Terminal
 from app.core.runs import Kind, Run, RunState
 
 RUN_ID = "01970000-0000-7000-8000-000000000001"
@@ -45,7 +45,7 @@ RUN = Run(
 def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What a terminal of 80 columns gets."""
     written = io.StringIO()
-    console = Console(width=80, file=written, highlight=False)
+    console = Terminal(width=80, file=written)
     for module in (output, history, upkeep, switches):
         monkeypatch.setattr(module, "console", console)
     return written
@@ -138,7 +138,7 @@ def test_what_fits_nowhere_is_folded_and_not_cut_off(screen: io.StringIO) -> Non
 
 def test_control_characters_are_visible(screen: io.StringIO) -> None:
     """Those of an author's error as those of a record."""
-    output.table("Errors", ("error",), [(output.foreign("\x1b[2J[red]\x9b1m\ud800"),)], empty="")
+    output.table("Errors", ("error",), [("\x1b[2J[red]\x9b1m\ud800",)], empty="")
     assert r"\x1b[2J[red]\x9b1m\ud800" in told(screen)
 
 

@@ -1,0 +1,204 @@
+"""What records, models, authors and callers say is printed as it is by every command, and steers no terminal."""
+
+import ast
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+import app
+from app import cli
+from app.catalog import Problem
+from app.catalog.reading import Loaded
+from app.cli import checks, demo_report, history, interventions, run, stack, switches, upkeep
+from app.cli import logs as kept_logs
+from app.cli.terminal import Terminal, text
+from app.core.pipelines import Pipeline
+from app.core.sources import SqlSource
+from app.core.steps import Predict, Python
+from app.flow import attempt_log
+from tests.integration.flow_parts import Bench
+
+#: Markup that closes what nobody opened, an emoji's name, and whatever a terminal obeys.
+ODD = "]y [/oops] [red]x[/red] :smile: \x1b[2J\x1b]0;title\x07 \x9b1m \u202e\u2066 \u2028\x85 \r\x08\x7f"
+FORGED = f"{ODD}\nforged line"
+#: What none of it may print. A tab is none, and lines are folded.
+STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+SOURCE = SqlSource("SELECT name, body FROM odd", key="name")
+
+
+def say(frame: Any) -> Any:
+    """Labels are the records' texts; of one it cannot say any."""
+    if "break" in set(frame["body"]):
+        raise ValueError(FORGED)
+    return frame["body"]
+
+
+def fail() -> None:
+    """Prints and raises."""
+    sys.stdout.write(f"{FORGED}\n")
+    raise ValueError(FORGED)
+
+
+@pytest.fixture
+def bench(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """A run that failed with all of it in its rows; the commands' parts are this test's."""
+    attempt_log.install()
+    with Bench(database_url, tmp_path) as bench:
+        bench.sql("CREATE TABLE odd (name text PRIMARY KEY, body text)")
+        bench.sql("INSERT INTO odd VALUES (%s, %s), (%s, 'break'), ('c', 'good')", FORGED, FORGED, f"2{FORGED}")
+        steps = [Predict("score", source=SOURCE, model=say), Python("fail", fail, after="score")]
+        declared = Pipeline("odd", steps=steps, description=FORGED)
+        bench.catalog.pipelines["odd"] = declared
+        bench.run("odd")
+        # What is refused today, and may stand in rows of before.
+        for column, table in (("trigger", "runs"), ("worker", "shards"), ("worker", "attempts"), ("queue", "steps")):
+            bench.sql(f"UPDATE batchord.{table} SET {column} = %s", FORGED)  # noqa: S608
+        bench.sql("UPDATE batchord.attempts SET error = %s, state = 'failed'", FORGED)
+        bench.sql("INSERT INTO odd VALUES (%s, 'new')", f"3{FORGED}")
+        problems = [Problem(file=f"{ODD}.py", pipeline=None, what=FORGED)]
+        loaded = Loaded(pipelines={"odd": declared}, files={"odd": f"{ODD}.py"}, problems=problems)
+        catalog = SimpleNamespace(
+            loaded=loaded, folder=ODD, problems=problems, get=bench.catalog.get, names=bench.catalog.names
+        )
+        monkeypatch.setattr("app.wiring.ledger", lambda: bench.ledger)
+        monkeypatch.setattr("app.wiring.parts", bench.parts)
+        monkeypatch.setattr("app.wiring.catalog", lambda: catalog)
+        monkeypatch.setattr("app.wiring.log_store", lambda: bench.ledger.logs)
+        monkeypatch.setattr(interventions, "send_task", lambda *_, **__: None)
+        yield bench
+    attempt_log.uninstall()
+
+
+def told(command: Any, *arguments: str) -> str:
+    """What a command prints to both streams, whatever it ends with."""
+    result = CliRunner().invoke(command, list(arguments))
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.output
+
+
+def status(_: Bench) -> str:
+    """Of a stack whose processes and files are called so."""
+    process = {"name": ODD, "state": ODD, "pid": 1, "address": FORGED, "uptime": 1.0, "restarts": 1}
+    problem = {"file": ODD, "pipeline": None, "what": FORGED}
+    console = Terminal(width=180)
+    with console.capture() as captured, pytest.MonkeyPatch.context() as patch:
+        for module in (stack, stack.print_problems.__globals__):
+            setter = patch.setitem if isinstance(module, dict) else patch.setattr
+            setter(module, "console", console)  # type: ignore[operator]
+        stack._print_status({"servers": [process], "processes": [process], "flower": ODD, "problems": [problem]})  # noqa: SLF001
+    return captured.get()
+
+
+def demo(_: Bench) -> str:
+    """Its result, with labels of a model."""
+    row = {"pipeline": "odd", "model": ODD, "records": 1, "predicted": 1, "rejected": 1, "seconds": 1.0}
+    row |= {"records_per_second": 1.0, "labels": {FORGED: 1}, "rejections": {ODD: 1}, "fresh": 1, "fresh_discovered": 1}
+    counts = {"records": 1, "missing": 0, "duplicated": 0, "pending": 0}
+    results: Any = {"pipelines": [row], "audit": {"odd": counts}, "clean": True, "models": [], "flower": ""}
+    console = Terminal(width=180)
+    with console.capture() as captured, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo_report, "console", console)
+        patch.setitem(demo_report.table.__globals__, "console", console)
+        demo_report.print_results(results, seconds=1)
+    return captured.get()
+
+
+def twice(bench: Bench) -> str:
+    """What an audit finds: a record that is predicted is rejected as well."""
+    bench.sql(
+        "INSERT INTO batchord.rejections (pipeline, step, record_key, model_version, reason, detail, attempts, run_id, "
+        "shard) SELECT pipeline, step, record_key, model_version, 'odd', '', 1, run_id, shard FROM batchord.predictions"
+    )
+    return told(checks.audit)
+
+
+def newest(bench: Bench) -> str:
+    """The id of the run that failed."""
+    return str(bench.value("SELECT id::text FROM batchord.runs ORDER BY created_at LIMIT 1"))
+
+
+#: Every command, with the data that it may print; None: it prints nothing but Batchord's own words.
+COMMANDS: dict[str, Callable[[Bench], str] | None] = {
+    "demo": demo,
+    "up": status,
+    "down": None,
+    "status": status,
+    "migrate": None,
+    "pipelines": lambda _: told(checks.pipelines),
+    "plan": lambda _: told(checks.plan, "odd"),
+    "audit": twice,
+    # What its author prints in this very process is the author's own.
+    "run": lambda _: told(run.run, "odd", "--local").replace(f"{FORGED}\n", "", 1),
+    "runs": lambda _: told(history.runs),
+    "show": lambda bench: told(history.show, newest(bench)),
+    "rejections": lambda _: told(history.rejections),
+    "logs": lambda bench: told(kept_logs.logs, newest(bench)) + told(kept_logs.logs, newest(bench), "--json"),
+    "retry": lambda _: told(interventions.retry, "odd") + told(interventions.retry, "odd", "--key", ODD),
+    "rerun": lambda bench: told(interventions.rerun, newest(bench)[:35]),
+    "cancel": lambda bench: told(interventions.cancel, newest(bench)),
+    "pause": lambda _: told(switches.pause, "odd"),
+    "resume": lambda _: told(switches.resume, "odd"),
+    "schedule": lambda _: told(switches.schedule),
+    "alerts": lambda _: told(upkeep.alerts) + told(upkeep.alerts, "--test"),
+    "prune": lambda _: told(upkeep.prune),
+}
+#: Those that print what a record, a model, an author or a caller said.
+TELLING = {"demo", "up", "status", "pipelines", "run", "runs", "show", "rejections", "logs", "alerts", "audit"}
+
+
+def test_every_command_prints_odd_texts_as_they_are(bench: Bench) -> None:
+    """None fails, none obeys; markup and emoji codes stay text; a line end in a text begins no line of its own."""
+    assert set(COMMANDS) == set(cli._COMMANDS)  # noqa: SLF001 -- a command that is added must be tried here
+    for name, command in COMMANDS.items():
+        printed = "" if command is None else command(bench)
+        assert not STEERING.search(printed), (name, printed)
+        assert not re.search(r"^\s{0,2}forged", printed, re.MULTILINE), (name, printed)
+        if name in TELLING:
+            whole = re.sub(r"\s+", "", printed)
+            assert "[/oops]" in whole, (name, printed)
+            assert ":smile:" in whole, (name, printed)
+
+
+def test_json_means_the_same(bench: Bench) -> None:
+    """Programs get every character, and none in it steers the terminal that shows it."""
+    run_id = newest(bench)
+    lines = [json.loads(line) for line in told(kept_logs.logs, run_id, "--json").splitlines()]
+    # Of a progress bar, which returns to the beginning of its line, its last state is kept.
+    assert {"forged line"} <= {line["message"] for line in lines}
+    assert any(FORGED in line["message"] for line in lines)
+    assert json.loads(told(history.rejections, "--json"))[0]["key"] == f"2{FORGED}"
+    assert json.loads(told(history.runs, "--json"))[0]["trigger"] == FORGED
+
+
+def test_nothing_is_printed_past_the_terminal() -> None:
+    """Whoever makes a console of their own, or reads markup, goes around what is tried above."""
+    around = re.compile(r"^(rich\.markup|rich\.console|rich\.print)")
+    for file in (Path(app.__file__).parent / "cli").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and file.name != "terminal.py":
+                assert not around.match(f"{node.module}"), file
+            if isinstance(node, ast.Attribute):
+                assert node.attr not in ("from_markup", "from_ansi"), file
+            if isinstance(node, ast.keyword) and node.arg in ("markup", "emoji"):
+                assert isinstance(node.value, ast.Constant), file
+                assert node.value.value is False, file
+
+
+def test_a_text_that_was_made_elsewhere_steers_nothing() -> None:
+    """The last net: even what nobody has looked at before is seen before it is written."""
+    from rich.text import Text
+
+    console = Terminal(width=200)
+    with console.capture() as captured:
+        console.print(Text(ODD))
+        console.print(text((ODD, "red")))
+        console.print(ODD, markup=True, emoji=True)
+    assert not STEERING.search(captured.get())
+    assert captured.get().count("[/oops]") == captured.get().count(":smile:") == 3
