@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.core.errors import ConfigurationError
+from app.core.secret_values import worth_hiding
 from app.core.secrets import masked, masked_value, without
 from app.known_secrets import known_secrets, secrets_around
 from app.settings import settings
@@ -27,7 +28,7 @@ def learn(secrets: Iterable[str]) -> tuple[str, ...]:
     """Adds secrets, of pipelines that were loaded, say; returns all. What was known once stays known."""
     global _known  # noqa: PLW0603 -- one process, one environment
     with _lock:
-        _known = tuple(sorted({*(_known or ()), *_own(), *secrets}))
+        _known = tuple(sorted({*(_known or ()), *_own(), *worth_hiding(secrets)}))
         return _known
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
-from app.core.secret_words import hides_something
+from app.core.secret_words import SHORTEST
 
 #: What encoders of URLs leave as it is, besides letters, digits and ``_.-~``: RFC 3986, JavaScript's, SQLAlchemy's.
 _SAFE = ("", "/", "!'()*", "!$&'()*+,;=", "!$&'()*+,;=:@", "!$&'()*+,;=:@/?", " +")
@@ -32,8 +32,11 @@ class Form(NamedTuple):
 
 @lru_cache(maxsize=16)
 def forms_of(secrets: tuple[str, ...]) -> tuple[Form, ...]:
-    """All that is to be looked for, the longest first: a part of another must not be replaced before it."""
-    found = {form.text: form for each in secrets if hides_something(each) for form in _forms(each)}
+    """All that is to be looked for, of secrets that are not too short.
+
+    The longest first: a part of another must not be replaced before it.
+    """
+    found = {form.text: form for each in secrets if len(each) >= SHORTEST for form in _forms(each)}
     return tuple(sorted(found.values(), key=lambda form: (-len(form.text), form.text)))
 
 

@@ -1,7 +1,7 @@
 """Which parts of a value are secret, by its kind: the rest of it is needed to see what is wrong."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import unquote, unquote_plus
 
 from app.core.secret_words import hides_something, is_drawn
@@ -78,6 +78,6 @@ def _readings(text: str) -> Iterator[str]:
     yield from dict.fromkeys(each for each in (text, unquote(text), unquote_plus(text)) if each)
 
 
-def worth_hiding(secrets: Iterator[str]) -> list[str]:
+def worth_hiding(secrets: Iterable[str]) -> list[str]:
     """Each once, in one order, without those that stand in ordinary words."""
     return sorted({each for each in secrets if hides_something(each)})

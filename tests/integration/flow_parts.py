@@ -33,7 +33,6 @@ from app.core.pipelines import Pipeline
 from app.core.predictions import Batch, Predictions
 from app.core.records import Rejection, Scalar
 from app.core.runs import Run, ShardLease, StepKind
-from app.core.secrets import masked
 from app.core.sources import SqlSource
 from app.core.steps import Predict
 from app.flow.advance import advance
@@ -46,6 +45,7 @@ from app.flow.plan import plan_step
 from app.flow.predict import predict_shard
 from app.flow.start import AFTER, follow_up, start_run
 from app.flow.tell import send_alerts
+from app.masking import mask
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Bench:
             notifier=self.notifier,
             switchboard=self.switchboard,
             environment={},
-            mask=masked,
+            mask=mask,
             worker="test:1",
         )
         self._connection = psycopg.connect(database_url, autocommit=True)

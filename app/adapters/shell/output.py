@@ -6,6 +6,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO
 
+from app.core.key_blocks import KeyBlocks
+from app.masking import mask
+
 #: Bytes of a line that are handed on at once; a longer one comes in pieces.
 LONGEST_LINE = 64 * 1024
 #: Bytes of the last line that are kept.
@@ -29,6 +32,7 @@ class Lines:
         #: The last line that is not blank, without the spaces around it; empty when there was none.
         self.last = ""
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._blocks = KeyBlocks()
 
     def feed(self, chunk: bytes) -> None:
         """Hands on every line that is complete now, and what has become too long to wait for its end."""
@@ -46,8 +50,8 @@ class Lines:
 
     @property
     def tail(self) -> str:
-        """The last lines, a few of them."""
-        return "\n".join(self._tail)[-_TAIL_CHARACTERS:].strip()
+        """The last lines, a few of them, without secrets."""
+        return mask("\n".join(self._tail))[-_TAIL_CHARACTERS:].strip()
 
     def _hand_on(self, line: bytes) -> None:
         while len(line) > LONGEST_LINE:
@@ -67,7 +71,9 @@ class Lines:
         text = line.decode("utf-8", "replace").replace("\0", "\ufffd")
         if text and not text.isspace():
             self.last = text.strip().encode()[:LONGEST_LAST_LINE].decode("utf-8", "ignore")
-            self._tail.append(text[-_TAIL_CHARACTERS:])
+            # Masked before it is cut: half a secret is not known any more.
+            told = self._blocks.masked(self._name, text)
+            self._tail.append(told if len(told) <= _TAIL_CHARACTERS else mask(told)[-_TAIL_CHARACTERS:])
         self._on_line(self._name, text)
 
 

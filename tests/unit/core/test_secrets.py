@@ -113,6 +113,7 @@ def test_values_that_are_called_a_secret_are_masked(text: str, expected: str) ->
         "eyJub3QiOiJhIHRva2VuIn0= is no token of three parts",
         "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
         "secretary=Ann passwords=3 authorization failed",
+        "between 3 and 64 tokens: correct max_tokens, or the token: correct it",
     ],
 )
 def test_ordinary_text_stays_as_it_is(text: str) -> None:
