@@ -9,7 +9,7 @@ import os
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import (
@@ -19,11 +19,27 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from app.core.database_roles import DatabaseRoles
 from app.core.errors import ConfigurationError
 from app.core.postgres_urls import postgres_url
 from app.core.redis_urls import redis_url
 
 SERVERS_FILE = "servers.json"
+
+
+#: Of servers.json: roles of one server, which belong together.
+_ROLES = ("owner_url", "author_url", "source_url")
+
+
+class _LocalServers(JsonConfigSettingsSource):
+    """What the local stack wrote; where the environment names another PostgreSQL, nothing of the local one."""
+
+    def __call__(self) -> dict[str, Any]:
+        """The settings of the file."""
+        found = super().__call__()
+        if any(name.upper() == "BATCHORD_DATABASE_URL" and value for name, value in os.environ.items()):
+            return {name: value for name, value in found.items() if name not in _ROLES}
+        return found
 
 
 class Settings(BaseSettings):
@@ -33,6 +49,12 @@ class Settings(BaseSettings):
 
     #: PostgreSQL with the ledger, as a libpq URL: ``postgresql://user:password@host:5432/name``.
     database_url: SecretStr | None = None
+    #: The same database by other roles, see :class:`app.core.database_roles.DatabaseRoles`; None: by ``database_url``.
+    owner_url: SecretStr | None = None
+    author_url: SecretStr | None = None
+    source_url: SecretStr | None = None
+    #: A superuser of it, by whom ``batchord migrate`` makes those roles.
+    admin_url: SecretStr | None = None
     #: Celery's broker, result backend and RedBeat's store.
     redis_url: SecretStr | None = None
     #: Address of an S3-compatible store; None means Amazon's own.
@@ -136,7 +158,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then what the local stack wrote."""
         servers = Path(os.environ.get("BATCHORD_HOME", ".batchord")) / SERVERS_FILE
-        return init_settings, env_settings, JsonConfigSettingsSource(settings_cls, json_file=servers)
+        return init_settings, env_settings, _LocalServers(settings_cls, json_file=servers)
 
     def require_database_url(self) -> str:
         """The ledger's address, as libpq and SQLAlchemy read it.
@@ -145,6 +167,24 @@ class Settings(BaseSettings):
         """
         name = "BATCHORD_DATABASE_URL"
         return postgres_url(_required(self.database_url, name, "PostgreSQL"), where=name)
+
+    def database_roles(self) -> DatabaseRoles:
+        """The addresses of the ledger's database, one for each kind of work. Raises as the above."""
+        ledger = self.require_database_url()
+
+        def address(name: str) -> str | None:
+            value: SecretStr | None = getattr(self, f"{name}_url")
+            return (
+                None if value is None else postgres_url(value.get_secret_value(), where=f"BATCHORD_{name.upper()}_URL")
+            )
+
+        return DatabaseRoles(
+            ledger=ledger,
+            owner=address("owner") or ledger,
+            author=address("author") or ledger,
+            source=address("source") or ledger,
+            admin=address("admin"),
+        )
 
     def require_redis_url(self) -> str:
         """Redis's address, in the spelling of :mod:`app.core.redis_urls`.

@@ -83,7 +83,7 @@ def _parts() -> Parts:
     from app.adapters.switchboard import Switchboard
 
     configured = settings()
-    database_url = configured.require_database_url()
+    roles = configured.database_roles()
     redis_url = None if configured.redis_url is None else configured.require_redis_url()
     limits = Limits(statement=configured.source_statement_seconds, lock=configured.source_lock_seconds)
     return Parts(
@@ -91,12 +91,12 @@ def _parts() -> Parts:
         catalog=catalog().snapshot(),
         ledger=ledger(),
         open_source=lambda declared, window: open_source(
-            declared, default_url=database_url, window=window, limits=limits
+            declared, default_url=roles.source, window=window, limits=limits
         ),
         models=_models(),
         images=ImageReader(objects(), readers=configured.image_readers, memory=configured.image_memory_mb * 2**20),
         shell=Shell(),
-        sql=StatementRunner(default_url=database_url, lock_seconds=configured.lease_seconds),
+        sql=StatementRunner(default_url=roles.author, lock_seconds=configured.lease_seconds),
         logs=log_store(),
         notifier=AppriseNotifier(),
         switchboard=Switchboard(redis_url),

@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 import psycopg
 
-from app.adapters.ledger import migrate
+from app.adapters.roles.preparing import prepare_database
 from app.adapters.stack import Server, start_servers, stop_servers
 from app.core.faults import fault
 from app.core.predictions import Batch, Predictions
@@ -133,7 +133,7 @@ def _measure(home: Path) -> None:
         "BATCHORD_PIPELINES": str(home / "pipelines"),
         "OMP_NUM_THREADS": "1",
     }
-    migrate(database_url)
+    prepare_database(servers.database_roles())
     with psycopg.connect(servers.database_url, autocommit=True) as connection:
         connection.execute(_TABLE)
         connection.execute(_FILL, [RECORDS])

@@ -13,7 +13,7 @@ import psycopg
 from celery import Celery
 from psycopg import sql
 
-from app.adapters.ledger import migrate
+from app.adapters.roles.preparing import prepare_database
 from app.adapters.stack import ProcessSpec, Supervisor, start_servers, stop_servers
 from benchmarks.measure import Measurement, PeakMemory
 
@@ -51,7 +51,7 @@ class Stack:
         }
         # Before any pipeline is there: no beat runs, each run is asked for.
         os.environ |= self.environment
-        migrate(self.database_url)
+        prepare_database(servers.database_roles())
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -4,12 +4,14 @@ Nothing here skips: a server that does not start fails the run.
 """
 
 import itertools
+import json
 import os
 import shutil
 import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,9 +21,11 @@ import botocore.config
 import psycopg
 import pytest
 import redis as redis_client
+import sqlalchemy as sa
 
 from app.adapters.stack import Servers, server_status, start_servers, stop_servers
 from app.adapters.stack.guard import Guard
+from app.core.database_roles import DatabaseRoles
 from tests.sharing import (  # noqa: F401 -- hooks and fixtures count where pytest looks for them
     _torch_stays_out,
     pytest_collection_modifyitems,
@@ -60,20 +64,39 @@ def _no_settings_from_outside() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    """PostgreSQL, Valkey and S3 of this test run alone, in a folder of their own."""
+def _servers_home() -> Iterator[Path]:
+    """The folder of this test run's servers."""
     home = Path(tempfile.mkdtemp(prefix="batchord-tests-"))
+    yield home
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def servers(_servers_home: Path) -> Iterator[Servers]:
+    """PostgreSQL, Valkey and S3 of this test run alone, in a folder of their own."""
     guard = Guard()
     try:
-        started = start_servers(home, durable=False)
-        for status in server_status(home):
+        started = start_servers(_servers_home, durable=False)
+        for status in server_status(_servers_home):
             assert status.pid is not None
             guard.watch(status.pid)  # servers outlive their starter; those of a killed test run must not
         yield started
     finally:
-        stop_servers(home)
+        stop_servers(_servers_home)
         guard.close()
-        shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def superuser_url(servers: Servers, _servers_home: Path) -> str:
+    """PostgreSQL by the role that may do everything, for the tests alone: no process of Batchord is told it."""
+    assert servers.database_url is not None
+    password = json.loads((_servers_home / "passwords.json").read_text())["postgres"]
+    url = sa.make_url(servers.database_url).set(username="batchord", password=password)
+    address = url.render_as_string(hide_password=False)
+    with psycopg.connect(address, autocommit=True) as connection:
+        # `batchord migrate` sees to it in each database, and tests copy theirs from a template.
+        connection.execute("ALTER ROLE batchord SET search_path = public")
+    return address
 
 
 @pytest.fixture
@@ -88,48 +111,53 @@ def own_home() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def create_database(servers: Servers) -> Callable[[str | None], str]:
+def create_database(superuser_url: str) -> Callable[[str | None], str]:
     """Creates a database from a template, or an empty one for None, and returns its address."""
-    assert servers.database_url is not None
 
     def create(template: str | None) -> str:
         name = f"test_{uuid.uuid4().hex}"
         # Files that are copied as they are take half the time of pages that are logged.
-        origin = f" TEMPLATE {template} STRATEGY file_copy" if template else ""
-        with psycopg.connect(_database(servers, "postgres"), autocommit=True) as connection:
+        origin = f" TEMPLATE {template} STRATEGY file_copy OWNER batchord_owner" if template else ""
+        with psycopg.connect(_database(superuser_url, "postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}{origin}")
-        return _database(servers, name)
+            if template:  # the rights on a database itself are not copied
+                connection.execute(f"GRANT CREATE ON DATABASE {name} TO batchord_author")
+        return _database(superuser_url, name)
 
     return create
 
 
 @pytest.fixture(scope="session")
-def _ledger_template(servers: Servers) -> str:
-    """A database with the ledger's tables, migrated once and copied for every test."""
-    from app.adapters.ledger import migrate
+def _ledger_template(servers: Servers, superuser_url: str) -> str:
+    """A database with the ledger's tables and everybody's rights, made once and copied for every test."""
+    from app.adapters.roles.preparing import prepare_database
 
-    with psycopg.connect(_database(servers, "postgres"), autocommit=True) as connection:
+    with psycopg.connect(_database(superuser_url, "postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {_TEMPLATE}")
-    migrate(_database(servers, _TEMPLATE))
+    prepare_database(_roles(servers, _database(superuser_url, _TEMPLATE)))
     return _TEMPLATE
 
 
 @pytest.fixture
-def database_url(
-    servers: Servers, create_database: Callable[[str | None], str], _ledger_template: str
-) -> Iterator[str]:
-    """A database of this test alone, with the ledger's tables and no rows."""
+def database_url(create_database: Callable[[str | None], str], _ledger_template: str) -> Iterator[str]:
+    """A database of this test alone, with the ledger's tables and no rows, by a role that may do everything."""
     url = create_database(_ledger_template)
     yield url
-    _drop(servers, url)
+    _drop(url)
 
 
 @pytest.fixture
-def empty_database_url(servers: Servers, create_database: Callable[[str | None], str]) -> Iterator[str]:
+def database_roles(servers: Servers, database_url: str) -> DatabaseRoles:
+    """The same database by the roles that users have, each for its kind of work."""
+    return replace(_roles(servers, database_url), admin=None)
+
+
+@pytest.fixture
+def empty_database_url(create_database: Callable[[str | None], str]) -> Iterator[str]:
     """A database of this test alone, without any table."""
     url = create_database(None)
     yield url
-    _drop(servers, url)
+    _drop(url)
 
 
 @pytest.fixture
@@ -166,12 +194,13 @@ def bucket(s3: "S3Client") -> str:
 
 
 @pytest.fixture
-def settings_env(servers: Servers, database_url: str, redis_url: str, tmp_path: Path) -> dict[str, str]:
+def settings_env(servers: Servers, database_roles: DatabaseRoles, redis_url: str, tmp_path: Path) -> dict[str, str]:
     """Environment variables for the processes of this test; combine with ``os.environ``."""
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
-    return servers.environment() | {
-        "BATCHORD_DATABASE_URL": database_url,
+    return {
+        **servers.environment(),
+        **database_roles.by_variable(),
         "BATCHORD_REDIS_URL": redis_url,
         "BATCHORD_HOME": str(home),
         # Two worker processes with two threads each are slower than one: tests run on small machines.
@@ -179,12 +208,23 @@ def settings_env(servers: Servers, database_url: str, redis_url: str, tmp_path: 
     }
 
 
-def _database(servers: Servers, name: str) -> str:
-    assert servers.database_url is not None
-    return f"{servers.database_url.rpartition('/')[0]}/{name}"
+def _database(url: str, name: str) -> str:
+    return f"{url.rpartition('/')[0]}/{name}"
 
 
-def _drop(servers: Servers, url: str) -> None:
+def _roles(servers: Servers, url: str) -> DatabaseRoles:
+    """The roles of the local stack, in the database of ``url``."""
+    roles, name = servers.database_roles(), urlsplit(url).path[1:]
+    return DatabaseRoles(
+        owner=_database(roles.owner, name),
+        ledger=_database(roles.ledger, name),
+        author=_database(roles.author, name),
+        source=_database(roles.source, name),
+        admin=url,
+    )
+
+
+def _drop(url: str) -> None:
     # FORCE ends the sessions of processes that the test killed.
-    with psycopg.connect(_database(servers, "postgres"), autocommit=True) as connection:
+    with psycopg.connect(_database(url, "postgres"), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {urlsplit(url).path[1:]} WITH (FORCE)")

@@ -141,7 +141,7 @@ def _arrive() -> None:
 
 @contextmanager
 def _database() -> Iterator[psycopg.Connection]:
-    with psycopg.connect(settings().require_database_url(), autocommit=True) as connection:
+    with psycopg.connect(settings().database_roles().author, autocommit=True) as connection:
         yield connection
 
 

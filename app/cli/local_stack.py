@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from app.adapters.ledger import migrate
+from app.adapters.roles.preparing import prepare_database
 from app.adapters.stack import ProcessSpec, start_servers, unconfigured_servers
 from app.adapters.stack.claims import PortClaim, claim_port
 from app.adapters.stack.home import write_private
@@ -42,7 +42,7 @@ def prepare(*, environment: dict[str, str] | None = None) -> Stack:
     settings.cache_clear()
     learn(())  # the passwords of the servers that were started
     configured = settings()
-    migrate(configured.require_database_url())
+    prepare_database(configured.database_roles())
     check_redis(configured.require_redis_url())
     if not os.environ.get("FLOWER_BASIC_AUTH"):
         flower_password(home)  # before Flower starts, so that it can be shown

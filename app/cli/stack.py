@@ -14,11 +14,14 @@ import click
 
 from app.catalog import Problem
 from app.cli.output import coloured, console, json_option, print_json, print_problems, table
+from app.cli.terminal import foreign
 from app.settings import settings
 
 #: How long the workers may take until they answer.
 _READY_SECONDS = 60
 _FLOWER_SECONDS = 30
+#: How long `status` waits for the database.
+_LOOK_SECONDS = 3
 
 
 @click.command()
@@ -108,14 +111,18 @@ def status(*, password: bool, as_json: bool) -> None:
 @click.command()
 @json_option
 def migrate(*, as_json: bool) -> None:
-    """Bring the ledger's tables up to date. Safe to run at every deploy."""
-    from app.adapters.ledger import migrate as bring_up_to_date
+    """Bring the ledger's tables and the roles' rights up to date. Safe to run at every deploy."""
+    from app.adapters.roles.powers import remarks
+    from app.adapters.roles.preparing import prepare_database
 
-    bring_up_to_date(settings().require_database_url())
+    roles = settings().database_roles()
+    prepare_database(roles)
+    told = remarks(roles)
     if as_json:
-        print_json({"migrated": True})
+        print_json({"migrated": True, "remarks": told})
     else:
         console.print("The ledger's tables are up to date.")
+        _print_remarks(told)
 
 
 def wait_for_workers(names: set[str]) -> None:
@@ -171,8 +178,27 @@ def _status() -> dict[str, Any]:
         "processes": processes,
         "flower": flower_address(home),
         "problems": problems,
+        "remarks": _remarks(),
         "well": running and not problems,
     }
+
+
+def _remarks() -> list[str]:
+    """What the roles of a database that is configured may do and need not; nothing is wrong with the stack for it."""
+    from app.adapters.roles.powers import remarks
+    from app.core.errors import BatchordError
+
+    if settings().database_url is None:
+        return []
+    try:
+        return remarks(settings().database_roles(), connect_timeout=_LOOK_SECONDS)
+    except BatchordError as error:
+        return [f"What the database's roles may do cannot be seen: {error}"]
+
+
+def _print_remarks(remarks: list[str]) -> None:
+    for remark in remarks:
+        console.print(f"[yellow]![/] {foreign(remark)}")
 
 
 def _flower_login() -> dict[str, str]:
@@ -195,6 +221,7 @@ def _print_status(found: dict[str, Any]) -> None:
     if not any(each["pid"] for each in [*found["servers"], *found["processes"]]):
         console.print("Nothing runs here. Start with `batchord up`.")
         print_problems(Problem(**each) for each in found["problems"])
+        _print_remarks(found["remarks"])
         return
     rows = [(each["name"], coloured(each["state"]), each["pid"], each["address"] or "") for each in found["servers"]]
     for each in found["processes"]:
@@ -205,3 +232,4 @@ def _print_status(found: dict[str, Any]) -> None:
     rows = [(name, state, str(pid or "-"), more) for name, state, pid, more in rows]
     table("Local stack", ("name", "state", ">pid", ""), rows, empty="")
     print_problems(Problem(**each) for each in found["problems"])
+    _print_remarks(found["remarks"])

@@ -1,9 +1,13 @@
 """How declarations are checked: one surprise must not hide what else is wrong."""
 
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 
 from app.core.error_text import error_text
+from app.core.runs import StepKind
+
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
 def problems_of(check: Callable[[], list[str]]) -> list[str]:
@@ -29,6 +33,27 @@ def address_problems(url: object, url_env: object) -> list[str]:
     if url and url_env:
         found.append("both url= and url_env= are given: keep one")
     return found
+
+
+def after_problems(after: Iterable[object]) -> list[str]:
+    """What is wrong with the names of the steps before a step."""
+    # Types and names only: of a step or a function Python would show an address in memory.
+    found: list[str] = []
+    for each in after:
+        if isinstance(getattr(each, "kind", None), StepKind):
+            found.append(f"after= holds a step itself: give its name: after=[{getattr(each, 'name', None)!r}]")
+        elif not isinstance(each, str):
+            found.append(f"after= holds a {type(each).__name__}: give names of steps: after=['prepare']")
+    return found
+
+
+def secrets_problems(secrets: Iterable[object]) -> list[str]:
+    """What is wrong with the names of the secrets that a command asks for."""
+    return [
+        f"secrets= holds {each!r}: give names of variables, such as 'BATCHORD_AUTHOR_URL'"
+        for each in secrets
+        if not (isinstance(each, str) and _VARIABLE.fullmatch(each))
+    ]
 
 
 def command_problems(command: object, env: object, cwd: object) -> list[str]:

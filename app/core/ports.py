@@ -209,9 +209,9 @@ class Shell(Protocol):
 
         It has a process group of its own. The whole group ends with the command's end, with the time limit
         (seconds), when ``stop`` is set, and with this process, however this process ends. ``env`` is added to this
-        process's environment. ``on_line`` is called with ``stdout`` or ``stderr`` and each line as it comes, one at a
-        time, in this thread; what it raises ends the command and is raised here. Lines hold no NUL; one of more than
-        64 KiB comes in pieces.
+        process's environment, which comes without Batchord's own secrets. ``on_line`` is called with ``stdout`` or
+        ``stderr`` and each line as it comes, one at a time, in this thread; what it raises ends the command and is
+        raised here. Lines hold no NUL; one of more than 64 KiB comes in pieces.
 
         Raises CommandFailed for an exit code other than 0, OutOfTime, LeaseLost when it was stopped,
         ConfigurationError when it cannot be started, and TransientError when the machine has no room for it now.

@@ -9,7 +9,14 @@ from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
-from app.core.checks import address_problems, command_problems, is_whole, problems_of
+from app.core.checks import (
+    address_problems,
+    after_problems,
+    command_problems,
+    is_whole,
+    problems_of,
+    secrets_problems,
+)
 from app.core.functions import function_problems
 from app.core.limits import RejectionLimit
 from app.core.models import FunctionModel, Model
@@ -223,8 +230,10 @@ class Bash:
     name: str
     command: str
     _: KW_ONLY
-    #: Added to the worker's own environment.
+    #: Added to the worker's own environment, which comes without Batchord's own secrets.
     env: Mapping[str, str] = field(default_factory=dict)
+    #: Variables with secrets of Batchord's that the command is given all the same, such as ``BATCHORD_AUTHOR_URL``.
+    secrets: Sequence[str] = ()
     #: Where it starts; None means where the worker does.
     cwd: str | None = None
     after: Sequence[str] = ()
@@ -237,10 +246,12 @@ class Bash:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "after", as_names(self.after))
+        object.__setattr__(self, "secrets", as_names(self.secrets))
 
     def problems(self) -> list[str]:
         """What is wrong with the step, one sentence each."""
-        return _common_problems(self) + command_problems(self.command, self.env, self.cwd)
+        found = command_problems(self.command, self.env, self.cwd) + secrets_problems(self.secrets)
+        return _common_problems(self) + found
 
 
 #: The nodes that a worker executes as a whole, in contrast to Predict, which becomes shards.
@@ -276,7 +287,7 @@ def _common_problems(step: Step) -> list[str]:
     if step.retry is not None:
         wrong = [f"retry={step.retry!r}: give Retry(3)"]
         found += problems_of(step.retry.problems) if isinstance(step.retry, Retry) else wrong
-    found += _after_problems(step)
+    found += after_problems(step.after)
     if isinstance(step, Predict):
         return found
     limit = step.time_limit
@@ -286,15 +297,4 @@ def _common_problems(step: Step) -> list[str]:
         found.append(f"queue={step.queue!r} is no queue name: use lower-case letters, digits, '_' and '-'")
     if not isinstance(step.idempotent, bool):
         found.append(f"idempotent={step.idempotent!r}: give True or False")
-    return found
-
-
-def _after_problems(step: Step) -> list[str]:
-    # Types and names only: of a step or a function Python would show an address in memory.
-    found: list[str] = []
-    for each in step.after:
-        if isinstance(each, STEP_TYPES):
-            found.append(f"after= holds a step itself: give its name: after=[{each.name!r}]")
-        elif not isinstance(each, str):
-            found.append(f"after= holds a {type(each).__name__}: give names of steps: after=['prepare']")
     return found

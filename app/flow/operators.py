@@ -11,7 +11,7 @@ from typing import Any
 
 from app.core.context import RunContext, StepOutput, checked_output
 from app.core.error_text import error_text
-from app.core.errors import LeaseLost, StepError, WrongChoice
+from app.core.errors import ConfigurationError, LeaseLost, StepError, WrongChoice
 from app.core.faults import fault
 from app.core.functions import takes_run
 from app.core.graph import CHOSEN, downstream, upstream
@@ -22,6 +22,7 @@ from app.core.steps import Bash, Branch, Python, Sql, time_limit_seconds
 from app.flow.attempt_log import AttemptLog
 from app.flow.heartbeat import Heartbeat
 from app.flow.parts import Parts
+from app.own_secrets import own_secrets
 
 log = logging.getLogger(__name__)
 
@@ -111,13 +112,26 @@ def _run(parts: Parts, task: Bash, context: RunContext, said: AttemptLog, beat: 
     with _outputs_file(context) as path:
         last_line = parts.shell.run(
             task.command,
-            env={**_environment(context), "BATCHORD_OUTPUTS": path, **task.env},
+            env={**_asked(parts, task), **_environment(context), "BATCHORD_OUTPUTS": path, **task.env},
             cwd=task.cwd,
             time_limit=time_limit_seconds(task),
             stop=beat.lost,
             on_line=said.line,
         )
     return checked_output(task.name, {"exit_code": 0, "last_line": last_line})
+
+
+def _asked(parts: Parts, task: Bash) -> dict[str, str]:
+    """The secrets that the step names."""
+    if not task.secrets:
+        return {}
+    known = own_secrets(parts.settings, parts.environment)
+    if missing := [name for name in task.secrets if name not in known]:
+        raise ConfigurationError(
+            f"The step's secrets= names {', '.join(missing)}; this worker has {', '.join(sorted(known)) or 'none'}. "
+            "Correct the name, or configure it; variables that are no secret of Batchord's are inherited unasked."
+        )
+    return {name: known[name] for name in task.secrets}
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def main() -> None:
     commands.add_parser("hours", help="add the hours that follow").add_argument("count", type=int)
     arguments = parser.parse_args()
     rows = simulated()
-    with psycopg.connect(settings().require_database_url()) as connection:
+    with psycopg.connect(settings().database_roles().author) as connection:
         if arguments.command == "history":
             connection.execute(TABLE)
             new = rows[rows["hour"] < SERVICE_BEGINS]

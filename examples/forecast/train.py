@@ -14,7 +14,7 @@ HELD_OUT = pd.Timedelta(days=14)
 
 def hours_with_truth() -> pd.DataFrame:
     """Every hour whose tomorrow is known, with the trips that there were (``truth``)."""
-    engine = sa.create_engine(sa.make_url(settings().require_database_url()).set(drivername="postgresql+psycopg"))
+    engine = sa.create_engine(sa.make_url(settings().database_roles().source).set(drivername="postgresql+psycopg"))
     query = f"""
         SELECT given.*, later.trips::float8 AS truth
         FROM ({HOURS}) AS given

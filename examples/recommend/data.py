@@ -54,7 +54,7 @@ def main() -> None:
     commands.add_parser("history", help="make the table anew, with all sessions before the service begins")
     commands.add_parser("sessions", help="add the sessions that follow").add_argument("count", type=int)
     arguments = parser.parse_args()
-    with psycopg.connect(settings().require_database_url()) as connection:
+    with psycopg.connect(settings().database_roles().author) as connection:
         if arguments.command == "history":
             connection.execute(TABLE)
         ((there,),) = connection.execute("SELECT count(*) FROM sessions").fetchall()

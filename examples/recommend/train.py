@@ -15,7 +15,7 @@ DIMENSIONS = 16
 def sessions() -> pd.DataFrame:
     """One row per session and item, in the order of the sessions."""
     query = "SELECT id, user_id, unnest(item_ids) AS item_id FROM sessions ORDER BY id"
-    with psycopg.connect(settings().require_database_url()) as connection:
+    with psycopg.connect(settings().database_roles().source) as connection:
         return pd.DataFrame(connection.execute(query).fetchall(), columns=["id", "user_id", "item_id"])
 
 

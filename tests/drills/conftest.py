@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.ledger import migrate
+from app.adapters.roles.preparing import prepare_database
 from app.adapters.stack import Servers, start_servers
 from tests.acceptance.cluster import Cluster
 from tests.acceptance.conftest import create_notes
@@ -46,7 +46,7 @@ def own_servers(own_home: Path) -> Servers:
 def own_cluster(own_servers: Servers, own_home: Path, tmp_path: Path) -> Iterator[Cluster]:
     """A Batchord on servers of its own."""
     environment = own_servers.environment() | {"BATCHORD_HOME": str(own_home), "OMP_NUM_THREADS": "1"}
-    migrate(environment["BATCHORD_DATABASE_URL"])
+    prepare_database(own_servers.database_roles())
     with Cluster(environment, tmp_path, include=_POINTS, patience=0.1) as started:
         yield started
 

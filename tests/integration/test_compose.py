@@ -89,7 +89,7 @@ def test_every_service_becomes_healthy(stack: Stack) -> None:
 
 def test_a_mounted_pipeline_predicts(stack: Stack) -> None:
     """A call from the command line goes through Redis, the workers and the ledger."""
-    url = stack.services["worker-table"].environment["BATCHORD_DATABASE_URL"]
+    url = stack.services["worker-table"].environment["BATCHORD_AUTHOR_URL"]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "CREATE TABLE items (id bigint GENERATED ALWAYS AS IDENTITY, body text, created_at timestamptz"

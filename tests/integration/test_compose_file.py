@@ -19,7 +19,9 @@ OURS = sorted(name for name, service in SERVICES.items() if "build" in service)
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 EXAMPLE = (ROOT / ".env.example").read_text(encoding="utf-8")
 REQUIRED = sorted(name for name, default in variables(str(FILE)).items() if default is None)
-SECRETS = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "FLOWER_BASIC_AUTH"}
+ROLES = {"OWNER_PASSWORD", "LEDGER_PASSWORD", "AUTHOR_PASSWORD", "SOURCE_PASSWORD"}
+SERVERS = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "FLOWER_BASIC_AUTH"}
+SECRETS = ROLES | SERVERS
 
 
 def celery_settings() -> dict[str, Any]:

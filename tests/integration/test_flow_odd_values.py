@@ -9,7 +9,6 @@ import pandas as pd
 import psycopg
 import pytest
 
-from app.adapters.stack import Servers
 from app.core.runs import RunState
 from app.core.sources import SqlSource
 from app.flow.audit import audit
@@ -140,10 +139,9 @@ def test_a_value_that_cannot_be_had_costs_its_record(bench: Bench, batch_rows: i
         assert bench.run(name).discovered == 0
 
 
-def test_a_text_that_is_no_text_costs_its_record(bench: Bench, servers: Servers) -> None:
+def test_a_text_that_is_no_text_costs_its_record(bench: Bench, superuser_url: str) -> None:
     """A database without an encoding keeps any bytes, and this one has the ledger's records beside it."""
-    assert servers.database_url is not None
-    url, name = servers.database_url, f"ascii_{uuid.uuid4().hex}"
+    url, name = superuser_url, f"ascii_{uuid.uuid4().hex}"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'".encode())
     elsewhere = f"{url.rpartition('/')[0]}/{name}"

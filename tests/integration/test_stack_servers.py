@@ -64,7 +64,7 @@ def test_passwords_are_asked_for_and_never_shown(own_home: Path) -> None:
     assert servers.database_url is not None
     assert servers.redis_url is not None
     with pytest.raises(psycopg.OperationalError, match="password"):
-        psycopg.connect(servers.database_url.replace(secrets["postgres"], "wrong"))
+        psycopg.connect(servers.database_url.replace(secrets["postgres_ledger"], "wrong"))
     with (
         redis.Redis.from_url(servers.redis_url.replace(secrets["redis"], "wrong")) as client,
         pytest.raises(redis.exceptions.AuthenticationError),

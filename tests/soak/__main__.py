@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from app.adapters.ledger import migrate
+from app.adapters.roles.preparing import prepare_database
 from app.adapters.stack import start_servers, stop_servers
 from tests.acceptance.cluster import Cluster
 from tests.pooler import Pooler, pgbouncer
@@ -79,7 +79,7 @@ def _soak(home: Path, *, seconds: float, seed: int, program: str | None) -> bool
     servers = start_servers(home)
     environment = servers.environment() | {"BATCHORD_HOME": str(home), "OMP_NUM_THREADS": "1"} | _SETTINGS
     url = environment["BATCHORD_DATABASE_URL"]
-    migrate(url)
+    prepare_database(servers.database_roles())
     chance = random.Random(seed)  # noqa: S311 -- not for secrets
     with ExitStack() as resources:
         pooler = None
@@ -92,7 +92,10 @@ def _soak(home: Path, *, seconds: float, seed: int, program: str | None) -> bool
             for declaration in source.declarations():
                 cluster.sql(declaration)
             cluster.pipeline(source.table, source.pipeline())
-        cluster.environment |= {"BATCHORD_DATABASE_URL": pooled_url or url, ADDRESS: pooled_url or url}
+        cluster.environment[ADDRESS] = pooled_url or url
+        if pooled_url is not None:  # which has one user for all
+            names = ("BATCHORD_DATABASE_URL", "BATCHORD_AUTHOR_URL", "BATCHORD_SOURCE_URL")
+            cluster.environment |= dict.fromkeys(names, pooled_url)
         cluster.start(*_PROCESSES)
         chaos = Chaos(cluster, home, chance, pooler)
         with Writers(url, pooled_url, seed=seed) as writers:

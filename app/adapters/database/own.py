@@ -27,3 +27,17 @@ MARK_RESULTS: LiteralString = f"{_MARK}({LOCK_CLASS}, {_WRITES_RESULTS})"
 _OWN = f"own.locktype = 'advisory' AND own.classid = {LOCK_CLASS} AND own.objsubid = 2 AND own.granted"
 ADDS_NO_RECORD: LiteralString = f"{_OWN} AND own.objid IN ({_READS}, {_KEEPS_BOOKS})"
 ON_THE_LEDGER: LiteralString = f"{_OWN} AND own.objid IN ({_KEEPS_BOOKS}, {_WRITES_RESULTS})"
+
+#: The schemas that the session looks through for a name without one, but the ledger's; NULL where that is none of them.
+#: See :mod:`app.adapters.roles.search_path`.
+PATH_WITHOUT_LEDGER: LiteralString = """
+    (SELECT CASE WHEN pg_catalog.bool_or(name = 'batchord') THEN coalesce(
+        pg_catalog.string_agg(pg_catalog.quote_ident(name), ', ' ORDER BY place) FILTER (WHERE name <> 'batchord'),
+        'public') END
+     FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS looked (name, place))
+"""
+#: For one transaction: behind a pooler a session's setting would reach other clients.
+LOOK_BESIDE_LEDGER: LiteralString = (
+    "SELECT pg_catalog.set_config('search_path', path, true) "  # noqa: S608 -- a constant
+    f"FROM {PATH_WITHOUT_LEDGER} AS mended (path) WHERE path IS NOT NULL"
+)

@@ -27,32 +27,36 @@ PASSING = (
 MISSING = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)
 
 
-def translated(error: psycopg.Error, url: str) -> BatchordError:
-    """The error as Batchord's, for an address in the spelling of :mod:`app.core.postgres_urls`."""
+def translated(error: psycopg.Error, url: str, variable: str = VARIABLE) -> BatchordError:
+    """The error as Batchord's, for an address in the spelling of :mod:`app.core.postgres_urls`.
+
+    ``variable``: where the address stands.
+    """
+    where = place(url, variable)
     said = _without_password(one_line(str(error)), url)
     if isinstance(error, MISSING):
         return ConfigurationError(f"The ledger's schema is missing or too old ({said}): run `batchord migrate`.")
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return ConfigurationError(
-            f"{place(url)} denies a right: {said}. Grant it to the user of {VARIABLE}, or let `batchord migrate` and "
-            "all workers use one user that owns the schema batchord."
+            f"{where} denies a right: {said}. Let `batchord migrate` grant it, with the role that owns the schema "
+            "batchord in BATCHORD_OWNER_URL; see docs/how-to/roles.md."
         )
     advice = advice_for(said) if isinstance(error, psycopg.OperationalError | psycopg.ProgrammingError) else None
     if advice is not None and not (isinstance(error, psycopg.OperationalError) and error.sqlstate):
-        return ConfigurationError(f"{place(url)} refuses the connection: {said}. In {VARIABLE}, {advice}.")
+        return ConfigurationError(f"{where} refuses the connection: {said}. In {variable}, {advice}.")
     if isinstance(error, PASSING):
-        return TransientError(f"{place(url)} failed: {said}")
-    return ConfigurationError(f"{place(url)} refuses: {said}")
+        return TransientError(f"{where} failed: {said}")
+    return ConfigurationError(f"{where} refuses: {said}")
 
 
-def place(url: str) -> str:
+def place(url: str, variable: str = VARIABLE) -> str:
     """Which database it is, for people: no password, and no option, which may hold one."""
     address = _address(url)
     host = address.host or address.query.get("host") or "the local socket"
     port = address.port or address.query.get("port")
     return (
         f"The ledger's database {address.database or ''} at {host}{f':{port}' if port else ''} "
-        f"(user {address.username or 'by default'}, {VARIABLE})"
+        f"(user {address.username or 'by default'}, {variable})"
     )
 
 

@@ -3,8 +3,10 @@
 from importlib.resources import as_file, files
 
 
-def migrate(database_url: str, revision: str = "head") -> None:
+def migrate(database_url: str, revision: str = "head", *, variable: str = "BATCHORD_DATABASE_URL") -> None:
     """Brings schema ``batchord`` to ``revision``; safe to run by several processes at once.
+
+    ``database_url``: by the role that owns the schema, or is to; ``variable`` is where it stands, for errors.
 
     Raises ConfigurationError and TransientError for what the database says.
     """
@@ -29,4 +31,4 @@ def migrate(database_url: str, revision: str = "head") -> None:
             if not isinstance(error.orig, Error):
                 raise
             # Not chained: the driver may quote the address.
-            raise translated(error.orig, database_url) from None
+            raise translated(error.orig, database_url, variable) from None

@@ -14,6 +14,7 @@ from app.adapters.shell.guard import MARK_VARIABLE, CommandGuard
 from app.adapters.shell.output import Lines, Streams
 from app.core.errors import BatchordError, CommandFailed, ConfigurationError, LeaseLost, OutOfTime, TransientError
 from app.core.loading import LOADING_VARIABLE
+from app.own_secrets import is_own_secret
 
 #: How soon a lost lease is noticed.
 _POLL_SECONDS = 0.2
@@ -84,7 +85,7 @@ def _started(
             process = subprocess.Popen(  # noqa: S603 -- the command is the pipeline's author's
                 ["bash", "-c", command],  # noqa: S607 -- as the PATH says, /bin/bash is an old one on some systems
                 # A thread may be loading a file now; this command was not started by it.
-                env={**_without(LOADING_VARIABLE), **env, MARK_VARIABLE: guard.mark},
+                env={**_inherited(), **env, MARK_VARIABLE: guard.mark},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -106,8 +107,8 @@ def _started(
     guard.dismiss()
 
 
-def _without(variable: str) -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != variable}
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != LOADING_VARIABLE and not is_own_secret(name)}
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from app.adapters.database.own import MARK_READING
+from app.adapters.database.own import LOOK_BESIDE_LEDGER, MARK_READING
 from app.adapters.database.patient import PatientConnection
 from app.core.sources import SqlSource
 
@@ -79,7 +79,9 @@ class Bounds:
     def _begin(self, connection: sa.Connection, driver: Any) -> None:
         match connection.dialect.name:
             case "postgresql":
-                connection.exec_driver_sql("; ".join([*_SAME_TEXTS, MARK_READING, *self._postgres()]))
+                connection.exec_driver_sql(
+                    "; ".join([*_SAME_TEXTS, MARK_READING, LOOK_BESIDE_LEDGER, *self._postgres()])
+                )
             case "mysql" | "mariadb":  # an address of either may lead to the other
                 if connection.dialect.is_mariadb:  # type: ignore[attr-defined]
                     connection.exec_driver_sql(f"SET SESSION max_statement_time = {self._limits.statement}")

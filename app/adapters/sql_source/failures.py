@@ -44,7 +44,8 @@ def _translate(error: sa.exc.SQLAlchemyError, url: sa.URL) -> BatchordError:
     if advice := refusal(error, said):
         return ConfigurationError(
             f"The source's database {where} refuses the connection: {one_line(said)}. In its url=, in the "
-            f"variable of its url_env=, or in BATCHORD_DATABASE_URL where it has neither, {advice}."
+            "variable of its url_env=, or in BATCHORD_SOURCE_URL or BATCHORD_DATABASE_URL where it has neither, "
+            f"{advice}."
         )
     message = (
         f"The source's database {where} refuses the query: {said}\n"

@@ -32,7 +32,7 @@ def connecting(url: sa.URL) -> Iterator[None]:
         advice = refusal(error, said) or "correct the address"
         raise ConfigurationError(
             f"The step's database {where} cannot be used: {one_line(said)}. In its url=, in the variable of its "
-            f"url_env=, or in BATCHORD_DATABASE_URL where it has neither, {advice}."
+            f"url_env=, or in BATCHORD_AUTHOR_URL or BATCHORD_DATABASE_URL where it has neither, {advice}."
         ) from None
 
 

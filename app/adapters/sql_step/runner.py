@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from app.adapters.database.engine import create_engine, resolved_url
 from app.adapters.database.lenient import as_text, bear_times
+from app.adapters.database.own import PATH_WITHOUT_LEDGER
 from app.adapters.sql_step.failures import connecting, executing, was_cancelled
 from app.adapters.sql_step.parameters import bound
 from app.adapters.sql_step.rows import output_of
@@ -29,9 +30,10 @@ _SESSION["mariadb"] = _SESSION["mysql"]
 #: The most that PostgreSQL takes for a timeout, in milliseconds.
 _LONGEST = 2**31 - 1
 
+#: The role that executes statements writes nothing else of the ledger.
 _COMMITTED = sa.text("""
-    UPDATE batchord.steps SET committed = CAST(:output AS jsonb)
-    WHERE run_id = CAST(:run_id AS uuid) AND name = :step AND lease_token = CAST(:token AS uuid) AND state = 'running'
+    SELECT batchord.commit_sql_step(
+        run => CAST(:run_id AS uuid), step => :step, token => CAST(:token AS uuid), output => CAST(:output AS jsonb))
 """)
 
 
@@ -42,7 +44,7 @@ class StatementRunner:
     """
 
     def __init__(self, default_url: str, *, lock_seconds: float = 60) -> None:
-        """``default_url``: the ledger's, for steps that name no database.
+        """``default_url``: the ledger's database by the author's role, for steps that name no database.
 
         ``lock_seconds``: how long a process that is stopped in mid-transaction may hold the rows it locked.
         """
@@ -89,16 +91,30 @@ def _connection(url: sa.URL, lock_seconds: float) -> Iterator[sa.Connection]:
         with connecting(url):
             if isinstance(driver := connection.connection.driver_connection, psycopg.Connection):
                 bear_times(driver.adapters, as_text)
+            path = list(_beside_the_ledger(connection))
             if engine.dialect.name in _SESSION:
                 connection.exec_driver_sql(_SESSION[engine.dialect.name])
             if engine.dialect.name == "postgresql":
                 # As the ledger's own transactions: among what it locks is the step's row, which whoever takes the
                 # step over needs, and the sweeper.
                 idle = max(1, int(lock_seconds * 1000))
-                connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {idle}")
+                limit = f"SET LOCAL idle_in_transaction_session_timeout = {idle}"
+                connection.exec_driver_sql("; ".join([limit, *path]))
         yield connection
     finally:
         connection.close()
+
+
+def _beside_the_ledger(connection: sa.Connection) -> Iterator[str]:
+    """What makes a name without a schema mean the author's, asked in a transaction before the step's.
+
+    A query in the step's own would take its snapshot: its author may set the isolation first.
+    """
+    if connection.dialect.name == "postgresql":
+        path = connection.exec_driver_sql(f"SELECT {PATH_WITHOUT_LEDGER}").scalar()
+        connection.rollback()
+        if path is not None:  # it comes quoted, name by name
+            yield f"SET LOCAL search_path TO {path}".replace("%", "%%")
 
 
 class _Clock:
@@ -141,7 +157,7 @@ def _write_down(connection: sa.Connection, lease: StepLease, output: Mapping[str
     # The author may have taken a role that knows nothing of the ledger.
     connection.exec_driver_sql("RESET ROLE")
     named = {"output": json.dumps(output), "run_id": lease.run.id, "step": lease.step, "token": lease.token}
-    if connection.execute(_COMMITTED, named).rowcount != 1:
+    if not connection.scalar(_COMMITTED, named):
         connection.rollback()
         raise LeaseLost(
             f"Step {lease.step} of run {lease.run.id} belongs to another worker now: nothing of it was committed."

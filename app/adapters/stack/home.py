@@ -8,7 +8,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from app.core.errors import ConfigurationError, TransientError
@@ -85,7 +85,12 @@ def write_private(path: Path, text: str) -> None:
 class Passwords:
     """What the servers of one home ask for; random, made once, never shown."""
 
+    #: The superuser's, by whom the stack makes the roles; no process of Batchord is told it.
     postgres: str
+    postgres_owner: str
+    postgres_ledger: str
+    postgres_author: str
+    postgres_source: str
     redis: str
     s3_access_key_id: str
     s3_secret_access_key: str
@@ -98,22 +103,23 @@ class Passwords:
 def passwords(home: Path) -> Passwords:
     """The passwords of this home, made at the first call. The caller holds the home's lock.
 
-    Raises ConfigurationError when the file was damaged.
+    A home of an earlier release gets those that it has not. Raises ConfigurationError when the file was damaged.
     """
     path = home / _PASSWORDS_FILE
-    if not path.exists():
-        made = Passwords(
-            # Hexadecimal: needs no quoting in a URL, a configuration file or a shell.
-            postgres=secrets.token_hex(24),
-            redis=secrets.token_hex(24),
-            s3_access_key_id=secrets.token_hex(10).upper(),
-            s3_secret_access_key=secrets.token_hex(20),
-        )
-        write_private(path, json.dumps(asdict(made)))
     try:
-        return Passwords(**json.loads(path.read_text(encoding="utf-8")))
+        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        found = Passwords(**{**_new_passwords(), **kept})
     except (ValueError, TypeError) as error:
         raise ConfigurationError(
             f"{path} cannot be read, so the servers' data in {home} cannot be opened. "
             "Restore it, or move the folder away to begin with empty servers."
         ) from error
+    if asdict(found) != kept:
+        write_private(path, json.dumps(asdict(found)))
+    return found
+
+
+def _new_passwords() -> dict[str, str]:
+    # Hexadecimal: needs no quoting in a URL, a configuration file or a shell.
+    made = {each.name: secrets.token_hex(24) for each in fields(Passwords)}
+    return made | {"s3_access_key_id": secrets.token_hex(10).upper(), "s3_secret_access_key": secrets.token_hex(20)}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 
+from app.adapters.roles.making import Login, Logins, make_roles
 from app.adapters.stack.embedded import LOOPBACK, packaged, plain_environment
 from app.adapters.stack.home import write_private
 from app.core.errors import ConfigurationError
@@ -23,10 +24,13 @@ _NAME = "batchord"
 
 @dataclass(frozen=True, kw_only=True)
 class Postgres:
-    """PostgreSQL 18 with the role and the database ``batchord``."""
+    """PostgreSQL 18 with the superuser and the database ``batchord``, and the roles that Batchord works by."""
 
     home: Path
+    #: The superuser's.
     password: str
+    #: None: no others are made.
+    roles: Logins | None = None
     #: False trades the safety of data after a *machine's* crash for speed: for tests. A killed server loses
     #: nothing in either case.
     durable: bool = True
@@ -39,9 +43,10 @@ class Postgres:
     def _data(self) -> Path:
         return self.home / "postgres"
 
-    def url(self, port: int, database: str = _NAME) -> str:
-        """The address for libpq, with the password."""
-        return f"postgresql://{_NAME}:{self.password}@{LOOPBACK}:{port}/{database}"
+    def url(self, port: int, database: str = _NAME, *, role: Login | None = None) -> str:
+        """The address for libpq, with the password; ``role`` None: the superuser's."""
+        user, password = (_NAME, self.password) if role is None else (role.name, role.password)
+        return f"postgresql://{user}:{password}@{LOOPBACK}:{port}/{database}"
 
     def prepare(self, port: int, lock: int) -> None:  # noqa: ARG002 -- the port stands on the command line
         """Make the data folder once. Raises ConfigurationError when it cannot be made or is of another version."""
@@ -129,11 +134,17 @@ class Postgres:
         return True
 
     def finish(self, port: int) -> None:
-        """Make the database ``batchord`` when it is missing."""
+        """Make the database ``batchord`` and the roles when they are missing.
+
+        In a home of an earlier release everything worked as the superuser, whose tables are handed over.
+        """
         with psycopg.connect(self.url(port, "postgres"), connect_timeout=30, autocommit=True) as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_NAME]).fetchone()
             if known is None:
                 connection.execute(f"CREATE DATABASE {_NAME}")
+        if self.roles is not None:
+            with psycopg.connect(self.url(port), connect_timeout=30, autocommit=True) as connection:
+                make_roles(connection, self.roles)
 
 
 def _as_somebody() -> Sequence[str]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from app.adapters.roles.making import Login, Logins
 from app.adapters.stack import daemons
 from app.adapters.stack.embedded import LOOPBACK, EmbeddedServer, ensure
 from app.adapters.stack.home import Passwords, held, open_home, passwords, write_private
@@ -15,6 +16,7 @@ from app.adapters.stack.interrupts import interrupted_once
 from app.adapters.stack.postgres import Postgres
 from app.adapters.stack.redis import Redis
 from app.adapters.stack.s3 import S3
+from app.core.database_roles import DatabaseRoles
 from app.settings import SERVERS_FILE
 
 T = TypeVar("T")
@@ -47,10 +49,21 @@ class Servers:
     """Addresses of the embedded servers, named as in :class:`app.settings.Settings`; None where not started."""
 
     database_url: str | None = None
+    owner_url: str | None = None
+    author_url: str | None = None
+    source_url: str | None = None
     redis_url: str | None = None
     s3_endpoint_url: str | None = None
     s3_access_key_id: str | None = None
     s3_secret_access_key: str | None = None
+
+    def database_roles(self) -> DatabaseRoles:
+        """Who comes to PostgreSQL for what. Raises ValueError where it was not started."""
+        if not (self.owner_url and self.database_url and self.author_url and self.source_url):
+            raise ValueError("PostgreSQL was not started here")
+        return DatabaseRoles(
+            owner=self.owner_url, ledger=self.database_url, author=self.author_url, source=self.source_url
+        )
 
     def environment(self) -> dict[str, str]:
         """The same as environment variables for another process."""
@@ -152,7 +165,7 @@ def _status(name: Server, server: EmbeddedServer, daemon: daemons.Daemon | None)
 
 def _embedded(home: Path, secrets: Passwords, *, durable: bool) -> dict[Server, EmbeddedServer]:
     return {
-        Server.POSTGRES: Postgres(home=home, password=secrets.postgres, durable=durable),
+        Server.POSTGRES: Postgres(home=home, password=secrets.postgres, roles=_logins(secrets), durable=durable),
         Server.REDIS: Redis(home=home, password=secrets.redis),
         Server.S3: S3(
             home=home, access_key_id=secrets.s3_access_key_id, secret_access_key=secrets.s3_secret_access_key
@@ -160,10 +173,24 @@ def _embedded(home: Path, secrets: Passwords, *, durable: bool) -> dict[Server, 
     }
 
 
+def _logins(secrets: Passwords) -> Logins:
+    # None is called like the ledger's schema, in which its tables would come to lie.
+    return Logins(
+        owner=Login(name="batchord_owner", password=secrets.postgres_owner),
+        ledger=Login(name="batchord_ledger", password=secrets.postgres_ledger),
+        author=Login(name="batchord_author", password=secrets.postgres_author),
+        source=Login(name="batchord_source", password=secrets.postgres_source),
+    )
+
+
 def _addresses(home: Path, secrets: Passwords, ports: Mapping[Server, int]) -> Servers:
     said: dict[str, str] = {}
     if (port := ports.get(Server.POSTGRES)) is not None:
-        said["database_url"] = Postgres(home=home, password=secrets.postgres).url(port)
+        server, roles = Postgres(home=home, password=secrets.postgres), _logins(secrets)
+        said["database_url"] = server.url(port, role=roles.ledger)
+        said["owner_url"] = server.url(port, role=roles.owner)
+        said["author_url"] = server.url(port, role=roles.author)
+        said["source_url"] = server.url(port, role=roles.source)
     if (port := ports.get(Server.REDIS)) is not None:
         said["redis_url"] = Redis(home=home, password=secrets.redis).url(port)
     if (port := ports.get(Server.S3)) is not None:

@@ -4,17 +4,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from app.adapters.stack import Servers
 from tests.pooler import Pooler, pgbouncer
 
 
 @pytest.fixture(scope="session")
-def pooler(servers: Servers) -> Iterator[Pooler]:
+def pooler(superuser_url: str) -> Iterator[Pooler]:
     """A PgBouncer of this test run alone."""
     program = pgbouncer()
     if program is None:
         pytest.fail("These tests need PgBouncer, which is not installed: apt-get install pgbouncer.", pytrace=False)
-    with Pooler(program, servers.database_url or "") as pooler:
+    with Pooler(program, superuser_url) as pooler:
         yield pooler
 
 

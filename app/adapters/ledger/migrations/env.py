@@ -24,7 +24,9 @@ engine = create_engine(
 with engine.begin() as guard, engine.connect() as connection:
     guard.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
     guard.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    connection.execute(text("CREATE SCHEMA IF NOT EXISTS batchord"))
+    # IF NOT EXISTS asks for the right to create one even where it is there.
+    if connection.scalar(text("SELECT to_regnamespace('batchord')")) is None:
+        connection.execute(text("CREATE SCHEMA batchord"))
     connection.commit()
     context.configure(
         connection=connection,

@@ -1,0 +1,1 @@
+"""The database's roles: made, given their rights, and looked at."""
