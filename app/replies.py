@@ -5,6 +5,7 @@ and in the broker's alternates. Here each text is masked where it leaves the pro
 """
 
 import copy
+from contextvars import ContextVar
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
@@ -18,9 +19,13 @@ from kombu.pidbox import Mailbox, Node
 
 from app.core.error_text import error_text
 from app.core.errors import BatchordError
+from app.core.history import Actor
 from app.core.nested import in_every_text
 from app.core.visible import visible
 from app.masking import mask, mask_value
+
+#: In Flower, who asks for what is sent; None in every other process.
+ASKER: ContextVar[Actor | None] = ContextVar("asker", default=None)
 
 
 class SecretFreeNode(Node):  # type: ignore[misc]
@@ -41,6 +46,13 @@ class SecretFreeControl(Control):  # type: ignore[misc]
     """``app.control``."""
 
     Mailbox = SecretFreeMailbox
+
+    def broadcast(self, command: str, arguments: Any = None, **options: Any) -> Any:
+        """Sends a command to workers; with ``revoke`` goes who asks for it."""
+        actor = ASKER.get()
+        if actor is not None and command == "revoke":
+            arguments = {**(arguments or {}), "by": actor.to_json()}
+        return super().broadcast(command, arguments=arguments, **options)
 
 
 class SecretFreeDispatcher(EventDispatcher):  # type: ignore[misc]

@@ -17,6 +17,7 @@ from app.log_format import log_formatter
 from app.masking import mask
 from app.redis_server import check_redis
 from app.settings import settings
+from workers.revoking import asker_of, listen
 from workers.transport import tolerate
 
 # Before the worker's first connection: Kombu keeps the class that it found for an address.
@@ -95,6 +96,12 @@ def replace_processes(**_: Any) -> None:
     AsynPool.Worker = ReplaceableWorker
 
 
+@signals.worker_init.connect  # type: ignore[untyped-decorator]
+def note_who_revokes(**_: Any) -> None:
+    """Before the worker listens to commands."""
+    listen()
+
+
 @signals.task_revoked.connect  # type: ignore[untyped-decorator]
 def cancel_revoked_run(request: Any = None, *, terminated: bool = False, **_: Any) -> None:
     """Flower's "terminate" on a shard's or a step's task ends its run, as ``batchord cancel`` does."""
@@ -104,7 +111,8 @@ def cancel_revoked_run(request: Any = None, *, terminated: bool = False, **_: An
     from app.wiring import parts
     from workers.tasks import publish
 
-    publish(cancel_run(parts(), run_id=request.kwargs["run_id"], who="by a revoked task"))
+    actor = asker_of(request.id)
+    publish(cancel_run(parts(), run_id=request.kwargs["run_id"], who="by a revoked task", actor=actor))
 
 
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]

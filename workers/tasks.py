@@ -24,6 +24,7 @@ from app.celery import app
 from app.core.errors import TransientError, UnknownPipeline, WorkFailed
 from app.core.exhaustion import is_exhaustion, note_exhaustion
 from app.core.faults import fault
+from app.core.history import Actor
 from app.core.messages import (
     LONGEST_DELAY,
     AlertsKept,
@@ -78,11 +79,13 @@ def start_run(
     trigger: str = "call",
     params: dict[str, Any] | None = None,
     after_run: str | None = None,
+    by: Any = None,
     **_: Any,
 ) -> str | None:
     """Opens a run of ``pipeline`` and starts it; returns the run's id. The way to run one by hand.
 
-    A tick (``trigger="schedule"``) opens what is due by the schedule: None when that is nothing.
+    ``by`` says who asks for it, see :class:`app.core.history.Actor`. A tick (``trigger="schedule"``) opens what is due
+    by the schedule: None when that is nothing.
     """
     with retrying(self):
         if trigger == start.SCHEDULE:
@@ -90,7 +93,13 @@ def start_run(
             publish(messages)
             return runs[-1].id if runs else None
         run, messages = start.start_run(
-            parts(), pipeline=pipeline, trigger=trigger, params=params, after_run=after_run, request=self.request.id
+            parts(),
+            pipeline=pipeline,
+            trigger=trigger,
+            params=params,
+            after_run=after_run,
+            request=self.request.id,
+            actor=None if after_run else _actor(self, by),
         )
         publish(messages)
     return run.id
@@ -188,17 +197,18 @@ def send_alerts(**_: Any) -> None:
 
 
 @app.task(bind=True, name="batchord.prune", ignore_result=True)  # type: ignore[untyped-decorator]
-def prune_ledger(self: Task, **_: Any) -> None:
-    """Deletes what need not be kept any longer. Sent daily by beat."""
+def prune_ledger(self: Task, *, by: Any = None, **_: Any) -> None:
+    """Deletes what need not be kept any longer. Sent daily by beat, which names nobody."""
     with retrying(self):
-        log.info("Pruned: %s", prune.prune(parts()).as_json())
+        actor = None if by is None else _actor(self, by)
+        log.info("Pruned: %s", prune.prune(parts(), actor=actor).as_json())
 
 
 @app.task(bind=True, name="batchord.cancel_run", ignore_result=True)  # type: ignore[untyped-decorator]
-def cancel_run(self: Task, *, run_id: str, **_: Any) -> None:
+def cancel_run(self: Task, *, run_id: str, by: Any = None, **_: Any) -> None:
     """Ends a run that has not ended; what was predicted stays."""
     with retrying(self):
-        publish(cancel.cancel_run(parts(), run_id=run_id))
+        publish(cancel.cancel_run(parts(), run_id=run_id, actor=_actor(self, by)))
 
 
 @app.task(bind=True, name="batchord.audit", ignore_result=True)  # type: ignore[untyped-decorator]
@@ -207,6 +217,10 @@ def audit_pipelines(self: Task, **_: Any) -> None:
     with reading_slot(self), retrying(self):
         for messages in audit.audit_all(parts()):
             publish(messages)
+
+
+def _actor(task: Task, by: Any) -> Actor:
+    return Actor.from_message(by, origin=getattr(task.request, "origin", None))
 
 
 def publish(messages: Sequence[Message]) -> None:

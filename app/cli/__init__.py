@@ -33,6 +33,7 @@ _COMMANDS = {
     "pause": ("switches", "Start no more runs by schedule or event."),
     "resume": ("switches", "Start them again."),
     "schedule": ("switches", "Show when a pipeline runs, or change it."),
+    "history": ("changes", "List what was changed by hand, and by whom."),
     "alerts": ("upkeep", "List what people were told of; send a test."),
     "prune": ("upkeep", "Delete old logs, runs and alerts."),
     "audit": ("checks", "Prove that no record is missing and none is twice."),

@@ -5,6 +5,7 @@ import time
 from datetime import datetime
 from typing import Any
 
+from app.cli.actor import this_person
 from app.cli.interventions import send
 from app.cli.output import coloured, console, print_json, run_json, short, table
 from app.core.runs import Run, RunState
@@ -17,7 +18,7 @@ def fill_range(name: str, start: datetime, end: datetime, params: dict[str, Any]
     from app.flow.backfill import fill_windows
     from app.wiring import parts
 
-    runs, messages = fill_windows(parts(), pipeline=name, start=start, end=end, params=params)
+    runs, messages = fill_windows(parts(), pipeline=name, start=start, end=end, params=params, actor=this_person())
     send(messages)
     if wait:
         with console.status(f"{len(runs)} windows …") as status:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import click
 
+from app.cli.actor import this_person
 from app.cli.broker import send_task
 from app.cli.history import find_run
 from app.cli.output import coloured, console, json_option, print_json, run_json
@@ -22,7 +23,9 @@ def retry(name: str, reason: str | None, keys: Sequence[str], *, as_json: bool) 
     from app.flow.repair import retry_rejections
     from app.wiring import parts
 
-    run, count, messages = retry_rejections(parts(), pipeline=name, reason=reason, keys=list(keys) or None)
+    run, count, messages = retry_rejections(
+        parts(), pipeline=name, reason=reason, keys=list(keys) or None, actor=this_person()
+    )
     send(messages)
     if as_json:
         print_json({"rejections": count, "run": None if run is None else run_json(run)})
@@ -41,7 +44,7 @@ def cancel(run_id: str, *, as_json: bool) -> None:
     from app.wiring import ledger, parts
 
     run = find_run(run_id)
-    send(cancel_run(parts(), run_id=run.id))
+    send(cancel_run(parts(), run_id=run.id, actor=this_person()))
     ended = ledger().runs.get(run.id)
     if as_json:
         print_json(run_json(ended))
@@ -64,7 +67,9 @@ def rerun(run_id: str, from_step: str | None, *, failed: bool, as_json: bool) ->
 
     if from_step is not None and failed:
         raise click.UsageError("Give --from or --failed, not both.")
-    run, messages = open_rerun(parts(), run_id=find_run(run_id).id, from_step=from_step, failed=failed)
+    run, messages = open_rerun(
+        parts(), run_id=find_run(run_id).id, from_step=from_step, failed=failed, actor=this_person()
+    )
     send(messages)
     if as_json:
         print_json(run_json(run))
@@ -77,7 +82,7 @@ def start_repair(name: str) -> Run:
     from app.flow.repair import repair_missing
     from app.wiring import parts
 
-    run, messages = repair_missing(parts(), pipeline=name)
+    run, messages = repair_missing(parts(), pipeline=name, actor=this_person())
     send(messages)
     return run
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from app.cli.actor import this_person
 from app.cli.backfill import fill_range
 from app.cli.broker import send_task
 from app.cli.history import print_run
@@ -72,7 +73,7 @@ def _run_here(name: str, params: dict[str, Any], *, quiet: bool) -> Run:
 
     attempt_log.install()
     with _bar(name, quiet=quiet) as update:
-        return run_local(parts(), pipeline=name, params=params, on_progress=update)
+        return run_local(parts(), pipeline=name, params=params, on_progress=update, actor=this_person())
 
 
 def _run_on_workers(name: str, params: dict[str, Any], *, wait: bool, quiet: bool) -> Run:
@@ -81,7 +82,7 @@ def _run_on_workers(name: str, params: dict[str, Any], *, wait: bool, quiet: boo
     def send() -> None:
         send_task(
             "batchord.start_run",
-            kwargs={"pipeline": name, "trigger": "cli", "params": params},
+            kwargs={"pipeline": name, "trigger": "cli", "params": params, "by": this_person().to_json()},
             task_id=request,
             queue="control",
             ignore_result=True,

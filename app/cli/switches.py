@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from app.cli.actor import this_person
 from app.cli.output import cell, console, json_option, print_json, table
 from app.cli.terminal import foreign, text
 from app.core.errors import ConfigurationError
@@ -69,7 +70,8 @@ def schedule(
     if wanted or reset:
         if name is None:
             raise click.UsageError("Name the pipeline that is to be scheduled differently.")
-        reschedule(parts(), pipeline=name, schedule=_wanted(interval, expression, rule, tz or "UTC"))
+        wanted_schedule = _wanted(interval, expression, rule, tz or "UTC")
+        reschedule(parts(), pipeline=name, schedule=wanted_schedule, actor=this_person())
     names = catalog().names() if name is None else [catalog().get(name).name]
     standings = parts().ledger.pipelines.standings(names)
     found = {each: _told(catalog().get(each), standings[each]) for each in names}
@@ -112,7 +114,7 @@ def _pause(name: str, *, paused: bool, as_json: bool) -> None:
     from app.flow.switch import pause as switch
     from app.wiring import parts
 
-    changed = switch(parts(), pipeline=name, paused=paused)
+    changed = switch(parts(), pipeline=name, paused=paused, actor=this_person())
     if as_json:
         print_json({"pipeline": name, "paused": paused, "changed": changed})
     else:

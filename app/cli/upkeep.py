@@ -6,6 +6,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from app.cli.actor import this_person
 from app.cli.output import console, json_option, print_json, short, table
 from app.cli.terminal import text
 from app.core.addresses import address_name
@@ -56,12 +57,13 @@ def prune(*, as_json: bool) -> None:
     from app.wiring import parts
 
     with console.status("Pruning …"):
-        pruned = delete(parts())
+        pruned = delete(parts(), actor=this_person())
     if as_json:
         print_json(pruned.as_json())
     else:
         console.print(
-            f"Deleted: {pruned.runs:,} runs, {pruned.logs:,} parts of logs, {pruned.alerts:,} alerts. "
+            f"Deleted: {pruned.runs:,} runs, {pruned.logs:,} parts of logs, {pruned.alerts:,} alerts, "
+            f"{pruned.history:,} changes of the history. "
             f"Emptied: the outputs of {pruned.outputs:,} predictions."
         )
 

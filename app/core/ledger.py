@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from app.core.alerts import NewAlert
 from app.core.frontier import Frontier
+from app.core.history import Change
 from app.core.predictions import Batch
 from app.core.records import Scalar
 from app.core.runs import Claim, NewRun, Run, RunState, ShardLease, ShardOutcome, Step, StepLease, StepState
@@ -78,6 +79,9 @@ class LockedRun(Protocol):
 
     def close_open(self, error: str) -> None:
         """Ends every open shard and step as failed with ``error``; leases on them are void."""
+
+    def keep(self, change: Change | None) -> None:
+        """Keeps what somebody changed of the run by hand; nothing for None."""
 
     def alert(self, alert: NewAlert) -> bool:
         """Keeps a message to people, once for each event; False when the event was known."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from app.core.history import Change
 from app.core.records import Position
 
 #: What the ledger says of an attempt that was ended by the time limit; see workers/requests.py.
@@ -144,6 +145,8 @@ class NewRun:
     rerun_of: str | None = None
     #: Why it is not to run at all; it is recorded as skipped then.
     skip_reason: str | None = None
+    #: What is kept of its being opened by hand, when it is.
+    change: Change | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

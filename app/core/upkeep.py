@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from app.core.alerts import Alert, NewAlert
+from app.core.history import Change
 from app.core.records import Scalar
 from app.core.runs import Step
 
@@ -120,11 +121,11 @@ class PipelinesTable(Protocol):
     def switched(self) -> dict[str, dict[str, Any]]:
         """For each pipeline that is not as its file says: ``paused`` and ``schedule``, as JSON values."""
 
-    def pause(self, name: str, *, paused: bool) -> bool:
-        """Pauses or resumes a pipeline; False when it was so already."""
+    def pause(self, name: str, *, paused: bool, change: Change | None = None) -> bool:
+        """Pauses or resumes a pipeline, and keeps the ``change``; False, and nothing kept, when it was so already."""
 
-    def reschedule(self, name: str, schedule: dict[str, Any] | None) -> None:
-        """Schedules a pipeline by this instead of by its file; None: by its file again."""
+    def reschedule(self, name: str, schedule: dict[str, Any] | None, *, change: Change | None = None) -> None:
+        """Schedules a pipeline by this instead of by its file, and keeps the ``change``; None: by its file again."""
 
     def note_scheduled(self, names: Sequence[str]) -> None:
         """Files schedule these pipelines now."""
@@ -181,6 +182,12 @@ class AlertTables(Protocol):
 
 class Pruning(Protocol):
     """Deletes what need not be kept any longer, a bounded number of rows in each transaction."""
+
+    def keep(self, change: Change | None) -> None:
+        """Keeps that somebody prunes by hand, before it begins; nothing for None."""
+
+    def history(self, *, before: datetime) -> int:
+        """Deletes what was changed by hand before."""
 
     def runs(self, *, before: datetime, idle_before: datetime) -> int:
         """Deletes ended runs of before that time, and those that found nothing of before ``idle_before``.

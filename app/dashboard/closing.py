@@ -11,6 +11,7 @@ from tornado.web import OutputTransform, RequestHandler, authenticated
 
 from app.core.errors import ConfigurationError
 from app.core.secrets import without
+from app.dashboard.asking import ContextExecutor, note_asker
 from app.dashboard.door import Door, Refusal
 from app.dashboard.password import USER, flower_password
 from app.masking import learn
@@ -55,6 +56,8 @@ def _credentials(options: Any) -> list[str]:
 class ClosedFlower(Flower):  # type: ignore[misc]
     """Flower behind a :class:`Door`."""
 
+    pool_executor_cls = ContextExecutor
+
     def __init__(self, *, door: Door, known: Sequence[str], prefix: str, **options: Any) -> None:
         self._door = door
         self._metrics = f"{prefix}/metrics"
@@ -67,6 +70,7 @@ class ClosedFlower(Flower):  # type: ignore[misc]
         refusal = self._door.refusal(path=request.path, host=request.host, authorization=authorization)
         if refusal is not None:
             return self.get_handler_delegate(request, _Refused, {"refusal": refusal})
+        note_asker(request, self._door.user(authorization), self.settings.get("cookie_secret"))
         if request.path == self._metrics:
             return self.get_handler_delegate(request, _ClosedMetrics)
         return super().find_handler(request, **more)

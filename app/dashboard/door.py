@@ -49,6 +49,10 @@ class Door:
             )
         return None
 
+    def user(self, authorization: str | None) -> str | None:
+        """Whose name opened the door; None where somebody else asks for it."""
+        return _given(authorization or "").partition(b":")[0].decode("utf-8", "replace") if self.credentials else None
+
     def _is_ours(self, name: str) -> bool:
         try:
             ipaddress.ip_address(name)
@@ -58,15 +62,20 @@ class Door:
         return True  # nobody can make an address point elsewhere
 
     def _opens(self, authorization: str) -> bool:
-        scheme, _, encoded = authorization.strip().partition(" ")
-        if scheme.lower() != "basic":
-            return False
-        try:
-            given = b64decode(encoded.strip(), validate=True)
-        except (binascii.Error, ValueError):
-            return False
+        given = _given(authorization)
         # Not any(): every comparison takes its time, whichever matches.
         return True in [hmac.compare_digest(given, each.encode()) for each in self.credentials]
+
+
+def _given(authorization: str) -> bytes:
+    """The name and the password of the header, as ``name:password``; empty for what is none of that."""
+    scheme, _, encoded = authorization.strip().partition(" ")
+    if scheme.lower() != "basic":
+        return b""
+    try:
+        return b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def _name(host: str) -> str | None:

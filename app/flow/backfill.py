@@ -6,10 +6,12 @@ from typing import Any
 from uuid import uuid4
 
 from app.core.errors import ConfigurationError
+from app.core.history import Actor
 from app.core.messages import Message
 from app.core.pipelines import Pipeline
 from app.core.runs import Kind, Run
 from app.core.schedules import slots_between, window_of
+from app.flow.history import change
 from app.flow.parts import Parts
 from app.flow.slots import schedule_now
 from app.flow.start import new_run, open_run
@@ -19,12 +21,19 @@ MOST_WINDOWS = 10_000
 
 
 def fill_windows(
-    parts: Parts, *, pipeline: str, start: datetime, end: datetime, params: dict[str, Any] | None = None
+    parts: Parts,
+    *,
+    pipeline: str,
+    start: datetime,
+    end: datetime,
+    params: dict[str, Any] | None = None,
+    actor: Actor | None = None,
 ) -> tuple[list[Run], list[Message]]:
     """Opens a run for each window that lies in ``start`` to ``end`` and has none waiting or at work.
 
     They run after every other run of the pipeline that waits, as many at once as its ``max_active_runs`` says. A
-    pipeline that is not scheduled by time has one window: the whole range.
+    pipeline that is not scheduled by time has one window: the whole range. ``actor``: who is noted for it, once for all
+    windows, with the first.
 
     Raises UnknownPipeline; ConfigurationError for a range without a window, or with more than 10,000.
     """
@@ -36,20 +45,21 @@ def fill_windows(
             f"{pipeline} has no window: its SQL names neither :window_start nor :window_end, so every run predicts all "
             "that has no prediction yet. Run it without --from and --to."
         )
-    windows = _windows(parts, declared, start, end)
     taken = parts.ledger.pipelines.open_windows(pipeline)
+    windows = [window for window in _windows(parts, declared, start, end) if window not in taken]
+    detail = {"from": start.isoformat(), "to": end.isoformat(), "windows": len(windows), "params": params or None}
+    noted = change(parts, actor, "backfill", pipeline=pipeline, detail=detail)
     batch = uuid4()
     runs: list[Run] = []
     messages: list[Message] = []
     for window in windows:
-        if window in taken:
-            continue
         new = replace(
             new_run(declared, Kind.BACKFILL, "backfill"),
             window_start=window[0],
             window_end=window[1],
             params=params or {},
             request=f"backfill:{batch}:{window[1].isoformat()}",
+            change=None if runs else noted,
         )
         run, said = open_run(parts, new, drives=len(runs) < declared.max_active_runs)
         runs.append(run)

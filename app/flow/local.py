@@ -11,6 +11,7 @@ from typing import Any
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from app.core.errors import TransientError
+from app.core.history import Actor
 from app.core.messages import (
     AlertsKept,
     BacklogLeft,
@@ -42,12 +43,14 @@ def run_local(
     pipeline: str,
     params: dict[str, Any] | None = None,
     on_progress: Callable[[str], None] | None = None,
+    actor: Actor | None = None,
 ) -> Run:
     """Runs a pipeline to its end and returns the run; a backlog's follow-up runs included.
 
-    ``on_progress`` is called with the run's id after each message. Raises what the verbs raise.
+    ``on_progress`` is called with the run's id after each message; ``actor``: who is noted for it. Raises what the
+    verbs raise.
     """
-    run, messages = start_run(parts, pipeline=pipeline, trigger="local", params=params)
+    run, messages = start_run(parts, pipeline=pipeline, trigger="local", params=params, actor=actor)
     waiting = deque(messages)
     told = False
     while True:

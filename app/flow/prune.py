@@ -6,6 +6,8 @@ Predictions stay: a record whose prediction is gone would be predicted again.
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
+from app.core.history import Actor
+from app.flow.history import change
 from app.flow.parts import Parts
 
 
@@ -17,6 +19,8 @@ class Pruned:
     #: Parts of logs.
     logs: int
     alerts: int
+    #: Changes by hand.
+    history: int
     #: Predictions whose column ``output`` was emptied.
     outputs: int
 
@@ -25,9 +29,13 @@ class Pruned:
         return asdict(self)
 
 
-def prune(parts: Parts) -> Pruned:
-    """Deletes what is older than the settings say. Raises TransientError; what went until then is gone."""
+def prune(parts: Parts, *, actor: Actor | None = None) -> Pruned:
+    """Deletes what is older than the settings say. Raises TransientError; what went until then is gone.
+
+    ``actor``: who is noted for it, before anything goes, since it goes in many transactions.
+    """
     configured, pruning = parts.settings, parts.ledger.pruning
+    pruning.keep(change(parts, actor, "prune"))
     now = parts.ledger.runs.now()
 
     def before(days: float) -> datetime:
@@ -39,5 +47,6 @@ def prune(parts: Parts) -> Pruned:
         logs=parts.logs.delete_before(before(min(configured.keep_logs_days, configured.keep_runs_days))),
         runs=pruning.runs(before=kept, idle_before=before(configured.keep_idle_runs_days)),
         alerts=pruning.alerts(before=kept),
+        history=pruning.history(before=kept),
         outputs=0 if outputs is None else pruning.outputs(before=before(outputs)),
     )

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from app.core.history import Actor
 from app.core.messages import Message
 from app.core.runs import Kind, NewRun, Run
 from app.flow.advance import advance
+from app.flow.history import change
 from app.flow.parts import Parts
 from app.flow.start import new_run
 
@@ -15,23 +17,35 @@ BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 
 
 def retry_rejections(
-    parts: Parts, *, pipeline: str, reason: str | None = None, keys: Sequence[str] | None = None
+    parts: Parts,
+    *,
+    pipeline: str,
+    reason: str | None = None,
+    keys: Sequence[str] | None = None,
+    actor: Actor | None = None,
 ) -> tuple[Run | None, int, list[Message]]:
     """Takes back rejections, all or by reason or by key, and opens a run that predicts those records again.
 
     Returns the run (None when there was nothing to take back), how many rejections it takes, and what to send.
+    ``actor``: who is noted for it.
     Raises UnknownPipeline, TransientError.
     """
-    new = _repair(parts, pipeline, trigger="retry")
+    detail = {"reason": reason, "keys": None if keys is None else list(keys)}
+    noted = change(parts, actor, "retry", pipeline=pipeline, detail=detail)
+    new = replace(_repair(parts, pipeline, trigger="retry"), change=noted)
     opened, count = parts.ledger.runs.open_retry(new, reason=reason, keys=keys)
     if opened is None:
         return None, 0, []
     return opened, count, advance(parts, run_id=opened.id)
 
 
-def repair_missing(parts: Parts, *, pipeline: str) -> tuple[Run, list[Message]]:
-    """Opens a run that looks at the whole source: what an audit found missing is predicted."""
-    run = parts.ledger.runs.open(_repair(parts, pipeline, trigger="audit")).run
+def repair_missing(parts: Parts, *, pipeline: str, actor: Actor | None = None) -> tuple[Run, list[Message]]:
+    """Opens a run that looks at the whole source: what an audit found missing is predicted.
+
+    ``actor``: who is noted for it; None: the daily audit.
+    """
+    noted = change(parts, actor, "repair", pipeline=pipeline)
+    run = parts.ledger.runs.open(replace(_repair(parts, pipeline, trigger="audit"), change=noted)).run
     return run, advance(parts, run_id=run.id)
 
 

@@ -9,20 +9,28 @@ from dataclasses import replace
 
 from app.core.errors import ConfigurationError
 from app.core.graph import moves, upstream
+from app.core.history import Actor
 from app.core.messages import Message
 from app.core.runs import Kind, NewStep, Run, Step, StepKind, StepState
+from app.flow.history import change
 from app.flow.parts import Parts
 from app.flow.repeat import FAILED, reused, with_followers
 from app.flow.start import new_run, open_run
 
 
 def rerun(
-    parts: Parts, *, run_id: str, from_step: str | None = None, failed: bool = False, request: str | None = None
+    parts: Parts,
+    *,
+    run_id: str,
+    from_step: str | None = None,
+    failed: bool = False,
+    request: str | None = None,
+    actor: Actor | None = None,
 ) -> tuple[Run, list[Message]]:
     """Opens a run that repeats ``run_id``: from a step on, or those that failed and what is behind them, or all.
 
-    Raises ConfigurationError when there is no such run or step, when it has not ended, nothing of it failed, or the
-    step cannot run after what became of those before it.
+    ``actor``: who is noted for it. Raises ConfigurationError when there is no such run or step, when it has not ended,
+    nothing of it failed, or the step cannot run after what became of those before it.
     """
     old = parts.ledger.runs.get(run_id)
     declared = parts.catalog.get(old.pipeline)
@@ -33,6 +41,7 @@ def rerun(
     steps = tuple(step if step.name in again else reused(step, before) for step in declared.new_steps())
     if from_step is not None:
         _refuse_what_cannot_run(steps, from_step, run_id=run_id)
+    detail = {"of": old.id, "from": from_step, "failed": failed or None}
     return open_run(
         parts,
         replace(
@@ -44,6 +53,7 @@ def rerun(
             steps=steps,
             full_scan=old.full_scan,
             rerun_of=old.id,
+            change=change(parts, actor, "rerun", pipeline=declared.name, detail=detail),
         ),
     )
 

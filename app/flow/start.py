@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from app.core.errors import ConfigurationError
+from app.core.history import Actor
 from app.core.messages import Message
 from app.core.names import is_trigger
 from app.core.params import check_params
@@ -13,6 +14,7 @@ from app.core.runs import Kind, NewRun, Run, StepState
 from app.core.schedules import Schedule, window_of
 from app.core.upkeep import Standing
 from app.flow.advance import drive
+from app.flow.history import change
 from app.flow.parts import Parts
 from app.flow.repeat import after_an_edit
 from app.flow.slots import due_slots, schedule_now, window_by_hand
@@ -32,6 +34,7 @@ def start_run(
     params: dict[str, Any] | None = None,
     after_run: str | None = None,
     now: datetime | None = None,
+    actor: Actor | None = None,
 ) -> tuple[Run, list[Message]]:
     """Opens the run that is wanted, or finds it, and starts it when nothing stands in its way.
 
@@ -45,6 +48,7 @@ def start_run(
         after_run: with trigger ``backlog`` the run whose backlog this one goes on with, with trigger ``after`` the
             run of another pipeline that this one follows.
         now: the clock, when not the ledger's.
+        actor: who is noted for it, of a run by hand.
 
     Raises UnknownPipeline, CatalogError, ConfigurationError, TransientError.
     """
@@ -67,7 +71,9 @@ def start_run(
         else:
             start, end = window_by_hand(schedule, standing, now)
             new = replace(new_run(declared, Kind.MANUAL, trigger), request=request, window_start=start, window_end=end)
-    return open_run(parts, replace(new, params=params or new.params))
+    detail = {"params": params or None, "trigger": trigger}
+    noted = change(parts, actor, "run", pipeline=pipeline, detail=detail)
+    return open_run(parts, replace(new, params=params or new.params, change=noted))
 
 
 def tick(parts: Parts, *, pipeline: str, now: datetime | None = None) -> tuple[list[Run], list[Message]]:

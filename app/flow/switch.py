@@ -3,27 +3,31 @@
 import logging
 
 from app.core.errors import ConfigurationError, TransientError
+from app.core.history import Actor
 from app.core.schedules import AfterPipeline, Schedule
+from app.flow.history import change
 from app.flow.parts import Parts
 
 log = logging.getLogger(__name__)
 
 
-def pause(parts: Parts, *, pipeline: str, paused: bool) -> bool:
+def pause(parts: Parts, *, pipeline: str, paused: bool, actor: Actor | None = None) -> bool:
     """Pauses or resumes ticks and events; runs by hand, and those at work, go on. False when it was so already.
 
-    Raises UnknownPipeline.
+    ``actor``: who is noted for it. Raises UnknownPipeline.
     """
     parts.catalog.get(pipeline)
-    changed = parts.ledger.pipelines.pause(pipeline, paused=paused)
+    noted = change(parts, actor, "pause" if paused else "resume", pipeline=pipeline)
+    changed = parts.ledger.pipelines.pause(pipeline, paused=paused, change=noted)
     show_switched(parts)
     return changed
 
 
-def reschedule(parts: Parts, *, pipeline: str, schedule: Schedule | None) -> None:
+def reschedule(parts: Parts, *, pipeline: str, schedule: Schedule | None, actor: Actor | None = None) -> None:
     """Schedules the pipeline by this from now on, across restarts; None: by its file again.
 
-    Raises UnknownPipeline; ConfigurationError for a schedule with problems, or a pipeline that follows another.
+    ``actor``: who is noted for it. Raises UnknownPipeline; ConfigurationError for a schedule with problems, or a
+    pipeline that follows another.
     """
     declared = parts.catalog.get(pipeline)
     # None is always possible: the file may have been changed after it was switched.
@@ -31,7 +35,9 @@ def reschedule(parts: Parts, *, pipeline: str, schedule: Schedule | None) -> Non
         raise ConfigurationError(f"{pipeline} follows {declared.schedule.pipeline}: change that in its file.")
     if schedule is not None and (problems := schedule.problems()):
         raise ConfigurationError("; ".join(problems))
-    parts.ledger.pipelines.reschedule(pipeline, None if schedule is None else schedule.to_json())
+    detail = {"schedule": "by its file" if schedule is None else str(schedule)}
+    noted = change(parts, actor, "schedule", pipeline=pipeline, detail=detail)
+    parts.ledger.pipelines.reschedule(pipeline, None if schedule is None else schedule.to_json(), change=noted)
     show_switched(parts)
 
 

@@ -3,13 +3,17 @@
 import base64
 import json
 import os
+import pwd
 import socket
 import subprocess
 import sys
 import urllib.request
+from typing import Any
 
 from tests.acceptance.cluster import Cluster
 from tests.waiting import wait_until
+
+_LOGIN = {"FLOWER_BASIC_AUTH": "tester:a-password"}
 
 
 def test_the_command_waits_for_its_run_and_reports_it(notes: Cluster) -> None:
@@ -24,6 +28,15 @@ def test_the_command_waits_for_its_run_and_reports_it(notes: Cluster) -> None:
     assert [shard["state"] for shard in shown["shards"]] == ["done"]
     assert shown["summary"]["steps"]["predict"]["score_quantiles"]["max"] == 7.0
     notes.assert_exactly_once("notes", "notes")
+    notes.batchord("pause", "notes")
+    paused, run = json.loads(notes.batchord("history", "--pipeline", "notes", "--json").stdout)
+    me = {"user": pwd.getpwuid(os.geteuid()).pw_name, "host": socket.gethostname(), "way": "command"}
+    assert paused.items() >= {"action": "pause", "run_id": None, **me}.items()
+    assert run.items() >= {"action": "run", "run_id": ended["id"], **me}.items()
+    assert run["detail"] == {"params": {"why": "test"}, "trigger": "cli"}
+    shown = notes.batchord("history", "--limit", "1").stdout
+    assert "pause" in shown
+    assert me["user"] in shown
 
 
 def test_a_run_with_nothing_to_do_succeeds_without_shards(notes: Cluster) -> None:
@@ -54,42 +67,62 @@ def test_celery_call_and_delay_start_runs(notes: Cluster) -> None:
     assert (newest["id"], newest["trigger"], newest["predicted"]) == (sent.stdout.strip(), "call", 3)
 
 
-def test_flower_starts_a_run_over_http_and_shows_its_tasks(notes: Cluster) -> None:
-    """Flower's API needs its password; with it, a run is one POST away and its tasks are listed."""
+def test_flower_starts_and_ends_runs_over_http_and_names_its_user(notes: Cluster) -> None:
+    """Flower's API needs its password; with it, a run is one POST away, its tasks are listed and can be terminated."""
     notes.insert_notes(4)
+    notes.pipeline(
+        "slow", 'from app import Bash, Pipeline\nslow = Pipeline("slow", steps=[Bash("sleep", "sleep 300")])\n'
+    )
     notes.start("control", "worker")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     flower = subprocess.Popen(
         [sys.executable, "-m", "celery", "-A", "app", "flower", "--address=127.0.0.1", f"--port={port}"],
-        env={**os.environ, **notes.environment, "FLOWER_BASIC_AUTH": "tester:a-password"},
+        # As in Compose: neither the database nor the pipelines are told to it.
+        env={**os.environ, "BATCHORD_REDIS_URL": notes.environment["BATCHORD_REDIS_URL"], **_LOGIN},
+        cwd=notes.folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+
+    def ask(path: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/api/{path}", data=data)
+        request.add_header("Authorization", "Basic " + base64.b64encode(b"tester:a-password").decode())
+        with urllib.request.urlopen(request, timeout=20) as reply:
+            return json.load(reply)
+
     try:
         wait_until(lambda: _answers(port), description="Flower answers", timeout=60)
-        body = json.dumps({"kwargs": {"pipeline": "notes"}}).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/api/task/async-apply/batchord.start_run", data=body)
-        request.add_header("Authorization", "Basic " + base64.b64encode(b"tester:a-password").decode())
-        tasks = urllib.request.Request(f"http://127.0.0.1:{port}/api/tasks")
-        tasks.add_header("Authorization", request.get_header("Authorization") or "")
 
         def listed() -> bool:
             # Again and again: Flower answers before it listens to events, and what it did not hear it does not list.
             notes.insert_notes(1)
-            with urllib.request.urlopen(request, timeout=20) as reply:
-                assert json.load(reply)["task-id"]
-            with urllib.request.urlopen(tasks, timeout=20) as reply:
-                names = {task["name"] for task in json.load(reply).values()}
+            forged = {"pipeline": "notes", "by": {"user": "somebody else"}}
+            assert ask("task/async-apply/batchord.start_run", {"kwargs": forged})["task-id"]
+            names = {task["name"] for task in ask("tasks").values()}
             return names >= {"batchord.start_run", "batchord.predict_shard"}
 
         wait_until(listed, description="Flower lists the run's tasks", interval=1)
         notes.wait_for_records("notes", "notes")
+        ask("task/async-apply/batchord.start_run", {"kwargs": {"pipeline": "slow"}})
+        started = wait_until(
+            lambda: list(ask("tasks?taskname=batchord.run_step&state=STARTED")), description="the step is at work"
+        )
+        ask(f"task/revoke/{started[0]}?terminate=true", {})
+        wait_until(lambda: notes.runs("slow")[0]["state"] == "cancelled", description="the run is cancelled")
     finally:
         flower.terminate()
         flower.wait(timeout=20)
     notes.assert_exactly_once("notes", "notes")
+    changes = json.loads(notes.batchord("history", "--json").stdout)
+    assert [(each["action"], each["pipeline"]) for each in changes[:3]] == [
+        ("cancel", "slow"),
+        ("run", "slow"),
+        ("run", "notes"),
+    ]
+    assert {(each["user"], each["host"], each["way"]) for each in changes} == {("tester", "127.0.0.1", "flower")}
 
 
 def _answers(port: int) -> bool:

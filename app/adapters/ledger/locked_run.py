@@ -10,10 +10,12 @@ from app.adapters.ledger.aggregates import step_aggregates, step_totals
 from app.adapters.ledger.alerts import close_incidents, keep_alert, open_incident
 from app.adapters.ledger.attempts import end_attempts
 from app.adapters.ledger.connection import Connection
+from app.adapters.ledger.history import keep_change
 from app.adapters.ledger.rates import learn_rates
 from app.adapters.ledger.rows import RUN_COLUMNS, find_run, one, read_steps, run_from, turn
 from app.adapters.ledger.told import told
 from app.core.alerts import NewAlert
+from app.core.history import Change
 from app.core.ledger import StepTotals
 from app.core.runs import Run, RunState, Step, StepLease, StepState
 
@@ -123,6 +125,10 @@ class LockedRun:
         end_attempts(self._connection, self.run.id, step=None, state="cancelled", error=error)
         self._count()
         self._refresh()
+
+    def keep(self, change: Change | None) -> None:
+        """See the protocol."""
+        keep_change(self._connection, change, run_id=self.run.id)
 
     def alert(self, alert: NewAlert) -> bool:
         """See the protocol."""

@@ -7,6 +7,8 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from app.adapters.ledger.connection import Connections
+from app.adapters.ledger.history import keep_change
+from app.core.history import Change
 from app.core.upkeep import Standing
 
 _KNOW = """
@@ -78,13 +80,16 @@ class PipelineRows:
         with self._connections.transaction() as connection:
             return {row.pop("name"): row for row in connection.execute(_SWITCHED)}
 
-    def pause(self, name: str, *, paused: bool) -> bool:
+    def pause(self, name: str, *, paused: bool, change: Change | None = None) -> bool:
         """See the protocol."""
         with self._connections.transaction() as connection:
             connection.execute(_KNOW, {"names": [name]})
-            return connection.execute(_PAUSE, {"name": name, "paused": paused}).rowcount == 1
+            if connection.execute(_PAUSE, {"name": name, "paused": paused}).rowcount == 0:
+                return False
+            keep_change(connection, change)
+            return True
 
-    def reschedule(self, name: str, schedule: dict[str, Any] | None) -> None:
+    def reschedule(self, name: str, schedule: dict[str, Any] | None, *, change: Change | None = None) -> None:
         """See the protocol."""
         with self._connections.transaction() as connection:
             connection.execute(_KNOW, {"names": [name]})
@@ -92,6 +97,7 @@ class PipelineRows:
                 "UPDATE batchord.pipelines SET schedule = %s, scheduled_at = clock_timestamp() WHERE name = %s",
                 [None if schedule is None else Jsonb(schedule), name],
             )
+            keep_change(connection, change)
 
     def note_scheduled(self, names: Sequence[str]) -> None:
         """See the protocol."""

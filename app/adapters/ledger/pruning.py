@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Any, LiteralString
 
 from app.adapters.ledger.connection import Connections
+from app.adapters.ledger.history import keep_change
+from app.core.history import Change
 
 #: Rows of one transaction: locks are short, and a stop in the middle costs little.
 _ROWS = 1000
@@ -46,12 +48,25 @@ _OUTPUTS = """
         SELECT ctid FROM batchord.predictions WHERE predicted_at < %(before)s AND output IS NOT NULL LIMIT %(rows)s))
 """
 
+_HISTORY = """
+    DELETE FROM batchord.history WHERE id IN (SELECT id FROM batchord.history WHERE at < %(before)s LIMIT %(rows)s)
+"""
+
 
 class PruningQueries:
     """Implements :class:`app.core.upkeep.Pruning`."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+
+    def keep(self, change: Change | None) -> None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            keep_change(connection, change)
+
+    def history(self, *, before: datetime) -> int:
+        """See the protocol."""
+        return self._changed(_HISTORY, before=before)
 
     def runs(self, *, before: datetime, idle_before: datetime) -> int:
         """See the protocol."""

@@ -26,6 +26,12 @@ _ALERTS = """
     FROM batchord.alerts WHERE %(pipeline)s::text IS NULL OR pipeline = %(pipeline)s
     ORDER BY id DESC LIMIT %(limit)s
 """
+_HISTORY = """
+    SELECT at, action, pipeline, run_id::text AS run_id, by_user AS user, by_host AS host, way, detail
+    FROM batchord.history
+    WHERE (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s) AND (%(run)s::uuid IS NULL OR run_id = %(run)s)
+    ORDER BY id DESC LIMIT %(limit)s
+"""
 _PROGRESS = """
     SELECT coalesce(sum(discovered), 0)::bigint AS discovered, coalesce(sum(predicted), 0)::bigint AS predicted,
            coalesce(sum(rejected), 0)::bigint AS rejected, count(*)::int AS shards,
@@ -100,6 +106,12 @@ class Reports:
     def alerts(self, *, pipeline: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
         """The newest messages to people first, and how many receivers have each."""
         return self._rows(_ALERTS, {"pipeline": pipeline, "limit": limit})
+
+    def history(
+        self, *, pipeline: str | None = None, run_id: str | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """What was changed by hand, the newest first."""
+        return self._rows(_HISTORY, {"pipeline": pipeline, "run": run_id, "limit": limit})
 
     def progress(self, run_id: str) -> dict[str, int]:
         """Counts of a run that is still at work: discovered, predicted, rejected, shards, ended."""

@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
 from app.adapters.ledger.connection import Connection, Connections
+from app.adapters.ledger.history import keep_change
 from app.adapters.ledger.leases import begin_step, claim_step, lose_step, release_step, renew_step
 from app.adapters.ledger.locked_run import LockedRun
 from app.adapters.ledger.rows import RUN_COLUMNS, find_run, one, read_steps, run_from
@@ -89,7 +90,7 @@ class RunsTable:
                 return None, 0
             # Should this run be cancelled or fail, the next one must look below the frontier too.
             connection.execute("DELETE FROM batchord.frontiers WHERE pipeline = %(pipeline)s", values)
-            return _open(connection, new).run, taken
+            return _open(connection, new, rejections=taken).run, taken
 
     def get(self, run_id: str) -> Run:
         """See the protocol."""
@@ -141,7 +142,8 @@ class RunsTable:
             return lose_step(connection, run_id, step, worker=worker, cause=cause, loss=loss)
 
 
-def _open(connection: Connection, new: NewRun) -> Opened:
+def _open(connection: Connection, new: NewRun, **more: Any) -> Opened:
+    """``more``: what else is kept of its being opened by hand."""
     values = {
         "id": uuid7(),
         "pipeline": new.pipeline,
@@ -168,6 +170,7 @@ def _open(connection: Connection, new: NewRun) -> Opened:
     if run.state is not RunState.SKIPPED:
         for place, step in enumerate(new.steps):  # not by executemany(): see planner.py
             connection.execute(_INSERT_STEP, _step_values(run.id, place, step))
+    keep_change(connection, new.change, run_id=run.id, **more)
     return Opened(run, created=True)
 
 

@@ -15,6 +15,7 @@ LEDGERS_OWN = (
     "commit_sql_step",
     "current_predictions",
     "frontiers",
+    "history",
     "incidents",
     "pipelines",
     "predictions",

@@ -22,6 +22,8 @@ _GRANTS = {
     "ledger": (
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
         "REVOKE INSERT, UPDATE, DELETE ON {schema}.schema_version FROM {role}",
+        # Written, and pruned; not written anew.
+        "REVOKE UPDATE ON {schema}.history FROM {role}",
         "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA {schema} TO {role}",
     ),
     "author": (

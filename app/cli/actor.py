@@ -1,0 +1,20 @@
+"""Who gives a command, for the history of changes."""
+
+import os
+import pwd
+import socket
+
+from app.core.history import MOST_NAME, Actor, Way
+
+
+def this_person() -> Actor:
+    """The user of this process, and by whom it became that by sudo; and this machine."""
+    number = os.geteuid()
+    try:
+        user = pwd.getpwuid(number).pw_name
+    except KeyError:  # as in a container
+        user = str(number)
+    before = os.environ.get("SUDO_USER")
+    if before and before != user:
+        user = f"{before} as {user}"
+    return Actor(user=user[:MOST_NAME], host=socket.gethostname()[:MOST_NAME], way=Way.COMMAND)

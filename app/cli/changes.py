@@ -1,0 +1,54 @@
+"""What was changed by hand, and by whom: ``history``."""
+
+import json
+from typing import Any
+
+import click
+
+from app.cli.history import find_run
+from app.cli.output import console, json_option, print_json, short, table
+from app.cli.terminal import foreign, text
+
+#: Characters shown of what was changed.
+_MOST = 160
+
+
+@click.command()
+@click.option("--pipeline", help="Only changes of this pipeline.")
+@click.option("--run", "run_id", metavar="RUN", help="Only changes of this run.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@json_option
+def history(pipeline: str | None, run_id: str | None, limit: int, *, as_json: bool) -> None:
+    """List what was changed by hand, and by whom: runs, retries, switches. The newest first."""
+    from app.wiring import ledger
+
+    full_id = None if run_id is None else find_run(run_id).id
+    found = ledger().reports.history(pipeline=pipeline, run_id=full_id, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            each["at"],
+            each["action"],
+            foreign(each["pipeline"]) if each["pipeline"] else None,
+            short(each["run_id"]) if each["run_id"] else None,
+            foreign(each["user"] or "unknown"),
+            foreign(each["host"]) if each["host"] else None,
+            each["way"],
+            foreign(_shown(each["detail"])),
+        )
+        for each in found
+    ]
+    columns = ("when", "what", "pipeline", "run", "who", "from", "by", "detail")
+    table("Changes by hand", columns, rows, empty="Nothing was changed by hand yet.", least=("by", "from", "detail"))
+    if len(found) == limit:
+        console.print(text((f"The newest {limit}; more with --limit.", "dim")))
+
+
+def _shown(detail: dict[str, Any]) -> str:
+    said = ", ".join(
+        f"{name} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in detail.items()
+    )
+    return said if len(said) <= _MOST else f"{said[:_MOST]} …"
