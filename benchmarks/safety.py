@@ -18,7 +18,7 @@ from unittest.mock import patch
 import psycopg
 
 from app.adapters.roles.preparing import prepare_database
-from app.adapters.stack import Server, start_servers, stop_servers
+from app.adapters.stack import Server, start_servers, stop_servers, superuser_url
 from app.core.faults import fault
 from app.core.predictions import Batch, Predictions
 from app.core.runs import ShardLease, ShardOutcome
@@ -124,7 +124,7 @@ def main() -> None:
 
 def _measure(home: Path) -> None:
     servers = start_servers(home, needs=[Server.POSTGRES])
-    database_url = str(servers.database_url)
+    database_url = superuser_url(home)
     (home / "pipelines").mkdir()
     (home / "pipelines" / "texts.py").write_text(_PIPELINE, encoding="utf-8")
     os.environ |= {
@@ -134,7 +134,7 @@ def _measure(home: Path) -> None:
         "OMP_NUM_THREADS": "1",
     }
     prepare_database(servers.database_roles())
-    with psycopg.connect(servers.database_url, autocommit=True) as connection:
+    with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(_TABLE)
         connection.execute(_FILL, [RECORDS])
         connection.execute("ANALYZE texts")

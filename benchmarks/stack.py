@@ -14,7 +14,7 @@ from celery import Celery
 from psycopg import sql
 
 from app.adapters.roles.preparing import prepare_database
-from app.adapters.stack import ProcessSpec, Supervisor, start_servers, stop_servers
+from app.adapters.stack import ProcessSpec, Supervisor, start_servers, stop_servers, superuser_url
 from benchmarks.measure import Measurement, PeakMemory
 
 ROOT = Path(__file__).parents[1]
@@ -73,7 +73,7 @@ class Stack:
 
     def sql(self, statement: LiteralString | sql.Composed, *values: Any) -> list[tuple[Any, ...]]:
         """Runs a statement by itself and returns its rows, if it has any."""
-        with psycopg.connect(self.database_url, autocommit=True) as connection:
+        with psycopg.connect(superuser_url(self.home), autocommit=True) as connection:
             cursor = connection.execute(statement, values or None)
             return cursor.fetchall() if cursor.description else []
 

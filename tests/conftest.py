@@ -4,7 +4,6 @@ Nothing here skips: a server that does not start fails the run.
 """
 
 import itertools
-import json
 import os
 import shutil
 import signal
@@ -21,9 +20,9 @@ import botocore.config
 import psycopg
 import pytest
 import redis as redis_client
-import sqlalchemy as sa
 
 from app.adapters.stack import Servers, server_status, start_servers, stop_servers
+from app.adapters.stack import superuser_url as superusers_address
 from app.adapters.stack.guard import Guard
 from app.core.database_roles import DatabaseRoles
 from tests.sharing import (  # noqa: F401 -- hooks and fixtures count where pytest looks for them
@@ -87,12 +86,9 @@ def servers(_servers_home: Path) -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="session")
-def superuser_url(servers: Servers, _servers_home: Path) -> str:
-    """PostgreSQL by the role that may do everything, for the tests alone: no process of Batchord is told it."""
-    assert servers.database_url is not None
-    password = json.loads((_servers_home / "passwords.json").read_text())["postgres"]
-    url = sa.make_url(servers.database_url).set(username="batchord", password=password)
-    address = url.render_as_string(hide_password=False)
+def superuser_url(servers: Servers, _servers_home: Path) -> str:  # noqa: ARG001 -- they must run
+    """PostgreSQL by the role that may do everything, for the tests alone."""
+    address = superusers_address(_servers_home)
     with psycopg.connect(address, autocommit=True) as connection:
         # `batchord migrate` sees to it in each database, and tests copy theirs from a template.
         connection.execute("ALTER ROLE batchord SET search_path = public")

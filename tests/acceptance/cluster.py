@@ -40,9 +40,17 @@ class Cluster:
     """Starts what a test asks for, and stops it all at the end."""
 
     def __init__(
-        self, environment: Mapping[str, str], folder: Path, *, include: str | None = None, patience: float = 5.0
+        self,
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        database_url: str,
+        include: str | None = None,
+        patience: float = 5.0,
     ) -> None:
-        """``include``: a module that every worker imports besides the tasks.
+        """``database_url``: by whom the test itself asks, and makes tables; it may do everything.
+
+        ``include``: a module that every worker imports besides the tasks.
 
         ``patience``: seconds that each process has to end by itself when the test is over.
         """
@@ -51,7 +59,7 @@ class Cluster:
         self.folder = folder
         self.home = Path(environment["BATCHORD_HOME"])
         self.environment = {**environment, **_QUICK, "BATCHORD_PIPELINES": str(self.pipelines)}
-        self.database_url = environment["BATCHORD_DATABASE_URL"]
+        self.database_url = database_url
         self._include = include
         self._patience = patience
         self._running: dict[str, Supervisor] = {}

@@ -72,10 +72,10 @@ class RunningFlower:
 
 
 @pytest.fixture
-def cluster(settings_env: dict[str, str], tmp_path: Path) -> Iterator[Cluster]:
+def cluster(settings_env: dict[str, str], database_url: str, tmp_path: Path) -> Iterator[Cluster]:
     """A control worker; the S3 store's keys and a chat's token are set too."""
     settings_env["BATCHORD_ALERT_URLS"] = "https://chat.example/TOKEN/of-the-alerts"
-    with Cluster(settings_env, tmp_path) as started:
+    with Cluster(settings_env, tmp_path, database_url=database_url) as started:
         started.start("control")
         yield started
 

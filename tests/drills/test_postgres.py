@@ -87,7 +87,8 @@ def test_connections_to_postgresql_are_cut_again_and_again(drill: Drill) -> None
 def test_the_connection_is_lost_at_a_commit(drill: Drill, *, arrives: bool) -> None:
     """Once at each kind of transaction nobody can know whether it was committed; none is lost or done twice."""
     cluster = drill.cluster
-    with CommitCuttingProxy(cluster.database_url, _TRANSACTIONS.values(), arrives=arrives) as proxy:
+    ledger = cluster.environment["BATCHORD_DATABASE_URL"]
+    with CommitCuttingProxy(ledger, _TRANSACTIONS.values(), arrives=arrives) as proxy:
         cluster.environment["BATCHORD_DATABASE_URL"] = proxy.database_url
         cluster.start("control", "worker", "beat")
         drill.injected()

@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 
 from app.adapters.roles.preparing import prepare_database
-from app.adapters.stack import start_servers, stop_servers
+from app.adapters.stack import start_servers, stop_servers, superuser_url
 from tests.acceptance.cluster import Cluster
 from tests.pooler import Pooler, pgbouncer
 from tests.soak.chaos import Chaos
@@ -78,21 +78,26 @@ def _soak(home: Path, *, seconds: float, seed: int, program: str | None) -> bool
     """``program``: PgBouncer's; None: all go to PostgreSQL itself."""
     servers = start_servers(home)
     environment = servers.environment() | {"BATCHORD_HOME": str(home), "OMP_NUM_THREADS": "1"} | _SETTINGS
-    url = environment["BATCHORD_DATABASE_URL"]
+    url = superuser_url(home)  # who writes, looks, and cuts sessions off
     prepare_database(servers.database_roles())
     chance = random.Random(seed)  # noqa: S311 -- not for secrets
     with ExitStack() as resources:
         pooler = None
         if program is not None:
-            pooler = Pooler(program, url, sessions=_SERVER_SESSIONS, log=home / "logs" / "pgbouncer.log")
+            pooler = Pooler(
+                program,
+                environment["BATCHORD_DATABASE_URL"],
+                sessions=_SERVER_SESSIONS,
+                log=home / "logs" / "pgbouncer.log",
+            )
             resources.enter_context(pooler)
         pooled_url = None if pooler is None else pooler.through(url)
-        cluster = resources.enter_context(Cluster(environment, home, patience=1.0))
+        cluster = resources.enter_context(Cluster(environment, home, database_url=url, patience=1.0))
         for source in SOURCES:
             for declaration in source.declarations():
                 cluster.sql(declaration)
             cluster.pipeline(source.table, source.pipeline())
-        cluster.environment[ADDRESS] = pooled_url or url
+        cluster.environment[ADDRESS] = pooled_url or environment["BATCHORD_SOURCE_URL"]
         if pooled_url is not None:  # which has one user for all
             names = ("BATCHORD_DATABASE_URL", "BATCHORD_AUTHOR_URL", "BATCHORD_SOURCE_URL")
             cluster.environment |= dict.fromkeys(names, pooled_url)

@@ -55,6 +55,30 @@ def test_the_environment_comes_before_the_local_stack(home: Path, monkeypatch: p
     assert configured.require_redis_url() == "redis://127.0.0.1:6379/0"
 
 
+def test_roles_are_those_of_one_server(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the environment names a database, none of the local one counts; what is not given is the ledger's."""
+    _write_servers(home, database_url=_URL, source_url="postgresql://source@127.0.0.1/ledger")
+    local = Settings().database_roles()
+    assert (local.ledger, local.author, local.owner) == (_URL, _URL, _URL)
+    assert local.source == "postgresql://source@127.0.0.1/ledger"
+
+    monkeypatch.setenv("BATCHORD_DATABASE_URL", "postgres://elsewhere/ledger")
+    monkeypatch.setenv("BATCHORD_AUTHOR_URL", "host=elsewhere dbname=ledger user=author")
+    other = Settings().database_roles()
+    assert (other.source, other.owner, other.admin) == (other.ledger, other.ledger, None)
+    assert other.author == "postgresql://author@elsewhere/ledger"
+    assert "elsewhere" not in repr(other)
+
+
+def test_a_roles_address_that_cannot_be_read_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its variable, and without what it holds."""
+    _write_servers(home, database_url=_URL)
+    monkeypatch.setenv("BATCHORD_SOURCE_URL", "mysql://me:hunter2@h/x")
+    with pytest.raises(ConfigurationError, match="BATCHORD_SOURCE_URL is no address of a PostgreSQL") as caught:
+        Settings().database_roles()
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.usefixtures("home")
 def test_an_empty_variable_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compose and shells pass on what is not set as an empty text."""

@@ -15,6 +15,7 @@ from app.adapters.stack.servers import (
     server_status,
     start_servers,
     stop_servers,
+    superuser_url,
     unconfigured_servers,
 )
 from app.adapters.stack.supervisor import Supervisor
@@ -35,5 +36,6 @@ __all__ = [
     "start_servers",
     "stop_background",
     "stop_servers",
+    "superuser_url",
     "unconfigured_servers",
 ]

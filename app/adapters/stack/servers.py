@@ -17,6 +17,7 @@ from app.adapters.stack.postgres import Postgres
 from app.adapters.stack.redis import Redis
 from app.adapters.stack.s3 import S3
 from app.core.database_roles import DatabaseRoles
+from app.core.errors import ConfigurationError
 from app.settings import SERVERS_FILE
 
 T = TypeVar("T")
@@ -129,6 +130,18 @@ def stop_servers(home: Path) -> None:
         # First, so that no program is told the address of a server that is going away.
         (home / SERVERS_FILE).unlink(missing_ok=True)
         _stop(home, _embedded(home, passwords(home), durable=True).values())
+
+
+def superuser_url(home: Path) -> str:
+    """PostgreSQL's address by its superuser: for whoever looks after this home. No process of Batchord is told it.
+
+    Raises ConfigurationError where it does not run.
+    """
+    home = home.expanduser().absolute()
+    daemon = daemons.find(home, Server.POSTGRES)
+    if daemon is None:
+        raise ConfigurationError(f"No PostgreSQL runs in {home}: start it with `batchord up`.")
+    return Postgres(home=home, password=passwords(home).postgres).url(daemon.port)
 
 
 def server_status(home: Path) -> list[ServerStatus]:

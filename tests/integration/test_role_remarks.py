@@ -1,0 +1,49 @@
+"""`batchord migrate` and `batchord status` say what one role for everything may do and need not."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli.stack import migrate, status
+from app.settings import settings
+
+
+@pytest.fixture
+def one_role(empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A database of one's own, by its superuser."""
+    monkeypatch.setenv("BATCHORD_DATABASE_URL", empty_database_url)
+    monkeypatch.setenv("BATCHORD_HOME", str(tmp_path))
+    monkeypatch.setenv("BATCHORD_PIPELINES", str(tmp_path / "none"))
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.mark.usefixtures("one_role")
+def test_one_role_works_and_is_remarked_on() -> None:
+    """The exit code of `migrate` is 0, and nothing but the remark is said of it."""
+    told = CliRunner().invoke(migrate, ["--json"])
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.output)
+    assert found["migrated"]
+    (remark,) = found["remarks"]
+    assert "is a superuser" in remark
+    assert "docs/how-to/roles.md" in remark
+    assert "! The role batchord" in CliRunner().invoke(migrate, []).output
+    assert json.loads(CliRunner().invoke(status, ["--json"]).output)["remarks"] == [remark]
+    assert "! The role batchord" in CliRunner().invoke(status, []).output
+
+
+@pytest.mark.usefixtures("one_role")
+def test_a_database_that_is_away_costs_the_status_no_more_than_its_remark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All else of the status is shown."""
+    monkeypatch.setenv("BATCHORD_DATABASE_URL", "postgresql://me:hunter2@127.0.0.1:9/x")
+    settings.cache_clear()
+    found = json.loads(CliRunner().invoke(status, ["--json"]).output)
+    (remark,) = found["remarks"]
+    assert remark.startswith("What the database's roles may do cannot be seen: The ledger's database x at 127.0.0.1:9")
+    assert "hunter2" not in remark
+    assert found["servers"]
