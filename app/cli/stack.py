@@ -14,7 +14,7 @@ import click
 
 from app.catalog import Problem
 from app.cli.output import coloured, console, json_option, print_json, print_problems, table
-from app.cli.terminal import foreign
+from app.cli.terminal import foreign, text
 from app.settings import settings
 
 #: How long the workers may take until they answer.
@@ -198,7 +198,7 @@ def _remarks() -> list[str]:
 
 def _print_remarks(remarks: list[str]) -> None:
     for remark in remarks:
-        console.print(f"[yellow]![/] {foreign(remark)}")
+        console.print(text(("!", "yellow"), f" {foreign(remark)}"))
 
 
 def _flower_login() -> dict[str, str]:

@@ -106,6 +106,22 @@ def test_a_mounted_pipeline_predicts(stack: Stack) -> None:
         )
 
 
+def test_no_service_that_lasts_comes_as_the_superuser(stack: Stack) -> None:
+    """`migrate` made the roles as the one, and each does its own kind of work."""
+    environment = stack.services["worker-table"].environment
+    asked = "SELECT current_user, current_setting('is_superuser')"
+    found = {}
+    for variable in ("BATCHORD_DATABASE_URL", "BATCHORD_AUTHOR_URL", "BATCHORD_SOURCE_URL"):
+        with psycopg.connect(environment[variable]) as connection:
+            found[variable] = connection.execute(asked).fetchone()
+    assert found == {
+        "BATCHORD_DATABASE_URL": ("batchord_ledger", "off"),
+        "BATCHORD_AUTHOR_URL": ("batchord_author", "off"),
+        "BATCHORD_SOURCE_URL": ("batchord_source", "off"),
+    }
+    stack.run("migrate")  # at each deploy
+
+
 def test_health_checks_notice_what_is_not_there(stack: Stack) -> None:
     """A check that cannot fail is none: each fails where its service does not answer."""
     unused = f"redis://:{stack.place.values['REDIS_PASSWORD']}@{LOOPBACK}:{stack.place.ports['redis']}/15"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app.own_secrets import is_own_secret
 from tests.compose_commands import COMPOSE_FILE, ROOT, VariableNotSet, compose_file, interpolated, variables
 
 FILE = compose_file()
@@ -117,6 +118,20 @@ def test_our_own_containers_may_do_little(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "user" not in service, "the image's own user"
+
+
+def test_each_service_is_told_the_secrets_that_it_needs() -> None:
+    """The superuser and the owner are migrate's, the other roles the workers'; Flower and beat come to Redis alone."""
+    told = {name: {variable for variable in SERVICES[name]["environment"] if is_own_secret(variable)} for name in OURS}
+    roles = {"BATCHORD_DATABASE_URL", "BATCHORD_AUTHOR_URL", "BATCHORD_SOURCE_URL"}
+    store = {"BATCHORD_S3_ACCESS_KEY_ID", "BATCHORD_S3_SECRET_ACCESS_KEY"}
+    assert told == {
+        "migrate": {"BATCHORD_ADMIN_URL", "BATCHORD_OWNER_URL", *roles},
+        "beat": {"BATCHORD_REDIS_URL"},
+        "flower": {"BATCHORD_REDIS_URL", "FLOWER_BASIC_AUTH"},
+        **{name: {"BATCHORD_REDIS_URL", *roles, *store} for name in WORKERS},
+    }
+    assert not SERVICES["flower"].get("volumes")
 
 
 def test_every_queue_has_one_worker_and_time_to_stop() -> None:

@@ -135,6 +135,27 @@ def test_a_table_that_another_role_made_is_the_authors_too(
     assert keys(database_roles.source, "SELECT id FROM orders") == [1]
 
 
+def test_a_function_of_an_authors_is_called_by_nobody_else(
+    database_url: str, database_roles: DatabaseRoles, lease: StepLease
+) -> None:
+    """One that fits a call better than PostgreSQL's own would be executed with the rights of whoever calls."""
+    execute(
+        database_roles.author,
+        lease,
+        "CREATE TABLE callers (name text)",
+        "CREATE FUNCTION unnest(text[]) RETURNS SETOF text LANGUAGE plpgsql AS "
+        "'BEGIN INSERT INTO public.callers VALUES (current_user); RETURN NEXT NULL; END'",
+        "CREATE FUNCTION format(text, name) RETURNS text LANGUAGE plpgsql AS "
+        "'BEGIN INSERT INTO public.callers VALUES (current_user); RETURN NULL; END'",
+        "GRANT ALL ON callers TO PUBLIC",
+    )
+    ledger = Ledger(database_roles.ledger)
+    ledger.pipelines.standings(["orders"])
+    ledger.close()
+    prepare_database(DatabaseRoles(**{**database_roles.__dict__, "admin": database_url}))
+    assert ask(database_roles.author, "SELECT name FROM callers") == []
+
+
 def test_what_was_revoked_stays_revoked(database_url: str, database_roles: DatabaseRoles) -> None:
     """The next deploy gives no rights back on the author's own tables."""
     ask(database_roles.author, "CREATE TABLE salaries (id int)")

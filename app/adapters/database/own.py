@@ -28,6 +28,9 @@ _OWN = f"own.locktype = 'advisory' AND own.classid = {LOCK_CLASS} AND own.objsub
 ADDS_NO_RECORD: LiteralString = f"{_OWN} AND own.objid IN ({_READS}, {_KEEPS_BOOKS})"
 ON_THE_LEDGER: LiteralString = f"{_OWN} AND own.objid IN ({_KEEPS_BOOKS}, {_WRITES_RESULTS})"
 
+#: For one transaction of the ledger's, its owner's or the superuser's: authors may create in ``public``, and a function
+#: of theirs that fits a call better than PostgreSQL's own would be executed with the rights of whoever calls.
+LOOK_NOWHERE: LiteralString = "SET LOCAL search_path = pg_catalog, pg_temp"
 #: The schemas that the session looks through for a name without one, but the ledger's; NULL where that is none of them.
 #: See :mod:`app.adapters.roles.search_path`.
 PATH_WITHOUT_LEDGER: LiteralString = """

@@ -9,7 +9,7 @@ import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from app.adapters.database.own import MARK_BOOKKEEPING, MARK_RESULTS
+from app.adapters.database.own import LOOK_NOWHERE, MARK_BOOKKEEPING, MARK_RESULTS
 from app.adapters.ledger.failures import MISSING, PASSING, translated
 from app.adapters.per_process import PerProcess
 from app.core.errors import TransientError
@@ -39,7 +39,7 @@ class Connections:
         # A process that is stopped, swapped out or cut off between two statements would keep its row locks, and
         # whoever wants to take its shard over would wait for it without end.
         milliseconds = max(1, int(lock_seconds * 1000))
-        begin = f"BEGIN; SET LOCAL idle_in_transaction_session_timeout = {milliseconds}"
+        begin = f"BEGIN; SET LOCAL idle_in_transaction_session_timeout = {milliseconds}; {LOOK_NOWHERE}"
         self._begin = f"{begin}; {MARK_BOOKKEEPING}".encode()
         self._begin_results = f"{begin}; {MARK_RESULTS}".encode()
         self._pool = PerProcess(self._open)

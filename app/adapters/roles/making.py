@@ -7,6 +7,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
+from app.adapters.database.own import LOOK_NOWHERE
 from app.adapters.roles.own import LEDGERS_OWN, SCHEMA, TURN
 from app.adapters.roles.search_path import mend_search_path
 from app.core.errors import ConfigurationError
@@ -100,11 +101,12 @@ def make_roles(connection: psycopg.Connection[Any], logins: Logins) -> None:
         )
     with connection.transaction():
         connection.execute(TURN)
+        mend_search_path(connection)
+        connection.execute(LOOK_NOWHERE)
         for login in logins:
             _make(connection, login)
         # What the author may do with their tables, Python steps and the loading of an example may do as well.
         _run(connection, "GRANT {} TO {}, {}", logins.author, logins.ledger, logins.owner)
-        mend_search_path(connection)
         if not _one(connection, "SELECT count(*) FROM pg_default_acl WHERE defaclrole = %s::regrole", logins.author)[0]:
             _hand_over(connection, logins)
             _open_schemas(connection, logins)

@@ -19,7 +19,9 @@ _WHO = {
 }
 _ADVICE = "Give each kind of work a role of its own: docs/how-to/roles.md."
 _POWERS = """
-    SELECT current_user AS role, me.rolsuper AS superuser, me.rolcreaterole AS makes_roles, me.rolbypassrls AS bypasses,
+    SELECT current_user AS role, EXISTS (SELECT FROM pg_catalog.pg_roles AS any_role
+                                         WHERE any_role.rolsuper AND pg_has_role(any_role.oid, 'MEMBER')) AS superuser,
+           me.rolcreaterole AS makes_roles, me.rolbypassrls AS bypasses,
            pg_has_role('pg_execute_server_program', 'USAGE') AS executes,
            pg_has_role('pg_read_server_files', 'USAGE') OR pg_has_role('pg_write_server_files', 'USAGE') AS reads_files,
            coalesce(has_table_privilege(runs, 'INSERT, UPDATE, DELETE'), false) AS writes_ledger,

@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
+from app.adapters.database.own import LOOK_NOWHERE
 from app.adapters.ledger.failures import translated
 from app.adapters.ledger.migrate import migrate
 from app.adapters.roles.making import Login, Logins, make_roles
@@ -62,6 +63,7 @@ def _grant(roles: DatabaseRoles, names: dict[str, str]) -> None:
     # Where one role does several of these, the ledger's rights come last, and stay.
     with _connected(roles.owner, _variable(roles.by_variable(), roles.owner)) as connection, connection.transaction():
         connection.execute(TURN)
+        connection.execute(LOOK_NOWHERE)
         for purpose, role in purposes.items():
             if role == owner:
                 continue

@@ -6,7 +6,9 @@ own, on another connection. A session's lock would outlive the migration behind 
 """
 
 from alembic import context
-from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy import Connection, NullPool, create_engine, event, text
+
+from app.adapters.database.own import LOOK_NOWHERE
 
 #: Any constant will do, as long as no other program in the database takes the same.
 _LOCK = 7_226_501_114
@@ -21,6 +23,14 @@ engine = create_engine(
         "prepare_threshold": None,
     },
 )
+
+
+@event.listens_for(engine, "begin")
+def look_nowhere(connection: Connection) -> None:
+    """In every transaction: a pooler may have no session to keep it in."""
+    connection.exec_driver_sql(LOOK_NOWHERE)
+
+
 with engine.begin() as guard, engine.connect() as connection:
     guard.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
     guard.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
