@@ -1,7 +1,7 @@
 # Every target sets up .venv first, which takes a moment when all is there. Needs Python 3.11 or newer.
 PYTHON ?= python3
 # TORCH=cpu|default|auto: see README. ARGS: handed on, as in make test ARGS="-k frontier".
-export TORCH
+export TORCH NEWEST
 SETUP := @$(PYTHON) -m tools.setup
 BIN := .venv/bin
 
@@ -51,7 +51,7 @@ check:  ## Lint, formatting, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lock:  ## Resolve all dependencies anew into the lock files in requirements/
+lock:  ## Write the lock files in requirements/ after a change of pyproject.toml; NEWEST=1: with the newest versions
 	$(SETUP) lock
 
 sbom:  ## Write what Batchord is made of into build/batchord.cdx.json (CycloneDX)

@@ -18,6 +18,7 @@ from app.redis_tls import advice_for, expects_tls, knows_no_tls, refusal_after_g
 
 VARIABLE = "BATCHORD_REDIS_URL"
 _SECONDS = 5
+_SECOND_LOOK_SECONDS = 2
 
 
 def redis_place(url: str) -> str:
@@ -60,8 +61,8 @@ def _second_look(address: str, tls: Mapping[str, str | bool]) -> str | None:
     parts = urlsplit(address)
     place = parts.hostname or "localhost", parts.port or 6379
     if not tls:
-        expected = expects_tls(*place, timeout=_SECONDS)
+        expected = expects_tls(*place, timeout=_SECOND_LOOK_SECONDS)
         return "it expects TLS. Write rediss:// instead of redis://." if expected else None
-    if knows_no_tls(*place, timeout=_SECONDS):
+    if knows_no_tls(*place, timeout=_SECOND_LOOK_SECONDS):
         return "it does not speak TLS. Write redis:// instead of rediss://."
-    return advice_for(refusal_after_greeting(*place, tls, timeout=_SECONDS))
+    return advice_for(refusal_after_greeting(*place, tls, timeout=_SECOND_LOOK_SECONDS))

@@ -11,19 +11,23 @@ from tools.terminal import SetupError
 
 _HEADER = """\
 # {what}.
-# Resolved from {inputs} by `make lock`, which takes the newest that pyproject.toml admits; never edited by hand.
+# Resolved from {inputs} by `make lock`, never edited by hand. `make lock NEWEST=1` takes newer versions.
 # For Python 3.11 and newer, with the SHA-256 of every file that may be installed. torch and its CUDA packages are left
 # out: see torch.txt.
 """
 
 
-def write_locks(environment: Environment) -> str:
-    """Resolve everything anew and write the lock files; a sentence that says what changed. Raises SetupError."""
+def write_locks(environment: Environment, *, newest: bool) -> str:
+    """Resolve everything and write the lock files; a sentence that says what changed. Raises SetupError.
+
+    ``newest``: of all that pyproject.toml admits; otherwise what is locked and still fits is kept.
+    """
     files = [lock.path for lock in (*LOCKS, SBOM)]
     before = set(pins(*(file for file in files if file.exists())).values())
     environment.pip("install", "--require-hashes", "-r", str(REQUIREMENTS / "uv.txt"), what="uv")
     with tempfile.TemporaryDirectory() as folder:
-        resolver = _Resolver(environment, Path(folder))
+        preferred = "" if newest else "".join(file.read_text() for file in files if file.exists())
+        resolver = _Resolver(environment, Path(folder), preferred)
         _write_layers(resolver)
         _write(SBOM, _entries(resolver.resolve([f"--group={group}" for group in SBOM.groups])))
         for file in CHOSEN:
@@ -58,8 +62,10 @@ def _write(lock: Lock, entries: Iterable[str]) -> None:
 class _Resolver:
     """uv, for all versions of Python and all machines at once, by markers."""
 
-    def __init__(self, environment: Environment, folder: Path) -> None:
+    def __init__(self, environment: Environment, folder: Path, preferred: str) -> None:
+        """``preferred``: the versions to keep where they fit."""
         self._environment = environment
+        self._preferred = preferred
         self._requirements, self._held, self._output = (folder / name for name in ("in.txt", "held.txt", "out.txt"))
         self._held.touch()
 
@@ -70,7 +76,7 @@ class _Resolver:
     def resolve(self, parts: Sequence[str], *requirements: str) -> str:
         """The closure of these parts of pyproject.toml and ``requirements``, with digests. Raises SetupError."""
         self._requirements.write_text("".join(f"{each}\n" for each in requirements))
-        self._output.unlink(missing_ok=True)
+        self._output.write_text(self._preferred)  # uv keeps to what it finds there
         failed = self._environment.run(
             [
                 *(str(self._environment.path / "bin" / "uv"), "pip", "compile", *parts, str(self._requirements)),

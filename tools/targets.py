@@ -56,7 +56,7 @@ def set_up(target: str, torch: str) -> None:
     if target == "lock":
         with environment.locked():
             environment.make()
-            say(write_locks(environment))
+            say(write_locks(environment, newest=bool(os.environ.get("NEWEST"))))
         return
     _install(environment, target, torch)
     if target == "sbom":

@@ -14,9 +14,9 @@ def send_task(name: str, **options: Any) -> None:
     from app.settings import settings
 
     url = settings().require_redis_url()
+    check_redis(url)  # what no waiting heals is told at once: Celery and redis-py would try again for a while
     try:
         app.send_task(name, **options)
     except (OperationalError, RedisError) as error:
-        check_redis(url)  # what no waiting heals is told with what to do
         said = str(error).splitlines()[0]
         raise TransientError(f"{redis_place(url)} does not answer: {said}. Start it, or correct its address.") from None

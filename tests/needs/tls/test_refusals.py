@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.ledger import Ledger
+from app.adapters.ledger import Ledger, migrate
 from app.core.errors import ConfigurationError
 from app.redis_server import check_redis
 from tests.tls_servers import Authority, TlsPostgres, TlsRedis
@@ -100,7 +100,7 @@ def test_everything_ends_with_one_line(
         "BATCHORD_REDIS_URL": tls_redis.url(options="?"),
         "BATCHORD_DATABASE_URL": tls_postgres.url(host="127.0.0.1"),
     }
-    run_program(tls_env, tmp_path, "batchord migrate")
+    migrate(tls_postgres.url())
     ended = run_program(tls_env | {broken: wrong[broken]}, tmp_path, program)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     line = ended.stderr.strip().splitlines()[-1]
@@ -125,6 +125,6 @@ def run_program(environment: dict[str, str], folder: Path, line: str) -> "subpro
         env=os.environ | environment | {"BATCHORD_PIPELINES": str(pipelines)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )

@@ -46,6 +46,27 @@ def test_the_locks_are_of_todays_pyproject() -> None:
     assert outdated() == []
 
 
+@pytest.mark.parametrize(
+    ("line", "changed"),
+    [
+        ('"celery[redis]>=5.7.0,<6"', '"celery[redis]>=5.7.1,<6"'),
+        ('requires = ["setuptools>=77"]', 'requires = ["setuptools>=78"]'),
+        ('sbom = ["cyclonedx-bom>=7"]', 'sbom = ["cyclonedx-bom>=8"]'),
+    ],
+)
+def test_a_change_of_what_is_asked_for_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, changed: str
+) -> None:
+    """Whichever part of pyproject.toml it is in; a change of anything else is none."""
+    text = (ROOT / "pyproject.toml").read_text()
+    assert line in text
+    monkeypatch.setattr("tools.locks.ROOT", tmp_path)
+    (tmp_path / "pyproject.toml").write_text(text + "\n# no dependency\n")
+    assert outdated() == []
+    (tmp_path / "pyproject.toml").write_text(text.replace(line, changed))
+    assert outdated() == ["run.txt", "local.txt", "dev.txt", "sbom.txt"]
+
+
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
 @pytest.mark.parametrize("lock", ASKED, ids=lambda lock: lock.name)
 def test_all_that_is_asked_for_is_locked(lock: Lock, python: str) -> None:
