@@ -74,7 +74,7 @@ def pictures(bench: Bench, servers: Servers, s3: "S3Client", bucket: str) -> Ite
         yield Pictures(bench, store, servers)
 
 
-@pytest.mark.parametrize("fault", [Fault.BROKEN, Fault.UNSIGNED, Fault.BUSY, Fault.CUT_SHORT])
+@pytest.mark.parametrize("fault", [Fault.BROKEN, Fault.UNSIGNED, Fault.BUSY, Fault.CUT_SHORT, Fault.SILENT])
 def test_an_object_that_never_comes_is_rejected_alone(pictures: Pictures, fault: Fault) -> None:
     """After its attempts; its neighbours were predicted at the first, and the run goes on to its end."""
     pictures.store.always = {"3.png": fault}
