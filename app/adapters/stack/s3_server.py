@@ -13,7 +13,7 @@ import uvicorn
 from nanio.app import build_app
 from nanio.auth.credentials import EnvCredentialResolver
 from nanio.config import Settings
-from nanio.errors import NoSuchKey, S3Error
+from nanio.errors import S3Error
 from nanio.logging import setup_logging
 from starlette.middleware import Middleware
 from starlette.responses import Response
@@ -57,7 +57,7 @@ class AsNamed:
         if scope["type"] == "http":
             scope = {**scope, "path": scope[_DECODED]}
             if _too_long(scope["path"]):
-                error = KeyTooLong() if scope["method"] in ("PUT", "POST") else NoSuchKey()
+                error = KeyTooLong()
                 app = Response(error.to_xml(), status_code=error.http_status, media_type="application/xml")
         await app(scope, receive, send)
 
