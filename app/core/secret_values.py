@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import unquote, unquote_plus
 
-from app.core.secret_words import hides_something, is_drawn
+from app.core.secret_words import hides_something, is_common, is_drawn
 
 #: ``://user:password@``, up to the last ``@`` before a space, since passwords are not always escaped.
-_USER_INFO = re.compile(r"://(?P<user>[^\s:/?#@]*):(?P<password>[^\s]*)@|://(?P<token>[^\s:/?#@]+)@")
+_USER_INFO = re.compile(r"://(?P<user>[^\s:/?#@]*):(?P<password>(?:(?!://)\S)*)@|://(?P<token>[^\s:/?#@]+)@")
 #: ``password=`` in a URL's query, in libpq's and in ODBC's strings.
 _NAMED = re.compile(
     r"(?:password|passwd|pwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|signature|sig)"
@@ -47,14 +47,17 @@ def of_address(text: str) -> Iterator[str]:
 
 
 def of_receiver(text: str) -> Iterator[str]:
-    """Of where messages to people go also every part that looks like a token: chat services have theirs in the path.
+    """Of where messages to people go the whole, every part that looks like a token, and a path of several names.
 
-    And the whole of it, but never a word of it: a path may be ``/alerts``.
+    Chat services have their tokens there. But never a name alone: a path may be ``/batchord``, or ``/api/alerts``.
     """
     yield text
     yield from of_address(text)
     for reading in _readings(text.partition("://")[2]):
         yield from (part for part in _BETWEEN.split(reading) if is_drawn(part))
+        path = reading.partition("?")[0].partition("/")[2].strip("/")
+        if "/" in path and not all(map(is_common, path.split("/"))):
+            yield path
 
 
 def of_environment(environment: Mapping[str, str]) -> Iterator[str]:

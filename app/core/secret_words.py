@@ -7,6 +7,8 @@ SHORTEST = 6
 #: Passwords that everybody knows, and names that stand in every log of ours.
 _COMMON = frozenset(
     {
+        *("alert", "alerts", "api", "event", "events", "hook", "hooks", "message", "messages", "notify", "services"),
+        *("webhook", "webhooks"),
         *("access", "admin", "administrator", "attempt", "audit", "batch", "batchord", "broker", "celery", "changeme"),
         *("config", "control", "database", "debug", "default", "docker", "error", "example", "failed", "flower"),
         *("guest", "host", "image", "ledger", "local", "localhost", "login", "minio", "minioadmin", "model", "mysql"),
@@ -32,9 +34,14 @@ def is_plain(text: str) -> bool:
     return _LETTERS.fullmatch(text) is not None or _NUMBER.fullmatch(text) is not None
 
 
+def is_common(word: str) -> bool:
+    """Whether it stands in many logs and addresses, or is too short to be told from what does."""
+    return len(word) < 3 or word.lower() in _COMMON  # noqa: PLR2004 -- v1, or an empty part
+
+
 def hides_something(secret: str) -> bool:
-    """Whether a password is worth being looked for everywhere: neither short nor a common word."""
-    return len(secret) >= SHORTEST and secret.lower() not in _COMMON
+    """Whether a secret is worth being looked for everywhere: neither short nor a common word."""
+    return len(secret) >= SHORTEST and not is_common(secret)
 
 
 def is_drawn(text: str) -> bool:

@@ -31,7 +31,7 @@ def test_passwords_of_the_settings_are_known() -> None:
 
 
 def test_tokens_in_alert_addresses_are_known() -> None:
-    """Several addresses in one setting or in a list: each whole, and the parts that look like tokens."""
+    """Several addresses in one setting or in a list: each whole, its path, and the parts that look like tokens."""
 
     class WithAlerts(Settings):
         alert_urls: SecretStr | None = None
@@ -46,12 +46,14 @@ def test_tokens_in_alert_addresses_are_known() -> None:
         )
     )
 
-    assert {"T0AB12CD3", "xYz123abc", "mail-secret", "slack://one/two/three", "aB3dE6gH9k"} <= set(known)
-    assert masked("POST /services/T0AB12CD3/xYz123abc failed", known=known) == "POST /services/***/*** failed"
+    assert {"T0AB12CD3", "xYz123abc", "mail-secret", "slack://one/two/three", "two/three", "aB3dE6gH9k"} <= set(known)
+    assert masked("POST /services/T0AB12CD3/xYz123abc failed", known=known) == "POST /*** failed"
+    assert masked("T0AB12CD3 or xYz123abc", known=known) == "*** or ***"
 
 
 @pytest.mark.parametrize(
-    "receiver", ["https://hooks.example/batchord", "json://batchord/alerts/v1", "ntfy://us-east-1"]
+    "receiver",
+    ["https://hooks.example/batchord", "json://h/api/batchord", "json://batchord/alerts/v1", "ntfy://us-east-1"],
 )
 def test_the_words_of_a_receivers_address_are_no_secrets(receiver: str) -> None:
     """Or every command's name would be masked, since a webhook's path may be anything."""
