@@ -3,6 +3,8 @@
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 
@@ -23,8 +25,15 @@ def authority() -> trustme.CA:
 @pytest.fixture
 def port(authority: trustme.CA) -> Iterator[int]:
     """Where somebody greets by TLS, as ``localhost``, and says no more."""
+    with greeting(authority.issue_cert("localhost")) as port:
+        yield port
+
+
+@contextmanager
+def greeting(certificate: trustme.LeafCert) -> Iterator[int]:
+    """The port of a server that greets with this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
+    certificate.configure_cert(context)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = Thread(target=_greet, args=(listening, context), daemon=True)
         thread.start()
@@ -62,6 +71,14 @@ def test_a_stranger_is_not_trusted(port: int, authority: trustme.CA, tmp_path: P
     assert "nobody whom this machine trusts" in line(f"rediss://localhost:{port}/0")
     assert "is for another name" in line(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={certificate}")
     check_redis(f"rediss://localhost:{port}/0?ssl_ca_certs={certificate}")  # it does not answer, and that may pass
+
+
+def test_a_certificate_that_has_expired_is_told_so(authority: trustme.CA, tmp_path: Path) -> None:
+    """Whoever signed it is known: nothing is to be written in the address."""
+    certificate = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(certificate))
+    with greeting(authority.issue_cert("localhost", not_after=datetime(2020, 1, 1, tzinfo=UTC))) as port:
+        assert "is out of date" in line(f"rediss://localhost:{port}/0?ssl_ca_certs={certificate}")
 
 
 def test_a_server_that_expects_tls_is_known(port: int) -> None:

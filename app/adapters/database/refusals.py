@@ -34,6 +34,10 @@ _REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "write the host by the name that its certificate has",
         ),
         (
+            r"certificate has expired|certificate is not yet valid",
+            "renew the server's certificate, or set this machine's clock right",
+        ),
+        (
             r"root certificate file|certificate verify failed|sslrootcert|certificate could not be (obtained|verified)",
             "let sslrootcert name the file with the certificate of who signed the server's",
         ),

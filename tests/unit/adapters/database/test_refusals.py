@@ -9,6 +9,7 @@ from app.adapters.database.refusals import advice_for
     ("said", "advice"),
     [
         ("SSL error: certificate verify failed: self-signed certificate", "let sslrootcert name"),
+        ("SSL error: certificate verify failed: certificate has expired", "renew the server's certificate"),
         ('root certificate file "/home/me/.postgresql/root.crt" does not exist', "let sslrootcert name"),
         ('could not read root certificate file "/ca.pem": no such file', "let sslrootcert name"),
         ('weak sslmode "require" may not be used with sslrootcert=system (use "verify-full")', "let sslrootcert name"),
