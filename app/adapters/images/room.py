@@ -1,5 +1,6 @@
 """How much memory this process takes for pictures at once."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,25 +11,35 @@ class BatchFull(Exception):
 
 
 class Room:
-    """Bytes that decoding takes, in all threads together. What needs more than there is has it to itself."""
+    """Bytes that decoding takes, in all threads together. What needs more than there is has it to itself.
 
-    def __init__(self, most: int) -> None:
+    At most ``at_once`` have a part of it: more of them than processors take memory, and save no time.
+    """
+
+    def __init__(self, most: int, *, at_once: int | None = None) -> None:
         self._most = most
+        self._at_once = at_once or max(2, os.cpu_count() or 1)
         self._taken = 0
+        self._users = 0
         self._freed = threading.Condition()
 
     @contextmanager
     def taken(self, size: int) -> Iterator[None]:
         """Waits until there are ``size`` bytes, or all of them, and has them for the block."""
         with self._freed:
-            self._freed.wait_for(lambda: self._taken + size <= self._most or not self._taken)
+            self._freed.wait_for(lambda: self._has(size))
             self._taken += size
+            self._users += 1
         try:
             yield
         finally:
             with self._freed:
                 self._taken -= size
+                self._users -= 1
                 self._freed.notify_all()
+
+    def _has(self, size: int) -> bool:
+        return not self._users or (self._users < self._at_once and self._taken + size <= self._most)
 
 
 class Batch:

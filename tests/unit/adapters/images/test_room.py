@@ -1,6 +1,7 @@
 """Decoding stays within its room, and a batch of pictures within its share."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,7 +20,7 @@ _SECONDS = 20
 
 def test_no_more_is_taken_at_once_than_there_is() -> None:
     """However many threads want it."""
-    room, lock = Room(10), threading.Lock()
+    room, lock = Room(10, at_once=16), threading.Lock()
     taken, most = 0, 0
 
     def take(size: int) -> None:
@@ -34,6 +35,26 @@ def test_no_more_is_taken_at_once_than_there_is() -> None:
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(take, [4, 3, 5, 6] * 200))
     assert 0 < most <= 10
+
+
+def test_no_more_decode_at_once_than_there_are_processors() -> None:
+    """The others wait with what they have fetched."""
+    room, lock = Room(10**9, at_once=2), threading.Lock()
+    users, most = 0, 0
+
+    def take(_: int) -> None:
+        nonlocal users, most
+        with room.taken(1):
+            with lock:
+                users += 1
+                most = max(most, users)
+            time.sleep(0)  # lets others in, if they may
+            with lock:
+                users -= 1
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(take, range(500)))
+    assert 0 < most <= 2
 
 
 def test_what_needs_more_has_it_to_itself() -> None:
