@@ -80,7 +80,7 @@ def test_commands_for_programs(ran: Cluster) -> None:
             "not_audited": {},
         }
     }
-    assert _as_json(ran, "migrate") == {"migrated": True}
+    assert _as_json(ran, "migrate") == {"migrated": True, "remarks": []}
     again = _as_json(ran, "run", "notes", "--local")
     assert set(again) >= _RUN_FIELDS
     assert again["discovered"] == 0

@@ -71,6 +71,11 @@ def length(frame: "pd.DataFrame") -> "pd.Series[Any]":
     return frame["body"].str.len()
 
 
+def by(role: str, url: str) -> str:
+    """The address by a role of the local stack's, without its password: the tests' own role may become any."""
+    return f"{url}?options=-c%20role%3Dbatchord_{role}"
+
+
 class Declared:
     """A catalog in memory; a test may declare a pipeline anew, as an author edits a file."""
 
@@ -121,10 +126,14 @@ class ShownSwitches:
 class Bench:
     """Real parts, one table ``records``, and short ways to what most tests begin with."""
 
-    def __init__(self, database_url: str, home: Path) -> None:
+    def __init__(self, database_url: str, home: Path, *, by_roles: bool = True) -> None:
+        """``by_roles`` False: all of it by the role of ``database_url``; a pooler lets no client say another."""
         self.url = database_url
+        ledger, author, source = (
+            by(role, database_url) if by_roles else database_url for role in ("ledger", "author", "source")
+        )
         self.catalog = Declared()
-        self.ledger = Ledger(database_url, max_connections=10)
+        self.ledger = Ledger(ledger, max_connections=10)
         self.notifier = ToldPeople()
         self.switchboard = ShownSwitches()
         objects = Objects()
@@ -132,11 +141,11 @@ class Bench:
             settings=Settings(home=home),
             catalog=self.catalog,
             ledger=self.ledger,
-            open_source=lambda declared, window: open_source(declared, default_url=database_url, window=window),
+            open_source=lambda declared, window: open_source(declared, default_url=source, window=window),
             models=ModelLibrary(home=home, objects=objects),
             images=ImageReader(objects),
             shell=Shell(grace=0.5),
-            sql=StatementRunner(database_url),
+            sql=StatementRunner(author),
             logs=self.ledger.logs,
             notifier=self.notifier,
             switchboard=self.switchboard,

@@ -11,7 +11,7 @@ import pytest
 from app.adapters.ledger import migrate
 from app.adapters.roles.powers import remarks
 from app.adapters.roles.preparing import prepare_database
-from app.adapters.stack import Server, Servers, start_servers, stop_servers
+from app.adapters.stack import Server, Servers, start_servers, stop_servers, superuser_url
 from app.adapters.stack.embedded import ensure
 from app.adapters.stack.home import open_home, write_private
 from app.adapters.stack.postgres import Postgres
@@ -98,6 +98,14 @@ def test_an_old_home_comes_up_with_all_that_it_held(old_home: Path) -> None:
     (remark,) = remarks(servers.database_roles())
     assert "batchord.taken is no table of the ledger's" in remark
     assert up(old_home) == servers
+
+
+def test_a_new_homes_superuser_puts_nothing_among_the_ledgers_tables(own_home: Path) -> None:
+    """It is called like the ledger's schema, which comes to be later."""
+    servers = start_servers(own_home, needs=[Server.POSTGRES], durable=False)
+    prepare_database(servers.database_roles())
+    ask(superuser_url(own_home), "CREATE TABLE reviews AS SELECT 1 AS id")
+    assert ask(servers.source_url, "SELECT id FROM public.reviews") == [(1,)]
 
 
 def test_one_role_becomes_four(empty_database_url: str, servers: Servers) -> None:

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli.stack import migrate, status
+from app.core.database_roles import DatabaseRoles
 from app.settings import settings
 
 
@@ -47,3 +48,18 @@ def test_a_database_that_is_away_costs_the_status_no_more_than_its_remark(monkey
     assert remark.startswith("What the database's roles may do cannot be seen: The ledger's database x at 127.0.0.1:9")
     assert "hunter2" not in remark
     assert found["servers"]
+
+
+@pytest.mark.usefixtures("one_role")
+def test_addresses_of_different_databases_are_told_apart(
+    database_roles: DatabaseRoles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise migrations would go to the one, and commands would miss them in the other."""
+    monkeypatch.setenv("BATCHORD_OWNER_URL", database_roles.owner)
+    settings.cache_clear()
+    remarks = json.loads(CliRunner().invoke(migrate, ["--json"]).output)["remarks"]
+    assert any(
+        "BATCHORD_DATABASE_URL, BATCHORD_AUTHOR_URL, BATCHORD_SOURCE_URL leads to another database than "
+        "BATCHORD_OWNER_URL" in remark
+        for remark in remarks
+    )

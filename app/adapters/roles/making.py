@@ -101,10 +101,14 @@ def make_roles(connection: psycopg.Connection[Any], logins: Logins) -> None:
         )
     with connection.transaction():
         connection.execute(TURN)
-        mend_search_path(connection)
         connection.execute(LOOK_NOWHERE)
         for login in logins:
             _make(connection, login)
+        # Before the migrations do, so that the superuser's own path is mended from the beginning.
+        _run(connection, "CREATE SCHEMA IF NOT EXISTS batchord AUTHORIZATION {}", logins.owner)
+        connection.execute("SET LOCAL search_path TO DEFAULT")
+        mend_search_path(connection)
+        connection.execute(LOOK_NOWHERE)
         # What the author may do with their tables, Python steps and the loading of an example may do as well.
         _run(connection, "GRANT {} TO {}, {}", logins.author, logins.ledger, logins.owner)
         if not _one(connection, "SELECT count(*) FROM pg_default_acl WHERE defaclrole = %s::regrole", logins.author)[0]:

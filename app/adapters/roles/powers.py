@@ -25,7 +25,7 @@ _POWERS = """
            pg_has_role('pg_execute_server_program', 'USAGE') AS executes,
            pg_has_role('pg_read_server_files', 'USAGE') OR pg_has_role('pg_write_server_files', 'USAGE') AS reads_files,
            coalesce(has_table_privilege(runs, 'INSERT, UPDATE, DELETE'), false) AS writes_ledger,
-           coalesce(has_schema_privilege(home, 'CREATE'), false) AS alters_ledger,
+           coalesce(has_schema_privilege(home, 'CREATE'), false) AS alters_ledger, runs IS NOT NULL AS has_ledger,
            EXISTS (SELECT FROM pg_catalog.pg_class AS relation
                    JOIN pg_catalog.pg_namespace AS schema ON schema.oid = relation.relnamespace
                    WHERE relation.relkind IN ('r', 'p', 'f') AND schema.nspname !~ '^pg_'
@@ -50,6 +50,7 @@ def remarks(roles: DatabaseRoles, *, connect_timeout: int = 10) -> list[str]:
     variables = roles.by_variable()
     found: list[str] = []
     left: list[str] = []
+    with_ledger: dict[bool, list[str]] = {True: [], False: []}
     for url in dict.fromkeys(variables.values()):
         used = [name for name, each in variables.items() if each == url]
         try:
@@ -59,9 +60,15 @@ def remarks(roles: DatabaseRoles, *, connect_timeout: int = 10) -> list[str]:
                 row = connection.execute(_POWERS, {"schema": SCHEMA}).fetchone()
                 assert row is not None  # noqa: S101 -- everybody is one of the roles
                 found += _told(row, used)
+                with_ledger[row["has_ledger"]] += used
                 left = [each["name"] for each in connection.execute(_LEFT, {"own": list(LEDGERS_OWN)})]
         except psycopg.Error as error:
             raise translated(error, url, used[0]) from None
+    if all(with_ledger.values()):
+        found.append(
+            f"{', '.join(with_ledger[False])} leads to another database than {', '.join(with_ledger[True])}, where the "
+            "ledger is: give all of them the same database."
+        )
     return found + [
         f"{SCHEMA}.{name} is no table of the ledger's, and a name without a schema means public now: move it with "
         f"ALTER TABLE {SCHEMA}.{name} SET SCHEMA public, once no public.{name} is in its way."

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -12,9 +13,13 @@ import pytest
 import sqlalchemy as sa
 
 from app.adapters.ledger.connection import Connections
+from app.adapters.roles.preparing import prepare_database
+from app.adapters.sql_source import dispose_engines, open_source
+from app.core.database_roles import DatabaseRoles
 from app.core.errors import ConfigurationError
 from app.core.pipelines import Pipeline
 from app.core.runs import RunState
+from app.core.sources import SqlSource
 from app.core.steps import Predict, Sql
 from tests.integration.flow_parts import RECORDS, STEP, Bench, length
 
@@ -23,7 +28,7 @@ def test_several_processes_share_the_servers_sessions(
     database_url: str, pooled: Callable[[str], str], tmp_path: Path
 ) -> None:
     """A statement that one of them prepared would be in the way of the next."""
-    with Bench(pooled(database_url), tmp_path) as bench:
+    with Bench(pooled(database_url), tmp_path, by_roles=False) as bench:
         bench.insert(300)
         names = [f"p{number}" for number in range(4)]
         for name in names:
@@ -87,3 +92,21 @@ def test_a_pooler_that_knows_no_such_database_is_told_in_one_line(
         connection.execute("SELECT 1")
     (line,) = str(caught.value).splitlines()
     assert 'database "nosuch" does not exist' in line
+
+
+def test_no_path_of_ours_reaches_other_clients(database_url: str, pooled: Callable[[str], str]) -> None:
+    """What the ledger, a source and a step look through is their transactions' alone."""
+    url = pooled(database_url)
+    asked = "SELECT current_setting('search_path') AS path"
+    with psycopg.connect(url) as application:
+        before = application.execute(asked).fetchone()
+    connections = Connections(url)
+    with connections.transaction() as ours:
+        assert ours.execute(asked).fetchone() == {"path": "pg_catalog, pg_temp"}
+    connections.close()
+    prepare_database(DatabaseRoles.all_one(url))
+    source = open_source(SqlSource("SELECT 1 AS id", key="id", settle=timedelta(0)), default_url=url)
+    assert len(list(source.keys(after=None, chunk_rows=10))) == 1
+    dispose_engines()
+    with psycopg.connect(url) as application:
+        assert application.execute(asked).fetchone() == before
