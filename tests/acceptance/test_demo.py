@@ -91,6 +91,14 @@ def _servers_start(newcomer: OwnStack) -> bool:
     return (newcomer.home / "logs" / "redis.log").exists()
 
 
+#: PostgreSQL is still starting, or the ledger is being made.
+_NOT_YET = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.InvalidSchemaName,
+    psycopg.errors.InsufficientPrivilege,
+)
+
+
 def _predicts(newcomer: OwnStack) -> bool:
     """Whether a batch is committed, and a run still at work."""
     addresses = newcomer.home / "servers.json"
@@ -105,8 +113,8 @@ def _predicts(newcomer: OwnStack) -> bool:
                 ).fetchone()
                 == (True,)
             )
-    except (psycopg.OperationalError, psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-        return False  # PostgreSQL is still starting, or the ledger is not there yet
+    except (psycopg.OperationalError, *_NOT_YET):
+        return False
 
 
 @pytest.mark.parametrize("moment", [_builds_models, _servers_start, _predicts])

@@ -47,7 +47,10 @@ def test_a_worker_that_dies_over_a_failed_shard_costs_only_time(drill: Drill, fa
     assert drill.cluster.sql("SELECT state FROM batchord.runs") == [("failed",)]
     assert drill.cluster.sql("SELECT state FROM batchord.shards") == [("failed",)] * 2
     wait_until(lambda: len(_shards_failed(drill)) == 2, description="both shards' tasks have failed")
-    assert re.search(_FAILED.format("finish_step"), drill.cluster.log("control"))
+    wait_until(
+        lambda: re.search(_FAILED.format("finish_step"), drill.cluster.log("control")),
+        description="the step's task has failed",
+    )
 
 
 @pytest.mark.parametrize("fault", ["before-failure=kill@1", "before-failure=raise@1"])
