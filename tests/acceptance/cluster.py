@@ -1,5 +1,6 @@
 """A small Batchord of real processes: a control worker, a model worker, beat, over one test's servers."""
 
+import contextlib
 import json
 import os
 import signal
@@ -144,6 +145,14 @@ class Cluster:
     def pool(self, name: str) -> list[psutil.Process]:
         """The pool children of a worker."""
         return self.process(name).children(recursive=True)
+
+    def stopped(self, name: str) -> list[psutil.Process]:
+        """Those of a worker's pool children that stand still."""
+        found = []
+        for process in self.pool(name):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += [process] if process.status() == psutil.STATUS_STOPPED else []
+        return found
 
     def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Runs a statement by itself and returns its rows, if it has any."""

@@ -236,4 +236,4 @@ def _runs(process: psutil.Process) -> bool:
 
 
 def _stopped(graph: GraphDrill) -> list[psutil.Process]:
-    return [process for process in graph.cluster.pool("worker") if process.status() == psutil.STATUS_STOPPED]
+    return graph.cluster.stopped("worker")

@@ -83,7 +83,7 @@ def test_a_clock_that_steps_back_an_hour_costs_seconds(drill: Drill) -> None:
 
 
 def _stopped(drill: Drill) -> list[psutil.Process]:
-    return [process for process in drill.cluster.pool("worker") if process.status() == psutil.STATUS_STOPPED]
+    return drill.cluster.stopped("worker")
 
 
 def _plan(drill: Drill) -> list[Any]:

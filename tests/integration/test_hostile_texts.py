@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from psycopg.types.json import Jsonb
 
 import app
 from app import cli
 from app.catalog import Problem
 from app.catalog.reading import Loaded
+from app.cli import changes as history_of_changes
 from app.cli import checks, demo_report, history, interventions, run, stack, switches, upkeep
 from app.cli import logs as kept_logs
 from app.cli.terminal import Terminal, text
@@ -92,7 +94,8 @@ def status(_: Bench) -> str:
         for module in (stack, stack.print_problems.__globals__):
             setter = patch.setitem if isinstance(module, dict) else patch.setattr
             setter(module, "console", console)  # type: ignore[operator]
-        stack._print_status({"servers": [process], "processes": [process], "flower": ODD, "problems": [problem]})  # noqa: SLF001
+        found = {"servers": [process], "processes": [process], "flower": ODD, "problems": [problem]}
+        stack._print_status({**found, "remarks": [FORGED]})  # noqa: SLF001
     return captured.get()
 
 
@@ -117,6 +120,14 @@ def twice(bench: Bench) -> str:
         "shard) SELECT pipeline, step, record_key, model_version, 'odd', '', 1, run_id, shard FROM batchord.predictions"
     )
     return told(checks.audit)
+
+
+def changes(bench: Bench) -> str:
+    """What callers of the API of Flower, and other machines, may have called themselves."""
+    told(switches.pause, "odd")
+    bench.sql("UPDATE batchord.history SET by_user = %s, by_host = %s, action = %s, way = %s", *[ODD] * 4)
+    bench.sql("UPDATE batchord.history SET pipeline = %s, detail = %s", ODD, Jsonb({ODD: FORGED}))
+    return told(history_of_changes.history)
 
 
 def newest(bench: Bench) -> str:
@@ -148,9 +159,23 @@ COMMANDS: dict[str, Callable[[Bench], str] | None] = {
     "schedule": lambda _: told(switches.schedule),
     "alerts": lambda _: told(upkeep.alerts) + told(upkeep.alerts, "--test"),
     "prune": lambda _: told(upkeep.prune),
+    "history": changes,
 }
 #: Those that print what a record, a model, an author or a caller said.
-TELLING = {"demo", "up", "status", "pipelines", "run", "runs", "show", "rejections", "logs", "alerts", "audit"}
+TELLING = {
+    "demo",
+    "up",
+    "status",
+    "pipelines",
+    "run",
+    "runs",
+    "show",
+    "rejections",
+    "logs",
+    "alerts",
+    "audit",
+    "history",
+}
 
 
 def test_every_command_prints_odd_texts_as_they_are(bench: Bench) -> None:

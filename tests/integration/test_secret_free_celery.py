@@ -112,7 +112,8 @@ def test_an_event_steers_no_page(celery: Celery) -> None:
     sent: list[dict[str, Any]] = []
     with celery.connection_for_write() as writing, celery.connection_for_read() as reading:
         receiver = celery.events.Receiver(reading, handlers={"*": sent.append})
-        thread = threading.Thread(target=receiver.capture, kwargs={"limit": 1, "timeout": 10, "wakeup": False})
+        # Without a limit: what is drained first may be Redis's own word on the subscription.
+        thread = threading.Thread(target=receiver.capture, kwargs={"limit": None, "timeout": 60, "wakeup": False})
         thread.start()
         dispatcher = celery.events.Dispatcher(writing)
 
@@ -121,7 +122,8 @@ def test_an_event_steers_no_page(celery: Celery) -> None:
             return bool(sent)
 
         wait_until(arrives, description="an event to arrive")
-        thread.join(10)
+        receiver.should_stop = True
+        thread.join()
         dispatcher.close()
 
     event = sent[0]

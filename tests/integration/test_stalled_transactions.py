@@ -2,12 +2,16 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from app.adapters.ledger import Ledger
 from app.adapters.ledger.connection import Connections
+from app.core.database_roles import DatabaseRoles
 from app.core.errors import TransientError
 from app.flow.recover import sweep
 from tests.integration.flow_parts import Bench
@@ -22,9 +26,10 @@ _STANDING = """
 
 
 @pytest.fixture
-def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
-    """A ledger, and a table that stands for any that is locked."""
-    with Bench(database_url, tmp_path) as bench:
+def bench(database_url: str, database_roles: DatabaseRoles, tmp_path: Path) -> Iterator[Bench]:
+    """A table that stands for any that is locked, and a ledger whose sessions belong to one role."""
+    with Bench(database_url, tmp_path) as bench, closing(Ledger(database_roles.ledger)) as ledger:
+        bench.ledger = ledger
         yield bench
 
 
@@ -32,8 +37,8 @@ def _stand_still(connections: Connections, *, go_on: threading.Event, raised: li
     """Holds a row's lock, begins a COPY, and sends no more of it until it is told to."""
     try:
         with connections.transaction(writes_results=True) as connection:
-            connection.execute("UPDATE records SET body = 'locked' WHERE id = 1")
-            with connection.cursor() as cursor, cursor.copy("COPY records (body) FROM STDIN") as copy:
+            connection.execute("UPDATE public.records SET body = 'locked' WHERE id = 1")
+            with connection.cursor() as cursor, cursor.copy("COPY public.records (body) FROM STDIN") as copy:
                 copy.write("half a li")
                 go_on.wait()
     except TransientError as error:
@@ -41,12 +46,12 @@ def _stand_still(connections: Connections, *, go_on: threading.Event, raised: li
 
 
 @pytest.fixture
-def standing(bench: Bench) -> Iterator[list[Exception]]:
+def standing(bench: Bench, database_roles: DatabaseRoles) -> Iterator[list[Exception]]:
     """A thread that stands still in a COPY for longer than a lease; what it raised when it went on."""
     bench.insert(1)
     raised: list[Exception] = []
     go_on = threading.Event()
-    connections = Connections(bench.url, lock_seconds=_LEASE)
+    connections = Connections(database_roles.ledger, lock_seconds=_LEASE)
     thread = threading.Thread(target=_stand_still, args=(connections,), kwargs={"go_on": go_on, "raised": raised})
     thread.start()
     try:
@@ -60,7 +65,7 @@ def standing(bench: Bench) -> Iterator[list[Exception]]:
 
 def test_a_process_that_stands_still_in_a_copy_loses_its_locks(bench: Bench, standing: list[Exception]) -> None:
     """PostgreSQL alone would wait for it for ever: no time-out runs while a client sends."""
-    sweep(bench.parts(lease_seconds=_LEASE))
+    sweep(replace(bench.parts(lease_seconds=_LEASE), ledger=bench.ledger))
 
     with psycopg.connect(bench.url) as other:
         other.execute("SET LOCAL lock_timeout = '20s'")

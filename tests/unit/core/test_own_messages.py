@@ -38,7 +38,7 @@ def test_no_advice_of_our_own_is_masked() -> None:
 
 
 def test_a_count_of_tokens_is_no_secret() -> None:
-    """A name of a secret is not preceded by a number."""
+    """What people call by that name are words of a text as well."""
     said = "max_tokens=65, but models/a takes between 3 and 64 tokens: correct max_tokens."
     assert masked(said) == said
-    assert masked("tokens: abcdef123") == "tokens: ***"
+    assert masked("token: abcdef123") == "token: ***"
