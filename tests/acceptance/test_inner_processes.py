@@ -84,16 +84,22 @@ _PIPELINES = """
 _MODELS = ("forked", "spawned", "executed", "loaded", "joined", "kept-open")
 
 
-def _processes(cluster: Cluster) -> list[psutil.Process]:
-    """The pool's children and all that was started below them."""
-    return cluster.pool("worker")
+_CHILDREN = 2
 
 
-def _sleepers() -> set[int]:
+def _children(cluster: Cluster) -> set[int]:
+    """The pool's own, without what they start for a moment when they begin."""
+    return {process.pid for process in cluster.process("worker").children()}
+
+
+def _sleepers(cluster: Cluster) -> set[int]:
+    """This cluster's: another may run the same pipeline at the same time."""
     found = set()
     for process in psutil.process_iter():
         try:
-            if process.cmdline() in (["sleep", "601"], ["sleep", "602"]):
+            if process.cmdline() in (["sleep", "601"], ["sleep", "602"]) and (
+                process.environ().get("BATCHORD_HOME") == str(cluster.home)
+            ):
                 found.add(process.pid)
         except psutil.Error:
             continue
@@ -120,15 +126,16 @@ def test_what_a_task_leaves_behind_ends_with_it(notes: Cluster) -> None:
     """Forked, started as a program, or in a session of its own; and the child that had them is replaced."""
     notes.pipeline("inner", _PIPELINES)
     notes.start("control", "worker")
-    before = {process.pid for process in _processes(notes)}
+    wait_until(lambda: len(_children(notes)) == _CHILDREN, description="the pool's children are there")
+    before = _children(notes)
 
     ended = json.loads(notes.batchord("run", "inner-leaves", "--wait", "--json").stdout)
 
     assert ended["state"] == "succeeded", ended["error"]
     assert "Processes that the task left behind are ended" in notes.log("worker")
-    wait_until(lambda: not _sleepers(), description="what the step left behind has ended", timeout=20)
+    wait_until(lambda: not _sleepers(notes), description="what the step left behind has ended", timeout=20)
     wait_until(
-        lambda: len(after := {process.pid for process in _processes(notes)}) == len(before) and after != before,
+        lambda: len(after := {process.pid for process in notes.pool("worker")}) == _CHILDREN and after != before,
         description="a child was replaced, and no other process is left",
         timeout=20,
     )
@@ -139,8 +146,8 @@ def test_what_a_killed_child_started_ends_with_it(notes: Cluster) -> None:
     notes.pipeline("inner", _PIPELINES)
     notes.start("control", "worker")
     notes.batchord("run", "inner-hangs")
-    wait_until(lambda: len(_sleepers()) == 2, description="the step has started its processes", timeout=30)
-    (sleeper, *_) = _sleepers()
+    wait_until(lambda: len(_sleepers(notes)) == 2, description="the step has started its processes", timeout=30)
+    (sleeper, *_) = _sleepers(notes)
     child = psutil.Process(sleeper).parent()
     assert child is not None
     started = [*child.children(recursive=True)]
@@ -161,7 +168,7 @@ def test_a_step_out_of_time_takes_its_processes_with_it(notes: Cluster) -> None:
 
     assert ended["state"] == "failed"
     assert "it took too long and was ended" in ended["error"]
-    wait_until(lambda: not _sleepers(), description="what the step started has ended", timeout=20)
+    wait_until(lambda: not _sleepers(notes), description="what the step started has ended", timeout=20)
 
 
 def test_a_lease_is_kept_while_processes_work(notes: Cluster) -> None:
