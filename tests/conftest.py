@@ -7,7 +7,6 @@ import itertools
 import os
 import shutil
 import signal
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -25,6 +24,7 @@ from app.adapters.stack import Servers, server_status, start_servers, stop_serve
 from app.adapters.stack import superuser_url as superusers_address
 from app.adapters.stack.guard import Guard
 from app.core.database_roles import DatabaseRoles
+from tests.folders import servers_folder
 from tests.sharing import (  # noqa: F401 -- hooks and fixtures count where pytest looks for them
     _torch_stays_out,
     pytest_collection_modifyitems,
@@ -65,7 +65,7 @@ def _no_settings_from_outside() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def _servers_home() -> Iterator[Path]:
     """The folder of this test run's servers."""
-    home = Path(tempfile.mkdtemp(prefix="batchord-tests-"))
+    home = servers_folder("batchord-tests-")
     yield home
     shutil.rmtree(home)
 
@@ -98,7 +98,7 @@ def superuser_url(servers: Servers, _servers_home: Path) -> str:  # noqa: ARG001
 @pytest.fixture
 def own_home() -> Iterator[Path]:
     """An empty home for tests that start, kill and restart servers; whatever runs in it is stopped."""
-    home = Path(tempfile.mkdtemp(prefix="batchord-own-"))
+    home = servers_folder("batchord-own-")
     try:
         yield home
     finally:
