@@ -25,6 +25,7 @@ RUN --mount=type=cache,target=/var/cache/uv \
     esac \
     && uv pip install $backend -r requirements/torch.txt
 COPY LICENSE README.md pyproject.toml ./
+COPY batchord batchord
 COPY app app
 COPY beat beat
 COPY workers workers

@@ -21,7 +21,7 @@ setup:  ## Install what Batchord runs with into .venv
 
 demo:  ## See it work: real models over real records, on servers of its own (add TORCH=cpu to avoid CUDA packages)
 	$(SETUP) demo
-	@$(BIN)/batchord demo $(ARGS)
+	@$(BIN)/python -m demo $(ARGS)
 
 test:  ## Run all tests: make test ARGS="-k frontier"; ARGS="-m fast": those that take three minutes together
 	$(SETUP) test

@@ -1,45 +1,16 @@
-"""Batchord: batch predictions over newly arrived records, on Celery.
+"""Batchord's Celery application: ``celery -A app worker|beat|flower|call``, the command line, Flower, the local stack.
 
-What a pipeline file imports. Importing it costs nothing: declarations pull in no Celery and no ML library.
+Where Batchord is installed, this package is called ``batchord.app``: it takes no other ``app``'s name. So it imports
+``batchord`` and, relatively, itself.
 """
 
-from app.core.alerts import Alerts
-from app.core.context import RunContext, StepOutput
-from app.core.errors import CommandFailed, ModelError, OutOfTime, SqlFailed
-from app.core.limits import RejectionLimit
-from app.core.models import FunctionModel, Images, Model, SklearnModel, TransformersImage, TransformersText
-from app.core.pipelines import Pipeline
-from app.core.retries import Retry
-from app.core.schedules import after_pipeline, cron, every, once, rrule
-from app.core.sources import SqlSource
-from app.core.steps import Bash, Branch, Predict, Python, Sql
+from typing import Never
 
-__all__ = [
-    "Alerts",
-    "Bash",
-    "Branch",
-    "CommandFailed",
-    "FunctionModel",
-    "Images",
-    "Model",
-    "ModelError",
-    "OutOfTime",
-    "Pipeline",
-    "Predict",
-    "Python",
-    "RejectionLimit",
-    "Retry",
-    "RunContext",
-    "SklearnModel",
-    "Sql",
-    "SqlFailed",
-    "SqlSource",
-    "StepOutput",
-    "TransformersImage",
-    "TransformersText",
-    "after_pipeline",
-    "cron",
-    "every",
-    "once",
-    "rrule",
-]
+import batchord
+
+
+def __getattr__(name: str) -> Never:
+    """Says where an author's names are, to a file that was written for Batchord 0.1."""
+    if name in batchord.__all__:
+        raise ImportError(f"`from app import {name}` is of Batchord 0.1: write `from batchord import {name}`.")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

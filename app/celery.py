@@ -10,13 +10,14 @@ from pathlib import Path
 from celery import Celery
 from kombu import Queue
 
-from app.celery_loader import Loader
-from app.core.errors import ConfigurationError
-from app.core.loading import refuse_while_loading
-from app.core.redis_urls import without_tls_options
-from app.last_words import mask_last_words
-from app.masking import mask
-from app.settings import Settings, settings
+from batchord.core.addresses.redis import without_tls_options
+from batchord.core.errors import ConfigurationError
+from batchord.core.process.loading import refuse_while_loading
+from batchord.output.last_words import mask_last_words
+from batchord.output.masking import mask
+from batchord.settings import Settings, settings
+
+from .celery_loader import Loader
 
 
 def _configured() -> tuple[Settings, str]:
@@ -29,6 +30,9 @@ def _configured() -> tuple[Settings, str]:
             sys.exit(f"ConfigurationError: {mask(str(error))}")
         raise
 
+
+#: Before the names of ``workers`` and ``beat``: nothing in the repository, ``batchord.`` where it is installed.
+_AROUND = __name__.removesuffix("app.celery")
 
 mask_last_words()
 refuse_while_loading("Celery with Batchord's app", same_process=False)
@@ -52,13 +56,13 @@ os.environ.setdefault("FLOWER_CONF", str(Path(__file__).with_name("dashboard") /
 app = Celery(
     "batchord",
     broker=_redis_url,
-    backend=f"app.replies:SecretFreeBackend+{_redis_url}",
+    backend=f"batchord.queue.replies:SecretFreeBackend+{_redis_url}",
     loader=Loader,
     # Celery's own, but none ends with a MemoryError, whereupon the worker's parent process would end.
-    task_cls="workers.bearing:BearingTask",
+    task_cls=f"{_AROUND}workers.bearing:BearingTask",
     # What workers tell of themselves holds no secret.
-    control="app.replies:SecretFreeControl",
-    events="app.replies:SecretFreeEvents",
+    control="batchord.queue.replies:SecretFreeControl",
+    events="batchord.queue.replies:SecretFreeEvents",
 )
 app.conf.update(
     # Beside the address, not in it: Flower reads them here alone, and each client reads an address differently. RedBeat
@@ -66,7 +70,7 @@ app.conf.update(
     broker_use_ssl=_tls or None,
     redis_backend_use_ssl=_tls or None,
     # Named, not imported: the app does not know who runs it.
-    include=["workers.tasks", "workers.lifecycle", "workers.memory", "workers.inner_processes"],
+    include=[f"{_AROUND}workers.{name}" for name in ("tasks", "lifecycle", "memory", "inner_processes")],
     # -- Delivery ------------------------------------------------------------------------------------------
     # A message is acknowledged when its work is done, so that a dead worker's message comes back.
     task_acks_late=True,
@@ -79,7 +83,7 @@ app.conf.update(
     # True loses a chord part when a worker dies between storing its result and counting it.
     worker_deduplicate_successful_tasks=False,
     # Celery's own consumer, but it bears the loss of its connection: see there.
-    worker_consumer="workers.consumer:LossBearingConsumer",
+    worker_consumer=f"{_AROUND}workers.consumer:LossBearingConsumer",
     # True would kill what runs at a lost connection: a lost worker for each shard, and a minute until its lease ends.
     worker_cancel_long_running_tasks_on_connection_loss=False,
     broker_connection_retry_on_startup=True,
@@ -134,7 +138,7 @@ app.conf.update(
     # -- Beat ----------------------------------------------------------------------------------------------
     # RedBeat, with its entries taken from the catalog. Its address, which Celery would show with the password, is
     # set there: beat alone needs it.
-    beat_scheduler="beat.schedule:PipelineScheduler",
+    beat_scheduler=f"{_AROUND}beat.schedule:PipelineScheduler",
     beat_max_loop_interval=1,
     redbeat_redis_options={**_SOCKETS, "retry_on_timeout": True, "retry_period": 10},
     redbeat_key_prefix="batchord:beat:",

@@ -3,7 +3,7 @@
 import logging
 import threading
 
-from app.catalog import LiveCatalog, Snapshot
+from batchord.catalog import LiveCatalog, Snapshot
 
 log = logging.getLogger(__name__)
 

@@ -20,14 +20,15 @@ from celery.schedules import crontab, schedstate, schedule
 from redbeat import RedBeatScheduler, RedBeatSchedulerEntry
 from redbeat.schedulers import get_redis
 
-from app.catalog import LiveCatalog, Snapshot
-from app.core.errors import ConfigurationError
-from app.core.pipelines import Pipeline
-from app.core.schedules import AfterPipeline, Schedule
-from app.core.switches import SWITCHED_KEY
-from app.redis_server import check_redis
-from app.settings import Settings, settings
-from beat.edits import Edits
+from batchord.catalog import LiveCatalog, Snapshot
+from batchord.core.calendar.schedules import AfterPipeline, Schedule
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.errors import ConfigurationError
+from batchord.core.process.switches import SWITCHED_KEY
+from batchord.queue.redis_server import check_redis
+from batchord.settings import Settings, settings
+
+from .edits import Edits
 
 log = logging.getLogger(__name__)
 

@@ -17,13 +17,13 @@ from unittest.mock import patch
 
 import psycopg
 
-from app.adapters.roles.preparing import prepare_database
-from app.adapters.stack import Server, start_servers, stop_servers, superuser_url
-from app.core.faults import fault
-from app.core.predictions import Batch, Predictions
-from app.core.runs import ShardLease, ShardOutcome
-from app.flow.local import run_local
-from app.flow.parts import Parts
+from app.localstack import Server, start_servers, stop_servers, superuser_url
+from batchord.core.process.faults import fault
+from batchord.core.run.predictions import Batch, Predictions
+from batchord.core.run.runs import ShardLease, ShardOutcome
+from batchord.flow.local import run_local
+from batchord.flow.parts import Parts
+from batchord.ledger.roles.preparing import prepare_database
 
 RECORDS = 100_000
 REPETITIONS = 5
@@ -31,7 +31,7 @@ REPETITIONS = 5
 _PIPELINE = """
 import numpy as np
 import pandas as pd
-from app import Pipeline, Predict, SqlSource
+from batchord import Pipeline, Predict, SqlSource
 from sklearn.feature_extraction.text import HashingVectorizer
 
 words = HashingVectorizer(n_features=2**16)
@@ -108,7 +108,7 @@ def _no_heartbeat() -> Any:
         def is_set(self) -> bool:
             return False
 
-    with patch("app.flow.predict.Heartbeat", Nothing):
+    with patch("batchord.flow.predict.shard.Heartbeat", Nothing):
         yield
 
 
@@ -138,7 +138,7 @@ def _measure(home: Path) -> None:
         connection.execute(_TABLE)
         connection.execute(_FILL, [RECORDS])
         connection.execute("ANALYZE texts")
-    from app.wiring import parts
+    from batchord.wiring import parts
 
     as_is = parts()
     once = replace(as_is, ledger=_Ledger(as_is.ledger, _CommitOnce(as_is.ledger.shards)))

@@ -13,8 +13,8 @@ import psycopg
 from celery import Celery
 from psycopg import sql
 
-from app.adapters.roles.preparing import prepare_database
-from app.adapters.stack import ProcessSpec, Supervisor, start_servers, stop_servers, superuser_url
+from app.localstack import ProcessSpec, Supervisor, start_servers, stop_servers, superuser_url
+from batchord.ledger.roles.preparing import prepare_database
 from benchmarks.measure import Measurement, PeakMemory
 
 ROOT = Path(__file__).parents[1]

@@ -3,8 +3,8 @@
 import random
 from itertools import cycle, islice
 
-from app.demo.files import demo_file
-from app.demo.texts import news, reviews
+from demo.files import demo_file
+from demo.texts import news, reviews
 
 #: Lines before the first record of an Orange file, and the column that holds the words.
 _ORANGE_HEADER, _QUOTE = 4, 5

@@ -1,6 +1,6 @@
 """What is a news story about? Texts from a table, a transformers model from a folder."""
 
-from app import Pipeline, SqlSource, TransformersText, every
+from batchord import Pipeline, SqlSource, TransformersText, every
 
 news = Pipeline(
     "news",

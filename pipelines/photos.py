@@ -1,6 +1,6 @@
 """What is in a photo? Images from S3, whose locations are in a table, a transformers model from S3 too."""
 
-from app import Images, Pipeline, SqlSource, TransformersImage, every
+from batchord import Images, Pipeline, SqlSource, TransformersImage, every
 
 photos = Pipeline(
     "photos",

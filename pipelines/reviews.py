@@ -1,6 +1,6 @@
 """Are film reviews fresh or rotten? Texts from a table, a scikit-learn model from a file, and what follows from it."""
 
-from app import Branch, Pipeline, Predict, RunContext, SklearnModel, Sql, SqlSource, every
+from batchord import Branch, Pipeline, Predict, RunContext, SklearnModel, Sql, SqlSource, every
 
 
 def anything_new(run: RunContext) -> list[str]:

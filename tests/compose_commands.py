@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from app.adapters.stack.guard import Guard
+from app.localstack.guard import Guard
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent

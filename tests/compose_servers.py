@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from app.adapters.stack.claims import claim_port
-from app.adapters.stack.home import held, open_home
-from app.adapters.stack.postgres import Postgres
-from app.adapters.stack.redis import Redis
+from app.localstack.claims import claim_port
+from app.localstack.home import held, open_home
+from app.localstack.postgres import Postgres
+from app.localstack.redis import Redis
 from tests.compose_commands import BARE_ENVIRONMENT, Service, compose_file, interpolated, variables
 
 LOOPBACK = "127.0.0.1"

@@ -20,10 +20,10 @@ import psycopg
 import pytest
 import redis as redis_client
 
-from app.adapters.stack import Servers, server_status, start_servers, stop_servers
-from app.adapters.stack import superuser_url as superusers_address
-from app.adapters.stack.guard import Guard
-from app.core.database_roles import DatabaseRoles
+from app.localstack import Servers, server_status, start_servers, stop_servers
+from app.localstack import superuser_url as superusers_address
+from app.localstack.guard import Guard
+from batchord.core.addresses.database_roles import DatabaseRoles
 from tests.folders import servers_folder
 from tests.sharing import (  # noqa: F401 -- hooks and fixtures count where pytest looks for them
     _torch_stays_out,
@@ -126,7 +126,7 @@ def create_database(superuser_url: str) -> Callable[[str | None], str]:
 @pytest.fixture(scope="session")
 def _ledger_template(servers: Servers, superuser_url: str) -> str:
     """A database with the ledger's tables and everybody's rights, made once and copied for every test."""
-    from app.adapters.roles.preparing import prepare_database
+    from batchord.ledger.roles.preparing import prepare_database
 
     with psycopg.connect(_database(superuser_url, "postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {_TEMPLATE}")

@@ -12,6 +12,7 @@ _NAMES = [
     "asyncio",
     "encodings",
     "app",
+    "batchord",
     "workers",
     "beat",
     "tools",

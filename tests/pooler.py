@@ -12,7 +12,7 @@ from typing import Self
 import psutil
 import sqlalchemy as sa
 
-from app.adapters.stack.claims import claim_port
+from app.localstack.claims import claim_port
 from tests.waiting import wait_until
 
 #: ``auth_type = any``: whoever comes is who the server is told. It listens on loopback, for the time of a test.

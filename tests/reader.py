@@ -33,7 +33,7 @@ class Reader:
         self._database_url = database_url
         programs = folder / ".bin"
         programs.mkdir()
-        for name, arguments in (("python", ""), ("batchord", "-c 'from app.cli import main; main()'")):
+        for name, arguments in (("python", ""), ("batchord", "-c 'from batchord.app.cli import main; main()'")):
             (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
             (programs / name).chmod(0o755)
         self._environment = {

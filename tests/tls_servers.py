@@ -15,7 +15,7 @@ import psycopg
 import redis as redis_client
 import trustme
 
-from app.adapters.stack.claims import claim_port
+from app.localstack.claims import claim_port
 from tests.waiting import wait_until
 
 #: The name in the servers' certificates. Reached by any other, such as 127.0.0.1, they are not who they say.

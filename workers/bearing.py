@@ -7,10 +7,10 @@ from typing import Any
 
 from celery.exceptions import Ignore, Reject, Retry
 
-from app.core.error_text import error_text
-from app.core.errors import BatchordError, TransientError
-from app.core.exhaustion import is_exhaustion, note_exhaustion
-from app.replies import SecretFreeTask
+from batchord.core.errors import BatchordError, TransientError
+from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
+from batchord.core.text.error_text import error_text
+from batchord.queue.replies import SecretFreeTask
 
 
 class BearingTask(SecretFreeTask):
@@ -18,8 +18,8 @@ class BearingTask(SecretFreeTask):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the task. Raises Retry in place of MemoryError and its like."""
-        from workers.handing_back import MOST_HAND_BACKS, next_wait
-        from workers.replacing import begin_task
+        from .handing_back import MOST_HAND_BACKS, next_wait
+        from .replacing import begin_task
 
         begin_task()
         run = super().__call__ if self.request.called_directly else self.run

@@ -9,7 +9,7 @@ from celery import signals
 from celery.exceptions import CPendingDeprecationWarning, InvalidTaskError
 from celery.worker.consumer import Consumer
 
-from workers.messages import problem, shown
+from .messages import problem, shown
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from celery import Task, states
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from app.core.errors import WorkFailed
-from app.core.faults import fault
-from app.core.runs import RunState, StepState
-from app.wiring import parts
+from batchord.core.errors import WorkFailed
+from batchord.core.process.faults import fault
+from batchord.core.run.runs import RunState, StepState
+from batchord.wiring import parts
 
 log = logging.getLogger(__name__)
 

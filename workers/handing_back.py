@@ -6,8 +6,8 @@ import random
 from celery import Task
 from celery.exceptions import Ignore
 
-from app.core.errors import TransientError
-from app.settings import settings
+from batchord.core.errors import TransientError
+from batchord.settings import settings
 
 log = logging.getLogger(__name__)
 

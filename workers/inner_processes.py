@@ -22,8 +22,9 @@ from typing import Any
 import psutil
 from celery import signals
 
-from app.adapters import endings
-from workers.replacing import spend
+from batchord.processes import endings
+
+from .replacing import spend
 
 log = logging.getLogger(__name__)
 

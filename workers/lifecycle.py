@@ -11,14 +11,15 @@ from celery import current_task, signals
 from celery.concurrency import get_implementation
 from celery.concurrency.prefork import TaskPool as PreforkPool
 
-from app.core.errors import ConfigurationError, TransientError
-from app.flow import attempt_log
-from app.log_format import log_formatter
-from app.masking import mask
-from app.redis_server import check_redis
-from app.settings import settings
-from workers.revoking import asker_of, listen
-from workers.transport import tolerate
+from batchord.core.errors import ConfigurationError, TransientError
+from batchord.flow.attempt import log as attempt_log
+from batchord.output.masking import mask
+from batchord.queue.redis_server import check_redis
+from batchord.settings import settings
+
+from .log_format import log_formatter
+from .revoking import asker_of, listen
+from .transport import tolerate
 
 # Before the worker's first connection: Kombu keeps the class that it found for an address.
 tolerate()
@@ -60,7 +61,7 @@ def refuse_what_cannot_heal(**_: Any) -> None:
 
     Servers that do not answer are waited for, as ever.
     """
-    from app.wiring import ledger
+    from batchord.wiring import ledger
 
     try:
         check_redis(settings().require_redis_url())
@@ -76,7 +77,7 @@ def load_libraries(sender: Any = None, **_: Any) -> None:
 
     A control worker, whose pool is of threads, needs no pandas and starts without.
     """
-    from app.wiring import load_adapters
+    from batchord.wiring import load_adapters
 
     load_adapters()
     if issubclass(get_implementation(sender.pool_cls), PreforkPool):
@@ -88,8 +89,9 @@ def replace_processes(**_: Any) -> None:
     """What is edited is loaded anew at the next task, and a process that has had the old code is replaced."""
     from celery.concurrency.asynpool import AsynPool
 
-    from app.wiring import decide_on_code
-    from workers.replacing import ReplaceableWorker
+    from batchord.wiring import decide_on_code
+
+    from .replacing import ReplaceableWorker
 
     decide_on_code()
     # Celery has no setting for it, and a pool class of our own would have to be named wherever a worker is started.
@@ -107,9 +109,10 @@ def cancel_revoked_run(request: Any = None, *, terminated: bool = False, **_: An
     """Flower's "terminate" on a shard's or a step's task ends its run, as ``batchord cancel`` does."""
     if not terminated or request is None or request.task not in ("batchord.predict_shard", "batchord.run_step"):
         return
-    from app.flow.cancel import cancel_run
-    from app.wiring import parts
-    from workers.tasks import publish
+    from batchord.flow.drive.cancel import cancel_run
+    from batchord.wiring import parts
+
+    from .tasks import publish
 
     actor = asker_of(request.id)
     publish(cancel_run(parts(), run_id=request.kwargs["run_id"], who="by a revoked task", actor=actor))
@@ -118,6 +121,6 @@ def cancel_revoked_run(request: Any = None, *, terminated: bool = False, **_: An
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
 def close_ledger(**_: Any) -> None:
     """Ends this process's connections, so that PostgreSQL need not notice by itself."""
-    from app.wiring import ledger
+    from batchord.wiring import ledger
 
     ledger().close()

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 from celery import signals
 
-from app.settings import settings
+from batchord.settings import settings
 
 log = logging.getLogger(__name__)
 

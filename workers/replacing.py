@@ -9,8 +9,8 @@ from typing import Any
 from billiard.pool import EX_RECYCLE
 from celery.concurrency import asynpool
 
-from app.core.exhaustion import is_exhausted
-from app.wiring import catalog
+from batchord.core.process.exhaustion import is_exhausted
+from batchord.wiring import catalog
 
 
 class _Process:

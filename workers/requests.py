@@ -13,8 +13,8 @@ from typing import Any
 from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
 
-from app.core.errors import BatchordError
-from app.core.runs import TIME_LIMIT
+from batchord.core.errors import BatchordError
+from batchord.core.run.runs import TIME_LIMIT
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class ShardRequest(_LossTellingRequest):
 
     def note_loss(self, worker: str, cause: str, *, loss: bool) -> None:
         """See the base class."""
-        from app.wiring import ledger
+        from batchord.wiring import ledger
 
         shard = (self.kwargs["run_id"], self.kwargs["step"], self.kwargs["index"])
         ledger().shards.lost(*shard, worker=worker, cause=cause, loss=loss)
@@ -79,9 +79,10 @@ class StepRequest(_LossTellingRequest):
 
     def note_loss(self, worker: str, cause: str, *, loss: bool) -> None:
         """See the base class. After a time limit no message is left for the step: it is sent again."""
-        from app.core.messages import step_ready
-        from app.wiring import ledger
-        from workers.tasks import publish
+        from batchord.core.run.messages import step_ready
+        from batchord.wiring import ledger
+
+        from .tasks import publish
 
         run_id, step = self.kwargs["run_id"], self.kwargs["step"]
         # One that is handed back at a shutdown returns to the queue by itself, and the connection is closing.

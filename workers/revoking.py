@@ -6,7 +6,7 @@ from typing import Any
 
 from celery.worker.control import Panel
 
-from app.core.history import Actor
+from batchord.core.run.history import Actor
 
 #: More than are terminated while one signal is under way.
 _MOST = 1000

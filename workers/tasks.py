@@ -15,17 +15,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from celery import Task, chord
+from celery import Task, chord, current_app, shared_task
 from celery.exceptions import Ignore
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from app.celery import app
-from app.core.errors import TransientError, UnknownPipeline, WorkFailed
-from app.core.exhaustion import is_exhaustion, note_exhaustion
-from app.core.faults import fault
-from app.core.history import Actor
-from app.core.messages import (
+from batchord.core.errors import TransientError, UnknownPipeline, WorkFailed
+from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
+from batchord.core.process.faults import fault
+from batchord.core.run.history import Actor
+from batchord.core.run.messages import (
     LONGEST_DELAY,
     AlertsKept,
     BacklogLeft,
@@ -37,29 +36,20 @@ from app.core.messages import (
     StepEnded,
     StepReady,
 )
-from app.flow import (
-    advance,
-    audit,
-    cancel,
-    execute,
-    finish,
-    follow,
-    plan,
-    predict,
-    prune,
-    recover,
-    start,
-    switch,
-    tell,
-    watch,
-)
-from app.flow.routing import route_step
-from app.settings import settings
-from app.wiring import parts
-from workers.failures import fail_with_run, fail_with_shard, fail_with_step
-from workers.handing_back import MOST_HAND_BACKS, next_wait, understand
-from workers.replacing import is_new
-from workers.slots import reading_slot
+from batchord.flow.begin import follow, start
+from batchord.flow.drive import advance, cancel, finish
+from batchord.flow.predict import plan
+from batchord.flow.predict import shard as predict
+from batchord.flow.routing import route_step
+from batchord.flow.step import execute
+from batchord.flow.upkeep import audit, prune, recover, switch, tell, watch
+from batchord.settings import settings
+from batchord.wiring import parts
+
+from .failures import fail_with_run, fail_with_shard, fail_with_step
+from .handing_back import MOST_HAND_BACKS, next_wait, understand
+from .replacing import is_new
+from .slots import reading_slot
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +61,7 @@ VERSION = 1
 _UNSENT = (OperationalError, RedisError, RuntimeError)
 
 
-@app.task(bind=True, name="batchord.start_run")  # type: ignore[untyped-decorator]
+@shared_task(bind=True, name="batchord.start_run")  # type: ignore[untyped-decorator]
 def start_run(
     self: Task,
     *,
@@ -84,8 +74,8 @@ def start_run(
 ) -> str | None:
     """Opens a run of ``pipeline`` and starts it; returns the run's id. The way to run one by hand.
 
-    ``by`` says who asks for it, see :class:`app.core.history.Actor`. A tick (``trigger="schedule"``) opens what is due
-    by the schedule: None when that is nothing.
+    ``by`` says who asks for it, see :class:`batchord.core.run.history.Actor`. A tick (``trigger="schedule"``)
+    opens what is due by the schedule: None when that is nothing.
     """
     with retrying(self):
         if trigger == start.SCHEDULE:
@@ -105,7 +95,7 @@ def start_run(
     return run.id
 
 
-@app.task(bind=True, name="batchord.follow_run", ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(bind=True, name="batchord.follow_run", ignore_result=True)  # type: ignore[untyped-decorator]
 def follow_run(self: Task, *, pipeline: str, after_run: str, **_: Any) -> None:
     """Opens a run of ``pipeline``, which follows the pipeline of ``after_run``.
 
@@ -115,7 +105,7 @@ def follow_run(self: Task, *, pipeline: str, after_run: str, **_: Any) -> None:
         publish(start.start_run(parts(), pipeline=pipeline, trigger=start.AFTER, after_run=after_run)[1])
 
 
-@app.task(bind=True, name="batchord.advance_run", ignore_result=True, throws=(WorkFailed,))  # type: ignore[untyped-decorator]
+@shared_task(bind=True, name="batchord.advance_run", ignore_result=True, throws=(WorkFailed,))  # type: ignore[untyped-decorator]
 def advance_run(self: Task, *, run_id: str, **_: Any) -> None:
     """Starts what can start in a run."""
     with retrying(self):
@@ -123,7 +113,7 @@ def advance_run(self: Task, *, run_id: str, **_: Any) -> None:
         fail_with_run(run_id)
 
 
-@app.task(bind=True, name="batchord.plan_step", ignore_result=True, throws=(WorkFailed,))  # type: ignore[untyped-decorator]
+@shared_task(bind=True, name="batchord.plan_step", ignore_result=True, throws=(WorkFailed,))  # type: ignore[untyped-decorator]
 def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     """Finds the step's records and sends the chord of its shards."""
     with reading_slot(self), retrying(self):
@@ -131,14 +121,14 @@ def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
         fail_with_step(run_id, step)
 
 
-@app.task(
+@shared_task(
     bind=True,
     name="batchord.run_step",
     ignore_result=True,
     throws=(WorkFailed,),
     # Each message carries its step's own.
     time_limit=None,
-    Request="workers.requests:StepRequest",
+    Request=f"{__package__}.requests:StepRequest",
 )  # type: ignore[untyped-decorator]
 def run_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     """Executes a step that is a function, SQL, a command or a decision."""
@@ -147,14 +137,14 @@ def run_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
         fail_with_step(run_id, step)
 
 
-@app.task(
+@shared_task(
     bind=True,
     name="batchord.predict_shard",
     # The chord counts its parts all the same.
     ignore_result=True,
     throws=(WorkFailed,),
     time_limit=settings().shard_time_limit_seconds,
-    Request="workers.requests:ShardRequest",
+    Request=f"{__package__}.requests:ShardRequest",
 )  # type: ignore[untyped-decorator]
 def predict_shard(self: Task, *, run_id: str, step: str, index: int, **_: Any) -> int:
     """Predicts a shard; returns only its index, so that a second delivery gives the chord the same result."""
@@ -168,7 +158,7 @@ def predict_shard(self: Task, *, run_id: str, step: str, index: int, **_: Any) -
     return index
 
 
-@app.task(bind=True, name="batchord.finish_step", ignore_result=True, throws=(WorkFailed,))  # type: ignore[untyped-decorator]
+@shared_task(bind=True, name="batchord.finish_step", ignore_result=True, throws=(WorkFailed,))  # type: ignore[untyped-decorator]
 def finish_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     """The chord's body: aggregates from the ledger and drives the run on."""
     with retrying(self):
@@ -176,7 +166,7 @@ def finish_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
         fail_with_step(run_id, step)
 
 
-@app.task(name="batchord.sweep", ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(name="batchord.sweep", ignore_result=True)  # type: ignore[untyped-decorator]
 def sweep(**_: Any) -> None:
     """Sends again what was lost. Not retried: the next one comes within seconds."""
     publish(recover.sweep(parts()))
@@ -184,19 +174,19 @@ def sweep(**_: Any) -> None:
     switch.show_switched(parts())
 
 
-@app.task(name="batchord.watch", ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(name="batchord.watch", ignore_result=True)  # type: ignore[untyped-decorator]
 def watch_pipelines(**_: Any) -> None:
     """Opens runs for ticks that were lost, and looks at objectives. Not retried, as the sweep."""
     publish(watch.watch(parts()))
 
 
-@app.task(name="batchord.send_alerts", ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(name="batchord.send_alerts", ignore_result=True)  # type: ignore[untyped-decorator]
 def send_alerts(**_: Any) -> None:
     """Sends the messages to people that are due. Not retried: the sweep finds what is left."""
     tell.send_alerts(parts())
 
 
-@app.task(bind=True, name="batchord.prune", ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(bind=True, name="batchord.prune", ignore_result=True)  # type: ignore[untyped-decorator]
 def prune_ledger(self: Task, *, by: Any = None, **_: Any) -> None:
     """Deletes what need not be kept any longer. Sent daily by beat, which names nobody."""
     with retrying(self):
@@ -204,14 +194,14 @@ def prune_ledger(self: Task, *, by: Any = None, **_: Any) -> None:
         log.info("Pruned: %s", prune.prune(parts(), actor=actor).as_json())
 
 
-@app.task(bind=True, name="batchord.cancel_run", ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(bind=True, name="batchord.cancel_run", ignore_result=True)  # type: ignore[untyped-decorator]
 def cancel_run(self: Task, *, run_id: str, by: Any = None, **_: Any) -> None:
     """Ends a run that has not ended; what was predicted stays."""
     with retrying(self):
         publish(cancel.cancel_run(parts(), run_id=run_id, actor=_actor(self, by)))
 
 
-@app.task(bind=True, name="batchord.audit", ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(bind=True, name="batchord.audit", ignore_result=True)  # type: ignore[untyped-decorator]
 def audit_pipelines(self: Task, **_: Any) -> None:
     """Audits every pipeline, and starts a run for what is missing. Sent daily by beat."""
     with reading_slot(self), retrying(self):
@@ -268,7 +258,7 @@ def _send_step(message: StepReady) -> None:
     if message.delay > LONGEST_DELAY:  # the sweeper sends it when its time has come
         return
     route = route_step(message)
-    app.tasks[route.task].apply_async(
+    current_app.tasks[route.task].apply_async(
         kwargs={**route.kwargs, "version": VERSION},
         queue=route.queue,
         time_limit=route.time_limit,

@@ -12,7 +12,7 @@ from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport.redis import Channel, Transport
 from redis.exceptions import DataError, RedisError
 
-from workers.messages import shown
+from .messages import shown
 
 log = logging.getLogger(__name__)
 

@@ -9,13 +9,12 @@ import sys
 
 import click
 
-from app.core.errors import BatchordError
-from app.core.loading import refuse_while_loading
-from app.last_words import mask_last_words
+from batchord.core.errors import BatchordError
+from batchord.core.process.loading import refuse_while_loading
+from batchord.output.last_words import mask_last_words
 
 #: Command → module below this package, and what ``--help`` says of it. In the order of a first day.
 _COMMANDS = {
-    "demo": ("demo", "See it work: three pipelines over real texts and images."),
     "up": ("stack", "Start the local stack in the background."),
     "down": ("stack", "Stop the local stack."),
     "status": ("stack", "Show the local stack's servers and processes."),
@@ -48,7 +47,7 @@ class _Lazy(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, _ = _COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(f"app.cli.{module}"), cmd_name)
+        command: click.Command = getattr(importlib.import_module(f".{module}", __package__), cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- as above
@@ -63,11 +62,11 @@ def batchord() -> None:
     refuse_while_loading("`batchord`")
 
 
-def main() -> None:
+def main(command: click.Command = batchord, *, name: str = "batchord") -> None:
     """The console script: errors of Batchord's own are told without a traceback."""
     mask_last_words()
     try:
-        batchord(prog_name="batchord")
+        command(prog_name=name)
     except BatchordError as error:
         click.secho(f"{type(error).__name__}: {_told(str(error))}", fg="red", err=True)
         sys.exit(1)
@@ -75,7 +74,7 @@ def main() -> None:
 
 def _told(text: str) -> str:
     """Whatever a driver quotes, no command prints a password, or obeys what it reads."""
-    from app.core.visible import visible
-    from app.masking import mask
+    from batchord.core.text.visible import visible
+    from batchord.output.masking import mask
 
     return visible(mask(text))

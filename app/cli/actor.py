@@ -4,7 +4,7 @@ import os
 import pwd
 import socket
 
-from app.core.history import MOST_NAME, Actor, Way
+from batchord.core.run.history import MOST_NAME, Actor, Way
 
 
 def this_person() -> Actor:

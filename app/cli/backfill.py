@@ -5,18 +5,19 @@ import time
 from datetime import datetime
 from typing import Any
 
-from app.cli.actor import this_person
-from app.cli.interventions import send
-from app.cli.output import coloured, console, print_json, run_json, short, table
-from app.core.runs import Run, RunState
+from batchord.core.run.runs import Run, RunState
+
+from .actor import this_person
+from .interventions import send
+from .output import coloured, console, print_json, run_json, short, table
 
 _POLL_SECONDS = 0.5
 
 
 def fill_range(name: str, start: datetime, end: datetime, params: dict[str, Any], *, wait: bool, as_json: bool) -> None:
     """Opens the runs, tells of them, and waits for their ends if asked; exits with 1 when one did not succeed."""
-    from app.flow.backfill import fill_windows
-    from app.wiring import parts
+    from batchord.flow.begin.backfill import fill_windows
+    from batchord.wiring import parts
 
     runs, messages = fill_windows(parts(), pipeline=name, start=start, end=end, params=params, actor=this_person())
     send(messages)
@@ -34,7 +35,7 @@ def fill_range(name: str, start: datetime, end: datetime, params: dict[str, Any]
 
 
 def _ended(runs: list[Run], status: Any) -> list[Run]:
-    from app.wiring import ledger
+    from batchord.wiring import ledger
 
     ended: dict[str, Run] = {}
     while len(ended) < len(runs):

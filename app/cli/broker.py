@@ -8,10 +8,11 @@ def send_task(name: str, **options: Any) -> None:
     from kombu.exceptions import OperationalError
     from redis.exceptions import RedisError
 
-    from app.celery import app
-    from app.core.errors import TransientError
-    from app.redis_server import check_redis, redis_place
-    from app.settings import settings
+    from batchord.core.errors import TransientError
+    from batchord.queue.redis_server import check_redis, redis_place
+    from batchord.settings import settings
+
+    from ..celery import app
 
     url = settings().require_redis_url()
     check_redis(url)  # what no waiting heals is told at once: Celery and redis-py would try again for a while

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from app.cli.history import find_run
-from app.cli.output import console, json_option, print_json, short, table
-from app.cli.terminal import foreign, text
+from .history import find_run
+from .output import console, json_option, print_json, short, table
+from .terminal import foreign, text
 
 #: Characters shown of what was changed.
 _MOST = 160
@@ -20,7 +20,7 @@ _MOST = 160
 @json_option
 def history(pipeline: str | None, run_id: str | None, limit: int, *, as_json: bool) -> None:
     """List what was changed by hand, and by whom: runs, retries, switches. The newest first."""
-    from app.wiring import ledger
+    from batchord.wiring import ledger
 
     full_id = None if run_id is None else find_run(run_id).id
     found = ledger().reports.history(pipeline=pipeline, run_id=full_id, limit=limit)

@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from app.cli.interventions import start_repair
-from app.cli.output import console, json_option, print_json, print_problems, table
-from app.cli.terminal import foreign, text
-from app.core.steps import Predict, Step
-from app.core.visible import as_one_entry
+from batchord.core.declared.steps import Predict, Step
+from batchord.core.text.visible import as_one_entry
+
+from .interventions import start_repair
+from .output import console, json_option, print_json, print_problems, table
+from .terminal import foreign, text
 
 if TYPE_CHECKING:
-    from app.flow.audit import Audit
+    from batchord.flow.upkeep.audit import Audit
 
 
 @click.command()
 @json_option
 def pipelines(*, as_json: bool) -> None:
     """List the pipelines, and everything that is wrong with their files."""
-    from app.wiring import catalog
+    from batchord.wiring import catalog
 
     loaded = catalog().loaded
     found = [loaded.pipelines[name] for name in sorted(loaded.pipelines)]
@@ -64,8 +65,8 @@ def pipelines(*, as_json: bool) -> None:
 @json_option
 def plan(name: str, *, as_json: bool) -> None:
     """Show what a run of NAME would predict now: records, shards, time. Writes nothing."""
-    from app.flow.preview import preview
-    from app.wiring import parts
+    from batchord.flow.begin.preview import preview
+    from batchord.wiring import parts
 
     steps = preview(parts(), pipeline=name)
     if as_json:
@@ -110,9 +111,9 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
 
     Exits with 1 when one is, or when a source could not be read. Without NAME all pipelines are audited.
     """
-    from app.flow.audit import as_json as counts
-    from app.flow.audit import audit as run_audit
-    from app.wiring import catalog, parts
+    from batchord.flow.upkeep.audit import as_json as counts
+    from batchord.flow.upkeep.audit import audit as run_audit
+    from batchord.wiring import catalog, parts
 
     for name in names:
         catalog().get(name)  # a wrong name is told at once, not after an hour's reading

@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
-from app.cli.output import cell, coloured, console, json_option, print_json, run_json, short, table
-from app.cli.terminal import foreign, text
-from app.core.errors import ConfigurationError
-from app.core.runs import Run
-from app.core.summary import QUANTILES
-from app.core.visible import as_one_entry
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.runs import Run
+from batchord.core.run.summary import QUANTILES
+from batchord.core.text.visible import as_one_entry
+
+from .output import cell, coloured, console, json_option, print_json, run_json, short, table
+from .terminal import foreign, text
 
 #: Labels and reasons shown of each step.
 _MOST = 12
@@ -30,7 +31,7 @@ _ODD_ENDS = ("failed", "retried", "lost", "split", "code-changed")
 @json_option
 def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) -> None:
     """List the newest runs."""
-    from app.wiring import ledger
+    from batchord.wiring import ledger
 
     found = ledger().reports.runs(pipeline=pipeline, state=state, limit=limit)
     if as_json:
@@ -60,7 +61,7 @@ def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) 
 @json_option
 def show(run_id: str, *, as_json: bool) -> None:
     """Show one run: its summary, steps, shards and attempts. The first characters of its id suffice."""
-    from app.wiring import ledger
+    from batchord.wiring import ledger
 
     run = find_run(run_id)
     steps, shards, attempts = (read(run.id) for read in _reads(ledger().reports))
@@ -134,7 +135,7 @@ def _result(step: dict[str, Any]) -> str:
         return str(step["error"])
     if step["state"] == "ready" and step["attempt"] == 0 and step["queue"] and step["kind"] != "predict":
         queue = shlex.quote(step["queue"])
-        return f"waits for a worker of queue {step['queue']}: celery -A app worker -Q {queue}"
+        return f"waits for a worker of queue {step['queue']}: celery -A batchord.app worker -Q {queue}"
     output = step["output"] or {}
     if step["kind"] == "predict":
         return f"{output['predicted']:,} predicted, {output['rejected']:,} rejected" if "predicted" in output else ""
@@ -173,7 +174,7 @@ def _print_shards(shards: list[dict[str, Any]]) -> None:
 @json_option
 def rejections(pipeline: str | None, reason: str | None, run_id: str | None, limit: int, *, as_json: bool) -> None:
     """List records that cannot be predicted, and why."""
-    from app.wiring import ledger
+    from batchord.wiring import ledger
 
     full_id = None if run_id is None else find_run(run_id).id
     found = ledger().reports.rejections(pipeline=pipeline, reason=reason, run_id=full_id, limit=limit)
@@ -187,7 +188,7 @@ def rejections(pipeline: str | None, reason: str | None, run_id: str | None, lim
 
 def find_run(run_id: str) -> Run:
     """The run whose id begins so. Raises ConfigurationError when there is none, or more than one."""
-    from app.wiring import ledger
+    from batchord.wiring import ledger
 
     if not run_id.strip():  # every run's id begins so
         raise ConfigurationError("An empty text names no run: give a run's id, as `batchord runs` lists them.")

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 import click
 
-from app.cli.actor import this_person
-from app.cli.broker import send_task
-from app.cli.history import find_run
-from app.cli.output import coloured, console, json_option, print_json, run_json
-from app.cli.terminal import foreign, text
-from app.core.messages import Message
-from app.core.runs import Run
+from batchord.core.run.messages import Message
+from batchord.core.run.runs import Run
+
+from .actor import this_person
+from .broker import send_task
+from .history import find_run
+from .output import coloured, console, json_option, print_json, run_json
+from .terminal import foreign, text
 
 
 @click.command()
@@ -20,8 +21,8 @@ from app.core.runs import Run
 @json_option
 def retry(name: str, reason: str | None, keys: Sequence[str], *, as_json: bool) -> None:
     """Predict rejected records of pipeline NAME again, after a fix: all, by reason, or by key."""
-    from app.flow.repair import retry_rejections
-    from app.wiring import parts
+    from batchord.flow.begin.repair import retry_rejections
+    from batchord.wiring import parts
 
     run, count, messages = retry_rejections(
         parts(), pipeline=name, reason=reason, keys=list(keys) or None, actor=this_person()
@@ -40,8 +41,8 @@ def retry(name: str, reason: str | None, keys: Sequence[str], *, as_json: bool) 
 @json_option
 def cancel(run_id: str, *, as_json: bool) -> None:
     """End a run. What it predicted stays; the pipeline's next run takes the rest."""
-    from app.flow.cancel import cancel_run
-    from app.wiring import ledger, parts
+    from batchord.flow.drive.cancel import cancel_run
+    from batchord.wiring import ledger, parts
 
     run = find_run(run_id)
     send(cancel_run(parts(), run_id=run.id, actor=this_person()))
@@ -62,8 +63,8 @@ def rerun(run_id: str, from_step: str | None, *, failed: bool, as_json: bool) ->
 
     Records that were predicted stay as they are; a Predict step takes what is left of them.
     """
-    from app.flow.rerun import rerun as open_rerun
-    from app.wiring import parts
+    from batchord.flow.begin.rerun import rerun as open_rerun
+    from batchord.wiring import parts
 
     if from_step is not None and failed:
         raise click.UsageError("Give --from or --failed, not both.")
@@ -79,8 +80,8 @@ def rerun(run_id: str, from_step: str | None, *, failed: bool, as_json: bool) ->
 
 def start_repair(name: str) -> Run:
     """Opens a run over the whole source for what an audit found missing."""
-    from app.flow.repair import repair_missing
-    from app.wiring import parts
+    from batchord.flow.begin.repair import repair_missing
+    from batchord.wiring import parts
 
     run, messages = repair_missing(parts(), pipeline=name, actor=this_person())
     send(messages)
@@ -89,8 +90,8 @@ def start_repair(name: str) -> Run:
 
 def send(messages: Sequence[Message]) -> None:
     """Sends what a verb returned."""
-    from app.core.messages import AlertsKept, RunEnded, RunReady, StepReady
-    from app.flow.routing import route_step
+    from batchord.core.run.messages import AlertsKept, RunEnded, RunReady, StepReady
+    from batchord.flow.routing import route_step
 
     for message in messages:
         match message:

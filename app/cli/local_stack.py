@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from app.adapters.roles.preparing import prepare_database
-from app.adapters.stack import ProcessSpec, start_servers, unconfigured_servers
-from app.adapters.stack.claims import PortClaim, claim_port
-from app.adapters.stack.home import write_private
-from app.dashboard.password import flower_password
-from app.masking import learn
-from app.redis_server import check_redis
-from app.settings import Settings, settings
+from batchord.ledger.roles.preparing import prepare_database
+from batchord.output.masking import learn
+from batchord.queue.redis_server import check_redis
+from batchord.settings import Settings, settings
 
+from ..dashboard.password import flower_password
+from ..localstack import ProcessSpec, start_servers, unconfigured_servers
+from ..localstack.claims import PortClaim, claim_port
+from ..localstack.home import write_private
+
+#: Batchord's Celery application by its installed name: the processes are found from every working directory.
+APP = "batchord.app"
 _FLOWER_PORT = 5555
 _FLOWER_FILE = "run/flower"
 #: Longer than a worker takes to restore its messages and to tell the ledger.
@@ -68,7 +71,7 @@ def _specs(configured: Settings, home: Path, port: int, environment: dict[str, s
         **environment,
     }
     # -P: nothing of the working directory takes the place of a module.
-    celery = (sys.executable, "-P", "-m", "app.celery_command")
+    celery = (sys.executable, "-P", "-m", f"{APP}.celery_command")
     # Workers need not know of each other: the ledger tells them all. Mingling alone is a second of each start.
     worker = (*celery, "worker", "--without-mingle", "--without-gossip", "-l", "info")
     processes = str(configured.parallelism)

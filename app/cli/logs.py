@@ -7,13 +7,14 @@ from collections.abc import Callable
 import click
 from rich.text import Text
 
-from app.cli.history import find_run
-from app.cli.output import console, json_option
-from app.core.errors import ConfigurationError
-from app.core.logs import LogLine, LogPart, LogStore, PartName
-from app.core.nested import in_every_text
-from app.core.visible import as_one_entry, in_json, in_one_line
-from app.masking import mask, mask_known
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.logs import LogLine, LogPart, LogStore, PartName
+from batchord.core.text.nested import in_every_text
+from batchord.core.text.visible import as_one_entry, in_json, in_one_line
+from batchord.output.masking import mask, mask_known
+
+from .history import find_run
+from .output import console, json_option
 
 _POLL_SECONDS = 0.5
 #: How long after a run's end its last lines may still come.
@@ -37,7 +38,7 @@ def logs(run_id: str, step: str | None, shard: int | None, attempt: int | None, 
 
     With --json a line for each: time, level, source, message, run_id, step, shard, attempt, worker.
     """
-    from app.wiring import log_store
+    from batchord.wiring import log_store
 
     if shard is not None and step is None:
         raise click.UsageError("--shard needs --step: shards are counted in each step.")
@@ -51,7 +52,7 @@ def logs(run_id: str, step: str | None, shard: int | None, attempt: int | None, 
 
 
 def _check_step(run_id: str, step: str) -> None:
-    from app.wiring import ledger
+    from batchord.wiring import ledger
 
     names = [each.name for each in ledger().runs.steps(run_id)]
     if step not in names:
@@ -86,7 +87,7 @@ def _show(
 
 
 def _is_over(run_id: str) -> bool:
-    from app.wiring import ledger
+    from batchord.wiring import ledger
 
     return ledger().runs.get(run_id).state.ended
 

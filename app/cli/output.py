@@ -11,12 +11,13 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from app.catalog import Problem
-from app.cli.terminal import Terminal, foreign, text
-from app.core.nested import in_every_text
-from app.core.runs import Run
-from app.core.visible import as_one_entry, visible
-from app.masking import mask, mask_known
+from batchord.catalog import Problem
+from batchord.core.run.runs import Run
+from batchord.core.text.nested import in_every_text
+from batchord.core.text.visible import as_one_entry, visible
+from batchord.output.masking import mask, mask_known
+
+from .terminal import Terminal, foreign, text
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -12,15 +12,16 @@ from uuid import uuid4
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.cli.actor import this_person
-from app.cli.backfill import fill_range
-from app.cli.broker import send_task
-from app.cli.history import print_run
-from app.cli.output import console, json_option, print_json, run_json
-from app.cli.terminal import foreign
-from app.core.errors import ConfigurationError
-from app.core.params import check_params
-from app.core.runs import Run, RunState
+from batchord.core.declared.params import check_params
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.runs import Run, RunState
+
+from .actor import this_person
+from .backfill import fill_range
+from .broker import send_task
+from .history import print_run
+from .output import console, json_option, print_json, run_json
+from .terminal import foreign
 
 #: How long a worker may take to open the run before we say that none seems to be there.
 _OPEN_SECONDS = 15
@@ -45,7 +46,7 @@ def run(
     With --from and --to: a run for each window of NAME's schedule in that range, oldest first, after whatever else
     of NAME waits, and as many at once as its max_active_runs says.
     """
-    from app.wiring import catalog
+    from batchord.wiring import catalog
 
     catalog().get(name)  # a wrong name is told here, not in a worker's log
     parsed = dict(_param(text) for text in params)
@@ -67,9 +68,9 @@ def run(
 
 
 def _run_here(name: str, params: dict[str, Any], *, quiet: bool) -> Run:
-    from app.flow import attempt_log
-    from app.flow.local import run_local
-    from app.wiring import parts
+    from batchord.flow.attempt import log as attempt_log
+    from batchord.flow.local import run_local
+    from batchord.wiring import parts
 
     attempt_log.install()
     with _bar(name, quiet=quiet) as update:
@@ -97,7 +98,7 @@ def _run_on_workers(name: str, params: dict[str, Any], *, wait: bool, quiet: boo
 
 def _opened(request: str, send: Callable[[], None]) -> Run:
     """The run that the request opens; sent twice or thrice, it still opens one."""
-    from app.wiring import ledger
+    from batchord.wiring import ledger
 
     began = time.monotonic()
     for number in range(_OPEN_SECONDS // _AGAIN_SECONDS):
@@ -109,12 +110,12 @@ def _opened(request: str, send: Callable[[], None]) -> Run:
             time.sleep(_POLL_SECONDS)
     raise ConfigurationError(
         f"No worker took the request within {_OPEN_SECONDS} s. It stays in the queue and runs when one is there: "
-        "start the local stack with `batchord up`, or a worker with `celery -A app worker`."
+        "start the local stack with `batchord up`, or a worker with `celery -A batchord.app worker`."
     )
 
 
 def _wait(run_id: str, update: Any) -> Run:
-    from app.wiring import ledger
+    from batchord.wiring import ledger
 
     while not (found := ledger().runs.get(run_id)).state.ended:
         update(run_id)
@@ -126,7 +127,7 @@ def _wait(run_id: str, update: Any) -> Run:
 @contextmanager
 def _bar(name: str, *, quiet: bool) -> Iterator[Any]:
     """A progress bar over records; the block is given a function that moves it."""
-    from app.wiring import ledger
+    from batchord.wiring import ledger
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:

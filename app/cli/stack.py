@@ -12,10 +12,11 @@ from typing import Any
 
 import click
 
-from app.catalog import Problem
-from app.cli.output import coloured, console, json_option, print_json, print_problems, table
-from app.cli.terminal import foreign, text
-from app.settings import settings
+from batchord.catalog import Problem
+from batchord.settings import settings
+
+from .output import coloured, console, json_option, print_json, print_problems, table
+from .terminal import foreign, text
 
 #: How long the workers may take until they answer.
 _READY_SECONDS = 60
@@ -31,11 +32,12 @@ def up(*, as_json: bool) -> None:
 
     Exits with 1 when a pipeline file is broken; everything else runs.
     """
-    from app.adapters.stack import start_background, unconfigured_servers
-    from app.adapters.stack.background import refuse_second
-    from app.adapters.stack.interrupts import interrupted_once
-    from app.cli.local_stack import prepare
-    from app.wiring import decide_on_code
+    from batchord.wiring import decide_on_code
+
+    from ..localstack import start_background, unconfigured_servers
+    from ..localstack.background import refuse_second
+    from ..localstack.interrupts import interrupted_once
+    from .local_stack import prepare
 
     home = settings().home.expanduser().absolute()
     refuse_second(home)
@@ -65,7 +67,7 @@ def up(*, as_json: bool) -> None:
 @contextmanager
 def _all_or_nothing(home: Path) -> Iterator[None]:
     """Stops everything when the block raises: half a stack helps nobody."""
-    from app.adapters.stack import stop_background
+    from ..localstack import stop_background
 
     try:
         yield
@@ -78,7 +80,7 @@ def _all_or_nothing(home: Path) -> Iterator[None]:
 @json_option
 def down(*, as_json: bool) -> None:
     """Stop the local stack. Running shards are handed over and go on at the next start; no data is lost."""
-    from app.adapters.stack import stop_background
+    from ..localstack import stop_background
 
     with console.status("Stopping …"):
         stopped = stop_background(settings().home)
@@ -112,8 +114,8 @@ def status(*, password: bool, as_json: bool) -> None:
 @json_option
 def migrate(*, as_json: bool) -> None:
     """Bring the ledger's tables and the roles' rights up to date. Safe to run at every deploy."""
-    from app.adapters.roles.powers import remarks
-    from app.adapters.roles.preparing import prepare_database
+    from batchord.ledger.roles.powers import remarks
+    from batchord.ledger.roles.preparing import prepare_database
 
     roles = settings().database_roles()
     prepare_database(roles)
@@ -127,8 +129,9 @@ def migrate(*, as_json: bool) -> None:
 
 def wait_for_workers(names: set[str]) -> None:
     """Returns when a worker of each name answers. Raises ConfigurationError when one does not in time."""
-    from app.celery import app
-    from app.core.errors import ConfigurationError
+    from batchord.core.errors import ConfigurationError
+
+    from ..celery import app
 
     deadline = time.monotonic() + _READY_SECONDS
     missing = set(names)
@@ -156,9 +159,10 @@ def _wait_for_flower(port: int) -> None:
 
 
 def _status() -> dict[str, Any]:
-    from app.adapters.stack import background_status, server_status, unconfigured_servers
-    from app.cli.local_stack import flower_address
-    from app.wiring import catalog
+    from batchord.wiring import catalog
+
+    from ..localstack import background_status, server_status, unconfigured_servers
+    from .local_stack import flower_address
 
     home = settings().home.expanduser().absolute()
     servers: list[dict[str, Any]] = [
@@ -185,8 +189,8 @@ def _status() -> dict[str, Any]:
 
 def _remarks() -> list[str]:
     """What the roles of a database that is configured may do and need not; nothing is wrong with the stack for it."""
-    from app.adapters.roles.powers import remarks
-    from app.core.errors import BatchordError
+    from batchord.core.errors import BatchordError
+    from batchord.ledger.roles.powers import remarks
 
     if settings().database_url is None:
         return []
@@ -203,8 +207,9 @@ def _print_remarks(remarks: list[str]) -> None:
 
 def _flower_login() -> dict[str, str]:
     """What opens Flower. Raises ConfigurationError when nothing was made here."""
-    from app.core.errors import ConfigurationError
-    from app.dashboard.password import USER, kept_password
+    from batchord.core.errors import ConfigurationError
+
+    from ..dashboard.password import USER, kept_password
 
     given = os.environ.get("FLOWER_BASIC_AUTH", "").partition(",")[0]
     if given:

@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
-from app.cli.actor import this_person
-from app.cli.output import cell, console, json_option, print_json, table
-from app.cli.terminal import foreign, text
-from app.core.errors import ConfigurationError
-from app.core.pipelines import Pipeline
-from app.core.schedules import Every, Schedule, cron, rrule
-from app.core.upkeep import Standing
+from batchord.core.calendar.schedules import Every, Schedule, cron, rrule
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.upkeep import Standing
+
+from .actor import this_person
+from .output import cell, console, json_option, print_json, table
+from .terminal import foreign, text
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 #: Fire times shown.
@@ -59,8 +60,8 @@ def schedule(
 
     What is switched here stays across restarts and deploys, until --reset.
     """
-    from app.flow.switch import reschedule
-    from app.wiring import catalog, parts
+    from batchord.flow.upkeep.switch import reschedule
+    from batchord.wiring import catalog, parts
 
     wanted = [option for option in (interval, expression, rule) if option is not None]
     if len(wanted) + reset > 1:
@@ -93,7 +94,7 @@ def schedule(
 
 def _told(declared: Pipeline, standing: Standing) -> dict[str, Any]:
     """How a pipeline is scheduled, as JSON values."""
-    from app.flow.slots import schedule_now
+    from batchord.flow.begin.slots import schedule_now
 
     effective = schedule_now(declared, standing)
     upcoming: list[datetime] = []
@@ -111,8 +112,8 @@ def _told(declared: Pipeline, standing: Standing) -> dict[str, Any]:
 
 
 def _pause(name: str, *, paused: bool, as_json: bool) -> None:
-    from app.flow.switch import pause as switch
-    from app.wiring import parts
+    from batchord.flow.upkeep.switch import pause as switch
+    from batchord.wiring import parts
 
     changed = switch(parts(), pipeline=name, paused=paused, actor=this_person())
     if as_json:

@@ -13,8 +13,8 @@ from rich.segment import Segment
 from rich.status import Status
 from rich.text import Text
 
-from app.core.visible import in_one_line, visible
-from app.masking import mask
+from batchord.core.text.visible import in_one_line, visible
+from batchord.output.masking import mask
 
 #: A text, or a text and its style.
 Part = str | tuple[str, str] | Text

@@ -6,11 +6,12 @@ from typing import Any
 import click
 from rich.text import Text
 
-from app.cli.actor import this_person
-from app.cli.output import console, json_option, print_json, short, table
-from app.cli.terminal import text
-from app.core.addresses import address_name
-from app.core.errors import BatchordError
+from batchord.core.addresses.receivers import address_name
+from batchord.core.errors import BatchordError
+
+from .actor import this_person
+from .output import console, json_option, print_json, short, table
+from .terminal import text
 
 #: Characters shown of a message.
 _MOST = 160
@@ -25,7 +26,7 @@ _LOOK = "Look closer: "
 @json_option
 def alerts(pipeline: str | None, limit: int, *, is_test: bool, as_json: bool) -> None:
     """List the newest alerts, and what became of them."""
-    from app.wiring import ledger
+    from batchord.wiring import ledger
 
     if is_test:
         _test(pipeline, as_json=as_json)
@@ -53,8 +54,8 @@ def alerts(pipeline: str | None, limit: int, *, is_test: bool, as_json: bool) ->
 @json_option
 def prune(*, as_json: bool) -> None:
     """Delete logs, runs and alerts that are older than the settings say. Predictions are never deleted."""
-    from app.flow.prune import prune as delete
-    from app.wiring import parts
+    from batchord.flow.upkeep.prune import prune as delete
+    from batchord.wiring import parts
 
     with console.status("Pruning …"):
         pruned = delete(parts(), actor=this_person())
@@ -86,8 +87,8 @@ def _fate(alert: dict[str, object]) -> str | Text:
 
 
 def _test(pipeline: str | None, *, as_json: bool) -> None:
-    from app.flow.tell import receivers
-    from app.wiring import parts
+    from batchord.flow.upkeep.tell import receivers
+    from batchord.wiring import parts
 
     addresses = receivers(parts(), pipeline)
     told: list[dict[str, str | None]] = []

@@ -7,8 +7,8 @@ from typing import Any
 from celery.signals import before_task_publish
 from tornado.web import decode_signed_value
 
-from app.core.history import MOST_NAME, Actor, Way
-from app.replies import ASKER
+from batchord.core.run.history import MOST_NAME, Actor, Way
+from batchord.queue.replies import ASKER
 
 _OURS = "batchord."
 

@@ -9,13 +9,14 @@ from flower.app import Flower
 from flower.views.monitor import Metrics
 from tornado.web import OutputTransform, RequestHandler, authenticated
 
-from app.core.errors import ConfigurationError
-from app.core.secrets import without
-from app.dashboard.asking import ContextExecutor, note_asker
-from app.dashboard.door import Door, Refusal
-from app.dashboard.password import USER, flower_password
-from app.masking import learn
-from app.settings import settings
+from batchord.core.errors import ConfigurationError
+from batchord.core.secrets.patterns import without
+from batchord.output.masking import learn
+from batchord.settings import settings
+
+from .asking import ContextExecutor, note_asker
+from .door import Door, Refusal
+from .password import USER, flower_password
 
 _LOOPBACK = "127.0.0.1"
 

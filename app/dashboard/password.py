@@ -3,8 +3,9 @@
 import secrets
 from pathlib import Path
 
-from app.adapters.stack.home import held, open_home, write_private
-from app.core.errors import ConfigurationError
+from batchord.core.errors import ConfigurationError
+
+from ..localstack.home import held, open_home, write_private
 
 #: The name that goes with the password.
 USER = "batchord"

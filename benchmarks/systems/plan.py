@@ -5,8 +5,8 @@ import resource
 import sys
 import time
 
-from app.flow.preview import preview
-from app.wiring import parts
+from batchord.flow.begin.preview import preview
+from batchord.wiring import parts
 
 
 def main(*, pipeline: str) -> None:

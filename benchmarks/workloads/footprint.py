@@ -71,7 +71,7 @@ def _local_stack(stack: Stack) -> list[Row]:
 
 
 def _batchord(environment: dict[str, str], *arguments: str) -> str:
-    command = [sys.executable, "-c", "from app.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from batchord.app.cli import main; main()", *arguments]
     return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 

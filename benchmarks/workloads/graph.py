@@ -15,7 +15,7 @@ NAME = "graph"
 RECORDS = 20
 _RUNS = 5
 _PIPELINE = """
-from app import Pipeline, Python
+from batchord import Pipeline, Python
 
 graph = Pipeline(
     "graph", steps=[Python(f"s{{n}}", lambda: n, after=[f"s{{n - 1}}"] if n else []) for n in range({steps})]

@@ -2,8 +2,8 @@
 
 import sys
 
-from app.flow.local import run_local
-from app.wiring import parts
+from batchord.flow.local import run_local
+from batchord.wiring import parts
 from benchmarks.measure import Measurement, Row, rows
 from benchmarks.peers import Peers
 from benchmarks.stack import Stack

@@ -4,15 +4,15 @@ import io
 import random
 from concurrent.futures import ThreadPoolExecutor
 
-from app.demo import pictures
-from app.demo.models import build_models
-from app.demo.photos import photo, photo_name
-from app.demo.store import s3_client
-from app.settings import settings
+from batchord.settings import settings
 from benchmarks.measure import BARE, Measurement, Row
 from benchmarks.peers import Peers
 from benchmarks.stack import Stack
 from benchmarks.workloads.predictions import fill, in_turn, output_table, require_equal
+from demo import pictures
+from demo.models import build_models
+from demo.photos import photo, photo_name
+from demo.store import s3_client
 
 NAME = "images"
 RECORDS = 2_000
@@ -25,7 +25,7 @@ _BUCKET = "bench-photos"
 _SIDES = (((600, 1080), 0.4), ((1280, 2048), 0.4), ((3000, 4032), 0.2))
 _QUALITY = 85
 _PIPELINE = """
-from app import Images, Pipeline, SqlSource, TransformersImage
+from batchord import Images, Pipeline, SqlSource, TransformersImage
 
 photos = Pipeline(
     "photos",

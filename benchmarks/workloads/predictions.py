@@ -15,7 +15,7 @@ _NEAR = 1e-3
 #: A pipeline over the table ``texts`` whose model costs nothing.
 CONSTANT = """
 import pandas as pd
-from app import Pipeline, SqlSource
+from batchord import Pipeline, SqlSource
 
 def constant(frame):
     return pd.Series(1.0, index=frame.index)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from celery import Celery
 
-from app.catalog import Catalog
-from app.settings import settings
+from batchord.catalog import Catalog
+from batchord.settings import settings
 from beat.schedule import PipelineScheduler
 from benchmarks.measure import Row, processor_seconds
 from benchmarks.peers import Peers
@@ -25,7 +25,7 @@ _TICKING = 100
 _IDLE_SECONDS = 120.0
 _TICKS = 50
 _PIPELINE = """
-from app import Pipeline, Python, cron, every
+from batchord import Pipeline, Python, cron, every
 
 pipeline = Pipeline("{name}", schedule={schedule}, steps=[Python("nothing", lambda: None)])
 """

@@ -1,17 +1,17 @@
 """Short texts through TF-IDF and a logistic regression, PostgreSQL to PostgreSQL."""
 
-from app.demo import sentiment
-from app.demo.models import build_models
 from benchmarks.measure import BARE, Measurement, Row
 from benchmarks.peers import Peers
 from benchmarks.stack import Stack
 from benchmarks.texts import short_texts
 from benchmarks.workloads.predictions import fill, in_turn, output_table, require_equal
+from demo import sentiment
+from demo.models import build_models
 
 NAME = "text-sklearn"
 RECORDS = 200_000
 _PIPELINE = """
-from app import Pipeline, SklearnModel, SqlSource
+from batchord import Pipeline, SklearnModel, SqlSource
 
 texts = Pipeline(
     "texts",

@@ -2,19 +2,19 @@
 
 import os
 
-from app.demo import topics
-from app.demo.models import build_models
 from benchmarks.measure import BARE, Measurement, Row
 from benchmarks.peers import Peers
 from benchmarks.stack import Stack
 from benchmarks.texts import mixed_texts
 from benchmarks.workloads.predictions import fill, in_turn, output_table, require_equal
+from demo import topics
+from demo.models import build_models
 
 NAME = "text-transformer"
 RECORDS = 5_000
 MAX_TOKENS = 256
 _PIPELINE = """
-from app import Pipeline, SqlSource, TransformersText
+from batchord import Pipeline, SqlSource, TransformersText
 
 texts = Pipeline(
     "texts",

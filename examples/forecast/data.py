@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import psycopg
 
-from app.settings import settings
+from batchord.settings import settings
 
 STATIONS = 8
 FIRST_HOUR = pd.Timestamp("2026-01-05", tz="UTC")

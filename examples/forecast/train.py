@@ -7,7 +7,7 @@ from pipelines.demand import FEATURES, HOURS
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import mean_absolute_error
 
-from app.settings import settings
+from batchord.settings import settings
 
 HELD_OUT = pd.Timedelta(days=14)
 

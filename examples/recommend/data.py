@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import psycopg
 
-from app.settings import settings
+from batchord.settings import settings
 
 USERS, ITEMS, GENRES = 600, 240, 12
 HISTORY = 4000

@@ -6,7 +6,7 @@ import psycopg
 from scipy.sparse import csr_matrix
 from sklearn.decomposition import TruncatedSVD
 
-from app.settings import settings
+from batchord.settings import settings
 from pipelines import recommend
 
 DIMENSIONS = 16

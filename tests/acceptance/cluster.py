@@ -16,11 +16,12 @@ import psutil
 import psycopg
 from celery import Celery
 
-from app.adapters.stack import ProcessSpec, Supervisor
+from app.localstack import ProcessSpec, Supervisor
 from tests.exactly_once import Findings, findings
 from tests.waiting import wait_until
 
-_CELERY = (sys.executable, "-m", "celery", "-A", "app")
+#: As `batchord up` starts them, by the names that modules of the tests import.
+_CELERY = (sys.executable, "-m", "app.celery_command")
 _COMMANDS = {
     "control": (*_CELERY, "worker", "-Q", "control", "-P", "threads", "-c", "4", "-l", "info"),
     "worker": (*_CELERY, "worker", "-Q", "text,image,table,steps", "-c", "2", "-l", "info"),
@@ -177,7 +178,7 @@ class Cluster:
 
     def batchord(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Runs the ``batchord`` command to its end."""
-        code = "from app.cli import main; main()"
+        code = "from batchord.app.cli import main; main()"
         return subprocess.run(
             [sys.executable, "-c", code, *arguments],
             env={**os.environ, **self.environment},
@@ -190,7 +191,7 @@ class Cluster:
     def call(self, task: str, **arguments: Any) -> str:
         """``celery -A app call``: the id of the task that was sent."""
         sent = subprocess.run(
-            [*_CELERY, "call", task, "--kwargs", json.dumps(arguments)],
+            [sys.executable, "-m", "celery", "-A", "app", "call", task, "--kwargs", json.dumps(arguments)],
             env={**os.environ, **self.environment},
             text=True,
             capture_output=True,

@@ -22,7 +22,7 @@ def notes(cluster: Cluster) -> Cluster:
     cluster.pipeline(
         "notes",
         """
-        from app import Pipeline, SqlSource
+        from batchord import Pipeline, SqlSource
 
         def length(frame):
             return frame["body"].str.len()

@@ -3,19 +3,23 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 
 #: What the console script does, whatever is on PATH.
-COMMAND = (sys.executable, "-P", "-c", "from app.cli import main; main()")
+COMMAND = (sys.executable, "-P", "-c", "from batchord.app.cli import main; main()")
 
 
 class OwnStack:
     """Runs commands as in a shell that configures nothing but the home and the pipelines' folder."""
 
-    def __init__(self, home: Path, pipelines: Path, *, folder: Path | None = None) -> None:
+    def __init__(
+        self, home: Path, pipelines: Path, *, folder: Path | None = None, command: Sequence[str] = COMMAND
+    ) -> None:
         self.home = home
+        self.command = command
         self.folder = folder or home
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("BATCHORD_", "AWS_"))}
         self.environment = {
@@ -28,7 +32,7 @@ class OwnStack:
     def batchord(self, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         """Runs the command to its end, whatever its exit code."""
         return subprocess.run(
-            [*COMMAND, *arguments],
+            [*self.command, *arguments],
             cwd=self.folder,
             env=self.environment,
             text=True,
@@ -40,7 +44,7 @@ class OwnStack:
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Starts the command in a process group of its own, as a terminal does."""
         return subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*self.command, *arguments],
             cwd=self.folder,
             env=self.environment,
             text=True,

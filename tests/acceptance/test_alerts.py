@@ -11,7 +11,7 @@ from tests.waiting import wait_until
 
 _PASSWORD = "correct-horse-battery"  # noqa: S105 -- it must not be seen, and guards nothing
 _FAILING = f"""
-    from app import Alerts, Pipeline, Python
+    from batchord import Alerts, Pipeline, Python
 
     def connect():
         raise ConnectionError("no answer from postgresql://reader:{_PASSWORD}@db.example/records")

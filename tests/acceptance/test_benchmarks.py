@@ -10,7 +10,10 @@ _ROOT = Path(__file__).parents[2]
 
 
 def test_no_op_prints_a_table_and_writes_its_results(tmp_path: Path) -> None:
-    """With servers and workers of its own, none of which is left."""
+    """With servers and workers of its own, none of which is left.
+
+    Over 30 seconds on a busy machine: it starts servers, workers and beat, as `make bench` does.
+    """
     results = tmp_path / "latest.json"
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("BATCHORD_", "AWS_"))}
     arguments = ("no-op", "--records", "4000", "--times", "1", "--processes", "2", "--results", str(results))

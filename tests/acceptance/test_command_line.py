@@ -54,7 +54,10 @@ def _as_text(cluster: Cluster, *command: str, code: int = 0) -> str:
 
 
 def test_commands_for_programs(ran: Cluster) -> None:
-    """``--json`` of every command that reads or writes the ledger parses, and has the fields of the contract."""
+    """``--json`` of every command that reads or writes the ledger parses, and has the fields of the contract.
+
+    Over 30 seconds on a busy machine, as the next: each command is a process of its own.
+    """
     (run,) = _as_json(ran, "runs")
     assert set(run) >= _RUN_FIELDS
     assert (run["state"], run["discovered"], run["predicted"], run["rejected"]) == ("succeeded", 10, 9, 1)
@@ -149,7 +152,7 @@ def notes_file(tmp_path: Path) -> Path:
     """A folder with one pipeline, which no server is needed to read."""
     file = tmp_path / "notes.py"
     file.write_text(
-        "from app import Pipeline, SqlSource\n"
+        "from batchord import Pipeline, SqlSource\n"
         "def length(frame):\n    return frame['body'].str.len()\n"
         "notes = Pipeline('notes', source=SqlSource('SELECT id, body FROM notes', key='id'), model=length)\n"
     )
@@ -179,7 +182,7 @@ def test_a_wrong_call_exits_with_two(notes: Cluster) -> None:
 def test_looking_around_needs_no_heavy_module(option: str) -> None:
     """It answers at once, also where only the command line is installed."""
     code = (
-        f"import sys\nfrom app.cli import batchord\nbatchord([{option!r}], standalone_mode=False)\n"
+        f"import sys\nfrom batchord.app.cli import batchord\nbatchord([{option!r}], standalone_mode=False)\n"
         f"print([name for name in {_HEAVY!r} if name in sys.modules])"
     )
     ended = subprocess.run(

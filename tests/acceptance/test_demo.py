@@ -1,4 +1,4 @@
-"""``batchord demo`` as a newcomer runs it: real texts and photos, real weights, and nothing left behind."""
+"""``make demo`` as a newcomer runs it: real texts and photos, real weights, and nothing left behind."""
 
 import json
 import shutil
@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.adapters.stack import stop_servers
-from app.demo.models import RECIPES
+from app.localstack import stop_servers
+from demo.models import RECIPES
 from tests.acceptance.own_stack import OwnStack
 from tests.waiting import wait_until
 
@@ -22,8 +22,8 @@ _PATIENCE = 900
 _BUILD = """
 import sys
 from pathlib import Path
-from app.demo import topics
-from app.demo.models import build_models
+from demo import topics
+from demo.models import build_models
 
 topics._PER_TOPIC, topics._EPOCHS, topics.HELD_OUT = 12, 2, 48
 build_models(Path(sys.argv[1]), print)
@@ -49,15 +49,20 @@ def built_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def newcomer(own_home: Path) -> Iterator[OwnStack]:
     """Somebody in a folder without ``.batchord``; the pipelines' paths are relative to it."""
     home = own_home / ".batchord"
-    yield OwnStack(home, _ROOT / "pipelines", folder=own_home)
+    stack = OwnStack(home, _ROOT / "pipelines", folder=own_home, command=(sys.executable, "-m", "demo"))
+    stack.environment["PYTHONPATH"] = str(_ROOT)  # as in the repository, which `make demo` is called in
+    yield stack
     stop_servers(home)
 
 
 def test_the_demo_shows_every_record_accounted_for(newcomer: OwnStack, built_models: Path) -> None:
-    """7,000 records and 45 fresh ones: each predicted once, but for a broken and a missing photo."""
+    """7,000 records and 45 fresh ones: each predicted once, but for a broken and a missing photo.
+
+    Minutes: it is the demo as it stands, three models, of which two load torch, and all its records.
+    """
     _place(built_models, newcomer)
 
-    ended = newcomer.batchord("demo", "--json", timeout=_PATIENCE)
+    ended = newcomer.batchord("--json", timeout=_PATIENCE)
 
     assert (ended.returncode, ended.stderr) == (0, "")
     said = json.loads(ended.stdout)
@@ -119,10 +124,13 @@ def _predicts(newcomer: OwnStack) -> bool:
 
 @pytest.mark.parametrize("moment", [_builds_models, _servers_start, _predicts])
 def test_ctrl_c_leaves_no_process(newcomer: OwnStack, built_models: Path, moment: Callable[[OwnStack], bool]) -> None:
-    """Whenever it comes, the demo stops what it started, says so and exits with 130."""
+    """Whenever it comes, the demo stops what it started, says so and exits with 130.
+
+    A minute where it comes late: until a batch is committed the whole stack has been started and filled.
+    """
     if moment is not _builds_models:
         _place(built_models, newcomer)
-    demo = newcomer.start("demo")
+    demo = newcomer.start()
     wait_until(lambda: moment(newcomer), description="the demo has come so far", timeout=_PATIENCE, interval=0.02)
 
     demo.send_signal(signal.SIGINT)

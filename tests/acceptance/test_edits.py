@@ -8,7 +8,7 @@ from tests.acceptance.own_stack import OwnStack
 from tests.waiting import wait_until
 
 _SCORES = """
-    from app import Pipeline, SqlSource
+    from batchord import Pipeline, SqlSource
     from factors import FACTOR
 
     def score(frame):
@@ -21,7 +21,7 @@ _SCORES = """
     )
 """
 _OFTEN = """
-    from app import Pipeline, Python, every
+    from batchord import Pipeline, Python, every
 
     often = Pipeline("often", schedule=every(seconds=2), steps=[Python("nothing", lambda: None)])
 """
@@ -102,11 +102,14 @@ def test_a_broken_edit_stops_nobody(notes: Cluster) -> None:
 
 
 def test_up_tells_of_a_broken_file_and_runs_the_rest(tmp_path: Path) -> None:
-    """It exits with 1, as ``status`` and ``pipelines`` do while the file is broken."""
+    """It exits with 1, as ``status`` and ``pipelines`` do while the file is broken.
+
+    Over 30 seconds on a busy machine: a whole stack is started and stopped.
+    """
     folder = tmp_path / "pipelines"
     folder.mkdir()
     (folder / "broken.py").write_text("raise ValueError('half written')\n", encoding="utf-8")
-    good = "from app import Pipeline, Python\ngood = Pipeline('good', steps=[Python('work', lambda: 5)])\n"
+    good = "from batchord import Pipeline, Python\ngood = Pipeline('good', steps=[Python('work', lambda: 5)])\n"
     (folder / "good.py").write_text(good, encoding="utf-8")
     stack = OwnStack(tmp_path / "home", folder, folder=tmp_path)
     try:

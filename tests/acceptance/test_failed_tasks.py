@@ -12,7 +12,7 @@ from tests.acceptance.cluster import Cluster
 from tests.waiting import wait_until
 
 _PIPELINES = """
-    from app import Bash, Pipeline, Predict, Python, SqlSource
+    from batchord import Bash, Pipeline, Predict, Python, SqlSource
 
     SOURCE = SqlSource("SELECT id, body, created_at FROM notes", key="id", arrival="created_at")
 

@@ -9,7 +9,7 @@ from tests.acceptance.cluster import Cluster
 from tests.waiting import wait_until
 
 _EVERY_KIND = """
-    from app import Bash, Branch, Pipeline, Predict, Python, Sql, SqlSource
+    from batchord import Bash, Branch, Pipeline, Predict, Python, Sql, SqlSource
 
     def prepare(run):
         return {"threshold": run.params["threshold"]}
@@ -37,7 +37,7 @@ _EVERY_KIND = """
     )
 """
 _FOLLOWER = """
-    from app import Pipeline, Python, after_pipeline
+    from batchord import Pipeline, Python, after_pipeline
 
     def look(run):
         return run.kind
@@ -83,7 +83,7 @@ def test_what_failed_is_run_again_after_a_fix(notes: Cluster) -> None:
         "mended",
         f"""
         from pathlib import Path
-        from app import Bash, Pipeline, Python
+        from batchord import Bash, Pipeline, Python
 
         def read():
             return Path({str(notes.folder / "flag")!r}).read_text()
@@ -123,7 +123,7 @@ def test_steps_that_take_too_long_are_ended(notes: Cluster) -> None:
         f"""
         import threading
         from datetime import timedelta
-        from app import Bash, Pipeline, Python
+        from batchord import Bash, Pipeline, Python
 
         def wait():
             threading.Event().wait()
@@ -158,7 +158,7 @@ def test_a_step_on_a_queue_of_its_own_waits_for_its_worker(notes: Cluster) -> No
         "special",
         """
         import os
-        from app import Pipeline, Python
+        from batchord import Pipeline, Python
 
         special = Pipeline(
             "special",
@@ -185,7 +185,7 @@ def test_windows_of_the_past_are_filled_oldest_first(notes: Cluster) -> None:
     notes.pipeline(
         "windows",
         """
-        from app import Pipeline, Sql, every
+        from batchord import Pipeline, Sql, every
 
         windows = Pipeline(
             "windows",

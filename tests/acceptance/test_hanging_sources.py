@@ -6,7 +6,7 @@ from tests.acceptance.cluster import Cluster
 from tests.waiting import wait_until
 
 _HANGING = """
-    from app import Pipeline, Python, SqlSource
+    from batchord import Pipeline, Python, SqlSource
 
     def length(frame):
         return frame["body"].str.len()
@@ -26,7 +26,11 @@ _ASLEEP = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AN
 
 
 def test_sources_that_hang_stop_no_other_pipeline(notes: Cluster) -> None:
-    """Four threads, of which one is left to ticks, summaries and sweeps; a cancelled run frees its own."""
+    """Four threads, of which one is left to ticks, summaries and sweeps; a cancelled run frees its own.
+
+    Over 30 seconds on a busy machine: what hangs is given up after its time limit, which must be longer than an
+    ordinary read takes there.
+    """
     notes.pipeline("hanging", _HANGING)
     notes.insert_notes(5)
     notes.start("control", "worker", BATCHORD_LEASE_SECONDS="3")

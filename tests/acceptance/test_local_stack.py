@@ -4,17 +4,20 @@ import json
 import signal
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from app.adapters.stack import stop_background
+from app.localstack import stop_background
+from app.localstack.claims import claim_port
+from app.localstack.home import write_private
 from tests.acceptance.own_stack import OwnStack
 from tests.hostile_folder import make_hostile, run_there
 from tests.waiting import wait_until
 
 _PIPELINE = """
-    from app import Pipeline, SqlSource
+    from batchord import Pipeline, SqlSource
 
     def double(frame):
         return frame["number"] * 2
@@ -38,10 +41,17 @@ def stack(own_home: Path, tmp_path: Path) -> Iterator[OwnStack]:
 
 
 def test_up_runs_everything_and_down_leaves_only_data(stack: OwnStack) -> None:
-    """A run goes through the stack of ``up``; after ``down`` no process is left, and the next ``up`` knows the run."""
+    """A run goes through the stack of ``up``; after ``down`` no process is left, and the next ``up`` knows the run.
+
+    Over 30 seconds: a whole stack is started and stopped twice.
+    """
+    # Where Flower was the time before: no stack of another test, which would like the usual port, takes this one.
+    (stack.home / "run").mkdir()
+    with closing(claim_port()) as claim:
+        write_private(stack.home / "run" / "flower", f"http://127.0.0.1:{claim.port}")
     up = stack.batchord("up")
     assert (up.returncode, up.stderr) == (0, "")
-    assert "Flower: http://127.0.0.1:" in up.stdout
+    assert f"Flower: http://127.0.0.1:{claim.port}" in up.stdout
     status = stack.batchord("status", "--json")
     said = json.loads(status.stdout)
     assert (status.returncode, said["well"]) == (0, True)

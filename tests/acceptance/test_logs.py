@@ -16,7 +16,7 @@ _TALKATIVE = """
     import logging
     import threading
     from pathlib import Path
-    from app import Bash, Pipeline, Predict, Python, SqlSource
+    from batchord import Bash, Pipeline, Predict, Python, SqlSource
 
     FOLDER = Path({folder!r})
 
@@ -93,7 +93,15 @@ def test_logs_are_followed_while_a_run_is_at_work(talkative: Cluster) -> None:
     gate.touch()
     talkative.start("control", "worker")
     opened = json.loads(talkative.batchord("run", "talkative", "--json").stdout)
-    command = [sys.executable, "-c", "from app.cli import main; main()", "logs", opened["id"], "--follow", "--json"]
+    command = [
+        sys.executable,
+        "-c",
+        "from batchord.app.cli import main; main()",
+        "logs",
+        opened["id"],
+        "--follow",
+        "--json",
+    ]
     output = talkative.folder / "followed"
     environment = {**os.environ, **talkative.environment}
     with output.open("w") as file, subprocess.Popen(command, env=environment, stdout=file) as follow:

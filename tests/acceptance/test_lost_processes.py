@@ -10,7 +10,7 @@ from tests.waiting import wait_until
 _GATED = """
     import threading
     from pathlib import Path
-    from app import Pipeline, Predict, SqlSource
+    from batchord import Pipeline, Predict, SqlSource
 
     FOLDER = Path({folder!r})
 

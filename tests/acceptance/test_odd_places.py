@@ -32,7 +32,7 @@ def test_a_text_that_is_no_utf8_costs_itself_alone(notes: Cluster, tmp_path: Pat
         "notes",
         f"""
         from datetime import timedelta
-        from app import Pipeline, SqlSource
+        from batchord import Pipeline, SqlSource
 
         def length(frame):
             return frame["body"].str.len()
@@ -56,7 +56,7 @@ def test_a_source_of_keys_alone_is_predicted(notes: Cluster) -> None:
         "notes",
         """
         import pandas as pd
-        from app import Pipeline, SqlSource
+        from batchord import Pipeline, SqlSource
 
         def double(frame):
             return pd.Series([key * 2 for key in frame.index], index=frame.index)
@@ -80,7 +80,9 @@ def test_retries_of_a_local_run_are_told_to_people(notes: Cluster) -> None:
     """By the error and the pause, not by the insides of the program."""
     source = (notes.pipelines / "notes.py").read_text()
     notes.insert_notes(1)
-    failing = "from app.core.errors import TransientError\ndef length(frame):\n    raise TransientError('away')\n    #"
+    failing = (
+        "from batchord.core.errors import TransientError\ndef length(frame):\n    raise TransientError('away')\n    #"
+    )
     notes.pipeline("notes", source.replace("def length(frame):", failing))
     ended = notes.batchord("run", "notes", "--local", check=False)
     assert "functools.partial" not in ended.stderr

@@ -10,7 +10,7 @@ from tests.waiting import wait_until
 _GATED = """
     import threading
     from pathlib import Path
-    from app import Pipeline, SqlSource, every
+    from batchord import Pipeline, SqlSource, every
 
     FOLDER = Path({folder!r})
 

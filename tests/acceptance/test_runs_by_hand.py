@@ -71,7 +71,7 @@ def test_flower_starts_and_ends_runs_over_http_and_names_its_user(notes: Cluster
     """Flower's API needs its password; with it, a run is one POST away, its tasks are listed and can be terminated."""
     notes.insert_notes(4)
     notes.pipeline(
-        "slow", 'from app import Bash, Pipeline\nslow = Pipeline("slow", steps=[Bash("sleep", "sleep 300")])\n'
+        "slow", 'from batchord import Bash, Pipeline\nslow = Pipeline("slow", steps=[Bash("sleep", "sleep 300")])\n'
     )
     notes.start("control", "worker")
     with socket.socket() as probe:

@@ -6,7 +6,7 @@ from tests.acceptance.cluster import Cluster
 from tests.waiting import wait_until
 
 _EVERY_SECOND = """
-    from app import Pipeline, SqlSource, every
+    from batchord import Pipeline, SqlSource, every
 
     def length(frame):
         return frame["body"].str.len()

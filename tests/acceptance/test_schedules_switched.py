@@ -6,7 +6,7 @@ from tests.acceptance.cluster import Cluster
 from tests.waiting import wait_until
 
 _RARE = """
-    from app import Pipeline, Python, every
+    from batchord import Pipeline, Python, every
 
     def nothing():
         pass
@@ -18,7 +18,10 @@ _SOON = 15
 
 
 def test_a_schedule_is_switched_paused_resumed_and_reset(notes: Cluster) -> None:
-    """Each is seen by the beat that runs already, and told by ``schedule`` and ``pipelines``."""
+    """Each is seen by the beat that runs already, and told by ``schedule`` and ``pipelines``.
+
+    Over 30 seconds: beat looks at what is switched every few seconds, and it is switched four times.
+    """
     notes.pipeline("rare", _RARE)
     notes.start("control", "worker", "beat")
     assert _schedule(notes) == ("every 1000 days", False, False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 
-from app.adapters.models.skops_import import import_skops
+from batchord.models.skops_import import import_skops
 from tests.acceptance.cluster import Cluster
 from tests.acceptance.outcomes import assert_pinned, assert_predicted, found, look_at, read_text, reasons, summary
 from tests.contracts import small_models
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.torch
 
 _TEXTS_AND_IMAGES = """
-    from app import Images, Pipeline, SqlSource, TransformersImage, TransformersText, every
+    from batchord import Images, Pipeline, SqlSource, TransformersImage, TransformersText, every
 
     moods = Pipeline(
         "moods",
@@ -39,7 +39,7 @@ _TEXTS_AND_IMAGES = """
     )
 """
 _ESTIMATORS = """
-    from app import Pipeline, SklearnModel, SqlSource, every
+    from batchord import Pipeline, SklearnModel, SqlSource, every
 
     words = Pipeline(
         "words",
@@ -57,7 +57,7 @@ _ESTIMATORS = """
 _ODDITIES = """
     from datetime import timedelta
     import pandas as pd
-    from app import FunctionModel, Pipeline, SqlSource, every
+    from batchord import FunctionModel, Pipeline, SqlSource, every
 
     def odd(frame):
         return pd.DataFrame(
@@ -96,7 +96,10 @@ def put(s3: "S3Client", bucket: str) -> Callable[[str, bytes], str]:
 def test_texts_and_images_from_s3(
     cluster: Cluster, bucket: str, put: Callable[[str, bytes], str], tmp_path: Path
 ) -> None:
-    """The first load is accounted for, what cannot be predicted by its reason; then ten and ten more are found."""
+    """The first load is accounted for, what cannot be predicted by its reason; then ten and ten more are found.
+
+    Over 30 seconds: each of two worker processes loads torch and two models.
+    """
     mood = small_models.save_text_classifier(tmp_path / "mood")
     animals = small_models.save_image_classifier(tmp_path / "animals")
     _upload(mood, "models/mood/3", put)

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Container, Iterator
 from datetime import datetime
 
-from app.core.logs import LogPart, PartName
-from app.core.run_ids import first_run_id
+from batchord.core.run.logs import LogPart, PartName
+from batchord.core.run.run_ids import first_run_id
 
 
 class KeptLogs:

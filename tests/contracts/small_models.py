@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from app.adapters.models.skops_import import import_skops
+from batchord.models.skops_import import import_skops
 
 WORDS = ("good", "great", "fine", "bad", "awful", "poor", "film", "book", "food", "the", "a", "was", "very", "not")
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.records import Position
-from app.core.sources import SqlSource
+from batchord.core.declared.sources import SqlSource
+from batchord.core.run.records import Position
 
 KEY_KINDS = ("bigint", "uuid", "text")
 ARRIVAL_KINDS = (None, "timestamptz", "timestamp", "date", "bigint")

@@ -1,4 +1,4 @@
-"""What every place for images owes its callers (:class:`app.core.ports.ImageStore`), over S3 and over files."""
+"""What every place for images owes its callers (:class:`batchord.core.ports.ImageStore`), over S3 and over files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from pydantic import SecretStr
 
-from app.adapters.images import ImageReader
-from app.adapters.objects import Objects
-from app.adapters.stack import Servers
-from app.core.models import Images
-from app.core.ports import LoadedImages
+from app.localstack import Servers
+from batchord.core.declared.models import Images
+from batchord.core.ports import LoadedImages
+from batchord.storage.images import ImageReader
+from batchord.storage.objects import Objects
 from tests.contracts.small_images import claims_pixels, picture, upside_down
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What every :class:`app.core.logs.LogStore` owes its callers: in memory, in the ledger and over S3."""
+"""What every :class:`batchord.core.run.logs.LogStore` owes its callers: in memory, in the ledger and over S3."""
 
 import tracemalloc
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import SecretStr
 
-from app.adapters.ledger.connection import Connections
-from app.adapters.ledger.logs import LogTable
-from app.adapters.logs_s3 import LogObjects
-from app.adapters.objects import Objects
-from app.adapters.stack import Servers
-from app.core.logs import AttemptName, LogLine, LogPart, LogStore
-from app.core.run_ids import first_run_id
+from app.localstack import Servers
+from batchord.core.run.logs import AttemptName, LogLine, LogPart, LogStore
+from batchord.core.run.run_ids import first_run_id
+from batchord.ledger.connection import Connections
+from batchord.ledger.logs import LogTable
+from batchord.storage.logs import LogObjects
+from batchord.storage.objects import Objects
 from tests.contracts.kept_logs import KeptLogs
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -160,7 +160,7 @@ def test_logs_of_old_runs_are_deleted(store: LogStore) -> None:
 
 def test_more_is_deleted_than_goes_at_once(store: LogStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stores delete a thousand at a time; here ten, which is faster to fill."""
-    for module in ("app.adapters.ledger.logs", "app.adapters.logs_s3"):
+    for module in ("batchord.ledger.logs", "batchord.storage.logs"):
         monkeypatch.setattr(f"{module}._DELETE", 10)
     for number in range(23):
         store.append(part_of(SHARD, number))

@@ -1,4 +1,4 @@
-"""What every kind of model owes its callers (:class:`app.core.ports.Models`, ``LoadedModel``)."""
+"""What every kind of model owes its callers (:class:`batchord.core.ports.Models`, ``LoadedModel``)."""
 
 import uuid
 from collections.abc import Callable
@@ -11,11 +11,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from app.adapters.models import ModelLibrary
-from app.adapters.objects import Objects
-from app.core.errors import ModelNotFound
-from app.core.models import FunctionModel, Images, Model, SklearnModel, TransformersImage, TransformersText
-from app.core.ports import LoadedModel
+from batchord.core.declared.models import (
+    FunctionModel,
+    Images,
+    Model,
+    SklearnModel,
+    TransformersImage,
+    TransformersText,
+)
+from batchord.core.errors import ModelNotFound
+from batchord.core.ports import LoadedModel
+from batchord.models import ModelLibrary
+from batchord.storage.objects import Objects
 from tests.contracts import small_models
 
 pytestmark = pytest.mark.torch

@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from app.adapters.sql_source import dispose_engines, open_source
-from app.core.errors import ConfigurationError
-from app.core.ports import Fetched
-from app.core.records import Position
+from batchord.core.errors import ConfigurationError
+from batchord.core.ports import Fetched
+from batchord.core.run.records import Position
+from batchord.sources.sql import dispose_engines, open_source
 from tests.contracts.source_tables import (
     ARRIVAL_KINDS,
     DIALECTS,

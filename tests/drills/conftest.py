@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.roles.preparing import prepare_database
-from app.adapters.stack import Servers, start_servers, superuser_url
+from app.localstack import Servers, start_servers, superuser_url
+from batchord.ledger.roles.preparing import prepare_database
 from tests.acceptance.cluster import Cluster
 from tests.acceptance.conftest import create_notes
 from tests.drills.drill import Drill

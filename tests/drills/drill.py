@@ -21,7 +21,7 @@ PIPELINE = """
     import threading
     from pathlib import Path
     from datetime import UTC, datetime
-    from app import Pipeline, Predict, SqlSource, every, once
+    from batchord import Pipeline, Predict, SqlSource, every, once
 
     FOLDER = Path({folder!r})
 

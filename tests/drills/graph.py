@@ -20,7 +20,7 @@ _PIPELINE = """
     import threading
     from datetime import timedelta
     from pathlib import Path
-    from app import Bash, Branch, Pipeline, Predict, Python, Sql, SqlSource
+    from batchord import Bash, Branch, Pipeline, Predict, Python, Sql, SqlSource
 
     FOLDER = Path({folder!r})
     COMMAND = '''

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin
 
 from tests.contracts.small_images import claims_pixels, encoded, picture, upside_down
-from tests.unit.adapters.images.bombs import many_scans
+from tests.unit.storage.images.bombs import many_scans
 
 _RED, _BLUE, _WHITE, _GREY = (255, 0, 0), (0, 0, 255), (255, 255, 255), (156, 156, 156)
 Colour = tuple[int, int, int]

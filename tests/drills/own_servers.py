@@ -4,7 +4,7 @@ from pathlib import Path
 
 import psutil
 
-from app.adapters.stack import Server, server_status
+from app.localstack import Server, server_status
 
 
 def process_of(home: Path, server: Server) -> psutil.Process:

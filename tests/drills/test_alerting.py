@@ -10,7 +10,7 @@ from tests.integration.receivers import Webhook
 from tests.waiting import wait_until
 
 _FAILING = """
-    from app import Pipeline, Python
+    from batchord import Pipeline, Python
 
     def fail():
         raise ValueError("the drill wants it so")

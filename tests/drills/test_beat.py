@@ -7,7 +7,7 @@ from pathlib import Path
 
 import redis
 
-from app.adapters.stack import ProcessSpec, Server, Supervisor, start_servers
+from app.localstack import ProcessSpec, Server, Supervisor, start_servers
 from tests.drills.drill import Drill
 from tests.drills.own_servers import kill, process_of
 from tests.waiting import wait_until

@@ -11,7 +11,7 @@ _BROKEN = 'raise RuntimeError("the model is broken")'
 _FAILED = r"batchord\.{}\[.*\] raised expected: WorkFailed"
 _FUNCTION = """
     from pathlib import Path
-    from app import Pipeline, Python
+    from batchord import Pipeline, Python
 
     def broken(run):
         with (Path({folder!r}) / "calls").open("a") as file:

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 import redis
 
-from app.adapters.stack import Server, start_servers
+from app.localstack import Server, start_servers
 from tests.drills.drill import Drill
 from tests.drills.graph import ONCE, GraphDrill
 from tests.drills.own_servers import process_of

@@ -21,7 +21,7 @@ _AS_IN_EARNEST = {"BATCHORD_RETRY_BASE_SECONDS": "2", "BATCHORD_RESEND_AFTER_SEC
 _PICTURES = 60
 #: The body of a note is the location of a picture; its score is how red that is.
 _REDNESS = """
-    from app import FunctionModel, Images, Pipeline, Predict, SqlSource
+    from batchord import FunctionModel, Images, Pipeline, Predict, SqlSource
 
     def redness(frame):
         return frame["body"].map(lambda image: float(image.getpixel((0, 0))[0]))

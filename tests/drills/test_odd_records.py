@@ -14,7 +14,7 @@ from tests.drills.drill import SOURCE, Drill
 from tests.drills.odd_pictures import odd_locations, odd_pictures
 
 _IMAGES = """
-    from app import FunctionModel, Images, Pipeline, SqlSource
+    from batchord import FunctionModel, Images, Pipeline, SqlSource
 
     def corners(image):
         return [image.getpixel((0, 0)), image.getpixel((image.width - 1, image.height - 1))]
@@ -30,7 +30,7 @@ _IMAGES = """
 """
 _TEXTS = """
     from datetime import timedelta
-    from app import FunctionModel, Pipeline, SqlSource
+    from batchord import FunctionModel, Pipeline, SqlSource
 
     def echo(frame):
         return frame.assign(label=frame["body"], score=frame["body"].str.len())[["label", "score"]]

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.adapters.stack import Server, start_servers
+from app.localstack import Server, start_servers
 from tests.drills.drill import Drill
 from tests.drills.own_servers import process_of
 from tests.drills.postgres_proxy import CommitCuttingProxy

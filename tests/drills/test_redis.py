@@ -12,7 +12,7 @@ import psutil
 import pytest
 import redis
 
-from app.adapters.stack import Server, start_servers
+from app.localstack import Server, start_servers
 from tests.drills.drill import Drill
 from tests.drills.gate import Gate
 from tests.drills.own_servers import kill, process_of

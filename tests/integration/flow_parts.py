@@ -1,4 +1,4 @@
-"""Batchord's verbs over one test's database: parts as ``app.wiring`` builds them, pipelines declared in a test."""
+"""Batchord's verbs over one test's database: parts as ``batchord.wiring`` builds them, pipelines declared in a test."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 
-from app.adapters.images import ImageReader
-from app.adapters.ledger import Ledger
-from app.adapters.models import ModelLibrary
-from app.adapters.objects import Objects
-from app.adapters.shell import Shell
-from app.adapters.sql_source import dispose_engines, open_source
-from app.adapters.sql_step import StatementRunner
-from app.catalog import Problem
-from app.core.errors import TransientError, UnknownPipeline
-from app.core.messages import (
+from batchord.catalog import Problem
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.steps import Predict
+from batchord.core.errors import TransientError, UnknownPipeline
+from batchord.core.run.messages import (
     AlertsKept,
     BacklogLeft,
     FollowUp,
@@ -29,24 +25,28 @@ from app.core.messages import (
     StepEnded,
     StepReady,
 )
-from app.core.pipelines import Pipeline
-from app.core.predictions import Batch, Predictions
-from app.core.records import Rejection, Scalar
-from app.core.runs import Run, ShardLease, StepKind
-from app.core.sources import SqlSource
-from app.core.steps import Predict
-from app.flow.advance import advance
-from app.flow.execute import execute_step
-from app.flow.finish import finish_step
-from app.flow.follow import followers
-from app.flow.local import run_local
-from app.flow.parts import Parts
-from app.flow.plan import plan_step
-from app.flow.predict import predict_shard
-from app.flow.start import AFTER, follow_up, start_run
-from app.flow.tell import send_alerts
-from app.masking import mask
-from app.settings import Settings
+from batchord.core.run.predictions import Batch, Predictions
+from batchord.core.run.records import Rejection, Scalar
+from batchord.core.run.runs import Run, ShardLease, StepKind
+from batchord.flow.begin.follow import followers
+from batchord.flow.begin.start import AFTER, follow_up, start_run
+from batchord.flow.drive.advance import advance
+from batchord.flow.drive.finish import finish_step
+from batchord.flow.local import run_local
+from batchord.flow.parts import Parts
+from batchord.flow.predict.plan import plan_step
+from batchord.flow.predict.shard import predict_shard
+from batchord.flow.step.execute import execute_step
+from batchord.flow.upkeep.tell import send_alerts
+from batchord.ledger import Ledger
+from batchord.models import ModelLibrary
+from batchord.output.masking import mask
+from batchord.settings import Settings
+from batchord.sources.sql import dispose_engines, open_source
+from batchord.steps.shell import Shell
+from batchord.steps.sql import StatementRunner
+from batchord.storage.images import ImageReader
+from batchord.storage.objects import Objects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,13 +84,13 @@ class Declared:
         self.problems: list[Problem] = []
 
     def get(self, name: str) -> Pipeline:
-        """See :class:`app.flow.parts.Catalog`."""
+        """See :class:`batchord.flow.parts.Catalog`."""
         if name not in self.pipelines:
             raise UnknownPipeline(f"There is no pipeline {name!r} in this test; there are: {', '.join(self.names())}.")
         return self.pipelines[name]
 
     def names(self) -> list[str]:
-        """See :class:`app.flow.parts.Catalog`."""
+        """See :class:`batchord.flow.parts.Catalog`."""
         return sorted(self.pipelines)
 
 

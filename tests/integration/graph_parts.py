@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.core.messages import Message, StepReady
-from app.core.pipelines import Pipeline
-from app.core.runs import Run
-from app.core.steps import Bash, Predict, Python, Step
-from app.flow.start import start_run
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.steps import Bash, Predict, Python, Step
+from batchord.core.run.messages import Message, StepReady
+from batchord.core.run.runs import Run
+from batchord.flow.begin.start import start_run
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, length
 
 

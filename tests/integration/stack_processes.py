@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 
-from app.adapters.stack import ProcessSpec, ProcessStatus
+from app.localstack import ProcessSpec, ProcessStatus
 from tests.waiting import wait_until
 
 #: Says that it runs, and ends politely.

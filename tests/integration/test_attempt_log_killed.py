@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.ledger.connection import Connections
-from app.adapters.ledger.logs import LogTable
+from batchord.ledger.connection import Connections
+from batchord.ledger.logs import LogTable
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 RUN = "01970000-0000-7000-8000-000000000001"
 OPENED = f"""
 import logging, os, sys, threading, time
-from app.adapters.ledger.connection import Connections
-from app.adapters.ledger.logs import LogTable
-from app.core.logs import AttemptName
-from app.flow.attempt_log import attempt_log, install
+from batchord.ledger.connection import Connections
+from batchord.ledger.logs import LogTable
+from batchord.core.run.logs import AttemptName
+from batchord.flow.attempt.log import attempt_log, install
 install()
 name = AttemptName("{RUN}", "score", 3, 1)
 connections = Connections(sys.argv[1])

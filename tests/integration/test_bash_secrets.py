@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.runs import RunState
-from app.flow.local import run_local
+from batchord.core.run.runs import RunState
+from batchord.flow.local import run_local
 from tests.integration.flow_parts import ITEMS, Bench
 from tests.integration.graph_parts import bash, declare_graph
 

@@ -27,7 +27,7 @@ SERVERS = ("postgres", "redis", "s3")
 BATCHORD = ("worker-control", "worker-text", "worker-image", "worker-table", "beat", "flower")
 RECORDS = 20
 PIPELINE = """
-from app import Pipeline, SqlSource
+from batchord import Pipeline, SqlSource
 
 items = Pipeline(
     "items",

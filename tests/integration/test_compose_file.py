@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.own_secrets import is_own_secret
+from batchord.output.own_secrets import is_own_secret
 from tests.compose_commands import COMPOSE_FILE, ROOT, VariableNotSet, compose_file, interpolated, variables
 
 FILE = compose_file()
@@ -28,7 +28,7 @@ SECRETS = ROLES | SERVERS
 def celery_settings() -> dict[str, Any]:
     """What app/celery.py says, asked in a process of its own: its import needs an address of Redis."""
     code = (
-        "import json; from app.celery import QUEUES, app; "
+        "import json; from batchord.app.celery import QUEUES, app; "
         "print(json.dumps({'queues': QUEUES, 'shutdown': app.conf.worker_soft_shutdown_timeout}))"
     )
     environment = os.environ | {"BATCHORD_REDIS_URL": "redis://127.0.0.1:1/0"}

@@ -6,17 +6,17 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from app.adapters.ledger import Ledger
-from app.adapters.roles.own import LEDGERS_OWN
-from app.adapters.roles.powers import remarks
-from app.adapters.roles.preparing import prepare_database
-from app.adapters.sql_source import dispose_engines, open_source
-from app.adapters.sql_step import StatementRunner
-from app.core.database_roles import DatabaseRoles
-from app.core.errors import ConfigurationError, SqlFailed
-from app.core.runs import Kind, NewRun, NewStep, StepKind, StepLease, StepState
-from app.core.sources import SqlSource
-from app.core.steps import Sql
+from batchord.core.addresses.database_roles import DatabaseRoles
+from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.steps import Sql
+from batchord.core.errors import ConfigurationError, SqlFailed
+from batchord.core.run.runs import Kind, NewRun, NewStep, StepKind, StepLease, StepState
+from batchord.ledger import Ledger
+from batchord.ledger.roles.own import LEDGERS_OWN
+from batchord.ledger.roles.powers import remarks
+from batchord.ledger.roles.preparing import prepare_database
+from batchord.sources.sql import dispose_engines, open_source
+from batchord.steps.sql import StatementRunner
 
 #: What no statement of an author's, and no query of a source, may do.
 OF_THE_SERVER = (

@@ -13,25 +13,25 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from app.adapters.images import ImageReader
-from app.adapters.ledger import Ledger
-from app.adapters.models import ModelLibrary
-from app.adapters.models.skops_import import import_skops
-from app.adapters.notifier import AppriseNotifier
-from app.adapters.objects import Objects
-from app.adapters.shell import Shell
-from app.adapters.sql_source import open_source
-from app.adapters.sql_source.engine import dispose_engines
-from app.adapters.sql_step import StatementRunner
-from app.adapters.stack import Servers
-from app.adapters.switchboard import Switchboard
-from app.catalog import Catalog
-from app.core.runs import Run, RunState
-from app.core.secrets import masked
-from app.core.sources import SqlSource
-from app.flow.local import run_local
-from app.flow.parts import Parts
-from app.settings import Settings
+from app.localstack import Servers
+from batchord.catalog import Catalog
+from batchord.core.declared.sources import SqlSource
+from batchord.core.run.runs import Run, RunState
+from batchord.core.secrets.patterns import masked
+from batchord.flow.local import run_local
+from batchord.flow.parts import Parts
+from batchord.ledger import Ledger
+from batchord.models import ModelLibrary
+from batchord.models.skops_import import import_skops
+from batchord.people import AppriseNotifier
+from batchord.queue.switchboard import Switchboard
+from batchord.settings import Settings
+from batchord.sources.sql import open_source
+from batchord.sources.sql.engine import dispose_engines
+from batchord.steps.shell import Shell
+from batchord.steps.sql import StatementRunner
+from batchord.storage.images import ImageReader
+from batchord.storage.objects import Objects
 from tests.contracts import small_models
 
 if TYPE_CHECKING:

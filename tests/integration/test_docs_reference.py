@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 import psycopg
 
-import app
-from app.settings import Settings
+import batchord
+from batchord.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -65,12 +65,12 @@ def test_every_declaration_is_described() -> None:
     """What a pipeline file may import stands in the reference."""
     page = (ROOT / "docs/reference/pipelines.md").read_text("utf-8")
 
-    assert [name for name in app.__all__ if f"`{name}(" not in page and name != "Model"] == []
+    assert [name for name in batchord.__all__ if f"`{name}(" not in page and name != "Model"] == []
 
 
 def test_every_reason_for_a_rejection_is_described() -> None:
     """The table names the codes that the program gives, and no other."""
-    source = "".join(file.read_text("utf-8") for file in (ROOT / "app").rglob("*.py"))
+    source = "".join(file.read_text("utf-8") for file in (ROOT / "batchord").rglob("*.py"))
     given = set(re.findall(r'(?:DataError\(\s*|reason=)"([a-z]+-[a-z-]+)"', source))
     rows = re.findall(r"^\| (`[a-z-]+`.*?) \|", (ROOT / "docs/concepts.md").read_text("utf-8"), re.MULTILINE)
     described = {reason for row in rows for reason in re.findall(r"`([a-z-]+)`", row)}

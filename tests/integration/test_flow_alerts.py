@@ -9,17 +9,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from app.core.alerts import Alerts
-from app.core.limits import RejectionLimit
-from app.core.models import FunctionModel
-from app.core.runs import RunState
-from app.core.schedules import every
-from app.core.sources import SqlSource
-from app.flow.advance import advance
-from app.flow.audit import audit_and_repair
-from app.flow.cancel import cancel_run
-from app.flow.switch import pause
-from app.flow.watch import watch
+from batchord.core.calendar.schedules import every
+from batchord.core.declared.alerts import Alerts
+from batchord.core.declared.limits import RejectionLimit
+from batchord.core.declared.models import FunctionModel
+from batchord.core.declared.sources import SqlSource
+from batchord.core.run.runs import RunState
+from batchord.flow.drive.advance import advance
+from batchord.flow.drive.cancel import cancel_run
+from batchord.flow.upkeep.audit import audit_and_repair
+from batchord.flow.upkeep.switch import pause
+from batchord.flow.upkeep.watch import watch
 from tests.integration.flow_parts import ITEMS, STEP, Bench
 from tests.integration.graph_parts import Calls, declare_graph, opened, ran, scoring
 

@@ -8,16 +8,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from app.core.errors import TransientError
-from app.core.models import FunctionModel
-from app.core.retries import Retry
-from app.core.runs import RunState
-from app.core.steps import Sql
-from app.flow import execute, operators
-from app.flow.cancel import cancel_run
-from app.flow.execute import execute_step
-from app.flow.plan import plan_step
-from app.flow.predict import predict_shard
+from batchord.core.declared.models import FunctionModel
+from batchord.core.declared.retries import Retry
+from batchord.core.declared.steps import Sql
+from batchord.core.errors import TransientError
+from batchord.core.run.runs import RunState
+from batchord.flow.drive.cancel import cancel_run
+from batchord.flow.predict.plan import plan_step
+from batchord.flow.predict.shard import predict_shard
+from batchord.flow.step import execute, operators
+from batchord.flow.step.execute import execute_step
 from tests.integration.flow_parts import STEP, Bench
 from tests.integration.graph_parts import Calls, declare_graph, history, opened, ran, scoring, states, value
 
@@ -85,7 +85,7 @@ def test_a_sql_step_that_did_not_commit_is_executed_again(bench: Bench, monkeypa
     declare_graph(bench, INSERT)
     run_id, messages = opened(bench)
     with monkeypatch.context() as patch:
-        patch.setattr("app.adapters.sql_step.runner.fault", dying_at("before-sql-commit"))
+        patch.setattr("batchord.steps.sql.runner.fault", dying_at("before-sql-commit"))
         with pytest.raises(Died):
             execute_step(bench.parts(), run_id=run_id, step="work")
     bench.expire_leases()

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from app.core.errors import CommandFailed
-from app.core.messages import LONGEST_DELAY, StepReady
-from app.core.retries import Retry
-from app.core.runs import RunState
-from app.core.steps import Branch, Python
-from app.flow.cancel import cancel_run
-from app.flow.execute import execute_step
-from app.flow.recover import sweep
+from batchord.core.declared.retries import Retry
+from batchord.core.declared.steps import Branch, Python
+from batchord.core.errors import CommandFailed
+from batchord.core.run.messages import LONGEST_DELAY, StepReady
+from batchord.core.run.runs import RunState
+from batchord.flow.drive.cancel import cancel_run
+from batchord.flow.step.execute import execute_step
+from batchord.flow.upkeep.recover import sweep
 from tests.integration.flow_parts import Bench
 from tests.integration.graph_parts import (
     Calls,

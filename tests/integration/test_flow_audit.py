@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from app.core.errors import ConfigurationError
-from app.core.pipelines import Pipeline
-from app.core.schedules import every
-from app.core.sources import SqlSource
-from app.core.steps import Predict
-from app.flow.audit import Audit, as_json, audit
-from app.flow.preview import preview
-from app.flow.start import start_run
+from batchord.core.calendar.schedules import every
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.steps import Predict
+from batchord.core.errors import ConfigurationError
+from batchord.flow.begin.preview import preview
+from batchord.flow.begin.start import start_run
+from batchord.flow.upkeep.audit import Audit, as_json, audit
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, length
 
 BY_ARRIVAL = SqlSource("SELECT id, body, created_at FROM records", key="id", arrival="created_at")

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from app.adapters.ledger import Ledger
-from app.core.errors import TransientError
-from app.core.pipelines import Pipeline
-from app.core.sources import SqlSource
-from app.core.steps import Predict
-from app.flow.audit import audit, audit_all
-from app.flow.parts import Parts
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.steps import Predict
+from batchord.core.errors import TransientError
+from batchord.flow.parts import Parts
+from batchord.flow.upkeep.audit import audit, audit_all
+from batchord.ledger import Ledger
 from tests.integration.flow_parts import RECORDS, STEP, Bench, length
 
 BROKEN = SqlSource("SELECT id, body FROM no_such_table", key="id")
@@ -96,7 +96,7 @@ def test_the_command_shows_all_and_exits_with_1(settings_env: dict[str, str], tm
     """The broken one is named, the others are audited."""
     (tmp_path / "pipelines").mkdir()
     (tmp_path / "pipelines" / "both.py").write_text(
-        "from app import Pipeline, SqlSource\n"
+        "from batchord import Pipeline, SqlSource\n"
         "def length(frame):\n    return frame['body'].str.len()\n"
         "a = Pipeline('a-bad', source=SqlSource('SELECT id FROM no_such_table', key='id'), model=length)\n"
         "b = Pipeline('b-good', source=SqlSource('SELECT 1 AS id', key='id'), model=length)\n"

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from app.core.errors import ConfigurationError, UnknownPipeline
-from app.core.runs import Run, RunState
-from app.core.schedules import every
-from app.core.sources import SqlSource
-from app.flow.backfill import fill_windows
-from app.flow.cancel import cancel_run
-from app.flow.recover import sweep
-from app.flow.start import tick
-from app.flow.switch import reschedule
+from batchord.core.calendar.schedules import every
+from batchord.core.declared.sources import SqlSource
+from batchord.core.errors import ConfigurationError, UnknownPipeline
+from batchord.core.run.runs import Run, RunState
+from batchord.flow.begin.backfill import fill_windows
+from batchord.flow.begin.start import tick
+from batchord.flow.drive.cancel import cancel_run
+from batchord.flow.upkeep.recover import sweep
+from batchord.flow.upkeep.switch import reschedule
 from tests.integration.flow_parts import ITEMS, Bench
 from tests.integration.graph_parts import Calls, declare_graph, opened, scoring
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.core.records import Position
-from app.core.runs import Kind, NewRun, NewStep, Run, RunState
+from batchord.core.run.records import Position
+from batchord.core.run.runs import Kind, NewRun, NewStep, Run, RunState
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench
 
 

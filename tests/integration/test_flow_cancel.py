@@ -9,18 +9,18 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from app.core.errors import ConfigurationError, LeaseLost
-from app.core.messages import RunReady
-from app.core.pipelines import Pipeline
-from app.core.ports import Source
-from app.core.runs import Claim, RunState
-from app.core.sources import SqlSource
-from app.core.steps import Predict
-from app.flow.cancel import cancel_run
-from app.flow.plan import plan_step
-from app.flow.predict import ShardHeld, predict_shard
-from app.flow.recover import sweep
-from app.flow.start import start_run
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.steps import Predict
+from batchord.core.errors import ConfigurationError, LeaseLost
+from batchord.core.ports import Source
+from batchord.core.run.messages import RunReady
+from batchord.core.run.runs import Claim, RunState
+from batchord.flow.begin.start import start_run
+from batchord.flow.drive.cancel import cancel_run
+from batchord.flow.predict.plan import plan_step
+from batchord.flow.predict.shard import ShardHeld, predict_shard
+from batchord.flow.upkeep.recover import sweep
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, batch_of, length
 
 

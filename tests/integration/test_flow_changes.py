@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from app.core.errors import ConfigurationError
-from app.core.messages import BacklogLeft
-from app.core.models import FunctionModel
-from app.core.pipelines import Pipeline
-from app.core.ports import Source
-from app.core.runs import RunState, StepLease
-from app.core.schedules import every
-from app.core.sources import SqlSource
-from app.core.steps import Predict
-from app.flow.plan import plan_step
-from app.flow.recover import sweep
-from app.flow.start import start_run
+from batchord.core.calendar.schedules import every
+from batchord.core.declared.models import FunctionModel
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.steps import Predict
+from batchord.core.errors import ConfigurationError
+from batchord.core.ports import Source
+from batchord.core.run.messages import BacklogLeft
+from batchord.core.run.runs import RunState, StepLease
+from batchord.flow.begin.start import start_run
+from batchord.flow.predict.plan import plan_step
+from batchord.flow.upkeep.recover import sweep
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, TERMINATED, Bench, length
 
 RENAMED = Pipeline(ITEMS, steps=[Predict("renamed", source=RECORDS, model=length)])

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.core.errors import TransientError
-from app.core.messages import BacklogLeft, RunEnded, StepEnded
-from app.core.models import FunctionModel
-from app.core.pipelines import Pipeline
-from app.core.runs import Run, RunState
-from app.core.steps import Bash, Predict, Python
-from app.flow.execute import execute_step
-from app.flow.finish import finish_step
-from app.flow.parts import Parts
-from app.flow.plan import plan_step
-from app.flow.predict import predict_shard
-from app.flow.recover import sweep
+from batchord.core.declared.models import FunctionModel
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.steps import Bash, Predict, Python
+from batchord.core.errors import TransientError
+from batchord.core.run.messages import BacklogLeft, RunEnded, StepEnded
+from batchord.core.run.runs import Run, RunState
+from batchord.flow.drive.finish import finish_step
+from batchord.flow.parts import Parts
+from batchord.flow.predict.plan import plan_step
+from batchord.flow.predict.shard import predict_shard
+from batchord.flow.step.execute import execute_step
+from batchord.flow.upkeep.recover import sweep
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, length
 from tests.integration.graph_parts import Calls, declare_graph, opened, scoring, states
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from app.core.messages import FollowUp, RunEnded
-from app.core.runs import Kind, Run, RunState
-from app.core.schedules import EARLIEST, after_pipeline, every
-from app.core.sources import SqlSource
-from app.core.steps import Python
-from app.flow.follow import followers
-from app.flow.recover import sweep
-from app.flow.rerun import rerun
-from app.flow.start import AFTER, start_run, tick
-from app.flow.switch import pause
-from app.flow.watch import watch
+from batchord.core.calendar.schedules import EARLIEST, after_pipeline, every
+from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.steps import Python
+from batchord.core.run.messages import FollowUp, RunEnded
+from batchord.core.run.runs import Kind, Run, RunState
+from batchord.flow.begin.follow import followers
+from batchord.flow.begin.rerun import rerun
+from batchord.flow.begin.start import AFTER, start_run, tick
+from batchord.flow.upkeep.recover import sweep
+from batchord.flow.upkeep.switch import pause
+from batchord.flow.upkeep.watch import watch
 from tests.integration.flow_parts import ITEMS, Bench
 from tests.integration.graph_parts import Calls, declare_graph, opened, ran, scoring
 

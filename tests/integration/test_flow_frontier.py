@@ -10,14 +10,14 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from app.core.pipelines import Pipeline
-from app.core.records import Scalar
-from app.core.runs import RunState
-from app.core.schedules import EARLIEST, every
-from app.core.sources import SqlSource
-from app.core.steps import Predict
-from app.flow.audit import audit
-from app.flow.start import start_run
+from batchord.core.calendar.schedules import EARLIEST, every
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.steps import Predict
+from batchord.core.run.records import Scalar
+from batchord.core.run.runs import RunState
+from batchord.flow.begin.start import start_run
+from batchord.flow.upkeep.audit import audit
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, length
 from tests.waiting import wait_until
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.core.messages import RunEnded
-from app.core.runs import RunState
-from app.core.steps import Branch, Python
-from app.flow.advance import advance
-from app.flow.execute import execute_step
+from batchord.core.declared.steps import Branch, Python
+from batchord.core.run.messages import RunEnded
+from batchord.core.run.runs import RunState
+from batchord.flow.drive.advance import advance
+from batchord.flow.step.execute import execute_step
 from tests.integration.flow_parts import ITEMS, STEP, Bench
 from tests.integration.graph_parts import (
     Calls,

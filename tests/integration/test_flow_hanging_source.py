@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from app.core.alerts import Alerts
-from app.core.errors import TransientError
-from app.core.runs import RunState
-from app.core.sources import SqlSource
-from app.flow.cancel import cancel_run
-from app.flow.plan import plan_step
-from app.flow.predict import ShardHeld, predict_shard
-from app.flow.watch import watch
+from batchord.core.declared.alerts import Alerts
+from batchord.core.declared.sources import SqlSource
+from batchord.core.errors import TransientError
+from batchord.core.run.runs import RunState
+from batchord.flow.drive.cancel import cancel_run
+from batchord.flow.predict.plan import plan_step
+from batchord.flow.predict.shard import ShardHeld, predict_shard
+from batchord.flow.upkeep.watch import watch
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench
 from tests.waiting import wait_until
 

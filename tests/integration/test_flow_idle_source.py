@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from app.core.runs import RunState
-from app.core.sources import SqlSource
-from app.flow import predict
+from batchord.core.declared.sources import SqlSource
+from batchord.core.run.runs import RunState
+from batchord.flow.predict import shard as predict
 from tests.integration.flow_parts import Bench
 from tests.waiting import wait_until
 

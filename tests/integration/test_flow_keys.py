@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from app.core.runs import RunState
-from app.core.sources import SqlSource
-from app.flow.audit import audit
-from app.flow.repair import retry_rejections
+from batchord.core.declared.sources import SqlSource
+from batchord.core.run.runs import RunState
+from batchord.flow.begin.repair import retry_rejections
+from batchord.flow.upkeep.audit import audit
 from tests.integration.flow_parts import ITEMS, STEP, Bench
 
 #: Types, and keys of them in ascending order, as an author writes them.

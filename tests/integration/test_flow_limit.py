@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from app.core.alerts import AlertKind, NewAlert
-from app.core.limits import RejectionLimit
-from app.core.messages import AlertsKept, RunEnded
-from app.core.runs import RunState
-from app.flow.finish import finish_step
-from app.flow.predict import predict_shard
+from batchord.core.declared.limits import RejectionLimit
+from batchord.core.run.alerts import AlertKind, NewAlert
+from batchord.core.run.messages import AlertsKept, RunEnded
+from batchord.core.run.runs import RunState
+from batchord.flow.drive.finish import finish_step
+from batchord.flow.predict.shard import predict_shard
 from tests.integration.flow_parts import ITEMS, STEP, Bench
 
 STRICT = RejectionLimit(share=0.2, count=2)

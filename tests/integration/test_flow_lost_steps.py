@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from app.core.errors import LeaseLost
-from app.core.retries import Retry
-from app.core.runs import RunState, StepLease
-from app.core.steps import Python
-from app.flow.execute import execute_step
-from app.flow.parts import Parts
-from app.flow.recover import sweep
+from batchord.core.declared.retries import Retry
+from batchord.core.declared.steps import Python
+from batchord.core.errors import LeaseLost
+from batchord.core.run.runs import RunState, StepLease
+from batchord.flow.parts import Parts
+from batchord.flow.step.execute import execute_step
+from batchord.flow.upkeep.recover import sweep
 from tests.integration.flow_parts import Bench
 from tests.integration.graph_parts import (
     Calls,

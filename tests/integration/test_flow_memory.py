@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from app.core import exhaustion
-from app.core.errors import TransientError
-from app.core.runs import RunState
-from app.flow.execute import execute_step
-from app.flow.plan import plan_step
-from app.flow.predict import predict_shard
+from batchord.core.errors import TransientError
+from batchord.core.process import exhaustion
+from batchord.core.run.runs import RunState
+from batchord.flow.predict.plan import plan_step
+from batchord.flow.predict.shard import predict_shard
+from batchord.flow.step.execute import execute_step
 from tests.integration.flow_parts import STEP, Bench, length
 from tests.integration.graph_parts import Calls, declare_graph, opened, ran
 
@@ -171,7 +171,7 @@ def test_a_plan_is_left_to_another_attempt(bench: Bench, monkeypatch: pytest.Mon
     bench.insert(2)
     bench.declare()
     run = bench.started()
-    monkeypatch.setattr("app.flow.plan.scan", lacking)
+    monkeypatch.setattr("batchord.flow.predict.plan.scan", lacking)
     with pytest.raises(TransientError, match="handed back"):
         plan_step(bench.parts(), run_id=run.id, step=STEP)
     monkeypatch.undo()

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.core.models import FunctionModel
-from app.core.runs import RunState
-from app.core.sources import SqlSource
+from batchord.core.declared.models import FunctionModel
+from batchord.core.declared.sources import SqlSource
+from batchord.core.run.runs import RunState
 from tests.integration.flow_parts import Bench
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.core.models import FunctionModel
-from app.core.runs import RunState
-from app.core.steps import Python
+from batchord.core.declared.models import FunctionModel
+from batchord.core.declared.steps import Python
+from batchord.core.run.runs import RunState
 from tests.integration.flow_parts import ITEMS, STEP, Bench, length
 from tests.integration.graph_parts import declare_graph, error, ran
 

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from app.core.models import FunctionModel
-from app.core.reasons import LOSS_REASONS
-from app.core.records import Rejection
-from app.core.runs import RunState, ShardOutcome
-from app.flow.finish import finish_step
+from batchord.core.declared.models import FunctionModel
+from batchord.core.run.reasons import LOSS_REASONS
+from batchord.core.run.records import Rejection
+from batchord.core.run.runs import RunState, ShardOutcome
+from batchord.flow.drive.finish import finish_step
 from tests.integration.flow_parts import ITEMS, STEP, Bench, batch_of
 
 NAN = float("nan")

@@ -9,10 +9,10 @@ import pandas as pd
 import psycopg
 import pytest
 
-from app.core.runs import RunState
-from app.core.sources import SqlSource
-from app.flow.audit import audit
-from app.flow.preview import preview
+from batchord.core.declared.sources import SqlSource
+from batchord.core.run.runs import RunState
+from batchord.flow.begin.preview import preview
+from batchord.flow.upkeep.audit import audit
 from tests.integration.flow_parts import ITEMS, Bench
 
 #: A moment that Python's types cannot hold, in every type that has one.

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from app.core.context import MOST_OUTPUT_BYTES
-from app.core.runs import RunState
-from app.core.schedules import every
-from app.core.steps import Branch, Python, Sql
-from app.flow.backfill import fill_windows
-from app.flow.start import tick
+from batchord.core.calendar.schedules import every
+from batchord.core.declared.context import MOST_OUTPUT_BYTES
+from batchord.core.declared.steps import Branch, Python, Sql
+from batchord.core.run.runs import RunState
+from batchord.flow.begin.backfill import fill_windows
+from batchord.flow.begin.start import tick
 from tests.integration.flow_parts import ITEMS, Bench
 from tests.integration.graph_parts import bash, declare_graph, error, history, ran, states, value
 

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from app.adapters.images import ImageReader
-from app.adapters.objects import Objects
-from app.core.models import FunctionModel, Images
-from app.core.runs import RunState
+from batchord.core.declared.models import FunctionModel, Images
+from batchord.core.run.runs import RunState
+from batchord.storage.images import ImageReader
+from batchord.storage.objects import Objects
 from tests.contracts.small_images import picture
 from tests.integration.flow_parts import Bench
 

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from app.core.errors import ConfigurationError, TransientError
-from app.core.messages import Message, ShardsReady, StepEnded, StepReady
-from app.core.models import SklearnModel
-from app.core.pipelines import Pipeline
-from app.core.ports import Source
-from app.core.runs import RunState
-from app.core.sources import SqlSource
-from app.core.steps import Predict
-from app.flow.plan import plan_step
-from app.flow.start import start_run
+from batchord.core.declared.models import SklearnModel
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.steps import Predict
+from batchord.core.errors import ConfigurationError, TransientError
+from batchord.core.ports import Source
+from batchord.core.run.messages import Message, ShardsReady, StepEnded, StepReady
+from batchord.core.run.runs import RunState
+from batchord.flow.begin.start import start_run
+from batchord.flow.predict.plan import plan_step
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, length
 
 #: Nothing listens there: the connection is refused at once.

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from app.core.runs import RunState
-from app.core.sources import SqlSource
-from app.flow.finish import finish_step
-from app.flow.predict import predict_shard
+from batchord.core.declared.sources import SqlSource
+from batchord.core.run.runs import RunState
+from batchord.flow.drive.finish import finish_step
+from batchord.flow.predict.shard import predict_shard
 from tests.integration.flow_parts import STEP, Bench
 
 

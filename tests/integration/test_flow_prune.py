@@ -9,20 +9,20 @@ import pandas as pd
 import psycopg
 import pytest
 
-from app.adapters.ledger import pruning
-from app.core.logs import AttemptName, LogLine, LogPart
-from app.core.models import FunctionModel
-from app.core.run_ids import first_run_id
-from app.core.runs import Run, RunState
-from app.core.schedules import every
-from app.flow.audit import audit
-from app.flow.execute import execute_step
-from app.flow.finish import finish_step
-from app.flow.plan import plan_step
-from app.flow.predict import predict_shard
-from app.flow.prune import Pruned, prune
-from app.flow.recover import sweep
-from app.flow.start import tick
+from batchord.core.calendar.schedules import every
+from batchord.core.declared.models import FunctionModel
+from batchord.core.run.logs import AttemptName, LogLine, LogPart
+from batchord.core.run.run_ids import first_run_id
+from batchord.core.run.runs import Run, RunState
+from batchord.flow.begin.start import tick
+from batchord.flow.drive.finish import finish_step
+from batchord.flow.predict.plan import plan_step
+from batchord.flow.predict.shard import predict_shard
+from batchord.flow.step.execute import execute_step
+from batchord.flow.upkeep.audit import audit
+from batchord.flow.upkeep.prune import Pruned, prune
+from batchord.flow.upkeep.recover import sweep
+from batchord.ledger import pruning
 from tests.integration.flow_parts import ITEMS, STEP, Bench
 from tests.integration.graph_parts import Calls, declare_graph, opened, ran, scoring
 

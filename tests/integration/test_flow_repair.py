@@ -9,18 +9,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from app.core.errors import UnknownPipeline
-from app.core.messages import AlertsKept
-from app.core.pipelines import Pipeline
-from app.core.runs import Run, RunState
-from app.core.schedules import every
-from app.core.sources import SqlSource
-from app.core.steps import Predict
-from app.flow.audit import audit, audit_and_repair
-from app.flow.cancel import cancel_run
-from app.flow.plan import plan_step
-from app.flow.repair import repair_missing, retry_rejections
-from app.flow.start import start_run
+from batchord.core.calendar.schedules import every
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.steps import Predict
+from batchord.core.errors import UnknownPipeline
+from batchord.core.run.messages import AlertsKept
+from batchord.core.run.runs import Run, RunState
+from batchord.flow.begin.repair import repair_missing, retry_rejections
+from batchord.flow.begin.start import start_run
+from batchord.flow.drive.cancel import cancel_run
+from batchord.flow.predict.plan import plan_step
+from batchord.flow.upkeep.audit import audit, audit_and_repair
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, batch_of, length
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from app.core.errors import ConfigurationError, UnknownPipeline
-from app.core.models import FunctionModel
-from app.core.runs import Run, RunState
-from app.core.schedules import every
-from app.core.steps import Branch, Python
-from app.flow.cancel import cancel_run
-from app.flow.rerun import rerun
-from app.flow.start import tick
+from batchord.core.calendar.schedules import every
+from batchord.core.declared.models import FunctionModel
+from batchord.core.declared.steps import Branch, Python
+from batchord.core.errors import ConfigurationError, UnknownPipeline
+from batchord.core.run.runs import Run, RunState
+from batchord.flow.begin.rerun import rerun
+from batchord.flow.begin.start import tick
+from batchord.flow.drive.cancel import cancel_run
 from tests.integration.flow_parts import ITEMS, STEP, Bench
 from tests.integration.graph_parts import Calls, declare_graph, error, opened, ran, scoring, states, value
 

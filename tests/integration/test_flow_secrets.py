@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from app import masking
-from app.core.errors import ConfigurationError
-from app.core.pipelines import Pipeline
-from app.core.steps import Bash, Predict, Python
-from app.flow import attempt_log
-from app.flow.start import start_run
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.steps import Bash, Predict, Python
+from batchord.core.errors import ConfigurationError
+from batchord.flow.attempt import log as attempt_log
+from batchord.flow.begin.start import start_run
+from batchord.output import masking
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench
 
 WORD = "known-here-1"

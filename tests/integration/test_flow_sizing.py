@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from app.core.messages import ShardsReady
-from app.core.runs import RunState
-from app.flow.predict import predict_shard
-from app.flow.preview import preview
+from batchord.core.run.messages import ShardsReady
+from batchord.core.run.runs import RunState
+from batchord.flow.begin.preview import preview
+from batchord.flow.predict.shard import predict_shard
 from tests.integration.flow_parts import ITEMS, STEP, Bench
 
 RECORDS = 60

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from app.core.messages import Message, ShardsReady, StepEnded
-from app.core.runs import RunState
-from app.flow.predict import predict_shard
-from app.flow.split import MOST_BLAMED
+from batchord.core.run.messages import Message, ShardsReady, StepEnded
+from batchord.core.run.runs import RunState
+from batchord.flow.predict.shard import predict_shard
+from batchord.flow.predict.split import MOST_BLAMED
 from tests.integration.flow_parts import STEP, TERMINATED, Bench, batch_of
 
 RECORDS = 64

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.sources import SqlSource
-from app.flow.preview import preview
+from batchord.core.declared.sources import SqlSource
+from batchord.flow.begin.preview import preview
 from tests.integration.flow_parts import ITEMS, Bench
 
 SETTLE = timedelta(0)

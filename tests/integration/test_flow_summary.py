@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from app.core.models import FunctionModel
-from app.core.runs import Run, RunState
+from batchord.core.declared.models import FunctionModel
+from batchord.core.run.runs import Run, RunState
 from tests.integration.flow_parts import RECORDS, STEP, Bench
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from app.core.errors import ConfigurationError, TransientError, UnknownPipeline
-from app.core.schedules import Schedule, after_pipeline, cron, every, once, rrule
-from app.flow.slots import schedule_now
-from app.flow.start import tick
-from app.flow.switch import pause, reschedule, show_switched
+from batchord.core.calendar.schedules import Schedule, after_pipeline, cron, every, once, rrule
+from batchord.core.errors import ConfigurationError, TransientError, UnknownPipeline
+from batchord.flow.begin.slots import schedule_now
+from batchord.flow.begin.start import tick
+from batchord.flow.upkeep.switch import pause, reschedule, show_switched
 from tests.integration.flow_parts import ITEMS, Bench
 from tests.integration.graph_parts import Calls, declare_graph
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from app.core.alerts import Alerts
-from app.core.errors import ConfigurationError
-from app.core.messages import AlertsKept
-from app.flow.execute import execute_step
-from app.flow.recover import sweep
-from app.flow.tell import MOST_ATTEMPTS, send_alerts
+from batchord.core.declared.alerts import Alerts
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.messages import AlertsKept
+from batchord.flow.step.execute import execute_step
+from batchord.flow.upkeep.recover import sweep
+from batchord.flow.upkeep.tell import MOST_ATTEMPTS, send_alerts
 from tests.integration.flow_parts import ITEMS, Bench, ToldPeople
 from tests.integration.graph_parts import Calls, declare_graph, opened
 

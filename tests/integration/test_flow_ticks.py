@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from app.core.runs import Run, RunState
-from app.core.schedules import EARLIEST, after_pipeline, every, once
-from app.core.sources import SqlSource
-from app.flow import slots
-from app.flow.cancel import cancel_run
-from app.flow.start import tick
-from app.flow.switch import pause, reschedule
-from app.flow.watch import watch
+from batchord.core.calendar.schedules import EARLIEST, after_pipeline, every, once
+from batchord.core.declared.sources import SqlSource
+from batchord.core.run.runs import Run, RunState
+from batchord.flow.begin import slots
+from batchord.flow.begin.start import tick
+from batchord.flow.drive.cancel import cancel_run
+from batchord.flow.upkeep.switch import pause, reschedule
+from batchord.flow.upkeep.watch import watch
 from tests.integration.flow_parts import ITEMS, Bench, _handle
 from tests.integration.graph_parts import Calls, declare_graph, opened, scoring
 

@@ -9,12 +9,12 @@ from random import Random
 
 import pytest
 
-from app.core.messages import ShardsReady, StepEnded
-from app.core.runs import RunState
-from app.flow.finish import finish_step
-from app.flow.plan import plan_step
-from app.flow.predict import ShardHeld, predict_shard
-from app.flow.recover import sweep
+from batchord.core.run.messages import ShardsReady, StepEnded
+from batchord.core.run.runs import RunState
+from batchord.flow.drive.finish import finish_step
+from batchord.flow.predict.plan import plan_step
+from batchord.flow.predict.shard import ShardHeld, predict_shard
+from batchord.flow.upkeep.recover import sweep
 from tests.integration.flow_parts import STEP, Bench
 from tests.waiting import wait_until
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
-from app.adapters.images import ImageReader
-from app.adapters.objects import Objects
-from app.adapters.stack import Servers
-from app.core.models import FunctionModel, Images
-from app.core.runs import Run, RunState
-from app.core.sources import SqlSource
-from app.flow.local import run_local
+from app.localstack import Servers
+from batchord.core.declared.models import FunctionModel, Images
+from batchord.core.declared.sources import SqlSource
+from batchord.core.run.runs import Run, RunState
+from batchord.flow.local import run_local
+from batchord.storage.images import ImageReader
+from batchord.storage.objects import Objects
 from tests.contracts.small_images import picture
 from tests.drills.faulty_store import Fault, FaultyStore
 from tests.integration.flow_parts import ITEMS, Bench

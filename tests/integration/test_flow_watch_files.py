@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog import Problem
-from app.core.messages import AlertsKept
-from app.core.pipelines import Pipeline
-from app.core.schedules import every
-from app.core.steps import Python
-from app.flow.watch import watch
+from batchord.catalog import Problem
+from batchord.core.calendar.schedules import every
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.steps import Python
+from batchord.core.run.messages import AlertsKept
+from batchord.flow.upkeep.watch import watch
 from tests.integration.flow_parts import Bench
 
 _NOTHING = [Python("nothing", lambda: None)]

@@ -9,18 +9,18 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from app.core.database_roles import DatabaseRoles
-from app.core.errors import ConfigurationError
-from app.core.history import Actor, Way
-from app.core.schedules import cron, every
-from app.flow.backfill import fill_windows
-from app.flow.cancel import cancel_run
-from app.flow.history import change
-from app.flow.prune import prune
-from app.flow.repair import repair_missing, retry_rejections
-from app.flow.rerun import rerun
-from app.flow.start import follow_up, start_run, tick
-from app.flow.switch import pause, reschedule
+from batchord.core.addresses.database_roles import DatabaseRoles
+from batchord.core.calendar.schedules import cron, every
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.history import Actor, Way
+from batchord.flow.begin.backfill import fill_windows
+from batchord.flow.begin.repair import repair_missing, retry_rejections
+from batchord.flow.begin.rerun import rerun
+from batchord.flow.begin.start import follow_up, start_run, tick
+from batchord.flow.drive.cancel import cancel_run
+from batchord.flow.upkeep.history import change
+from batchord.flow.upkeep.prune import prune
+from batchord.flow.upkeep.switch import pause, reschedule
 from tests.integration.flow_parts import ITEMS, Bench, batch_of
 from tests.integration.graph_parts import Calls, declare_graph
 

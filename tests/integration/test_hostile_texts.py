@@ -13,18 +13,18 @@ import pytest
 from click.testing import CliRunner
 from psycopg.types.json import Jsonb
 
-import app
 from app import cli
-from app.catalog import Problem
-from app.catalog.reading import Loaded
 from app.cli import changes as history_of_changes
-from app.cli import checks, demo_report, history, interventions, run, stack, switches, upkeep
+from app.cli import checks, history, interventions, run, stack, switches, upkeep
 from app.cli import logs as kept_logs
 from app.cli.terminal import Terminal, text
-from app.core.pipelines import Pipeline
-from app.core.sources import SqlSource
-from app.core.steps import Predict, Python
-from app.flow import attempt_log
+from batchord.catalog import Problem
+from batchord.catalog.reading import Loaded
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.steps import Predict, Python
+from batchord.flow.attempt import log as attempt_log
+from demo import report as demo_report
 from tests.integration.flow_parts import Bench
 
 #: Markup that closes what nobody opened, an emoji's name, and whatever a terminal obeys.
@@ -69,10 +69,10 @@ def bench(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         catalog = SimpleNamespace(
             loaded=loaded, folder=ODD, problems=problems, get=bench.catalog.get, names=bench.catalog.names
         )
-        monkeypatch.setattr("app.wiring.ledger", lambda: bench.ledger)
-        monkeypatch.setattr("app.wiring.parts", bench.parts)
-        monkeypatch.setattr("app.wiring.catalog", lambda: catalog)
-        monkeypatch.setattr("app.wiring.log_store", lambda: bench.ledger.logs)
+        monkeypatch.setattr("batchord.wiring.ledger", lambda: bench.ledger)
+        monkeypatch.setattr("batchord.wiring.parts", bench.parts)
+        monkeypatch.setattr("batchord.wiring.catalog", lambda: catalog)
+        monkeypatch.setattr("batchord.wiring.log_store", lambda: bench.ledger.logs)
         monkeypatch.setattr(interventions, "send_task", lambda *_, **__: None)
         yield bench
     attempt_log.uninstall()
@@ -137,7 +137,6 @@ def newest(bench: Bench) -> str:
 
 #: Every command, with the data that it may print; None: it prints nothing but Batchord's own words.
 COMMANDS: dict[str, Callable[[Bench], str] | None] = {
-    "demo": demo,
     "up": status,
     "down": None,
     "status": status,
@@ -163,7 +162,6 @@ COMMANDS: dict[str, Callable[[Bench], str] | None] = {
 }
 #: Those that print what a record, a model, an author or a caller said.
 TELLING = {
-    "demo",
     "up",
     "status",
     "pipelines",
@@ -191,6 +189,13 @@ def test_every_command_prints_odd_texts_as_they_are(bench: Bench) -> None:
             assert ":smile:" in whole, (name, printed)
 
 
+def test_the_demos_report_prints_them_as_they_are(bench: Bench) -> None:
+    """It is printed through the same console."""
+    printed = demo(bench)
+    assert not STEERING.search(printed), printed
+    assert "[/oops]" in re.sub(r"\s+", "", printed)
+
+
 def test_json_means_the_same(bench: Bench) -> None:
     """Programs get every character, and none in it steers the terminal that shows it."""
     run_id = newest(bench)
@@ -205,7 +210,7 @@ def test_json_means_the_same(bench: Bench) -> None:
 def test_nothing_is_printed_past_the_terminal() -> None:
     """Whoever makes a console of their own, or reads markup, goes around what is tried above."""
     around = re.compile(r"^(rich\.markup|rich\.console|rich\.print)")
-    for file in (Path(app.__file__).parent / "cli").glob("*.py"):
+    for file in Path(cli.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and file.name != "terminal.py":
                 assert not around.match(f"{node.module}"), file

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from app.core.messages import RunReady, ShardsReady, StepEnded, StepReady
-from app.core.runs import Kind, NewRun, NewStep, ShardOutcome
-from app.core.sources import SqlSource
-from app.core.upkeep import LostStep
-from app.flow.recover import sweep
+from batchord.core.declared.sources import SqlSource
+from batchord.core.run.messages import RunReady, ShardsReady, StepEnded, StepReady
+from batchord.core.run.runs import Kind, NewRun, NewStep, ShardOutcome
+from batchord.core.run.upkeep import LostStep
+from batchord.flow.upkeep.recover import sweep
 from tests.integration.flow_parts import ITEMS, STEP, Bench, batch_of
 
 #: Older than this is lost, and leases last so long, in these tests.

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import psycopg
 
-from app.adapters.ledger.connection import Connections
+from batchord.ledger.connection import Connections
 
 #: Waits for their ends, too.
 _CUT_ALL = """

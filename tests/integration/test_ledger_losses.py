@@ -7,10 +7,10 @@ from threading import Barrier
 
 import pytest
 
-from app.core.errors import LeaseLost
-from app.core.records import Position
-from app.core.runs import Claim, ShardLease, ShardOutcome
-from app.core.shards import ShardRange
+from batchord.core.errors import LeaseLost
+from batchord.core.run.records import Position
+from batchord.core.run.runs import Claim, ShardLease, ShardOutcome
+from batchord.core.run.shards import ShardRange
 from tests.integration.flow_parts import STEP, Bench, batch_of
 
 KILLED = "lost: signal 9 (SIGKILL)"

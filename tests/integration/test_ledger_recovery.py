@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from app.core.messages import BacklogLeft, RunReady, ShardsReady, StepEnded, StepReady
-from app.core.runs import Kind, NewRun, NewStep, RunState, ShardOutcome
-from app.core.upkeep import LostStep
-from app.flow.predict import predict_shard
-from app.flow.recover import sweep
-from app.flow.start import follow_up
+from batchord.core.run.messages import BacklogLeft, RunReady, ShardsReady, StepEnded, StepReady
+from batchord.core.run.runs import Kind, NewRun, NewStep, RunState, ShardOutcome
+from batchord.core.run.upkeep import LostStep
+from batchord.flow.begin.start import follow_up
+from batchord.flow.predict.shard import predict_shard
+from batchord.flow.upkeep.recover import sweep
 from tests.integration.flow_parts import ITEMS, STEP, Bench, batch_of
 
 #: Older than this is lost, in these tests.

@@ -9,9 +9,9 @@ from threading import Barrier
 
 import pytest
 
-from app.core.errors import ConfigurationError
-from app.core.ledger import Opened
-from app.core.runs import Kind, NewRun, NewStep, Run, RunState, StepState
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.ledger import Opened
+from batchord.core.run.runs import Kind, NewRun, NewStep, Run, RunState, StepState
 from tests.integration.flow_parts import Bench
 
 SLOT = datetime(2026, 3, 1, 12, tzinfo=UTC)

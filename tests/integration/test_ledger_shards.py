@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from app.adapters.ledger import Ledger
-from app.core.errors import ConservationError, LeaseLost, TransientError
-from app.core.messages import ShardsReady
-from app.core.predictions import Batch, Predictions
-from app.core.runs import Claim, RunState, ShardLease, ShardOutcome
+from batchord.core.errors import ConservationError, LeaseLost, TransientError
+from batchord.core.run.messages import ShardsReady
+from batchord.core.run.predictions import Batch, Predictions
+from batchord.core.run.runs import Claim, RunState, ShardLease, ShardOutcome
+from batchord.ledger import Ledger
 from tests.integration.flow_parts import STEP, Bench, batch_of
 from tests.waiting import wait_until
 

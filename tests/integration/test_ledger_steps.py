@@ -7,11 +7,11 @@ from threading import Barrier
 
 import pytest
 
-from app.core.frontier import Frontier
-from app.core.ledger import Plan
-from app.core.records import Position
-from app.core.runs import RunState, StepLease, StepState
-from app.core.shards import ShardRange
+from batchord.core.run.frontier import Frontier
+from batchord.core.run.ledger import Plan
+from batchord.core.run.records import Position
+from batchord.core.run.runs import RunState, StepLease, StepState
+from batchord.core.run.shards import ShardRange
 from tests.integration.flow_parts import ITEMS, STEP, Bench
 from tests.waiting import wait_until
 

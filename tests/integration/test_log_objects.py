@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from app.adapters.logs_s3 import LogObjects
-from app.adapters.objects import Objects
-from app.adapters.stack import Servers
-from app.core.errors import ConfigurationError, TransientError
-from app.core.logs import AttemptName, LogLine, LogPart
+from app.localstack import Servers
+from batchord.core.errors import ConfigurationError, TransientError
+from batchord.core.run.logs import AttemptName, LogLine, LogPart
+from batchord.storage.logs import LogObjects
+from batchord.storage.objects import Objects
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:

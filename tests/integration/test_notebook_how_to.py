@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.adapters.models.skops_import import import_skops
+from batchord.models.skops_import import import_skops
 from tests.reader import Reader, code_block
 
 PAGE = "docs/how-to/notebook-to-pipeline.md"

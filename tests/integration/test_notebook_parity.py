@@ -33,13 +33,13 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from app.adapters.models.estimators import LoadedEstimator, load_estimator
-from app.adapters.sql_source import dispose_engines, open_source
-from app.core.models import Model, SklearnModel
-from app.core.sources import SqlSource
-from app.flow.inputs import prepare
+from batchord.core.declared.models import Model, SklearnModel
+from batchord.core.declared.sources import SqlSource
+from batchord.flow.predict.prepare import prepare
+from batchord.models.estimators import LoadedEstimator, load_estimator
+from batchord.sources.sql import dispose_engines, open_source
 from tests.contracts import small_models
-from tests.unit.flow.frames import no_images
+from tests.unit.flow.predict.frames import no_images
 
 ROWS = 42
 BATCHES = (1, 7, ROWS)

@@ -11,9 +11,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from app.adapters.notifier import AppriseNotifier
-from app.core.addresses import address_digest
-from app.core.errors import ConfigurationError, TransientError
+from batchord.core.addresses.receivers import address_digest
+from batchord.core.errors import ConfigurationError, TransientError
+from batchord.people import AppriseNotifier
 from tests.integration.receivers import MailServer, Webhook, closed_place, silent_place
 
 USER, PASSWORD, PATH, QUERY = "us3r-name", "pa55w0rd", "pa7h-t0ken", "qu3ry-t0ken"

@@ -8,14 +8,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.adapters.ledger import migrate
-from app.adapters.roles.powers import remarks
-from app.adapters.roles.preparing import prepare_database
-from app.adapters.stack import Server, Servers, start_servers, stop_servers, superuser_url
-from app.adapters.stack.embedded import ensure
-from app.adapters.stack.home import open_home, write_private
-from app.adapters.stack.postgres import Postgres
-from app.core.database_roles import DatabaseRoles
+from app.localstack import Server, Servers, start_servers, stop_servers, superuser_url
+from app.localstack.embedded import ensure
+from app.localstack.home import open_home, write_private
+from app.localstack.postgres import Postgres
+from batchord.core.addresses.database_roles import DatabaseRoles
+from batchord.ledger import migrate
+from batchord.ledger.roles.powers import remarks
+from batchord.ledger.roles.preparing import prepare_database
 
 #: Without schemas, as authors write: all of it came to lie in the schema batchord.
 _AUTHORS = """

@@ -9,13 +9,13 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from app.adapters.ledger import Ledger, migrate
-from app.core.errors import ConfigurationError, TransientError
-from app.redis_server import check_redis
+from batchord.core.errors import ConfigurationError, TransientError
+from batchord.ledger import Ledger, migrate
+from batchord.queue.redis_server import check_redis
 
 SECRET = "wr0ng-s3cret"  # noqa: S105
 PIPELINE = (
-    "from app import Pipeline, SqlSource\n"
+    "from batchord import Pipeline, SqlSource\n"
     "def length(frame):\n    return frame['body'].str.len()\n"
     "notes = Pipeline('notes', source=SqlSource('SELECT id, body FROM notes', key='id'), model=length)\n"
 )

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli.stack import migrate, status
-from app.core.database_roles import DatabaseRoles
-from app.settings import settings
+from batchord.core.addresses.database_roles import DatabaseRoles
+from batchord.settings import settings
 
 
 @pytest.fixture

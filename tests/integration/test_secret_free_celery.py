@@ -12,8 +12,8 @@ from celery import Celery
 from celery.app.trace import build_tracer
 from kombu import pools
 
-from app import masking
-from app.core.errors import TransientError
+from batchord.core.errors import TransientError
+from batchord.output import masking
 from tests.waiting import wait_until
 
 # Of Celery's own code, which Batchord's workers run as well.
@@ -41,9 +41,9 @@ def celery(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
     app = Celery(
         "secrets",
         broker=redis_url,
-        backend=f"app.replies:SecretFreeBackend+{redis_url}",
-        task_cls="app.replies:SecretFreeTask",
-        events="app.replies:SecretFreeEvents",
+        backend=f"batchord.queue.replies:SecretFreeBackend+{redis_url}",
+        task_cls="batchord.queue.replies:SecretFreeTask",
+        events="batchord.queue.replies:SecretFreeEvents",
         set_as_current=False,
     )
     app.conf.accept_content = app.conf.result_accept_content = ["json"]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from app.core.pipelines import Pipeline
-from app.core.schedules import Schedule, cron, every, rrule
-from app.core.steps import Python
-from app.flow.start import tick
+from batchord.core.calendar.schedules import Schedule, cron, every, rrule
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.steps import Python
+from batchord.flow.begin.start import tick
 from beat.schedule import Fires, offset
 from tests.integration.flow_parts import Bench
 

@@ -9,11 +9,11 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from app.adapters.ledger.connection import Connections
-from app.adapters.sql_source import SqlRecords, dispose_engines, open_source
-from app.core.errors import ConfigurationError
-from app.core.records import Position
-from app.core.sources import SqlSource
+from batchord.core.declared.sources import SqlSource
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.records import Position
+from batchord.ledger.connection import Connections
+from batchord.sources.sql import SqlRecords, dispose_engines, open_source
 
 HOUR = timedelta(hours=1)
 

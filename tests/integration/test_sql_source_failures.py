@@ -12,11 +12,11 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from app.adapters.sql_source import SqlRecords, dispose_engines, open_source
-from app.adapters.sql_source.engine import engine_for, source_url
-from app.core.errors import BatchordError, ConfigurationError, TransientError
-from app.core.records import Position
-from app.core.sources import SqlSource
+from batchord.core.declared.sources import SqlSource
+from batchord.core.errors import BatchordError, ConfigurationError, TransientError
+from batchord.core.run.records import Position
+from batchord.sources.sql import SqlRecords, dispose_engines, open_source
+from batchord.sources.sql.engine import engine_for, source_url
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from app.adapters.sql_source import SqlRecords, dispose_engines, open_source
-from app.core.frontier import Frontier, Sighting
-from app.core.sources import SqlSource
+from batchord.core.declared.sources import SqlSource
+from batchord.core.run.frontier import Frontier, Sighting
+from batchord.sources.sql import SqlRecords, dispose_engines, open_source
 from tests.waiting import wait_until
 
 TABLE = """

@@ -14,10 +14,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.adapters.database.patient import PatientConnection
-from app.adapters.sql_source import Limits, SqlRecords, dispose_engines, open_source
-from app.core.errors import TransientError
-from app.core.sources import SqlSource
+from batchord.core.declared.sources import SqlSource
+from batchord.core.errors import TransientError
+from batchord.database.patient import PatientConnection
+from batchord.sources.sql import Limits, SqlRecords, dispose_engines, open_source
 from tests.waiting import wait_until
 
 HANGS = "SELECT 1 AS id FROM pg_sleep(600)"

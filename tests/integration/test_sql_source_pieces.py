@@ -8,13 +8,13 @@ import psycopg
 import pytest
 from sqlalchemy.dialects import postgresql
 
-from app.adapters.sql_source import dispose_engines, open_source
-from app.adapters.sql_source.source import SqlRecords
-from app.adapters.sql_source.statements import Statements
-from app.core.errors import ConfigurationError
-from app.core.records import Position, record_key
-from app.core.shards import ShardRange
-from app.core.sources import SqlSource
+from batchord.core.declared.sources import SqlSource
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.records import Position, record_key
+from batchord.core.run.shards import ShardRange
+from batchord.sources.sql import dispose_engines, open_source
+from batchord.sources.sql.source import SqlRecords
+from batchord.sources.sql.statements import Statements
 
 ROWS = 7
 RECORDS = 40
@@ -104,7 +104,7 @@ def test_slices_of_pieces_follow_each_other(
     for rows in (1, ROWS, 10):
         whole = found(rows)
         for pieces in (1, 2, RECORDS // rows):
-            monkeypatch.setattr("app.adapters.sql_source.source._SLICE", pieces)
+            monkeypatch.setattr("batchord.sources.sql.source._SLICE", pieces)
             assert found(rows) == whole
         monkeypatch.undo()
         assert [each for piece in whole for each in piece.places or ()][-1] == RECORDS - 1
@@ -115,7 +115,7 @@ def test_no_more_is_read_than_a_run_can_take(
 ) -> None:
     """Whoever stops after the first slice has not asked for the second."""
     fill(connection, "bigint", "n")
-    monkeypatch.setattr("app.adapters.sql_source.source._SLICE", 1)
+    monkeypatch.setattr("batchord.sources.sql.source._SLICE", 1)
     asked: list[Position | None] = []
     fresh_in_pieces = Statements.fresh_in_pieces
 

@@ -8,11 +8,11 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from app.adapters.sql_source import dispose_engines, open_source, postgres
-from app.adapters.sql_source.engine import engine_for, source_url
-from app.adapters.sql_source.statements import Statements
-from app.core.records import Position
-from app.core.sources import SqlSource
+from batchord.core.declared.sources import SqlSource
+from batchord.core.run.records import Position
+from batchord.sources.sql import dispose_engines, open_source, postgres
+from batchord.sources.sql.engine import engine_for, source_url
+from batchord.sources.sql.statements import Statements
 
 ROWS = 200_000
 #: Records above the position that the tests scan from.

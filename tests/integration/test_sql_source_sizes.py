@@ -13,9 +13,9 @@ import psutil
 import psycopg
 import pytest
 
-from app.adapters.sql_source import SqlRecords, dispose_engines, open_source
-from app.core.ports import Fetched
-from app.core.sources import SqlSource
+from batchord.core.declared.sources import SqlSource
+from batchord.core.ports import Fetched
+from batchord.sources.sql import SqlRecords, dispose_engines, open_source
 
 #: More than a text can have, less than a gigabyte: libpq gives up a result that it has no room for.
 _HUGE = 350_000_000

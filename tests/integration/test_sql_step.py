@@ -12,17 +12,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from app.adapters.sql_step import StatementRunner, runner
-from app.core.errors import (
-    ConfigurationError,
-    LeaseLost,
-    OutOfTime,
-    OutputRefused,
-    SqlFailed,
-    TransientError,
-)
-from app.core.runs import Run, RunState, StepLease
-from app.core.steps import Sql
+from batchord.core.declared.steps import Sql
+from batchord.core.errors import ConfigurationError, LeaseLost, OutOfTime, OutputRefused, SqlFailed, TransientError
+from batchord.core.run.runs import Run, RunState, StepLease
+from batchord.steps.sql import StatementRunner, runner
 from tests.waiting import wait_until
 
 Execute = Callable[..., dict[str, Any]]

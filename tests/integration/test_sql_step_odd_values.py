@@ -8,9 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.adapters.sql_step import StatementRunner
-from app.core.runs import Run, RunState, StepLease
-from app.core.steps import Sql
+from batchord.core.declared.steps import Sql
+from batchord.core.run.runs import Run, RunState, StepLease
+from batchord.steps.sql import StatementRunner
 
 
 @pytest.fixture

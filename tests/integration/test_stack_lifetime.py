@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.adapters.stack import (
+from app.localstack import (
     ProcessSpec,
     ProcessState,
     Server,
@@ -22,8 +22,8 @@ from app.adapters.stack import (
     start_servers,
     stop_background,
 )
-from app.adapters.stack.interrupts import interrupted_once
-from app.core.errors import ConfigurationError
+from app.localstack.interrupts import interrupted_once
+from batchord.core.errors import ConfigurationError
 from tests.integration.stack_processes import LAST_WORDS, POLITE, STUBBORN, child_of, gone, log, ready, running, spec
 from tests.waiting import wait_until
 
@@ -31,7 +31,7 @@ from tests.waiting import wait_until
 PROGRAM = """
 import sys, threading
 from pathlib import Path
-from app.adapters.stack import ProcessSpec, Supervisor
+from app.localstack import ProcessSpec, Supervisor
 command, patience = (sys.executable, "-c", sys.argv[2]), float(sys.argv[3])
 specs = [ProcessSpec(name=name, command=command, patience=patience) for name in ("one", "two")]
 with Supervisor(specs, Path(sys.argv[1])):
@@ -40,7 +40,9 @@ with Supervisor(specs, Path(sys.argv[1])):
 """
 
 #: A program that starts the servers and is interrupted in it: PostgreSQL takes a second the first time.
-STARTING = "import sys, pathlib; from app.adapters.stack import start_servers; start_servers(pathlib.Path(sys.argv[1]))"
+STARTING = (
+    "import sys, pathlib; from batchord.app.localstack import start_servers; start_servers(pathlib.Path(sys.argv[1]))"
+)
 
 
 @pytest.fixture

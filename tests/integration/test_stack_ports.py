@@ -3,8 +3,8 @@
 import socket
 from contextlib import closing
 
-from app.adapters.stack.claims import claim_port
-from app.adapters.stack.embedded import LOOPBACK
+from app.localstack.claims import claim_port
+from app.localstack.embedded import LOOPBACK
 
 
 def test_two_stacks_that_start_together_get_different_ports() -> None:

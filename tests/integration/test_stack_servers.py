@@ -13,9 +13,9 @@ import psycopg
 import pytest
 import redis
 
-from app.adapters.stack import ALL_SERVERS, Server, server_status, start_servers, stop_servers, unconfigured_servers
-from app.core.errors import ConfigurationError
-from app.settings import Settings
+from app.localstack import ALL_SERVERS, Server, server_status, start_servers, stop_servers, unconfigured_servers
+from batchord.core.errors import ConfigurationError
+from batchord.settings import Settings
 from tests.waiting import wait_until
 
 LIGHT = frozenset({Server.REDIS})

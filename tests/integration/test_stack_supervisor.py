@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.stack import Backoff, ProcessSpec, ProcessState, Server, Supervisor, server_status
-from app.core.errors import ConfigurationError
+from app.localstack import Backoff, ProcessSpec, ProcessState, Server, Supervisor, server_status
+from batchord.core.errors import ConfigurationError
 from tests.integration.stack_processes import POLITE, STUBBORN, child_of, gone, log, one, ready, running, spec
 from tests.waiting import wait_until
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.adapters.ledger import Ledger
-from app.adapters.ledger.connection import Connections
-from app.core.database_roles import DatabaseRoles
-from app.core.errors import TransientError
-from app.flow.recover import sweep
+from batchord.core.addresses.database_roles import DatabaseRoles
+from batchord.core.errors import TransientError
+from batchord.flow.upkeep.recover import sweep
+from batchord.ledger import Ledger
+from batchord.ledger.connection import Connections
 from tests.integration.flow_parts import Bench
 from tests.waiting import wait_until
 

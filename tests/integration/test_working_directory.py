@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.stack.background import main
+from app.localstack.background import main
 from tests.hostile_folder import make_hostile, run_there
 
 #: What console scripts do: their own folder is the first on ``sys.path``, not the working directory.
-_COMMAND = (sys.executable, "-P", "-c", "from app.cli import main; main()")
-_CELERY = (sys.executable, "-P", "-m", "app.celery_command")
+_COMMAND = (sys.executable, "-P", "-c", "from batchord.app.cli import main; main()")
+_CELERY = (sys.executable, "-P", "-m", "batchord.app.celery_command")
 #: Says what it could import, whoever imports it.
 _PIPELINE = """
 import json, os, sys
@@ -21,12 +21,12 @@ from pathlib import Path
 
 import beside
 import features.words
-from app import Pipeline, SqlSource
+from batchord import Pipeline, SqlSource
 
 Path(os.environ["SAID"]).open("a").write(json.dumps([beside.WHERE, features.words.WHERE, sys.path[-2:]]) + "\\n")
 words = Pipeline("words", source=SqlSource("SELECT 1 AS id", key="id"), model=lambda frame: frame["id"])
 """
-_BEAT = "from beat.schedule import PipelineScheduler; from app.wiring import catalog; print(catalog().names())"
+_BEAT = "from beat.schedule import PipelineScheduler; from batchord.wiring import catalog; print(catalog().names())"
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_nothing_of_the_working_directory_runs(
 
 def test_celery_imports_nothing_of_it_once_the_app_is_known(settings_env: dict[str, str], hostile: Path) -> None:
     """Whoever starts Celery: what the settings name is imported as Python imports it."""
-    program = "from app.celery import app; app.loader.import_default_modules(); print(app.control, app.Beat)"
+    program = "from batchord.app.celery import app; app.loader.import_default_modules(); print(app.control, app.Beat)"
     ended = _run(settings_env, hostile, sys.executable, "-P", "-c", program)
 
     assert run_there(hostile) == ""

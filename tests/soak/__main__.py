@@ -18,8 +18,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from app.adapters.roles.preparing import prepare_database
-from app.adapters.stack import start_servers, stop_servers, superuser_url
+from app.localstack import start_servers, stop_servers, superuser_url
+from batchord.ledger.roles.preparing import prepare_database
 from tests.acceptance.cluster import Cluster
 from tests.pooler import Pooler, pgbouncer
 from tests.soak.chaos import Chaos

@@ -14,7 +14,7 @@ import psutil
 import psycopg
 import redis
 
-from app.adapters.stack import Server, start_servers
+from app.localstack import Server, start_servers
 from tests.acceptance.cluster import Cluster
 from tests.drills.own_servers import kill, process_of
 from tests.pooler import Pooler

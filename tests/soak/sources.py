@@ -14,7 +14,7 @@ _COMMIT_SECONDS = 12
 _PIPELINE = """
     import threading
     from datetime import timedelta
-    from app import Pipeline, Predict, SqlSource, every
+    from batchord import Pipeline, Predict, SqlSource, every
 
     def length(frame):
         threading.Event().wait(0.002 * len(frame))  # a model takes its time

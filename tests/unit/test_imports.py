@@ -45,18 +45,18 @@ def _loaded(tmp_path: Path, statement: str) -> set[str]:
 @pytest.mark.parametrize(
     ("statement", "unwanted"),
     [
-        ("import app", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
-        ("import app.catalog, app.core.ports", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
-        ("import app.settings", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
+        ("import batchord, app", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
+        ("import batchord.catalog, batchord.core.ports", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
+        ("import batchord.settings", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
         ("import app.cli", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
         (
-            "from app.cli import batchord; batchord(['--help'], standalone_mode=False)",
+            "from batchord.app.cli import batchord; batchord(['--help'], standalone_mode=False)",
             _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES,
         ),
         ("import app.celery, beat.schedule", _LEARNING | _DATABASES | _STORES | _FRAMES),
         ("import workers.tasks, workers.lifecycle", _LEARNING | {"pandas", "alembic"}),
         (
-            "import app.flow.plan, app.flow.predict, app.flow.audit",
+            "import batchord.flow.predict.plan, batchord.flow.predict.shard, batchord.flow.upkeep.audit",
             _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES,
         ),
     ],
@@ -64,13 +64,13 @@ def _loaded(tmp_path: Path, statement: str) -> set[str]:
 def test_an_import_loads_nothing_that_it_does_not_need(
     tmp_path: Path, statement: str, unwanted: Collection[str]
 ) -> None:
-    """A pipeline file imports `app` alone; beat needs Celery and no database; workers load models on demand."""
+    """A pipeline file imports `batchord` alone; beat needs Celery and no database; workers load models on demand."""
     assert sorted(_loaded(tmp_path, statement).intersection(unwanted)) == []
 
 
 def test_reading_the_example_pipelines_loads_no_model(tmp_path: Path) -> None:
     """Beat reads every pipeline file: declarations must stay light."""
     folder = str(_ROOT / "pipelines")
-    statement = f"from pathlib import Path; from app.catalog import Catalog; Catalog(Path({folder!r})).names()"
+    statement = f"from pathlib import Path; from batchord.catalog import Catalog; Catalog(Path({folder!r})).names()"
 
     assert sorted(_loaded(tmp_path, statement) & (_LEARNING | _DATABASES | _STORES | _QUEUES)) == []

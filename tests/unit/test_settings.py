@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.core.errors import ConfigurationError
-from app.settings import SERVERS_FILE, Settings, settings
+from batchord.core.errors import ConfigurationError
+from batchord.settings import SERVERS_FILE, Settings, settings
 
 _URL = "postgresql://me:hunter2@127.0.0.1:5432/ledger"
 

@@ -1,6 +1,6 @@
 """Bike trips a day ahead: each hour that arrives gives its station's forecast for the same hour tomorrow."""
 
-from app import Pipeline, SklearnModel, SqlSource, every
+from batchord import Pipeline, SklearnModel, SqlSource, every
 
 #: What the model is fitted on and given, in this order.
 FEATURES = [

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from app import FunctionModel, Pipeline, SqlSource, every
+from batchord import FunctionModel, Pipeline, SqlSource, every
 
 #: Raise it before every new fit and with every change below. It names the file, too, so that no fit overwrites another.
 VERSION = "1"

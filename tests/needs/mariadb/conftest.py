@@ -13,8 +13,8 @@ from typing import Any
 import pymysql
 import pytest
 
-from app.adapters.sql_source import dispose_engines
-from app.adapters.stack.claims import claim_port
+from app.localstack.claims import claim_port
+from batchord.sources.sql import dispose_engines
 from tests.waiting import wait_until
 
 _PATH = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"

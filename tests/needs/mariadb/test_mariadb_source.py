@@ -12,10 +12,10 @@ from typing import Any
 import pymysql
 import pytest
 
-from app.adapters.sql_source import Limits, SqlRecords, open_source
-from app.core.errors import ConfigurationError, TransientError
-from app.core.records import Position
-from app.core.sources import SqlSource
+from batchord.core.declared.sources import SqlSource
+from batchord.core.errors import ConfigurationError, TransientError
+from batchord.core.run.records import Position
+from batchord.sources.sql import Limits, SqlRecords, open_source
 from tests.integration.flow_parts import Bench
 
 _SLOW = "SELECT id, sleep(60) AS body FROM records"

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from app.adapters.sql_source import SqlRecords, dispose_engines, open_source
-from app.core.sources import SqlSource
+from batchord.core.declared.sources import SqlSource
+from batchord.sources.sql import SqlRecords, dispose_engines, open_source
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from app.adapters.ledger.connection import Connections
-from app.adapters.roles.preparing import prepare_database
-from app.adapters.sql_source import dispose_engines, open_source
-from app.core.database_roles import DatabaseRoles
-from app.core.errors import ConfigurationError
-from app.core.pipelines import Pipeline
-from app.core.runs import RunState
-from app.core.sources import SqlSource
-from app.core.steps import Predict, Sql
+from batchord.core.addresses.database_roles import DatabaseRoles
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.steps import Predict, Sql
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.runs import RunState
+from batchord.ledger.connection import Connections
+from batchord.ledger.roles.preparing import prepare_database
+from batchord.sources.sql import dispose_engines, open_source
 from tests.integration.flow_parts import RECORDS, STEP, Bench, length
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.adapters.ledger import Ledger
-from app.adapters.sql_source import dispose_engines, open_source
-from app.adapters.switchboard import Switchboard
-from app.core.errors import ConfigurationError, TransientError
-from app.core.sources import SqlSource
+from batchord.core.declared.sources import SqlSource
+from batchord.core.errors import ConfigurationError, TransientError
+from batchord.ledger import Ledger
+from batchord.queue.switchboard import Switchboard
+from batchord.sources.sql import dispose_engines, open_source
 from tests.acceptance.cluster import Cluster
 from tests.acceptance.conftest import create_notes
 from tests.acceptance.test_flower import RunningFlower
@@ -22,7 +22,7 @@ from tests.tls_servers import CERTIFIED, HOST, Authority, TlsPostgres, TlsRedis
 from tests.waiting import wait_until
 
 PIPELINE = """
-from app import Pipeline, Predict, Sql, SqlSource, every
+from batchord import Pipeline, Predict, Sql, SqlSource, every
 
 def length(frame):
     return frame["body"].str.len()
@@ -166,7 +166,7 @@ def test_a_server_that_went_away_may_come_back(tls_postgres: TlsPostgres) -> Non
 def ask(environment: dict[str, str], question: str) -> "subprocess.CompletedProcess[str]":
     """A process of its own, with Batchord's Celery application."""
     return subprocess.run(
-        [sys.executable, "-c", f"from app.celery import app; {question}"],
+        [sys.executable, "-c", f"from batchord.app.celery import app; {question}"],
         env=os.environ | environment,
         capture_output=True,
         text=True,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.ledger import Ledger, migrate
-from app.core.errors import ConfigurationError
-from app.redis_server import check_redis
+from batchord.core.errors import ConfigurationError
+from batchord.ledger import Ledger, migrate
+from batchord.queue.redis_server import check_redis
 from tests.tls_servers import Authority, TlsPostgres, TlsRedis
 
 #: What cannot do without each of the two servers.
@@ -116,7 +116,7 @@ def run_program(environment: dict[str, str], folder: Path, line: str) -> "subpro
     pipelines = folder / "pipelines"
     pipelines.mkdir(exist_ok=True)
     (pipelines / "notes.py").write_text(
-        "from app import Pipeline, Python\ndef say(context):\n    return 1\n"
+        "from batchord import Pipeline, Python\ndef say(context):\n    return 1\n"
         "notes = Pipeline('notes', steps=[Python('say', say)])\n"
     )
     program, *arguments = line.split()

@@ -8,7 +8,7 @@ import pytest
 import redis as redis_client
 from celery import Celery
 
-from app.settings import settings
+from batchord.settings import settings
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from redbeat.decoder import RedBeatJSONEncoder
 from beat.schedule import PipelineScheduler
 
 _PIPELINE = """
-from app import Pipeline, SqlSource, every
+from batchord import Pipeline, SqlSource, every
 hourly = Pipeline("hourly", schedule=every(hours=1), source=SqlSource("SELECT id FROM reviews", key="id"), model=len)
 """
 HOUR = timedelta(hours=1)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from app.catalog import live
-from app.core.schedules import every
+from batchord.catalog import live
+from batchord.core.calendar.schedules import every
 from beat.schedule import PipelineScheduler
 from tests.waiting import wait_until
 
-_HEAD = "from app import Pipeline, Python, every\nstep = Python('work', lambda: None)\n"
+_HEAD = "from batchord import Pipeline, Python, every\nstep = Python('work', lambda: None)\n"
 
 
 @pytest.fixture(autouse=True)

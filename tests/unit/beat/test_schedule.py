@@ -10,9 +10,9 @@ from celery.schedules import crontab, schedule
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.catalog import Catalog
-from app.core.schedules import Every, Once, Rrule, cron, every
-from app.settings import Settings
+from batchord.catalog import Catalog
+from batchord.core.calendar.schedules import Every, Once, Rrule, cron, every
+from batchord.settings import Settings
 from beat.schedule import entries, fires, offset
 
 Scheduled = Callable[[str], dict[str, Any]]
@@ -22,7 +22,7 @@ _ALWAYS = {"sweep", "watch", "audit", "prune"}
 
 _HEAD = """
 from datetime import UTC, datetime, timedelta
-from app import Pipeline, SqlSource, after_pipeline, cron, every, once, rrule
+from batchord import Pipeline, SqlSource, after_pipeline, cron, every, once, rrule
 
 source = SqlSource("SELECT id FROM reviews", key="id")
 """

@@ -11,13 +11,13 @@ import pytest
 from celery import Celery
 from redbeat.decoder import RedBeatJSONEncoder
 
-from app.core.schedules import cron, every
-from app.core.switches import SWITCHED_KEY
+from batchord.core.calendar.schedules import cron, every
+from batchord.core.process.switches import SWITCHED_KEY
 from beat.schedule import PipelineScheduler, offset
 
 _HEAD = """
 from datetime import UTC, datetime, timedelta
-from app import Pipeline, Python, after_pipeline, cron, every, once, rrule
+from batchord import Pipeline, Python, after_pipeline, cron, every, once, rrule
 
 step = Python("work", lambda: None)
 """

@@ -11,7 +11,7 @@ from celery.schedules import schedule
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from app.core.schedules import Cron, Every, Once, Rrule, Schedule, slots_between
+from batchord.core.calendar.schedules import Cron, Every, Once, Rrule, Schedule, slots_between
 from beat.schedule import Fires, PipelineEntry
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from app.catalog import LiveCatalog, live
+from batchord.catalog import LiveCatalog, live
 from tests.unit.catalog.live_catalog import Open
 from tests.unit.catalog.pipeline_files import Write
 

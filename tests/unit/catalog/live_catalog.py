@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from app.catalog import LiveCatalog
-from app.core.models import FunctionModel
+from batchord.catalog import LiveCatalog
+from batchord.core.declared.models import FunctionModel
 
 #: A catalog of the test's folder, as another process has it.
 Open = Callable[[], LiveCatalog]
@@ -14,7 +14,7 @@ def scoring(name: str, value: str, head: str = "") -> str:
     """A pipeline file whose model returns ``value``."""
     return f"""
 {head}
-from app import Pipeline, SqlSource, every
+from batchord import Pipeline, SqlSource, every
 
 def model(frame):
     return {value}

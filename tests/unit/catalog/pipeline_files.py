@@ -7,7 +7,7 @@ from pathlib import Path
 Write = Callable[[str, str], Path]
 
 _SOUND = """
-    from app import Pipeline, SqlSource, every
+    from batchord import Pipeline, SqlSource, every
 
     def model(frame):
         return frame

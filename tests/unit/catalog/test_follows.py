@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from app.catalog import Catalog, load
+from batchord.catalog import Catalog, load
 from tests.unit.catalog.pipeline_files import Write, sound
 
 

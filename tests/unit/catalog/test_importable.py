@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog.importable import make_importable
+from batchord.catalog.importable import make_importable
 
 
 @pytest.fixture

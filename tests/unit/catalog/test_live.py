@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog import trial
+from batchord.catalog import trial
 from tests.unit.catalog.live_catalog import Open, call, scoring
 from tests.unit.catalog.pipeline_files import Write, sound
 
@@ -67,7 +67,7 @@ def test_a_changed_module_of_the_author_is_taken_up(
         "def model(:",
         "raise ValueError('no')",
         "import no_such_module_anywhere",
-        "from app import Pipeline\npipeline = Pipeline('a')",
+        "from batchord import Pipeline\npipeline = Pipeline('a')",
         "import os; os._exit(3)",
         "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
         "raise KeyboardInterrupt",
@@ -100,7 +100,7 @@ def test_a_file_that_never_ends_is_a_problem_of_its_own(
 ) -> None:
     """Neither at the first load nor after an edit does anybody wait for it for ever."""
     monkeypatch.setattr(trial, "TRIAL_SECONDS", 3.0)
-    monkeypatch.setattr("app.catalog.takeup.try_files", lambda *args: trial.try_files(*args, seconds=3.0))
+    monkeypatch.setattr("batchord.catalog.takeup.try_files", lambda *args: trial.try_files(*args, seconds=3.0))
     write("a.py", "while True:\n    pass\n")
     write("b.py", sound("b"))
 

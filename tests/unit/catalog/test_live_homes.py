@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from app.catalog import LiveCatalog, live
+from batchord.catalog import LiveCatalog, live
 from tests.unit.catalog.live_catalog import Open, call, scoring
 from tests.unit.catalog.pipeline_files import Write, sound
 
@@ -71,7 +71,7 @@ def test_processes_of_one_machine_share_what_was_tried(catalog: Open, write: Wri
     code = f"""
         import json
         from pathlib import Path
-        from app.catalog import LiveCatalog, takeup
+        from batchord.catalog import LiveCatalog, takeup
 
         def no_trial(*_):
             raise AssertionError
@@ -118,7 +118,7 @@ def test_a_process_that_cannot_be_started_leaves_what_there_is(
         raise OSError(12, "Cannot allocate memory")
 
     with monkeypatch.context() as patch:
-        patch.setattr("app.catalog.takeup.try_files", no_room)
+        patch.setattr("batchord.catalog.takeup.try_files", no_room)
         write("a.py", scoring("a", "2"))
         assert call(running, "a") == 1
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog import load
+from batchord.catalog import load
 from tests.unit.catalog.pipeline_files import Write, sound
 
 _ROOT = Path(__file__).parents[3]
-_MAIN = "from app.cli import main; main()"
+_MAIN = "from batchord.app.cli import main; main()"
 
 _MUTE = """
     class Mute(Exception):
@@ -28,7 +28,7 @@ _MUTE = """
         "class Worse(BaseException):\n    __str__ = Mute.__str__\nraise Worse()",
         "class Leaves(Exception):\n    def __str__(self):\n        raise SystemExit(1)\nraise Leaves()",
         # Pipelines that cannot be looked at.
-        "from app import Pipeline\nclass Name:\n    __str__ = Mute.__str__\npipeline = Pipeline(Name())",
+        "from batchord import Pipeline\nclass Name:\n    __str__ = Mute.__str__\npipeline = Pipeline(Name())",
         "class Many(dict):\n    def values(self):\n        raise Mute()\nmany = Many()",
         "class Many(list):\n    def __iter__(self):\n        raise Mute()\nmany = Many()",
     ],
@@ -52,7 +52,7 @@ def test_a_value_whose_repr_raises_is_a_problem_of_its_pipeline(tmp_path: Path, 
     declared = """
         class Silent:
             __repr__ = Mute.__str__
-        from app import *
+        from batchord import *
         odd = Pipeline("odd", source=SqlSource("SELECT 1", key="id"), model=len, overlap=Silent())
     """
     path = tmp_path / "odd.py"
@@ -125,7 +125,7 @@ def test_a_command_that_a_file_starts_while_it_is_loaded_refuses(tmp_path: Path,
 
 def test_a_command_that_a_file_calls_in_its_own_process_refuses(tmp_path: Path, write: Write) -> None:
     """The same, without another process."""
-    write("calls.py", "from app.cli import batchord\nbatchord(['pipelines'], standalone_mode=False)\n")
+    write("calls.py", "from batchord.app.cli import batchord\nbatchord(['pipelines'], standalone_mode=False)\n")
     write("sound.py", sound("sound"))
 
     loaded = load(tmp_path)

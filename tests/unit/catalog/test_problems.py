@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog import Catalog, load
-from app.core.errors import CatalogError, UnknownPipeline
+from batchord.catalog import Catalog, load
+from batchord.core.errors import CatalogError, UnknownPipeline
 from tests.unit.catalog.pipeline_files import Write, sound
 
 
@@ -19,10 +19,10 @@ def _said(folder: Path) -> list[str]:
         ("x = 1\nthis is no python\n", "line 2: SyntaxError: "),
         ("def f(:\n", "line 1: SyntaxError: "),
         ("\nimport no_such_module_here\n", "line 2: ModuleNotFoundError: No module named 'no_such_module_here'"),
-        ("from app import NoSuchName\n", "line 1: ImportError: cannot import name 'NoSuchName'"),
+        ("from batchord import NoSuchName\n", "line 1: ImportError: cannot import name 'NoSuchName'"),
         ("import sys\n\nsys.exit('bye')\n", "line 3: SystemExit: bye"),
         ("def f():\n    1 / 0\n\nf()\n", "line 2: ZeroDivisionError: division by zero"),
-        ("from app import cron\ncron()\n", "line 2: TypeError: "),
+        ("from batchord import cron\ncron()\n", "line 2: TypeError: "),
         ("raise KeyError('x')\n", "line 1: KeyError: 'x'"),
     ],
 )
@@ -66,7 +66,7 @@ def test_an_interrupt_is_no_problem_of_a_file(tmp_path: Path, write: Write) -> N
 def test_all_problems_of_a_file_are_reported_together(tmp_path: Path, write: Write) -> None:
     """Each with the file and the pipeline that it is in."""
     bad = """
-        from app import Pipeline, Predict, SqlSource, cron
+        from batchord import Pipeline, Predict, SqlSource, cron
 
         source = SqlSource("DELETE FROM t", key="")
         Step = lambda name, **more: Predict(name, source=source, model=len, **more)
@@ -108,7 +108,10 @@ def test_all_problems_of_a_file_are_reported_together(tmp_path: Path, write: Wri
 )
 def test_a_value_of_a_wrong_type_is_reported_and_hides_no_other(tmp_path: Path, write: Write, declared: str) -> None:
     """Whatever the check of it raises."""
-    head = "from app import *\nfrom app.core.schedules import Every\nsource = SqlSource('SELECT 1', key='id')\n"
+    head = (
+        "from batchord import *\nfrom batchord.core.calendar.schedules import Every\n"
+        "source = SqlSource('SELECT 1', key='id')\n"
+    )
     write("bad.py", f"{head}bad = {declared}\n")
     write("sound.py", sound("sound"))
 

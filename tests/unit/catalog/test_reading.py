@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from textwrap import dedent
 
-from app.catalog import Catalog, load
+from batchord.catalog import Catalog, load
 from tests.unit.catalog.pipeline_files import Write, sound
 
 _ROOT = Path(__file__).parents[3]
@@ -84,7 +84,7 @@ def test_a_pipeline_file_takes_no_other_modules_place(tmp_path: Path, write: Wri
     write("colorsys.py", sound("colours"))
     code = f"""
         from pathlib import Path
-        from app.catalog import Catalog
+        from batchord.catalog import Catalog
         assert Catalog(Path({str(tmp_path)!r})).names() == ["colours"]
         import colorsys
         assert colorsys.rgb_to_hsv

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from PIL import Image
 
-from app.demo import load
+from demo import load
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

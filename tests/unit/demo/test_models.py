@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.demo import pictures, sentiment, topics
-from app.demo.models import build_models
+from demo import pictures, sentiment, topics
+from demo.models import build_models
 
 
 class Recorded:

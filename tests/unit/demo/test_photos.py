@@ -5,9 +5,9 @@ import io
 import pytest
 from PIL import Image
 
-from app.core.errors import ConfigurationError
-from app.demo import files
-from app.demo.photos import photo, photo_name, photos
+from batchord.core.errors import ConfigurationError
+from demo import files
+from demo.photos import photo, photo_name, photos
 
 
 def test_every_photo_is_a_jpeg_of_its_own() -> None:

@@ -1,6 +1,6 @@
 """The demo's texts are real, labelled, and split so that nothing tested was trained on."""
 
-from app.demo.texts import news, reviews
+from demo.texts import news, reviews
 
 
 def test_reviews_are_all_there_with_their_labels() -> None:

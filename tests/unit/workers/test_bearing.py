@@ -9,8 +9,8 @@ from celery import Celery
 from celery.app.trace import build_tracer
 from celery.exceptions import Retry
 
-from app.core import exhaustion
-from app.core.errors import WorkFailed
+from batchord.core.errors import WorkFailed
+from batchord.core.process import exhaustion
 from workers import replacing
 from workers.bearing import BearingTask
 

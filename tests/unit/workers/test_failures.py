@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as RedisAway
 
-from app.core.errors import WorkFailed
-from app.core.runs import RunState, StepState
+from batchord.core.errors import WorkFailed
+from batchord.core.run.runs import RunState, StepState
 from workers import failures
 
 _CHORD = {"task": "batchord.finish_step"}

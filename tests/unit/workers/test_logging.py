@@ -13,8 +13,8 @@ _WORKER = """
 import logging, warnings
 from workers.lifecycle import set_up_logging
 set_up_logging()
-from app.core.logs import AttemptName
-from app.flow.attempt_log import attempt_log
+from batchord.core.run.logs import AttemptName
+from batchord.flow.attempt.log import attempt_log
 from tests.contracts.kept_logs import KeptLogs
 store = KeptLogs()
 print("before")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.core.messages import Message, StepReady
-from app.core.runs import Step, StepKind, StepState
+from batchord.core.run.messages import Message, StepReady
+from batchord.core.run.runs import Step, StepKind, StepState
 from workers.requests import StepRequest
 
 
@@ -29,7 +29,7 @@ def test_a_step_that_was_lost_is_sent_again(
         return lost
 
     runs = SimpleNamespace(lose_step=lose_step, steps=lambda _: steps)
-    monkeypatch.setattr("app.wiring.ledger", lambda: SimpleNamespace(runs=runs))
+    monkeypatch.setattr("batchord.wiring.ledger", lambda: SimpleNamespace(runs=runs))
     # The module itself wants a Redis.
     monkeypatch.setitem(sys.modules, "workers.tasks", SimpleNamespace(publish=published.extend))
     request = SimpleNamespace(kwargs={"run_id": "r", "step": "b"})

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from celery.worker.control import Panel
 
-from app.core.history import Actor, Way
+from batchord.core.run.history import Actor, Way
 from workers.revoking import asker_of, listen
 
 _NOBODY = Actor(user=None, host=None, way=Way.MESSAGE)

@@ -1,5 +1,0 @@
-"""Images from S3-compatible stores and local folders, as RGB pictures."""
-
-from app.adapters.images.reader import ImageReader
-
-__all__ = ["ImageReader"]

@@ -1,6 +1,0 @@
-"""Stored objects: S3-compatible stores and local files, with limits and with errors of our own."""
-
-from app.adapters.objects.files import read_file
-from app.adapters.objects.s3 import Listed, Objects, parse_s3
-
-__all__ = ["Listed", "Objects", "parse_s3", "read_file"]

@@ -1,1 +1,0 @@
-"""The demo's real data and real models: what ``batchord demo`` shows Batchord with."""

@@ -1,0 +1,125 @@
+"""The folder with everything that the local stack keeps: data, logs, passwords, addresses."""
+
+import fcntl
+import json
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from batchord.core.errors import ConfigurationError, TransientError
+
+_PASSWORDS_FILE = "passwords.json"
+
+
+def open_home(path: Path) -> Path:
+    """The absolute path of the home folder, which exists and has mode 0700 from now on.
+
+    Changes no permission outside it. Raises ConfigurationError for a folder that belongs to somebody else or
+    that others may write to, such as ``/tmp``: closing that one would hurt more than it protects.
+    """
+    home = path.expanduser().absolute()
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        facts = home.stat()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The folder {home} cannot be used: {error.strerror}. Set BATCHORD_HOME to a folder of your own."
+        ) from error
+    if facts.st_uid != os.geteuid() or facts.st_mode & (stat.S_ISVTX | stat.S_IWOTH):
+        raise ConfigurationError(
+            f"The folder {home} is shared with other users and cannot hold the local servers' data and passwords. "
+            "Set BATCHORD_HOME to a folder of your own, for example ~/.batchord."
+        )
+    home.chmod(0o700)
+    for name in ("logs", "run"):
+        (home / name).mkdir(mode=0o700, exist_ok=True)
+    return home
+
+
+@contextmanager
+def held(lock: Path, *, timeout: float) -> Iterator[int]:
+    """Hold the lock file exclusively and give its descriptor; processes that wait take turns.
+
+    Raises TransientError when another process holds it for longer than ``timeout`` seconds.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        deadline = time.monotonic() + timeout
+        while not _try_lock(descriptor):
+            if time.monotonic() > deadline:
+                raise TransientError(
+                    f"{lock} has been held by another process for {timeout:.0f} s. "
+                    f"See which one with `fuser -v {lock}`; stop it, or wait for it, and try again."
+                )
+            time.sleep(0.02)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the file at once, so that a reader sees the old or the new text, with mode 0600."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passwords:
+    """What the servers of one home ask for; random, made once, never shown."""
+
+    #: The superuser's, by whom the stack makes the roles; no process of Batchord is told it.
+    postgres: str
+    postgres_owner: str
+    postgres_ledger: str
+    postgres_author: str
+    postgres_source: str
+    redis: str
+    s3_access_key_id: str
+    s3_secret_access_key: str
+
+    def __repr__(self) -> str:
+        """Without the values: a repr ends up in logs and tracebacks."""
+        return "Passwords(…)"
+
+
+def passwords(home: Path) -> Passwords:
+    """The passwords of this home, made at the first call. The caller holds the home's lock.
+
+    A home of an earlier release gets those that it has not. Raises ConfigurationError when the file was damaged.
+    """
+    path = home / _PASSWORDS_FILE
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        found = Passwords(**{**_new_passwords(), **kept})
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read, so the servers' data in {home} cannot be opened. "
+            "Restore it, or move the folder away to begin with empty servers."
+        ) from error
+    if asdict(found) != kept:
+        write_private(path, json.dumps(asdict(found)))
+    return found
+
+
+def _new_passwords() -> dict[str, str]:
+    # Hexadecimal: needs no quoting in a URL, a configuration file or a shell.
+    made = {each.name: secrets.token_hex(24) for each in fields(Passwords)}
+    return made | {"s3_access_key_id": secrets.token_hex(10).upper(), "s3_secret_access_key": secrets.token_hex(20)}

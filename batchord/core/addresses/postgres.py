@@ -1,0 +1,110 @@
+"""Every spelling of a PostgreSQL address becomes one: ``postgresql://user:password@host:port/database?option=value``.
+
+SQLAlchemy's spellings name a driver that libpq does not know, libpq's key=value form is nothing to SQLAlchemy, hosting
+services hand out ``postgres://``; whoever sets a variable has one of them at hand.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+from batchord.core.errors import ConfigurationError
+
+_URL = re.compile(r"postgres(?:ql)?(?:\+\w+)?://", re.IGNORECASE)
+_OPTION = re.compile(r"\s*(?P<name>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<plain>(?:[^\s'\\]|\\.)*))(?=\s|$)")
+#: What stands in the URL itself; a password among the options would be printed with them.
+_OWN_PLACE = ("user", "password", "host", "port", "dbname")
+#: Spellings of options that only one driver knows.
+_ALIASES = {"ssl": "sslmode", "database": "dbname", "username": "user"}
+_SSL = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
+
+
+def is_postgres(text: str) -> bool:
+    """Whether it is a URL of a PostgreSQL database, in whatever spelling."""
+    return _URL.match(text.strip()) is not None
+
+
+def postgres_url(text: str, *, where: str) -> str:
+    """The address in the one spelling that libpq and SQLAlchemy understand.
+
+    Raises ConfigurationError, which names ``where`` it stands and nothing of the address.
+    """
+    text = text.strip()
+    found = _URL.match(text)
+    if found:
+        return _written(_from_url(text[found.end() :], where))
+    if "://" in text:
+        raise ConfigurationError(
+            f"{where} is no address of a PostgreSQL database: it begins with {text.partition('://')[0][:20]}://. "
+            "Write postgresql://user:password@host:5432/database."
+        )
+    return _written(_from_options(text, where))
+
+
+def _from_url(rest: str, where: str) -> dict[str, str]:
+    main, _, query = rest.partition("?")
+    authority, slash, path = main.partition("/")
+    if "@" in path or "#" in main or (not slash and "@" in query and "@" not in authority):
+        # What follows would be taken for a host, and printed.
+        raise _unreadable(where)
+    user_info, _, hosts = authority.rpartition("@")
+    user, _, password = user_info.partition(":")
+    host, port = _hosts(hosts, where)
+    values = {"user": unquote(user), "password": unquote(password), "host": host, "port": port, "dbname": unquote(path)}
+    options = parse_qsl(query, keep_blank_values=True)
+    return {name: value for name, value in values.items() if value} | _options(options)
+
+
+def _hosts(text: str, where: str) -> tuple[str, str]:
+    hosts, ports = [], []
+    for each in text.split(","):
+        found = re.fullmatch(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>\d*))?", each)
+        if found is None:
+            raise _unreadable(where)
+        hosts.append(unquote(found["host"]).strip("[]"))
+        ports.append(found["port"] or "")
+    return ",".join(hosts), ",".join(ports).strip(",")
+
+
+def _from_options(text: str, where: str) -> dict[str, str]:
+    found: list[tuple[str, str]] = []
+    at = 0
+    while option := _OPTION.match(text, at):
+        value = option["plain"] if option["quoted"] is None else option["quoted"]
+        found.append((option["name"], re.sub(r"\\(.)", r"\1", value)))
+        at = option.end()
+    if text[at:].strip() or not found:
+        raise _unreadable(where)
+    return _options(found)
+
+
+def _options(found: Iterable[tuple[str, str]]) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for name, value in found:
+        alias = _ALIASES.get(name, name)
+        options[alias] = _SSL.get(value.lower(), value) if name == "ssl" else value
+    return options
+
+
+def _written(values: Mapping[str, str]) -> str:
+    user, password = (quote(values.get(name, ""), safe="") for name in ("user", "password"))
+    user_info = user + (f":{password}" if password else "")
+    host, port = values.get("host", ""), values.get("port", "")
+    options = {name: value for name, value in values.items() if name not in _OWN_PLACE}
+    if re.fullmatch(r"[\w.:-]*", host) and re.fullmatch(r"\d*", port):
+        place = f"[{host}]" if ":" in host else host
+        place += f":{port}" if port else ""
+    else:  # a folder of sockets, or several hosts
+        place = ""
+        options |= {name: value for name, value in (("host", host), ("port", port)) if value}
+    query = f"?{urlencode(options, quote_via=quote)}" if options else ""
+    return (
+        f"postgresql://{user_info}{'@' if user_info else ''}{place}/{quote(values.get('dbname', ''), safe='')}{query}"
+    )
+
+
+def _unreadable(where: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{where} is no database URL: write postgresql://user:password@host:5432/database, with special characters in "
+        "the password percent-encoded."
+    )

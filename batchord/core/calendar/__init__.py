@@ -1,0 +1,1 @@
+"""Schedules: when a pipeline is due, on every wall clock."""

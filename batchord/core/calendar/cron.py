@@ -1,0 +1,93 @@
+"""Cron expressions. cronsim reads them and enumerates wall times; :mod:`.wallclock` knows the zone.
+
+cronsim is given no zone although it takes one: in the second pass of an hour that comes twice its reverse search
+starts from the first pass and misses fire times, and its forward search can go back in time; where clocks move by
+half an hour it leaves out fire times of the hours after.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from batchord.core.calendar.wallclock import TICK, FireTimes, each_time_it_comes, moved_after_the_gap, zone_problems
+
+_FIELDS = 5
+#: Where the search for a first fire time starts: problems() must not depend on the day on which it is asked.
+_EARLY = datetime(2000, 1, 1)  # noqa: DTZ001 -- a wall time
+
+
+@dataclass(frozen=True)
+class Cron:
+    """A cron expression of five fields in a time zone, with Debian cron's treatment of daylight saving.
+
+    A time of day that clocks leave out runs right after the gap, one that they show twice runs once, at the first.
+    An expression whose minute or hour starts with ``*`` repeats all day long: it goes by what clocks show, so that
+    nothing is dropped or doubled in real time.
+    """
+
+    expression: str
+    time_zone: str = "UTC"
+
+    def slot_at(self, now: datetime) -> datetime | None:
+        """See :class:`batchord.core.calendar.schedules.Schedule`."""
+        return self._fire_times().at_or_before(now)
+
+    def slot_before(self, slot: datetime) -> datetime | None:
+        """See :class:`batchord.core.calendar.schedules.Schedule`."""
+        return self._fire_times().before(slot)
+
+    def slot_after(self, moment: datetime) -> datetime | None:
+        """See :class:`batchord.core.calendar.schedules.Schedule`."""
+        return self._fire_times().after(moment)
+
+    def problems(self) -> list[str]:
+        """See :class:`batchord.core.calendar.schedules.Schedule`."""
+        if found := zone_problems(self.time_zone):
+            return found
+        if not isinstance(self.expression, str) or len(self.expression.split()) != _FIELDS:
+            return [f"cron({self.expression!r}) needs five fields: minute, hour, day of month, month, day of week"]
+        try:
+            next(CronSim(self.expression, _EARLY))
+        except CronSimError as error:
+            return [f"cron({self.expression!r}) cannot be read: {error}"]
+        except StopIteration:
+            return [f"cron({self.expression!r}) never fires"]
+        return []
+
+    def to_json(self) -> dict[str, Any]:
+        """See :class:`batchord.core.calendar.schedules.Schedule`."""
+        return {"cron": self.expression, "time_zone": self.time_zone}
+
+    def __str__(self) -> str:
+        return f"cron {self.expression} {self.time_zone}"
+
+    def _fire_times(self) -> FireTimes:
+        return _fire_times(self.expression, self.time_zone)
+
+
+@dataclass(frozen=True)
+class _Matches:
+    """The wall times that match an expression."""
+
+    expression: str
+
+    def rising(self, wall: datetime) -> Iterator[datetime]:
+        # cronsim drops microseconds, then looks strictly after: a match exactly at `wall` must count.
+        yield from CronSim(self.expression, wall - TICK)
+
+    def falling(self, wall: datetime) -> Iterator[datetime]:
+        yield from CronSim(self.expression, wall, reverse=True)
+
+
+@lru_cache(maxsize=256)
+def _fire_times(expression: str, time_zone: str) -> FireTimes:
+    minute, hour = expression.split()[:2]
+    all_day_long = minute.startswith("*") or hour.startswith("*")
+    return FireTimes(
+        _Matches(expression), ZoneInfo(time_zone), each_time_it_comes if all_day_long else moved_after_the_gap
+    )

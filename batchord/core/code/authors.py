@@ -1,0 +1,91 @@
+"""Which modules are the author's own, and not Python's, a library's, or Batchord's."""
+
+import importlib.util
+import inspect
+import site
+import sys
+import sysconfig
+from functools import cache
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+#: Batchord's own code, wherever it is installed; in its repository the packages around it are beside it.
+_OWN = Path(__file__).parents[2]
+_OWN_SIBLINGS = ("app", "workers", "beat")
+
+
+@cache
+def _foreign_folders() -> tuple[Path, ...]:
+    named = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    folders = [*named, *site.getsitepackages(), site.getusersitepackages()]
+    in_repository = (_OWN.parent / "app" / "celery_command.py").is_file()
+    own = [_OWN, *(_OWN.parent / name for name in _OWN_SIBLINGS if in_repository)]
+    return tuple({Path(folder).resolve() for folder in folders if folder} | set(own))
+
+
+def is_authors(file: str | None) -> bool:
+    """Whether a module's file is the author's: Python text outside of Python, its libraries and Batchord."""
+    if file is None or not file.endswith(".py"):
+        return False
+    path = Path(file).resolve()
+    return not any(path.is_relative_to(folder) for folder in _foreign_folders())
+
+
+def imported_source(name: str) -> str | None:
+    """The text of an author's module, as this process imported it or would import it; None for all others."""
+    module = sys.modules.get(name)
+    if module is not None:
+        return _text_of(module) if is_authors(getattr(module, "__file__", None)) else None
+    spec = find_spec(name)
+    if spec is None or not is_authors(spec.origin):
+        return None
+    get_source = getattr(spec.loader, "get_source", None)
+    text: str | None = None if get_source is None else get_source(name)
+    return text
+
+
+def find_spec(name: str) -> ModuleSpec | None:
+    """How a module would be imported. No package is imported to find that out: it may do anything."""
+    found: ModuleSpec | None = None
+    path = None
+    parts = name.split(".")
+    for last in range(1, len(parts) + 1):
+        full = ".".join(parts[:last])
+        found = _find(full, path)
+        if found is None:
+            return None
+        path = found.submodule_search_locations or []
+    return found
+
+
+def _find(name: str, path: object) -> ModuleSpec | None:
+    for finder in sys.meta_path:
+        try:
+            found: ModuleSpec | None = finder.find_spec(name, path, None)  # type: ignore[arg-type]  # as Python calls it
+        except (ImportError, AttributeError, ValueError):
+            continue
+        if found is not None:
+            return found
+    return None
+
+
+def _text_of(module: ModuleType) -> str | None:
+    get_source = getattr(getattr(module, "__loader__", None), "get_source", None)
+    try:
+        if get_source is not None:
+            text: str | None = get_source(module.__name__)
+            return text
+        return inspect.getsource(module)
+    except (ImportError, OSError, TypeError):
+        return None
+
+
+def resolved(name: str, package: str | None) -> str | None:
+    """The full name of a module that may be named relatively, as in ``from .features import x``."""
+    if not name.startswith("."):
+        return name
+    try:
+        return importlib.util.resolve_name(name, package)
+    except (ImportError, ValueError, TypeError):
+        return None

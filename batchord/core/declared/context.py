@@ -1,0 +1,156 @@
+"""What a step's function is given of its run."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from batchord.core.declared.params import Params, is_not_finite
+from batchord.core.errors import OutputRefused
+from batchord.core.run.records import unstorable
+from batchord.core.run.runs import StepKind, StepState
+
+#: Bytes of JSON that a step may hand to later ones.
+MOST_OUTPUT_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOutput:
+    """What became of an earlier step of the run."""
+
+    name: str
+    kind: StepKind
+    state: StepState
+    #: As it stands in the ledger. Of a Predict step its summary; of every other step ``{"value": …}``.
+    output: Mapping[str, Any] = field(default_factory=dict)
+    #: Why it failed; None when it did not.
+    error: str | None = None
+
+    @property
+    def value(self) -> Any:
+        """What a Python step returned; what a Sql or a Bash step tells of itself; None when it did not run.
+
+        Of a Bash step that failed, its exit code all the same.
+        """
+        return self.output.get("value")
+
+    def __getitem__(self, key: str) -> Any:
+        """A part of the step's value, or of a Predict step's summary. Raises KeyError, which names the parts."""
+        parts = self.output if self.kind is StepKind.PREDICT else self.value
+        if not isinstance(parts, Mapping):
+            raise KeyError(f"step {self.name} ({self.state}) gives no parts by name, but {parts!r}")
+        if key not in parts:
+            raise KeyError(
+                f"step {self.name} ({self.state}) gives no {key!r}; it gives {', '.join(parts) or 'nothing'}"
+            )
+        return parts[key]
+
+    @property
+    def discovered(self) -> int:
+        """Records that a Predict step found; 0 of every other step."""
+        return int(self.output.get("discovered", 0))
+
+    @property
+    def predicted(self) -> int:
+        """Records that a Predict step predicted; 0 of every other step."""
+        return int(self.output.get("predicted", 0))
+
+    @property
+    def rejected(self) -> int:
+        """Records that a Predict step rejected; 0 of every other step."""
+        return int(self.output.get("rejected", 0))
+
+    def count(self, label: str) -> int:
+        """Predictions of this run with that label.
+
+        Raises LookupError when there are so many labels that the summary does not hold it.
+        """
+        labels = self.output.get("labels", {})
+        if label not in labels and self.output.get("more_labels"):
+            raise LookupError(
+                f"The summary of step {self.name} holds the {len(labels)} most frequent labels only, and {label!r} is "
+                "none of them: count it in batchord.predictions with a Sql step."
+            )
+        return int(labels.get(label, 0))
+
+    def share(self, label: str) -> float:
+        """The part of this run's predictions with that label, from 0 to 1; 0 when nothing was predicted.
+
+        Raises LookupError as :meth:`count` does.
+        """
+        return self.count(label) / self.predicted if self.predicted else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContext(Mapping[str, StepOutput]):
+    """The run as a step's function sees it; ``run["score"]`` is what became of step ``score`` before it."""
+
+    #: The run's id.
+    id: str
+    pipeline: str
+    #: The step that is executed, and its attempt, from 1.
+    step: str
+    attempt: int
+    #: Why there is a run: ``scheduled``, ``manual``, ``event``, ``backfill``, ….
+    kind: str
+    #: The fire time that a scheduled run stands for, in UTC.
+    slot: datetime | None = None
+    #: From the fire time before up to this one; of a run by hand up to its start; of a backfill as it was asked for.
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+    #: Given by hand, with ``batchord run NAME --param key=value``. KeyError for another names those given.
+    params: Mapping[str, Any] = field(default_factory=dict)
+    #: By name: the steps before this one, however far.
+    outputs: Mapping[str, StepOutput] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "params", Params(self.params))
+
+    def __getitem__(self, name: str) -> StepOutput:
+        """What became of step ``name``. Raises KeyError, which names the steps there are."""
+        if name not in self.outputs:
+            known = ", ".join(self.outputs) or "none"
+            raise KeyError(f"step {name!r} is not before {self.step!r} in the graph, by after=; before it are: {known}")
+        return self.outputs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.outputs)
+
+    def __len__(self) -> int:
+        return len(self.outputs)
+
+
+def checked_output(step: str, value: Any) -> dict[str, Any]:
+    """``value`` as the output of a step. Raises OutputRefused for what is too large, or no JSON."""
+    try:
+        text = json.dumps({"value": value}, allow_nan=False, ensure_ascii=False, default=_no_json)
+        size = len(text.encode())  # a lone surrogate, which is no character, is refused here
+    except (TypeError, ValueError, RecursionError) as error:
+        more = ": it holds NaN or infinity, for which None may stand" if is_not_finite(error) else ""
+        raise OutputRefused(
+            f"What step {step} returned cannot be handed on: {error}{more}. Return None, or numbers, texts, lists and "
+            "dicts of them with texts as keys."
+        ) from None
+    if size > MOST_OUTPUT_BYTES:
+        raise OutputRefused(
+            f"Step {step} returned {size:,} bytes of JSON, and at most {MOST_OUTPUT_BYTES:,} pass from step to step: "
+            "write it into a table or to S3, and return where it is."
+        )
+    if unstorable(value):
+        raise OutputRefused(
+            f"What step {step} returned holds a NUL character or half of a surrogate pair, which PostgreSQL cannot "
+            "keep: leave it out."
+        )
+    output: dict[str, Any] = json.loads(text)
+    return output
+
+
+def _no_json(value: Any) -> Any:
+    """Raises TypeError as json itself does, with advice for numbers and arrays of NumPy, which look like JSON's."""
+    advice = ""
+    if getattr(value, "ndim", 0) and hasattr(value, "tolist"):
+        advice = ": return its .tolist()"
+    elif hasattr(value, "item"):
+        advice = ": return int(x), float(x) or x.item() of it"
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable{advice}")

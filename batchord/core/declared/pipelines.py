@@ -1,0 +1,236 @@
+"""What an author declares: a pipeline is a schedule and steps.
+
+Declarations never raise for what they hold, so that all problems of a file can be reported together:
+``problems()`` lists them, and the catalog asks for it.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from batchord.core.calendar.schedules import AfterPipeline, Schedule, schedule_from_json
+from batchord.core.declared.alerts import Alerts
+from batchord.core.declared.checks import is_whole, problems_of
+from batchord.core.declared.limits import RejectionLimit
+from batchord.core.declared.models import Model
+from batchord.core.declared.retries import Retry
+from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.steps import STEP_TYPES, Predict, Step, Task, names_before, time_limit_seconds
+from batchord.core.errors import UnknownStep
+from batchord.core.run.graph import cycle
+from batchord.core.run.runs import NewStep
+from batchord.core.text.names import as_names, is_name
+
+log = logging.getLogger(__name__)
+
+#: What a tick does while an earlier run of the pipeline is still active.
+Overlap = Literal["skip", "queue"]
+#: What becomes of fire times that passed while nobody could tick: one run for the newest, or one for each.
+Catchup = Literal["latest", "all"]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A schedule and steps under one name. With a single Predict step, ``source`` and ``model`` suffice."""
+
+    name: str
+    _: KW_ONLY
+    #: ``every``, ``cron``, ``once``, ``rrule`` or ``after_pipeline``; None means by hand only.
+    schedule: Schedule | AfterPipeline | None = None
+    steps: Sequence[Step] = ()
+    source: SqlSource | None = field(default=None, repr=False)
+    model: Model | Callable[[Any], Any] | None = field(default=None, repr=False)
+    #: How many rejections a run bears, where ``source`` and ``model`` make the only step.
+    rejection_limit: RejectionLimit = field(default_factory=RejectionLimit, repr=False)
+    overlap: Overlap = "skip"
+    catchup: Catchup = "latest"
+    #: Runs that may be at work at once. More than one only where no two read the same records.
+    max_active_runs: int = 1
+    #: Ticks come later by a part of this, always the same for a pipeline of this name: many pipelines of one schedule
+    #: do not all start at once. The slot stays the schedule's.
+    jitter: timedelta = timedelta(0)
+    #: For steps that declare none of their own.
+    retry: Retry | None = None
+    alerts: Alerts = field(default_factory=Alerts, repr=False)
+    #: One line for people, shown by ``batchord pipelines``.
+    description: str = ""
+    #: Whether the only step came from ``source`` and ``model``.
+    short_form: bool = field(init=False, repr=False, default=False)
+    #: Whether ``steps`` was no step by itself.
+    listed: bool = field(init=False, repr=False, default=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "listed", not isinstance(self.steps, STEP_TYPES))
+        steps: tuple[Any, ...] = as_names(self.steps)
+        object.__setattr__(self, "short_form", not steps)
+        if not steps and self.source is not None and self.model is not None:
+            limit = self.rejection_limit
+            steps = (Predict("predict", source=self.source, model=self.model, rejection_limit=limit),)
+        object.__setattr__(self, "steps", steps)
+
+    @property
+    def predict_steps(self) -> list[Predict]:
+        """The steps that predict records."""
+        return [step for step in self.steps if isinstance(step, Predict)]
+
+    @property
+    def uses_window(self) -> bool:
+        """Whether a source reads its run's window."""
+        return any(step.source.uses_window for step in self.predict_steps)
+
+    @property
+    def sees_everything(self) -> bool:
+        """Whether a run takes whatever is there when it runs: what a function or a command looks at is not known."""
+        return not self.uses_window and len(self.predict_steps) == len(self.steps)
+
+    def scheduled_by(self, switched: Mapping[str, Any] | None) -> Schedule | None:
+        """Its schedule by time: what was switched at run time, as JSON, else its file's; None: it has none."""
+        if isinstance(self.schedule, AfterPipeline):
+            return None
+        try:
+            return self.schedule if switched is None else schedule_from_json(switched)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            # Of another release, or with a zone that this machine does not know.
+            log.error("%s goes by its file: its switched schedule cannot be read: %s", self.name, error)  # noqa: TRY400
+            return self.schedule
+
+    @property
+    def disjoint(self) -> bool:
+        """Whether runs that are at work at once must have windows that do not overlap."""
+        return bool(self.predict_steps)
+
+    @property
+    def after(self) -> AfterPipeline | None:
+        """The pipeline that this one follows."""
+        return self.schedule if isinstance(self.schedule, AfterPipeline) else None
+
+    def step(self, name: str) -> Step:
+        """The step of that name. Raises UnknownStep when the file has another version of the pipeline."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise UnknownStep(
+            f"Pipeline {self.name!r} has no step {name!r} in this process: its file has changed since the run began."
+        )
+
+    def predict_step(self, name: str) -> Predict:
+        """The Predict step of that name. Raises UnknownStep as :meth:`step` does."""
+        step = self.step(name)
+        if isinstance(step, Predict):
+            return step
+        raise UnknownStep(
+            f"Step {name!r} of pipeline {self.name!r} is a {type(step).__name__} step in this process: its file has "
+            "changed since the run began."
+        )
+
+    def task(self, name: str) -> Task:
+        """The step of that name, which is no Predict step. Raises UnknownStep as :meth:`step` does."""
+        step = self.step(name)
+        if isinstance(step, Predict):
+            raise UnknownStep(
+                f"Step {name!r} of pipeline {self.name!r} is a Predict step in this process: its file changed since "
+                "the run began."
+            )
+        return step
+
+    def new_steps(self) -> tuple[NewStep, ...]:
+        """The steps as a run keeps them."""
+        return tuple(
+            NewStep(
+                name=step.name,
+                kind=step.kind,
+                after=tuple(step.after),
+                join=step.join,
+                queue=None if isinstance(step, Predict) else step.queue,
+                time_limit=time_limit_seconds(step),
+            )
+            for step in self.steps
+        )
+
+    def problems(self) -> list[str]:
+        """What is wrong with the pipeline and its steps, one sentence each; empty when all is well."""
+        found = []
+        if not is_name(self.name):
+            found.append(f"{self.name!r} is no pipeline name: use lower-case letters, digits, '_' and '-'")
+        if not self.steps:
+            found.append("it has no steps: give source= and model=, or steps=[...]")
+        elif not self.short_form and (self.source is not None or self.model is not None):
+            found.append("both steps= and source= or model= are given: keep one of the two forms")
+        if not self.listed:
+            found.append("steps= is a step by itself: give a list, steps=[...]")
+        if not isinstance(self.description, str):
+            found.append(f"description= is a {type(self.description).__name__}: give a text")
+        found += problems_of(self._option_problems)
+        for step in self.steps:
+            if not isinstance(step, STEP_TYPES):
+                found.append(f"steps holds a {type(step).__name__}: give Predict, Python, Sql, Bash or Branch")
+                continue
+            found += [f"step {step.name!r}: {problem}" for problem in problems_of(step.problems)]
+        return found + problems_of(self._graph_problems) + problems_of(self._concurrency_problems)
+
+    def _option_problems(self) -> list[str]:
+        found = []
+        for option, known in (("overlap", ("skip", "queue")), ("catchup", ("latest", "all"))):
+            if getattr(self, option) not in known:
+                found.append(f"{option}={getattr(self, option)!r} is unknown: use {known[0]!r} or {known[1]!r}")
+        if self.schedule is not None:
+            # Every itself, without an interval, has a slot_at too.
+            if hasattr(self.schedule, "slot_at") and not isinstance(self.schedule, type):
+                found += problems_of(self.schedule.problems)
+            else:
+                found.append(f"schedule={self.schedule!r} is no schedule: use every(minutes=10) or cron('0 * * * *')")
+        if not isinstance(self.jitter, timedelta) or self.jitter < timedelta(0):
+            found.append(f"jitter={self.jitter!r}: give a timedelta that is not negative")
+        if self.retry is not None:
+            found += (
+                problems_of(self.retry.problems)
+                if isinstance(self.retry, Retry)
+                else [f"retry={self.retry!r}: give Retry(3)"]
+            )
+        if isinstance(self.alerts, Alerts):
+            found += problems_of(self.alerts.problems)
+            sources = [step.source for step in self.predict_steps]
+            if self.alerts.max_record_age is not None and not any(getattr(each, "arrival", None) for each in sources):
+                found.append("alerts: max_record_age= needs a Predict step whose source has an arrival= column")
+        else:
+            found.append(f"alerts={self.alerts!r}: give Alerts(max_run_time=timedelta(minutes=20))")
+        return found
+
+    def _graph_problems(self) -> list[str]:
+        # Of a name that is no text, or no hashable thing at all, the step's own problems tell.
+        steps = [step for step in self.steps if isinstance(step, STEP_TYPES) and isinstance(step.name, str)]
+        names = [step.name for step in steps]
+        found = [f"two steps are named {name!r}" for name in sorted({n for n in names if names.count(n) > 1})]
+        for step in steps:
+            found += [
+                f"step {step.name!r}: after={unknown!r} names no step of this pipeline; there are: "
+                + _others(names, step.name)
+                for unknown in names_before(step)
+                if unknown not in names
+            ]
+            if step.kind == "branch" and not any(step.name in names_before(other) for other in steps):
+                found.append(
+                    f"step {step.name!r} is a branch, but no step has after={[step.name]}: there is no way to choose"
+                )
+        if waiting := cycle({step.name: names_before(step) for step in steps}):
+            found.append(f"steps {', '.join(waiting)} wait for each other in a cycle: remove one after=")
+        return found
+
+    def _concurrency_problems(self) -> list[str]:
+        most = self.max_active_runs
+        if not is_whole(most, least=1):
+            return [f"max_active_runs={most!r}: give a whole number from 1"]
+        if most == 1:
+            return []
+        return [
+            f"step {step.name!r}: max_active_runs={most} needs ':window_start' and ':window_end' in its source's sql; "
+            "runs at once would read the same records otherwise"
+            for step in self.predict_steps
+            if isinstance(step.source, SqlSource) and isinstance(step.source.sql, str) and not step.source.is_bounded
+        ]
+
+
+def _others(names: list[str], name: str) -> str:
+    return ", ".join(each for each in names if each != name) or "no others"

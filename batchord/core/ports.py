@@ -1,0 +1,259 @@
+"""What the flow needs from the outside world, as narrow protocols with their obligations.
+
+Only Python's own types and pandas frames cross these borders. An adapter translates its vendor's
+exceptions into those of :mod:`batchord.core.errors` before they leave it.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from batchord.core.declared.models import Images, Model
+from batchord.core.declared.steps import Sql
+from batchord.core.run.horizon import Stray
+from batchord.core.run.records import Position, Rejection, Scalar
+from batchord.core.run.runs import StepLease
+from batchord.core.run.shards import ShardRange
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class LoadedModel(Protocol):
+    """A model in memory, ready to predict."""
+
+    @property
+    def version(self) -> str:
+        """Identifies what the predictions come from, byte for byte: same version, same weights."""
+
+    @property
+    def runs_on(self) -> str:
+        """``cpu``, ``cuda`` or ``mps``."""
+
+    @property
+    def picture_side(self) -> int | None:
+        """Pixels that the model scales a picture's shorter side to; None when it wants pictures as they are."""
+
+    @property
+    def costly_characters(self) -> int | None:
+        """Characters of a text up to which a longer one takes longer; None where its length does not count."""
+
+    @property
+    def reads(self) -> tuple[str, ...] | None:
+        """The columns that it reads of a source, when its declaration does not say; None: all, or nobody knows."""
+
+    def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
+        """One row per row of ``frame``, with the same index in the same order.
+
+        Columns: ``label`` (str), ``score`` (float), both optional, and any others, whose values must be
+        JSON-like. May reorder and split rows inside for speed. Must not keep or change ``frame``. In a row for
+        which there is no answer any value may be a DataError, for which the record is rejected.
+
+        Raises ModelContractViolation or ModelError when the model cannot do its work; DataError is
+        never raised: a record that cannot be predicted is kept out of the frame by the caller.
+        """
+
+
+class Models(Protocol):
+    """Turns declarations into loaded models."""
+
+    def version(self, declared: Model) -> str:
+        """The version that ``load`` would give now, without importing an ML library.
+
+        Raises ModelNotFound when the files are missing, TransientError when their store does not answer.
+        """
+
+    def load(self, declared: Model, version: str) -> LoadedModel:
+        """The model, loaded at most once per process and version; safe to call from several threads.
+
+        Raises ModelNotFound when what is stored now is not ``version``.
+        """
+
+
+class LoadedImages(NamedTuple):
+    """The outcome of reading one frame's images."""
+
+    #: PIL images in RGB by key, EXIF orientation applied.
+    images: dict[Scalar, Any]
+    #: A 64-bit digest of the stored bytes by key.
+    digests: dict[Scalar, int]
+    rejections: list[Rejection]
+    #: Keys of images that are left for another call: those read have all the memory that is meant for one.
+    unread: tuple[Scalar, ...] = ()
+    #: Records whose objects alone were not delivered, twice, while the store delivered others: how they would be
+    #: rejected. Whoever reads them asks again later, and gives up in the end.
+    undelivered: Sequence[Rejection] = ()
+
+
+class ImageStore(Protocol):
+    """Reads and decodes images from where they are stored."""
+
+    def read(self, locations: "pd.Series[Any]", accept: Images, *, side: int | None = None) -> LoadedImages:
+        """Every image of ``locations`` (indexed by key) is decoded, rejected, undelivered, or left unread.
+
+        At least one is not left.
+
+        ``side``: pixels that the model scales a shorter side to. A much larger picture is given at a fraction of its
+        size, with shorter sides of at least twice that, unless ``accept`` says otherwise. None: as they are.
+
+        Reads and decodes concurrently. Rejects a record for what is wrong with its location or its bytes:
+        outside the allowed prefixes, missing, too large, not an accepted format, corrupt, or forbidden.
+        Raises TransientError when the store delivers nothing, such as at a time-out or a 503 that outlasts
+        the client's own retries, and ConfigurationError when the credentials are refused. Where it delivers others
+        of the same prefix at the same time, the record is undelivered.
+        """
+
+
+class Fetched(NamedTuple):
+    """Records of a source, as far as they can be had."""
+
+    #: Indexed by key. A column has the same type in all frames of the source.
+    frame: "pd.DataFrame"
+    #: Records of which a value cannot be read, or not be held without a loss.
+    rejections: list[Rejection]
+
+
+class Source(Protocol):
+    """The records of one step, read from where they are. Reads only, never locks."""
+
+    @property
+    def settles_by_clock(self) -> bool:
+        """Whether :meth:`greatest_position` stays ``settle`` behind by itself, judged by the arrival's time."""
+
+    def greatest_position(self) -> Position | None:
+        """The greatest position visible now that the frontier may move up to; None when there is none.
+
+        None as well when positions do not rise as they are taken: then every run scans the whole source.
+
+        Must be a statement of its own, finished before :meth:`running_transactions` is called.
+
+        What lies beyond all that can arrive now, such as a time of the future, is passed over: see :attr:`stray`.
+        """
+
+    def interrupt(self) -> None:
+        """Ends what is being read of it at the moment, which raises TransientError where it is read.
+
+        May be called from another thread. What cannot be ended ends by its time limit.
+        """
+
+    @property
+    def stray(self) -> Stray | None:
+        """The record that the last :meth:`greatest_position` passed over, the greatest of them; None for none."""
+
+    def lies_beyond(self, position: Position) -> bool:
+        """Whether the last :meth:`greatest_position` passed over what stands at ``position``."""
+
+    def running_transactions(self) -> frozenset[str]:
+        """Every transaction that may still commit a record at or below a position read before.
+
+        Empty for a source whose author gave ``settle=``. Complete: an unlisted transaction is finished.
+        """
+
+    def prepared_transactions(self) -> frozenset[str]:
+        """Those of :meth:`running_transactions` that are prepared (two-phase commit); read after them."""
+
+    def at_or_below(self, position: Position, limit: Position) -> bool:
+        """Whether the record at ``position`` is still there and stands at or below ``limit``.
+
+        Compared by the source, in whose order alone positions can be compared.
+        """
+
+    def keys(self, *, after: Position | None, chunk_rows: int) -> Iterator[Sequence[Position]]:
+        """All positions above ``after`` in ascending order, in chunks, with constant memory.
+
+        The scan starts when the first chunk is asked for. A record whose key or arrival is NULL has no
+        position and is left out; the audit finds it. Raises ConfigurationError for a key that comes twice.
+        """
+
+    def pieces(self, *, after: Position | None, pipeline: str, step: str, rows: int) -> Iterator[ShardRange] | None:
+        """As :meth:`keys`, looked up in the ledger and counted where both are: pieces of ``rows`` records.
+
+        Their ``planned`` are the records without a prediction or a rejection of the step, none perhaps. None when
+        the ledger is elsewhere, or the keys cannot be compared with its texts there. Raises as :meth:`keys` does.
+        """
+
+    def positions(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator[Sequence[Position]]:
+        """The positions from ``first`` to ``last``, both included, ascending, in chunks."""
+
+    def rows(
+        self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> Iterator[Fetched]:
+        """The records from ``first`` to ``last``, both included, in frames indexed by key, ascending.
+
+        ``columns``: those that are wanted; None, or one that the source does not give: all. No other is read.
+
+        Each record is in a frame or rejected, and costs no other its place.
+        """
+
+    def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:
+        """Every record's position, whatever its value, NULL arrivals among them, with constant memory."""
+
+    def count_without_key(self) -> int:
+        """How many records have a NULL key: they cannot be identified, and so never predicted."""
+
+
+class Shell(Protocol):
+    """Runs commands."""
+
+    def run(
+        self,
+        command: str,
+        *,
+        env: Mapping[str, str],
+        cwd: str | None,
+        time_limit: float | None,
+        stop: threading.Event,
+        on_line: Callable[[str, str], None],
+    ) -> str:
+        """Runs ``bash -c command`` and returns its last line of standard output, empty when there was none.
+
+        It has a process group of its own. The whole group ends with the command's end, with the time limit
+        (seconds), when ``stop`` is set, and with this process, however this process ends. ``env`` is added to this
+        process's environment, which comes without Batchord's own secrets. ``on_line`` is called with ``stdout`` or
+        ``stderr`` and each line as it comes, one at a time, in this thread; what it raises ends the command and is
+        raised here. Lines hold no NUL; one of more than 64 KiB comes in pieces.
+
+        Raises CommandFailed for an exit code other than 0, OutOfTime, LeaseLost when it was stopped,
+        ConfigurationError when it cannot be started, and TransientError when the machine has no room for it now.
+        """
+
+
+class SqlRunner(Protocol):
+    """Executes the statements of a Sql step."""
+
+    def run(
+        self, declared: Sql, *, values: Mapping[str, Any], time_limit: float | None, lease: StepLease
+    ) -> dict[str, Any]:
+        """Executes the statements in one transaction; ``values`` are what their parameters may name.
+
+        Returns ``row_count`` and ``rows`` (dicts, at most 100) of the last statement. On the ledger's database the
+        output is written down in the same transaction, if ``lease`` is still the step's.
+
+        Raises SqlFailed, OutOfTime, OutputRefused, LeaseLost, TransientError, and ConfigurationError for a parameter
+        that has no value, a statement that ends the transaction, or an address that cannot be used. Nothing is
+        committed then; only after a TransientError it may be, which the lease of the next attempt tells.
+        """
+
+
+class Notifier(Protocol):
+    """Sends messages to people."""
+
+    def problems(self, address: str) -> str | None:
+        """What is wrong with the address, without its secrets; None when it can be used. Sends nothing."""
+
+    def send(self, address: str, *, title: str, body: str, failure: bool) -> None:
+        """Sends a message; returns when the receiver has taken it. ``failure``: else it is good news.
+
+        Raises TransientError when the receiver does not take it, ConfigurationError for an address that nobody
+        can use. Neither error, nor any log line, holds the address's secrets.
+        """
+
+
+class Switchboard(Protocol):
+    """Where beat, which does not know the ledger, sees what was switched at run time."""
+
+    def show(self, switched: Mapping[str, Mapping[str, Any]]) -> None:
+        """Replaces what is shown: for each pipeline that differs from its file, how.
+
+        Raises TransientError; ConfigurationError where no later attempt will go better.
+        """

@@ -1,0 +1,42 @@
+"""While an author's file is being loaded, no command may start: it would load the file, and so start another.
+
+The mark is an environment variable, since a command that the file starts is another process. It survives ``fork``,
+``subprocess``, a shell and ``nohup``.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from batchord.core.errors import ConfigurationError
+
+#: ``<pid that loads>:<file>``.
+LOADING_VARIABLE = "BATCHORD_LOADING"
+
+
+@contextmanager
+def loading(file: str) -> Iterator[None]:
+    """Marks this process, and all that it starts, as being in the middle of loading ``file``."""
+    before = os.environ.get(LOADING_VARIABLE)
+    os.environ[LOADING_VARIABLE] = f"{os.getpid()}:{file}"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(LOADING_VARIABLE, None)
+        else:
+            os.environ[LOADING_VARIABLE] = before
+
+
+def refuse_while_loading(what: str, *, same_process: bool = True) -> None:
+    """Raises ConfigurationError when ``what`` was started by a file that is being loaded.
+
+    ``same_process``: also when this very process loads it.
+    """
+    pid, colon, file = os.environ.get(LOADING_VARIABLE, "").partition(":")
+    if not colon or (not same_process and pid == str(os.getpid())):
+        return
+    raise ConfigurationError(
+        f"{what} does not start: {file} calls it while it is being loaded, and would be loaded by it again, without "
+        f"end. Move the call below `if __name__ == '__main__':`, into a step, or out of the pipelines' folder."
+    )

@@ -1,0 +1,223 @@
+"""The horizon: the greatest position that a record of the present can have.
+
+Positions that are made by a clock are written in many ways: as seconds since 1970 or their thousandths, as texts, as
+ULIDs. A record whose clock was wrong, or that was given the greatest value of its type, must not take the frontier
+along: everything that arrives afterwards would lie below it, where no run looks.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from batchord.core.run.records import Position, Scalar
+
+#: More records than so many beyond the horizon are no strays, where the numbers may be ids as well as times.
+MOST_STRAYS = 10_000
+
+#: Up to which number seconds since 1970 and their thousandths, millionths and billionths are taken for such.
+_UNITS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
+#: Of 1973 in seconds.
+_EARLIEST = 10**8
+#: Ids are as large as seconds are, and those that hold a time and a machine ("snowflakes") as billionths are.
+_LIKE_IDS = (1, 10**9)
+_GREATEST_NUMBER = 2**63 - 1
+#: Above all numbers that anybody counts with, below infinity.
+_FINITE = 10**300
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:(?P<separator>[ T])\d\d:\d\d.*)?", re.DOTALL)
+_COMPACT = re.compile(r"(?P<date>(?:19|20)\d{6})(?P<separator>[T_-]?)(?P<time>\d{6})?")
+_COUNTED = re.compile(r"\d{10}|\d{13}|\d{16}|\d{19}")
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE)
+_UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_RANDOM_BITS = 80
+_BY_TIME = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Horizon:
+    """A limit that may be right for an order."""
+
+    #: The greatest value of the present.
+    limit: Scalar
+    #: Says of the greatest value at or below the limit, None when there is none, whether it is one of that order.
+    fits: Callable[[Any], bool]
+    #: Says of the same value whether it and what lies beyond may be ids instead, if the latter are many.
+    ids: Callable[[Any], bool] | None = None
+
+
+def horizons(value: Scalar, now: datetime) -> Iterator[Horizon]:
+    """The limits that may be right where ``value`` is the greatest, likeliest first; none when it is of the present.
+
+    Limits are below ``value``: an order has few kinds of strays, so asking again with each limit comes to an end.
+    """
+    for each in _horizons(value, now):
+        try:
+            below = bool(each.limit < value) or value != value  # type: ignore[operator]  # noqa: PLR0124 -- NaN
+        except (TypeError, ArithmeticError):
+            below = True  # a decimal NaN, which compares with nothing
+        if below:
+            yield each
+
+
+def _horizons(value: Scalar, now: datetime) -> Iterator[Horizon]:
+    if isinstance(value, int | float | Decimal):
+        yield from _numbers(value, now)
+    elif isinstance(value, str):
+        yield from _texts(value, now)
+    elif isinstance(value, UUID):
+        yield Horizon(limit=UUID(_uuid7(now)), fits=_anything if value.version == _BY_TIME else _is_uuid7)
+    elif isinstance(value, datetime):
+        yield Horizon(limit=now if value.tzinfo is not None else now.replace(tzinfo=None), fits=_anything)
+    elif isinstance(value, date):
+        yield Horizon(limit=now.date(), fits=_anything)
+
+
+def _is_uuid7(lower: Any) -> bool:
+    return isinstance(lower, UUID) and lower.version == _BY_TIME
+
+
+def _numbers(value: float | Decimal, now: datetime) -> Iterator[Horizon]:
+    kind = type(value)
+    if not isinstance(value, int) and not math.isfinite(value):
+        yield Horizon(limit=kind(_FINITE), fits=_anything)
+    elif value == _GREATEST_NUMBER:  # nothing can follow it
+        yield Horizon(limit=kind(_GREATEST_NUMBER - 1), fits=_anything)
+    else:
+        unit = next((unit for end, unit in _UNITS if value < end), _UNITS[-1][1])
+        yield Horizon(
+            limit=kind(int(now.timestamp() * unit)),
+            # Without any of the present the numbers may be no times at all. When one comes, that is seen.
+            fits=lambda lower: lower is not None,
+            ids=lambda lower: unit in _LIKE_IDS or lower < _EARLIEST * unit,
+        )
+
+
+def _texts(value: str, now: datetime) -> Iterator[Horizon]:
+    shape = _shape(value)
+    if shape is not None:
+        yield Horizon(limit=shape(now), fits=_anything)
+        return
+    # No time, such as "infinity" or "n/a": it may be a stray among times.
+    ulid = _ulid(now)
+    for limit in (f"{now:%Y-%m-%dT%H:%M:%S}", f"{now:%Y-%m-%d}", ulid, ulid.lower(), _uuid7(now)):
+        yield Horizon(limit=limit, fits=_is_time)
+
+
+def _is_time(lower: Any) -> bool:
+    return isinstance(lower, str) and _shape(lower) is not None
+
+
+def _shape(text: str) -> Callable[[datetime], str] | None:
+    """How to write another time as ``text`` is written; None when it is no time."""
+    if found := _TIME.fullmatch(text):
+        separator = found["separator"]
+        return lambda now: f"{now:%Y-%m-%d}" if separator is None else f"{now:%Y-%m-%d}{separator}{now:%H:%M:%S}"
+    if found := _COMPACT.fullmatch(text):
+        separator, has_time = found["separator"], found["time"] is not None
+        return lambda now: f"{now:%Y%m%d}{separator}" + (f"{now:%H%M%S}" if has_time else "")
+    if _COUNTED.fullmatch(text):
+        unit = 10 ** (len(text) - 10)
+        return lambda now: str(int(now.timestamp() * unit))
+    if _ULID.fullmatch(text):
+        return lambda now: _ulid(now).lower() if text.lower() == text else _ulid(now)
+    if _UUID7.fullmatch(text):
+        return lambda now: _uuid7(now).upper() if text.upper() == text else _uuid7(now)
+    return None
+
+
+def _milliseconds(now: datetime) -> int:
+    return int(now.timestamp() * 1000)
+
+
+def _ulid(now: datetime) -> str:
+    """The greatest ULID of that millisecond: https://github.com/ulid/spec."""
+    value = (_milliseconds(now) << _RANDOM_BITS) | ((1 << _RANDOM_BITS) - 1)
+    return "".join(_BASE32[value >> shift & 31] for shift in range(125, -1, -5))
+
+
+def _uuid7(now: datetime) -> str:
+    """The greatest UUID of version 7 of that millisecond: RFC 9562."""
+    head = f"{_milliseconds(now):012x}"
+    return f"{head[:8]}-{head[8:]}-7fff-bfff-ffffffffffff"
+
+
+def _anything(_lower: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stray:
+    """A record beyond the horizon, for people: it is predicted as any other, and the frontier stays below it."""
+
+    key: str
+    position: str
+
+    def __str__(self) -> str:
+        return (
+            f"The record {self.key} stands at {self.position}, beyond all that can arrive now. The frontier stays "
+            "below it, and each run looks again at what lies above: correct the record, or leave it out by the "
+            "source's sql."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Present:
+    """What of a source is of the present."""
+
+    greatest: Position | None
+    #: What was taken for the horizon; None when nothing lies beyond it.
+    limit: Scalar | None = None
+    stray: Stray | None = None
+
+
+def leading(position: Position) -> Scalar:
+    """What orders the position in the first place."""
+    return position.key if position.arrival is None else position.arrival
+
+
+def greatest_of_the_present(
+    greatest: Callable[[Scalar | None], Position | None],
+    many_beyond: Callable[[Scalar], bool],
+    *,
+    ceiling: Scalar | None,
+    now: datetime,
+    value_of: Callable[[Position], Scalar] = leading,
+) -> Present:
+    """The greatest position that is no stray.
+
+    ``greatest`` asks the source for the greatest position at or below a limit, ``many_beyond`` whether more than
+    :data:`MOST_STRAYS` lie beyond one. ``ceiling``: the limit, where the source knows it. ``value_of``: what orders a
+    position, where that is not what the position holds.
+    """
+    highest = top = greatest(None)
+    limit: Scalar | None = None
+    if ceiling is not None and top is not None:
+        if value_of(top) > ceiling:  # type: ignore[operator]
+            top, limit = greatest(ceiling), ceiling
+    else:
+        while top is not None and (lower := _lower(greatest, many_beyond, top, now, value_of)) is not None:
+            top, limit = lower.greatest, lower.limit
+    if highest is None or limit is None:
+        return Present(greatest=top)
+    return Present(greatest=top, limit=limit, stray=Stray(key=str(highest.key), position=str(leading(highest))))
+
+
+def _lower(
+    greatest: Callable[[Scalar | None], Position | None],
+    many_beyond: Callable[[Scalar], bool],
+    top: Position,
+    now: datetime,
+    value_of: Callable[[Position], Scalar],
+) -> Present | None:
+    for each in horizons(value_of(top), now):
+        lower = greatest(each.limit)
+        lower_value = None if lower is None else value_of(lower)
+        if each.fits(lower_value) and not (each.ids and each.ids(lower_value) and many_beyond(each.limit)):
+            return Present(greatest=lower, limit=each.limit)
+    return None

@@ -1,0 +1,282 @@
+"""Runs, their steps and shards, as the ledger knows them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from batchord.core.run.history import Change
+from batchord.core.run.records import Position
+
+#: What the ledger says of an attempt that was ended by the time limit; see workers/requests.py.
+TIME_LIMIT = "time limit"
+
+
+class RunState(StrEnum):
+    """queued → running → one of the others, for good."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    #: Ended, and some records are still without a prediction or a rejection; the next run takes them.
+    PARTIAL = "partial"
+    FAILED = "failed"
+    #: Never started: an earlier run of the pipeline was still active when the tick came.
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self not in (RunState.QUEUED, RunState.RUNNING)
+
+
+class StepKind(StrEnum):
+    """What a step does when its turn comes."""
+
+    PREDICT = "predict"
+    PYTHON = "python"
+    SQL = "sql"
+    BASH = "bash"
+    BRANCH = "branch"
+
+
+class StepState(StrEnum):
+    """pending → ready → planning → running → one of the others."""
+
+    PENDING = "pending"
+    #: Sent to a worker; or waits for its next attempt.
+    READY = "ready"
+    #: A worker holds the lease and plans shards (Predict steps only).
+    PLANNING = "planning"
+    #: Shards are committed; or a worker holds the lease and executes the step.
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    #: Its file was edited while it was at work; a follow-up run goes on with the new code.
+    CODE_CHANGED = "code-changed"
+    #: A branch took another way, or all steps before it were skipped.
+    SKIPPED = "skipped"
+    #: A step somewhere before it failed.
+    UPSTREAM_FAILED = "upstream_failed"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will become of the step."""
+        return self not in (StepState.PENDING, StepState.READY, StepState.PLANNING, StepState.RUNNING)
+
+
+class ShardState(StrEnum):
+    """pending → running → one of the others."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    SPLIT = "split"
+    #: Planned with other code than is loaded now; its records are left to a follow-up run.
+    CODE_CHANGED = "code-changed"
+
+
+class Kind(StrEnum):
+    """What a run is for; with the pipeline and the slot it names a run once."""
+
+    SCHEDULED = "scheduled"
+    MANUAL = "manual"
+    #: Goes on with a backlog that was larger than one run.
+    FOLLOW_UP = "follow-up"
+    #: Takes rejections that a person sent again, or what an audit found missing.
+    REPAIR = "repair"
+    #: Fills one window of a range that a person named; every other kind goes first.
+    BACKFILL = "backfill"
+    #: Follows a run of another pipeline.
+    EVENT = "event"
+    #: Takes a run that has ended up again, or a part of its steps.
+    RERUN = "rerun"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewStep:
+    """A step of a run that somebody wants, as its pipeline declares it now."""
+
+    name: str
+    kind: StepKind = StepKind.PREDICT
+    after: tuple[str, ...] = ()
+    #: ``all_done_ok`` or ``always``.
+    join: str = "all_done_ok"
+    #: Where it is executed; None for Predict steps, whose shards go where their model says.
+    queue: str | None = None
+    #: Seconds that an attempt may take; None: as long as it likes.
+    time_limit: float | None = None
+    #: Of a rerun: what became of the step in the run before, which is not to be repeated.
+    state: StepState = StepState.PENDING
+    output: dict[str, Any] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewRun:
+    """A run that somebody wants."""
+
+    pipeline: str
+    kind: Kind
+    #: Who asked: ``schedule``, ``cli``, ``local``, ``call``, ``backlog``, ``retry``, ``audit``, ``backfill``, ``rerun``
+    #: or ``after <pipeline>``.
+    trigger: str
+    #: The fire time that a scheduled run stands for; None for every other kind.
+    slot: datetime | None = None
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    #: Names the request; a second request of the same name is the same run. None means no name.
+    request: str | None = None
+    #: In the pipeline's order.
+    steps: tuple[NewStep, ...] = ()
+    #: What becomes of it when others of its pipeline are active. ``queue``: it waits. ``skip``: it is recorded as
+    #: skipped. ``coalesce``: it is skipped only when another waits already, which will see the same.
+    overlap: str = "queue"
+    #: Whether it looks at the whole source instead of what lies above the frontier.
+    full_scan: bool = False
+    #: Runs of the pipeline that may be at work at once, this one included.
+    max_active: int = 1
+    #: Whether their windows must not overlap: two runs would predict the same records.
+    disjoint: bool = True
+    #: Of a rerun: the id of the run that it takes up again.
+    rerun_of: str | None = None
+    #: Why it is not to run at all; it is recorded as skipped then.
+    skip_reason: str | None = None
+    #: What is kept of its being opened by hand, when it is.
+    change: Change | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One execution of a pipeline."""
+
+    id: str
+    pipeline: str
+    kind: str
+    trigger: str
+    slot: datetime | None
+    window_start: datetime | None
+    window_end: datetime | None
+    state: RunState
+    params: dict[str, Any]
+    full_scan: bool
+    rerun_of: str | None
+    #: Version of each Predict step's model, pinned when the step was planned.
+    models: dict[str, str]
+    discovered: int
+    predicted: int
+    rejected: int
+    summary: dict[str, Any] | None
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def seconds(self) -> float | None:
+        """From start to finish, not below zero if the clock stepped back; None while it is not over."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return max(0.0, (self.finished_at - self.started_at).total_seconds())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One node of a run."""
+
+    run_id: str
+    name: str
+    after: tuple[str, ...]
+    state: StepState
+    attempt: int
+    error: str | None
+    kind: StepKind = StepKind.PREDICT
+    join: str = "all_done_ok"
+    #: Where its shards go, or the step itself; None for a Predict step that is not planned yet.
+    queue: str | None = None
+    time_limit: float | None = None
+    #: Whether more records wait than one run may take.
+    backlog_left: bool = False
+    #: What it came to; None before its end.
+    output: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepLease:
+    """The right to plan or to execute a step, until another claims it."""
+
+    run: Run
+    step: str
+    #: Counts from 1; counted before any work.
+    attempt: int
+    token: str
+    #: Attempts that ended with an error of the step's own, its time limit among them.
+    retried: int = 0
+    #: Attempts that were given back for other reasons, such as a server that is away.
+    handed_back: int = 0
+    #: Attempts whose workers were lost.
+    losses: int = 0
+    #: How the worker of the attempt before was lost; None when that attempt ended otherwise, or there was none.
+    lost: str | None = None
+    #: Whether a lost attempt, the last or one before, had begun what cannot be taken back: what it did is not known.
+    begun_before: bool = False
+    #: What a Sql step committed together with its work, in an attempt whose end was not written down.
+    committed: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardLease:
+    """The right to predict a shard and to write its results, as long as the token is the ledger's."""
+
+    run_id: str
+    pipeline: str
+    step: str
+    index: int
+    first: Position
+    last: Position
+    planned: int
+    #: Counts from 1; counted before any work, so that an attempt that killed its worker counts.
+    attempt: int
+    token: str
+    #: Records that earlier attempts at this shard accounted for.
+    accounted_before: int
+    #: Whether no record between its ends was accounted for when it was planned.
+    dense: bool
+    #: Attempts that ended with the death or the disappearance of their worker.
+    losses: int
+    #: What is known of the last attempt's end; None after a good one.
+    last_error: str | None
+    model_version: str
+    window: tuple[datetime, datetime] | None
+    #: What the step's code was when it was planned, and when that was; None: planned by an earlier release.
+    code: str | None = None
+    planned_at: datetime | None = None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether none of its records can have been accounted for: runs of a pipeline follow each other."""
+        return self.dense and self.attempt == 1
+
+
+class Claim(StrEnum):
+    """Why a claim gave no lease."""
+
+    #: The shard has ended (or its run has): nothing is left to do.
+    ENDED = "ended"
+    #: Another worker holds a live lease.
+    HELD = "held"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardOutcome:
+    """What a worker reports of a shard that it finished."""
+
+    #: Records of the range that were this shard's to account for, in all its attempts.
+    found: int
+    #: Seconds spent in each phase: ``fetch``, ``predict``, ``write``; phases overlap. ``work``: all of it.
+    timings: dict[str, float]
+    #: What the model ran on, such as ``cpu`` or ``cuda``; None when it did not run.
+    runs_on: str | None = None

@@ -1,0 +1,64 @@
+"""The aggregate of a run, and the check that nothing was lost on the way."""
+
+from typing import Any
+
+from batchord.core.errors import ConservationError
+from batchord.core.run.ledger import StepTotals
+from batchord.core.run.runs import Run
+
+#: Quantiles of the scores in a summary, by name.
+QUANTILES = {"min": 0.0, "p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
+
+
+def check_conservation(run_id: str, step: str, totals: StepTotals) -> int:
+    """Discovered = predicted + rejected + pending; returns pending.
+
+    Predicted and rejected are counted twice: by the shards' own progress and row by row in the tables.
+
+    Raises ConservationError when the two counts differ, or more is accounted for than was discovered.
+    """
+    pending = totals.discovered - totals.predicted - totals.rejected
+    written = (totals.predictions_written, totals.rejections_written)
+    if pending < 0 or written != (totals.predicted, totals.rejected):
+        raise ConservationError(
+            f"Step {step} of run {run_id} does not add up: discovered {totals.discovered}, shards report "
+            f"{totals.predicted} predicted and {totals.rejected} rejected, the tables hold {written[0]} and "
+            f"{written[1]}. Nothing was deleted; run `batchord audit` to see which records are concerned."
+        )
+    if not totals.failed_shards and not totals.changed_shards and pending:
+        raise ConservationError(
+            f"Step {step} of run {run_id} has {pending} records pending though no shard failed. "
+            "Run `batchord audit` to see which records are concerned."
+        )
+    return pending
+
+
+def step_summary(totals: StepTotals, aggregates: dict[str, Any], *, pending: int, model: str) -> dict[str, Any]:
+    """What a step came to, as JSON values; seconds are sums over workers, ``elapsed`` is wall time."""
+    accounted = totals.predicted + totals.rejected
+    elapsed = aggregates["elapsed"]
+    return {
+        "discovered": totals.discovered,
+        "predicted": totals.predicted,
+        "rejected": totals.rejected,
+        "pending": pending,
+        # Records that came into, or went out of, a shard's range after it was planned.
+        "changed_since_planned": totals.discovered - totals.planned,
+        "shards": totals.shards,
+        "failed_shards": totals.failed_shards,
+        "code_changed_shards": totals.changed_shards,
+        "model": model,
+        **aggregates,
+        "records_per_second": round(accounted / elapsed, 1) if accounted and elapsed else None,
+    }
+
+
+def run_summary(run: Run, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The summary of a run from those of its steps."""
+    return {
+        "discovered": run.discovered,
+        "predicted": run.predicted,
+        "rejected": run.rejected,
+        "pending": run.discovered - run.predicted - run.rejected,
+        "steps": steps,
+    }

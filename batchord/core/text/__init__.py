@@ -1,0 +1,1 @@
+"""Texts of others: SQL, errors, and what a terminal may be shown."""

@@ -1,0 +1,59 @@
+"""What a run would do now, without doing it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from batchord.flow.begin.slots import schedule_now, window_by_hand
+from batchord.flow.parts import Parts
+from batchord.flow.predict.plan import scan
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepPreview:
+    """One step of a run that did not happen."""
+
+    step: str
+    model_version: str
+    records: int
+    shards: int
+    largest_shard: int
+    #: Where the size of shards comes from, for people.
+    shard_size: str
+    #: From the last finished run's records per second; None when there was none.
+    expected_seconds: float | None
+    #: Whether a follow-up run would be needed.
+    backlog_left: bool
+    #: Why the frontier stays below records that are there; None when it does not.
+    stray: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The preview as JSON values."""
+        return asdict(self)
+
+
+def preview(parts: Parts, *, pipeline: str) -> list[StepPreview]:
+    """Runs discovery for each step and writes nothing. Raises what planning raises."""
+    declared = parts.catalog.get(pipeline)
+    standing = parts.ledger.pipelines.standing(pipeline)
+    window = window_by_hand(schedule_now(declared, standing), standing, standing.now)
+    steps = []
+    for step in declared.predict_steps:
+        source = parts.open_source(step.source, window)
+        version = parts.models.version(step.declared_model)
+        found = scan(parts, pipeline=pipeline, declared=step, source=source, version=version, run_id="")
+        shards = found.cutter.cut()
+        rate = parts.ledger.runs.last_rate(pipeline, step.name)
+        steps.append(
+            StepPreview(
+                step=step.name,
+                model_version=version,
+                records=found.cutter.records,
+                shards=len(shards),
+                largest_shard=max((shard.planned for shard in shards), default=0),
+                shard_size=found.sizing.why,
+                expected_seconds=round(found.cutter.records / rate, 1) if rate else None,
+                backlog_left=found.backlog_left,
+                stray=None if found.stray is None else str(found.stray),
+            )
+        )
+    return steps

@@ -1,0 +1,46 @@
+"""Which slots, and which windows, a pipeline's runs stand for."""
+
+from datetime import datetime
+
+from batchord.core.calendar.schedules import EARLIEST, Schedule, slots_between, window_of
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.run.upkeep import Standing
+
+#: Runs that one tick opens at the most; the next look at missed ticks opens more.
+MOST_SLOTS = 1000
+
+
+def schedule_now(declared: Pipeline, standing: Standing) -> Schedule | None:
+    """What it is scheduled by: what was switched at run time, else its file; None: not by time."""
+    return declared.scheduled_by(standing.schedule)
+
+
+def due_slots(declared: Pipeline, schedule: Schedule, standing: Standing, now: datetime) -> list[datetime]:
+    """The slots for which a tick at ``now`` opens runs, oldest first: the newest, or all since the last run's."""
+    newest = schedule.slot_at(now)
+    if newest is None or (standing.scheduled_at is not None and newest <= standing.scheduled_at):
+        return []
+    if declared.catchup == "all" and standing.last_slot is not None and standing.last_slot < newest:
+        since = max(standing.last_slot, standing.scheduled_at or standing.last_slot)
+        return slots_between(schedule, since, now, limit=MOST_SLOTS)
+    return [newest]
+
+
+def missed(schedule: Schedule, standing: Standing, before: datetime) -> bool:
+    """Whether a slot of before that time has no run, though the pipeline was known, and so scheduled, at its time."""
+    slot = schedule.slot_at(before)
+    known_since = max(standing.first_seen_at, standing.scheduled_at or standing.first_seen_at)
+    if slot is None or slot <= known_since:
+        return False
+    return standing.last_slot is None or standing.last_slot < slot
+
+
+def window_by_hand(schedule: Schedule | None, standing: Standing, now: datetime) -> tuple[datetime, datetime]:
+    """The window of a run by hand: from the start of the newest slot's up to now.
+
+    Without a schedule by time: from where the newest run that succeeded ended, or the beginning of time.
+    """
+    slot = None if schedule is None else schedule.slot_at(now)
+    if schedule is None or slot is None:
+        return min(standing.last_window_end or EARLIEST, now), now
+    return window_of(schedule, slot)[0], now

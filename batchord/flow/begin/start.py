@@ -1,0 +1,158 @@
+"""A tick, an event or a person becomes a run."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from batchord.core.calendar.schedules import Schedule, window_of
+from batchord.core.declared.params import check_params
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.history import Actor
+from batchord.core.run.messages import Message
+from batchord.core.run.runs import Kind, NewRun, Run, StepState
+from batchord.core.run.upkeep import Standing
+from batchord.core.text.names import is_trigger
+from batchord.flow.begin.repeat import after_an_edit
+from batchord.flow.begin.slots import due_slots, schedule_now, window_by_hand
+from batchord.flow.drive.advance import drive
+from batchord.flow.parts import Parts
+from batchord.flow.upkeep.history import change
+
+SCHEDULE = "schedule"
+BACKLOG = "backlog"
+#: Begins the trigger of a run that follows a run of another pipeline.
+AFTER = "after"
+
+
+def start_run(
+    parts: Parts,
+    *,
+    pipeline: str,
+    trigger: str,
+    request: str | None = None,
+    params: dict[str, Any] | None = None,
+    after_run: str | None = None,
+    now: datetime | None = None,
+    actor: Actor | None = None,
+) -> tuple[Run, list[Message]]:
+    """Opens the run that is wanted, or finds it, and starts it when nothing stands in its way.
+
+    Args:
+        parts: what the verb works with.
+        pipeline: its name.
+        trigger: who asks, a word or a few; ``schedule`` makes it a scheduled run of the newest slot, whoever has paused
+            the pipeline.
+        request: names the request, so that a message delivered twice opens one run.
+        params: values for the run, JSON-like.
+        after_run: with trigger ``backlog`` the run whose backlog this one goes on with, with trigger ``after`` the
+            run of another pipeline that this one follows.
+        now: the clock, when not the ledger's.
+        actor: who is noted for it, of a run by hand.
+
+    Raises UnknownPipeline, CatalogError, ConfigurationError, TransientError.
+    """
+    declared = parts.catalog.get(pipeline)
+    check_params(params or {})
+    if not is_trigger(trigger):
+        raise ConfigurationError(
+            f"A run of {pipeline} cannot be started by trigger={trigger!r:.120}: give up to 100 letters, digits and "
+            "spaces, and any of . : / @ + # _ -, such as nightly-import."
+        )
+    standing = parts.ledger.pipelines.standing(pipeline)
+    now = now or standing.now
+    if after_run is not None:
+        new = _after(parts, declared, standing, after_run, trigger)
+    else:
+        schedule = schedule_now(declared, standing)
+        slot = None if schedule is None or trigger != SCHEDULE else schedule.slot_at(now)
+        if schedule is not None and slot is not None:
+            new = _scheduled(declared, schedule, slot)
+        else:
+            start, end = window_by_hand(schedule, standing, now)
+            new = replace(new_run(declared, Kind.MANUAL, trigger), request=request, window_start=start, window_end=end)
+    detail = {"params": params or None, "trigger": trigger}
+    noted = change(parts, actor, "run", pipeline=pipeline, detail=detail)
+    return open_run(parts, replace(new, params=params or new.params, change=noted))
+
+
+def tick(parts: Parts, *, pipeline: str, now: datetime | None = None) -> tuple[list[Run], list[Message]]:
+    """Opens a run for each slot that is due: none while the pipeline is paused, several where it catches up.
+
+    Raises UnknownPipeline, CatalogError, TransientError.
+    """
+    declared = parts.catalog.get(pipeline)
+    standing = parts.ledger.pipelines.standing(pipeline)
+    schedule = schedule_now(declared, standing)
+    if schedule is None or standing.paused_at is not None:
+        return [], []
+    runs: list[Run] = []
+    messages: list[Message] = []
+    for place, slot in enumerate(due_slots(declared, schedule, standing, now or standing.now)):
+        new = _scheduled(declared, schedule, slot)
+        # Whoever ends starts the next: of many, those that may be at work at once are driven here.
+        run, said = open_run(parts, new, drives=place < declared.max_active_runs)
+        runs.append(run)
+        messages += said
+    return runs, messages
+
+
+def follow_up(parts: Parts, *, pipeline: str, after_run: str) -> tuple[Run, list[Message]]:
+    """Goes on with the backlog that ``after_run`` left; one run has one follow-up, however often this is sent."""
+    return start_run(parts, pipeline=pipeline, trigger=BACKLOG, after_run=after_run)
+
+
+def open_run(parts: Parts, new: NewRun, *, drives: bool = True) -> tuple[Run, list[Message]]:
+    """Opens the run, or finds it, and starts it when nothing stands in its way; ``drives`` False leaves that."""
+    run = parts.ledger.runs.open(new).run
+    if run.state.ended or not drives:
+        return run, []
+    # A second tick drives the run as well: the first one's sender may have died after its commit.
+    with parts.ledger.runs.lock(run.id) as locked:
+        messages = drive(locked)
+        return locked.run, messages
+
+
+def new_run(declared: Pipeline, kind: Kind, trigger: str) -> NewRun:
+    """A run of the pipeline as its file has it now; what else is to be known of it is for the caller to add."""
+    return NewRun(
+        pipeline=declared.name,
+        kind=kind,
+        trigger=trigger,
+        steps=declared.new_steps(),
+        max_active=declared.max_active_runs,
+        disjoint=declared.disjoint,
+    )
+
+
+def _scheduled(declared: Pipeline, schedule: Schedule, slot: datetime) -> NewRun:
+    start, end = window_of(schedule, slot)
+    return replace(
+        new_run(declared, Kind.SCHEDULED, SCHEDULE),
+        slot=slot,
+        window_start=start,
+        window_end=end,
+        # Who catches up wants a run for each slot, whatever is at work.
+        overlap="queue" if declared.catchup == "all" else declared.overlap,
+    )
+
+
+def _after(parts: Parts, declared: Pipeline, standing: Standing, after_run: str, trigger: str) -> NewRun:
+    before = parts.ledger.runs.get(after_run)
+    following = new_run(declared, Kind.FOLLOW_UP if trigger == BACKLOG else Kind.EVENT, trigger)
+    # Of a backlog the rest of what that run would have read; of an event what was read before.
+    following = replace(following, window_start=before.window_start, window_end=before.window_end)
+    if trigger == BACKLOG:
+        steps = {step.name: step for step in parts.ledger.runs.steps(after_run)}
+        if any(step.state is StepState.CODE_CHANGED for step in steps.values()):
+            left = after_an_edit(following.steps, steps)
+            following = replace(following, steps=left, params=before.params, full_scan=before.full_scan)
+        return replace(following, request=f"backlog:{before.id}")
+    return replace(
+        following,
+        trigger=f"{AFTER} {before.pipeline}",
+        request=f"after:{before.id}:{declared.name}",
+        # A run that has not begun yet will see what two events have brought; unless it may look at its window only.
+        overlap="coalesce" if declared.overlap == "skip" and declared.sees_everything else "queue",
+        skip_reason=None if standing.paused_at is None else "the pipeline was paused",
+    )

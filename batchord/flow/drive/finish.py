@@ -1,0 +1,102 @@
+"""A step's shards become its summary, and the run goes on.
+
+The chord's body, the sweeper, or both call this, once or many times: it looks at the ledger, never at the
+chord's results, and ends a step once.
+"""
+
+from batchord.core.declared.limits import RejectionLimit
+from batchord.core.errors import CatalogError, ConservationError, UnknownPipeline
+from batchord.core.run.alerts import AlertKind, NewAlert
+from batchord.core.run.messages import Message
+from batchord.core.run.reasons import of_the_model
+from batchord.core.run.runs import Run, RunState, StepKind, StepLease, StepState
+from batchord.core.run.summary import check_conservation, step_summary
+from batchord.flow.drive.advance import drive
+from batchord.flow.drive.outcomes import look
+from batchord.flow.parts import Parts
+
+#: Of a step whose file was edited while it was at work.
+CODE_CHANGED = "code-changed: its file was edited while it was at work; a follow-up run goes on with the new code"
+
+
+def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
+    """Ends the step if all its shards have ended, and drives the run on."""
+    with parts.ledger.runs.lock(run_id) as locked:
+        state = {known.name: known.state for known in locked.steps if known.kind is StepKind.PREDICT}.get(step)
+        if state is not StepState.RUNNING or locked.run.state is not RunState.RUNNING:
+            return drive(locked)
+        totals = locked.totals(step)
+        if totals.open_shards:
+            # The body of a smaller chord that sent some shards again; whoever ends the last shard is heard.
+            return []
+        aggregates = locked.aggregates(step)
+        error = None
+        try:
+            pending = check_conservation(run_id, step, totals)
+        except ConservationError as violation:
+            pending, error = totals.discovered - totals.predicted - totals.rejected, str(violation)
+        changed = error is None and not totals.failed_shards and totals.changed_shards
+        if totals.failed_shards and error is None:
+            error = f"{totals.failed_shards} of {totals.shards} shards failed: {aggregates['shard_errors'][0]}"
+        if error is None and not totals.predicted:
+            error = _gave_nothing(locked.run.pipeline, of_the_model(aggregates["rejections"]))
+        limit = _rejection_limit(parts, locked.run.pipeline, step)
+        if error is None and limit.breached(discovered=totals.discovered, rejected=totals.rejected):
+            error = (
+                f"{totals.rejected:,} of {totals.discovered:,} records were rejected, more than the limit of "
+                f"{limit.share:.0%} and {limit.count:,}. What was predicted stays. Look at `batchord rejections`, mend "
+                f"the cause, then run `batchord retry {locked.run.pipeline}`."
+            )
+            locked.alert(_over_the_limit(locked.run, step, error))
+        state = StepState.FAILED if error else StepState.DONE
+        if error is None and changed:
+            state, error = StepState.CODE_CHANGED, CODE_CHANGED
+        summary = step_summary(totals, aggregates, pending=pending, model=locked.run.models.get(step, ""))
+        locked.end_step(step, state, summary, error)
+        locked.learn(step)
+        return drive(locked)
+
+
+def _gave_nothing(pipeline: str, rejections: dict[str, int]) -> str | None:
+    """What is wrong with a step that predicted nothing; None when the model was given no record either.
+
+    Of one record as of a million: nobody can tell a bad record from a broken model by what never came.
+    """
+    if not rejections:
+        return None
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in rejections.items())
+    return (
+        f"The model gave nothing for every record that it was given: {reasons}. Look at `batchord rejections`, mend "
+        f"the model or its input, then run `batchord retry {pipeline}`."
+    )
+
+
+def _rejection_limit(parts: Parts, pipeline: str, step: str) -> RejectionLimit:
+    """As declared; the default when the pipeline's file has gone since the run began."""
+    try:
+        return parts.catalog.get(pipeline).predict_step(step).rejection_limit
+    except (CatalogError, UnknownPipeline):
+        return RejectionLimit()
+
+
+def _over_the_limit(run: Run, step: str, error: str) -> NewAlert:
+    return NewAlert(
+        event=f"{AlertKind.REJECTION_LIMIT}:{run.id}:{step}",
+        kind=AlertKind.REJECTION_LIMIT,
+        pipeline=run.pipeline,
+        run_id=run.id,
+        title=f"{run.pipeline}: too many rejections",
+        message=f"Step {step} of run {run.id} of {run.pipeline}: {error}\n{look(run.id)}",
+    )
+
+
+#: Characters of an error in the ledger; the log of the attempt has it in full.
+MOST_ERROR = 4000
+
+
+def fail_step(parts: Parts, lease: StepLease, error: str, *, state: StepState = StepState.FAILED) -> list[Message]:
+    """Ends a step that cannot be planned, unless another planner has taken it over, and drives the run on."""
+    with parts.ledger.runs.lock(lease.run.id) as locked:
+        if locked.holds(lease):
+            locked.end_step(lease.step, state, {}, parts.mask(error)[:MOST_ERROR])
+        return drive(locked)

@@ -1,0 +1,148 @@
+"""The same verbs in one process, without a broker: messages are worked off where they arise."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from batchord.core.errors import TransientError
+from batchord.core.run.history import Actor
+from batchord.core.run.messages import AlertsKept, BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
+from batchord.core.run.runs import Run, StepKind
+from batchord.flow.begin.start import follow_up, start_run
+from batchord.flow.drive.advance import advance
+from batchord.flow.drive.finish import finish_step
+from batchord.flow.parts import Parts
+from batchord.flow.predict.plan import plan_step
+from batchord.flow.predict.shard import ShardHeld, predict_shard
+from batchord.flow.step.execute import execute_step
+from batchord.flow.upkeep.recover import sweep
+from batchord.flow.upkeep.tell import send_alerts
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 1.0
+
+
+def run_local(
+    parts: Parts,
+    *,
+    pipeline: str,
+    params: dict[str, Any] | None = None,
+    on_progress: Callable[[str], None] | None = None,
+    actor: Actor | None = None,
+) -> Run:
+    """Runs a pipeline to its end and returns the run; a backlog's follow-up runs included.
+
+    ``on_progress`` is called with the run's id after each message; ``actor``: who is noted for it. Raises what the
+    verbs raise.
+    """
+    run, messages = start_run(parts, pipeline=pipeline, trigger="local", params=params, actor=actor)
+    waiting = deque(messages)
+    told = False
+    while True:
+        while waiting:
+            waiting.extend(_handle(parts, waiting.popleft()))
+            if on_progress is not None:
+                on_progress(run.id)
+        run = parts.ledger.runs.get(run.id)
+        if run.state.ended:
+            return run
+        if not told:
+            log.warning(
+                "Run %s of %s waits for an earlier one, or for a worker that has a part of it", run.id, pipeline
+            )
+            told = True
+        time.sleep(_POLL_SECONDS)
+        # The run before it may be one that died with its process: what is lost of it is worked off here, once
+        # the leases of the dead have run out.
+        waiting.extend(sweep(parts, older_than_seconds=0, pipeline=pipeline))
+
+
+def _handle(parts: Parts, message: Message) -> list[Message]:
+    if isinstance(message, ShardsReady):
+        return _predict(parts, message)
+    if isinstance(message, StepReady):
+        time.sleep(message.delay)
+    verb = _verb(parts, message)
+    return [] if verb is None else _patiently(parts, verb)
+
+
+def _verb(parts: Parts, message: Message) -> Callable[[], list[Message]] | None:
+    """What the message asks for; None when it is not this process's matter."""
+    match message:
+        case StepReady(run_id=run_id, step=step, kind=kind):
+            return partial(plan_step if kind is StepKind.PREDICT else execute_step, parts, run_id=run_id, step=step)
+        case StepEnded(run_id=run_id, step=step):
+            return partial(finish_step, parts, run_id=run_id, step=step)
+        case RunReady(run_id=run_id):
+            return partial(advance, parts, run_id=run_id)
+        case BacklogLeft(pipeline=pipeline, after_run=after_run):
+            return lambda: follow_up(parts, pipeline=pipeline, after_run=after_run)[1]
+        case AlertsKept():
+            return partial(_send_alerts, parts)
+        case _:
+            # Pipelines that follow this one: the workers' sweeper sees to them.
+            return None
+
+
+def _send_alerts(parts: Parts) -> list[Message]:
+    # Without receivers here, theirs is the workers' environment: a message must not count as sent to nobody.
+    if parts.settings.alert_urls is not None:
+        send_alerts(parts)
+    return []
+
+
+def _predict(parts: Parts, message: ShardsReady) -> list[Message]:
+    said: list[Message] = []
+    for index in message.indexes:
+        with suppress(ShardHeld):  # another worker has it, and says when it is done
+            verb = partial(predict_shard, parts, run_id=message.run_id, step=message.step, index=index)
+            said += _patiently(parts, verb)
+    return [*said, StepEnded(run_id=message.run_id, step=message.step)]
+
+
+def _tell(state: RetryCallState) -> None:
+    error = None if state.outcome is None else state.outcome.exception()
+    log.warning("%s Tried again in %.1f s.", error, state.upcoming_sleep)
+
+
+def _declared_wait(state: RetryCallState) -> float | None:
+    """The author's Retry; None for everything else."""
+    error = None if state.outcome is None else state.outcome.exception()
+    return error.wait if isinstance(error, TransientError) else None
+
+
+def _is_counted(state: RetryCallState) -> bool:
+    error = None if state.outcome is None else state.outcome.exception()
+    return isinstance(error, TransientError) and (error.counted or error.wait is not None)
+
+
+def _wait(usual: Callable[[RetryCallState], float]) -> Callable[[RetryCallState], float]:
+    def wait(state: RetryCallState) -> float:
+        declared = _declared_wait(state)
+        return usual(state) if declared is None else declared
+
+    return wait
+
+
+def _stop(usual: Callable[[RetryCallState], bool]) -> Callable[[RetryCallState], bool]:
+    return lambda state: not _is_counted(state) and usual(state)
+
+
+def _patiently(parts: Parts, verb: Callable[[], list[Message]]) -> list[Message]:
+    """Repeats a verb that met a passing fault, as Celery's retry does."""
+    configured = parts.settings
+    attempts = Retrying(
+        retry=retry_if_exception_type(TransientError),
+        wait=_wait(wait_random_exponential(configured.retry_base_seconds, configured.retry_ceiling_seconds)),
+        stop=_stop(stop_after_attempt(configured.max_attempts)),
+        before_sleep=_tell,
+        reraise=True,
+    )
+    return attempts(verb)

@@ -1,0 +1,224 @@
+"""What a model returned becomes predictions that the ledger can hold."""
+
+import math
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from batchord.core.errors import DataError, ModelContractViolation
+from batchord.core.run.predictions import Batch, Predictions
+from batchord.core.run.records import Rejection, storable
+from batchord.core.text.error_text import error_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Python writes no whole number of more than 4,300 digits, and JSON is text; this is a little less.
+_MOST_BITS = 14_000
+
+
+def to_batch(given: "pd.DataFrame", returned: Any, digests: list[int], rejections: list[Rejection]) -> Batch:
+    """Checks the model's contract and turns its frame into columns for the ledger.
+
+    A record whose output cannot be stored (not a finite score, bytes, nothing at all) is rejected; the
+    others of its batch are kept. ``digests`` are in the order of ``given``.
+
+    Raises ModelContractViolation when the frame as a whole is not one row per record in the same order.
+    """
+    check_contract(given, returned)
+    labels, label_reasons = _labels(returned)
+    scores, score_reasons = _scores(returned)
+    others = [column for column in returned.columns if column not in ("label", "score")]
+    outputs, output_reasons = _outputs(returned, others)
+    rejected = list(rejections)
+    reasons = {**label_reasons, **score_reasons, **output_reasons}
+    if not reasons and _all_there(labels, scores):
+        keys = given.index.tolist()
+        every = Predictions(keys=keys, labels=labels, scores=scores, outputs=outputs, digests=digests)
+        return Batch(predictions=every, rejections=rejected)
+    found = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
+    for place, key in enumerate(given.index):
+        label, score, output = labels[place], scores[place], outputs[place]
+        error = reasons.get(place)
+        if score is not None and math.isnan(score):
+            # pandas writes a missing number as NaN: beside a label it is missing, alone it is no score at all.
+            error = error if label is not None else DataError("not-finite", "the score is nan")
+            score = None
+        if error is None and label is None and score is None:
+            error = _no_answer(returned, others, place, output)
+        if error is not None:
+            rejected.append(Rejection(key=key, reason=error.reason, detail=str(error)))
+            continue
+        found.keys.append(key)
+        found.labels.append(label)
+        found.scores.append(score)
+        found.outputs.append(output)
+        found.digests.append(digests[place])
+    return Batch(predictions=found, rejections=rejected)
+
+
+def _no_answer(
+    returned: "pd.DataFrame", columns: list[str], place: int, output: dict[str, Any] | None
+) -> DataError | None:
+    """Why a record without label and score has no answer; None when the other columns hold one.
+
+    A vector with a number that is none is no vector: stored with nulls, it would look like one. Beside a label or a
+    score such a list is an addition, and its gap is a missing value.
+    """
+    if not output:
+        return DataError("no-output", "the model returned nothing for this record")
+    for column in columns:
+        gap = _gap(output.get(storable(str(column))), returned[column].iloc[place])
+        if gap is not None:
+            return DataError("not-finite", f"column {column}: the list holds {gap}")
+    return None
+
+
+def _all_there(labels: list[str | None], scores: list[float | None]) -> bool:
+    """Whether each record has a label or a score, and none of the scores is missing: the usual case."""
+    if None in scores:
+        return scores.count(None) == len(scores) and None not in labels
+    return not any(map(math.isnan, scores))  # type: ignore[arg-type]  # no score is None
+
+
+def check_contract(given: "pd.DataFrame", returned: Any) -> None:
+    """One row per record, same index, same order. Raises ModelContractViolation."""
+    import pandas as pd
+
+    if not isinstance(returned, pd.DataFrame):
+        raise ModelContractViolation(
+            f"The model returned a {type(returned).__name__}: return a DataFrame, or from a function a Series."
+        )
+    if len(returned) != len(given):
+        raise ModelContractViolation(
+            f"The model returned {len(returned)} rows for {len(given)} records: return one row per record."
+        )
+    if not returned.index.equals(given.index):
+        raise ModelContractViolation(
+            "The model returned another index than it was given: keep the frame's index and its order."
+        )
+    if returned.columns.has_duplicates:
+        raise ModelContractViolation("The model returned two columns of one name: give each its own name.")
+
+
+def _labels(returned: "pd.DataFrame") -> tuple[list[str | None], dict[int, DataError]]:
+    if "label" not in returned.columns:
+        return [None] * len(returned), {}
+    values = returned["label"].tolist()
+    if set(map(type, values)) == {str}:
+        return values, {}
+    reasons: dict[int, DataError] = {}
+    labels: list[str | None] = []
+    for place, value in enumerate(values):
+        if isinstance(value, bytes | DataError):
+            given = DataError("bytes-output", "the label is bytes: return text") if isinstance(value, bytes) else value
+            reasons[place] = given
+            labels.append(None)
+        else:
+            labels.append(None if _missing(value) else str(value))
+    return labels, reasons
+
+
+def _scores(returned: "pd.DataFrame") -> tuple[list[float | None], dict[int, DataError]]:
+    if "score" not in returned.columns:
+        return [None] * len(returned), {}
+    values = returned["score"].tolist()
+    if set(map(type, values)) == {float} and not any(map(math.isinf, values)):
+        return values, {}
+    reasons: dict[int, DataError] = {}
+    scores: list[float | None] = []
+    for place, value in enumerate(values):
+        if value is None or isinstance(value, DataError):
+            if value is not None:
+                reasons[place] = value
+            scores.append(None)
+            continue
+        try:
+            score = float(value)
+        except (TypeError, ValueError) as error:
+            raise ModelContractViolation(f"The model returned the score {value!r}: return numbers.") from error
+        if math.isinf(score):
+            reasons[place] = DataError("not-finite", f"the score is {score}")
+        scores.append(score)
+    return scores, reasons
+
+
+def _outputs(returned: "pd.DataFrame", columns: list[str]) -> tuple[list[dict[str, Any] | None], dict[int, DataError]]:
+    if not columns:
+        return [None] * len(returned), {}
+    reasons: dict[int, DataError] = {}
+    outputs: list[dict[str, Any] | None] = []
+    for place, row in enumerate(zip(*(returned[column].tolist() for column in columns), strict=True)):
+        output: dict[str, Any] = {}
+        for column, value in zip(columns, row, strict=True):
+            try:
+                converted = json_value(value)
+            except DataError as error:
+                reasons[place] = DataError(error.reason, f"column {column}: {error}")
+                continue
+            except Exception as error:  # noqa: BLE001 -- a value of any type may raise anything; one that holds itself does
+                said = f"column {column}: it cannot be stored as JSON: {error_text(error)}"
+                reasons[place] = DataError("not-json", said)
+                continue
+            if converted is not None:
+                output[storable(str(column))] = converted
+        outputs.append(output or None)
+    return outputs, reasons
+
+
+def json_value(value: Any) -> Any:  # noqa: C901, PLR0911 -- one line per type reads best
+    """``value`` as PostgreSQL's JSON can hold it; a missing value is None.
+
+    Raises DataError for bytes, for types that JSON has no word for, for whole numbers beyond all measure, and
+    a copy of the value where that is one.
+    """
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        raise DataError("not-json", "a whole number of more than 4,000 digits cannot be stored as JSON")
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {storable(str(key)): json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    if _missing(value):
+        return None
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal | UUID):
+        return str(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise DataError("bytes-output", "bytes cannot be stored as JSON")
+    if hasattr(value, "tolist"):  # numpy's scalars and arrays
+        return json_value(value.tolist())
+    if isinstance(value, DataError):  # a model's own word on this record
+        raise DataError(value.reason, str(value))  # a copy: what is raised again and again keeps all that it passed
+    raise DataError("not-json", f"{type(value).__name__} cannot be stored as JSON")
+
+
+def _gap(output: Any, returned: Any) -> float | None:
+    """A number that is not finite within a list of ``returned``, where ``output`` shows that something is missing."""
+    if isinstance(output, dict) and isinstance(returned, dict):
+        gaps = (_gap(output.get(storable(str(key))), value) for key, value in returned.items())
+        return next((gap for gap in gaps if gap is not None), None)
+    values = returned.tolist() if hasattr(returned, "tolist") else returned
+    if not isinstance(output, list) or not isinstance(values, list | tuple):
+        return None
+    for stored, value in zip(output, values, strict=True):
+        number = value.tolist() if stored is None and hasattr(value, "tolist") else value
+        if stored is None and isinstance(number, float) and not math.isfinite(number):
+            return number
+        if isinstance(stored, list | dict) and (gap := _gap(stored, value)) is not None:
+            return gap
+    return None
+
+
+def _missing(value: Any) -> bool:
+    """None, NaN, NaT and pandas' NA."""
+    import pandas as pd
+
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))

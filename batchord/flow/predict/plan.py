@@ -1,0 +1,278 @@
+"""Discovery: the records that arrived become shards.
+
+The order of the statements is what makes it lose nothing; see :mod:`batchord.core.run.frontier`.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from batchord.core.declared.steps import Predict
+from batchord.core.errors import BatchordError, TransientError, UnknownPipeline, UnknownStep
+from batchord.core.ports import Source
+from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
+from batchord.core.process.faults import fault
+from batchord.core.run.frontier import Frontier, Sighting
+from batchord.core.run.horizon import Stray
+from batchord.core.run.ledger import Plan
+from batchord.core.run.logs import AttemptName
+from batchord.core.run.messages import Message, ShardsReady, StepEnded, step_ready
+from batchord.core.run.records import Position
+from batchord.core.run.runs import StepKind, StepLease, StepState
+from batchord.core.run.shards import ShardCutter, ShardRange, ShardSize
+from batchord.core.run.sizing import Estimate, estimate
+from batchord.core.text.error_text import error_text
+from batchord.flow.attempt.heartbeat import Heartbeat
+from batchord.flow.drive.finish import CODE_CHANGED, fail_step
+from batchord.flow.parts import Parts
+
+log = logging.getLogger(__name__)
+
+#: How often it is looked whether the run was cancelled, or its lease lost.
+_LOOK_SECONDS = 5.0
+#: Positions read, and looked up in the ledger, at a time.
+CHUNK_ROWS = 10_000
+
+
+def plan_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
+    """Plans a step that is ready; does nothing when another worker does or did.
+
+    Raises TransientError after giving the step back, for the caller to try again. Any other error of
+    Batchord's ends the step as failed.
+    """
+    seconds = parts.settings.lease_seconds
+    lease = parts.ledger.runs.claim_step(run_id, step, lease_seconds=seconds, worker=parts.worker, predict=True)
+    if lease is None:
+        return _misrouted(parts, run_id, step)
+    if lease.attempt > parts.settings.max_attempts:
+        return fail_step(parts, lease, f"{lease.attempt - 1} attempts to plan it ended without a word")
+    with parts.log_of(AttemptName(run_id, step, None, lease.attempt)):
+        return _plan(parts, lease)
+
+
+def _misrouted(parts: Parts, run_id: str, step: str) -> list[Message]:
+    """A worker of the release before, in a deploy, sends every step to be planned: on to where it belongs."""
+    known = [known for known in parts.ledger.runs.steps(run_id) if known.name == step]
+    return [step_ready(each) for each in known if each.kind is not StepKind.PREDICT and each.state is StepState.READY]
+
+
+def _plan(parts: Parts, lease: StepLease) -> list[Message]:
+    seconds = parts.settings.lease_seconds
+    limit = parts.settings.plan_time_limit_seconds
+    beat = Heartbeat(
+        lambda: parts.ledger.runs.renew_step(lease, lease_seconds=seconds),
+        every=min(seconds / 3, _LOOK_SECONDS),
+        limit=limit,
+    )
+    try:
+        with beat:
+            plan = discover(parts.interrupted_with(beat), lease)
+            fault("before-plan-commit")
+            written = parts.ledger.planner.plan(lease, plan)
+    except (TransientError, UnknownPipeline, UnknownStep) as error:
+        if isinstance(error, UnknownStep) and parts.took_up_code_after(lease.run.created_at):
+            return fail_step(parts, lease, f"{CODE_CHANGED}: {error}", state=StepState.CODE_CHANGED)
+        if beat.overdue.is_set():
+            return _overdue(parts, lease)
+        # An unknown pipeline: this worker is older than its file, or newer than its end; another may know it.
+        return _handed_back(parts, lease, error)
+    except Exception as error:  # noqa: BLE001 -- a bug of ours or of a library's must not leave the step open
+        return _failed(parts, lease, error)
+    return _planned(lease, plan) if written else []
+
+
+def _failed(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
+    if is_exhaustion(error):  # perhaps of what this process did before
+        note_exhaustion(error)
+        return _handed_back(parts, lease, error)
+    if isinstance(error, BatchordError):
+        return fail_step(parts, lease, str(error))
+    log.error("Step %s of run %s cannot be planned", lease.step, lease.run.id, exc_info=error)
+    return fail_step(parts, lease, error_text(error))
+
+
+def _overdue(parts: Parts, lease: StepLease) -> list[Message]:
+    limit = parts.settings.plan_time_limit_seconds
+    said = f"planning took longer than {limit:g} s (BATCHORD_PLAN_TIME_LIMIT_SECONDS): an index on the arrival"
+    return fail_step(parts, lease, f"{said} and the key may help, see docs/how-to/write-a-source.md")
+
+
+def _handed_back(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
+    """Leaves the step to another attempt, by raising TransientError; after the last it has failed."""
+    said = str(error) if isinstance(error, BatchordError) else error_text(error)
+    if lease.attempt < parts.settings.max_attempts:
+        parts.ledger.runs.release_step(lease, parts.mask(said))
+        raise TransientError(f"Step {lease.step} of run {lease.run.id} is handed back: {said}") from error
+    return fail_step(parts, lease, said)
+
+
+def _planned(lease: StepLease, plan: Plan) -> list[Message]:
+    if not plan.shards:
+        return [StepEnded(run_id=lease.run.id, step=lease.step)]
+    indexes = tuple(range(len(plan.shards)))
+    return [ShardsReady(run_id=lease.run.id, step=lease.step, queue=plan.queue, indexes=indexes)]
+
+
+def discover(parts: Parts, lease: StepLease) -> Plan:
+    """Finds the records without a prediction or a rejection, and cuts them into shards.
+
+    Raises ConfigurationError, ModelNotFound, TransientError.
+    """
+    run = lease.run
+    declared = parts.catalog.get(run.pipeline).predict_step(lease.step)
+    model = declared.declared_model
+    window = None if run.window_start is None or run.window_end is None else (run.window_start, run.window_end)
+    source = parts.open_source(declared.source, window)
+    version = parts.models.version(model)
+    found = scan(
+        parts,
+        pipeline=run.pipeline,
+        declared=declared,
+        source=source,
+        version=version,
+        run_id=run.id,
+        full=run.full_scan,
+    )
+    if found.stray is not None:
+        log.warning("%s", found.stray)
+    return Plan(
+        shards=found.cutter.cut(),
+        queue=model.queue,
+        model_version=version,
+        source_digest=declared.source_digest,
+        code=declared.code,
+        frontier=found.frontier,
+        backlog_left=found.backlog_left,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a scan came to."""
+
+    cutter: ShardCutter
+    #: How large shards are to be, and why.
+    sizing: Estimate
+    frontier: Frontier
+    backlog_left: bool
+    #: The record below which the frontier stays although others will arrive below it; None for none.
+    stray: Stray | None
+
+
+def scan(
+    parts: Parts, *, pipeline: str, declared: Predict, source: Source, version: str, run_id: str, full: bool = False
+) -> Found:
+    """The discovery algorithm, statement by statement. Writes nothing.
+
+    ``version`` is the model's. ``full`` scans the whole source, whatever the frontier says.
+    """
+    top = source.greatest_position()  # 1. B, a statement of its own
+    stray = source.stray
+    sighting = Sighting(  # 2. V, a later statement
+        run_id=run_id,
+        running=source.running_transactions(),
+        prepared=source.prepared_transactions(),
+        now=parts.ledger.runs.now(),  # after B was read and before the scan
+        settle=None if source.settles_by_clock else declared.source.settle,
+    )
+    frontier = _settled(parts, pipeline, declared, source, sighting)
+    sizing = _estimate(parts, pipeline, declared, version)
+    cutter = ShardCutter(_shard_size(parts, sizing))
+    if declared.source.uses_window:  # what is outside the window was not looked at: no frontier can follow
+        last_taken = _scan(parts, pipeline, declared.name, source, after=None, cutter=cutter)
+        return Found(cutter=cutter, sizing=sizing, frontier=frontier, backlog_left=last_taken is not None, stray=stray)
+    after = None if full else frontier.position
+    last_taken = _scan(parts, pipeline, declared.name, source, after=after, cutter=cutter)  # 3.
+    if last_taken is not None:
+        # It ended early, and knows nothing of what lies above the last record that it took.
+        frontier = frontier.unscanned(run_id)
+        top = last_taken if top is not None and source.at_or_below(last_taken, top) else None
+    if top is not None:
+        frontier = frontier.propose(top, sighting)
+    return Found(cutter=cutter, sizing=sizing, frontier=frontier, backlog_left=last_taken is not None, stray=stray)
+
+
+def _scan(
+    parts: Parts, pipeline: str, step: str, source: Source, *, after: Position | None, cutter: ShardCutter
+) -> Position | None:
+    """Fills the cutter; returns the last position taken when more are left than one run may take."""
+    pieces = source.pieces(after=after, pipeline=pipeline, step=step, rows=cutter.piece_rows)
+    if pieces is not None:
+        return _take_pieces(cutter, pieces)
+    return _take(cutter, _fresh(parts, pipeline, step, source, after))
+
+
+def _take_pieces(cutter: ShardCutter, pieces: Iterator[ShardRange]) -> Position | None:
+    last: Position | None = None
+    for piece in pieces:
+        if piece.planned > cutter.room:
+            return last
+        if piece.planned:
+            cutter.add_piece(piece)
+        last = piece.last
+    return None
+
+
+def _take(cutter: ShardCutter, chunks: Iterator[tuple[Sequence[Position], Sequence[int]]]) -> Position | None:
+    last: Position | None = None
+    for chunk, places in chunks:
+        room = cutter.room
+        if len(chunk) > room:
+            if room:
+                cutter.add(chunk[:room], places[:room])
+                last = chunk[room - 1]
+            return last
+        cutter.add(chunk, places)
+        last = chunk[-1]
+    return None
+
+
+def _fresh(
+    parts: Parts, pipeline: str, step: str, source: Source, after: Position | None
+) -> Iterator[tuple[Sequence[Position], Sequence[int]]]:
+    """Positions above ``after`` that are not accounted for, in chunks, with their places among all; none is empty."""
+    met = 0
+    for chunk in source.keys(after=after, chunk_rows=CHUNK_ROWS):
+        known = parts.ledger.planner.accounted(pipeline, step, [position.key for position in chunk])
+        fresh: Sequence[Position] = chunk
+        places: Sequence[int] = range(met, met + len(chunk))
+        if known:
+            left = [place for place, position in enumerate(chunk) if position.key not in known]
+            fresh, places = [chunk[place] for place in left], [met + place for place in left]
+        met += len(chunk)
+        if fresh:
+            yield fresh, places
+
+
+def _settled(parts: Parts, pipeline: str, declared: Predict, source: Source, sighting: Sighting) -> Frontier:
+    """The frontier moved up as far as the open transactions and the runs before allow.
+
+    One that a stray took along, before it could be told as one, comes back.
+    """
+    planner = parts.ledger.planner
+    frontier = planner.frontier(pipeline, declared.name, declared.source_digest).without(source.lies_beyond)
+    runs = [candidate.scanned_by for candidate in frontier.candidates if candidate.scanned_by is not None]
+    accounted, ended = planner.run_outcomes(declared.name, runs)
+    return frontier.settle(sighting, accounted_runs=accounted, ended_runs=ended)
+
+
+def _estimate(parts: Parts, pipeline: str, declared: Predict, version: str) -> Estimate:
+    model = declared.declared_model
+    return estimate(
+        parts.ledger.planner.rates(pipeline, declared.name, version),
+        declared=declared.shard_rows,
+        usual=model.shard_rows,
+        least=model.min_shard_rows,
+        seconds=parts.settings.aimed_shard_seconds,
+    )
+
+
+def _shard_size(parts: Parts, sizing: Estimate) -> ShardSize:
+    return ShardSize(
+        rows=sizing.rows,
+        min_rows=sizing.least_rows,
+        parallelism=parts.settings.parallelism,
+        max_shards=parts.settings.max_shards,
+        grows=sizing.grows,
+        tapers=sizing.tapers,
+    )

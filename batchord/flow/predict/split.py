@@ -1,0 +1,99 @@
+"""A shard that loses its workers is halved until the record that kills them stands alone.
+
+A model that crashes its process, exhausts its memory or never returns cannot be caught from inside. What can
+be seen is that the shard's workers die. Each level of halving costs one worker, since a half inherits the
+suspicion; a record that stands alone must lose two workers of its own. So a shard of n records costs at most
+2 + log2(n) + 2 restarts for one such record, and all other records are predicted.
+"""
+
+from batchord.core.run.messages import Message, ShardsReady, StepEnded
+from batchord.core.run.predictions import Batch, Predictions
+from batchord.core.run.reasons import LOSS_REASONS
+from batchord.core.run.records import Position, Rejection
+from batchord.core.run.runs import ShardLease, ShardOutcome
+from batchord.core.run.shards import ShardRange
+from batchord.flow.parts import Parts
+
+#: After so many lost workers a shard is halved, or its only record rejected.
+MOST_LOSSES = 2
+#: Records of a step that may be blamed for their workers' deaths; beyond it the model is broken.
+MOST_BLAMED = 20
+_CHUNK_ROWS = 10_000
+#: A shard that takes too long is divided into so many at the most; each of them may be divided in turn.
+_MOST_PARTS = 64
+#: A shard is divided when it has taken so many times what it should, and what is left would take that once more.
+_FAR_TOO_LONG = 3
+
+
+def split_shard(parts: Parts, lease: ShardLease) -> list[Message]:
+    """Halves what is left of the shard, or rejects the record that is left alone.
+
+    Raises LeaseLost and TransientError.
+    """
+    left = _unaccounted(parts, lease)
+    if len(left) > 1:
+        return _halve(parts, lease, left)
+    if left and parts.ledger.shards.blamed(lease, LOSS_REASONS) >= MOST_BLAMED:
+        error = f"{MOST_BLAMED} records have killed their workers already: mend the model, not the records"
+        parts.ledger.shards.fail(lease, error)
+        return [StepEnded(run_id=lease.run_id, step=lease.step)]
+    if left:
+        rejection = Rejection(key=left[0].key, reason=_reason(lease), detail=lease.last_error or "")
+        nothing = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
+        parts.ledger.shards.commit(lease, Batch(predictions=nothing, rejections=[rejection]))
+    found = lease.accounted_before + len(left)
+    parts.ledger.shards.finish(lease, ShardOutcome(found=found, timings={}))
+    return [StepEnded(run_id=lease.run_id, step=lease.step)]
+
+
+def rows_to_leave(lease: ShardLease, predicted: int, elapsed: float, *, aim: float) -> int:
+    """How many records a shard of ``aim`` seconds would hold, when this one is far from that; else 0."""
+    if elapsed < _FAR_TOO_LONG * aim or not predicted:
+        return 0
+    speed = predicted / elapsed
+    left = lease.planned - lease.accounted_before - predicted
+    return max(1, round(speed * aim)) if left > speed * aim else 0
+
+
+def divide_shard(parts: Parts, lease: ShardLease, outcome: ShardOutcome, *, rows: int) -> list[Message]:
+    """Ends a shard that takes too long where it stands; what is left becomes shards of ``rows`` records.
+
+    Raises LeaseLost and TransientError.
+    """
+    left = _unaccounted(parts, lease)
+    if not left:
+        parts.ledger.shards.finish(lease, outcome)
+        return [StepEnded(run_id=lease.run_id, step=lease.step)]
+    rows = max(rows, -(-len(left) // _MOST_PARTS))
+    cuts = [left[start : start + rows] for start in range(0, len(left), rows)]
+    ranges = [ShardRange(first=cut[0], last=cut[-1], planned=len(cut)) for cut in cuts]
+    indexes = parts.ledger.shards.split(lease, ranges, losses=0, outcome=outcome)
+    queue = parts.catalog.get(lease.pipeline).predict_step(lease.step).declared_model.queue
+    return [ShardsReady(run_id=lease.run_id, step=lease.step, queue=queue, indexes=tuple(indexes))]
+
+
+def _halve(parts: Parts, lease: ShardLease, left: list[Position]) -> list[Message]:
+    middle = len(left) // 2
+    halves = [ShardRange(first=half[0], last=half[-1], planned=len(half)) for half in (left[:middle], left[middle:])]
+    indexes = parts.ledger.shards.split(lease, halves, losses=MOST_LOSSES - 1)
+    queue = parts.catalog.get(lease.pipeline).predict_step(lease.step).declared_model.queue
+    return [ShardsReady(run_id=lease.run_id, step=lease.step, queue=queue, indexes=tuple(indexes))]
+
+
+def _unaccounted(parts: Parts, lease: ShardLease) -> list[Position]:
+    """Positions of the shard's records that have no prediction and no rejection; a shard is small enough."""
+    source = parts.open_source(parts.catalog.get(lease.pipeline).predict_step(lease.step).source, lease.window)
+    left: list[Position] = []
+    for chunk in source.positions(first=lease.first, last=lease.last, chunk_rows=_CHUNK_ROWS):
+        known = parts.ledger.shards.accounted(lease.pipeline, lease.step, [position.key for position in chunk])
+        left += [position for position in chunk if position.key not in known]
+    return left
+
+
+def _reason(lease: ShardLease) -> str:
+    """By what ended the last worker: a time limit, a lack of memory that it could still tell, or anything else."""
+    last = (lease.last_error or "").rpartition("; ")[2]
+    killed, late, large = LOSS_REASONS
+    if "time limit" in last:
+        return late
+    return large if "out of memory" in last else killed

@@ -1,0 +1,40 @@
+"""What becomes of records whose objects alone the store does not deliver, while it delivers others."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from batchord.core.errors import TransientError
+from batchord.core.run.predictions import Batch, Predictions
+from batchord.core.run.records import Rejection
+from batchord.core.run.runs import ShardLease
+
+log = logging.getLogger(__name__)
+
+#: Undelivered records of a shard up to which they may be to blame themselves: so many, or so great a part of it.
+#: Beyond that it is the store, as it is the model where it fails for more than a few.
+_A_FEW, _SHARE = 5, 10
+
+
+def check_undelivered(lease: ShardLease, undelivered: Sequence[Rejection]) -> None:
+    """Raises TransientError when these are too many for the store to be well."""
+    most = max(_A_FEW, lease.planned // _SHARE)
+    if len(undelivered) > most:
+        raise TransientError(
+            f"{len(undelivered)} objects of shard {lease.index} were not delivered, which is more than {most}: it is "
+            f"the store, and no record. The first: {undelivered[0].detail}"
+        )
+
+
+def settle_undelivered(
+    lease: ShardLease, undelivered: Sequence[Rejection], *, last: bool, write: Callable[[Batch], None]
+) -> None:
+    """Rejects the records at the ``last`` attempt; until then the shard is handed back, by raising TransientError."""
+    if not last:
+        raise TransientError(
+            f"{len(undelivered)} objects were not delivered, while others were; they are asked for again. "
+            f"The first: {undelivered[0].detail}"
+        )
+    for each in undelivered:
+        log.warning("Record %s is rejected after %s attempts: %s", each.key, lease.attempt, each.detail)
+    nothing = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
+    write(Batch(predictions=nothing, rejections=list(undelivered)))

@@ -1,0 +1,178 @@
+"""A step that is no Predict step is executed under a lease, as a shard is predicted under one.
+
+A second message for it finds the lease and goes away. When its worker dies another takes it over, if it may run
+twice. What it came to is written down together with its end.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from tenacity import Retrying, retry_if_exception_type, stop_when_event_set, wait_random_exponential
+
+from batchord.core.declared.context import checked_output
+from batchord.core.declared.retries import NO_RETRY, Retry
+from batchord.core.declared.steps import Task, retry_of
+from batchord.core.errors import (
+    BatchordError,
+    CommandFailed,
+    ConfigurationError,
+    FinalStepError,
+    LeaseLost,
+    MayHaveRun,
+    OutOfTime,
+    TransientError,
+    UnknownPipeline,
+    UnknownStep,
+)
+from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
+from batchord.core.process.faults import fault
+from batchord.core.run.logs import AttemptName
+from batchord.core.run.messages import Message, step_ready
+from batchord.core.run.runs import TIME_LIMIT, StepLease, StepState
+from batchord.core.text.error_text import error_text
+from batchord.flow.attempt.heartbeat import Heartbeat
+from batchord.flow.attempt.log import AttemptLog
+from batchord.flow.drive.advance import drive
+from batchord.flow.drive.finish import CODE_CHANGED, MOST_ERROR
+from batchord.flow.parts import Parts
+from batchord.flow.step.operators import operate
+
+log = logging.getLogger(__name__)
+
+#: Errors that no retry= of an author speaks of.
+_FINAL = (FinalStepError, ConfigurationError)
+
+
+def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
+    """Executes a step that is ready; does nothing when another worker does or did.
+
+    Raises TransientError only when the ledger does not answer at first; every other error is written down in it.
+    """
+    seconds = parts.settings.lease_seconds
+    lease = parts.ledger.runs.claim_step(run_id, step, lease_seconds=seconds, worker=parts.worker, predict=False)
+    if lease is None:
+        return []
+    with Heartbeat(partial(parts.ledger.runs.renew_step, lease, lease_seconds=seconds), every=seconds / 3) as beat:
+        output: dict[str, Any] = {}
+        failed: Exception | None = None
+        with parts.log_of(AttemptName(run_id, step, None, lease.attempt)) as said:
+            try:
+                output = _attempt(parts, lease, said, beat)
+            except LeaseLost as error:
+                log.warning("The step is no longer this worker's: %s", error)
+                return []
+            except Exception as error:  # noqa: BLE001 -- whatever an author's function raises
+                failed = error
+                _log_failure(error)
+                if is_exhaustion(error):
+                    note_exhaustion(error)
+        # After the log is kept: who sees the step's end can read it.
+        fault(f"before-step-end:{lease.step}")
+        # The work is done, or is over: a database that is away for a moment must not undo that.
+        if failed is not None:
+            return _patiently(parts, beat, partial(_ended_badly, parts, lease, failed))
+        return _patiently(parts, beat, partial(_end, parts, lease, StepState.DONE, output, None))
+
+
+def _patiently(parts: Parts, beat: Heartbeat, end: Callable[[], list[Message]]) -> list[Message]:
+    """Repeats ``end`` while the ledger is away and the lease is not known to be lost."""
+    configured = parts.settings
+    attempts = Retrying(
+        retry=retry_if_exception_type(TransientError),
+        wait=wait_random_exponential(configured.retry_base_seconds, configured.retry_ceiling_seconds),
+        stop=stop_when_event_set(beat.lost),
+        reraise=True,
+    )
+    return attempts(end)
+
+
+def _attempt(parts: Parts, lease: StepLease, said: AttemptLog, beat: Heartbeat) -> dict[str, Any]:
+    declared = parts.catalog.get(lease.run.pipeline)
+    task = declared.task(lease.step)
+    if lease.committed is not None:  # together with its work, in an attempt that died before it could say so
+        return checked_output(lease.step, lease.committed)
+    _look_back(parts, lease, task, retry_of(task, declared.retry))
+    return operate(parts, lease, declared, said=said, beat=beat)
+
+
+def _look_back(parts: Parts, lease: StepLease, task: Task, retry: Retry) -> None:
+    """Raises when attempts before were lost with their workers, and there must not be another."""
+    if lease.begun_before and not task.idempotent:
+        raise MayHaveRun(
+            f"its worker was lost while it ran ({lease.lost or 'in an earlier attempt'}): how much of it was done is "
+            f"not known, so it was not run again. Look at what it did, then `batchord rerun {lease.run.id} --from "
+            f"{lease.step}`. If running it twice does no harm, declare it with idempotent=True"
+        )
+    if lease.lost is not None and TIME_LIMIT in lease.lost:
+        error = OutOfTime(f"it took too long and was ended ({lease.lost})")
+        if not retry.allows(error, attempt=lease.retried):
+            raise error
+    elif lease.losses >= parts.settings.max_attempts:
+        raise MayHaveRun(f"{lease.losses} attempts at it ended with the loss of their workers, last: {lease.lost}")
+
+
+def _ended_badly(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
+    """Another attempt, or the end as failed."""
+    configured = parts.settings
+    if isinstance(error, UnknownStep) and parts.took_up_code_after(lease.run.created_at):
+        return _end(parts, lease, StepState.CODE_CHANGED, {}, f"{CODE_CHANGED}: {error}")
+    own_error = not isinstance(error, TransientError | UnknownPipeline) and not _may_be_anothers(parts, lease, error)
+    if own_error:
+        retry = NO_RETRY if isinstance(error, _FINAL) else _retry(parts, lease)
+        failures = lease.retried + 1
+    else:  # a server is away, this worker does not know the file yet, or its process was full
+        retry = Retry(configured.max_attempts - 1, base=configured.retry_base, ceiling=configured.retry_ceiling)
+        failures = lease.handed_back + 1
+    said = parts.mask(_said(error))[:MOST_ERROR]
+    if not retry.allows(error, attempt=failures):
+        # A step that cleans up may look at it.
+        output = {"value": {"exit_code": error.exit_code}} if isinstance(error, CommandFailed) else {}
+        return _end(parts, lease, StepState.FAILED, output, said)
+    wait = retry.wait(failures)
+    if not parts.ledger.runs.release_step(lease, said, wait=wait, own_error=own_error):
+        return []
+    (known,) = [step for step in parts.ledger.runs.steps(lease.run.id) if step.name == lease.step]
+    log.info("Step %s of run %s is tried again in %.1f s", lease.step, lease.run.id, wait)
+    return [step_ready(known, delay=wait)]
+
+
+def _may_be_anothers(parts: Parts, lease: StepLease, error: Exception) -> bool:
+    """Whether a new process may bear it: this one had no memory left, perhaps for what it did before."""
+    return is_exhaustion(error) and parts.catalog.get(lease.run.pipeline).task(lease.step).idempotent
+
+
+def _end(parts: Parts, lease: StepLease, state: StepState, output: dict[str, Any], error: str | None) -> list[Message]:
+    try:
+        with parts.ledger.runs.lock(lease.run.id) as locked:
+            if locked.holds(lease):
+                locked.end_step(lease.step, state, output, error)
+            return drive(locked)
+    except BatchordError:
+        raise
+    except Exception as refused:
+        if not output:
+            raise
+        # Whatever the ledger cannot keep, the step must not stand still for it.
+        log.exception("What step %s of run %s came to cannot be kept", lease.step, lease.run.id)
+        return _end(parts, lease, StepState.FAILED, {}, f"what it came to cannot be kept: {error_text(refused)}")
+
+
+def _retry(parts: Parts, lease: StepLease) -> Retry:
+    declared = parts.catalog.get(lease.run.pipeline)
+    return retry_of(declared.step(lease.step), declared.retry)
+
+
+def _log_failure(error: Exception) -> None:
+    """With its traceback where it is the author's own error; those of Batchord explain themselves."""
+    trace = error.__traceback__
+    # From the author's function on: how we came to call it helps nobody.
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("batchord.flow."):
+        trace = trace.tb_next
+    said_in_full = isinstance(error, BatchordError)
+    log.error("%s", _said(error), exc_info=None if said_in_full else (type(error), error, trace or error.__traceback__))
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, BatchordError) else error_text(error)

@@ -1,0 +1,59 @@
+"""What was lost is sent again. Beat calls it every few seconds; twice at once does no harm."""
+
+import logging
+
+from batchord.core.run.messages import (
+    AlertsKept,
+    BacklogLeft,
+    FollowUp,
+    Message,
+    RunReady,
+    ShardsReady,
+    StepEnded,
+    step_ready,
+)
+from batchord.flow.begin.follow import follows
+from batchord.flow.parts import Parts
+
+log = logging.getLogger(__name__)
+
+
+def sweep(parts: Parts, *, older_than_seconds: float | None = None, pipeline: str | None = None) -> list[Message]:
+    """Finds what stands still although nobody works on it, and says what to send.
+
+    Runs that could start, steps that nobody planned, shards that nobody claimed or whose worker died, steps
+    whose end was lost, backlogs without a follow-up. All of it may be on its way already: every receiver
+    looks at the ledger first. ``pipeline`` looks at one pipeline alone.
+    """
+    age = parts.settings.resend_after_seconds if older_than_seconds is None else older_than_seconds
+    recovery = parts.ledger.recovery
+    # Before all else: what follows would wait for their locks.
+    if ended := recovery.end_stalled(lease_seconds=parts.settings.lease_seconds):
+        log.warning("%s transactions stood still in mid-statement past their lease and were ended.", ended)
+    # Then this: by a clock that stepped back, what is lost would not be old enough for as long as it stepped.
+    if mended := recovery.mend_times(lease_seconds=parts.settings.lease_seconds):
+        log.warning("The database's clock stepped back: %s rows from before it were brought back to now.", mended)
+    still = recovery.stale_running_runs(older_than_seconds=age, pipeline=pipeline)
+    still += recovery.stale_queued_runs(older_than_seconds=age, pipeline=pipeline)
+    messages: list[Message] = [RunReady(run_id=run_id) for run_id in still]
+    messages += [step_ready(step) for step in recovery.stale_steps(older_than_seconds=age, pipeline=pipeline)]
+    for lost in recovery.stale_shards(older_than_seconds=age, pipeline=pipeline):
+        if lost.indexes:
+            messages.append(ShardsReady(run_id=lost.run_id, step=lost.step, queue=lost.queue, indexes=lost.indexes))
+        else:
+            messages.append(StepEnded(run_id=lost.run_id, step=lost.step))
+    known = parts.catalog.names()
+    messages += [
+        BacklogLeft(pipeline=name, after_run=run_id)
+        for name, run_id in recovery.backlogs(pipeline=pipeline)
+        if name in known  # else its file has gone, and nobody can go on
+    ]
+    if pipeline is not None:
+        return messages
+    messages += [
+        FollowUp(pipeline=name, after_run=run_id)
+        for name, run_id in recovery.unfollowed(follows(parts.catalog), older_than_seconds=age)
+    ]
+    if parts.ledger.alerts.any_due():
+        messages.append(AlertsKept())
+    return messages

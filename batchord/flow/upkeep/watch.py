@@ -1,0 +1,175 @@
+"""What nobody would notice by itself: ticks that were lost, records that grow old, runs that take too long."""
+
+import logging
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.steps import Predict
+from batchord.core.errors import BatchordError, ConfigurationError, TransientError
+from batchord.core.run.alerts import AlertKind, NewAlert
+from batchord.core.run.messages import AlertsKept, Message
+from batchord.core.run.records import is_beyond_python
+from batchord.core.run.upkeep import Standing
+from batchord.flow.begin.slots import missed, schedule_now
+from batchord.flow.begin.start import tick
+from batchord.flow.drive.outcomes import look
+from batchord.flow.parts import Parts
+from batchord.flow.predict.plan import CHUNK_ROWS
+from batchord.flow.upkeep.watch_files import watch_files
+
+log = logging.getLogger(__name__)
+
+#: How long after its slot a tick may still be on its way.
+GRACE = timedelta(seconds=30)
+#: How long one look at sources may take, and one statement of it.
+_LOOK_SECONDS = 20.0
+_SOURCE_TIME = timedelta(seconds=10)
+
+
+def watch(parts: Parts) -> list[Message]:
+    """Opens runs for ticks that were lost, and keeps alerts for objectives that are missed. Sent by beat.
+
+    Sources are looked at last and not for long: one that hangs keeps no tick waiting.
+    """
+    standings = parts.ledger.pipelines.standings(parts.catalog.names())
+    messages: list[Message] = []
+    told = watch_files(parts)
+    for name, standing in standings.items():
+        with _by_itself(name):
+            declared = parts.catalog.get(name)
+            messages += _missed_ticks(parts, declared, standing)
+            told |= _long_run(parts, declared, standing)
+            told |= _silence(parts, declared, standing)
+    end = time.monotonic() + _LOOK_SECONDS
+    for name, standing in random.sample(list(standings.items()), len(standings)):  # the next time, others are first
+        if time.monotonic() >= end:
+            break
+        with _by_itself(name):
+            told |= _old_records(parts, parts.catalog.get(name), standing)
+    return [*messages, AlertsKept()] if told else messages
+
+
+@contextmanager
+def _by_itself(name: str) -> Iterator[None]:
+    """One pipeline is in no other's way, and what was committed is sent."""
+    try:
+        yield
+    except BatchordError as error:
+        log.error("%s cannot be watched: %s", name, error)  # noqa: TRY400 -- said in full
+
+
+def _missed_ticks(parts: Parts, declared: Pipeline, standing: Standing) -> list[Message]:
+    schedule = schedule_now(declared, standing)
+    if schedule is None or standing.paused_at is not None:
+        return []
+    if not missed(schedule, standing, standing.now - GRACE - declared.jitter):
+        return []
+    runs, messages = tick(parts, pipeline=declared.name)
+    log.warning("%s missed its tick: %s runs are opened or found for it.", declared.name, len(runs))
+    return messages
+
+
+def _long_run(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
+    limit, run_id, since = declared.alerts.max_run_time, standing.running_id, standing.running_since
+    if limit is None or run_id is None or since is None or standing.now - since <= limit:
+        return False
+    return parts.ledger.alerts.keep(
+        NewAlert(
+            event=f"{AlertKind.RUN_TIME}:{run_id}",
+            kind=AlertKind.RUN_TIME,
+            pipeline=declared.name,
+            run_id=run_id,
+            title=f"{declared.name}: a run takes longer than expected",
+            message=f"Run {run_id} of {declared.name} has been at work for {_time(standing.now - since)}, longer than "
+            f"{_time(limit)}.\n{look(run_id)}",
+        ),
+        incident=AlertKind.RUN_TIME,
+    )
+
+
+def _silence(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
+    limit = declared.alerts.max_time_without_success
+    since = standing.last_success_at or standing.first_seen_at
+    # Nobody expects runs of a paused pipeline; from its resumption on they have their time.
+    since = max(since, standing.switched_at or since)
+    if limit is None or standing.paused_at is not None or standing.now - since <= limit:
+        return False
+    said = (
+        f"No run of {declared.name} has succeeded since {since:%Y-%m-%d %H:%M:%S %Z}, longer than {_time(limit)}.\n"
+        f"Look closer: batchord runs --pipeline {declared.name}"
+    )
+    return _open(parts, declared.name, AlertKind.SILENCE, f"{declared.name}: no run succeeds", said)
+
+
+def _old_records(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
+    limit = declared.alerts.max_record_age
+    if limit is None:
+        return False
+    try:
+        oldest = _oldest(parts, declared, standing)
+    except (ConfigurationError, TransientError) as error:  # its runs tell of that, and the next look is soon
+        log.warning("The age of %s's records cannot be told: %s", declared.name, error)
+        return False
+    if oldest is None or standing.now - oldest <= limit:
+        return parts.ledger.alerts.recover(
+            AlertKind.RECORD_AGE,
+            NewAlert(
+                event=f"{AlertKind.RECOVERED}:{AlertKind.RECORD_AGE}:{declared.name}",
+                kind=AlertKind.RECOVERED,
+                pipeline=declared.name,
+                title=f"{declared.name}: records are predicted in time again",
+                message=f"No record of {declared.name} waits longer than {_time(limit)} any more.",
+            ),
+        )
+    said = (
+        f"A record of {declared.name} that arrived at {oldest:%Y-%m-%d %H:%M:%S %Z} has no prediction after "
+        f"{_time(standing.now - oldest)}; the objective is {_time(limit)}.\n"
+        f"Look closer: batchord plan {declared.name}; batchord runs --pipeline {declared.name}"
+    )
+    return _open(parts, declared.name, AlertKind.RECORD_AGE, f"{declared.name}: records wait too long", said)
+
+
+def _oldest(parts: Parts, declared: Pipeline, standing: Standing) -> datetime | None:
+    """Arrival of the oldest record above the frontier that has neither a prediction nor a rejection."""
+    arrivals = [_first_waiting(parts, declared.name, step, standing) for step in declared.predict_steps]
+    return min((arrival for arrival in arrivals if arrival is not None), default=None)
+
+
+def _first_waiting(parts: Parts, pipeline: str, step: Predict, standing: Standing) -> datetime | None:
+    if step.source.arrival is None:
+        return None
+    # What earlier windows held is the audit's matter: reading it all at each look would cost too much.
+    since = standing.last_window_end or standing.first_seen_at
+    window = (min(since, standing.now), standing.now) if step.source.uses_window else None
+    limit = min(step.source.statement_timeout or _SOURCE_TIME, _SOURCE_TIME)
+    source = parts.open_source(replace(step.source, statement_timeout=limit), window)
+    frontier = parts.ledger.planner.frontier(pipeline, step.name, step.source_digest).position
+    for chunk in source.keys(after=frontier, chunk_rows=CHUNK_ROWS):
+        known = parts.ledger.planner.accounted(pipeline, step.name, [position.key for position in chunk])
+        waiting = (position.arrival for position in chunk if position.key not in known)
+        arrival = next((arrival for arrival in waiting if not is_beyond_python(arrival)), None)  # infinity has no age
+        if arrival is None:
+            continue
+        if not isinstance(arrival, datetime) or arrival.tzinfo is None:
+            raise ConfigurationError(
+                f"max_record_age= of {pipeline} needs an arrival that is a time with a zone, and {step.source.arrival} "
+                f"of step {step.name} is {arrival!r}."
+            )
+        return arrival
+    return None
+
+
+def _open(parts: Parts, pipeline: str, kind: AlertKind, title: str, said: str) -> bool:
+    """Begins an incident, and tells of it once."""
+    alert = NewAlert(event=f"{kind}:{pipeline}", kind=kind, pipeline=pipeline, title=title, message=said)
+    return parts.ledger.alerts.begin(kind, alert)
+
+
+def _time(length: timedelta) -> str:
+    """To the second, as a person says it: ``1:30:00``."""
+    return str(timedelta(seconds=round(length.total_seconds())))

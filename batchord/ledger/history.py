@@ -1,0 +1,50 @@
+"""What was changed by hand, written in the transaction of the change."""
+
+import json
+from math import isfinite
+from typing import Any
+
+from batchord.core.run.history import Change
+from batchord.core.run.records import storable
+from batchord.ledger.connection import Connection
+
+_KEEP = """
+    INSERT INTO batchord.history (action, pipeline, run_id, by_user, by_host, way, detail)
+    VALUES (%(action)s, %(pipeline)s, %(run)s, %(user)s, %(host)s, %(way)s, %(detail)s)
+"""
+
+
+def keep_change(connection: Connection, change: Change | None, *, run_id: str | None = None, **more: Any) -> None:
+    """Keeps the change, if it is one by hand; ``run_id`` and ``more`` are what is known of it only now."""
+    if change is None:
+        return
+    connection.execute(
+        _KEEP,
+        {
+            "action": change.action,
+            "pipeline": change.pipeline,
+            "run": run_id or change.run_id,
+            "user": change.actor.user and storable(change.actor.user),
+            "host": change.actor.host and storable(change.actor.host),
+            "way": change.actor.way.value,
+            # A text that cannot be stored stands in JSON as an escape, which jsonb refuses.
+            "detail": _stored({**change.detail, **more}),
+        },
+    )
+
+
+def _stored(detail: dict[str, Any]) -> str:
+    return json.dumps(_storable(detail), ensure_ascii=False, default=str)
+
+
+def _storable(value: Any) -> Any:
+    match value:
+        case str():
+            return storable(value)
+        case dict():
+            return {storable(str(name)): _storable(each) for name, each in value.items()}
+        case float() if not isfinite(value):
+            return str(value)
+        case list() | tuple():
+            return [_storable(each) for each in value]
+    return value

@@ -1,0 +1,136 @@
+"""The right to plan or to execute a step: claimed, kept, given back, lost with its worker."""
+
+from uuid import uuid4
+
+from batchord.core.run.runs import TIME_LIMIT, StepLease
+from batchord.ledger.connection import Connection
+from batchord.ledger.rows import find_run
+from batchord.ledger.told import told
+
+#: A Predict step is planned under its lease; every other step is executed under it.
+_HELD = "(state = 'planning' OR (state = 'running' AND kind <> 'predict'))"
+_CLAIM = f"""
+    WITH old AS (
+        SELECT run_id, name, attempt FROM batchord.steps
+        WHERE run_id = %(run)s AND name = %(step)s AND (%(predict)s::bool IS NULL OR (kind = 'predict') = %(predict)s)
+          AND (state = 'ready' OR ({_HELD} AND lease_until < clock_timestamp()))
+          AND EXISTS (SELECT FROM batchord.runs WHERE id = %(run)s AND state = 'running')
+        FOR NO KEY UPDATE
+    ), vanished AS (
+        -- How an attempt that was not ended here has ended is not known.
+        UPDATE batchord.attempts AS before SET state = 'lost',
+            finished_at = coalesce(before.finished_at, clock_timestamp()),
+            error = coalesce(before.error, 'lost: the worker vanished')
+        FROM old WHERE before.run_id = old.run_id AND before.step = old.name AND before.shard = -1
+          AND before.attempt = old.attempt AND before.state IN ('running', 'lost')
+        RETURNING before.error
+    ), history AS (
+        -- As it was before this statement: the one that has just vanished is still running. One that was ended by its
+        -- time limit has failed, and is known to be over.
+        SELECT count(*) FILTER (WHERE state = 'retried' OR late)::int AS retried,
+               count(*) FILTER (WHERE state = 'handed back')::int AS handed_back,
+               count(*) FILTER (WHERE state IN ('lost', 'running') AND NOT late)::int AS losses,
+               coalesce(bool_or(state IN ('lost', 'running') AND NOT late AND begun_at IS NOT NULL), false) AS begun
+        FROM (SELECT before.state, before.begun_at,
+                     before.state = 'lost' AND coalesce(before.error, '') LIKE %(limit)s AS late
+              FROM batchord.attempts AS before JOIN old
+                ON before.run_id = old.run_id AND before.step = old.name AND before.shard = -1) AS attempts
+    ), claimed AS (
+        UPDATE batchord.steps AS step SET
+            state = CASE WHEN step.kind = 'predict' THEN 'planning' ELSE 'running' END,
+            attempt = step.attempt + 1, resent = 0, lease_token = %(token)s, worker = %(worker)s,
+            lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
+            started_at = coalesce(step.started_at, clock_timestamp())
+        FROM old WHERE step.run_id = old.run_id AND step.name = old.name
+        RETURNING step.run_id, step.name, step.attempt, step.committed
+    ), entered AS (
+        INSERT INTO batchord.attempts (run_id, step, attempt, worker)
+        SELECT run_id, name, attempt, %(worker)s FROM claimed
+    )
+    SELECT attempt, committed, retried, handed_back, losses, begun, vanished.error AS lost
+    FROM claimed CROSS JOIN history LEFT JOIN vanished ON true
+"""
+_OWNED = f"run_id = %(run)s AND name = %(step)s AND lease_token = %(token)s AND {_HELD}"
+_BEGIN = f"""
+    UPDATE batchord.attempts SET begun_at = clock_timestamp()
+    WHERE run_id = %(run)s AND step = %(step)s AND shard = -1 AND attempt = %(attempt)s
+      AND EXISTS (SELECT FROM batchord.steps WHERE {_OWNED} FOR NO KEY UPDATE)
+"""
+_RENEW = f"""
+    UPDATE batchord.steps SET lease_until = clock_timestamp() + make_interval(secs => %(seconds)s) WHERE {_OWNED}
+"""
+_RELEASE = f"""
+    WITH step AS (
+        UPDATE batchord.steps SET state = 'ready', lease_token = NULL, lease_until = NULL, error = %(error)s,
+            sent_at = clock_timestamp(), resent = 0, wait_seconds = %(wait)s
+        WHERE {_OWNED} RETURNING run_id, name, attempt
+    )
+    UPDATE batchord.attempts AS attempt SET state = %(state)s, error = %(error)s, finished_at = clock_timestamp()
+    FROM step WHERE attempt.run_id = step.run_id AND attempt.step = step.name AND attempt.shard = -1
+      AND attempt.attempt = step.attempt
+"""
+_LOSE = f"""
+    WITH step AS (
+        UPDATE batchord.steps SET state = 'ready', lease_token = NULL, lease_until = NULL, error = %(cause)s,
+            sent_at = clock_timestamp(), resent = 0, wait_seconds = 0
+        WHERE run_id = %(run)s AND name = %(step)s AND worker = %(worker)s AND {_HELD}
+        RETURNING run_id, name, attempt
+    )
+    -- What had begun and was stopped may have had effects, whoever stopped it.
+    UPDATE batchord.attempts AS attempt SET error = %(cause)s, finished_at = clock_timestamp(),
+        state = CASE WHEN %(loss)s OR attempt.begun_at IS NOT NULL THEN 'lost' ELSE 'handed back' END
+    FROM step WHERE attempt.run_id = step.run_id AND attempt.step = step.name AND attempt.shard = -1
+      AND attempt.attempt = step.attempt
+"""
+
+
+def claim_step(
+    connection: Connection, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool | None
+) -> StepLease | None:
+    """See :class:`batchord.core.run.ledger.Runs`."""
+    token = str(uuid4())
+    values: dict[str, object] = {"run": run_id, "step": step, "predict": predict}
+    values |= {"token": token, "lease": lease_seconds, "worker": worker}
+    values["limit"] = f"%{TIME_LIMIT}%"
+    row = connection.execute(_CLAIM, values).fetchone()
+    if row is None:
+        return None
+    return StepLease(
+        run=find_run(connection, run_id),
+        step=step,
+        attempt=row["attempt"],
+        token=token,
+        retried=row["retried"],
+        handed_back=row["handed_back"],
+        losses=row["losses"],
+        lost=row["lost"],
+        begun_before=row["begun"],
+        committed=row["committed"],
+    )
+
+
+def begin_step(connection: Connection, lease: StepLease) -> bool:
+    """See :class:`batchord.core.run.ledger.Runs`."""
+    return connection.execute(_BEGIN, {**_values(lease), "attempt": lease.attempt}).rowcount == 1
+
+
+def renew_step(connection: Connection, lease: StepLease, seconds: float) -> bool:
+    """See :class:`batchord.core.run.ledger.Runs`."""
+    return connection.execute(_RENEW, {**_values(lease), "seconds": seconds}).rowcount == 1
+
+
+def release_step(connection: Connection, lease: StepLease, error: str, *, wait: float, own_error: bool) -> bool:
+    """See :class:`batchord.core.run.ledger.Runs`."""
+    state = "retried" if own_error else "handed back"
+    values = {**_values(lease), "error": told(error), "wait": wait, "state": state}
+    return connection.execute(_RELEASE, values).rowcount == 1
+
+
+def lose_step(connection: Connection, run_id: str, step: str, *, worker: str, cause: str, loss: bool) -> bool:
+    """See :class:`batchord.core.run.ledger.Runs`."""
+    values: dict[str, object] = {"run": run_id, "step": step, "worker": worker, "cause": told(cause), "loss": loss}
+    return connection.execute(_LOSE, values).rowcount == 1
+
+
+def _values(lease: StepLease) -> dict[str, object]:
+    return {"run": lease.run.id, "step": lease.step, "token": lease.token}

@@ -1,0 +1,104 @@
+"""The logs of attempts, in the ledger."""
+
+from collections.abc import Container, Iterator
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from batchord.core.run.logs import AttemptName, LogLine, LogPart, PartName
+from batchord.core.run.run_ids import first_run_id
+from batchord.ledger.connection import Connections
+
+#: How a step as a whole stands in the table, whose key knows no NULL.
+_WHOLE = -1
+#: Parts that are in memory at once; one has about 64 KiB.
+_PAGE = 32
+#: Parts that one statement deletes: short transactions, which hold up no vacuum.
+_DELETE = 1000
+
+_APPEND = """
+    INSERT INTO batchord.attempt_logs (run_id, step, shard, attempt, part, worker, lines)
+    VALUES (%(run)s, %(step)s, %(shard)s, %(attempt)s, %(part)s, %(worker)s, %(lines)s)
+    ON CONFLICT DO NOTHING
+"""
+_NAMES = """
+    SELECT id, step, shard, attempt, part FROM batchord.attempt_logs
+    WHERE run_id = %(run)s AND (%(step)s::text IS NULL OR step = %(step)s)
+      AND (%(step)s::text IS NULL OR %(shard)s::int IS NULL OR shard = %(shard)s)
+    ORDER BY id
+"""
+_READ = """
+    SELECT step, shard, attempt, part, worker, lines FROM batchord.attempt_logs
+    WHERE run_id = %(run)s AND id = ANY(%(ids)s) ORDER BY id
+"""
+_DELETE_BEFORE = """
+    DELETE FROM batchord.attempt_logs WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM batchord.attempt_logs WHERE run_id < %(bound)s ORDER BY run_id LIMIT %(most)s))
+"""
+
+
+class LogTable:
+    """Implements :class:`batchord.core.run.logs.LogStore`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def append(self, part: LogPart) -> None:
+        """See the protocol."""
+        values = {
+            "run": part.attempt.run_id,
+            "step": part.attempt.step,
+            "shard": _WHOLE if part.attempt.shard is None else part.attempt.shard,
+            "attempt": part.attempt.attempt,
+            "part": part.part,
+            "worker": part.worker,
+            "lines": Jsonb([line.to_json() for line in part.lines]),
+        }
+        with self._connections.transaction() as connection:
+            connection.execute(_APPEND, values)
+
+    def read(
+        self,
+        run_id: str,
+        *,
+        step: str | None = None,
+        shard: int | None = None,
+        seen: Container[PartName] = frozenset(),
+    ) -> Iterator[LogPart]:
+        """See the protocol."""
+        values = {"run": run_id, "step": step, "shard": shard}
+        # Names, not the last id: one that was taken earlier may be committed later.
+        with self._connections.transaction() as connection:
+            named = connection.execute(_NAMES, values).fetchall()
+        ids = [row["id"] for row in named if PartName(_attempt(run_id, row), row["part"]) not in seen]
+        # Page by page: a cursor would keep its transaction open while a person reads, and be cut off for that.
+        for start in range(0, len(ids), _PAGE):
+            with self._connections.transaction() as connection:
+                rows = connection.execute(_READ, {"run": run_id, "ids": ids[start : start + _PAGE]}).fetchall()
+            for row in rows:
+                yield _part(run_id, row)
+
+    def delete_before(self, moment: datetime) -> int:
+        """See the protocol."""
+        values = {"bound": first_run_id(moment), "most": _DELETE}
+        deleted = 0
+        while True:
+            with self._connections.transaction() as connection:
+                count = connection.execute(_DELETE_BEFORE, values).rowcount
+            deleted += count
+            if count < _DELETE:
+                return deleted
+
+
+def _part(run_id: str, row: dict[str, Any]) -> LogPart:
+    return LogPart(
+        attempt=_attempt(run_id, row),
+        part=row["part"],
+        worker=row["worker"],
+        lines=tuple(LogLine.from_json(line) for line in row["lines"]),
+    )
+
+
+def _attempt(run_id: str, row: dict[str, Any]) -> AttemptName:
+    return AttemptName(run_id, row["step"], None if row["shard"] == _WHOLE else row["shard"], row["attempt"])

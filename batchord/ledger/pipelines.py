@@ -1,0 +1,125 @@
+"""What was switched at run time, and how things stand with each pipeline."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from batchord.core.run.history import Change
+from batchord.core.run.upkeep import Standing
+from batchord.ledger.connection import Connections
+from batchord.ledger.history import keep_change
+
+_KNOW = """
+    INSERT INTO batchord.pipelines (name) SELECT unnest(%(names)s::text[]) ON CONFLICT (name) DO NOTHING
+"""
+_STANDINGS = """
+    SELECT known.name, clock_timestamp() AS now, known.first_seen_at, known.paused_at, known.switched_at,
+           known.scheduled_at, known.schedule,
+           (SELECT run.slot FROM batchord.runs AS run
+            WHERE run.pipeline = known.name AND run.kind = 'scheduled' AND run.slot IS NOT NULL
+            ORDER BY run.slot DESC LIMIT 1) AS last_slot,
+           success.window_end AS last_window_end, success.finished_at AS last_success_at,
+           work.started_at AS running_since, work.id::text AS running_id
+    FROM batchord.pipelines AS known LEFT JOIN LATERAL (
+        SELECT run.started_at, run.id FROM batchord.runs AS run
+        WHERE run.pipeline = known.name AND run.state = 'running' ORDER BY run.started_at LIMIT 1) AS work ON true
+    LEFT JOIN LATERAL (
+        SELECT run.window_end, run.finished_at FROM batchord.runs AS run
+        WHERE run.pipeline = known.name AND run.state = 'succeeded' ORDER BY run.created_at DESC LIMIT 1
+    ) AS success ON true
+    WHERE known.name = ANY(%(names)s)
+"""
+_SWITCHED = """
+    SELECT name, paused_at IS NOT NULL AS paused, schedule FROM batchord.pipelines
+    WHERE paused_at IS NOT NULL OR schedule IS NOT NULL
+"""
+_PAUSE = """
+    UPDATE batchord.pipelines SET switched_at = clock_timestamp(),
+        paused_at = CASE WHEN %(paused)s THEN clock_timestamp() END
+    WHERE name = %(name)s AND (paused_at IS NOT NULL) <> %(paused)s
+"""
+_SCHEDULED_BY_FILE = """
+    INSERT INTO batchord.pipelines (name, scheduled_by_file_at)
+    SELECT unnest(%(names)s::text[]), clock_timestamp()
+    ON CONFLICT (name) DO UPDATE SET scheduled_by_file_at = excluded.scheduled_by_file_at
+"""
+_GONE = """
+    SELECT name, scheduled_by_file_at FROM batchord.pipelines
+    WHERE scheduled_by_file_at < clock_timestamp() - make_interval(secs => %(seconds)s) AND name <> ALL(%(names)s)
+"""
+_WINDOWS = """
+    SELECT window_start, window_end FROM batchord.runs
+    WHERE pipeline = %s AND kind = 'backfill' AND state IN ('queued', 'running')
+"""
+
+
+class PipelineRows:
+    """Implements :class:`batchord.core.run.upkeep.PipelinesTable`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def standing(self, name: str) -> Standing:
+        """See the protocol."""
+        return self.standings([name])[name]
+
+    def standings(self, names: Sequence[str]) -> dict[str, Standing]:
+        """See the protocol."""
+        values = {"names": list(names)}
+        with self._connections.transaction() as connection:
+            found = _read(connection.execute(_STANDINGS, values))
+            if len(found) < len(set(names)):
+                connection.execute(_KNOW, values)
+                found = _read(connection.execute(_STANDINGS, values))
+        return found
+
+    def switched(self) -> dict[str, dict[str, Any]]:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return {row.pop("name"): row for row in connection.execute(_SWITCHED)}
+
+    def pause(self, name: str, *, paused: bool, change: Change | None = None) -> bool:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            connection.execute(_KNOW, {"names": [name]})
+            if connection.execute(_PAUSE, {"name": name, "paused": paused}).rowcount == 0:
+                return False
+            keep_change(connection, change)
+            return True
+
+    def reschedule(self, name: str, schedule: dict[str, Any] | None, *, change: Change | None = None) -> None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            connection.execute(_KNOW, {"names": [name]})
+            connection.execute(
+                "UPDATE batchord.pipelines SET schedule = %s, scheduled_at = clock_timestamp() WHERE name = %s",
+                [None if schedule is None else Jsonb(schedule), name],
+            )
+            keep_change(connection, change)
+
+    def note_scheduled(self, names: Sequence[str]) -> None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            connection.execute(_SCHEDULED_BY_FILE, {"names": list(names)})
+
+    def gone(self, declared: Sequence[str], *, for_seconds: float) -> dict[str, datetime]:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            rows = connection.execute(_GONE, {"names": list(declared), "seconds": for_seconds})
+            return {row["name"]: row["scheduled_by_file_at"] for row in rows}
+
+    def forget_scheduled(self, name: str) -> None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            connection.execute("UPDATE batchord.pipelines SET scheduled_by_file_at = NULL WHERE name = %s", [name])
+
+    def open_windows(self, name: str) -> set[tuple[datetime, datetime]]:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return {(row["window_start"], row["window_end"]) for row in connection.execute(_WINDOWS, [name])}
+
+
+def _read(rows: Any) -> dict[str, Standing]:
+    return {row.pop("name"): Standing(**row) for row in rows}

@@ -1,0 +1,130 @@
+"""Discovery's side of the ledger: frontiers, and a step's shards written in one transaction."""
+
+from collections.abc import Sequence
+
+from psycopg.types.json import Jsonb
+
+from batchord.core.run.frontier import Candidate, Frontier
+from batchord.core.run.ledger import Plan
+from batchord.core.run.records import Position, Scalar
+from batchord.core.run.runs import StepLease
+from batchord.core.run.sizing import Rate
+from batchord.ledger.attempts import end_attempts
+from batchord.ledger.connection import Connection, Connections
+from batchord.ledger.rates import read_rates
+from batchord.ledger.written import accounted
+
+_FRONTIER = """
+    SELECT position, candidates FROM batchord.frontiers
+    WHERE pipeline = %s AND step = %s AND source_digest = %s
+"""
+_SAVE_FRONTIER = """
+    INSERT INTO batchord.frontiers AS old (pipeline, step, source_digest, position, candidates, versions, moved_at)
+    VALUES (%(pipeline)s, %(step)s, %(digest)s, %(position)s, %(candidates)s, ARRAY[%(version)s], clock_timestamp())
+    ON CONFLICT (pipeline, step) DO UPDATE SET
+        versions = ARRAY(SELECT DISTINCT unnest(old.versions || excluded.versions)),
+        source_digest = excluded.source_digest, position = excluded.position, candidates = excluded.candidates,
+        moved_at = CASE WHEN old.position IS DISTINCT FROM excluded.position THEN clock_timestamp()
+                        ELSE old.moved_at END,
+        updated_at = clock_timestamp()
+    RETURNING cardinality(versions) AS versions
+"""
+_OUTCOMES = """
+    SELECT run_id, state = 'done' AS done, state NOT IN ('pending', 'ready', 'planning', 'running') AS ended
+    FROM batchord.steps WHERE name = %s AND run_id = ANY(%s::uuid[])
+"""
+_PLANNED = """
+    UPDATE batchord.steps SET state = 'running', planned_at = clock_timestamp(), queue = %(queue)s,
+        backlog_left = %(backlog)s, code = %(code)s, lease_token = NULL, lease_until = NULL, error = NULL
+    WHERE run_id = %(run)s AND name = %(step)s AND lease_token = %(token)s AND state = 'planning'
+"""
+_PIN = """
+    UPDATE batchord.runs SET models = models || %(version)s, discovered = discovered + %(records)s
+    WHERE id = %(run)s AND state = 'running'
+"""
+#: One statement for all. psycopg's executemany() sends many without asking for an answer in between, and PostgreSQL's
+#: limit on a session that stands still begins with an answer: a process that was stopped there kept its locks for ever.
+_SHARDS = """
+    INSERT INTO batchord.shards (run_id, step, index, first_position, last_position, planned, discovered, dense)
+    SELECT CAST(%(run)s AS uuid), %(step)s, index, first, last, planned, planned, dense
+    FROM jsonb_to_recordset(%(shards)s) AS shard (index int, first jsonb, last jsonb, planned bigint, dense boolean)
+"""
+
+
+class PlannerTables:
+    """Implements :class:`batchord.core.run.ledger.Planner`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def accounted(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> set[Scalar]:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return accounted(connection, pipeline, step, keys)
+
+    def frontier(self, pipeline: str, step: str, source_digest: str) -> Frontier:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            row = connection.execute(_FRONTIER, [pipeline, step, source_digest]).fetchone()
+        if row is None:
+            return Frontier()
+        return Frontier(
+            position=None if row["position"] is None else Position.from_json(row["position"]),
+            candidates=tuple(Candidate.from_json(value) for value in row["candidates"]),
+        )
+
+    def rates(self, pipeline: str, step: str, model_version: str) -> list[Rate]:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return read_rates(connection, pipeline=pipeline, step=step, version=model_version)
+
+    def run_outcomes(self, step: str, run_ids: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            rows = connection.execute(_OUTCOMES, [step, list(run_ids)]).fetchall()
+        known = {str(row["run_id"]) for row in rows}
+        done = frozenset(str(row["run_id"]) for row in rows if row["done"])
+        # A run that was deleted from the ledger will never account for its records.
+        ended = frozenset(str(row["run_id"]) for row in rows if row["ended"]) | (frozenset(run_ids) - known)
+        return done, ended
+
+    def plan(self, lease: StepLease, plan: Plan) -> bool:
+        """See the protocol."""
+        values = {"run": lease.run.id, "step": lease.step, "token": lease.token}
+        with self._connections.transaction() as connection:
+            pinned = {"queue": plan.queue, "backlog": plan.backlog_left, "code": plan.code}
+            planned = connection.execute(_PLANNED, {**values, **pinned})
+            if planned.rowcount != 1:
+                return False
+            end_attempts(connection, lease.run.id, step=lease.step, state="done", error=None)
+            version = Jsonb({lease.step: plan.model_version})
+            connection.execute(_PIN, {**values, "version": version, "records": plan.records})
+            frontier = connection.execute(
+                _SAVE_FRONTIER,
+                {
+                    "pipeline": lease.run.pipeline,
+                    "step": lease.step,
+                    "digest": plan.source_digest,
+                    "version": plan.model_version,
+                    "position": None if plan.frontier.position is None else Jsonb(plan.frontier.position.to_json()),
+                    "candidates": Jsonb([candidate.to_json() for candidate in plan.frontier.candidates]),
+                },
+            ).fetchone()
+            assert frontier is not None  # noqa: S101 -- it was just written
+            # A record of another version may move into a shard unseen, and is no conflict for this one's predictions.
+            _write_shards(connection, lease, plan, dense=frontier["versions"] == 1)
+            return True
+
+
+def _write_shards(connection: Connection, lease: StepLease, plan: Plan, *, dense: bool) -> None:
+    shards = [
+        {
+            "index": index,
+            "first": shard.first.to_json(),
+            "last": shard.last.to_json(),
+            "planned": shard.planned,
+            "dense": dense and shard.dense,
+        }
+        for index, shard in enumerate(plan.shards)
+    ]
+    connection.execute(_SHARDS, {"run": lease.run.id, "step": lease.step, "shards": Jsonb(shards)})

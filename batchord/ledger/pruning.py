@@ -1,0 +1,90 @@
+"""What need not be kept any longer is deleted, some rows at a time."""
+
+from datetime import datetime
+from typing import Any, LiteralString
+
+from batchord.core.run.history import Change
+from batchord.ledger.connection import Connections
+from batchord.ledger.history import keep_change
+
+#: Rows of one transaction: locks are short, and a stop in the middle costs little.
+_ROWS = 1000
+# The ids of runs rise with time, so a run's steps, shards and attempts, which cascade, lie together.
+_RUNS = """
+    DELETE FROM batchord.runs WHERE id IN (
+        SELECT run.id FROM batchord.runs AS run
+        WHERE run.state NOT IN ('queued', 'running')
+          AND (run.created_at < %(before)s
+               OR (run.created_at < %(idle_before)s AND run.discovered = 0 AND run.state IN ('succeeded', 'skipped')
+                   -- Nor did anything else than look whether there is anything.
+                   AND NOT EXISTS (SELECT FROM batchord.steps AS step WHERE step.run_id = run.id
+                                   AND step.kind NOT IN ('predict', 'branch') AND step.state = 'done')))
+          -- The newest scheduled one tells which fire times have passed, and the newest of all how the pipeline is.
+          AND run.id <> ALL (
+              SELECT newest.id FROM (
+                  (SELECT id FROM batchord.runs WHERE pipeline = run.pipeline AND kind = 'scheduled'
+                   AND slot IS NOT NULL ORDER BY slot DESC LIMIT 1)
+                  UNION ALL
+                  (SELECT id FROM batchord.runs WHERE pipeline = run.pipeline AND state = 'succeeded'
+                   ORDER BY created_at DESC LIMIT 1)
+              ) AS newest)
+          -- A backlog that nobody has gone on with.
+          AND NOT EXISTS (SELECT FROM batchord.steps AS step
+                          WHERE step.run_id = run.id AND step.backlog_left AND step.state = 'done'
+                          AND NOT EXISTS (SELECT FROM batchord.runs AS next
+                                          WHERE next.request = 'backlog:' || run.id))
+          -- A follow-up whose run stays: without it that one's backlog would be gone on with again.
+          AND NOT EXISTS (SELECT FROM batchord.runs AS before WHERE before.id =
+                          CASE WHEN run.request LIKE 'backlog:%%' THEN split_part(run.request, ':', 2)::uuid END)
+        LIMIT %(rows)s)
+"""
+_ALERTS = """
+    DELETE FROM batchord.alerts WHERE id IN (
+        SELECT id FROM batchord.alerts WHERE closed_at < %(before)s LIMIT %(rows)s)
+"""
+# The rows stay: a prediction that is gone would be made again at the next look at the whole source.
+_OUTPUTS = """
+    UPDATE batchord.predictions SET output = NULL WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM batchord.predictions WHERE predicted_at < %(before)s AND output IS NOT NULL LIMIT %(rows)s))
+"""
+
+_HISTORY = """
+    DELETE FROM batchord.history WHERE id IN (SELECT id FROM batchord.history WHERE at < %(before)s LIMIT %(rows)s)
+"""
+
+
+class PruningQueries:
+    """Implements :class:`batchord.core.run.upkeep.Pruning`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def keep(self, change: Change | None) -> None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            keep_change(connection, change)
+
+    def history(self, *, before: datetime) -> int:
+        """See the protocol."""
+        return self._changed(_HISTORY, before=before)
+
+    def runs(self, *, before: datetime, idle_before: datetime) -> int:
+        """See the protocol."""
+        return self._changed(_RUNS, before=before, idle_before=idle_before)
+
+    def alerts(self, *, before: datetime) -> int:
+        """See the protocol."""
+        return self._changed(_ALERTS, before=before)
+
+    def outputs(self, *, before: datetime) -> int:
+        """See the protocol."""
+        return self._changed(_OUTPUTS, before=before)
+
+    def _changed(self, statement: LiteralString, **values: Any) -> int:
+        total = 0
+        while True:
+            with self._connections.transaction() as connection:
+                rows = connection.execute(statement, {**values, "rows": _ROWS}).rowcount
+            total += rows
+            if rows < _ROWS:
+                return total

@@ -1,0 +1,51 @@
+"""What is learned of a model's speed from the shards of a run."""
+
+from typing import Any
+
+from batchord.core.run.sizing import Rate, ShardTaken, learned
+from batchord.ledger.connection import Connection
+
+_RATES = """
+    SELECT worker_class, records_per_second, shards, most_rows FROM batchord.rates
+    WHERE pipeline = %(pipeline)s AND step = %(step)s AND model_version = %(version)s
+      -- Workers that are gone say nothing of those that are here.
+      AND updated_at > (SELECT max(updated_at) - interval '7 days' FROM batchord.rates
+                        WHERE pipeline = %(pipeline)s AND step = %(step)s AND model_version = %(version)s)
+    ORDER BY worker_class
+"""
+#: Times of first attempts only: of a later one nobody knows how much was done before. A shard that was split for the
+#: loss of its worker has noted its size; its parts, small in search of one record, say nothing of what a worker bears.
+_TAKEN = """
+    SELECT coalesce(worker_class, max(worker_class) OVER (), 'cpu') AS worker_class,
+           (CASE WHEN timings ? 'work' THEN discovered ELSE (timings ->> 'rows')::bigint END)::bigint AS rows,
+           coalesce((timings ->> 'work')::float8, 0) AS seconds,
+           NOT timings ? 'work' AS out_of_memory
+    FROM batchord.shards
+    WHERE run_id = %(run)s AND step = %(step)s AND (
+        state IN ('done', 'split') AND attempt = 1 AND timings ? 'work' AND discovered > 0
+        OR state = 'split' AND parent IS NULL AND NOT timings ? 'work' AND error ~ 'out of memory|SIGKILL')
+"""
+_SAVE = """
+    INSERT INTO batchord.rates (pipeline, step, model_version, worker_class, records_per_second, shards, most_rows)
+    VALUES (%(pipeline)s, %(step)s, %(version)s, %(worker_class)s, %(records_per_second)s, %(shards)s, %(most_rows)s)
+    ON CONFLICT (pipeline, step, model_version, worker_class) DO UPDATE SET
+        records_per_second = excluded.records_per_second, shards = excluded.shards, most_rows = excluded.most_rows,
+        updated_at = clock_timestamp()
+"""
+
+
+def read_rates(connection: Connection, *, pipeline: str, step: str, version: str) -> list[Rate]:
+    """What is known of the step with this model version."""
+    values = {"pipeline": pipeline, "step": step, "version": version}
+    return [Rate(**row) for row in connection.execute(_RATES, values)]
+
+
+def learn_rates(connection: Connection, *, run_id: str, pipeline: str, step: str, version: str) -> None:
+    """Adds what the run's shards took."""
+    rows = connection.execute(_TAKEN, {"run": run_id, "step": step}).fetchall()
+    taken = [ShardTaken(**row) for row in rows]
+    if not taken:
+        return
+    names: dict[str, Any] = {"pipeline": pipeline, "step": step, "version": version}
+    for rate in learned(read_rates(connection, pipeline=pipeline, step=step, version=version), taken):
+        connection.execute(_SAVE, names | vars(rate))

@@ -1,0 +1,194 @@
+"""What was committed and never published, or published and lost.
+
+Each query marks what it returns as sent, in the same statement: two sweepers at once share the work
+instead of doubling it. All start from partial indexes over open rows, so that runs which have ended cost
+nothing, however many there are.
+
+When the clock steps back, what was written before lies in the future. Leases and times of sending are brought
+back to now; times that are kept for people stay as they are, and one in the future counts as long ago.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from batchord.core.run.messages import LONGEST_DELAY
+from batchord.core.run.runs import Step
+from batchord.core.run.upkeep import LostStep
+from batchord.database.own import ON_THE_LEDGER
+from batchord.ledger.connection import Connections
+from batchord.ledger.rows import STEP_COLUMNS, step_from, turn
+
+# In the middle of a statement, while a COPY's rows or a long parameter are still to come, PostgreSQL waits for its
+# client for ever: it heeds no time-out then, only being ended. Another role's session is not ours to end.
+_END_STALLED = f"""
+    WITH stalled AS MATERIALIZED (  -- else the planner may end sessions before it has looked at all conditions
+        SELECT session.pid FROM pg_catalog.pg_stat_activity AS session
+        WHERE session.datname = current_database() AND session.usename = current_user
+          AND session.state = 'active' AND session.wait_event = 'ClientRead'
+          AND session.state_change < clock_timestamp() - make_interval(secs => %(lease)s)
+          AND EXISTS (SELECT FROM pg_catalog.pg_locks AS own WHERE own.pid = session.pid AND {ON_THE_LEDGER})
+    )
+    SELECT FROM stalled WHERE pg_catalog.pg_terminate_backend(pid)
+"""
+# Taking such a lease over at once was rejected: its owner may live, and would lose the shard, although the token
+# keeps that safe. Brought back to now, a living owner renews it and a dead one's runs out, as at any other time.
+# All processes have the same setting, so none can have a lease of twice that length.
+_MEND = """
+    UPDATE batchord.{table} SET
+        lease_until = CASE WHEN lease_until > clock_timestamp() + 2 * make_interval(secs => %(lease)s)
+                           THEN clock_timestamp() + make_interval(secs => %(lease)s) ELSE lease_until END,
+        sent_at = least(sent_at, clock_timestamp())
+    WHERE state IN ({states})
+      AND (lease_until > clock_timestamp() + 2 * make_interval(secs => %(lease)s) OR sent_at > clock_timestamp())
+"""
+_MENDS = (
+    _MEND.format(table="shards", states="'pending', 'running'"),
+    _MEND.format(table="steps", states="'ready', 'planning', 'running'"),
+    # No wait is longer: see batchord.flow.upkeep.tell.
+    """
+    UPDATE batchord.alerts SET due_at = clock_timestamp()
+    WHERE closed_at IS NULL AND due_at > clock_timestamp() + interval '5 hours'
+    """,
+    # What arrives in the hours that come again may be dated below such a frontier. Without one, the next run looks
+    # at the whole source.
+    "DELETE FROM batchord.frontiers WHERE updated_at > clock_timestamp()",
+)
+_QUEUED = f"""
+    WITH working AS (
+        SELECT pipeline, count(*) AS runs FROM batchord.runs WHERE state = 'running' GROUP BY pipeline
+    ), waiting AS (
+        SELECT run.id, run.pipeline, run.created_at, run.max_active,
+               row_number() OVER (PARTITION BY run.pipeline ORDER BY {turn("run")}) AS place
+        FROM batchord.runs AS run
+        WHERE run.state = 'queued' AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
+    )
+    SELECT waiting.id FROM waiting LEFT JOIN working ON working.pipeline = waiting.pipeline
+    WHERE waiting.place <= waiting.max_active - coalesce(working.runs, 0)
+      AND waiting.created_at NOT BETWEEN clock_timestamp() - make_interval(secs => %(age)s) AND clock_timestamp()
+    ORDER BY waiting.place, waiting.id
+"""
+_RUNNING = """
+    SELECT run.id FROM batchord.runs AS run
+    WHERE run.state = 'running'
+      AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
+      AND run.started_at NOT BETWEEN clock_timestamp() - make_interval(secs => %(age)s) AND clock_timestamp()
+      AND NOT EXISTS (SELECT FROM batchord.steps AS step
+                      WHERE step.run_id = run.id AND step.state IN ('ready', 'planning', 'running'))
+"""
+#: A message that was sent with a wait is on its way for that long; one whose wait is longer was never sent.
+_STEPS = f"""
+    UPDATE batchord.steps AS step SET sent_at = clock_timestamp(), wait_seconds = 0, resent = step.resent + 1
+    FROM batchord.runs AS run
+    WHERE run.id = step.run_id AND run.state = 'running'
+      AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
+      AND step.sent_at + make_interval(secs => step.wait_seconds) < clock_timestamp()
+          - make_interval(secs => CASE WHEN step.wait_seconds > {LONGEST_DELAY} THEN 0
+                                       ELSE %(age)s * 2 ^ least(step.resent, 6) END)
+      AND (step.state = 'ready'
+           OR ((step.state = 'planning' OR (step.state = 'running' AND step.kind <> 'predict'))
+               AND step.lease_until < clock_timestamp()))
+    RETURNING {", ".join(f"step.{column}" for column in STEP_COLUMNS.split(", "))}
+"""
+_SHARDS = """
+    UPDATE batchord.shards AS shard SET sent_at = clock_timestamp(), resent = shard.resent + 1, wait_seconds = 0
+    FROM batchord.steps AS step JOIN batchord.runs AS run ON run.id = step.run_id
+    WHERE step.run_id = shard.run_id AND step.name = shard.step
+      AND step.state = 'running' AND run.state = 'running'
+      AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
+      AND shard.state IN ('pending', 'running')
+      AND (shard.state = 'pending' OR shard.lease_until < clock_timestamp())
+      AND shard.sent_at + make_interval(secs => shard.wait_seconds)
+          < clock_timestamp() - make_interval(secs => %(age)s * 2 ^ least(shard.resent, 6))
+    RETURNING shard.run_id, shard.step, shard.index, step.queue
+"""
+_ENDS = """
+    UPDATE batchord.steps AS step SET sent_at = clock_timestamp()
+    FROM batchord.runs AS run
+    WHERE run.id = step.run_id AND run.state = 'running' AND step.state = 'running' AND step.kind = 'predict'
+      AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
+      AND step.sent_at < clock_timestamp() - make_interval(secs => %(age)s)
+      AND step.planned_at NOT BETWEEN clock_timestamp() - make_interval(secs => %(age)s) AND clock_timestamp()
+      AND NOT EXISTS (SELECT FROM batchord.shards AS shard
+                      WHERE shard.run_id = step.run_id AND shard.step = step.name
+                        AND (shard.state IN ('pending', 'running')
+                             OR shard.finished_at BETWEEN clock_timestamp() - make_interval(secs => %(age)s)
+                                                      AND clock_timestamp()))
+    RETURNING step.run_id, step.name, step.queue
+"""
+_UNFOLLOWED = """
+    SELECT follow.follower, run.id FROM unnest(%(followed)s::text[], %(states)s::text[], %(followers)s::text[])
+        AS follow (followed, state, follower)
+    JOIN batchord.runs AS run ON run.pipeline = follow.followed AND run.state = follow.state
+    JOIN batchord.pipelines AS known ON known.name = follow.follower AND known.first_seen_at < run.finished_at
+    WHERE run.created_at > clock_timestamp() - interval '2 days'
+      AND run.finished_at BETWEEN clock_timestamp() - interval '1 day'
+                              AND clock_timestamp() - make_interval(secs => %(age)s)
+      AND NOT EXISTS (SELECT FROM batchord.runs AS next
+                      WHERE next.request = 'after:' || run.id || ':' || follow.follower)
+"""
+_BACKLOGS = """
+    SELECT run.pipeline, run.id FROM batchord.steps AS step JOIN batchord.runs AS run ON run.id = step.run_id
+    WHERE step.backlog_left AND run.state NOT IN ('queued', 'running')
+      AND (step.state = 'done' OR (step.state = 'code-changed' AND run.state <> 'cancelled'))
+      AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
+      AND NOT EXISTS (SELECT FROM batchord.runs AS next WHERE next.request = 'backlog:' || run.id)
+"""
+
+
+class RecoveryQueries:
+    """Implements :class:`batchord.core.run.upkeep.Recovery`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def end_stalled(self, *, lease_seconds: float) -> int:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return connection.execute(_END_STALLED, {"lease": lease_seconds}).rowcount
+
+    def mend_times(self, *, lease_seconds: float) -> int:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return sum(connection.execute(mend, {"lease": lease_seconds}).rowcount for mend in _MENDS)
+
+    def stale_queued_runs(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[str]:
+        """See the protocol."""
+        return [str(row["id"]) for row in self._rows(_QUEUED, older_than_seconds, pipeline)]
+
+    def stale_running_runs(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[str]:
+        """See the protocol."""
+        return [str(row["id"]) for row in self._rows(_RUNNING, older_than_seconds, pipeline)]
+
+    def stale_steps(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[Step]:
+        """See the protocol."""
+        return [step_from(row) for row in self._rows(_STEPS, older_than_seconds, pipeline)]
+
+    def stale_shards(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[LostStep]:
+        """See the protocol."""
+        lost: dict[tuple[str, str, str], list[int]] = {}
+        for row in self._rows(_SHARDS, older_than_seconds, pipeline):
+            lost.setdefault((str(row["run_id"]), row["step"], row["queue"]), []).append(row["index"])
+        for row in self._rows(_ENDS, older_than_seconds, pipeline):
+            lost.setdefault((str(row["run_id"]), row["name"], row["queue"]), [])
+        return [
+            LostStep(run_id=run, step=step, queue=queue, indexes=tuple(sorted(indexes)))
+            for (run, step, queue), indexes in lost.items()
+        ]
+
+    def backlogs(self, *, pipeline: str | None = None) -> list[tuple[str, str]]:
+        """See the protocol."""
+        return [(row["pipeline"], str(row["id"])) for row in self._rows(_BACKLOGS, 0, pipeline)]
+
+    def unfollowed(
+        self, follows: Sequence[tuple[str, str, str]], *, older_than_seconds: float
+    ) -> list[tuple[str, str]]:
+        """See the protocol."""
+        followed, states, followers = zip(*follows, strict=True) if follows else ((), (), ())
+        values = {"followed": list(followed), "states": list(states), "followers": list(followers)}
+        with self._connections.transaction() as connection:
+            rows = connection.execute(_UNFOLLOWED, {**values, "age": older_than_seconds}).fetchall()
+        return [(row["follower"], str(row["id"])) for row in rows]
+
+    def _rows(self, query: str, age: float, pipeline: str | None) -> list[dict[str, Any]]:
+        with self._connections.transaction() as connection:
+            return connection.execute(query, {"age": age, "pipeline": pipeline}).fetchall()

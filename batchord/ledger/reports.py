@@ -1,0 +1,134 @@
+"""What people look at: runs, shards, rejections."""
+
+from typing import Any
+
+from batchord.core.run.runs import Run
+from batchord.ledger.connection import Connections
+from batchord.ledger.rows import RUN_COLUMNS, run_from
+
+_SHARDS = """
+    SELECT step, index, state, planned, discovered, predicted, rejected, attempt, worker, error, timings,
+           started_at, finished_at
+    FROM batchord.shards WHERE run_id = %s ORDER BY step, index
+"""
+_STEPS = """
+    SELECT name, kind, after, join_rule, state, attempt, queue, worker, reused, started_at, planned_at, finished_at,
+           output, error
+    FROM batchord.steps WHERE run_id = %s ORDER BY ordinal
+"""
+_ATTEMPTS = """
+    SELECT step, nullif(shard, -1) AS shard, attempt, worker, state, error, started_at, finished_at
+    FROM batchord.attempts WHERE run_id = %s ORDER BY started_at, step, shard, attempt
+"""
+_ALERTS = """
+    SELECT event, kind, pipeline, run_id, title, message, created_at, attempts, closed_at, error,
+           (SELECT count(*) FROM jsonb_object_keys(sent))::int AS receivers
+    FROM batchord.alerts WHERE %(pipeline)s::text IS NULL OR pipeline = %(pipeline)s
+    ORDER BY id DESC LIMIT %(limit)s
+"""
+_HISTORY = """
+    SELECT at, action, pipeline, run_id::text AS run_id, by_user AS user, by_host AS host, way, detail
+    FROM batchord.history
+    WHERE (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s) AND (%(run)s::uuid IS NULL OR run_id = %(run)s)
+    ORDER BY id DESC LIMIT %(limit)s
+"""
+_PROGRESS = """
+    SELECT coalesce(sum(discovered), 0)::bigint AS discovered, coalesce(sum(predicted), 0)::bigint AS predicted,
+           coalesce(sum(rejected), 0)::bigint AS rejected, count(*)::int AS shards,
+           (count(*) FILTER (WHERE state NOT IN ('pending', 'running')))::int AS ended
+    FROM batchord.shards WHERE run_id = %s
+"""
+_TOTALS = """
+    SELECT run.pipeline, coalesce(sum(shard.predicted), 0)::bigint AS predicted,
+           coalesce(sum(shard.rejected), 0)::bigint AS rejected,
+           bool_or(run.state IN ('queued', 'running')) AS open
+    FROM batchord.runs AS run LEFT JOIN batchord.shards AS shard ON shard.run_id = run.id
+    GROUP BY run.pipeline ORDER BY run.pipeline
+"""
+_REJECTIONS = """
+    SELECT pipeline, step, record_key AS key, reason, detail, attempts, model_version, run_id, rejected_at
+    FROM batchord.rejections
+    WHERE (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s)
+      AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+      AND (%(run)s::uuid IS NULL OR run_id = %(run)s)
+    ORDER BY rejected_at DESC, record_key LIMIT %(limit)s
+"""
+
+
+class Reports:
+    """Read-only views of the ledger; nothing here decides anything."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def runs(self, *, pipeline: str | None = None, state: str | None = None, limit: int = 50) -> list[Run]:
+        """The newest runs first."""
+        query = (
+            f"SELECT {RUN_COLUMNS} FROM batchord.runs "
+            "WHERE (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s) "
+            "AND (%(state)s::text IS NULL OR state = %(state)s) "
+            "ORDER BY created_at DESC, id DESC LIMIT %(limit)s"
+        )
+        with self._connections.transaction() as connection:
+            rows = connection.execute(query, {"pipeline": pipeline, "state": state, "limit": limit})
+            return [run_from(row) for row in rows]
+
+    def run_by_request(self, request: str) -> Run | None:
+        """The run that was opened for a request; None while it is not there."""
+        with self._connections.transaction() as connection:
+            row = connection.execute(
+                f"SELECT {RUN_COLUMNS} FROM batchord.runs WHERE request = %s", [request]
+            ).fetchone()
+            return None if row is None else run_from(row)
+
+    def runs_matching(self, prefix: str) -> list[Run]:
+        """Runs whose id begins with ``prefix``, at most ten."""
+        with self._connections.transaction() as connection:
+            rows = connection.execute(
+                f"SELECT {RUN_COLUMNS} FROM batchord.runs WHERE starts_with(id::text, %s) "
+                "ORDER BY created_at DESC LIMIT 10",
+                [prefix.lower()],
+            )
+            return [run_from(row) for row in rows]
+
+    def steps(self, run_id: str) -> list[dict[str, Any]]:
+        """A run's steps in order."""
+        return self._rows(_STEPS, [run_id])
+
+    def shards(self, run_id: str) -> list[dict[str, Any]]:
+        """A run's shards in order."""
+        return self._rows(_SHARDS, [run_id])
+
+    def attempts(self, run_id: str) -> list[dict[str, Any]]:
+        """Every attempt at a run's steps and shards, in order of time; ``shard`` None: at the step as a whole."""
+        return self._rows(_ATTEMPTS, [run_id])
+
+    def alerts(self, *, pipeline: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest messages to people first, and how many receivers have each."""
+        return self._rows(_ALERTS, {"pipeline": pipeline, "limit": limit})
+
+    def history(
+        self, *, pipeline: str | None = None, run_id: str | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """What was changed by hand, the newest first."""
+        return self._rows(_HISTORY, {"pipeline": pipeline, "run": run_id, "limit": limit})
+
+    def progress(self, run_id: str) -> dict[str, int]:
+        """Counts of a run that is still at work: discovered, predicted, rejected, shards, ended."""
+        (row,) = self._rows(_PROGRESS, [run_id])
+        return row
+
+    def totals(self) -> list[dict[str, Any]]:
+        """For each pipeline what its runs predicted and rejected so far, and whether one is open."""
+        return self._rows(_TOTALS, [])
+
+    def rejections(
+        self, *, pipeline: str | None = None, reason: str | None = None, run_id: str | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """The newest rejections first."""
+        values = {"pipeline": pipeline, "reason": reason, "run": run_id, "limit": limit}
+        return self._rows(_REJECTIONS, values)
+
+    def _rows(self, query: str, values: Any) -> list[dict[str, Any]]:
+        with self._connections.transaction() as connection:
+            return connection.execute(query, values).fetchall()

@@ -1,0 +1,106 @@
+"""What the database's roles may do and need not: told, never refused, since one role for all must work, too."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from batchord.core.addresses.database_roles import DatabaseRoles
+from batchord.ledger.failures import translated
+from batchord.ledger.roles.own import LEDGERS_OWN, SCHEMA
+
+#: Who comes by the address of a variable, for people.
+_WHO = {
+    "BATCHORD_OWNER_URL": "migrations",
+    "BATCHORD_DATABASE_URL": "workers and commands",
+    "BATCHORD_AUTHOR_URL": "Sql steps",
+    "BATCHORD_SOURCE_URL": "sources",
+}
+_ADVICE = "Give each kind of work a role of its own: docs/how-to/roles.md."
+_POWERS = """
+    SELECT current_user AS role, EXISTS (SELECT FROM pg_catalog.pg_roles AS any_role
+                                         WHERE any_role.rolsuper AND pg_has_role(any_role.oid, 'MEMBER')) AS superuser,
+           me.rolcreaterole AS makes_roles, me.rolbypassrls AS bypasses,
+           pg_has_role('pg_execute_server_program', 'USAGE') AS executes,
+           pg_has_role('pg_read_server_files', 'USAGE') OR pg_has_role('pg_write_server_files', 'USAGE') AS reads_files,
+           coalesce(has_table_privilege(runs, 'INSERT, UPDATE, DELETE'), false) AS writes_ledger,
+           coalesce(has_schema_privilege(home, 'CREATE'), false) AS alters_ledger, runs IS NOT NULL AS has_ledger,
+           EXISTS (SELECT FROM pg_catalog.pg_class AS relation
+                   JOIN pg_catalog.pg_namespace AS schema ON schema.oid = relation.relnamespace
+                   WHERE relation.relkind IN ('r', 'p', 'f') AND schema.nspname !~ '^pg_'
+                     AND schema.nspname NOT IN ('information_schema', %(schema)s)
+                     AND has_table_privilege(relation.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')) AS writes
+    FROM pg_catalog.pg_roles AS me, to_regclass('batchord.runs') AS runs, to_regnamespace('batchord') AS home
+    WHERE me.rolname = current_user
+"""
+_LEFT = """
+    SELECT relation.relname AS name FROM pg_catalog.pg_class AS relation
+    WHERE relation.relnamespace = to_regnamespace('batchord') AND relation.relkind IN ('r', 'p', 'v', 'm', 'f')
+      AND relation.relname <> ALL(%(own)s)
+    ORDER BY relation.relname
+"""
+
+
+def remarks(roles: DatabaseRoles, *, connect_timeout: int = 10) -> list[str]:
+    """A sentence for each power that a role of Batchord's need not have, and for each table in the wrong schema.
+
+    Raises ConfigurationError and TransientError for what the database says.
+    """
+    variables = roles.by_variable()
+    found: list[str] = []
+    left: list[str] = []
+    with_ledger: dict[bool, list[str]] = {True: [], False: []}
+    for url in dict.fromkeys(variables.values()):
+        used = [name for name, each in variables.items() if each == url]
+        try:
+            with psycopg.connect(
+                url, autocommit=True, connect_timeout=connect_timeout, prepare_threshold=None, row_factory=dict_row
+            ) as connection:
+                row = connection.execute(_POWERS, {"schema": SCHEMA}).fetchone()
+                assert row is not None  # noqa: S101 -- everybody is one of the roles
+                found += _told(row, used)
+                with_ledger[row["has_ledger"]] += used
+                left = [each["name"] for each in connection.execute(_LEFT, {"own": list(LEDGERS_OWN)})]
+        except psycopg.Error as error:
+            raise translated(error, url, used[0]) from None
+    if all(with_ledger.values()):
+        found.append(
+            f"{', '.join(with_ledger[False])} leads to another database than {', '.join(with_ledger[True])}, where the "
+            "ledger is: give all of them the same database."
+        )
+    return found + [
+        f"{SCHEMA}.{name} is no table of the ledger's, and a name without a schema means public now: move it with "
+        f"ALTER TABLE {SCHEMA}.{name} SET SCHEMA public, once no public.{name} is in its way."
+        for name in left
+    ]
+
+
+def _told(row: dict[str, Any], used: list[str]) -> list[str]:
+    powers = list(_powers(row, set(used)))
+    if not powers:
+        return []
+    for_whom = ", ".join(_WHO[name] for name in used)
+    return [f"The role {row['role']} ({for_whom}) {'; '.join(powers)}. {_ADVICE}"]
+
+
+def _powers(row: dict[str, Any], used: set[str]) -> Iterator[str]:
+    if used == {"BATCHORD_OWNER_URL"}:
+        if row["superuser"]:
+            yield "is a superuser, and need only own the schema batchord"
+        return
+    if row["superuser"]:
+        yield "is a superuser: SQL may read files of the database's machine and start programs there"
+        return
+    if row["executes"] or row["reads_files"]:
+        yield "may read or write files of the database's machine, or start programs there"
+    if row["makes_roles"]:
+        yield "may make roles"
+    if row["bypasses"]:
+        yield "passes by row policies"
+    if row["alters_ledger"]:
+        yield "may alter the ledger's tables"
+    elif row["writes_ledger"] and used & {"BATCHORD_AUTHOR_URL", "BATCHORD_SOURCE_URL"}:
+        yield "may write the ledger's tables"
+    if row["writes"] and "BATCHORD_SOURCE_URL" in used:
+        yield "may write your tables"

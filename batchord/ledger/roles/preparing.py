@@ -1,0 +1,112 @@
+"""Brings a database up to date: its roles, the ledger's tables, and who may do what with them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+from batchord.core.addresses.database_roles import DatabaseRoles
+from batchord.core.errors import ConfigurationError
+from batchord.database.own import LOOK_NOWHERE
+from batchord.ledger.failures import translated
+from batchord.ledger.migrate import migrate
+from batchord.ledger.roles.making import Login, Logins, make_roles
+from batchord.ledger.roles.own import SCHEMA, TURN
+from batchord.ledger.roles.search_path import mend_search_path
+
+_ADMIN = "BATCHORD_ADMIN_URL"
+#: What each is granted of the ledger's tables, and what of that is taken back.
+_GRANTS = {
+    "ledger": (
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
+        "REVOKE INSERT, UPDATE, DELETE ON {schema}.schema_version FROM {role}",
+        # Written, and pruned; not written anew.
+        "REVOKE UPDATE ON {schema}.history FROM {role}",
+        "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA {schema} TO {role}",
+    ),
+    "author": (
+        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",
+        "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA {schema} TO {role}",
+    ),
+    "source": ("GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",),
+}
+
+
+def prepare_database(roles: DatabaseRoles) -> None:
+    """Makes the roles where ``roles.admin`` can, migrates as the owner, and grants the others what they need.
+
+    Safe to repeat, and by several processes at once. Raises ConfigurationError and TransientError for what the
+    database says; it names the variable of the address that did not do.
+    """
+    if roles.admin is not None:
+        logins = _logins(roles)
+        with _connected(roles.admin, _ADMIN) as admin:
+            make_roles(admin, logins)
+    variables = roles.by_variable()
+    migrate(roles.owner, variable=_variable(variables, roles.owner))
+    names = {}
+    for variable, url in variables.items():
+        if url not in names:
+            with _connected(url, variable) as connection, connection.transaction():
+                connection.execute(TURN)
+                mend_search_path(connection)
+                names[url] = _who(connection)
+    _grant(roles, names)
+
+
+def _grant(roles: DatabaseRoles, names: dict[str, str]) -> None:
+    owner = names[roles.owner]
+    purposes = {"source": names[roles.source], "author": names[roles.author], "ledger": names[roles.ledger]}
+    # Where one role does several of these, the ledger's rights come last, and stay.
+    with _connected(roles.owner, _variable(roles.by_variable(), roles.owner)) as connection, connection.transaction():
+        connection.execute(TURN)
+        connection.execute(LOOK_NOWHERE)
+        for purpose, role in purposes.items():
+            if role == owner:
+                continue
+            for grant in ("GRANT USAGE ON SCHEMA {schema} TO {role}", *_GRANTS[purpose]):
+                connection.execute(sql.SQL(grant).format(schema=sql.Identifier(SCHEMA), role=sql.Identifier(role)))
+
+
+def _logins(roles: DatabaseRoles) -> Logins:
+    found = {}
+    for purpose, (variable, url) in zip(
+        ("owner", "ledger", "author", "source"), roles.by_variable().items(), strict=True
+    ):
+        address = make_url(url)
+        if not address.username or not address.password:
+            raise ConfigurationError(
+                f"{_ADMIN} is to make the role of {variable}, whose address names no user or no password: write "
+                "postgresql://user:password@host:5432/database, or leave the superuser out."
+            )
+        found[purpose] = Login(name=address.username, password=str(address.password))
+    if len({login.name for login in found.values()}) < len(found):
+        raise ConfigurationError(
+            f"{_ADMIN} is to make four roles: give BATCHORD_OWNER_URL, BATCHORD_DATABASE_URL, BATCHORD_AUTHOR_URL and "
+            "BATCHORD_SOURCE_URL a user each, or leave the superuser out."
+        )
+    return Logins(**found)
+
+
+@contextmanager
+def _connected(url: str, variable: str) -> Iterator[psycopg.Connection[Any]]:
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=10, prepare_threshold=None) as connection:
+            yield connection
+    except psycopg.Error as error:
+        raise translated(error, url, variable) from None
+
+
+def _who(connection: psycopg.Connection[Any]) -> str:
+    row = connection.execute("SELECT current_user").fetchone()
+    assert row is not None  # noqa: S101 -- a value
+    return str(row[0])
+
+
+def _variable(variables: dict[str, str], url: str) -> str:
+    """The usual one where an address stands in for others."""
+    ledgers = "BATCHORD_DATABASE_URL"
+    return ledgers if variables[ledgers] == url else next(name for name, each in variables.items() if each == url)

@@ -1,0 +1,65 @@
+"""Rows of the ledger as the nouns of the core."""
+
+from typing import Any
+
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.runs import Run, RunState, Step, StepKind, StepState
+from batchord.ledger.connection import Connection
+
+RUN_COLUMNS = (
+    "id, pipeline, kind, trigger, slot, window_start, window_end, state, params, full_scan, rerun_of::text, models, "
+    "discovered, predicted, rejected, summary, error, created_at, started_at, finished_at"
+)
+
+
+STEP_COLUMNS = "run_id, name, kind, after, join_rule, state, attempt, error, queue, time_limit, backlog_left, output"
+
+
+def turn(run: str) -> str:
+    """Orders queued runs of a pipeline: whatever fills windows of the past comes last, else who came first."""
+    return f"(({run}.kind = 'backfill'), {run}.created_at, {run}.id)"
+
+
+def run_from(row: dict[str, Any]) -> Run:
+    """A row of :data:`RUN_COLUMNS` as a run."""
+    return Run(**{**row, "id": str(row["id"]), "state": RunState(row["state"])})
+
+
+def step_from(row: dict[str, Any]) -> Step:
+    """A row of :data:`STEP_COLUMNS` as a step."""
+    return Step(
+        run_id=str(row["run_id"]),
+        name=row["name"],
+        after=tuple(row["after"]),
+        state=StepState(row["state"]),
+        attempt=row["attempt"],
+        error=row["error"],
+        kind=StepKind(row["kind"]),
+        join=row["join_rule"],
+        queue=row["queue"],
+        time_limit=row["time_limit"],
+        backlog_left=row["backlog_left"],
+        output=row["output"],
+    )
+
+
+def read_steps(connection: Connection, run_id: str) -> list[Step]:
+    """The run's steps in the pipeline's order."""
+    rows = connection.execute(f"SELECT {STEP_COLUMNS} FROM batchord.steps WHERE run_id = %s ORDER BY ordinal", [run_id])
+    return [step_from(row) for row in rows]
+
+
+def find_run(connection: Connection, run_id: str, *, lock: bool = False) -> Run:
+    """The run, under its row lock if asked. Raises ConfigurationError when there is none of that id."""
+    query = f"SELECT {RUN_COLUMNS} FROM batchord.runs WHERE id = %s"
+    row = connection.execute(query + (" FOR UPDATE" if lock else ""), [run_id]).fetchone()
+    if row is None:
+        raise ConfigurationError(f"There is no run {run_id}: `batchord runs` lists those there are.")
+    return run_from(row)
+
+
+def one(row: dict[str, Any] | None) -> dict[str, Any]:
+    """The row that a statement cannot fail to give. Raises ConfigurationError when it did."""
+    if row is None:
+        raise ConfigurationError("The ledger gave no row where one must be: is its schema up to date?")
+    return row

@@ -1,0 +1,191 @@
+"""Runs and steps: opened once, driven under a row lock, ended once."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+from uuid_utils.compat import uuid7
+
+from batchord.core.run.ledger import Opened
+from batchord.core.run.runs import NewRun, NewStep, Run, RunState, Step, StepLease
+from batchord.ledger.connection import Connection, Connections
+from batchord.ledger.history import keep_change
+from batchord.ledger.leases import begin_step, claim_step, lose_step, release_step, renew_step
+from batchord.ledger.locked_run import LockedRun
+from batchord.ledger.rows import RUN_COLUMNS, find_run, one, read_steps, run_from
+
+_INSERT_RUN = f"""
+    WITH active AS (
+        -- What fills windows of the past makes room at the end of its window: no tick is skipped for it.
+        SELECT count(*) FILTER (WHERE kind <> 'backfill') AS runs,
+               count(*) FILTER (WHERE state = 'queued' AND kind NOT IN ('backfill', 'rerun')) AS queued
+        FROM batchord.runs WHERE pipeline = %(pipeline)s AND state IN ('queued', 'running')
+    ), verdict AS (
+        SELECT CASE
+            WHEN %(skip_reason)s::text IS NOT NULL THEN %(skip_reason)s::text
+            WHEN %(overlap)s = 'skip' AND runs >= %(max_active)s THEN 'an earlier run was active'
+            WHEN %(overlap)s = 'coalesce' AND queued > 0 THEN 'a run that sees the same was queued already'
+        END AS skipped, clock_timestamp() AS now FROM active
+    )
+    INSERT INTO batchord.runs (id, pipeline, kind, trigger, slot, window_start, window_end, state, params, request,
+                               full_scan, max_active, disjoint, rerun_of, error, created_at, finished_at)
+    SELECT %(id)s, %(pipeline)s, %(kind)s, %(trigger)s, %(slot)s, %(window_start)s, %(window_end)s,
+           CASE WHEN skipped IS NULL THEN 'queued' ELSE 'skipped' END,
+           %(params)s, %(request)s, %(full_scan)s, %(max_active)s, %(disjoint)s, %(rerun_of)s, skipped,
+           now, CASE WHEN skipped IS NULL THEN NULL ELSE now END
+    FROM verdict
+    ON CONFLICT DO NOTHING
+    RETURNING {RUN_COLUMNS}
+"""
+_FIND_RUN = f"""
+    SELECT {RUN_COLUMNS} FROM batchord.runs
+    WHERE request = %(request)s OR (pipeline = %(pipeline)s AND kind = %(kind)s AND slot = %(slot)s)
+"""
+_INSERT_STEP = """
+    INSERT INTO batchord.steps
+        (run_id, name, ordinal, kind, after, join_rule, queue, time_limit, state, output, error, reused, finished_at)
+    VALUES (%(run)s, %(name)s, %(ordinal)s, %(kind)s, %(after)s, %(join)s, %(queue)s, %(time_limit)s, %(state)s,
+            %(output)s, %(error)s, %(reused)s, CASE WHEN %(reused)s THEN clock_timestamp() END)
+"""
+_LAST_RATE = """
+    SELECT (summary #>> ARRAY['steps', %(step)s, 'records_per_second'])::float8 AS rate FROM batchord.runs
+    WHERE pipeline = %(pipeline)s AND predicted > 0
+      AND summary #>> ARRAY['steps', %(step)s, 'records_per_second'] IS NOT NULL
+    ORDER BY created_at DESC LIMIT 1
+"""
+_TAKE_BACK = """
+    DELETE FROM batchord.rejections WHERE pipeline = %(pipeline)s
+      AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+      AND (%(keys)s::text[] IS NULL OR record_key = ANY(%(keys)s))
+      -- A run that is still at work counts on what it has rejected.
+      AND NOT EXISTS (SELECT FROM batchord.runs AS run WHERE run.id = run_id AND run.state = 'running')
+"""
+
+
+class RunsTable:
+    """Implements :class:`batchord.core.run.ledger.Runs`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def now(self) -> datetime:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            moment: datetime = one(connection.execute("SELECT clock_timestamp() AS now").fetchone())["now"]
+            return moment
+
+    def open(self, new: NewRun) -> Opened:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return _open(connection, new)
+
+    def open_retry(self, new: NewRun, *, reason: str | None, keys: Sequence[str] | None) -> tuple[Run | None, int]:
+        """See the protocol."""
+        values = {"pipeline": new.pipeline, "reason": reason, "keys": None if keys is None else list(keys)}
+        with self._connections.transaction() as connection:
+            taken = connection.execute(_TAKE_BACK, values).rowcount
+            if not taken:
+                return None, 0
+            # Should this run be cancelled or fail, the next one must look below the frontier too.
+            connection.execute("DELETE FROM batchord.frontiers WHERE pipeline = %(pipeline)s", values)
+            return _open(connection, new, rejections=taken).run, taken
+
+    def get(self, run_id: str) -> Run:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return find_run(connection, run_id)
+
+    def last_rate(self, pipeline: str, step: str) -> float | None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            row = connection.execute(_LAST_RATE, {"pipeline": pipeline, "step": step}).fetchone()
+            return None if row is None else row["rate"]
+
+    @contextmanager
+    def lock(self, run_id: str) -> Iterator[LockedRun]:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            yield LockedRun(connection, run_id)
+
+    def steps(self, run_id: str) -> list[Step]:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return read_steps(connection, run_id)
+
+    def claim_step(
+        self, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool | None = None
+    ) -> StepLease | None:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return claim_step(connection, run_id, step, lease_seconds=lease_seconds, worker=worker, predict=predict)
+
+    def begin_step(self, lease: StepLease) -> bool:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return begin_step(connection, lease)
+
+    def renew_step(self, lease: StepLease, *, lease_seconds: float) -> bool:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return renew_step(connection, lease, lease_seconds)
+
+    def release_step(self, lease: StepLease, error: str, *, wait: float = 0, own_error: bool = False) -> bool:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return release_step(connection, lease, error, wait=wait, own_error=own_error)
+
+    def lose_step(self, run_id: str, step: str, *, worker: str, cause: str, loss: bool = True) -> bool:
+        """See the protocol."""
+        with self._connections.transaction() as connection:
+            return lose_step(connection, run_id, step, worker=worker, cause=cause, loss=loss)
+
+
+def _open(connection: Connection, new: NewRun, **more: Any) -> Opened:
+    """``more``: what else is kept of its being opened by hand."""
+    values = {
+        "id": uuid7(),
+        "pipeline": new.pipeline,
+        "kind": new.kind.value,
+        "trigger": new.trigger,
+        "slot": new.slot,
+        "window_start": new.window_start,
+        "window_end": new.window_end,
+        "params": Jsonb(new.params),
+        "request": new.request,
+        "overlap": new.overlap,
+        "skip_reason": new.skip_reason,
+        "full_scan": new.full_scan,
+        "max_active": new.max_active,
+        "disjoint": new.disjoint,
+        "rerun_of": new.rerun_of,
+    }
+    # Two requests at once must see each other's run, or both would think that none is active.
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"batchord:{new.pipeline}"])
+    row = connection.execute(_INSERT_RUN, values).fetchone()
+    if row is None:
+        return Opened(run_from(one(connection.execute(_FIND_RUN, values).fetchone())), created=False)
+    run = run_from(row)
+    if run.state is not RunState.SKIPPED:
+        for place, step in enumerate(new.steps):  # not by executemany(): see planner.py
+            connection.execute(_INSERT_STEP, _step_values(run.id, place, step))
+    keep_change(connection, new.change, run_id=run.id, **more)
+    return Opened(run, created=True)
+
+
+def _step_values(run_id: str, ordinal: int, step: NewStep) -> dict[str, Any]:
+    return {
+        "run": run_id,
+        "name": step.name,
+        "ordinal": ordinal,
+        "kind": step.kind.value,
+        "after": list(step.after),
+        "join": step.join,
+        "queue": step.queue,
+        "time_limit": step.time_limit,
+        "state": step.state.value,
+        "reused": step.state.over,
+        "output": None if step.output is None else Jsonb(step.output),
+        "error": step.error,
+    }

@@ -1,0 +1,66 @@
+"""What the numbers of a classifier mean: which class won, how likely a class is, and that there is no answer."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from batchord.core.declared.models import ALL_CLASSES
+from batchord.core.errors import ConfigurationError, DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+#: In the place of a value for a record whose numbers are none; the flow rejects the record.
+NOT_FINITE = DataError("not-finite", "the model's output for it is nan or infinite")
+
+
+def likelihoods(
+    shares: "np.ndarray[Any, Any]", chosen: Sequence[int], names: Sequence[str], *, proba: str | None, model: str
+) -> dict[str, list[Any]]:
+    """Column ``score``, and ``proba`` where all classes are asked for, from ``shares`` of rows x classes.
+
+    ``chosen`` is the place of each row's label in ``names``; -1, of a label that is no class, has no score.
+    Raises ConfigurationError when ``proba`` names no class.
+    """
+    import numpy as np
+
+    asked = None if proba in (None, ALL_CLASSES) else _place_of(str(proba), names, model)
+    rows, places = np.arange(len(shares)), np.asarray(chosen, dtype=int)
+    scores = np.where(places < 0, np.nan, shares[rows, places]) if asked is None else shares[:, asked]
+    columns: dict[str, list[Any]] = {"score": scores.astype(float).tolist()}
+    if proba == ALL_CLASSES:
+        _refuse_doubles(names, model)
+        columns["proba"] = [dict(zip(names, row, strict=True)) for row in shares.astype(float).tolist()]
+    return columns
+
+
+def refused(columns: dict[str, list[Any]], numbers: "np.ndarray[Any, Any]") -> dict[str, list[Any]]:
+    """The columns, without an answer in each row in which one of ``numbers``, of rows x any, is not finite.
+
+    The greatest of numbers that are none is the first class: a label that nothing speaks for.
+    """
+    import numpy as np
+
+    name = next(iter(columns))
+    finite = np.isfinite(numbers).all(axis=tuple(range(1, numbers.ndim)))
+    for row in np.flatnonzero(~finite).tolist():
+        columns[name][row] = NOT_FINITE
+    return columns
+
+
+def _place_of(proba: str, names: Sequence[str], model: str) -> int:
+    if list(names).count(proba) != 1:
+        raise ConfigurationError(
+            f"proba={proba!r}, but {model} knows the classes {', '.join(map(repr, names[:20]))}"
+            f"{', …' if len(names) > 20 else ''}: name one of them that stands there once, or give "  # noqa: PLR2004
+            f"proba={ALL_CLASSES!r}."
+        )
+    return list(names).index(proba)
+
+
+def _refuse_doubles(names: Sequence[str], model: str) -> None:
+    doubles = sorted({name for name in names if list(names).count(name) > 1}) if len(set(names)) < len(names) else []
+    if doubles:
+        raise ConfigurationError(
+            f"proba={ALL_CLASSES!r} needs a name for each class, but {model} calls several of them {doubles[0]!r}: "
+            "correct id2label in its config.json, or leave proba= out."
+        )

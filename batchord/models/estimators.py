@@ -1,0 +1,140 @@
+"""scikit-learn estimators, stored with skops."""
+
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchord.core.declared.models import SklearnModel
+from batchord.core.errors import ConfigurationError, ModelNotFound
+from batchord.models.estimator_outputs import check_proba, one_against_rest, output_columns
+from batchord.models.failures import predicting
+from batchord.models.places import wanted
+from batchord.models.skops_import import import_skops
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load_estimator(declared: SklearnModel, version: str, folder: Path, *, threads: int) -> "LoadedEstimator":
+    """Reads the ``.skops`` file at or in ``folder``. Nothing runs that is neither scikit-learn's nor trusted.
+
+    Raises ConfigurationError for types that are not trusted and for what has no ``predict``.
+    """
+    import threadpoolctl  # type: ignore[import-untyped]
+
+    skops_io = import_skops()
+
+    file = folder if folder.is_file() else _only_file(declared, folder)
+    try:
+        untrusted = sorted(set(skops_io.get_untrusted_types(file=file)) - set(declared.trusted))
+        if own := [name for name in untrusted if name.startswith("__main__.") or "<" in name]:
+            raise ConfigurationError(
+                f"{declared.location} holds {own[0]}, which was defined in a notebook or a script: no worker can "
+                "import it. Move it into a module that is installed where workers run, fit it anew and write the file."
+            )
+        if untrusted:
+            everything = ", ".join(repr(name) for name in sorted({*declared.trusted, *untrusted}))
+            raise ConfigurationError(
+                f"{declared.location} holds types that skops does not trust. Where you know what they do, add to the "
+                f"SklearnModel: trusted=[{everything}]"
+            )
+        estimator = skops_io.load(file, trusted=list(declared.trusted))
+    except (zipfile.BadZipFile, KeyError, OSError) as error:
+        raise ModelNotFound(f"{file} is no whole .skops file ({error}): write it with skops.io.dump.") from error
+    except (ImportError, AttributeError, TypeError) as error:
+        raise ConfigurationError(
+            f"{file} cannot be loaded with the libraries of this machine ({type(error).__name__}: {error}): "
+            "install what it was written with, or fit and write it anew."
+        ) from error
+    if not hasattr(estimator, "predict"):
+        raise ConfigurationError(f"{declared.location} holds a {type(estimator).__name__}, which has no predict().")
+    check_proba(estimator, declared.proba, declared.location)
+    one_against_rest(estimator)
+    # Worker processes are what runs in parallel here; their threads on top of that would thrash.
+    threadpoolctl.threadpool_limits(limits=threads)
+    jobs = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
+    estimator.set_params(**dict.fromkeys(jobs))
+    return LoadedEstimator(declared, version, estimator)
+
+
+def _only_file(declared: SklearnModel, folder: Path) -> Path:
+    (file,) = (file for file in folder.rglob("*.skops") if wanted(declared, file.relative_to(folder).as_posix()))
+    return file
+
+
+class LoadedEstimator:
+    """Implements :class:`batchord.core.ports.LoadedModel` for an estimator or pipeline.
+
+    A classifier gives ``label`` and, where it knows probabilities, that of the label as ``score``, or what ``proba=``
+    asks for; with a decision function only, the label's distance from the border as ``margin``, which is no
+    probability. A regressor gives ``score``; clusterers and outlier detectors give ``label``. With several outputs the
+    columns are ``label_0``, ``label_1``, … or ``score_0``, …, and with ``proba=`` ``score_0``, … or ``proba_0``, …
+    beside the labels.
+    """
+
+    runs_on = "cpu"
+    picture_side = None
+    costly_characters = None
+
+    def __init__(self, declared: SklearnModel, version: str, estimator: Any) -> None:
+        from sklearn.base import is_regressor
+        from sklearn.pipeline import Pipeline
+
+        self.version = version
+        self._declared = declared
+        self._estimator = estimator
+        self._regressor = is_regressor(estimator)
+        # As the pipeline's own predict and predict_proba do, but once for both: features often cost more than the
+        # estimator itself. Not by a slice of it, which says of itself that it was never fitted when its last step
+        # keeps no state. A subclass may have a predict of its own, and is called as a whole.
+        steps = [step for _, step in estimator.steps] if type(estimator) is Pipeline else [estimator]
+        self._transformers = [step for step in steps[:-1] if step is not None and step != "passthrough"]
+        self._final = steps[-1]
+
+    @property
+    def reads(self) -> tuple[str, ...] | None:
+        """The columns that it was fitted on, where it knows their names."""
+        fitted = getattr(self._estimator, "feature_names_in_", None)
+        return None if fitted is None or self._declared.images is not None else tuple(map(str, fitted))
+
+    def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
+        """See :meth:`batchord.core.ports.LoadedModel.predict`."""
+        import pandas as pd
+
+        with predicting(self.version, frame):
+            columns = self._columns(self._features(frame)) if len(frame) else self._no_columns()
+            return pd.DataFrame(columns, index=frame.index)
+
+    def _features(self, frame: "pd.DataFrame") -> Any:
+        features = self._input(frame)
+        for transformer in self._transformers:
+            features = transformer.transform(features)
+        return features
+
+    def _input(self, frame: "pd.DataFrame") -> Any:
+        declared = self._declared
+        fitted = getattr(self._estimator, "feature_names_in_", None)
+        wanted = (
+            [declared.text]
+            if declared.text
+            else list(declared.features or (frame.columns if fitted is None else fitted))
+        )
+        missing = [name for name in wanted if name not in frame.columns]
+        if missing:
+            raise ConfigurationError(
+                f"{self.version} needs columns {missing}, but the source gives {list(frame.columns)}: "
+                "select them in the source's sql, or name the right ones in features=[…]."
+            )
+        if declared.text:
+            texts = frame[declared.text].astype(object)
+            return texts if set(map(type, texts.tolist())) == {str} else texts.map(str)
+        # An estimator that was fitted on an array knows columns by their places only, and warns of names.
+        nameless = fitted is None and hasattr(self._estimator, "n_features_in_")
+        return frame[wanted].to_numpy() if nameless else frame[wanted]
+
+    def _columns(self, features: Any) -> dict[str, Any]:
+        proba = self._declared.proba
+        return output_columns(self._final, features, regressor=self._regressor, proba=proba, model=self.version)
+
+    def _no_columns(self) -> dict[str, Any]:
+        return {"score": []} if self._regressor else {"label": []}

@@ -1,0 +1,54 @@
+"""Models on the Hugging Face hub, or a mirror of it."""
+
+import shutil
+from pathlib import Path
+
+from batchord.core.errors import ConfigurationError, ModelNotFound, TransientError
+from batchord.models.places import Stored, check_files, hub_patterns
+
+_ANSWER_SECONDS = 10.0
+
+
+def download(declared: Stored, revision: str, folder: Path, *, hub_url: str | None) -> None:
+    """Writes the files of one commit into ``folder``; neither pickles nor code are asked for.
+
+    Raises ModelNotFound for an unknown id or commit and for one that needs another login, TransientError
+    when the hub does not answer, ConfigurationError when the weights cannot be used or the hub is switched off.
+    """
+    from huggingface_hub import HfApi, errors
+    from huggingface_hub.utils import disable_progress_bars
+
+    disable_progress_bars()  # in a worker's log they are noise
+    what = f"{declared.location!r} at commit {revision}"
+    advice = "Or put its files into a folder or an s3:// prefix and give that as the location."
+    try:
+        api = HfApi(endpoint=hub_url)
+        # Asked first because it is answered, or not, at once: the download itself retries for long minutes.
+        api.model_info(declared.location, revision=revision, timeout=_ANSWER_SECONDS)
+        api.snapshot_download(
+            declared.location,
+            revision=revision,
+            local_dir=folder,
+            allow_patterns=hub_patterns(),
+            etag_timeout=_ANSWER_SECONDS,
+        )
+    except errors.OfflineModeIsEnabled as error:
+        raise ConfigurationError(
+            f"{what} is not on this machine, and HF_HUB_OFFLINE is set: unset it. {advice}"
+        ) from error
+    except (errors.GatedRepoError, errors.RepositoryNotFoundError) as error:
+        raise ModelNotFound(f"The hub has no {what} for us: check the id, or log in with HF_TOKEN. {advice}") from error
+    except errors.RevisionNotFoundError as error:
+        raise ModelNotFound(f"The hub has no {what}: check revision=. {advice}") from error
+    except errors.HFValidationError as error:
+        raise ConfigurationError(f"{declared.location!r} is no hub id: {error}") from error
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.HTTPError, OSError) as error:
+        raise TransientError(
+            f"The hub did not deliver {what}: {_first_line(error)} It is tried again. {advice}"
+        ) from error
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub client's own notes
+    check_files(declared, [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()])
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

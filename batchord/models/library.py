@@ -1,0 +1,156 @@
+"""Finds, checks, downloads and loads models, each at most once per process."""
+
+import re
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from batchord.core.declared.models import FunctionModel, Model, SklearnModel, TransformersText
+from batchord.core.errors import ModelNotFound
+from batchord.core.ports import LoadedModel
+from batchord.models import hub_files
+from batchord.models.digests import files_below
+from batchord.models.downloads import Downloads
+from batchord.models.functions import LoadedFunction, function_version
+from batchord.models.local_files import LocalFiles, nothing_but_parts
+from batchord.models.places import Stored, local_path, stored
+from batchord.models.references import check_references
+from batchord.models.s3_files import S3Files
+from batchord.models.versions import WEIGHT_DIGITS, digest_of, readable_name, version_of, weights_of
+from batchord.processes.per_process import PerProcess
+from batchord.storage.objects import Objects
+
+#: Versions of one declaration kept in memory: while a model is replaced, runs of both versions take turns.
+_KEPT = 2
+_DIGEST = re.compile(f"[0-9a-f]{{{WEIGHT_DIGITS}}}")
+
+
+class _Memory:
+    """What one process has read and loaded."""
+
+    def __init__(self) -> None:
+        self.files = LocalFiles()
+        self._lock = threading.Lock()
+        self._shelves: dict[Model, _Shelf] = {}
+
+    def shelf(self, declared: Model) -> "_Shelf":
+        with self._lock:
+            return self._shelves.setdefault(declared, _Shelf())
+
+
+class _Shelf:
+    """The loaded versions of one declaration; its lock lets other declarations load meanwhile."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.loaded: OrderedDict[str, LoadedModel] = OrderedDict()
+
+
+class ModelLibrary:
+    """Implements :class:`batchord.core.ports.Models`.
+
+    ``home`` is where downloaded models are kept. ``torch_threads`` are the threads of one process for
+    tensor and matrix work. ``hub_url`` names a mirror of the Hugging Face hub. Safe in threads, and across
+    forks: a library made before a fork holds no loaded model in the child.
+    """
+
+    def __init__(self, *, home: Path, objects: Objects, torch_threads: int = 1, hub_url: str | None = None) -> None:
+        self._downloads = Downloads(home)
+        self._s3 = S3Files(objects)
+        self._threads = torch_threads
+        self._hub_url = hub_url
+        self._memory = PerProcess(_Memory)
+
+    def version(self, declared: Model) -> str:
+        """See :meth:`batchord.core.ports.Models.version`; :mod:`batchord.models.versions` says what it holds."""
+        if isinstance(declared, FunctionModel):
+            return function_version(declared)
+        kept = stored(declared)
+        return version_of(_name(kept), self._digest(kept), kept)
+
+    def load(self, declared: Model, version: str) -> LoadedModel:
+        """See :meth:`batchord.core.ports.Models.load`."""
+        shelf = self._memory().shelf(declared)
+        with shelf.lock:
+            if version not in shelf.loaded:
+                shelf.loaded[version] = self._load(declared, version)
+                if len(shelf.loaded) > _KEPT:
+                    shelf.loaded.popitem(last=False)
+            shelf.loaded.move_to_end(version)
+            return shelf.loaded[version]
+
+    def _load(self, declared: Model, version: str) -> LoadedModel:
+        if isinstance(declared, FunctionModel):
+            _check(self.version(declared), version, "the function")
+            return LoadedFunction(declared, version)
+        kept = stored(declared)
+        if kept.location.startswith("s3://"):
+            return self._build(kept, version, self._from_s3(kept, version), copied=False)
+        _check(self.version(kept), version, kept.location)
+        folder = local_path(kept)
+        if folder is None:
+            return self._build(kept, version, self._from_hub(kept, version), copied=False)
+        with nothing_but_parts(kept, folder) as parts:
+            loaded = self._build(kept, version, parts, copied=True)
+        # Again: the files may have been replaced while they were read.
+        _check(self.version(kept), version, kept.location)
+        return loaded
+
+    def _from_s3(self, declared: Stored, version: str) -> Path:
+        weights = weights_of(version)
+        digest = weights.removeprefix(f"{_name(declared)}@")
+        # Compared before the store is asked: with the files on this machine it need not be.
+        if not _DIGEST.fullmatch(digest) or version_of(_name(declared), digest, declared) != version:
+            _check(self.version(declared), version, declared.location)
+
+        def fetch(folder: Path) -> None:
+            _check(self.version(declared), version, declared.location)
+            brought = version_of(_name(declared), digest_of(self._s3.download(declared, folder)), declared)
+            _check(brought, version, declared.location)
+
+        return self._downloads.find(weights) or self._downloads.bring(weights, fetch)
+
+    def _from_hub(self, declared: Stored, version: str) -> Path:
+        revision = str(getattr(declared, "revision", None))
+        weights = weights_of(version)
+        return self._downloads.find(weights) or self._downloads.bring(
+            weights, lambda folder: hub_files.download(declared, revision, folder, hub_url=self._hub_url)
+        )
+
+    def _digest(self, declared: Stored) -> str:
+        if declared.location.startswith("s3://"):
+            return digest_of(self._s3.fingerprints(declared))
+        path = local_path(declared)
+        if path is None:
+            return str(getattr(declared, "revision", None))[:WEIGHT_DIGITS]
+        return digest_of(self._memory().files.fingerprints(declared, path))
+
+    def _build(self, declared: Stored, version: str, folder: Path, *, copied: bool) -> LoadedModel:
+        # Imported here: beat, the command line and workers of other queues need none of these libraries.
+        if isinstance(declared, SklearnModel):
+            from batchord.models.estimators import load_estimator
+
+            return load_estimator(declared, version, folder, threads=self._threads)
+        check_references(declared, folder, files_below(folder).keys())
+        if isinstance(declared, TransformersText):
+            from batchord.models.texts import load_text_model
+
+            return load_text_model(declared, version, folder, threads=self._threads, copied=copied)
+        from batchord.models.pictures import load_picture_model
+
+        return load_picture_model(declared, version, folder, threads=self._threads, copied=copied)
+
+
+def _name(declared: Stored) -> str:
+    if declared.location.startswith("s3://"):
+        return readable_name(declared.location.removeprefix("s3://").partition("/")[2])
+    path = Path(declared.location).expanduser()
+    return readable_name(str(path.absolute()) if path.exists() else declared.location)
+
+
+def _check(now: str, asked: str, location: str) -> None:
+    if now != asked:
+        raise ModelNotFound(
+            f"The run asks for model version {asked}, but {location} is {now} now: start a new run, which uses the "
+            "new version, or put the old files back. A folder or prefix of its own for each version avoids this."
+        )

@@ -1,0 +1,165 @@
+"""What all transformers models share: the device, and loading weights without surprises."""
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from batchord.core.declared.models import TransformersImage, TransformersText
+from batchord.core.errors import ConfigurationError, ModelNotFound
+from batchord.models.classes import likelihoods, refused
+
+log = logging.getLogger(__name__)
+
+#: Weights that a checkpoint may lack: embeddings here never pass through a text model's pooler.
+_NOT_NEEDED = "pooler."
+
+
+def set_up_torch(threads: int) -> None:
+    """Gives this process ``threads`` threads for tensors, and quiets what is written for notebooks."""
+    # Read by the tokenizers at each call; unset, they warn once the process has forked.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true" if threads > 1 else "false")
+    import torch
+    from transformers.utils import logging
+
+    torch.set_num_threads(threads)
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+
+
+def notes(folder: Path, name: str, location: str) -> Any:
+    """The JSON file ``name`` of a model's folder, None where there is none.
+
+    Raises ModelNotFound for one that is damaged.
+    """
+    try:
+        return json.loads((folder / name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ModelNotFound(f"{location} has a damaged {name} ({error}): write the model anew.") from error
+
+
+def device_of(declared: str) -> str:
+    """``auto`` as ``cuda`` or ``cpu``, anything else as declared.
+
+    Raises ConfigurationError where this machine lacks the device: quietly taking the CPU would make a
+    run many times slower, and nobody would know why.
+    """
+    import torch
+
+    if declared == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = declared.partition(":")
+    if kind == "cuda" and torch.cuda.device_count() <= int(index or 0):
+        raise ConfigurationError(
+            f"device={declared!r}, but this machine has {torch.cuda.device_count()} CUDA devices: use 'auto', or start "
+            "the workers of this queue where the card is."
+        )
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ConfigurationError("device='mps', but this machine has no Metal device: use 'auto'.")
+    return declared
+
+
+def load_weights(
+    auto_class: Any, folder: Path, declared: TransformersText | TransformersImage, device: str, *, copied: bool
+) -> Any:
+    """The model in ``folder`` on ``device``, ready for inference, in ``declared.dtype``.
+
+    On a CPU, weights of the file's own type are the file itself, mapped into memory and shared by all processes.
+    Where somebody may write to the file, ask for them ``copied``: written over, it would change the predictions of a
+    loaded model, and cut short, it would kill the process.
+
+    Raises ModelNotFound for files that are missing or damaged, ConfigurationError for a model that needs
+    code of its own or lacks weights for the task: transformers itself would fill these at random.
+    """
+    import torch
+    from safetensors import SafetensorError
+
+    location = declared.location
+    if declared.dtype == "bfloat16" and device == "cpu" and not _has_bfloat16():
+        log.warning("%s: this processor has no instructions for bfloat16; float32 is faster here.", location)
+    try:
+        model, report = auto_class.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=getattr(torch, declared.dtype),
+            output_loading_info=True,
+        )
+    except (OSError, SafetensorError) as error:
+        raise ModelNotFound(f"{location} cannot be loaded: {error}. Write it anew with save_pretrained.") from error
+    except (ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise ConfigurationError(
+            f"{location} is no model for {auto_class.__name__} with what is installed here, or needs code of its own, "
+            f"which is never run: {error}"
+        ) from error
+    missing = sorted(name for name in report["missing_keys"] if _NOT_NEEDED not in name)
+    if missing or report["mismatched_keys"]:
+        raise ConfigurationError(
+            f"{location} lacks weights that {type(model).__name__} needs ({', '.join(missing[:5]) or 'wrong shapes'}): "
+            "fine-tune it for this task first, or use task='embed', which needs no head."
+        )
+    if copied:
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.data = tensor.data.clone()
+    return model.eval().requires_grad_(requires_grad=False).to(device)
+
+
+def _has_bfloat16() -> bool:
+    """Whether the processor computes in bfloat16 by itself: AVX512-BF16 or AMX on x86, BF16 on Arm."""
+    import torch
+
+    return any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
+
+
+def classified(model: Any, logits: Any, declared: TransformersText | TransformersImage) -> dict[str, list[Any]]:
+    """Columns from the logits of a classifier, one row per row.
+
+    Softmax, ``label`` and its ``score``, or what ``proba=`` asks for; for a model of one output that is no classifier,
+    the output as ``score``; for one of several labels at once, sigmoid, and in ``labels`` all labels of at least 0.5.
+
+    Raises ConfigurationError when ``proba=`` names no class.
+    """
+    import torch
+
+    config = model.config
+    logits = logits.float().cpu()
+    several = config.problem_type == "multi_label_classification"
+    if config.problem_type == "regression" or (config.num_labels == 1 and not several):
+        if declared.proba is not None:
+            raise ConfigurationError(
+                f"proba={declared.proba!r}, but {declared.location} gives numbers and no classes: leave proba= out."
+            )
+        names = [f"score_{index}" for index in range(logits.shape[1])] if logits.shape[1] > 1 else ["score"]
+        return refused({name: column.tolist() for name, column in zip(names, logits.T, strict=True)}, logits.numpy())
+    shares = torch.sigmoid(logits) if several else torch.softmax(logits, dim=-1)
+    chosen = shares.argmax(dim=-1).tolist()
+    names = [str(config.id2label.get(index, index)) for index in range(logits.shape[1])]
+    columns: dict[str, list[Any]] = {"label": [names[index] for index in chosen]}
+    columns |= likelihoods(shares.numpy(), chosen, names, proba=declared.proba, model=declared.location)
+    if several:
+        columns["labels"] = [[names[index] for index in torch.nonzero(row >= 0.5)[:, 0].tolist()] for row in shares]  # noqa: PLR2004
+    return refused(columns, shares.numpy())
+
+
+def embedded(vectors: Any) -> dict[str, list[Any]]:
+    """Column ``embedding`` from rows x width."""
+    vectors = vectors.float().cpu()
+    return refused({"embedding": vectors.tolist()}, vectors.numpy())
+
+
+def columns_without_rows(model: Any, declared: TransformersText | TransformersImage) -> dict[str, list[Any]]:
+    """The columns that the declared task gives, empty. Raises ConfigurationError when ``proba=`` names no class."""
+    import torch
+
+    if declared.task == "embed":
+        return {"embedding": []}
+    return classified(model, torch.zeros(1, model.config.num_labels)[:0], declared)
+
+
+def joined(parts: list[dict[str, list[Any]]]) -> dict[str, list[Any]]:
+    """Columns of consecutive parts, one after the other."""
+    return {name: [value for part in parts for value in part[name]] for name in parts[0]}

@@ -1,0 +1,1 @@
+"""Where text leaves: what is secret, and how it is masked."""

@@ -1,0 +1,38 @@
+"""What was switched at run time, shown to beat in Redis."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from batchord.core.errors import TransientError
+from batchord.core.process.switches import SWITCHED_KEY
+from batchord.processes.per_process import PerProcess
+from batchord.queue.redis_server import check_redis, redis_client
+
+_SECONDS = 5.0
+
+
+class Switchboard:
+    """Implements :class:`batchord.core.ports.Switchboard`."""
+
+    def __init__(self, redis_url: str | None) -> None:
+        """``redis_url``: None where there is no Redis, and so no beat that could look."""
+        self._redis_url = redis_url
+        self._client = PerProcess(self._connect)
+
+    def show(self, switched: Mapping[str, Mapping[str, Any]]) -> None:
+        """See the protocol."""
+        if self._redis_url is None:
+            return
+        try:
+            self._client().set(SWITCHED_KEY, json.dumps(switched, sort_keys=True))
+        except RedisError as error:
+            check_redis(self._redis_url)  # what no waiting heals is told with what to do
+            raise TransientError(f"Redis did not answer: {error}") from error
+
+    def _connect(self) -> Redis:
+        assert self._redis_url is not None  # noqa: S101 -- show() has seen to it
+        return redis_client(self._redis_url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)

@@ -1,0 +1,124 @@
+"""How long reads of a source may take, and how they are ended from outside."""
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from batchord.core.declared.sources import SqlSource
+from batchord.database.own import LOOK_BESIDE_LEDGER, MARK_READING
+from batchord.database.patient import PatientConnection
+
+#: How much longer than the server's own limit an answer is waited for.
+_GRACE_SECONDS = 15.0
+#: How long a server is given to take note that a statement is to be ended.
+_CANCEL_SECONDS = 5.0
+#: Texts of values are the same in every transaction: keys are kept as texts.
+_SAME_TEXTS = (
+    "SET LOCAL TIME ZONE 'UTC'",
+    "SET LOCAL DateStyle TO 'ISO'",
+    "SET LOCAL IntervalStyle TO 'postgres'",
+    "SET LOCAL bytea_output TO 'hex'",
+    "SET LOCAL extra_float_digits TO 1",
+)
+#: SQLite asks after so many steps of its machine whether to go on.
+_STEPS = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Seconds that a source's statements may take, and wait for a lock."""
+
+    statement: float = 300.0
+    lock: float = 30.0
+
+
+class Bounds:
+    """The limits of one source, and what of it is being read at the moment."""
+
+    def __init__(self, declared: SqlSource, usual: Limits) -> None:
+        self._own = (declared.statement_timeout, declared.lock_timeout)
+        statement, lock = (None if own is None else own.total_seconds() for own in self._own)
+        self._limits = Limits(statement=statement or usual.statement, lock=lock or usual.lock)
+        #: How each of the statements that are being read is ended.
+        self._reading: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def over(self, connection: sa.Connection) -> Iterator[None]:
+        """Sets the limits for the transaction that begins on the connection, and lets it be interrupted."""
+        driver = connection.connection.driver_connection
+        if isinstance(driver, PatientConnection):
+            driver.patience = self._limits.statement + _GRACE_SECONDS
+        end = _end_of(connection, driver)
+        with self._lock:
+            self._reading.append(end)
+        try:
+            self._begin(connection, driver)
+            yield
+        finally:
+            with self._lock:
+                self._reading.remove(end)
+
+    def interrupt(self) -> None:
+        """Ends what is being read; it raises TransientError where it is read. Safe to call from another thread."""
+        with self._lock:  # until it is done: the connection must not be somebody else's meanwhile
+            for end in self._reading:
+                # A server that takes no note of it is left to the limits.
+                with contextlib.suppress(psycopg.Error, sa.exc.SQLAlchemyError):
+                    end()
+
+    def _begin(self, connection: sa.Connection, driver: Any) -> None:
+        match connection.dialect.name:
+            case "postgresql":
+                connection.exec_driver_sql(
+                    "; ".join([*_SAME_TEXTS, MARK_READING, LOOK_BESIDE_LEDGER, *self._postgres()])
+                )
+            case "mysql" | "mariadb":  # an address of either may lead to the other
+                if connection.dialect.is_mariadb:  # type: ignore[attr-defined]
+                    connection.exec_driver_sql(f"SET SESSION max_statement_time = {self._limits.statement}")
+                else:
+                    limit = max(1, round(self._limits.statement * 1000))
+                    connection.exec_driver_sql(f"SET SESSION max_execution_time = {limit}")
+                connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {max(1, round(self._limits.lock))}")
+            case "sqlite":
+                end = time.monotonic() + self._limits.statement
+                driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+            case _:  # the others have no limit that is the same for all their releases
+                pass
+
+    def _postgres(self) -> Iterator[str]:
+        names = ("statement_timeout", "lock_timeout")
+        for name, seconds, own in zip(names, (self._limits.statement, self._limits.lock), self._own, strict=True):
+            milliseconds = max(1, round(seconds * 1000))
+            if own is not None:
+                yield f"SET LOCAL {name} = {milliseconds}"
+                continue
+            # A shorter limit of the role's or the database's stays.
+            longer = f"CAST(current_setting('{name}') AS interval) NOT BETWEEN '1 us' AND '{milliseconds} ms'"
+            yield f"SELECT pg_catalog.set_config('{name}', '{milliseconds}', true) WHERE {longer}"
+
+
+def _end_of(connection: sa.Connection, driver: Any) -> Callable[[], None]:
+    """A function that ends whatever the connection is reading when it is called, from another thread."""
+    if isinstance(driver, psycopg.Connection):
+        return partial(driver.cancel_safe, timeout=_CANCEL_SECONDS)
+    if isinstance(driver, sqlite3.Connection):
+        return driver.interrupt
+    if connection.dialect.name in ("mysql", "mariadb"):
+        number = int(connection.exec_driver_sql("SELECT CONNECTION_ID()").scalar_one())
+        return partial(_kill_query, connection.engine, number)
+    return lambda: None  # the others have no way that is the same for all their drivers
+
+
+def _kill_query(engine: sa.Engine, number: int) -> None:
+    with contextlib.closing(engine.raw_connection()) as other, contextlib.closing(other.cursor()) as cursor:
+        cursor.execute(f"KILL QUERY {number}")

@@ -1,0 +1,82 @@
+"""Which columns the author's query gives, and whether they can identify and order records."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from batchord.core.declared.sources import SqlSource
+from batchord.core.errors import ConfigurationError
+from batchord.sources.sql import postgres
+from batchord.sources.sql.connections import reading
+from batchord.sources.sql.statements import Statements
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """The columns of a query."""
+
+    #: The driver's number for each one's type, in the query's order.
+    types: Mapping[str, Any]
+    #: On PostgreSQL, of each that is a table's as it is there: the table, and the column's number in it.
+    origins: Mapping[str, tuple[int, int]]
+    #: The type of what orders records: the arrival, or else the key.
+    leading_type: Any
+    #: The type of the key.
+    key_type: Any
+    #: The n of a key of type char(n) on PostgreSQL.
+    key_width: Any
+    #: Where the leading column comes from, as in ``origins``.
+    leading_origin: tuple[int, int] | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the columns are called."""
+        return tuple(self.types)
+
+
+def describe(engine: sa.Engine, statements: Statements, declared: SqlSource) -> Columns:
+    """Asks the database, without reading a row.
+
+    Raises ConfigurationError when the query fails, key or arrival are not among its columns, a name comes
+    twice, or a type cannot order records; TransientError when the database does not answer.
+    """
+    is_postgres = engine.dialect.name == "postgresql"
+    with reading(engine) as connection, connection.execute(statements.columns()) as result:
+        names = tuple(result.keys())
+        types = dict(zip(names, (each[1] for each in result.cursor.description), strict=True))
+        widths = dict(zip(names, (each[2] for each in result.cursor.description), strict=True))
+        origins = _origins(names, result.cursor) if is_postgres else {}
+    given = "the query gives " + ", ".join(names)
+    for argument, name in (("key", declared.key), ("arrival", declared.arrival)):
+        if name is not None and name not in types:
+            raise ConfigurationError(
+                f"The source's {argument}={name!r} is no column of its query: {given}. Add it to the query, or name "
+                f"one of these in {argument}= (upper and lower case count)."
+            )
+    if unknown := [name for name in declared.dtypes if name not in types]:
+        raise ConfigurationError(f"The source's dtypes= names {unknown[0]!r}, no column of its query: {given}.")
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        raise ConfigurationError(
+            f"The source's query gives the column {twice[0]!r} more than once ({given}): name them apart with AS."
+        )
+    leading = declared.arrival or declared.key
+    if is_postgres:
+        postgres.refuse_order(declared.key, leading, types[leading])
+    return Columns(
+        types=types,
+        origins=origins,
+        leading_type=types[leading],
+        key_type=types[declared.key],
+        key_width=widths[declared.key],
+        leading_origin=origins.get(leading),
+    )
+
+
+def _origins(names: tuple[str, ...], cursor: Any) -> dict[str, tuple[int, int]]:
+    result = cursor.pgresult
+    places = [(result.ftable(number), result.ftablecol(number)) for number in range(len(names))]
+    return {name: place for name, place in zip(names, places, strict=True) if place[0]}

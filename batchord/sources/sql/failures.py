@@ -1,0 +1,54 @@
+"""A source's errors, told as Batchord's: who has to act, and what the database said."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from batchord.core.errors import BatchordError, ConfigurationError, TransientError
+from batchord.database.engine import shown
+from batchord.database.failures import is_of_the_data, is_transient, lacks_memory, refusal, said_by
+from batchord.database.refusals import one_line
+
+
+class UnreadableValue(ConfigurationError):
+    """A value of the query cannot be had; without its record the query may be read."""
+
+    def __init__(self, message: str, *, said: str) -> None:
+        super().__init__(message)
+        #: What the database or its driver said of the value.
+        self.said = said
+
+
+@contextmanager
+def translated(url: sa.URL) -> Iterator[None]:
+    """Raises ConfigurationError or TransientError for what SQLAlchemy or a driver raises inside.
+
+    UnreadableValue where it is a value's fault, so that fewer records might do. The message holds the database's own
+    words, with the line of the SQL where it gives one, and never the password of ``url``. MemoryError where this
+    process has no room for what the database gives.
+    """
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        if lacks_memory(error):
+            raise MemoryError(said_by(error, url)) from error
+        raise _translate(error, url) from error
+
+
+def _translate(error: sa.exc.SQLAlchemyError, url: sa.URL) -> BatchordError:
+    said = said_by(error, url)
+    where = shown(url)
+    if is_transient(error, said):
+        return TransientError(f"The source's database {where} does not answer: {said}")
+    if advice := refusal(error, said):
+        return ConfigurationError(
+            f"The source's database {where} refuses the connection: {one_line(said)}. In its url=, in the "
+            "variable of its url_env=, or in BATCHORD_SOURCE_URL or BATCHORD_DATABASE_URL where it has neither, "
+            f"{advice}."
+        )
+    message = (
+        f"The source's database {where} refuses the query: {said}\n"
+        "Correct the source's sql, its key= or arrival=, or the rights of its user, and try it with `batchord plan`."
+    )
+    return UnreadableValue(message, said=said) if is_of_the_data(error) else ConfigurationError(message)

@@ -1,0 +1,49 @@
+"""Rows as the driver gives them, made into frames that lose nothing."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from batchord.core.ports import Fetched
+from batchord.core.run.records import Rejection
+from batchord.sources.sql.dtypes import ColumnType
+from batchord.sources.sql.series import misfits, series
+
+
+def frame_of(rows: Sequence[Sequence[Any]], types: Mapping[str, ColumnType], key: str) -> Fetched:
+    """The rows, which begin with their keys, as a frame whose index, named ``key``, holds these as they are.
+
+    ``types``: of the other columns, in their order. A record with a value that its column's type cannot hold is
+    rejected, and one of which there are several rows.
+    """
+    import pandas as pd  # here: a planner reads positions, no frames
+
+    keys, *columns = zip(*rows, strict=True) if rows else ((),) * (len(types) + 1)
+    if len(set(keys)) < len(keys):
+        return _without_repeated(rows, types, key)
+    wrong: dict[int, str] = {}
+    for (name, column), values in zip(types.items(), columns, strict=True):
+        wrong |= misfits(values, name, column)
+    if wrong:
+        rejections = [Rejection(key=keys[place], reason="unfitting-value", detail=wrong[place]) for place in wrong]
+        fitting = [row for place, row in enumerate(rows) if place not in wrong]
+        return Fetched(frame_of(fitting, types, key).frame, rejections)
+    index = pd.Index(keys, dtype=object, name=key)
+    named = zip(types.items(), columns, strict=True)
+    return Fetched(pd.DataFrame({name: series(values, own, index) for (name, own), values in named}, index=index), [])
+
+
+def _without_repeated(rows: Sequence[Sequence[Any]], types: Mapping[str, ColumnType], key: str) -> Fetched:
+    times = Counter(row[0] for row in rows)
+    repeated = [
+        Rejection(
+            key=each,
+            reason="duplicate-key",
+            detail=f"the query gives {key}={each!s} {count} times, and nobody knows which row is meant: aggregate or "
+            "deduplicate in the source's sql, or name in key= a column that identifies a row of the query",
+        )
+        for each, count in times.items()
+        if count > 1
+    ]
+    frame, misfits = frame_of([row for row in rows if times[row[0]] == 1], types, key)
+    return Fetched(frame, repeated + misfits)

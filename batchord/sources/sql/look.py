@@ -1,0 +1,77 @@
+"""The greatest position of a source that something can still follow."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from batchord.core.run.horizon import MOST_STRAYS, Present, Stray, greatest_of_the_present, leading
+from batchord.core.run.records import Position, Scalar
+from batchord.sources.sql import postgres
+from batchord.sources.sql.columns import Columns
+from batchord.sources.sql.connections import reading
+from batchord.sources.sql.statements import Statements
+
+#: Types of keys that are read as texts, and compared as numbers.
+_NUMBERS: dict[int, Callable[[str], Scalar]] = {701: float, 1700: Decimal}
+
+
+def value_of(columns: Columns, position: Position) -> Scalar:
+    """What orders a position."""
+    value = leading(position)
+    number = _NUMBERS.get(columns.leading_type)
+    return value if number is None or not isinstance(value, str) else number(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One look at a source, each question a statement of its own."""
+
+    engine: sa.Engine
+    statements: Statements
+    columns: Columns
+    settle: timedelta | None
+
+    def present(self) -> Present:
+        """What clocks, sequences and types say of the greatest position, and the first record beyond."""
+        now, ceiling = datetime.now(UTC), None
+        if self.engine.dialect.name == "postgresql":
+            cap = postgres.cap(self.columns.leading_type, self.settle)
+            if cap is not None:
+                least = postgres.future(self.columns.leading_type)
+                return Present(greatest=self._greatest(cap), stray=None if least is None else self._future(least))
+            highest = self._greatest(None)
+            with reading(self.engine) as connection:  # after the greatest: what a sequence gave later is no stray
+                now, ceiling = postgres.clock(connection), postgres.last_given(connection, self.columns.leading_origin)
+        else:
+            highest = self._greatest(None)
+            if highest is not None and isinstance(leading(highest), date):
+                least = sa.literal(now.replace(tzinfo=None) + postgres.ZONES)
+                return Present(greatest=self._greatest(sa.func.current_timestamp()), stray=self._future(least))
+        return greatest_of_the_present(
+            lambda limit: highest if limit is None else self._greatest(limit),
+            self._has_many_beyond,
+            ceiling=ceiling,
+            now=now,
+            value_of=partial(value_of, self.columns),
+        )
+
+    def _future(self, least: sa.ColumnElement[Any]) -> Stray | None:
+        with reading(self.engine) as connection:
+            row = connection.execute(self.statements.future(least)).first()
+        return None if row is None else Stray(key=row[0], position=row[1])
+
+    def _has_many_beyond(self, limit: Scalar) -> bool:
+        with reading(self.engine) as connection:
+            return connection.execute(self.statements.many_beyond(limit, MOST_STRAYS)).first() is not None
+
+    def _greatest(self, cap: sa.ColumnElement[Any] | Scalar | None) -> Position | None:
+        with reading(self.engine) as connection:
+            row = connection.execute(self.statements.greatest(cap)).first()
+        if row is None:
+            return None
+        return Position(arrival=None if len(row) == 1 else row[0], key=row[-1])

@@ -1,0 +1,142 @@
+"""Records of a source in frames; one that cannot be read costs itself alone.
+
+A value that the server cannot compute, or the driver cannot make, ends the whole statement. Then what is left of the
+range is read in parts, and a part that ends so once more in halves, down to the single record.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from batchord.core.declared.limits import MOST_RECORDS, MOST_SHARE
+from batchord.core.ports import Fetched
+from batchord.core.run.records import Position, Rejection, Scalar, TextKey
+from batchord.database.lenient import as_missing, bear_times
+from batchord.sources.sql.connections import reading
+from batchord.sources.sql.dtypes import ColumnType
+from batchord.sources.sql.failures import UnreadableValue
+from batchord.sources.sql.frames import frame_of
+from batchord.sources.sql.sizes import bounded, too_large, weight
+from batchord.sources.sql.statements import Statements
+from batchord.sources.sql.streams import Rows, in_parts
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordReader:
+    """Reads ranges of one source, with the key and the columns that are wanted."""
+
+    engine: sa.Engine
+    statements: Statements
+    key: str
+    #: What makes the key of what is read; None: it is that.
+    key_of: Callable[[str], TextKey] | None
+    #: Of the wanted columns, in their order.
+    types: Mapping[str, ColumnType]
+    #: PostgreSQL's numbers of the columns' types; None: another database.
+    oids: Mapping[str, int] | None
+    #: Bytes of a record; a larger one is rejected.
+    most_bytes: int
+
+    def between(self, first: Position, last: Position, chunk_rows: int) -> Iterator[Fetched]:
+        """The records from ``first`` to ``last``, both included, ascending; no part is empty.
+
+        Raises ConfigurationError, UnreadableValue among them when more of a part than a few cannot be read, and
+        TransientError.
+        """
+        read: set[Scalar] = set()
+        try:
+            for rows in self._in_one_statement(first, last, chunk_rows):
+                fetched = self._fetched(rows)
+                read.update(row[0] for row in rows)
+                yield fetched
+        except UnreadableValue:
+            yield from self._in_parts(first, last, chunk_rows, read)
+
+    def _in_one_statement(self, first: Position, last: Position, chunk_rows: int) -> Iterator[Rows]:
+        """Rows of one key that follow each other come in one part, which is larger for it.
+
+        Behind its values each row has its size if it is too large, else None.
+        """
+        held: list[Sequence[Any]] = []
+        statement = self.statements.between(first, last, tuple(self.types))
+        if self.oids is not None:
+            statement = bounded(statement, self.oids, self.most_bytes)
+        with reading(self.engine) as connection:
+            for part in in_parts(connection, statement, chunk_rows, _times_as_missing):
+                rows: list[Sequence[Any]] = list(part)
+                if self.key_of is not None:
+                    rows = [(self.key_of(row[0]), *row[1:]) for row in part]
+                if self.oids is None:
+                    rows = [(*row, self._excess(row)) for row in rows]
+                if held:
+                    again = _rows_of(held[-1][0], rows)
+                    held += rows[:again]
+                    if again == len(rows):
+                        continue
+                    yield held
+                    rows = rows[again:]
+                held = rows
+        if held:
+            yield held
+
+    def _excess(self, row: Sequence[Any]) -> int | None:
+        size = weight(row[1:])
+        return size if size > self.most_bytes else None
+
+    def _fetched(self, rows: Rows) -> Fetched:
+        """The frame of rows, without those that are too large."""
+        sizes = {row[0]: row[-1] for row in rows if row[-1] is not None}
+        # A row beside it that has the same key is no record of its own.
+        fitting = [row[:-1] for row in rows if row[0] not in sizes] if sizes else [row[:-1] for row in rows]
+        frame, rejections = frame_of(fitting, self.types, self.key)
+        return Fetched(frame, [*rejections, *(too_large(key, size, self.most_bytes) for key, size in sizes.items())])
+
+    def _in_parts(self, first: Position, last: Position, chunk_rows: int, read: set[Scalar]) -> Iterator[Fetched]:
+        """What is not ``read`` of the range."""
+        statement = self.statements.positions_between(first, last)
+        with reading(self.engine) as connection:
+            for rows in in_parts(connection, statement, chunk_rows):
+                left = [self._position(row) for row in rows if row[-1] not in read]
+                if left:
+                    yield self._halving(left)
+
+    def _position(self, row: Sequence[Any]) -> Position:
+        position = self.statements.position(row)
+        return position if self.key_of is None else replace(position, key=self.key_of(row[-1]))
+
+    def _halving(self, positions: Sequence[Position]) -> Fetched:
+        most = max(MOST_RECORDS, int(len(positions) * MOST_SHARE))
+        good: list[Sequence[Any]] = []
+        unreadable: list[Rejection] = []
+        waiting = [(0, len(positions))]
+        while waiting:
+            start, stop = waiting.pop()
+            try:
+                parts = list(self._in_one_statement(positions[start], positions[stop - 1], stop - start))
+            except UnreadableValue as error:
+                if stop - start > 1:
+                    middle = (start + stop) // 2
+                    waiting += [(middle, stop), (start, middle)]  # a stack: the first half is taken first
+                    continue
+                unreadable.append(Rejection(key=positions[start].key, reason="unreadable-value", detail=error.said))
+                if len(unreadable) > most:
+                    raise UnreadableValue(
+                        f"{len(unreadable)} of {len(positions)} records cannot be read, the last with "
+                        f"{self.key}={positions[start].key!r}. {error}",
+                        said=error.said,
+                    ) from error
+                continue
+            good += [row for rows in parts for row in rows]
+        frame, rejections = self._fetched(good)
+        return Fetched(frame, unreadable + rejections)
+
+
+def _times_as_missing(adapters: Any) -> None:
+    bear_times(adapters, as_missing)
+
+
+def _rows_of(key: Scalar, rows: Rows) -> int:
+    """How many rows at the beginning have this key."""
+    return next((place for place, row in enumerate(rows) if row[0] != key), len(rows))

@@ -1,0 +1,276 @@
+"""The SQL that reads a source, built around the author's query as a subquery.
+
+Two ways to say "above this position": PostgreSQL and SQLite turn ``(arrival, key) > (a, k)`` into one range
+of a composite index. MySQL and MariaDB understand it and scan the whole table, and SQL Server and Oracle do
+not know it, so all others get ``arrival >= a AND (arrival > a OR key > k)``: a range of an index on arrival.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from batchord.core.declared.sources import WINDOW, SqlSource
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.records import Position, Scalar
+from batchord.core.text.sql_text import PartKind, lexis_of, parts_of
+
+#: Dialects whose planner uses an index for a row comparison.
+_ROW_COMPARISON = ("postgresql", "sqlite")
+
+Condition = sa.ColumnElement[bool]
+
+
+class AsDriverGave(sa.types.UserDefinedType[Any]):
+    """The type of a bound value that goes back to the driver as it came from it.
+
+    SQLAlchemy's own types add casts, such as ``::VARCHAR`` or ``::TIMESTAMP``, that may lose an offset or an
+    index, and a bound value without a type takes the one of its neighbour. psycopg sends whole numbers as
+    whole numbers of any size and text as a literal without type, which takes the column's own collation.
+    """
+
+    cache_ok = True
+
+
+class Statements:
+    """SELECT statements over one source in one dialect; values are bound with the driver's own types."""
+
+    def __init__(
+        self,
+        declared: SqlSource,
+        *,
+        dialect: str,
+        window: tuple[datetime, datetime] | None,
+        text_keys: bool = False,
+    ) -> None:
+        """``text_keys``: keys are read as the database's texts of them."""
+        names = [declared.key] if declared.arrival in (None, declared.key) else [declared.arrival, declared.key]
+        query = _author_query(declared, dialect, window)
+        self.records = query.columns(*[sa.column(str(name)) for name in names]).subquery("records")
+        self.key: sa.ColumnElement[Any] = self.records.c[declared.key]
+        self.arrival: sa.ColumnElement[Any] | None = self.records.c[str(names[0])] if len(names) > 1 else None
+        self._shown_key = sa.cast(self.key, sa.Text).label("batchord_key") if text_keys else self.key
+        #: What orders records in the first place.
+        self.leading = self.key if self.arrival is None else self.arrival
+        self._row_comparison = dialect in _ROW_COMPARISON
+
+    def columns(self) -> sa.Select[Any]:
+        """No row, only the columns of the author's query."""
+        return self.everything().limit(0)
+
+    def greatest(self, cap: sa.ColumnElement[Any] | Scalar | None) -> sa.Select[Any]:
+        """The greatest position whose leading column is at most ``cap``."""
+        statement = self._positions().where(*self._not_null())
+        if cap is not None:
+            limit = cap if isinstance(cap, sa.ColumnElement) else _bound("cap", cap)
+            statement = statement.where(self.leading <= limit)
+        return statement.order_by(*[column.desc() for column in self._order()]).limit(1)
+
+    def future(self, least: sa.ColumnElement[Any]) -> sa.Select[Any]:
+        """Key and leading column, as texts, of the greatest position whose leading column is beyond ``least``."""
+        texts: list[sa.ColumnElement[Any]] = [sa.cast(column, sa.Text) for column in (self.key, self.leading)]
+        statement: sa.Select[Any] = sa.select(*texts)
+        return statement.where(*self._not_null(), self.leading > least).order_by(self.leading.desc()).limit(1)
+
+    def many_beyond(self, limit: Scalar, rows: int) -> sa.Select[Any]:
+        """A row when more than ``rows`` records are beyond ``limit``."""
+        beyond = self.leading > _bound("limit", limit)
+        return sa.select(sa.literal_column("1")).select_from(self.records).where(beyond).offset(rows).limit(1)
+
+    def above(self, after: Position | None) -> sa.Select[Any]:
+        """All positions above ``after``, ascending. What is NULL has no position and is left out."""
+        return self._above(self._positions(), after).order_by(*self._order())
+
+    def _above(self, statement: sa.Select[Any], after: Position | None) -> sa.Select[Any]:
+        statement = statement.where(*self._not_null())
+        if after is None:
+            return statement
+        return statement.where(self._beyond(after, "after", upwards=True, inclusive=False))
+
+    def longer_key(self, after: Position | None, characters: int) -> sa.Select[Any]:
+        """A row when a key above ``after`` has more ``characters``."""
+        return self._above(sa.select(sa.true()), after).where(sa.func.char_length(self.key) > characters).limit(1)
+
+    def piece_ends(self, after: Position | None, rows: int, pieces: int) -> sa.Select[Any]:
+        """First and last position of every ``rows`` positions above ``after``, with their places from 0 on.
+
+        Of so many ``pieces``.
+        """
+        met = self._met(after, rows * pieces)
+        order, key = list(met.c), list(met.c)[-1]
+        place = (sa.func.row_number().over(order_by=order) - 1).label("batchord_place")
+        final = sa.func.lead(key).over(order_by=order).is_(None).label("batchord_final")
+        placed = sa.select(*order, place, final).subquery("placed")
+        edge = placed.c.batchord_place % rows
+        wanted = sa.or_(edge == 0, edge == rows - 1, placed.c.batchord_final)
+        *columns, _ = placed.c
+        return sa.select(*columns).where(wanted).order_by(placed.c.batchord_place)
+
+    def fresh_in_pieces(
+        self, after: Position | None, rows: int, pieces: int, *, pipeline: str, step: str
+    ) -> sa.Select[Any]:
+        """Of the same pieces that have any: number, and records that the ledger does not know."""
+        met = self._met(after, rows * pieces)
+        order, key = list(met.c), list(met.c)[-1]
+        place = sa.func.row_number().over(order_by=order) - 1
+        # Whole numbers, of which PostgreSQL gives the whole quotient; SQLAlchemy would round it down once more.
+        piece = place.op("/", precedence=8)(sa.bindparam("rows", rows, sa.BigInteger, unique=True))
+        # As the ledger compares its keys, whatever the source's column says of upper and lower case.
+        text = sa.collate(sa.cast(key, sa.Text), "default").label("text")
+        # A key that comes again is the same record.
+        again = sa.func.coalesce(sa.func.lag(key).over(order_by=order) == key, sa.false()).label("again")
+        placed = sa.select(piece.label("piece"), text, again).subquery("placed")
+        known = [_known(table, pipeline, step, placed.c.text) for table in ("predictions", "rejections")]
+        return (
+            sa.select(placed.c.piece, sa.func.count().label("fresh"))
+            .where(~placed.c.again, *[~each for each in known])
+            .group_by(placed.c.piece)
+        )
+
+    def _met(self, after: Position | None, rows: int) -> sa.Subquery:
+        order = self._order()
+        return self._above(sa.select(*order), after).order_by(*order).limit(rows).subquery("met")
+
+    def without_arrival(self) -> sa.Select[Any] | None:
+        """The positions of records whose arrival is NULL, by key; None for a source ordered by its key."""
+        if self.arrival is None:
+            return None
+        return self._positions().where(self.arrival.is_(None), self.key.is_not(None)).order_by(self.key)
+
+    def without_key(self) -> sa.Select[Any]:
+        """How many records cannot be identified."""
+        return sa.select(sa.func.count()).select_from(self.records).where(self.key.is_(None))
+
+    def everything(self) -> sa.Select[Any]:
+        """All records with all columns."""
+        return sa.select(sa.text("records.*")).select_from(self.records)
+
+    def where_null(self, column: str) -> sa.Select[Any]:
+        """The records whose ``column`` is NULL."""
+        return sa.select(sa.literal_column("1")).select_from(self.records).where(sa.column(column).is_(None))
+
+    def between(self, first: Position, last: Position, columns: Sequence[str]) -> sa.Select[Any]:
+        """The records from ``first`` to ``last``, both included, ascending: the key, then ``columns``.
+
+        Records without an arrival stand above all others: an audit gives them out in this order too.
+        """
+        chosen = [self._shown_key, *map(sa.column, columns)]
+        return self._between(sa.select(*chosen).select_from(self.records), first, last)
+
+    def positions_between(self, first: Position, last: Position) -> sa.Select[Any]:
+        """The positions of the same records in the same order."""
+        return self._between(self._positions(), first, last)
+
+    def _between(self, statement: sa.Select[Any], first: Position, last: Position) -> sa.Select[Any]:
+        lower = self._beyond(first, "first", upwards=True, inclusive=True)
+        upper = self._beyond(last, "last", upwards=False, inclusive=True)
+        if self.arrival is None or last.arrival is not None:
+            return statement.where(lower, upper).order_by(*self._order())
+        undated = sa.and_(self.arrival.is_(None), upper)
+        if first.arrival is None:
+            return statement.where(undated, lower).order_by(self.key)
+        dated_first = sa.case((self.arrival.is_(None), 1), else_=0)
+        return statement.where(sa.or_(lower, undated)).order_by(dated_first, *self._order())
+
+    def at_or_below(self, position: Position, limit: Position) -> sa.Select[Any]:
+        """One row when the record at ``position`` is there and stands at or below ``limit``, otherwise none."""
+        return (
+            self._positions()
+            .where(
+                self._beyond(position, "from", upwards=True, inclusive=True),
+                self._beyond(position, "to", upwards=False, inclusive=True),
+                self._beyond(limit, "limit", upwards=False, inclusive=True),
+            )
+            .limit(1)
+        )
+
+    def position(self, row: Sequence[Any]) -> Position:
+        """The position in a row of a statement that gives positions."""
+        return Position(arrival=None if self.arrival is None else row[0], key=row[-1])
+
+    def _positions(self) -> sa.Select[Any]:
+        return sa.select(self._shown_key) if self.arrival is None else sa.select(self.arrival, self._shown_key)
+
+    def _order(self) -> list[sa.ColumnElement[Any]]:
+        return [self.key] if self.arrival is None else [self.arrival, self.key]
+
+    def _not_null(self) -> list[Condition]:
+        return [column.is_not(None) for column in self._order()]
+
+    def _beyond(self, position: Position, name: str, *, upwards: bool, inclusive: bool) -> Condition:
+        """The records on one side of ``position``; ``name`` keeps bound names apart and readable."""
+        key = _bound(f"{name}_key", position.key)
+        if self.arrival is None or position.arrival is None:
+            return _compare(self.key, key, upwards=upwards, inclusive=inclusive)
+        arrival = _bound(f"{name}_arrival", position.arrival)
+        if self._row_comparison:
+            pair, bound = sa.tuple_(self.arrival, self.key), sa.tuple_(arrival, key)
+            return _compare(pair, bound, upwards=upwards, inclusive=inclusive)
+        return sa.and_(
+            _compare(self.arrival, arrival, upwards=upwards, inclusive=True),
+            sa.or_(
+                _compare(self.arrival, arrival, upwards=upwards, inclusive=False),
+                _compare(self.key, key, upwards=upwards, inclusive=inclusive),
+            ),
+        )
+
+
+def _known(table: str, pipeline: str, step: str, text: sa.ColumnElement[str]) -> sa.Exists:
+    old = sa.table(table, *map(sa.column, ("pipeline", "step", "record_key")), schema="batchord").alias()
+    # By function, not by "=": the planner then reads no index by pipeline and step alone, and expects a ninth of the
+    # table. Of a table that grew since its rows were counted it expects one row otherwise, and reads all rows of the
+    # step anew for each key.
+    equal = sa.func.pg_catalog.texteq
+    own = [equal(old.c.pipeline, _bound("pipeline", pipeline)), equal(old.c.step, _bound("step", step))]
+    return sa.exists().where(old.c.record_key == text, *own)
+
+
+def _compare(left: Any, right: Any, *, upwards: bool, inclusive: bool) -> Condition:
+    condition: Condition
+    if upwards:
+        condition = left >= right if inclusive else left > right
+    else:
+        condition = left <= right if inclusive else left < right
+    return condition
+
+
+def _bound(name: str, value: Scalar) -> sa.BindParameter[Any]:
+    return sa.bindparam(name, value, type_=AsDriverGave(), unique=True)
+
+
+def _author_query(declared: SqlSource, dialect: str, window: tuple[datetime, datetime] | None) -> sa.TextClause:
+    names: set[str] = set()
+    written = []
+    for kind, text in parts_of(declared.sql, lexis_of(dialect)):
+        if kind is PartKind.CODE:
+            # A semicolon can only be the last of the code; a comment may follow it.
+            pieces = WINDOW.split(text.replace(";", " "))
+            names.update(pieces[1::2])
+        else:
+            pieces = [text]
+        # Every other colon (a cast, a time in a literal, a slice) is the author's own.
+        written += [f":{piece}" if place % 2 else piece.replace(":", "\\:") for place, piece in enumerate(pieces)]
+    if names and window is None:
+        raise ConfigurationError(
+            "The source's sql uses :window_start or :window_end, and this run has no window: run the pipeline by "
+            "its schedule, or take :window_start and :window_end out of its sql."
+        )
+    # The line break ends a "--" comment on the query's last line.
+    query = sa.text("".join(written).strip() + "\n")
+    if window is None:
+        return query
+    values = dict(zip(("window_start", "window_end"), window, strict=True))
+    return query.bindparams(
+        *[sa.bindparam(name, _instant(values[name], dialect), type_=AsDriverGave()) for name in sorted(names)]
+    )
+
+
+def _instant(moment: datetime, dialect: str) -> datetime | str:
+    """A moment as the dialect compares it with a column: PostgreSQL knows zones, the others are in UTC."""
+    moment = moment.astimezone(UTC)
+    if dialect == "postgresql":
+        return moment
+    naive = moment.replace(tzinfo=None)
+    # SQLite compares text; without ".000000" the bound is at or below either way of writing that instant.
+    return naive.isoformat(sep=" ") if dialect == "sqlite" else naive

@@ -1,0 +1,1 @@
+"""The kinds of steps that are no prediction."""

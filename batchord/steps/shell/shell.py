@@ -1,0 +1,201 @@
+"""Runs a command in bash, and sees to it that nothing of it outlives the call."""
+
+import errno
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+from batchord.core.errors import BatchordError, CommandFailed, ConfigurationError, LeaseLost, OutOfTime, TransientError
+from batchord.core.process.loading import LOADING_VARIABLE
+from batchord.output.own_secrets import is_own_secret
+from batchord.processes.endings import GRACE_SECONDS, end_processes
+from batchord.steps.shell.guard import MARK_VARIABLE, CommandGuard
+from batchord.steps.shell.output import Lines, Streams
+
+#: How soon a lost lease is noticed.
+_POLL_SECONDS = 0.2
+#: What Celery's pool processes ignore, some of it or all.
+_MAY_BE_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+#: What the machine is short of at the moment.
+_PASSING = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+#: bash's exit code for a command that a signal ended is this and the signal's number.
+_BY_SIGNAL = 128
+
+
+class Shell:
+    """Runs commands on this machine; ``grace``: seconds between SIGTERM and SIGKILL."""
+
+    def __init__(self, *, grace: float = GRACE_SECONDS) -> None:
+        self._grace = grace
+
+    def run(
+        self,
+        command: str,
+        *,
+        env: Mapping[str, str],
+        cwd: str | None,
+        time_limit: float | None,
+        stop: threading.Event,
+        on_line: Callable[[str, str], None],
+    ) -> str:
+        """See :class:`batchord.core.ports.Shell`."""
+        deadline = None if time_limit is None else time.monotonic() + time_limit
+        with _started(command, env, cwd) as (process, mark):
+            assert process.stdout is not None  # noqa: S101 -- opened in _started
+            assert process.stderr is not None  # noqa: S101 -- as above
+            streams = Streams(process.stdout, process.stderr, on_line)
+            try:
+                ended = _ended(process, streams)
+                early: BatchordError | None = None
+                while not ended.is_set() and early is None:
+                    streams.read(_POLL_SECONDS if deadline is None else min(_POLL_SECONDS, deadline - time.monotonic()))
+                    if stop.is_set():
+                        early = LeaseLost("The command was ended: another worker holds the step's lease now.")
+                    elif deadline is not None and time.monotonic() >= deadline:
+                        early = _out_of_time(time_limit, streams.err)
+                # In every case: what the command left behind holds the pipes, and must not go on without a run.
+                end_processes([process.pid], mark, grace=self._grace, pause=streams.read)
+                ended.wait(_POLL_SECONDS)
+                streams.finish()
+            finally:
+                streams.close()
+        if early is not None:
+            raise early
+        if process.returncode != 0:
+            raise _failed(process.returncode, streams.err)
+        return streams.out.last
+
+
+@contextmanager
+def _started(
+    command: str, env: Mapping[str, str], cwd: str | None
+) -> Iterator[tuple["subprocess.Popen[bytes]", tuple[str, str]]]:
+    """The running command and the mark of all that it starts; whatever happens inside, the guard ends what is left."""
+    if cwd is not None and not os.path.isdir(cwd):  # noqa: PTH112 -- cwd is a text
+        raise ConfigurationError(f"The command's cwd={cwd!r} is no folder on this worker: create it, or correct cwd=.")
+    with _translated():
+        guard = CommandGuard()
+    try:
+        mark = (MARK_VARIABLE, guard.mark)
+        with _translated(), _heeding_signals():
+            process = subprocess.Popen(  # noqa: S603 -- the command is the pipeline's author's
+                ["bash", "-c", command],  # noqa: S607 -- as the PATH says, /bin/bash is an old one on some systems
+                # A thread may be loading a file now; this command was not started by it.
+                env={**_inherited(), **env, MARK_VARIABLE: guard.mark},
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+            )
+        guard.watch(process.pid)
+        try:
+            yield process, mark
+        finally:
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+    except BaseException:
+        # on_line failed, or a signal of the worker's ends this process: the guard does not wait for Python.
+        guard.close()
+        raise
+    guard.dismiss()
+
+
+def _inherited() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != LOADING_VARIABLE and not is_own_secret(name)}
+
+
+@contextmanager
+def _heeding_signals() -> Iterator[None]:
+    """What is started in the block ignores no signal that would end it.
+
+    A program inherits what its parent ignores, and bash cannot even trap it: a command that is to clean up would be
+    killed without a word after the grace. A handler is not inherited. ``preexec_fn`` was rejected, which may block for
+    ever in a process with threads.
+    """
+    if threading.current_thread() is not threading.main_thread():  # where Python lets nobody change that
+        yield
+        return
+    ignored = [number for number in _MAY_BE_IGNORED if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, _bear)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _bear(*_: object) -> None:
+    pass
+
+
+def _ended(process: "subprocess.Popen[bytes]", streams: Streams) -> threading.Event:
+    """Set when bash has ended, which also wakes whoever reads the streams.
+
+    Waiting in a thread, because ``Popen.wait`` with a timeout looks every 50 ms only.
+    """
+    ended = threading.Event()
+    to_read, to_write = os.pipe()
+    streams.wake_at(to_read)
+
+    def wait() -> None:
+        process.wait()
+        ended.set()
+        os.close(to_write)
+
+    threading.Thread(target=wait, name=f"bash-{process.pid}", daemon=True).start()
+    return ended
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"The command cannot be started, {error.filename!r} was not found: install bash where the workers run, "
+            f"and see that their PATH has it (PATH={os.environ.get('PATH', '')!r})."
+        ) from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in _PASSING:
+            raise TransientError(f"The machine has no room for another process now: {error}") from error
+        advice = "correct its command, env= and cwd="
+        if isinstance(error, OSError) and error.errno == errno.E2BIG:
+            advice = "a command and each variable may have 128 KiB; put what is longer into a file"
+        raise ConfigurationError(f"The command cannot be started: {error}. To do: {advice}.") from error
+
+
+def _out_of_time(limit: float | None, err: Lines) -> OutOfTime:
+    return OutOfTime(
+        f"The command took longer than its time limit of {limit:g} s and was ended: make it faster, or give the "
+        f"step a longer time_limit=. {_said(err)}"
+    )
+
+
+def _failed(code: int, err: Lines) -> CommandFailed:
+    if code < 0:
+        how = f"was ended by {_signal(-code)}"
+    elif code > _BY_SIGNAL and (name := _signal(code - _BY_SIGNAL)):
+        how = f"ended with exit code {code}: {name} ended a part of it"
+    else:
+        how = f"ended with exit code {code}"
+    if code in (-signal.SIGKILL, _BY_SIGNAL + signal.SIGKILL):
+        how += " (perhaps because the machine ran out of memory)"
+    return CommandFailed(f"The command {how}. {_said(err)}", exit_code=code)
+
+
+def _said(err: Lines) -> str:
+    return f"Its last lines on stderr:\n{err.tail}" if err.tail else "It wrote nothing to stderr."
+
+
+def _signal(number: int) -> str:
+    with suppress(ValueError):
+        return signal.Signals(number).name
+    return ""

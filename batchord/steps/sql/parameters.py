@@ -1,0 +1,79 @@
+r"""An author's statement with its ``:name`` parameters bound.
+
+Texts in quotes, quoted names and comments are left exactly as they are. Elsewhere ``::type`` is a cast, ``a[1:n]``
+holds no parameter, and ``\:`` is a colon that begins none, as in ``a[\:n]``.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from batchord.core.errors import ConfigurationError
+from batchord.core.text.sql_text import Part, PartKind, code_of, lexis_of, parts_of
+
+#: A parameter that is cast, which SQLAlchemy sees only with a space in between.
+_CAST = re.compile(r"(?<![:\w\\]):\w+(?=::)")
+
+#: What SQLAlchemy takes for a parameter, and for a colon that is none.
+_PARAMETER = re.compile(r"(?<![:\w\\])(?=:\w+(?!:))")
+_ESCAPE = re.compile(r"(?=\\:\w*(?![:\w]))")
+
+_SEVERAL = re.compile(r";\s*[^\s;]")
+#: A body that holds statements of its own.
+_BODY = re.compile(r"\s*CREATE\b.*\bBEGIN\b", re.IGNORECASE | re.DOTALL)
+_OF_TRANSACTIONS = re.compile(
+    r"\s*(BEGIN|START\s+TRANSACTION|COMMIT|END|ABORT|ROLLBACK(?!(\s+(WORK|TRANSACTION))?\s+TO\b)|PREPARE\s+TRANSACTION)\b",
+    re.IGNORECASE,
+)
+
+_JSON = sa.JSON().with_variant(JSONB(), "postgresql")
+
+
+def bound(sql: str, values: Mapping[str, Any], *, dialect: str) -> sa.TextClause:
+    """The statement with its values, which never become part of its text; lists and dicts are JSON.
+
+    Raises ConfigurationError when it names a parameter that has no value, is several statements in one text, or
+    begins or ends a transaction.
+    """
+    lexis = lexis_of(dialect)
+    _refuse_what_breaks_the_transaction(code_of(sql, lexis))
+    clause = sa.text("".join(_written(part) for part in parts_of(sql, lexis)))
+    names = list(clause.compile().params)
+    for name in names:
+        if name not in values:
+            raise ConfigurationError(
+                f"The statement names the parameter :{name}, which has no value. There are: "
+                f"{', '.join(sorted(values)) or 'none'}. Name one of these, add it to the step's params=, or write "
+                f"\\:{name} where no parameter is meant:\n{sql.strip()}"
+            )
+    return clause.bindparams(*(_parameter(name, values[name]) for name in names))
+
+
+def _written(part: Part) -> str:
+    """The part as SQLAlchemy is to be given it: with its parameters, if it is code, else with nothing that looks so."""
+    if part.kind is PartKind.CODE:
+        return _CAST.sub(r"\g<0> ", part.text)
+    return _PARAMETER.sub(r"\\", _ESCAPE.sub(r"\\", part.text))
+
+
+def _refuse_what_breaks_the_transaction(code: str) -> None:
+    if _SEVERAL.search(code) and not _BODY.match(code):
+        raise ConfigurationError(
+            "The step's sql= has several statements in one text, of which only the last one's rows would be seen: "
+            "give a list with one text for each."
+        )
+    if found := _OF_TRANSACTIONS.match(code):
+        raise ConfigurationError(
+            f"The step's sql= has the statement {' '.join(found[1].split()).upper()}: leave it out. All statements of "
+            "a step are one transaction, which is committed with the step; what needs several is several steps."
+        )
+
+
+def _parameter(name: str, value: Any) -> sa.BindParameter[Any]:
+    if isinstance(value, dict | list | tuple):
+        return sa.bindparam(name, value, _JSON)
+    # Without a type of SQLAlchemy's, which would add casts: the driver knows best.
+    return sa.bindparam(name, value, sa.types.NullType())

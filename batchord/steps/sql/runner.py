@@ -1,0 +1,172 @@
+"""Executes the statements of a Sql step."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from batchord.core.declared.context import checked_output
+from batchord.core.declared.steps import Sql
+from batchord.core.errors import LeaseLost, OutOfTime
+from batchord.core.process.faults import fault
+from batchord.core.run.runs import StepLease
+from batchord.database.engine import create_engine, resolved_url
+from batchord.database.lenient import as_text, bear_times
+from batchord.database.own import PATH_WITHOUT_LEDGER
+from batchord.steps.sql.failures import connecting, executing, was_cancelled
+from batchord.steps.sql.parameters import bound
+from batchord.steps.sql.rows import output_of
+
+#: Not one of the ledger's: discovery waits for the transactions of such a session, which may write to a source.
+APPLICATION_NAME = "batchord-sql-step"
+#: Run before the statements: a ``current_date`` or a cast means the same in every process. On PostgreSQL for their
+#: transaction only: behind a pooler a session's setting would reach other clients.
+_SESSION = {"postgresql": "SET LOCAL TIME ZONE 'UTC'", "mysql": "SET time_zone = '+00:00'"}
+_SESSION["mariadb"] = _SESSION["mysql"]
+#: The most that PostgreSQL takes for a timeout, in milliseconds.
+_LONGEST = 2**31 - 1
+
+#: The role that executes statements writes nothing else of the ledger.
+_COMMITTED = sa.text("""
+    SELECT batchord.commit_sql_step(
+        run => CAST(:run_id AS uuid), step => :step, token => CAST(:token AS uuid), output => CAST(:output AS jsonb))
+""")
+
+
+class StatementRunner:
+    """Executes statements, each step's in one transaction on a connection of its own.
+
+    Connections are not kept: what a step sets, locks or creates for its session must not reach the next one.
+    """
+
+    def __init__(self, default_url: str, *, lock_seconds: float = 60) -> None:
+        """``default_url``: the ledger's database by the author's role, for steps that name no database.
+
+        ``lock_seconds``: how long a process that is stopped in mid-transaction may hold the rows it locked.
+        """
+        self._default_url = default_url
+        self._lock_seconds = lock_seconds
+
+    def run(
+        self, declared: Sql, *, values: Mapping[str, Any], time_limit: float | None, lease: StepLease
+    ) -> dict[str, Any]:
+        """See :class:`batchord.core.ports.SqlRunner`."""
+        url = resolved_url(declared.url, declared.url_env, self._default_url, whose="step")
+        every = {**values, **declared.params}
+        statements = [bound(each, every, dialect=url.get_backend_name()) for each in declared.statements]
+        clock = _Clock(time_limit)
+        with _connection(url, self._lock_seconds) as connection:
+            output: dict[str, Any] = {}
+            for number, statement in enumerate(statements, start=1):
+                what = f"Statement {number} of {len(statements)}"
+                with executing(url, what, every), clock.bounding(connection):
+                    result = connection.execute(statement)
+                    if number == len(statements):
+                        output = output_of(result)
+            checked_output(lease.step, output)  # too large a one is refused while nothing is committed
+            with executing(url, "The end of the transaction", every), clock.bounding(connection):
+                if declared.url is None and declared.url_env is None:
+                    _write_down(connection, lease, output)
+                fault("before-sql-commit")
+                connection.commit()
+        fault("after-sql-commit")
+        return output
+
+
+@contextmanager
+def _connection(url: sa.URL, lock_seconds: float) -> Iterator[sa.Connection]:
+    """A connection in a transaction, which is rolled back unless it was committed."""
+    engine = create_engine(url, application_name=APPLICATION_NAME, whose="step", poolclass=sa.NullPool)
+    if engine.dialect.name == "sqlite":
+        # Python's sqlite3 begins a transaction with the first change of a row, so tables made before it would stay.
+        sa.event.listen(engine, "connect", _no_transactions_of_its_own)
+        sa.event.listen(engine, "begin", _begin)
+    with connecting(url):
+        connection = engine.connect()
+    try:
+        with connecting(url):
+            if isinstance(driver := connection.connection.driver_connection, psycopg.Connection):
+                bear_times(driver.adapters, as_text)
+            path = list(_beside_the_ledger(connection))
+            if engine.dialect.name in _SESSION:
+                connection.exec_driver_sql(_SESSION[engine.dialect.name])
+            if engine.dialect.name == "postgresql":
+                # As the ledger's own transactions: among what it locks is the step's row, which whoever takes the
+                # step over needs, and the sweeper.
+                idle = max(1, int(lock_seconds * 1000))
+                limit = f"SET LOCAL idle_in_transaction_session_timeout = {idle}"
+                connection.exec_driver_sql("; ".join([limit, *path]))
+        yield connection
+    finally:
+        connection.close()
+
+
+def _beside_the_ledger(connection: sa.Connection) -> Iterator[str]:
+    """What makes a name without a schema mean the author's, asked in a transaction before the step's.
+
+    A query in the step's own would take its snapshot: its author may set the isolation first.
+    """
+    if connection.dialect.name == "postgresql":
+        path = connection.exec_driver_sql(f"SELECT {PATH_WITHOUT_LEDGER}").scalar()
+        connection.rollback()
+        if path is not None:  # it comes quoted, name by name
+            yield f"SET LOCAL search_path TO {path}".replace("%", "%%")
+
+
+class _Clock:
+    """The time that is left to a step; on PostgreSQL the server ends a statement that goes beyond it.
+
+    On other databases the time is looked at between statements only.
+    """
+
+    def __init__(self, limit: float | None) -> None:
+        self._limit = limit
+        self._end = None if limit is None else time.monotonic() + limit
+
+    @contextmanager
+    def bounding(self, connection: sa.Connection) -> Iterator[None]:
+        """Raises OutOfTime when the time is over before the block, or the server ends a statement in it for that."""
+        if self._end is None:
+            yield
+            return
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise self._over()
+        try:
+            if connection.dialect.name == "postgresql":
+                milliseconds = max(1, min(_LONGEST, int(left * 1000)))
+                connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
+            yield
+        except sa.exc.SQLAlchemyError as error:
+            if was_cancelled(error) and time.monotonic() >= self._end - 0.01:
+                raise self._over() from None
+            raise
+
+    def _over(self) -> OutOfTime:
+        return OutOfTime(
+            f"The statements took longer than the time limit of {self._limit:g} s, nothing of them was committed: make "
+            "them faster, or give the step a longer time_limit=."
+        )
+
+
+def _write_down(connection: sa.Connection, lease: StepLease, output: Mapping[str, Any]) -> None:
+    # The author may have taken a role that knows nothing of the ledger.
+    connection.exec_driver_sql("RESET ROLE")
+    named = {"output": json.dumps(output), "run_id": lease.run.id, "step": lease.step, "token": lease.token}
+    if not connection.scalar(_COMMITTED, named):
+        connection.rollback()
+        raise LeaseLost(
+            f"Step {lease.step} of run {lease.run.id} belongs to another worker now: nothing of it was committed."
+        )
+
+
+def _no_transactions_of_its_own(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+
+
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN")

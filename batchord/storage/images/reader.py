@@ -1,0 +1,157 @@
+"""Reads and decodes the images of a frame with several threads."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from batchord.core.declared.models import Images
+from batchord.core.errors import DataError
+from batchord.core.ports import LoadedImages
+from batchord.core.run.records import Rejection
+from batchord.storage.images.decoding import decode, prepare
+from batchord.storage.images.deliveries import Deliveries, NotDelivered, Witnesses
+from batchord.storage.images.locations import Allowed
+from batchord.storage.images.room import Batch, BatchFull, Room
+from batchord.storage.objects import Objects
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: So many times the side that a model wants is left, for its own scaling to start from: of 120 pictures none changed
+#: its class; with 1.5 times one did, with none three.
+_MARGIN = 2
+#: The pictures that a model is given at once have this part of the memory: while it has them, the next ones are read.
+_BATCHES = 8
+#: So often an object must fail, with another delivered right after each time: a store may go away for a moment.
+_MOST_MISSES = 2
+
+_Loaded = tuple[Image.Image, int]
+_Outcome = _Loaded | Rejection | NotDelivered
+
+
+class ImageReader:
+    """Implements :class:`batchord.core.ports.ImageStore` for ``s3://`` and ``file:///`` locations.
+
+    ``readers`` threads fetch and decode: both wait or work outside of Python's lock. Give ``objects`` as
+    many connections. Threads live for one call only, so a reader made before a fork works after it.
+
+    ``memory`` bytes are meant for pictures: for what is being decoded, and a part of it for those of one call.
+    """
+
+    def __init__(self, objects: Objects, *, readers: int = 16, memory: int = 256 * 2**20) -> None:
+        self._objects = objects
+        self._readers = readers
+        self._room = Room(memory)
+        self._batch_bytes = memory // _BATCHES
+        self._witnesses = Witnesses()
+
+    def read(self, locations: "pd.Series[Any]", accept: Images, *, side: int | None = None) -> LoadedImages:
+        """See :meth:`batchord.core.ports.ImageStore.read`. A failure for everybody ends the call soon."""
+        prepare(accept)
+        least_side = side * _MARGIN if side is not None and accept.reduce else None
+        deliveries = Deliveries(
+            Allowed(accept.allow), self._objects, self._witnesses, max_bytes=accept.max_bytes, patience=self._readers
+        )
+        batch = Batch(self._batch_bytes)
+
+        def load(location: Any) -> _Loaded:
+            if batch.full.is_set():
+                raise BatchFull
+            data = deliveries.fetch(_text(location))
+            return decode(data, accept, room=self._room, batch=batch, least_side=least_side), digest(data)
+
+        return _together(locations.index, self._outcomes(dict(locations.items()), load, deliveries, batch))
+
+    def _outcomes(
+        self, locations: Mapping[Any, Any], load: Callable[[Any], _Loaded], deliveries: Deliveries, batch: Batch
+    ) -> dict[Any, _Outcome]:
+        """Reads in passes: what was not delivered is asked for again once the store has delivered something else.
+
+        When the batch is full there is no further pass, and what has failed once only is left with the rest.
+        """
+        outcomes: dict[Any, _Outcome] = {}
+        misses: Counter[Any] = Counter()
+        stop = threading.Event()
+        pool = ThreadPoolExecutor(max(1, min(self._readers, len(locations))), thread_name_prefix="image")
+        try:
+            while waiting := [key for key in locations if key not in outcomes or 0 < misses[key] < _MOST_MISSES]:
+                reads = {key: pool.submit(_outcome, key, locations[key], load, deliveries, stop) for key in waiting}
+                passed = _results(reads)
+                missed = {key: outcome for key, outcome in passed.items() if isinstance(outcome, NotDelivered)}
+                deliveries.confirm(list(missed.values()))
+                misses = Counter({key: misses[key] + 1 for key in missed})
+                outcomes |= passed
+                if batch.full.is_set():
+                    return {key: outcome for key, outcome in outcomes.items() if misses[key] in (0, _MOST_MISSES)}
+        finally:
+            # Reads under way end by their own time limits; nobody waits for them.
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+        return outcomes
+
+
+def _results(reads: "Mapping[Any, Future[_Outcome | None]]") -> dict[Any, _Outcome]:
+    """The outcomes of those that were asked for. Raises, as soon as it is there, what is nobody's own fault."""
+    ended, _ = wait(reads.values(), return_when=FIRST_EXCEPTION)
+    for future in ended:
+        future.result()
+    return {key: outcome for key, future in reads.items() if (outcome := future.result()) is not None}
+
+
+def _outcome(
+    key: Any, location: Any, load: Callable[[Any], _Loaded], deliveries: Deliveries, stop: threading.Event
+) -> _Outcome | None:
+    """What became of one record; None when it was not asked for."""
+    if stop.is_set() or deliveries.doubtful:
+        return None
+    try:
+        return load(location)
+    except BatchFull:
+        return None
+    except DataError as error:
+        return Rejection(key=key, reason=error.reason, detail=_named(error, location))
+    except NotDelivered as error:
+        return error
+
+
+def digest(data: bytes) -> int:
+    """64 bits of BLAKE2b as a signed integer, which fits PostgreSQL's bigint."""
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big", signed=True)
+
+
+def _named(error: DataError, location: Any) -> str:
+    """The error with the location, where its message does not name it already."""
+    said, where = str(error), str(location)[:200]
+    return said if where in said else f"{said} (location {where!r})"
+
+
+def _text(location: Any) -> str:
+    import pandas as pd
+
+    if isinstance(location, str):
+        if location.strip():
+            return location
+    elif not (pd.api.types.is_scalar(location) and pd.isna(location)):
+        raise DataError("location-not-allowed", f"The location is a {type(location).__name__}, not a text.")
+    raise DataError("missing-location", "The record has no location: fill in its column.")
+
+
+def _together(keys: Iterable[Any], outcomes: Mapping[Any, _Outcome]) -> LoadedImages:
+    told = [(key, outcomes[key]) for key in keys if key in outcomes]
+    decoded = {key: outcome for key, outcome in told if isinstance(outcome, tuple)}
+    return LoadedImages(
+        images={key: image for key, (image, _) in decoded.items()},
+        digests={key: digest for key, (_, digest) in decoded.items()},
+        rejections=[outcome for _, outcome in told if isinstance(outcome, Rejection)],
+        unread=tuple(key for key in keys if key not in outcomes),
+        undelivered=tuple(
+            Rejection(key=key, reason="unreadable-object", detail=str(outcome))
+            for key, outcome in told
+            if isinstance(outcome, NotDelivered)
+        ),
+    )

@@ -1,0 +1,129 @@
+"""The logs of attempts, as objects of an S3-compatible store."""
+
+import json
+import re
+from collections.abc import Container, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import islice
+from typing import NamedTuple
+
+from batchord.core.errors import ConfigurationError, DataError
+from batchord.core.run.logs import AttemptName, LogLine, LogPart, PartName
+from batchord.core.run.run_ids import first_run_id
+from batchord.storage.objects import Objects, parse_s3
+
+#: Objects that are read at once, and in memory at once; one has about 64 KiB.
+_AT_ONCE = 8
+#: A part has a bounded size; what is far larger was not written by us.
+_MOST_BYTES = 16 * 1024 * 1024
+#: What one request may delete.
+_DELETE = 1000
+_TIME = "%Y%m%dT%H%M%S.%fZ"
+_WHOLE = "step"
+#: Of what else lies under the prefix nothing is deleted.
+_RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+class LogObjects:
+    """Implements :class:`batchord.core.run.logs.LogStore`, with one object for each part.
+
+    A name begins with the time of the part's first line: names sort as the parts were written, and a part that is
+    sent a second time, because the answer to the first was lost, replaces itself. The store must list keys in their
+    order, as Amazon's general purpose buckets do.
+    """
+
+    def __init__(self, objects: Objects, location: str) -> None:
+        """``location``: ``s3://bucket/prefix``. Raises ConfigurationError for anything else."""
+        self._objects = objects
+        try:
+            self._bucket, prefix = parse_s3(location)
+        except ValueError as error:
+            raise ConfigurationError(f"Logs cannot be kept there: {error}.") from error
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+
+    def append(self, part: LogPart) -> None:
+        """See the protocol."""
+        body = {"worker": part.worker, "lines": [line.to_json() for line in part.lines]}
+        key = f"{self._prefix}{part.attempt.run_id}/{_name(part)}"
+        self._objects.put(self._bucket, key, json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace"))
+
+    def read(
+        self,
+        run_id: str,
+        *,
+        step: str | None = None,
+        shard: int | None = None,
+        seen: Container[PartName] = frozenset(),
+    ) -> Iterator[LogPart]:
+        """See the protocol."""
+        folder = f"{self._prefix}{run_id}/"
+        listed = self._objects.iterate(self._bucket, folder)
+        named = (_Named.of(each.key.removeprefix(folder), run_id) for each in listed)
+        wanted = (
+            each
+            for each in named
+            if each is not None
+            and (step is None or (each.attempt.step == step and (shard is None or each.attempt.shard == shard)))
+            and PartName(each.attempt, each.part) not in seen
+        )
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="batchord-logs") as pool:
+            while names := list(islice(wanted, _AT_ONCE)):
+                for part in pool.map(self._get, names):
+                    if part is not None:
+                        yield part
+
+    def delete_before(self, moment: datetime) -> int:
+        """See the protocol."""
+        bound = first_run_id(moment)
+        deleted = 0
+        for folder in self._objects.folders(self._bucket, self._prefix):
+            run_id = folder.removeprefix(self._prefix).rstrip("/")
+            if not _RUN_ID.fullmatch(run_id):
+                continue
+            if run_id >= bound:
+                break
+            keys = (each.key for each in self._objects.iterate(self._bucket, folder))
+            while batch := list(islice(keys, _DELETE)):
+                self._objects.delete(self._bucket, batch)
+                deleted += len(batch)
+        return deleted
+
+    def _get(self, named: "_Named") -> LogPart | None:
+        try:
+            data = self._objects.get(
+                self._bucket, f"{self._prefix}{named.attempt.run_id}/{named.name}", max_bytes=_MOST_BYTES
+            )
+        except DataError as error:
+            if error.reason == "missing-object":  # its time was over between the listing and now
+                return None
+            raise
+        body = json.loads(data)
+        lines = tuple(LogLine.from_json(line) for line in body["lines"])
+        return LogPart(attempt=named.attempt, part=named.part, worker=body["worker"], lines=lines)
+
+
+class _Named(NamedTuple):
+    """What an object's name says."""
+
+    name: str
+    attempt: AttemptName
+    part: int
+
+    @classmethod
+    def of(cls, name: str, run_id: str) -> "_Named | None":
+        """None for an object that is no part of a log."""
+        _, _, rest = name.removesuffix(".json").partition("-")
+        try:
+            step, shard, attempt, part = rest.rsplit("-", 3)  # a step's name may hold a dash
+            number = None if shard == _WHOLE else int(shard)
+            return cls(name, AttemptName(run_id, step, number, int(attempt)), int(part))
+        except ValueError:
+            return None
+
+
+def _name(part: LogPart) -> str:
+    name = part.attempt
+    time = part.lines[0].time.astimezone(UTC).strftime(_TIME)
+    shard = _WHOLE if name.shard is None else f"{name.shard}"
+    return f"{time}-{name.step}-{shard}-{name.attempt}-{part.part:06d}.json"

@@ -1,0 +1,135 @@
+"""The only place that builds adapters.
+
+They are imported where they are built, since they are most of a process's start: a command that only reads the ledger
+needs no other, and beat not even that.
+"""
+
+import importlib
+import os
+import socket
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+from batchord.catalog import LiveCatalog
+from batchord.core.run.logs import LogStore
+from batchord.flow.parts import Parts
+from batchord.output.masking import mask
+from batchord.processes.per_process import PerProcess
+from batchord.settings import settings
+
+if TYPE_CHECKING:
+    from batchord.ledger import Ledger
+    from batchord.models import ModelLibrary
+    from batchord.storage.objects import Objects
+
+#: What :func:`parts` builds.
+_ADAPTERS = (
+    "ledger", "models", "people", "queue.switchboard", "sources.sql", "steps.shell", "steps.sql", "storage.images",
+    "storage.logs", "storage.objects",
+)  # fmt: skip
+#: Whether this process decides for all of its machine that a file is broken; workers and `batchord up` do.
+_decides = False
+
+
+def decide_on_code() -> None:
+    """Lets this process say which text of each file is in use here; to be called before anything else."""
+    global _decides  # noqa: PLW0603 -- one process, one role
+    _decides = True
+    catalog.forget()
+
+
+#: The pipelines as they are now. A forked child loads its own.
+catalog = PerProcess(lambda: LiveCatalog(settings().pipelines, settings().home, decides=_decides))
+
+
+def load_adapters() -> None:
+    """Imports what :func:`parts` builds: before a pool's processes are forked, which then share it."""
+    for name in _ADAPTERS:
+        importlib.import_module(f"batchord.{name}")
+
+
+@cache
+def ledger() -> "Ledger":
+    """The ledger that the settings name; connects when it is first used. Raises ConfigurationError."""
+    from batchord.ledger import Ledger
+
+    configured = settings()
+    # No lock outlives a lease: whoever takes a shard over need not wait for the one who stands still.
+    return Ledger(configured.require_database_url(), lock_seconds=configured.lease_seconds)
+
+
+@cache
+def objects() -> "Objects":
+    """The object store that the settings name."""
+    from batchord.storage.objects import Objects
+
+    configured = settings()
+    return Objects(
+        endpoint_url=configured.s3_endpoint_url,
+        access_key_id=configured.s3_access_key_id,
+        secret_access_key=configured.s3_secret_access_key,
+        region=configured.s3_region,
+        connections=configured.image_readers,
+    )
+
+
+def _parts() -> Parts:
+    from batchord.people import AppriseNotifier
+    from batchord.queue.switchboard import Switchboard
+    from batchord.sources.sql import Limits, open_source
+    from batchord.steps.shell import Shell
+    from batchord.steps.sql import StatementRunner
+    from batchord.storage.images import ImageReader
+
+    configured = settings()
+    roles = configured.database_roles()
+    redis_url = None if configured.redis_url is None else configured.require_redis_url()
+    limits = Limits(statement=configured.source_statement_seconds, lock=configured.source_lock_seconds)
+    return Parts(
+        settings=configured,
+        catalog=catalog().snapshot(),
+        ledger=ledger(),
+        open_source=lambda declared, window: open_source(
+            declared, default_url=roles.source, window=window, limits=limits
+        ),
+        models=_models(),
+        images=ImageReader(objects(), readers=configured.image_readers, memory=configured.image_memory_mb * 2**20),
+        shell=Shell(),
+        sql=StatementRunner(default_url=roles.author, lock_seconds=configured.lease_seconds),
+        logs=log_store(),
+        notifier=AppriseNotifier(),
+        switchboard=Switchboard(redis_url),
+        environment=os.environ,
+        mask=mask,
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+    )
+
+
+@cache
+def log_store() -> LogStore:
+    """Where the logs of attempts are kept."""
+    from batchord.storage.logs import LogObjects
+
+    place = settings().log_store
+    return ledger().logs if place == "ledger" else LogObjects(objects(), place)
+
+
+@cache
+def _models() -> "ModelLibrary":
+    from batchord.models import ModelLibrary
+
+    configured = settings()
+    return ModelLibrary(home=configured.home, objects=objects(), torch_threads=configured.torch_threads)
+
+
+#: A forked child builds its own, since its name in the ledger is its own.
+_built_parts = PerProcess(_parts)
+
+
+def parts() -> Parts:
+    """What the verbs work with. Each call has the code as it is now; a verb goes on with what it began with."""
+    built, snapshot = _built_parts(), catalog().snapshot()
+    since = None if snapshot.since is None else datetime.fromtimestamp(snapshot.since, UTC)
+    return replace(built, catalog=snapshot, code_since=since)

@@ -1,0 +1,166 @@
+"""What people copy from tables stays whole on a terminal of 80 columns."""
+
+import io
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli import history, output, switches, upkeep
+from app.cli.terminal import Terminal
+from batchord.core.run.runs import Kind, Run, RunState
+
+RUN_ID = "01970000-0000-7000-8000-000000000001"
+SHORT = RUN_ID[:13]
+SLOT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+SLOT_SAID = f"{SLOT.astimezone():%m-%d %H:%M:%S}"
+ERROR = "ValueError: the price list of the warehouse has no column of that name, so nothing can be joined with it"
+RUN = Run(
+    id=RUN_ID,
+    pipeline="warehouse-reviews",
+    kind=Kind.SCHEDULED,
+    trigger="after warehouse",
+    slot=SLOT,
+    state=RunState.SUCCEEDED,
+    discovered=1_234_567,
+    predicted=1_234_500,
+    rejected=67,
+    full_scan=False,
+    rerun_of=None,
+    window_start=None,
+    window_end=None,
+    models={},
+    params={},
+    summary=None,
+    error=None,
+    created_at=SLOT,
+    started_at=SLOT,
+    finished_at=SLOT + timedelta(seconds=1234),
+)
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What a terminal of 80 columns gets."""
+    written = io.StringIO()
+    console = Terminal(width=80, file=written)
+    for module in (output, history, upkeep, switches):
+        monkeypatch.setattr(module, "console", console)
+    return written
+
+
+def ledger_of(monkeypatch: pytest.MonkeyPatch, **reports: Any) -> None:
+    """A ledger that reports these."""
+    found = SimpleNamespace(**{name: lambda *_, _found=found, **__: _found for name, found in reports.items()})
+    monkeypatch.setattr("batchord.wiring.ledger", lambda: SimpleNamespace(reports=found))
+
+
+def step(**values: Any) -> dict[str, Any]:
+    """A row of the ledger's steps."""
+    row = {"name": "join_prices", "kind": "python", "after": ["read_catalog", "read_prices"], "state": "ready"}
+    row |= {"attempt": 0, "queue": "gpu", "reused": False, "output": None, "error": None}
+    return row | {"started_at": None, "finished_at": None} | values
+
+
+def told(screen: io.StringIO) -> str:
+    """All of it; no line is longer than the terminal."""
+    text = screen.getvalue()
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+    return text
+
+
+def test_runs(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
+    """Id, state and slot, and no header in two lines."""
+    ledger_of(monkeypatch, runs=[RUN])
+    assert CliRunner().invoke(history.runs, []).exit_code == 0
+    title, header, row = told(screen).splitlines()
+    assert (title.strip(), header.split()[:4]) == ("Runs", ["run", "pipeline", "slot", "state"])
+    for whole in (SHORT, RUN.pipeline, SLOT_SAID, "succeeded", "1,234,500"):
+        assert whole in row
+
+
+def test_show(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
+    """States, times and names; an error is folded and shown to its end."""
+    attempt = {"step": "join_prices", "shard": None, "attempt": 2, "state": "handed back", "worker": "machine-12:34567"}
+    attempt |= {"started_at": SLOT, "finished_at": SLOT, "error": ERROR}
+    shard = {"step": "predict_prices", "index": 12, "state": "succeeded", "planned": 12345, "predicted": 12345}
+    shard |= {"rejected": 1, "attempt": 1, "worker": "machine-12:34567", "error": ERROR}
+    steps = [step(state="upstream_failed", error=ERROR)]
+    ledger_of(monkeypatch, runs_matching=[RUN], steps=steps, shards=[shard], attempts=[attempt])
+    assert CliRunner().invoke(history.show, [RUN_ID]).exit_code == 0
+    text = told(screen)
+    for whole in (RUN_ID, "upstream_failed", "handed back", "succeeded", "join_prices", "predict_prices", SLOT_SAID):
+        assert whole in text
+
+
+def test_alerts(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
+    """The error instead of the line that repeats the row; the id as the other commands take it."""
+    alert = {"created_at": SLOT, "kind": "run-failed", "pipeline": "warehouse", "run_id": RUN_ID, "attempts": 1}
+    alert |= {"closed_at": None, "error": None, "receivers": 0}
+    look = f"Look closer: batchord show {RUN_ID}"
+    failed = {**alert, "message": f"Run {RUN_ID} of warehouse ended as failed.\nit broke\n{look}"}
+    limit = {**alert, "kind": "rejection-limit", "message": f"Step s of run {RUN_ID}: 9 of 10\n{look}"}
+    ledger_of(monkeypatch, alerts=[failed, limit])
+    assert CliRunner().invoke(upkeep.alerts, []).exit_code == 0
+    text = told(screen)
+    assert text.count(SHORT) == 3
+    assert "it broke" in text
+    assert "9 of 10" in " ".join(text.split())
+    assert "ended as failed" not in text
+    assert "Look" not in text
+    assert text.count(SLOT_SAID) == 2
+
+
+def test_schedule(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
+    """Each of the next times."""
+    slots = [SLOT + timedelta(hours=hours) for hours in range(3)]
+    known = {"schedule": "FREQ=WEEKLY;BYDAY=MO,TU,WE;BYHOUR=9 in Europe/Berlin", "file": "by hand", "switched": True}
+    monkeypatch.setattr(switches, "_told", lambda *_: {**known, "paused": False, "next": slots})
+    ledger = SimpleNamespace(pipelines=SimpleNamespace(standings=lambda _: {"warehouse-reviews": None}))
+    monkeypatch.setattr("batchord.wiring.parts", lambda: SimpleNamespace(ledger=ledger))
+    catalog = SimpleNamespace(names=lambda: ["warehouse-reviews"], get=lambda _: None)
+    monkeypatch.setattr("batchord.wiring.catalog", lambda: catalog)
+    result = CliRunner().invoke(switches.schedule, [])
+    assert result.exit_code == 0, result.exception
+    text = told(screen)
+    for slot in slots:
+        assert f"{slot.astimezone():%m-%d %H:%M:%S}" in text
+    assert "warehouse-reviews" in text
+
+
+def test_what_fits_nowhere_is_folded_and_not_cut_off(screen: io.StringIO) -> None:
+    """As every column was before."""
+    output.table("Long", ("run", "state"), [("x" * 90, "done")], empty="")
+    assert told(screen).count("x") == 90
+
+
+def test_control_characters_are_visible(screen: io.StringIO) -> None:
+    """Those of an author's error as those of a record."""
+    output.table("Errors", ("error",), [("\x1b[2J[red]\x9b1m\ud800",)], empty="")
+    assert r"\x1b[2J[red]\x9b1m\ud800" in told(screen)
+
+
+def test_a_run_that_predicts_nothing_has_no_counts(screen: io.StringIO) -> None:
+    """One with a Predict step that found nothing has."""
+    idle = {**vars(RUN), "discovered": 0, "predicted": 0, "rejected": 0}
+    history.print_run(Run(**{**idle, "summary": {"steps": {}}}))
+    assert "discovered" not in screen.getvalue()
+    history.print_run(Run(**{**idle, "summary": {"steps": {"predict": None}}}))
+    assert "discovered 0 = predicted 0 + rejected 0" in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, "waits for a worker of queue gpu: celery -A app worker -Q gpu"),
+        ({"attempt": 1}, ""),
+        ({"queue": None}, ""),
+        ({"kind": "predict"}, ""),
+        ({"state": "running"}, ""),
+    ],
+)
+def test_a_step_that_waits_says_for_whom(values: dict[str, Any], expected: str) -> None:
+    """Only one that nobody has taken yet, and that is executed on a queue."""
+    assert history._result(step(**values)) == expected  # noqa: SLF001 -- a table would fold it

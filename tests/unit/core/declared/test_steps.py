@@ -1,0 +1,296 @@
+"""A step of each kind says everything that is wrong with it, and how its function is called."""
+
+import asyncio
+import functools
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from batchord.core.declared.functions import takes_run
+from batchord.core.declared.models import FunctionModel, TransformersText
+from batchord.core.declared.retries import NO_RETRY, Retry
+from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.steps import Bash, Branch, Predict, Python, Sql, Step, retry_of, time_limit_seconds
+from batchord.core.run.runs import StepKind
+
+#: Builds a sound step of one kind, with options.
+Build = Callable[..., Any]
+
+
+def _predict(name: Any = "a", **options: Any) -> Predict:
+    return Predict(name, source=SqlSource("SELECT id FROM t", key="id"), model=len, **options)
+
+
+def _python(name: Any = "a", **options: Any) -> Python:
+    return Python(name, lambda: None, **options)
+
+
+def _branch(name: Any = "a", **options: Any) -> Branch:
+    return Branch(name, lambda: "b", **options)
+
+
+def _sql(name: Any = "a", **options: Any) -> Sql:
+    return Sql(name, "SELECT 1", **options)
+
+
+def _bash(name: Any = "a", **options: Any) -> Bash:
+    return Bash(name, "true", **options)
+
+
+_TASKS = [_python, _branch, _sql, _bash]
+_ALL = [_predict, *_TASKS]
+
+
+@pytest.mark.parametrize("build", _ALL)
+def test_a_sound_step_has_no_problems(build: Build) -> None:
+    """With all options or without."""
+    options = {} if build is _predict else {"time_limit": timedelta(seconds=1), "queue": "steps-2_gpu"}
+
+    assert build().problems() == []
+    assert build(after=["b", "c"], join="always", retry=Retry(3), **options).problems() == []
+
+
+@pytest.mark.parametrize("build", _ALL)
+@pytest.mark.parametrize("name", ["", "A", "my step", "1st", "-a", "a" * 64, "a.b", "a\n", None, 7])
+def test_a_name_that_cannot_stand_in_a_table_or_a_command_is_refused(build: Build, name: Any) -> None:
+    """The same rule as for pipelines."""
+    assert build(name).problems() == [f"{name!r} is no step name: use lower-case letters, digits, '_' and '-'"]
+
+
+@pytest.mark.parametrize("build", _ALL)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"join": "any"}, "join='any' is unknown: use 'all_done_ok' or 'always'"),
+        ({"join": None}, "join=None is unknown"),
+        ({"retry": 3}, "retry=3: give Retry(3)"),
+        ({"retry": Retry(-1)}, "Retry(-1): give a number of attempts"),
+    ],
+)
+def test_options_of_every_step_say_what_they_take(build: Build, options: dict[str, Any], said: str) -> None:
+    """One problem for each."""
+    (problem,) = build(**options).problems()
+
+    assert problem.startswith(said)
+
+
+@pytest.mark.parametrize("build", _TASKS)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"time_limit": 60}, "time_limit=60: give a timedelta of at least a second, or None"),
+        ({"time_limit": timedelta(0)}, "time_limit=datetime.timedelta(0): give a timedelta of at least a second"),
+        ({"time_limit": timedelta(seconds=-5)}, "give a timedelta of at least a second"),
+        ({"time_limit": timedelta(milliseconds=999)}, "give a timedelta of at least a second"),
+        ({"queue": ""}, "queue='' is no queue name: use lower-case letters, digits, '_' and '-'"),
+        ({"queue": "My Queue"}, "queue='My Queue' is no queue name"),
+        ({"queue": "a,b"}, "queue='a,b' is no queue name"),
+        ({"queue": None}, "queue=None is no queue name"),
+    ],
+)
+def test_options_of_steps_that_are_executed_as_a_whole(build: Build, options: dict[str, Any], said: str) -> None:
+    """A limit and a queue; a name with a comma would be two queues on a worker's command line."""
+    (problem,) = build(**options).problems()
+
+    assert said in problem
+
+
+@pytest.mark.parametrize("build", _ALL)
+def test_one_name_is_one_name_and_not_its_letters(build: Build) -> None:
+    """Wherever a list of names is asked for."""
+    assert build(after="score").after == ("score",)
+    assert build(after=["b", "c"]).after == ("b", "c")
+    assert build().after == ()
+
+
+@pytest.mark.parametrize("build", _ALL)
+def test_what_is_no_name_in_after_is_told_and_not_raised(build: Build) -> None:
+    """A declaration is imported whatever it holds; no address in memory is shown."""
+    step = _python("prepare")
+
+    for given in (step, (step,), [step]):
+        assert build(after=given).problems() == ["after= holds a step itself: give its name: after=['prepare']"]
+    assert build(after=5).problems() == ["after= holds a int: give names of steps: after=['prepare']"]
+    assert build(after=["b", None]).problems() == ["after= holds a NoneType: give names of steps: after=['prepare']"]
+    assert build(after=len).problems() == [
+        "after= holds a builtin_function_or_method: give names of steps: after=['prepare']"
+    ]
+    assert build(after=None).after == ()
+    assert build(after=None).problems() == []
+
+
+@pytest.mark.parametrize("build", [_python, _bash])
+@pytest.mark.parametrize("given", ["no", 1, None])
+def test_idempotent_is_yes_or_no(build: Build, given: Any) -> None:
+    """The text 'no' would count as yes."""
+    assert build(idempotent=given).problems() == [f"idempotent={given!r}: give True or False"]
+
+
+@pytest.mark.parametrize("option", ["batch_rows", "shard_rows"])
+@pytest.mark.parametrize("given", ["5", 0, 1.5, True])
+def test_sizes_are_whole_numbers(option: str, given: Any) -> None:
+    """A text is none, whatever it looks like."""
+    assert _predict(**{option: given}).problems() == [f"{option}={given!r} must be at least 1, and a whole number"]
+
+
+def test_a_surprise_in_a_part_hides_no_other_problem() -> None:
+    """What a model's check stumbles over stands beside the rest."""
+    model: Any = TransformersText("hub/name", text="body", device=5)  # type: ignore[arg-type]
+    step = Predict("a", source=SqlSource("SELECT 1", key=""), model=model, join="any")  # type: ignore[arg-type]
+
+    said = step.problems()
+
+    assert len(said) == 3
+    assert "it cannot be checked: TypeError" in said[-1]
+
+
+def test_all_problems_of_a_step_are_found_at_once() -> None:
+    """An author mends a file once."""
+    wrong: dict[str, Any] = {"join": "any", "retry": 3, "time_limit": 60, "queue": "?"}
+
+    assert len(Bash("My Step", "", **wrong).problems()) == 6
+
+
+# Functions: what they may be, and how they are called.
+
+
+def _none() -> None: ...
+def _one(run: Any) -> None: ...
+def _other_name(context: Any) -> None: ...
+def _two(run: Any, more: Any) -> None: ...
+def _two_with_default(run: Any, more: int = 1) -> None: ...
+def _run_with_default(run: Any = None) -> None: ...
+def _option(size: int = 1) -> None: ...
+def _anything(*args: Any, **kwargs: Any) -> None: ...
+def _keywords(**kwargs: Any) -> None: ...
+def _needs_keyword(*, more: int) -> None: ...
+def _run_and_needs_keyword(run: Any, *, more: int) -> None: ...
+def _keyword_with_default(*, more: int = 1) -> None: ...
+def _positional_only(run: Any, /) -> None: ...
+async def _coroutine(run: Any) -> None: ...
+
+
+class _Callable:
+    def __call__(self, run: Any) -> None: ...
+
+    def method(self) -> None: ...
+
+    def method_of_run(self, run: Any) -> None: ...
+
+    @classmethod
+    def of_class(cls, run: Any) -> None: ...
+
+    @staticmethod
+    def static() -> None: ...
+
+
+class _Made:
+    def __init__(self, run: Any) -> None: ...
+
+
+_FUNCTIONS = [
+    (_none, False),
+    (_one, True),
+    (_other_name, True),
+    (_two_with_default, True),
+    (_run_with_default, True),
+    (_option, False),
+    (_anything, True),
+    (_keywords, False),
+    (_keyword_with_default, False),
+    (_positional_only, True),
+    (lambda: None, False),
+    (lambda run: run, True),
+    (lambda _: None, True),
+    (lambda run=None: run, True),
+    (lambda size=3: size, False),
+    (functools.partial(_two, more=1), True),
+    (functools.partial(_two, None, None), False),
+    (functools.partial(_one, None), False),
+    (_Callable(), True),
+    (_Callable().method, False),
+    (_Callable().method_of_run, True),
+    (_Callable.of_class, True),
+    (_Callable.static, False),
+    (_Callable, False),
+    (_Made, True),
+    (len, True),
+    (print, True),
+    (dict, True),
+    (str, True),
+    (functools.lru_cache(_one), True),
+    (functools.wraps(_one)(lambda *_: None), True),
+]
+
+
+@pytest.mark.parametrize(("function", "takes"), _FUNCTIONS, ids=lambda value: getattr(value, "__name__", None))
+def test_a_function_is_called_with_the_run_if_it_takes_one(function: Callable[..., Any], *, takes: bool) -> None:
+    """It needs one argument, accepts any, or has one called ``run``; an option of its own is left alone."""
+    assert takes_run(function) is takes
+    assert Python("a", function).problems() == []
+    assert Branch("a", function).problems() == []
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (_two, "its function needs more than one argument: it is called with the run, or with nothing"),
+        (functools.partial(_two), "its function needs more than one argument"),
+        (_needs_keyword, "its function is called with the run, or with nothing: keyword-only more needs a default"),
+        (_run_and_needs_keyword, "its function is called with the run, or with nothing: keyword-only more needs"),
+        (_coroutine, "its function is a coroutine: give a plain function, which may call asyncio.run"),
+        (functools.partial(_coroutine, None), "its function is a coroutine"),
+        (asyncio.sleep, "its function is a coroutine"),
+        ("features.build", "'features.build' is no function: give a function of the run"),
+        (None, "None is no function: give a function of the run"),
+        (7, "7 is no function"),
+    ],
+)
+def test_what_cannot_be_called_says_why(function: Any, said: str) -> None:
+    """Before anything runs."""
+    for step in (Python("a", function), Branch("a", function)):
+        (problem,) = step.problems()
+        assert problem.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("step", "kind", "limit", "idempotent"),
+    [
+        (_python(), StepKind.PYTHON, 3600, True),
+        (_python(idempotent=False), StepKind.PYTHON, 3600, False),
+        (_branch(), StepKind.BRANCH, 300, True),
+        (_sql(), StepKind.SQL, 3600, True),
+        (_bash(), StepKind.BASH, 3600, False),
+        (_bash(idempotent=True, time_limit=None), StepKind.BASH, None, True),
+    ],
+)
+def test_what_a_step_is_unless_it_says_otherwise(
+    step: Any, kind: StepKind, limit: float | None, *, idempotent: bool
+) -> None:
+    """A command may have done anything when its worker dies: it is not run again unless it says so."""
+    assert step.kind is kind
+    assert time_limit_seconds(step) == limit
+    assert step.idempotent is idempotent
+    assert step.queue == "steps"
+
+
+def test_a_predict_step_has_no_limit_of_its_own() -> None:
+    """Its shards have one each."""
+    step = _predict()
+
+    assert time_limit_seconds(step) is None
+    assert step.kind is StepKind.PREDICT
+    assert step.declared_model == FunctionModel(len)
+
+
+@pytest.mark.parametrize("build", _ALL)
+def test_a_steps_retry_goes_before_its_pipelines(build: Callable[..., Step]) -> None:
+    """Also where it asks for none; without both nothing is tried again."""
+    own, default = Retry(1), Retry(5)
+
+    assert retry_of(build(retry=own), default) == own
+    assert retry_of(build(), default) == default
+    assert retry_of(build(retry=Retry(0)), default) == Retry(0)
+    assert retry_of(build(), None) == NO_RETRY
