@@ -1,9 +1,11 @@
-"""How Celery imports what its settings name."""
+"""How Celery finds its settings, and imports what they name."""
 
 from types import ModuleType
 from typing import Any
 
 from celery.loaders.app import AppLoader
+
+from .configuration import celery_settings
 
 
 class Loader(AppLoader):  # type: ignore[misc]
@@ -13,3 +15,7 @@ class Loader(AppLoader):  # type: ignore[misc]
         """Despite its name, which is Celery's. Raises what the import raises."""
         found: ModuleType = (imp or self.import_module)(module, package=package)
         return found
+
+    def read_configuration(self, env: str = "") -> dict[str, Any]:  # noqa: ARG002 -- Celery's signature
+        """What Celery asks for when a setting is first needed."""
+        return celery_settings()

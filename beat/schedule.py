@@ -25,6 +25,7 @@ from batchord.core.calendar.schedules import AfterPipeline, Schedule
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.errors import ConfigurationError
 from batchord.core.process.switches import SWITCHED_KEY
+from batchord.core.run.messages import VERSION
 from batchord.queue.redis_server import check_redis
 from batchord.settings import Settings, settings
 
@@ -251,14 +252,15 @@ def offset(name: str, jitter: timedelta) -> timedelta:
 
 
 def _upkeep(task: str, when: object, *, expires: float) -> dict[str, Any]:
-    return {"task": task, "schedule": when, "options": {"queue": "control", "expires": expires}}
+    options = {"queue": "control", "expires": expires}
+    return {"task": task, "schedule": when, "kwargs": {"version": VERSION}, "options": options}
 
 
 def _entry(pipeline: Pipeline) -> dict[str, Any]:
     return {
         "task": "batchord.start_run",
         "schedule": schedule(_MINUTE),  # never asked: see PipelineEntry
-        "kwargs": {"pipeline": pipeline.name, "trigger": "schedule"},
+        "kwargs": {"pipeline": pipeline.name, "trigger": "schedule", "version": VERSION},
         # An unread tick is worth nothing any more: the next one, or the watch, finds what it would have found.
         "options": {"queue": "control", "ignore_result": True, "expires": _HOUR},
     }

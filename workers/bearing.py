@@ -16,6 +16,9 @@ from batchord.queue.replies import SecretFreeTask
 class BearingTask(SecretFreeTask):
     """Celery's own, but for want of memory or threads it is handed back, for a process that has them."""
 
+    #: None: where a task is tried again for as long as it takes, Celery would give up after three times.
+    max_retries = None
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Runs the task. Raises Retry in place of MemoryError and its like."""
         from .handing_back import MOST_HAND_BACKS, next_wait

@@ -5,8 +5,9 @@
                     │             └─ predict_shard ─┘    the chord
                     └─ run_step ─ (next step, next run)
 
-A task reads its arguments, calls one verb, and publishes what the verb returns: commit, then publish. Each
-takes keywords only and ignores those that it does not know, so that an old worker understands a new message.
+A task reads its arguments, which are a message's, lets the message's verb do it, and publishes what the verb returns:
+commit, then publish. Each takes keywords only and ignores those that it does not know, so that an old worker
+understands a new message.
 A task whose shard, step or run has failed ends as failed itself, after all that follows from it was sent.
 """
 
@@ -15,34 +16,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from celery import Task, chord, current_app, shared_task
+from celery import Task, shared_task
 from celery.exceptions import Ignore
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from batchord.core.errors import TransientError, UnknownPipeline, WorkFailed
-from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
-from batchord.core.process.faults import fault
+from batchord.core.run import messages
 from batchord.core.run.history import Actor
 from batchord.core.run.messages import (
     LONGEST_DELAY,
     AlertsKept,
-    BacklogLeft,
     FollowUp,
     Message,
-    RunEnded,
     RunReady,
-    ShardsReady,
+    ShardReady,
     StepEnded,
     StepReady,
 )
-from batchord.flow.begin import follow, start
-from batchord.flow.drive import advance, cancel, finish
-from batchord.flow.predict import plan
-from batchord.flow.predict import shard as predict
-from batchord.flow.routing import route_step
-from batchord.flow.step import execute
-from batchord.flow.upkeep import audit, prune, recover, switch, tell, watch
+from batchord.core.run.runs import StepKind
+from batchord.flow.begin import start
+from batchord.flow.dispatch import dispatch
+from batchord.flow.drive import cancel
+from batchord.flow.predict.shard import ShardHeld
+from batchord.flow.upkeep import audit, prune, recover, switch, watch
+from batchord.queue import publisher
 from batchord.settings import settings
 from batchord.wiring import parts
 
@@ -53,12 +49,8 @@ from .slots import reading_slot
 
 log = logging.getLogger(__name__)
 
-#: What the messages of this release say of themselves. It rises only when the release before would misread them:
-#: a new keyword does not ask for it, since tasks ignore those that they do not know.
-VERSION = 1
-#: What sending raises while Redis is away: Kombu's error for a message, redis-py's for a chord's size, and a
-#: RuntimeError where Celery wants to follow the results of the chord's parts, which nobody asked for.
-_UNSENT = (OperationalError, RedisError, RuntimeError)
+#: Any kind that is executed, not planned: which it is the ledger knows.
+_EXECUTED = StepKind.PYTHON
 
 
 @shared_task(bind=True, name="batchord.start_run")  # type: ignore[untyped-decorator]
@@ -102,14 +94,14 @@ def follow_run(self: Task, *, pipeline: str, after_run: str, **_: Any) -> None:
     Not a matter of ``start_run``: a worker of the release before takes every ``after_run`` for one with a backlog.
     """
     with retrying(self):
-        publish(start.start_run(parts(), pipeline=pipeline, trigger=start.AFTER, after_run=after_run)[1])
+        _do(FollowUp(pipeline=pipeline, after_run=after_run))
 
 
 @shared_task(bind=True, name="batchord.advance_run", ignore_result=True, throws=(WorkFailed,))  # type: ignore[untyped-decorator]
 def advance_run(self: Task, *, run_id: str, **_: Any) -> None:
     """Starts what can start in a run."""
     with retrying(self):
-        publish(advance.advance(parts(), run_id=run_id))
+        _do(RunReady(run_id=run_id))
         fail_with_run(run_id)
 
 
@@ -117,7 +109,7 @@ def advance_run(self: Task, *, run_id: str, **_: Any) -> None:
 def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     """Finds the step's records and sends the chord of its shards."""
     with reading_slot(self), retrying(self):
-        publish(plan.plan_step(parts(), run_id=run_id, step=step))
+        _do(StepReady(run_id=run_id, step=step))
         fail_with_step(run_id, step)
 
 
@@ -133,7 +125,7 @@ def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
 def run_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     """Executes a step that is a function, SQL, a command or a decision."""
     with retrying(self):
-        publish(execute.execute_step(parts(), run_id=run_id, step=step))
+        _do(StepReady(run_id=run_id, step=step, kind=_EXECUTED))
         fail_with_step(run_id, step)
 
 
@@ -150,9 +142,9 @@ def predict_shard(self: Task, *, run_id: str, step: str, index: int, **_: Any) -
     """Predicts a shard; returns only its index, so that a second delivery gives the chord the same result."""
     try:
         with retrying(self):
-            publish(predict.predict_shard(parts(), run_id=run_id, step=step, index=index, in_new_process=is_new()))
+            _do(ShardReady(run_id=run_id, step=step, index=index))
             fail_with_shard(self, run_id, step, index)
-    except predict.ShardHeld as held:
+    except ShardHeld as held:
         # Acknowledged, and not counted by the chord: the owner's own message counts.
         raise Ignore(str(held)) from held
     return index
@@ -162,7 +154,7 @@ def predict_shard(self: Task, *, run_id: str, step: str, index: int, **_: Any) -
 def finish_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     """The chord's body: aggregates from the ledger and drives the run on."""
     with retrying(self):
-        publish(finish.finish_step(parts(), run_id=run_id, step=step))
+        _do(StepEnded(run_id=run_id, step=step))
         fail_with_step(run_id, step)
 
 
@@ -183,7 +175,7 @@ def watch_pipelines(**_: Any) -> None:
 @shared_task(name="batchord.send_alerts", ignore_result=True)  # type: ignore[untyped-decorator]
 def send_alerts(**_: Any) -> None:
     """Sends the messages to people that are due. Not retried: the sweep finds what is left."""
-    tell.send_alerts(parts())
+    _do(AlertsKept())
 
 
 @shared_task(bind=True, name="batchord.prune", ignore_result=True)  # type: ignore[untyped-decorator]
@@ -209,61 +201,18 @@ def audit_pipelines(self: Task, **_: Any) -> None:
             publish(messages)
 
 
+def _do(message: Message) -> None:
+    """What the message asks for, and what follows from it."""
+    publish(dispatch(parts(), message, in_new_process=is_new()))
+
+
+def publish(sent: Sequence[Message]) -> None:
+    """Sends what a verb returned, after its commit."""
+    publisher.publish(sent, catalog=parts().catalog)
+
+
 def _actor(task: Task, by: Any) -> Actor:
     return Actor.from_message(by, origin=getattr(task.request, "origin", None))
-
-
-def publish(messages: Sequence[Message]) -> None:
-    """Sends what a verb returned, after its commit; whatever is lost here, the sweeper sends again.
-
-    So a broker that is away fails no task: a shard that is done stays done, and its chord part counts.
-    """
-    for message in messages:
-        fault("after-commit-before-publish")
-        try:
-            _send(message)
-        except _UNSENT as error:
-            if is_exhaustion(error):
-                note_exhaustion(error)
-            log.warning("%s is left to the sweeper: %s", message, " ".join(str(error).split()))
-
-
-def _send(message: Message) -> None:
-    match message:
-        case StepReady():
-            _send_step(message)
-        case ShardsReady(run_id=run_id, step=step, queue=queue, indexes=indexes):
-            header = [
-                predict_shard.s(run_id=run_id, step=step, index=index, version=VERSION).set(queue=queue)
-                for index in indexes
-            ]
-            chord(header)(finish_step.si(run_id=run_id, step=step, version=VERSION))
-        case StepEnded(run_id=run_id, step=step):
-            finish_step.apply_async(kwargs={"run_id": run_id, "step": step, "version": VERSION})
-        case RunReady(run_id=run_id):
-            advance_run.apply_async(kwargs={"run_id": run_id, "version": VERSION})
-        case BacklogLeft(pipeline=pipeline, after_run=after_run):
-            values = {"pipeline": pipeline, "trigger": start.BACKLOG, "after_run": after_run, "version": VERSION}
-            start_run.apply_async(kwargs=values, ignore_result=True)
-        case RunEnded():
-            for follower in follow.followers(parts().catalog, message):
-                _send(follower)
-        case FollowUp(pipeline=pipeline, after_run=after_run):
-            follow_run.apply_async(kwargs={"pipeline": pipeline, "after_run": after_run, "version": VERSION})
-        case AlertsKept():
-            send_alerts.apply_async()
-
-
-def _send_step(message: StepReady) -> None:
-    if message.delay > LONGEST_DELAY:  # the sweeper sends it when its time has come
-        return
-    route = route_step(message)
-    current_app.tasks[route.task].apply_async(
-        kwargs={**route.kwargs, "version": VERSION},
-        queue=route.queue,
-        time_limit=route.time_limit,
-        countdown=route.countdown,
-    )
 
 
 @contextmanager
@@ -274,7 +223,7 @@ def retrying(task: Task) -> Iterator[None]:
     deploy, a message of a newer release, or for a pipeline that this worker does not know, is handed back in
     the same way for a worker that does; that is limited, since there may be none.
     """
-    understand(task, VERSION)
+    understand(task, messages.VERSION)
     try:
         yield
     except TransientError as error:

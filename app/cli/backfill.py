@@ -8,7 +8,7 @@ from typing import Any
 from batchord.core.run.runs import Run, RunState
 
 from .actor import this_person
-from .interventions import send
+from .broker import publish
 from .output import coloured, console, print_json, run_json, short, table
 
 _POLL_SECONDS = 0.5
@@ -20,7 +20,7 @@ def fill_range(name: str, start: datetime, end: datetime, params: dict[str, Any]
     from batchord.wiring import parts
 
     runs, messages = fill_windows(parts(), pipeline=name, start=start, end=end, params=params, actor=this_person())
-    send(messages)
+    publish(messages)
     if wait:
         with console.status(f"{len(runs)} windows …") as status:
             runs = _ended(runs, status)

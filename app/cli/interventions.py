@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import click
 
-from batchord.core.run.messages import Message
 from batchord.core.run.runs import Run
 
 from .actor import this_person
-from .broker import send_task
+from .broker import publish
 from .history import find_run
 from .output import coloured, console, json_option, print_json, run_json
 from .terminal import foreign, text
@@ -27,7 +26,7 @@ def retry(name: str, reason: str | None, keys: Sequence[str], *, as_json: bool) 
     run, count, messages = retry_rejections(
         parts(), pipeline=name, reason=reason, keys=list(keys) or None, actor=this_person()
     )
-    send(messages)
+    publish(messages)
     if as_json:
         print_json({"rejections": count, "run": None if run is None else run_json(run)})
     elif run is None:
@@ -45,7 +44,7 @@ def cancel(run_id: str, *, as_json: bool) -> None:
     from batchord.wiring import ledger, parts
 
     run = find_run(run_id)
-    send(cancel_run(parts(), run_id=run.id, actor=this_person()))
+    publish(cancel_run(parts(), run_id=run.id, actor=this_person()))
     ended = ledger().runs.get(run.id)
     if as_json:
         print_json(run_json(ended))
@@ -71,7 +70,7 @@ def rerun(run_id: str, from_step: str | None, *, failed: bool, as_json: bool) ->
     run, messages = open_rerun(
         parts(), run_id=find_run(run_id).id, from_step=from_step, failed=failed, actor=this_person()
     )
-    send(messages)
+    publish(messages)
     if as_json:
         print_json(run_json(run))
     else:
@@ -84,31 +83,5 @@ def start_repair(name: str) -> Run:
     from batchord.wiring import parts
 
     run, messages = repair_missing(parts(), pipeline=name, actor=this_person())
-    send(messages)
+    publish(messages)
     return run
-
-
-def send(messages: Sequence[Message]) -> None:
-    """Sends what a verb returned."""
-    from batchord.core.run.messages import AlertsKept, RunEnded, RunReady, StepReady
-    from batchord.flow.routing import route_step
-
-    for message in messages:
-        match message:
-            case StepReady():
-                route = route_step(message)
-                send_task(
-                    route.task,
-                    kwargs=route.kwargs,
-                    queue=route.queue,
-                    time_limit=route.time_limit,
-                    countdown=route.countdown,
-                )
-            case RunReady(run_id=run_id):
-                send_task("batchord.advance_run", kwargs={"run_id": run_id}, queue="control")
-            case RunEnded():
-                pass  # the sweeper sees to the pipelines that follow
-            case AlertsKept():
-                send_task("batchord.send_alerts", queue="control")
-            case _:
-                raise AssertionError(f"the command line sends no {type(message).__name__}")

@@ -18,7 +18,7 @@ from batchord.core.run.runs import Run, RunState
 
 from .actor import this_person
 from .backfill import fill_range
-from .broker import send_task
+from .broker import ask
 from .history import print_run
 from .output import console, json_option, print_json, run_json
 from .terminal import foreign
@@ -81,13 +81,8 @@ def _run_on_workers(name: str, params: dict[str, Any], *, wait: bool, quiet: boo
     request = str(uuid4())
 
     def send() -> None:
-        send_task(
-            "batchord.start_run",
-            kwargs={"pipeline": name, "trigger": "cli", "params": params, "by": this_person().to_json()},
-            task_id=request,
-            queue="control",
-            ignore_result=True,
-        )
+        by = this_person().to_json()
+        ask("batchord.start_run", task_id=request, pipeline=name, trigger="cli", params=params, by=by)
 
     opened = _opened(request, send)
     if not wait:

@@ -12,17 +12,13 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from batchord.core.errors import TransientError
 from batchord.core.run.history import Actor
-from batchord.core.run.messages import AlertsKept, BacklogLeft, Message, RunReady, ShardsReady, StepEnded, StepReady
-from batchord.core.run.runs import Run, StepKind
-from batchord.flow.begin.start import follow_up, start_run
-from batchord.flow.drive.advance import advance
-from batchord.flow.drive.finish import finish_step
+from batchord.core.run.messages import AlertsKept, FollowUp, Message, RunEnded, StepReady
+from batchord.core.run.runs import Run
+from batchord.flow.begin.start import start_run
+from batchord.flow.dispatch import dispatch
 from batchord.flow.parts import Parts
-from batchord.flow.predict.plan import plan_step
-from batchord.flow.predict.shard import ShardHeld, predict_shard
-from batchord.flow.step.execute import execute_step
+from batchord.flow.predict.shard import ShardHeld
 from batchord.flow.upkeep.recover import sweep
-from batchord.flow.upkeep.tell import send_alerts
 
 log = logging.getLogger(__name__)
 
@@ -65,46 +61,16 @@ def run_local(
 
 
 def _handle(parts: Parts, message: Message) -> list[Message]:
-    if isinstance(message, ShardsReady):
-        return _predict(parts, message)
-    if isinstance(message, StepReady):
-        time.sleep(message.delay)
-    verb = _verb(parts, message)
-    return [] if verb is None else _patiently(parts, verb)
-
-
-def _verb(parts: Parts, message: Message) -> Callable[[], list[Message]] | None:
-    """What the message asks for; None when it is not this process's matter."""
     match message:
-        case StepReady(run_id=run_id, step=step, kind=kind):
-            return partial(plan_step if kind is StepKind.PREDICT else execute_step, parts, run_id=run_id, step=step)
-        case StepEnded(run_id=run_id, step=step):
-            return partial(finish_step, parts, run_id=run_id, step=step)
-        case RunReady(run_id=run_id):
-            return partial(advance, parts, run_id=run_id)
-        case BacklogLeft(pipeline=pipeline, after_run=after_run):
-            return lambda: follow_up(parts, pipeline=pipeline, after_run=after_run)[1]
-        case AlertsKept():
-            return partial(_send_alerts, parts)
-        case _:
-            # Pipelines that follow this one: the workers' sweeper sees to them.
-            return None
-
-
-def _send_alerts(parts: Parts) -> list[Message]:
-    # Without receivers here, theirs is the workers' environment: a message must not count as sent to nobody.
-    if parts.settings.alert_urls is not None:
-        send_alerts(parts)
+        case RunEnded() | FollowUp():
+            return []  # the workers' sweeper sees to the pipelines that follow
+        case AlertsKept() if parts.settings.alert_urls is None:
+            return []  # the workers know the receivers: an alert must not count as sent to nobody
+        case StepReady(delay=delay):
+            time.sleep(delay)
+    with suppress(ShardHeld):  # another worker has it, and says when it is done
+        return _patiently(parts, partial(dispatch, parts, message))
     return []
-
-
-def _predict(parts: Parts, message: ShardsReady) -> list[Message]:
-    said: list[Message] = []
-    for index in message.indexes:
-        with suppress(ShardHeld):  # another worker has it, and says when it is done
-            verb = partial(predict_shard, parts, run_id=message.run_id, step=message.step, index=index)
-            said += _patiently(parts, verb)
-    return [*said, StepEnded(run_id=message.run_id, step=message.step)]
 
 
 def _tell(state: RetryCallState) -> None:

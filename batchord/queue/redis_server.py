@@ -33,8 +33,8 @@ def redis_client(url: str, **options: Any) -> Redis:
     return Redis.from_url(address, **tls, **options)
 
 
-def check_redis(url: str) -> None:
-    """Asks once. Raises ConfigurationError for what a person must mend; a server that does not answer is borne."""
+def check_redis(url: str) -> bool:
+    """Asks once; whether it answers. Raises ConfigurationError for what a person must mend."""
     url = redis_url(url, where=VARIABLE)
     where = redis_place(url)
     address, tls = without_tls_options(url)
@@ -54,6 +54,8 @@ def check_redis(url: str) -> None:
         advice = advice_for(str(error)) or _second_look(address, tls)
         if advice is not None:
             raise ConfigurationError(f"{where} cannot be used: {advice}") from None
+        return False
+    return True
 
 
 def _second_look(address: str, tls: Mapping[str, str | bool]) -> str | None:

@@ -78,7 +78,7 @@ def test_flower_starts_and_ends_runs_over_http_and_names_its_user(notes: Cluster
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     flower = subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", "app", "flower", "--address=127.0.0.1", f"--port={port}"],
+        [sys.executable, "-m", "celery", "-A", "batchord.app", "flower", "--address=127.0.0.1", f"--port={port}"],
         # As in Compose: neither the database nor the pipelines are told to it.
         env={**os.environ, "BATCHORD_REDIS_URL": notes.environment["BATCHORD_REDIS_URL"], **_LOGIN},
         cwd=notes.folder,

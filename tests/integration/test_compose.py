@@ -97,7 +97,13 @@ def test_a_mounted_pipeline_predicts(stack: Stack) -> None:
         )
         connection.execute("INSERT INTO items (body) SELECT repeat('x', i) FROM generate_series(1, %s) i", [RECORDS])
         stack.run(
-            "worker-control", "celery", "-A", "app", "call", "batchord.start_run", '--kwargs={"pipeline": "items"}'
+            "worker-control",
+            "celery",
+            "-A",
+            "batchord.app",
+            "call",
+            "batchord.start_run",
+            '--kwargs={"pipeline": "items"}',
         )
         count = "SELECT count(*) FROM batchord.predictions WHERE pipeline = 'items'"
         wait_until(

@@ -28,7 +28,7 @@ SECRETS = ROLES | SERVERS
 def celery_settings() -> dict[str, Any]:
     """What app/celery.py says, asked in a process of its own: its import needs an address of Redis."""
     code = (
-        "import json; from batchord.app.celery import QUEUES, app; "
+        "import json; from batchord.app.celery import app; from batchord.app.configuration import QUEUES; "
         "print(json.dumps({'queues': QUEUES, 'shutdown': app.conf.worker_soft_shutdown_timeout}))"
     )
     environment = os.environ | {"BATCHORD_REDIS_URL": "redis://127.0.0.1:1/0"}

@@ -73,7 +73,7 @@ def bench(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr("batchord.wiring.parts", bench.parts)
         monkeypatch.setattr("batchord.wiring.catalog", lambda: catalog)
         monkeypatch.setattr("batchord.wiring.log_store", lambda: bench.ledger.logs)
-        monkeypatch.setattr(interventions, "send_task", lambda *_, **__: None)
+        monkeypatch.setattr(interventions, "publish", lambda _: None)
         yield bench
     attempt_log.uninstall()
 

@@ -68,6 +68,30 @@ def test_an_import_loads_nothing_that_it_does_not_need(
     assert sorted(_loaded(tmp_path, statement).intersection(unwanted)) == []
 
 
+def test_every_module_can_be_imported_where_nothing_is_configured(tmp_path: Path) -> None:
+    """Settings are read when they are needed: neither an import nor a test of one part asks for a server."""
+    programs = {"app/dashboard/flowerconfig.py", "app/localstack/s3_server.py"}  # which do what they are for
+    modules = [
+        ".".join(file.relative_to(_ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for top in ("batchord", "app", "workers", "beat")
+        for file in sorted((_ROOT / top).rglob("*.py"))
+        if "migrations" not in file.parts and file.relative_to(_ROOT).as_posix() not in programs
+    ]
+    program = f"import importlib\nfor name in {modules!r}: importlib.import_module(name)"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("BATCHORD_")}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment | {"HOME": str(tmp_path), "PYTHONPATH": str(_ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
 def test_reading_the_example_pipelines_loads_no_model(tmp_path: Path) -> None:
     """Beat reads every pipeline file: declarations must stay light."""
     folder = str(_ROOT / "pipelines")

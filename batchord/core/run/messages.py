@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from batchord.core.run.runs import RunState, Step, StepKind
 
+#: What each message says of itself. It rises only when the release before would misread what is sent: a new keyword
+#: does not ask for it, since tasks ignore those that they do not know.
+VERSION = 1
 #: Seconds: a longer wait is left to the sweeper, since a message that waits is held by a worker and would come back to
 #: Redis after the visibility timeout.
 LONGEST_DELAY = 120.0
@@ -50,6 +53,15 @@ class ShardsReady:
     #: The queue whose workers run the step's model.
     queue: str
     indexes: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardReady:
+    """One of them: predict it."""
+
+    run_id: str
+    step: str
+    index: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,4 +110,4 @@ class AlertsKept:
     """Messages to people wait to be sent."""
 
 
-Message = StepReady | ShardsReady | StepEnded | RunReady | BacklogLeft | RunEnded | FollowUp | AlertsKept
+Message = StepReady | ShardsReady | ShardReady | StepEnded | RunReady | BacklogLeft | RunEnded | FollowUp | AlertsKept

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from batchord.catalog import Catalog
 from batchord.core.calendar.schedules import Every, Once, Rrule, cron, every
+from batchord.core.run.messages import VERSION
 from batchord.settings import Settings
 from beat.schedule import entries, fires, offset
 
@@ -62,7 +63,7 @@ def test_a_tick_names_its_pipeline_and_no_slot(scheduled: Scheduled, text: str) 
     entry = scheduled(text)
 
     assert entry["task"] == "batchord.start_run"
-    assert entry["kwargs"] == {"pipeline": "p0", "trigger": "schedule"}
+    assert entry["kwargs"] == {"pipeline": "p0", "trigger": "schedule", "version": VERSION}
     assert entry["options"] == {"queue": "control", "ignore_result": True, "expires": 3600}
 
 

@@ -33,7 +33,7 @@ def _new_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ended(celery: Celery, body: Callable[..., Any]) -> Any:
     """What a pool's process tells its parent of a task."""
-    task = celery.task(body, name="t")
+    task = celery.task(body, name="t", shared=False)
     tracer = build_tracer("t", task, app=celery, propagate=False)
     request = {"id": "1", "delivery_info": {"routing_key": "q", "exchange": ""}, "retries": 0}
     return tracer("1", (), {}, request).info
