@@ -14,9 +14,10 @@ A task whose shard, step or run has failed ends as failed itself, after all that
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-from celery import Task, shared_task
+from celery import Task, current_task, shared_task
 from celery.exceptions import Ignore
 
 from batchord.core.errors import TransientError, UnknownPipeline, WorkFailed
@@ -203,7 +204,8 @@ def audit_pipelines(self: Task, **_: Any) -> None:
 
 def _do(message: Message) -> None:
     """What the message asks for, and what follows from it."""
-    publish(dispatch(parts(), message, in_new_process=is_new()))
+    of_this_task = replace(parts(), task=current_task.request.id)
+    publish(dispatch(of_this_task, message, in_new_process=is_new()))
 
 
 def publish(sent: Sequence[Message]) -> None:

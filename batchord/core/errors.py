@@ -26,6 +26,8 @@ BatchordError
 A message says what is wrong, with which id, and what to do next.
 """
 
+from batchord.core.reasons import Reason
+
 
 class BatchordError(Exception):
     """Root of all errors raised on purpose."""
@@ -63,11 +65,10 @@ class TransientError(BatchordError):
 
 
 class DataError(BatchordError):
-    """One record cannot be predicted. ``reason`` is a short stable code, the message the detail."""
+    """One record cannot be predicted, for a reason that is counted; the message is the detail."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
-        #: Short, stable, lower-case code such as ``missing-object``; counted in summaries.
         self.reason = reason
 
 

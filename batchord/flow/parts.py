@@ -63,6 +63,8 @@ class Parts:
     mask: Callable[[str], str]
     #: Names this process in the ledger, such as ``host:pid``.
     worker: str
+    #: The id of the Celery task that works with them; None in a process of its own.
+    task: str | None = None
     #: When this process's machine took up the code that it works with; None: it is not known.
     code_since: datetime | None = None
 

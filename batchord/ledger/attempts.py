@@ -23,10 +23,11 @@ def end_attempts(connection: Connection, run_id: str, *, step: str | None, state
 
 def ending(update: str, *, state: str) -> str:
     """``update``, which changes a shard and returns it as ``shard``, and ends the shard's attempt with it."""
+    cause = ", cause = shard.cause" if state == "lost" else ""
     return f"""
         WITH shard AS ({update}), ended AS (
             UPDATE batchord.attempts AS attempt
-            SET state = '{state}', error = shard.error, finished_at = clock_timestamp()
+            SET state = '{state}', error = shard.error, finished_at = clock_timestamp(){cause}
             FROM shard
             WHERE attempt.run_id = shard.run_id AND attempt.step = shard.step AND attempt.shard = shard.index
               AND attempt.attempt = shard.attempt

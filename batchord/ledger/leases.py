@@ -2,7 +2,8 @@
 
 from uuid import uuid4
 
-from batchord.core.run.runs import TIME_LIMIT, StepLease
+from batchord.core.reasons import LossCause
+from batchord.core.run.runs import StepLease
 from batchord.ledger.connection import Connection
 from batchord.ledger.rows import find_run
 from batchord.ledger.told import told
@@ -20,10 +21,11 @@ _CLAIM = f"""
         -- How an attempt that was not ended here has ended is not known.
         UPDATE batchord.attempts AS before SET state = 'lost',
             finished_at = coalesce(before.finished_at, clock_timestamp()),
-            error = coalesce(before.error, 'lost: the worker vanished')
+            error = coalesce(before.error, 'lost: the worker vanished'),
+            cause = coalesce(before.cause, '{LossCause.VANISHED}')
         FROM old WHERE before.run_id = old.run_id AND before.step = old.name AND before.shard = -1
           AND before.attempt = old.attempt AND before.state IN ('running', 'lost')
-        RETURNING before.error
+        RETURNING before.error, before.cause
     ), history AS (
         -- As it was before this statement: the one that has just vanished is still running. One that was ended by its
         -- time limit has failed, and is known to be over.
@@ -32,7 +34,7 @@ _CLAIM = f"""
                count(*) FILTER (WHERE state IN ('lost', 'running') AND NOT late)::int AS losses,
                coalesce(bool_or(state IN ('lost', 'running') AND NOT late AND begun_at IS NOT NULL), false) AS begun
         FROM (SELECT before.state, before.begun_at,
-                     before.state = 'lost' AND coalesce(before.error, '') LIKE %(limit)s AS late
+                     before.state = 'lost' AND before.cause IS NOT DISTINCT FROM '{LossCause.OUT_OF_TIME}' AS late
               FROM batchord.attempts AS before JOIN old
                 ON before.run_id = old.run_id AND before.step = old.name AND before.shard = -1) AS attempts
     ), claimed AS (
@@ -44,10 +46,10 @@ _CLAIM = f"""
         FROM old WHERE step.run_id = old.run_id AND step.name = old.name
         RETURNING step.run_id, step.name, step.attempt, step.committed
     ), entered AS (
-        INSERT INTO batchord.attempts (run_id, step, attempt, worker)
-        SELECT run_id, name, attempt, %(worker)s FROM claimed
+        INSERT INTO batchord.attempts (run_id, step, attempt, worker, task)
+        SELECT run_id, name, attempt, %(worker)s, %(task)s FROM claimed
     )
-    SELECT attempt, committed, retried, handed_back, losses, begun, vanished.error AS lost
+    SELECT attempt, committed, retried, handed_back, losses, begun, vanished.error AS lost, vanished.cause
     FROM claimed CROSS JOIN history LEFT JOIN vanished ON true
 """
 _OWNED = f"run_id = %(run)s AND name = %(step)s AND lease_token = %(token)s AND {_HELD}"
@@ -71,13 +73,13 @@ _RELEASE = f"""
 """
 _LOSE = f"""
     WITH step AS (
-        UPDATE batchord.steps SET state = 'ready', lease_token = NULL, lease_until = NULL, error = %(cause)s,
+        UPDATE batchord.steps SET state = 'ready', lease_token = NULL, lease_until = NULL, error = %(error)s,
             sent_at = clock_timestamp(), resent = 0, wait_seconds = 0
         WHERE run_id = %(run)s AND name = %(step)s AND worker = %(worker)s AND {_HELD}
         RETURNING run_id, name, attempt
     )
     -- What had begun and was stopped may have had effects, whoever stopped it.
-    UPDATE batchord.attempts AS attempt SET error = %(cause)s, finished_at = clock_timestamp(),
+    UPDATE batchord.attempts AS attempt SET error = %(error)s, cause = %(cause)s, finished_at = clock_timestamp(),
         state = CASE WHEN %(loss)s OR attempt.begun_at IS NOT NULL THEN 'lost' ELSE 'handed back' END
     FROM step WHERE attempt.run_id = step.run_id AND attempt.step = step.name AND attempt.shard = -1
       AND attempt.attempt = step.attempt
@@ -85,13 +87,19 @@ _LOSE = f"""
 
 
 def claim_step(
-    connection: Connection, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool | None
+    connection: Connection,
+    run_id: str,
+    step: str,
+    *,
+    lease_seconds: float,
+    worker: str,
+    task: str | None,
+    predict: bool | None,
 ) -> StepLease | None:
     """See :class:`batchord.core.run.ledger.Runs`."""
     token = str(uuid4())
     values: dict[str, object] = {"run": run_id, "step": step, "predict": predict}
-    values |= {"token": token, "lease": lease_seconds, "worker": worker}
-    values["limit"] = f"%{TIME_LIMIT}%"
+    values |= {"token": token, "lease": lease_seconds, "worker": worker, "task": task}
     row = connection.execute(_CLAIM, values).fetchone()
     if row is None:
         return None
@@ -104,6 +112,7 @@ def claim_step(
         handed_back=row["handed_back"],
         losses=row["losses"],
         lost=row["lost"],
+        cause=None if row["cause"] is None else LossCause(row["cause"]),
         begun_before=row["begun"],
         committed=row["committed"],
     )
@@ -126,9 +135,12 @@ def release_step(connection: Connection, lease: StepLease, error: str, *, wait: 
     return connection.execute(_RELEASE, values).rowcount == 1
 
 
-def lose_step(connection: Connection, run_id: str, step: str, *, worker: str, cause: str, loss: bool) -> bool:
+def lose_step(
+    connection: Connection, run_id: str, step: str, *, worker: str, cause: LossCause, error: str, loss: bool
+) -> bool:
     """See :class:`batchord.core.run.ledger.Runs`."""
-    values: dict[str, object] = {"run": run_id, "step": step, "worker": worker, "cause": told(cause), "loss": loss}
+    values: dict[str, object] = {"run": run_id, "step": step, "worker": worker, "loss": loss}
+    values |= {"cause": cause, "error": told(error)}
     return connection.execute(_LOSE, values).rowcount == 1
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from batchord.core.reasons import LossCause
 from batchord.core.run.sizing import Rate, ShardTaken, learned
 from batchord.ledger.connection import Connection
 
@@ -15,7 +16,7 @@ _RATES = """
 """
 #: Times of first attempts only: of a later one nobody knows how much was done before. A shard that was split for the
 #: loss of its worker has noted its size; its parts, small in search of one record, say nothing of what a worker bears.
-_TAKEN = """
+_TAKEN = f"""
     SELECT coalesce(worker_class, max(worker_class) OVER (), 'cpu') AS worker_class,
            (CASE WHEN timings ? 'work' THEN discovered ELSE (timings ->> 'rows')::bigint END)::bigint AS rows,
            coalesce((timings ->> 'work')::float8, 0) AS seconds,
@@ -23,7 +24,10 @@ _TAKEN = """
     FROM batchord.shards
     WHERE run_id = %(run)s AND step = %(step)s AND (
         state IN ('done', 'split') AND attempt = 1 AND timings ? 'work' AND discovered > 0
-        OR state = 'split' AND parent IS NULL AND NOT timings ? 'work' AND error ~ 'out of memory|SIGKILL')
+        OR state = 'split' AND parent IS NULL AND NOT timings ? 'work' AND EXISTS (
+            SELECT FROM batchord.attempts AS attempt
+            WHERE attempt.run_id = shards.run_id AND attempt.step = shards.step AND attempt.shard = shards.index
+              AND attempt.cause IN ('{LossCause.OUT_OF_MEMORY}', '{LossCause.KILLED}')))
 """
 _SAVE = """
     INSERT INTO batchord.rates (pipeline, step, model_version, worker_class, records_per_second, shards, most_rows)

@@ -8,6 +8,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
+from batchord.core.reasons import LossCause
 from batchord.core.run.ledger import Opened
 from batchord.core.run.runs import NewRun, NewStep, Run, RunState, Step, StepLease
 from batchord.ledger.connection import Connection, Connections
@@ -115,11 +116,20 @@ class RunsTable:
             return read_steps(connection, run_id)
 
     def claim_step(
-        self, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool | None = None
+        self,
+        run_id: str,
+        step: str,
+        *,
+        lease_seconds: float,
+        worker: str,
+        task: str | None = None,
+        predict: bool | None = None,
     ) -> StepLease | None:
         """See the protocol."""
         with self._connections.transaction() as connection:
-            return claim_step(connection, run_id, step, lease_seconds=lease_seconds, worker=worker, predict=predict)
+            return claim_step(
+                connection, run_id, step, lease_seconds=lease_seconds, worker=worker, task=task, predict=predict
+            )
 
     def begin_step(self, lease: StepLease) -> bool:
         """See the protocol."""
@@ -136,10 +146,12 @@ class RunsTable:
         with self._connections.transaction() as connection:
             return release_step(connection, lease, error, wait=wait, own_error=own_error)
 
-    def lose_step(self, run_id: str, step: str, *, worker: str, cause: str, loss: bool = True) -> bool:
+    def lose_step(
+        self, run_id: str, step: str, *, worker: str, cause: LossCause, error: str, loss: bool = True
+    ) -> bool:
         """See the protocol."""
         with self._connections.transaction() as connection:
-            return lose_step(connection, run_id, step, worker=worker, cause=cause, loss=loss)
+            return lose_step(connection, run_id, step, worker=worker, cause=cause, error=error, loss=loss)
 
 
 def _open(connection: Connection, new: NewRun, **more: Any) -> Opened:

@@ -7,6 +7,7 @@ from uuid import uuid4
 from psycopg.types.json import Jsonb
 
 from batchord.core.errors import ConservationError, LeaseLost
+from batchord.core.reasons import LossCause
 from batchord.core.run.predictions import Batch
 from batchord.core.run.records import Position, Scalar
 from batchord.core.run.runs import Claim, ShardLease, ShardOutcome, ShardState
@@ -29,6 +30,7 @@ _CLAIM = f"""
         losses = shard.losses + {_VANISHED}::int,
         error = CASE WHEN {_VANISHED}
                      THEN right(concat_ws('; ', shard.error, 'lost: the worker vanished'), 2000) ELSE shard.error END,
+        cause = CASE WHEN {_VANISHED} THEN '{LossCause.VANISHED}' ELSE shard.cause END,
         lease_until = clock_timestamp() + make_interval(secs => %(lease)s), renewed_at = clock_timestamp(),
         started_at = coalesce(shard.started_at, clock_timestamp())
     FROM batchord.runs AS run JOIN batchord.steps AS planned ON planned.run_id = run.id AND planned.name = %(step)s
@@ -38,18 +40,19 @@ _CLAIM = f"""
            OR (shard.state = 'running' AND shard.lease_until < clock_timestamp())
            -- This very process, which could not give the shard back while the database was away.
            OR (shard.state = 'running' AND shard.worker = %(worker)s))
-    RETURNING shard.run_id, shard.step, shard.index, shard.attempt, shard.losses, shard.error, shard.first_position,
-              shard.last_position, shard.planned, shard.predicted + shard.rejected AS accounted, shard.dense,
-              run.pipeline, run.models ->> shard.step AS model_version, run.window_start, run.window_end,
+    RETURNING shard.run_id, shard.step, shard.index, shard.attempt, shard.losses, shard.error, shard.cause,
+              shard.first_position, shard.last_position, shard.planned, shard.predicted + shard.rejected AS accounted,
+              shard.dense, run.pipeline, run.models ->> shard.step AS model_version, run.window_start, run.window_end,
               planned.code, planned.planned_at
     ), vanished AS (
-        UPDATE batchord.attempts AS before SET state = 'lost', error = claimed.error, finished_at = clock_timestamp()
+        UPDATE batchord.attempts AS before SET state = 'lost', error = claimed.error, finished_at = clock_timestamp(),
+            cause = '{LossCause.VANISHED}'
         FROM claimed
         WHERE before.run_id = claimed.run_id AND before.step = claimed.step AND before.shard = claimed.index
           AND before.attempt < claimed.attempt AND before.state = 'running'
     ), entered AS (
-        INSERT INTO batchord.attempts (run_id, step, shard, attempt, worker)
-        SELECT run_id, step, index, attempt, %(worker)s FROM claimed
+        INSERT INTO batchord.attempts (run_id, step, shard, attempt, worker, task)
+        SELECT run_id, step, index, attempt, %(worker)s, %(task)s FROM claimed
     )
     SELECT * FROM claimed
 """
@@ -72,12 +75,13 @@ _RENEW = f"""
     WHERE {_OWNED}
 """
 _RETURNED = (
-    "RETURNING shard.run_id, shard.step, shard.index, shard.attempt, shard.error, shard.predicted, shard.rejected"
+    "RETURNING shard.run_id, shard.step, shard.index, shard.attempt, shard.error, shard.cause, shard.predicted, "
+    "shard.rejected"
 )
 _FINISH = ending(
     f"""
     UPDATE batchord.shards AS shard SET state = 'done', discovered = %(found)s, timings = %(timings)s, error = NULL,
-        worker_class = %(runs_on)s,
+        cause = NULL, worker_class = %(runs_on)s,
         finished_at = clock_timestamp(), lease_token = NULL, lease_until = NULL
     WHERE {_OWNED} {_RETURNED}
     """,
@@ -87,7 +91,7 @@ _RELEASE = ending(
     f"""
     UPDATE batchord.shards AS shard SET state = 'pending', sent_at = clock_timestamp(), wait_seconds = %(wait)s,
         -- The causes of earlier attempts stay: the last one alone may only say that a worker vanished.
-        error = right(concat_ws('; ', error, %(error)s::text), 2000),
+        error = right(concat_ws('; ', error, %(error)s::text), 2000), cause = NULL,
         lease_token = NULL, lease_until = NULL WHERE {_OWNED} {_RETURNED}
     """,
     state="retried",
@@ -99,7 +103,7 @@ _BLAMED = """
 _LOST = ending(
     f"""
     UPDATE batchord.shards AS shard SET state = 'pending', losses = losses + %(loss)s::int,
-        error = right(concat_ws('; ', error, %(cause)s::text), 2000),
+        error = right(concat_ws('; ', error, %(error)s::text), 2000), cause = %(cause)s,
         lease_token = NULL, lease_until = NULL
     WHERE run_id = %(run)s AND step = %(step)s AND index = %(index)s AND state = 'running' AND worker = %(worker)s
     {_RETURNED}
@@ -118,9 +122,9 @@ _SPLIT = ending(
 )
 _HALF = """
     INSERT INTO batchord.shards
-        (run_id, step, index, parent, first_position, last_position, planned, discovered, losses, error)
+        (run_id, step, index, parent, first_position, last_position, planned, discovered, losses, error, cause)
     SELECT %(run)s, %(step)s, max(index) + 1, %(index)s, %(first)s, %(last)s, %(planned)s, %(planned)s, %(losses)s,
-           %(error)s
+           %(error)s, %(cause)s
     FROM batchord.shards WHERE run_id = %(run)s AND step = %(step)s
     RETURNING index
 """
@@ -140,14 +144,15 @@ class ShardsTable:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    def claim(self, run_id: str, step: str, index: int, *, lease_seconds: float, worker: str) -> ShardLease | Claim:
+    def claim(
+        self, run_id: str, step: str, index: int, *, lease_seconds: float, worker: str, task: str | None = None
+    ) -> ShardLease | Claim:
         """See the protocol."""
         token = str(uuid4())
         values = {"run": run_id, "step": step, "index": index}
+        claim = {**values, "token": token, "worker": worker, "task": task, "lease": lease_seconds}
         with self._connections.transaction() as connection:
-            row = connection.execute(
-                _CLAIM, {**values, "token": token, "worker": worker, "lease": lease_seconds}
-            ).fetchone()
+            row = connection.execute(_CLAIM, claim).fetchone()
             if row is None:
                 found = connection.execute(_HELD, values).fetchone()
                 return Claim.HELD if found is not None and found["held"] else Claim.ENDED
@@ -166,6 +171,7 @@ class ShardsTable:
             dense=row["dense"],
             losses=row["losses"],
             last_error=row["error"],
+            cause=None if row["cause"] is None else LossCause(row["cause"]),
             model_version=row["model_version"],
             window=None if None in window else window,
             code=row["code"],
@@ -211,9 +217,12 @@ class ShardsTable:
         with self._connections.transaction() as connection:
             connection.execute(_RELEASE, _values(lease, error=told(error), wait=wait))
 
-    def lost(self, run_id: str, step: str, index: int, *, worker: str, cause: str, loss: bool = True) -> bool:
+    def lost(
+        self, run_id: str, step: str, index: int, *, worker: str, cause: LossCause, error: str, loss: bool = True
+    ) -> bool:
         """See the protocol."""
-        values = {"run": run_id, "step": step, "index": index, "worker": worker, "cause": told(cause), "loss": loss}
+        values: dict[str, object] = {"run": run_id, "step": step, "index": index, "worker": worker, "loss": loss}
+        values |= {"cause": cause, "error": told(error)}
         with self._connections.transaction() as connection:
             return connection.execute(_LOST, values).rowcount == 1
 
@@ -265,6 +274,7 @@ def _insert_half(connection: Connection, lease: ShardLease, part: ShardRange, lo
         # A single record must lose two workers of its own before it is blamed.
         "losses": losses if part.planned > 1 else 0,
         "error": lease.last_error,
+        "cause": lease.cause,
     }
     row = connection.execute(_HALF, values).fetchone()
     assert row is not None  # noqa: S101 -- an aggregate without GROUP BY gives exactly one row

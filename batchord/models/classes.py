@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from batchord.core.declared.models import ALL_CLASSES
 from batchord.core.errors import ConfigurationError, DataError
+from batchord.core.reasons import Reason
 
 if TYPE_CHECKING:
     import numpy as np
 
 #: In the place of a value for a record whose numbers are none; the flow rejects the record.
-NOT_FINITE = DataError("not-finite", "the model's output for it is nan or infinite")
+NOT_FINITE = DataError(Reason.NOT_FINITE, "the model's output for it is nan or infinite")
 
 
 def likelihoods(

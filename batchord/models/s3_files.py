@@ -5,7 +5,7 @@ from pathlib import Path
 from batchord.core.errors import ConfigurationError, DataError, ModelNotFound
 from batchord.models.places import Stored, check_files, wanted
 from batchord.models.versions import Fingerprint
-from batchord.storage.objects import Listed, Objects, parse_s3
+from batchord.storage.objects import Listed, ObjectChanged, Objects, parse_s3
 
 
 class S3Files:
@@ -27,7 +27,7 @@ class S3Files:
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 self._objects.download(bucket, each, target)
-            except DataError as error:
+            except (DataError, ObjectChanged) as error:
                 raise ModelNotFound(
                     f"{declared.location} changed while it was downloaded: {error} "
                     "Give each model version a prefix of its own, and start a new run."

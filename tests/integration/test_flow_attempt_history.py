@@ -12,6 +12,7 @@ from batchord.core.declared.models import FunctionModel
 from batchord.core.declared.retries import Retry
 from batchord.core.declared.steps import Sql
 from batchord.core.errors import TransientError
+from batchord.core.reasons import LossCause
 from batchord.core.run.runs import RunState
 from batchord.flow.drive.cancel import cancel_run
 from batchord.flow.predict.plan import plan_step
@@ -166,7 +167,7 @@ def test_a_shard_that_loses_its_workers_is_split_in_the_history_too(bench: Bench
     bench.claim(run_id, worker="dead:1")
     bench.expire_leases()
     bench.claim(run_id, worker="dead:2")
-    assert bench.ledger.shards.lost(run_id, STEP, 0, worker="dead:2", cause="lost: signal 9")
+    assert bench.ledger.shards.lost(run_id, STEP, 0, worker="dead:2", cause=LossCause.KILLED, error="lost: signal 9")
     halves = predict_shard(bench.parts(), run_id=run_id, step=STEP, index=0)
     assert [(state, worker) for state, worker, _ in history(bench, run_id, STEP, 0)] == [
         ("lost", "dead:1"),

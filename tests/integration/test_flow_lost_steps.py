@@ -11,6 +11,7 @@ import pytest
 from batchord.core.declared.retries import Retry
 from batchord.core.declared.steps import Python
 from batchord.core.errors import LeaseLost
+from batchord.core.reasons import LossCause
 from batchord.core.run.runs import RunState, StepLease
 from batchord.flow.parts import Parts
 from batchord.flow.step.execute import execute_step
@@ -62,8 +63,8 @@ def dies_over(bench: Bench, run_id: str, step: str = "work", *, begun: bool = Fa
 def ended_by_time(bench: Bench, run_id: str) -> None:
     """A worker whose process the time limit ends over the step."""
     assert bench.ledger.runs.claim_step(run_id, "work", lease_seconds=60, worker="slow:1") is not None
-    cause = "lost: time limit of 3600 s exceeded"
-    assert bench.ledger.runs.lose_step(run_id, "work", worker="slow:1", cause=cause)
+    error = "lost: time limit of 3600 s exceeded"
+    assert bench.ledger.runs.lose_step(run_id, "work", worker="slow:1", cause=LossCause.OUT_OF_TIME, error=error)
 
 
 def test_a_second_message_for_a_step_does_nothing(bench: Bench, calls: Calls) -> None:
@@ -233,7 +234,7 @@ def test_a_worker_that_is_ended_in_a_function_blames_nobody(bench: Bench) -> Non
     with pytest.raises(SystemExit):
         execute_step(bench.parts(), run_id=run_id, step="work")
     assert states(bench, run_id) == {"work": "running"}
-    assert bench.ledger.runs.lose_step(run_id, "work", worker="test:1", cause="handed back")
+    assert bench.ledger.runs.lose_step(run_id, "work", worker="test:1", cause=LossCause.STOPPED, error="handed back")
     assert bench.run_on(run_id, messages).state is RunState.SUCCEEDED
 
 
@@ -250,7 +251,9 @@ def test_what_is_handed_back_at_a_shutdown_is_no_loss(
         lease = bench.ledger.runs.claim_step(run_id, "work", lease_seconds=60, worker="told:1", predict=False)
         assert lease is not None
         assert not begun or bench.ledger.runs.begin_step(lease)
-        assert bench.ledger.runs.lose_step(run_id, "work", worker="told:1", cause="told to stop", loss=False)
+        assert bench.ledger.runs.lose_step(
+            run_id, "work", worker="told:1", cause=LossCause.STOPPED, error="told to stop", loss=False
+        )
     bench.run_on(run_id, messages, max_attempts=3)
     ends = [state for state, _, _ in history(bench, run_id, "work")]
     assert ends == (["lost", expected] if begun else ["handed back"] * 3 + [expected])

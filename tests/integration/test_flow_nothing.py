@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from batchord.core.declared.models import FunctionModel
-from batchord.core.run.reasons import LOSS_REASONS
+from batchord.core.reasons import LOSS_REASONS
 from batchord.core.run.records import Rejection
 from batchord.core.run.runs import RunState, ShardOutcome
 from batchord.flow.drive.finish import finish_step

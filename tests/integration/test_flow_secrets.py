@@ -9,6 +9,7 @@ import pytest
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.steps import Bash, Predict, Python
 from batchord.core.errors import ConfigurationError
+from batchord.core.reasons import LossCause
 from batchord.flow.attempt import log as attempt_log
 from batchord.flow.begin.start import start_run
 from batchord.output import masking
@@ -71,7 +72,7 @@ def test_the_ledger_tells_no_secret(bench: Bench) -> None:
     bench.insert(1)
     later, messages = bench.planned()
     bench.claim(later)
-    bench.ledger.shards.lost(later, STEP, 0, worker="test:1", cause=f"lost: {WORD}")
+    bench.ledger.shards.lost(later, STEP, 0, worker="test:1", cause=LossCause.KILLED, error=f"lost: {WORD}")
 
     assert str(run.state) == "failed"
     assert messages

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from batchord.core.reasons import LossCause
 from batchord.core.run.messages import Message, ShardsReady, StepEnded
 from batchord.core.run.runs import RunState
 from batchord.flow.predict.shard import predict_shard
@@ -39,7 +40,7 @@ def deadly_for(*keys: int) -> Callable[[pd.DataFrame], "pd.Series[Any]"]:
     return deadly
 
 
-def work(bench: Bench, run_id: str, messages: list[Message], *, cause: str = KILLED) -> int:
+def work(bench: Bench, run_id: str, messages: list[Message]) -> int:
     """Works messages off as a broker and a pool do, and returns how many workers died over it."""
     deaths = 0
     waiting = deque(messages)
@@ -50,7 +51,8 @@ def work(bench: Bench, run_id: str, messages: list[Message], *, cause: str = KIL
                 waiting += predict_shard(bench.parts(), run_id=run_id, step=STEP, index=message.indexes[0])
             except SystemExit:
                 deaths += 1
-                bench.ledger.shards.lost(run_id, STEP, message.indexes[0], worker="test:1", cause=cause)
+                (index,) = message.indexes
+                bench.ledger.shards.lost(run_id, STEP, index, worker="test:1", cause=LossCause.ENDED, error=KILLED)
                 waiting.append(message)  # the broker delivers it again
         elif isinstance(message, ShardsReady):
             waiting += [
@@ -62,11 +64,12 @@ def work(bench: Bench, run_id: str, messages: list[Message], *, cause: str = KIL
     return deaths
 
 
-def lose(bench: Bench, run_id: str, *causes: str, index: int = 0) -> None:
+def lose(bench: Bench, run_id: str, *errors: str, index: int = 0) -> None:
     """One worker after another dies over a shard."""
-    for cause in causes:
+    for error in errors:
+        cause = LossCause.OUT_OF_TIME if error == OUT_OF_TIME else LossCause.ENDED
         bench.claim(run_id, index)
-        assert bench.ledger.shards.lost(run_id, STEP, index, worker="test:1", cause=cause)
+        assert bench.ledger.shards.lost(run_id, STEP, index, worker="test:1", cause=cause, error=error)
 
 
 @pytest.mark.parametrize("deadly", [1, 2, 33, RECORDS])

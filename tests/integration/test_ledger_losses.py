@@ -8,6 +8,7 @@ from threading import Barrier
 import pytest
 
 from batchord.core.errors import LeaseLost
+from batchord.core.reasons import LossCause
 from batchord.core.run.records import Position
 from batchord.core.run.runs import Claim, ShardLease, ShardOutcome
 from batchord.core.run.shards import ShardRange
@@ -35,9 +36,9 @@ def run_id(bench: Bench) -> str:
     return bench.planned()[0]
 
 
-def lose(bench: Bench, run_id: str, *, worker: str = "dead:1", cause: str = KILLED) -> bool:
+def lose(bench: Bench, run_id: str, *, worker: str = "dead:1", error: str = KILLED) -> bool:
     """The word of a dead worker's parent about shard 0."""
-    return bench.ledger.shards.lost(run_id, STEP, 0, worker=worker, cause=cause)
+    return bench.ledger.shards.lost(run_id, STEP, 0, worker=worker, cause=LossCause.ENDED, error=error)
 
 
 def test_a_lost_workers_shard_is_free_at_once(bench: Bench, run_id: str) -> None:
@@ -75,7 +76,7 @@ def test_what_is_handed_back_is_no_loss(bench: Bench, run_id: str) -> None:
     """A worker that was told to stop is no sign of a bad record."""
     bench.claim(run_id, worker="told:1")
     said = "handed back: its worker was told to stop"
-    assert bench.ledger.shards.lost(run_id, STEP, 0, worker="told:1", cause=said, loss=False)
+    assert bench.ledger.shards.lost(run_id, STEP, 0, worker="told:1", cause=LossCause.STOPPED, error=said, loss=False)
     again = bench.claim(run_id, worker="next:2")
     assert (again.attempt, again.losses, again.last_error) == (2, 0, said)
 
@@ -93,14 +94,20 @@ def test_a_worker_that_holds_nothing_loses_nothing(bench: Bench, run_id: str) ->
 
 def test_the_causes_of_all_losses_are_kept(bench: Bench, run_id: str) -> None:
     """In their order; what PostgreSQL cannot hold is written visibly."""
-    for cause in (KILLED, "lost: exit\x00code 3"):
+    for error in (KILLED, "lost: exit\x00code 3"):
         bench.claim(run_id, worker="dead:1")
-        assert lose(bench, run_id, cause=cause)
+        assert lose(bench, run_id, error=error)
     bench.claim(run_id, worker="dead:1")
     bench.expire_leases()
     lease = bench.claim(run_id, worker="next:2")
     assert lease.losses == 3
     assert lease.last_error == f"{KILLED}; lost: exit\\u0000code 3; lost: the worker vanished"
+    assert lease.cause is LossCause.VANISHED
+    assert bench.column("SELECT cause FROM batchord.attempts WHERE state = 'lost' ORDER BY attempt") == [
+        "ended",
+        "ended",
+        "vanished",
+    ]
 
 
 def test_an_attempt_that_was_given_back_is_no_loss(bench: Bench, run_id: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
+from batchord.core.reasons import LossCause
 from batchord.core.run.alerts import NewAlert
 from batchord.core.run.frontier import Frontier
 from batchord.core.run.history import Change
@@ -127,17 +128,27 @@ class Runs(Protocol):
         """The run's steps in the pipeline's order."""
 
     def claim_step(
-        self, run_id: str, step: str, *, lease_seconds: float, worker: str, predict: bool | None = None
+        self,
+        run_id: str,
+        step: str,
+        *,
+        lease_seconds: float,
+        worker: str,
+        task: str | None = None,
+        predict: bool | None = None,
     ) -> StepLease | None:
         """The right to plan or to execute a step; None when that is done, or another worker is at it.
 
-        ``predict``: True: only if it is a Predict step; False: only if it is none.
+        ``task``: the id of the Celery task, kept with the attempt. ``predict``: True: only if it is a Predict step;
+        False: only if it is none.
         """
 
     def begin_step(self, lease: StepLease) -> bool:
         """Notes that from now on the attempt may have had effects; False when the lease is lost."""
 
-    def lose_step(self, run_id: str, step: str, *, worker: str, cause: str, loss: bool = True) -> bool:
+    def lose_step(
+        self, run_id: str, step: str, *, worker: str, cause: LossCause, error: str, loss: bool = True
+    ) -> bool:
         """Notes that ``worker`` died while it executed the step, and ends its lease at once; False if it held none.
 
         ``loss`` False: it was told to stop, which counts as a loss only if the attempt may have had effects.
@@ -197,8 +208,13 @@ class Planner(Protocol):
 class Shards(Protocol):
     """The workers' side of the ledger."""
 
-    def claim(self, run_id: str, step: str, index: int, *, lease_seconds: float, worker: str) -> ShardLease | Claim:
-        """The right to predict a shard. Counts the attempt before any work is done."""
+    def claim(
+        self, run_id: str, step: str, index: int, *, lease_seconds: float, worker: str, task: str | None = None
+    ) -> ShardLease | Claim:
+        """The right to predict a shard. Counts the attempt before any work is done.
+
+        ``task``: the id of the Celery task, kept with the attempt.
+        """
 
     def accounted(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> set[Scalar]:
         """Those of ``keys`` that have a prediction or a rejection, whatever the model's version."""
@@ -216,7 +232,9 @@ class Shards(Protocol):
     def finish(self, lease: ShardLease, outcome: ShardOutcome) -> None:
         """Marks the shard done. Raises LeaseLost; ConservationError when its counts do not add up."""
 
-    def lost(self, run_id: str, step: str, index: int, *, worker: str, cause: str, loss: bool = True) -> bool:
+    def lost(
+        self, run_id: str, step: str, index: int, *, worker: str, cause: LossCause, error: str, loss: bool = True
+    ) -> bool:
         """Notes that ``worker`` died while it held the shard, and ends its lease at once; False if it held none.
 
         ``loss``: whether that counts against the shard's records.

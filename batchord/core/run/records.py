@@ -15,6 +15,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from batchord.core.errors import ConfigurationError
+from batchord.core.reasons import Reason
 
 #: What a source may use as a key or an arrival.
 Scalar = int | str | float | bytes | Decimal | UUID | datetime | date
@@ -169,7 +170,6 @@ class Rejection:
     """A record that cannot be predicted, and why."""
 
     key: Scalar
-    #: Short, stable code such as ``missing-object``.
-    reason: str
+    reason: Reason
     #: One sentence for a person.
     detail: str

@@ -5,11 +5,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from batchord.core.reasons import LossCause
 from batchord.core.run.history import Change
 from batchord.core.run.records import Position
-
-#: What the ledger says of an attempt that was ended by the time limit; see workers/requests.py.
-TIME_LIMIT = "time limit"
 
 
 class RunState(StrEnum):
@@ -219,8 +217,9 @@ class StepLease:
     handed_back: int = 0
     #: Attempts whose workers were lost.
     losses: int = 0
-    #: How the worker of the attempt before was lost; None when that attempt ended otherwise, or there was none.
+    #: How the worker of the attempt before was lost, and why; None when it ended otherwise, or there was none.
     lost: str | None = None
+    cause: LossCause | None = None
     #: Whether a lost attempt, the last or one before, had begun what cannot be taken back: what it did is not known.
     begun_before: bool = False
     #: What a Sql step committed together with its work, in an attempt whose end was not written down.
@@ -249,6 +248,8 @@ class ShardLease:
     losses: int
     #: What is known of the last attempt's end; None after a good one.
     last_error: str | None
+    #: Why the last attempt was lost; None when it ended otherwise, or there was none.
+    cause: LossCause | None
     model_version: str
     window: tuple[datetime, datetime] | None
     #: What the step's code was when it was planned, and when that was; None: planned by an earlier release.

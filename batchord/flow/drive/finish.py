@@ -6,9 +6,9 @@ chord's results, and ends a step once.
 
 from batchord.core.declared.limits import RejectionLimit
 from batchord.core.errors import CatalogError, ConservationError, UnknownPipeline
+from batchord.core.reasons import of_the_model
 from batchord.core.run.alerts import AlertKind, NewAlert
 from batchord.core.run.messages import Message
-from batchord.core.run.reasons import of_the_model
 from batchord.core.run.runs import Run, RunState, StepKind, StepLease, StepState
 from batchord.core.run.summary import check_conservation, step_summary
 from batchord.flow.drive.advance import drive

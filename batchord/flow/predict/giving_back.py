@@ -7,6 +7,7 @@ from batchord.core.declared.retries import NO_RETRY, Retry
 from batchord.core.declared.steps import retry_of
 from batchord.core.errors import BatchordError, ConfigurationError, TransientError
 from batchord.core.process.exhaustion import note_exhaustion
+from batchord.core.reasons import LossCause
 from batchord.core.run.runs import ShardLease
 from batchord.core.text.error_text import error_text
 from batchord.flow.parts import Parts
@@ -27,7 +28,9 @@ def leave_to_others(parts: Parts, lease: ShardLease, error: BaseException, *, in
     loss = in_new_process or not alone or lease.attempt - lease.losses >= parts.settings.max_attempts
     said = f"{'lost' if loss else 'handed back by a process that was full'}: out of memory {error}".rstrip()
     shard = (lease.run_id, lease.step, lease.index)
-    parts.ledger.shards.lost(*shard, worker=parts.worker, cause=parts.mask(said), loss=loss)
+    parts.ledger.shards.lost(
+        *shard, worker=parts.worker, cause=LossCause.OUT_OF_MEMORY, error=parts.mask(said), loss=loss
+    )
     raise TransientError(
         f"Shard {lease.index} of step {lease.step} in run {lease.run_id}: {said}",
         wait=min(_NEW_PROCESS_SECONDS, parts.settings.retry_base_seconds),

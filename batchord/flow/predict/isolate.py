@@ -13,6 +13,7 @@ from batchord.core.declared.limits import MOST_RECORDS, MOST_SHARE
 from batchord.core.errors import BatchordError, ModelContractViolation, ModelError, ModelNotFound
 from batchord.core.ports import LoadedModel
 from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
+from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection, Scalar
 from batchord.core.text.error_text import error_text
 from batchord.flow.predict.outputs import check_contract
@@ -64,7 +65,7 @@ class _Alone:
             if len(self.starved) > self._most:
                 raise MemoryError(_said(error)) from error
             return
-        self.rejections.append(Rejection(key=key, reason="model-error", detail=_said(error)))
+        self.rejections.append(Rejection(key=key, reason=Reason.MODEL_ERROR, detail=_said(error)))
         if len(self.rejections) > self._most:
             raise ModelError(
                 f"The model raised for {len(self.rejections)} of {len(self._frame)} records of a batch, last for "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from batchord.core.errors import DataError, ModelContractViolation
+from batchord.core.reasons import Reason
 from batchord.core.run.predictions import Batch, Predictions
 from batchord.core.run.records import Rejection, storable
 from batchord.core.text.error_text import error_text
@@ -43,7 +44,7 @@ def to_batch(given: "pd.DataFrame", returned: Any, digests: list[int], rejection
         error = reasons.get(place)
         if score is not None and math.isnan(score):
             # pandas writes a missing number as NaN: beside a label it is missing, alone it is no score at all.
-            error = error if label is not None else DataError("not-finite", "the score is nan")
+            error = error if label is not None else DataError(Reason.NOT_FINITE, "the score is nan")
             score = None
         if error is None and label is None and score is None:
             error = _no_answer(returned, others, place, output)
@@ -67,11 +68,11 @@ def _no_answer(
     score such a list is an addition, and its gap is a missing value.
     """
     if not output:
-        return DataError("no-output", "the model returned nothing for this record")
+        return DataError(Reason.NO_OUTPUT, "the model returned nothing for this record")
     for column in columns:
         gap = _gap(output.get(storable(str(column))), returned[column].iloc[place])
         if gap is not None:
-            return DataError("not-finite", f"column {column}: the list holds {gap}")
+            return DataError(Reason.NOT_FINITE, f"column {column}: the list holds {gap}")
     return None
 
 
@@ -112,7 +113,9 @@ def _labels(returned: "pd.DataFrame") -> tuple[list[str | None], dict[int, DataE
     labels: list[str | None] = []
     for place, value in enumerate(values):
         if isinstance(value, bytes | DataError):
-            given = DataError("bytes-output", "the label is bytes: return text") if isinstance(value, bytes) else value
+            given = (
+                DataError(Reason.BYTES_OUTPUT, "the label is bytes: return text") if isinstance(value, bytes) else value
+            )
             reasons[place] = given
             labels.append(None)
         else:
@@ -139,7 +142,7 @@ def _scores(returned: "pd.DataFrame") -> tuple[list[float | None], dict[int, Dat
         except (TypeError, ValueError) as error:
             raise ModelContractViolation(f"The model returned the score {value!r}: return numbers.") from error
         if math.isinf(score):
-            reasons[place] = DataError("not-finite", f"the score is {score}")
+            reasons[place] = DataError(Reason.NOT_FINITE, f"the score is {score}")
         scores.append(score)
     return scores, reasons
 
@@ -159,7 +162,7 @@ def _outputs(returned: "pd.DataFrame", columns: list[str]) -> tuple[list[dict[st
                 continue
             except Exception as error:  # noqa: BLE001 -- a value of any type may raise anything; one that holds itself does
                 said = f"column {column}: it cannot be stored as JSON: {error_text(error)}"
-                reasons[place] = DataError("not-json", said)
+                reasons[place] = DataError(Reason.NOT_JSON, said)
                 continue
             if converted is not None:
                 output[storable(str(column))] = converted
@@ -176,7 +179,7 @@ def json_value(value: Any) -> Any:  # noqa: C901, PLR0911 -- one line per type r
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:
-        raise DataError("not-json", "a whole number of more than 4,000 digits cannot be stored as JSON")
+        raise DataError(Reason.NOT_JSON, "a whole number of more than 4,000 digits cannot be stored as JSON")
     if value is None or isinstance(value, int):
         return value
     if isinstance(value, float):
@@ -192,12 +195,12 @@ def json_value(value: Any) -> Any:  # noqa: C901, PLR0911 -- one line per type r
     if isinstance(value, Decimal | UUID):
         return str(value)
     if isinstance(value, bytes | bytearray | memoryview):
-        raise DataError("bytes-output", "bytes cannot be stored as JSON")
+        raise DataError(Reason.BYTES_OUTPUT, "bytes cannot be stored as JSON")
     if hasattr(value, "tolist"):  # numpy's scalars and arrays
         return json_value(value.tolist())
     if isinstance(value, DataError):  # a model's own word on this record
         raise DataError(value.reason, str(value))  # a copy: what is raised again and again keeps all that it passed
-    raise DataError("not-json", f"{type(value).__name__} cannot be stored as JSON")
+    raise DataError(Reason.NOT_JSON, f"{type(value).__name__} cannot be stored as JSON")
 
 
 def _gap(output: Any, returned: Any) -> float | None:

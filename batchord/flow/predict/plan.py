@@ -41,7 +41,9 @@ def plan_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     Batchord's ends the step as failed.
     """
     seconds = parts.settings.lease_seconds
-    lease = parts.ledger.runs.claim_step(run_id, step, lease_seconds=seconds, worker=parts.worker, predict=True)
+    lease = parts.ledger.runs.claim_step(
+        run_id, step, lease_seconds=seconds, worker=parts.worker, task=parts.task, predict=True
+    )
     if lease is None:
         return _misrouted(parts, run_id, step)
     if lease.attempt > parts.settings.max_attempts:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from batchord.core.declared.models import Model, SklearnModel
 from batchord.core.errors import ConfigurationError
 from batchord.core.ports import ImageStore
+from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection
 
 if TYPE_CHECKING:
@@ -88,9 +89,9 @@ def _usable_texts(frame: "pd.DataFrame", model: Model) -> tuple["pd.DataFrame", 
     for key, text in zip(frame.index, frame[column], strict=True):
         if not isinstance(text, str):
             kind = "NULL" if text is None or text != text else f"of type {type(text).__name__}"  # noqa: PLR0124 -- NaN
-            rejections.append(Rejection(key=key, reason="missing-text", detail=f"column {column} is {kind}"))
+            rejections.append(Rejection(key=key, reason=Reason.MISSING_TEXT, detail=f"column {column} is {kind}"))
         elif model.empty == "reject" and not text.strip():
-            rejections.append(Rejection(key=key, reason="empty-text", detail=f"column {column} holds no text"))
+            rejections.append(Rejection(key=key, reason=Reason.EMPTY_TEXT, detail=f"column {column} holds no text"))
     if not rejections:
         return frame, []
     rejected = {rejection.key for rejection in rejections}

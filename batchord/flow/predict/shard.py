@@ -91,7 +91,7 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int, in_new_pr
     was given back for another attempt. Any other error of Batchord's ends the shard as failed, in the ledger.
     """
     seconds = parts.settings.lease_seconds
-    lease = parts.ledger.shards.claim(run_id, step, index, lease_seconds=seconds, worker=parts.worker)
+    lease = parts.ledger.shards.claim(run_id, step, index, lease_seconds=seconds, worker=parts.worker, task=parts.task)
     if lease is Claim.ENDED:
         return []
     if lease is Claim.HELD or not isinstance(lease, ShardLease):

@@ -6,9 +6,9 @@ suspicion; a record that stands alone must lose two workers of its own. So a sha
 2 + log2(n) + 2 restarts for one such record, and all other records are predicted.
 """
 
+from batchord.core.reasons import LOSS_REASONS, reason_of
 from batchord.core.run.messages import Message, ShardsReady, StepEnded
 from batchord.core.run.predictions import Batch, Predictions
-from batchord.core.run.reasons import LOSS_REASONS
 from batchord.core.run.records import Position, Rejection
 from batchord.core.run.runs import ShardLease, ShardOutcome
 from batchord.core.run.shards import ShardRange
@@ -38,7 +38,7 @@ def split_shard(parts: Parts, lease: ShardLease) -> list[Message]:
         parts.ledger.shards.fail(lease, error)
         return [StepEnded(run_id=lease.run_id, step=lease.step)]
     if left:
-        rejection = Rejection(key=left[0].key, reason=_reason(lease), detail=lease.last_error or "")
+        rejection = Rejection(key=left[0].key, reason=reason_of(lease.cause), detail=lease.last_error or "")
         nothing = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
         parts.ledger.shards.commit(lease, Batch(predictions=nothing, rejections=[rejection]))
     found = lease.accounted_before + len(left)
@@ -88,12 +88,3 @@ def _unaccounted(parts: Parts, lease: ShardLease) -> list[Position]:
         known = parts.ledger.shards.accounted(lease.pipeline, lease.step, [position.key for position in chunk])
         left += [position for position in chunk if position.key not in known]
     return left
-
-
-def _reason(lease: ShardLease) -> str:
-    """By what ended the last worker: a time limit, a lack of memory that it could still tell, or anything else."""
-    last = (lease.last_error or "").rpartition("; ")[2]
-    killed, late, large = LOSS_REASONS
-    if "time limit" in last:
-        return late
-    return large if "out of memory" in last else killed

@@ -28,9 +28,10 @@ from batchord.core.errors import (
 )
 from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
 from batchord.core.process.faults import fault
+from batchord.core.reasons import LossCause
 from batchord.core.run.logs import AttemptName
 from batchord.core.run.messages import Message, step_ready
-from batchord.core.run.runs import TIME_LIMIT, StepLease, StepState
+from batchord.core.run.runs import StepLease, StepState
 from batchord.core.text.error_text import error_text
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.attempt.log import AttemptLog
@@ -51,7 +52,9 @@ def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     Raises TransientError only when the ledger does not answer at first; every other error is written down in it.
     """
     seconds = parts.settings.lease_seconds
-    lease = parts.ledger.runs.claim_step(run_id, step, lease_seconds=seconds, worker=parts.worker, predict=False)
+    lease = parts.ledger.runs.claim_step(
+        run_id, step, lease_seconds=seconds, worker=parts.worker, task=parts.task, predict=False
+    )
     if lease is None:
         return []
     with Heartbeat(partial(parts.ledger.runs.renew_step, lease, lease_seconds=seconds), every=seconds / 3) as beat:
@@ -105,7 +108,7 @@ def _look_back(parts: Parts, lease: StepLease, task: Task, retry: Retry) -> None
             f"not known, so it was not run again. Look at what it did, then `batchord rerun {lease.run.id} --from "
             f"{lease.step}`. If running it twice does no harm, declare it with idempotent=True"
         )
-    if lease.lost is not None and TIME_LIMIT in lease.lost:
+    if lease.cause is LossCause.OUT_OF_TIME:
         error = OutOfTime(f"it took too long and was ended ({lease.lost})")
         if not retry.allows(error, attempt=lease.retried):
             raise error

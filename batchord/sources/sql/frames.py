@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from batchord.core.ports import Fetched
+from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection
 from batchord.sources.sql.dtypes import ColumnType
 from batchord.sources.sql.series import misfits, series
@@ -25,7 +26,7 @@ def frame_of(rows: Sequence[Sequence[Any]], types: Mapping[str, ColumnType], key
     for (name, column), values in zip(types.items(), columns, strict=True):
         wrong |= misfits(values, name, column)
     if wrong:
-        rejections = [Rejection(key=keys[place], reason="unfitting-value", detail=wrong[place]) for place in wrong]
+        rejections = [Rejection(key=keys[place], reason=Reason.UNFITTING_VALUE, detail=wrong[place]) for place in wrong]
         fitting = [row for place, row in enumerate(rows) if place not in wrong]
         return Fetched(frame_of(fitting, types, key).frame, rejections)
     index = pd.Index(keys, dtype=object, name=key)
@@ -38,7 +39,7 @@ def _without_repeated(rows: Sequence[Sequence[Any]], types: Mapping[str, ColumnT
     repeated = [
         Rejection(
             key=each,
-            reason="duplicate-key",
+            reason=Reason.DUPLICATE_KEY,
             detail=f"the query gives {key}={each!s} {count} times, and nobody knows which row is meant: aggregate or "
             "deduplicate in the source's sql, or name in key= a column that identifies a row of the query",
         )

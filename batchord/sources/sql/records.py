@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from batchord.core.declared.limits import MOST_RECORDS, MOST_SHARE
 from batchord.core.ports import Fetched
+from batchord.core.reasons import Reason
 from batchord.core.run.records import Position, Rejection, Scalar, TextKey
 from batchord.database.lenient import as_missing, bear_times
 from batchord.sources.sql.connections import reading
@@ -120,7 +121,9 @@ class RecordReader:
                     middle = (start + stop) // 2
                     waiting += [(middle, stop), (start, middle)]  # a stack: the first half is taken first
                     continue
-                unreadable.append(Rejection(key=positions[start].key, reason="unreadable-value", detail=error.said))
+                unreadable.append(
+                    Rejection(key=positions[start].key, reason=Reason.UNREADABLE_VALUE, detail=error.said)
+                )
                 if len(unreadable) > most:
                     raise UnreadableValue(
                         f"{len(unreadable)} of {len(positions)} records cannot be read, the last with "

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection
 
 #: ``pg_type.oid`` of types whose values have a few hundred bytes at the most, numbers of any length apart, which have
@@ -74,7 +75,7 @@ def too_large(key: Any, size: int, most: int) -> Rejection:
     """The rejection of a record of ``size`` bytes."""
     return Rejection(
         key=key,
-        reason="too-large",
+        reason=Reason.TOO_LARGE,
         detail=f"its values have {size:,} bytes, more than {most:,}: leave large columns out of the source's sql, "
         "shorten them there, or raise max_bytes= of the source",
     )

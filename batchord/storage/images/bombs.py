@@ -5,6 +5,7 @@ import struct
 import time
 
 from batchord.core.errors import DataError
+from batchord.core.reasons import Reason
 
 #: Scans of a JPEG: each goes over the whole picture. Encoders make about ten, and none has a use for more than 64 in
 #: each of four colours.
@@ -39,10 +40,10 @@ class BoundedFile(io.BytesIO):
         """See the base class. Raises DataError when the time is over, or for one more part than there may be."""
         self._reads += 1
         if self._reads > _MOST_READS:
-            raise DataError("too-many-parts", f"The picture is in more than {_MOST_READS:,} parts: save it anew.")
+            raise DataError(Reason.TOO_MANY_PARTS, f"The picture is in more than {_MOST_READS:,} parts: save it anew.")
         if time.thread_time() > self._end:
             raise DataError(
-                "too-slow-to-decode",
+                Reason.TOO_SLOW_TO_DECODE,
                 f"The picture takes more than {self._seconds:g} s to decode: save it anew, or raise max_seconds.",
             )
         return super().read(size)
@@ -55,7 +56,8 @@ def scans_of(data: bytes) -> int:
     found += data.count(_START_OF_SCAN, end)
     if found > _MOST_SCANS and (scans := _scans(data, most=len(data))[0]) > _MOST_SCANS:
         raise DataError(
-            "too-many-scans", f"The picture has {scans} scans, more than {_MOST_SCANS}: save it with the usual ten."
+            Reason.TOO_MANY_SCANS,
+            f"The picture has {scans} scans, more than {_MOST_SCANS}: save it with the usual ten.",
         )
     return found
 

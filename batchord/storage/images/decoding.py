@@ -9,6 +9,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from batchord.core.declared.models import Images
 from batchord.core.errors import ConfigurationError, DataError
 from batchord.core.process.exhaustion import is_exhaustion
+from batchord.core.reasons import Reason
 from batchord.storage.images.bombs import BoundedFile, scans_of, without_notes
 from batchord.storage.images.modes import to_rgb
 from batchord.storage.images.room import Batch, BatchFull, Room
@@ -72,7 +73,7 @@ def decode(
     too-slow-to-decode or corrupt-image; BatchFull.
     """
     if not data:
-        raise DataError("empty-object", "The stored object has no bytes: upload it again.")
+        raise DataError(Reason.EMPTY_OBJECT, "The stored object has no bytes: upload it again.")
 
     def decoded(data: bytes) -> Image.Image:
         return _decoded(data, accept, room=room, batch=batch, least_side=least_side)
@@ -82,7 +83,7 @@ def decode(
     except (DataError, BatchFull):
         raise
     except Image.DecompressionBombError as error:
-        raise DataError("too-many-pixels", f"{error} Shrink it, or raise max_pixels.") from error
+        raise DataError(Reason.TOO_MANY_PIXELS, f"{error} Shrink it, or raise max_pixels.") from error
     except UnidentifiedImageError as error:
         raise _unidentified(data, accept) from error
     except Exception as error:
@@ -90,7 +91,9 @@ def decode(
             raise  # the worker's trouble, not the picture's
         # Decoders answer broken bytes with OSError, SyntaxError, ValueError, struct.error, IndexError, … :
         # a list of them would miss one, and one missed would fail the whole shard for one picture.
-        raise DataError("corrupt-image", f"The picture cannot be decoded: {type(error).__name__}: {error}.") from error
+        raise DataError(
+            Reason.CORRUPT_IMAGE, f"The picture cannot be decoded: {type(error).__name__}: {error}."
+        ) from error
 
 
 def _bearing_notes(data: bytes, decoded: Callable[[bytes], Image.Image]) -> Image.Image:
@@ -151,7 +154,7 @@ def _check_size(image: Image.Image, accept: Images) -> None:
     width, height = image.size
     if width * height > accept.max_pixels:
         raise DataError(
-            "too-many-pixels",
+            Reason.TOO_MANY_PIXELS,
             f"The picture has {width} x {height} pixels, more than {accept.max_pixels:,}: "
             "shrink it, or raise max_pixels.",
         )
@@ -176,8 +179,10 @@ def _unidentified(data: bytes, accept: Images) -> DataError:
     for name in accept.formats:
         recognises = Image.OPEN[name][1]
         if recognises is not None and recognises(prefix):
-            return DataError("corrupt-image", f"The bytes begin as {name} and then make no sense: upload it again.")
+            return DataError(
+                Reason.CORRUPT_IMAGE, f"The bytes begin as {name} and then make no sense: upload it again."
+            )
     return DataError(
-        "format-not-allowed",
+        Reason.FORMAT_NOT_ALLOWED,
         f"The bytes are of none of the accepted formats ({', '.join(accept.formats)}); they begin with {prefix[:8]!r}.",
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from batchord.core.errors import ConfigurationError, DataError
+from batchord.core.reasons import Reason
 from batchord.storage.objects import Objects, parse_s3, read_file
 from batchord.storage.objects.files import file_path
 
@@ -47,9 +48,9 @@ class Allowed:
             elif location.startswith("file://"):
                 return self._file(file_path(location), max_bytes)
         except ValueError as error:
-            raise DataError("location-not-allowed", f"Location {error}.") from error
+            raise DataError(Reason.LOCATION_NOT_ALLOWED, f"Location {error}.") from error
         raise DataError(
-            "location-not-allowed",
+            Reason.LOCATION_NOT_ALLOWED,
             f"Location {location[:_SHOWN]!r} is outside of what the pipeline allows ({', '.join(self._prefixes)}): "
             "correct the record, or add its prefix to allow=[…].",
         )
@@ -79,7 +80,7 @@ class Allowed:
 
     def _file(self, path: Path, max_bytes: int) -> bytes:
         outside = DataError(
-            "location-not-allowed",
+            Reason.LOCATION_NOT_ALLOWED,
             f"File {str(path)[:_SHOWN]!r} is outside of what the pipeline allows ({', '.join(self._prefixes)}).",
         )
         for folder in self._folders:

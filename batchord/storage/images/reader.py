@@ -12,6 +12,7 @@ from PIL import Image
 from batchord.core.declared.models import Images
 from batchord.core.errors import DataError
 from batchord.core.ports import LoadedImages
+from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection
 from batchord.storage.images.decoding import decode, prepare
 from batchord.storage.images.deliveries import Deliveries, NotDelivered, Witnesses
@@ -137,8 +138,8 @@ def _text(location: Any) -> str:
         if location.strip():
             return location
     elif not (pd.api.types.is_scalar(location) and pd.isna(location)):
-        raise DataError("location-not-allowed", f"The location is a {type(location).__name__}, not a text.")
-    raise DataError("missing-location", "The record has no location: fill in its column.")
+        raise DataError(Reason.LOCATION_NOT_ALLOWED, f"The location is a {type(location).__name__}, not a text.")
+    raise DataError(Reason.MISSING_LOCATION, "The record has no location: fill in its column.")
 
 
 def _together(keys: Iterable[Any], outcomes: Mapping[Any, _Outcome]) -> LoadedImages:
@@ -150,7 +151,7 @@ def _together(keys: Iterable[Any], outcomes: Mapping[Any, _Outcome]) -> LoadedIm
         rejections=[outcome for _, outcome in told if isinstance(outcome, Rejection)],
         unread=tuple(key for key in keys if key not in outcomes),
         undelivered=tuple(
-            Rejection(key=key, reason="unreadable-object", detail=str(outcome))
+            Rejection(key=key, reason=Reason.UNREADABLE_OBJECT, detail=str(outcome))
             for key, outcome in told
             if isinstance(outcome, NotDelivered)
         ),

@@ -3,6 +3,12 @@
 from botocore import exceptions as boto
 
 from batchord.core.errors import BatchordError, ConfigurationError, DataError, TransientError
+from batchord.core.reasons import Reason
+
+
+class ObjectChanged(BatchordError):
+    """An object is not the one that was listed: somebody replaced it meanwhile."""
+
 
 #: Codes that mean our credentials, region or clock are wrong: no object can be read with them.
 _OURS = frozenset(
@@ -69,7 +75,7 @@ def _answered(error: "boto.ClientError", what: str, store: str) -> BatchordError
             f"{store} is overloaded or failing ({code}, status {status}) at {what}: tried again later."
         )
     if code in _MISSING or status == _STATUS_MISSING:
-        return DataError("missing-object", f"{what} does not exist ({code}): upload it or correct the location.")
+        return DataError(Reason.MISSING_OBJECT, f"{what} does not exist ({code}): upload it or correct the location.")
     if status == _STATUS_FORBIDDEN and code != "InvalidObjectState":
-        return DataError("forbidden-object", f"{what} may not be read ({code}): grant s3:GetObject on it.")
-    return DataError("unreadable-object", f"{store} does not deliver {what}: {code or status}.")
+        return DataError(Reason.FORBIDDEN_OBJECT, f"{what} may not be read ({code}): grant s3:GetObject on it.")
+    return DataError(Reason.UNREADABLE_OBJECT, f"{store} does not deliver {what}: {code or status}.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from batchord.core.errors import BatchordError, DataError, TransientError
+from batchord.core.reasons import Reason
 from batchord.storage.objects.names import is_object_name
 
 #: The disk or its network had a bad moment; the file may be fine.
@@ -52,14 +53,14 @@ def read_file(path: Path, *, folder: Path, max_bytes: int) -> bytes:
         with open(descriptor, "rb") as file:  # noqa: PTH123  Path.open takes no descriptor
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise DataError("unreadable-object", f"{path} is not a regular file.")
+                raise DataError(Reason.UNREADABLE_OBJECT, f"{path} is not a regular file.")
             data = b"" if status.st_size > max_bytes else file.read(max_bytes + 1)
     except OSError as error:
         raise _translated(error, path) from error
     except RuntimeError as error:  # what resolve() says of a loop of links before Python 3.13
-        raise DataError("unreadable-object", f"{path} cannot be read: {error}.") from error
+        raise DataError(Reason.UNREADABLE_OBJECT, f"{path} cannot be read: {error}.") from error
     if status.st_size > max_bytes or len(data) > max_bytes:
-        raise DataError("too-large", f"{path} is larger than {max_bytes:,} bytes: shrink it, or raise max_bytes.")
+        raise DataError(Reason.TOO_LARGE, f"{path} is larger than {max_bytes:,} bytes: shrink it, or raise max_bytes.")
     return data
 
 
@@ -73,7 +74,7 @@ def _open_inside(path: Path, folder: Path, tries: int = _TRIES) -> int:
     """
     real, root = path.resolve(), folder.resolve()
     if root not in real.parents:
-        raise DataError("location-not-allowed", f"{path} leads out of {folder}, the folder that is allowed.")
+        raise DataError(Reason.LOCATION_NOT_ALLOWED, f"{path} leads out of {folder}, the folder that is allowed.")
     try:
         return _open_below(root, real.relative_to(root).parts)
     except OSError as error:
@@ -98,7 +99,7 @@ def _translated(error: OSError, path: Path) -> BatchordError:
     if error.errno in _PASSING:
         return TransientError(f"{path} could not be read now: {error}. It is tried again.")
     if isinstance(error, FileNotFoundError | NotADirectoryError) or error.errno == errno.ENAMETOOLONG:
-        return DataError("missing-object", f"{path} does not exist: correct the location or restore the file.")
+        return DataError(Reason.MISSING_OBJECT, f"{path} does not exist: correct the location or restore the file.")
     if isinstance(error, PermissionError):
-        return DataError("forbidden-object", f"{path} may not be read by this user: grant read access.")
-    return DataError("unreadable-object", f"{path} cannot be read: {error}.")
+        return DataError(Reason.FORBIDDEN_OBJECT, f"{path} may not be read by this user: grant read access.")
+    return DataError(Reason.UNREADABLE_OBJECT, f"{path} cannot be read: {error}.")

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from pydantic import SecretStr
 
 from batchord.core.errors import ConfigurationError, DataError, TransientError
+from batchord.core.reasons import Reason
 from batchord.processes.per_process import PerProcess
-from batchord.storage.objects.failures import RAISED, translated
+from batchord.storage.objects.failures import RAISED, ObjectChanged, translated
 from batchord.storage.objects.names import is_object_name
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ class Objects:
     def download(self, bucket: str, listed: Listed, target: Path) -> None:
         """Writes the object to ``target``, flushed to the disk.
 
-        Raises DataError as :meth:`get`, with reason ``changed-object`` where the object is no longer the one
-        that was listed; TransientError; ConfigurationError.
+        Raises DataError as :meth:`get`; ObjectChanged where the object is no longer the one that was listed;
+        TransientError; ConfigurationError.
         """
 
         def write(response: "GetObjectOutputTypeDef") -> None:
@@ -105,9 +106,7 @@ class Objects:
                 file.flush()
                 os.fsync(file.fileno())
             if response.get("ETag") != listed.etag or size != listed.size:
-                raise DataError(
-                    "changed-object", f"s3://{bucket}/{listed.key} was replaced while it was read: try again."
-                )
+                raise ObjectChanged(f"s3://{bucket}/{listed.key} was replaced while it was read: try again.")
 
         self._reading(bucket, listed.key, write)
 
@@ -238,4 +237,4 @@ def parse_s3(url: str) -> tuple[str, str]:
 
 
 def _too_large(what: str, max_bytes: int) -> DataError:
-    return DataError("too-large", f"{what} is larger than {max_bytes:,} bytes: shrink it, or raise max_bytes.")
+    return DataError(Reason.TOO_LARGE, f"{what} is larger than {max_bytes:,} bytes: shrink it, or raise max_bytes.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from batchord.core.reasons import LossCause
 from batchord.core.run.messages import Message, StepReady
 from batchord.core.run.runs import Step, StepKind, StepState
 from workers.requests import StepRequest
@@ -33,7 +34,7 @@ def test_a_step_that_was_lost_is_sent_again(
     # The module itself wants a Redis.
     monkeypatch.setitem(sys.modules, "workers.tasks", SimpleNamespace(publish=published.extend))
     request = SimpleNamespace(kwargs={"run_id": "r", "step": "b"})
-    StepRequest.note_loss(request, "host:1", "lost", loss=loss)  # type: ignore[arg-type]
-    assert told == [{"worker": "host:1", "cause": "lost", "loss": loss}]
+    StepRequest.note_loss(request, "host:1", LossCause.KILLED, "lost", loss=loss)  # type: ignore[arg-type]
+    assert told == [{"worker": "host:1", "cause": LossCause.KILLED, "error": "lost", "loss": loss}]
     again = StepReady(run_id="r", step="b", kind=StepKind.PYTHON, queue="gpu", time_limit=9, delay=1)
     assert published == [again] * sent

@@ -7,6 +7,7 @@ import pandas as pd
 
 from batchord.core.declared.models import Images
 from batchord.core.ports import LoadedImages
+from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection, Scalar
 from batchord.flow.predict.prepare import Prepared
 
@@ -58,7 +59,7 @@ class ImagesInMemory:
             name = cast("Scalar", key)
             if location in self._missing:
                 detail = f"{accept.column} {location} is not there"
-                found.rejections.append(Rejection(key=name, reason="missing-object", detail=detail))
+                found.rejections.append(Rejection(key=name, reason=Reason.MISSING_OBJECT, detail=detail))
             else:
                 found.images[name] = [location.upper()]
                 found.digests[name] = len(location)

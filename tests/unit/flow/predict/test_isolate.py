@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchord.core.errors import ModelContractViolation, ModelError, ModelNotFound, TransientError
+from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection
 from batchord.flow.predict.isolate import MOST_RECORDS, MOST_SHARE, predict_isolating
 from batchord.flow.predict.prepare import Prepared
@@ -175,7 +176,7 @@ def test_the_end_of_the_process_is_no_records_fault(error: type[BaseException]) 
 
 def test_earlier_rejections_are_kept() -> None:
     """Those of records that the model never saw."""
-    before = Rejection(key="x", reason="empty-text", detail="column body holds no text")
+    before = Rejection(key="x", reason=Reason.EMPTY_TEXT, detail="column body holds no text")
     prepared = Prepared(frame=frame_of([0, 1], body=["poison", "b"]), digests=[0, 100], rejections=[before])
 
     _, _, rejections = predict_isolating(FunctionOfFrames(_unless_poisoned), prepared)

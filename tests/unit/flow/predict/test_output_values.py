@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchord.core.errors import DataError
+from batchord.core.reasons import Reason
 from batchord.flow.predict.outputs import json_value
 
 
@@ -55,7 +56,7 @@ def test_values_are_stored_as_json_says_them(value: Any, stored: Any) -> None:
         (bytearray(b"x"), "bytes-output"),
         (memoryview(b"x"), "bytes-output"),
         ([1, {"a": b"x"}], "bytes-output"),
-        (DataError("not-finite", "the model says so"), "not-finite"),
+        (DataError(Reason.NOT_FINITE, "the model says so"), "not-finite"),
         (object(), "not-json"),
         ({1, 2}, "not-json"),
         (1 + 2j, "not-json"),

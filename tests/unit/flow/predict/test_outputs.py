@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchord.core.errors import DataError, ModelContractViolation
+from batchord.core.reasons import Reason
 from batchord.core.run.predictions import Batch
 from batchord.core.run.records import Rejection
 from batchord.flow.predict.outputs import to_batch
@@ -146,7 +147,7 @@ def test_a_model_without_columns_predicts_nothing() -> None:
 def test_a_models_own_word_on_a_record_costs_that_record_alone(column: str) -> None:
     """In whatever column it stands: an answer that is none must not be stored as one."""
     columns = {"label": ["a", "b", "c"], "score": [0.5, 0.5, 0.5], "vector": [[1.0], [2.0], [3.0]]}
-    columns[column][1] = DataError("not-finite", "the model's output is nan")  # type: ignore[call-overload]
+    columns[column][1] = DataError(Reason.NOT_FINITE, "the model's output is nan")  # type: ignore[call-overload]
 
     batch = _batch(**columns)
 
@@ -196,7 +197,7 @@ def test_bytes_are_no_text() -> None:
 
 def test_earlier_rejections_are_kept() -> None:
     """Those of records that never reached the model."""
-    before = Rejection(key=40, reason="missing-text", detail="column body is NULL")
+    before = Rejection(key=40, reason=Reason.MISSING_TEXT, detail="column body is NULL")
 
     batch = to_batch(_given(), _given().rename(columns={"body": "label"}), [1, 2, 3], [before])
 
