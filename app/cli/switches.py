@@ -9,7 +9,7 @@ import click
 from batchord.core.calendar.schedules import Every, Schedule, cron, rrule
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.errors import ConfigurationError
-from batchord.core.run.upkeep import Standing
+from batchord.core.run.standing import Standing
 
 from .actor import this_person
 from .output import cell, console, json_option, print_json, table

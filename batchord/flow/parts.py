@@ -4,16 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.sources import SqlSource
 from batchord.core.ports import ImageStore, Models, Notifier, Shell, Source, SqlRunner, Switchboard
-from batchord.core.run.ledger import Ledger
 from batchord.core.run.logs import AttemptName, LogStore
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.attempt.log import AttemptLog, attempt_log
 from batchord.settings import Settings
+
+if TYPE_CHECKING:
+    from batchord.ledger import Ledger
 
 
 class Problem(Protocol):
@@ -48,7 +50,7 @@ class Parts:
 
     settings: Settings
     catalog: Catalog
-    ledger: Ledger
+    ledger: "Ledger"
     open_source: OpenSource
     models: Models
     images: ImageStore

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from batchord.core.run.ledger import StepTotals
 from batchord.core.run.summary import QUANTILES
+from batchord.core.run.totals import StepTotals
 from batchord.ledger.connection import Connection
 
 _TOTALS = """

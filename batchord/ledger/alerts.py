@@ -52,13 +52,16 @@ def close_incidents(connection: Connection, pipeline: str, kinds: Sequence[str])
 
 
 class AlertsTable:
-    """Implements :class:`batchord.core.run.upkeep.AlertTables`."""
+    """Messages to people: kept once for each event, sent at least once to each receiver."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def keep(self, alert: NewAlert, *, incident: str | None = None) -> bool:
-        """See the protocol."""
+        """Keeps a message, once for each event; False when the event was known.
+
+        ``incident``: what the pipeline has to recover from; noted with it.
+        """
         with self._connections.transaction() as connection:
             kept = keep_alert(connection, alert)
             # Only then: what has recovered meanwhile must not be opened, and so told of, again.
@@ -67,37 +70,40 @@ class AlertsTable:
             return kept
 
     def begin(self, incident: str, alert: NewAlert) -> bool:
-        """See the protocol."""
+        """Notes that something is wrong with the alert's pipeline, and keeps the alert; False when that was known.
+
+        The alert's event is completed with the time at which the incident began.
+        """
         with self._connections.transaction() as connection:
             since = open_incident(connection, alert.pipeline, incident, alert.title)
             return since is not None and keep_alert(connection, _of(alert, since))
 
     def recover(self, incident: str, alert: NewAlert) -> bool:
-        """See the protocol."""
+        """Notes that it is over, and keeps the alert; False when nothing was wrong. The event is completed likewise."""
         with self._connections.transaction() as connection:
             closed = close_incidents(connection, alert.pipeline, [incident])
             return bool(closed) and keep_alert(connection, _of(alert, closed[0][1]))
 
     def incidents(self, kind: str) -> dict[str, str]:
-        """See the protocol."""
+        """What is wrong at the moment, of that kind: for each pipeline, or file, what it was opened with."""
         with self._connections.transaction() as connection:
             rows = connection.execute("SELECT pipeline, message FROM batchord.incidents WHERE kind = %s", [kind])
             return {row["pipeline"]: row["message"] for row in rows}
 
     def any_due(self) -> bool:
-        """See the protocol."""
+        """Whether a message waits to be sent."""
         with self._connections.transaction() as connection:
             query = "SELECT FROM batchord.alerts WHERE closed_at IS NULL AND due_at <= clock_timestamp() LIMIT 1"
             return connection.execute(query).fetchone() is not None
 
     def claim(self, *, lease_seconds: float) -> Alert | None:
-        """See the protocol."""
+        """A message that is due, for this process alone for that time; None when there is none."""
         with self._connections.transaction() as connection:
             row = connection.execute(_CLAIM, {"lease": lease_seconds}).fetchone()
         return None if row is None else Alert(**{**row, "kind": AlertKind(row["kind"]), "sent": frozenset(row["sent"])})
 
     def renew(self, alert: Alert, *, lease_seconds: float) -> None:
-        """See the protocol."""
+        """Keeps a claimed message for this process."""
         with self._connections.transaction() as connection:
             connection.execute(
                 "UPDATE batchord.alerts SET due_at = clock_timestamp() + make_interval(secs => %s) "
@@ -106,12 +112,12 @@ class AlertsTable:
             )
 
     def note_sent(self, alert: Alert, receiver: str) -> None:
-        """See the protocol."""
+        """``receiver`` has taken it."""
         with self._connections.transaction() as connection:
             connection.execute(_SENT, {"id": alert.id, "receiver": receiver})
 
     def postpone(self, alert: Alert, *, seconds: float, error: str) -> None:
-        """See the protocol."""
+        """Not every receiver took it: it is due again then."""
         with self._connections.transaction() as connection:
             connection.execute(
                 "UPDATE batchord.alerts SET due_at = clock_timestamp() + make_interval(secs => %s), error = %s "
@@ -120,7 +126,7 @@ class AlertsTable:
             )
 
     def close(self, alert: Alert, *, error: str | None = None) -> None:
-        """See the protocol."""
+        """Every receiver has it; or it is given up, and ``error`` says why."""
         with self._connections.transaction() as connection:
             connection.execute(
                 "UPDATE batchord.alerts SET closed_at = clock_timestamp(), error = %s WHERE id = %s",

@@ -23,13 +23,13 @@ _WINDOWS = """
 
 
 class AuditQueries:
-    """Implements :class:`batchord.core.run.upkeep.AuditTables`."""
+    """What the audit asks the ledger."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def states(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> dict[Scalar, tuple[int, int]]:
-        """See the protocol."""
+        """How many predictions and rejections each of ``keys`` has; absent when it has none."""
         by_text = ledger_texts(keys)
         values = {"pipeline": pipeline, "step": step, "keys": list(by_text)}
         found: dict[Scalar, tuple[int, int]] = {}
@@ -41,13 +41,13 @@ class AuditQueries:
         return found
 
     def has_open_run(self, pipeline: str) -> bool:
-        """See the protocol."""
+        """Whether a run of the pipeline is queued or at work."""
         with self._connections.transaction() as connection:
             row = connection.execute(_OPEN, {"pipeline": pipeline}).fetchone()
             return row is not None and bool(row["open"])
 
     def windows_until(self, pipeline: str) -> datetime | None:
-        """See the protocol."""
+        """Where the windows of the runs that succeeded end so far; None when there was none."""
         with self._connections.transaction() as connection:
             row = connection.execute(_WINDOWS, {"pipeline": pipeline}).fetchone()
             return None if row is None else row["until"]

@@ -96,7 +96,11 @@ def claim_step(
     task: str | None,
     predict: bool | None,
 ) -> StepLease | None:
-    """See :class:`batchord.core.run.ledger.Runs`."""
+    """The right to plan or to execute a step; None when that is done, or another worker is at it.
+
+    ``task``: the id of the Celery task, kept with the attempt. ``predict``: True: only if it is a Predict step;
+    False: only if it is none.
+    """
     token = str(uuid4())
     values: dict[str, object] = {"run": run_id, "step": step, "predict": predict}
     values |= {"token": token, "lease": lease_seconds, "worker": worker, "task": task}
@@ -119,17 +123,20 @@ def claim_step(
 
 
 def begin_step(connection: Connection, lease: StepLease) -> bool:
-    """See :class:`batchord.core.run.ledger.Runs`."""
+    """Notes that from now on the attempt may have had effects; False when the lease is lost."""
     return connection.execute(_BEGIN, {**_values(lease), "attempt": lease.attempt}).rowcount == 1
 
 
 def renew_step(connection: Connection, lease: StepLease, seconds: float) -> bool:
-    """See :class:`batchord.core.run.ledger.Runs`."""
+    """Keeps the lease; False when it is lost."""
     return connection.execute(_RENEW, {**_values(lease), "seconds": seconds}).rowcount == 1
 
 
 def release_step(connection: Connection, lease: StepLease, error: str, *, wait: float, own_error: bool) -> bool:
-    """See :class:`batchord.core.run.ledger.Runs`."""
+    """Gives the step back for another attempt, due after ``wait`` seconds; False when the lease is lost.
+
+    ``own_error``: whether the step itself has failed, in contrast to what it needs.
+    """
     state = "retried" if own_error else "handed back"
     values = {**_values(lease), "error": told(error), "wait": wait, "state": state}
     return connection.execute(_RELEASE, values).rowcount == 1
@@ -138,7 +145,10 @@ def release_step(connection: Connection, lease: StepLease, error: str, *, wait: 
 def lose_step(
     connection: Connection, run_id: str, step: str, *, worker: str, cause: LossCause, error: str, loss: bool
 ) -> bool:
-    """See :class:`batchord.core.run.ledger.Runs`."""
+    """Notes that ``worker`` died while it executed the step, and ends its lease at once; False if it held none.
+
+    ``loss`` False: it was told to stop, which counts as a loss only if the attempt may have had effects.
+    """
     values: dict[str, object] = {"run": run_id, "step": step, "worker": worker, "loss": loss}
     values |= {"cause": cause, "error": told(error)}
     return connection.execute(_LOSE, values).rowcount == 1

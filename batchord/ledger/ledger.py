@@ -16,7 +16,11 @@ from batchord.ledger.shards import ShardsTable
 
 
 class Ledger:
-    """One part for each who works with the ledger, over one pool of connections per process."""
+    """One part for each who works with the ledger, over one pool of connections per process.
+
+    Every method of a part is one transaction and is committed when it returns. All raise TransientError when the
+    database does not answer or ends the connection; the caller may repeat the call.
+    """
 
     def __init__(
         self, database_url: str, *, max_connections: int = 4, lock_seconds: float = 60, wait_seconds: float = 20

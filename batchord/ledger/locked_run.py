@@ -8,8 +8,8 @@ from psycopg.types.json import Jsonb
 
 from batchord.core.run.alerts import NewAlert
 from batchord.core.run.history import Change
-from batchord.core.run.ledger import StepTotals
 from batchord.core.run.runs import Run, RunState, Step, StepLease, StepState
+from batchord.core.run.totals import StepTotals
 from batchord.ledger.aggregates import step_aggregates, step_totals
 from batchord.ledger.alerts import close_incidents, keep_alert, open_incident
 from batchord.ledger.attempts import end_attempts
@@ -29,7 +29,7 @@ _OVERLAP = """
 
 
 class LockedRun:
-    """Implements :class:`batchord.core.run.ledger.LockedRun` inside one transaction."""
+    """A run under its row lock: nobody else can drive it meanwhile."""
 
     def __init__(self, connection: Connection, run_id: str) -> None:
         self._connection = connection
@@ -37,7 +37,7 @@ class LockedRun:
         self.steps: list[Step] = read_steps(self._connection, self.run.id)
 
     def start(self) -> bool:
-        """See the protocol."""
+        """Makes a queued run running; False while another run of the pipeline is running or is older."""
         connection, run = self._connection, self.run
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"batchord:{run.pipeline}"])
         row = connection.execute(
@@ -59,7 +59,7 @@ class LockedRun:
         return row is not None
 
     def set_steps(self, names: Sequence[str], state: StepState) -> None:
-        """See the protocol."""
+        """Moves steps to ``state``."""
         self._connection.execute(
             "UPDATE batchord.steps SET state = %s, sent_at = CASE WHEN %s = 'ready' THEN clock_timestamp() END, "
             "wait_seconds = 0, resent = 0, finished_at = CASE WHEN %s THEN clock_timestamp() END "
@@ -69,7 +69,7 @@ class LockedRun:
         self.steps = read_steps(self._connection, self.run.id)
 
     def holds(self, lease: StepLease) -> bool:
-        """See the protocol."""
+        """Whether the lease is still the step's."""
         row = self._connection.execute(
             "SELECT FROM batchord.steps WHERE run_id = %s AND name = %s AND lease_token = %s "
             "AND state IN ('planning', 'running') FOR NO KEY UPDATE",
@@ -78,15 +78,15 @@ class LockedRun:
         return row is not None
 
     def totals(self, step: str) -> StepTotals:
-        """See the protocol."""
+        """What the step's shards add up to."""
         return step_totals(self._connection, self.run.id, step)
 
     def aggregates(self, step: str) -> dict[str, Any]:
-        """See the protocol."""
+        """Label counts, score quantiles, rejections by reason and the like, read from what was written."""
         return step_aggregates(self._connection, self.run.id, step)
 
     def outputs(self) -> dict[str, dict[str, Any]]:
-        """See the protocol."""
+        """Each step's summary by its name."""
         rows = self._connection.execute(
             "SELECT name, output FROM batchord.steps WHERE run_id = %s AND output IS NOT NULL AND kind = 'predict' "
             "ORDER BY ordinal",
@@ -95,7 +95,7 @@ class LockedRun:
         return {row["name"]: row["output"] for row in rows}
 
     def end_step(self, step: str, state: StepState, output: dict[str, Any], error: str | None) -> None:
-        """See the protocol."""
+        """Ends a step with its summary and adds its totals to the run's."""
         self._connection.execute(
             "UPDATE batchord.steps SET state = %s, output = %s, error = %s, finished_at = clock_timestamp(), "
             # So that its follow-up run is found where the message for it is lost.
@@ -108,13 +108,13 @@ class LockedRun:
         self._refresh()
 
     def learn(self, step: str) -> None:
-        """See the protocol."""
+        """Keeps how fast the step's shards were, for the size of the next run's."""
         run, version = self.run, self.run.models.get(step)
         if version is not None:
             learn_rates(self._connection, run_id=run.id, pipeline=run.pipeline, step=step, version=version)
 
     def close_open(self, error: str) -> None:
-        """See the protocol."""
+        """Ends every open shard and step as failed with ``error``; leases on them are void."""
         values = {"run": self.run.id, "error": error}
         for table, states in _OPEN_STATES:
             self._connection.execute(
@@ -127,28 +127,28 @@ class LockedRun:
         self._refresh()
 
     def keep(self, change: Change | None) -> None:
-        """See the protocol."""
+        """Keeps what somebody changed of the run by hand; nothing for None."""
         keep_change(self._connection, change, run_id=self.run.id)
 
     def alert(self, alert: NewAlert) -> bool:
-        """See the protocol."""
+        """Keeps a message to people, once for each event; False when the event was known."""
         return keep_alert(self._connection, alert)
 
     def alerts_kept(self, kind: str) -> int:
-        """See the protocol."""
+        """How many alerts of that kind this run has."""
         query = "SELECT FROM batchord.alerts WHERE run_id = %s AND kind = %s"
         return self._connection.execute(query, [self.run.id, kind]).rowcount
 
     def open_incident(self, kind: str, message: str) -> None:
-        """See the protocol."""
+        """Notes that something is wrong with the pipeline, until it has recovered."""
         open_incident(self._connection, self.run.pipeline, kind, message)
 
     def close_incidents(self, kinds: Sequence[str]) -> list[tuple[str, datetime]]:
-        """See the protocol."""
+        """Notes that these are over; returns those that were open, with the times at which they began."""
         return close_incidents(self._connection, self.run.pipeline, kinds)
 
     def end(self, state: RunState, summary: dict[str, Any], error: str | None) -> str | None:
-        """See the protocol."""
+        """Ends the run; returns the id of the pipeline's next queued run, if there is one."""
         connection, run = self._connection, self.run
         ended = connection.execute(
             "UPDATE batchord.runs SET state = %s, summary = %s, error = %s, finished_at = clock_timestamp() "

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from batchord.core.run.history import Change
-from batchord.core.run.upkeep import Standing
+from batchord.core.run.standing import Standing
 from batchord.ledger.connection import Connections
 from batchord.ledger.history import keep_change
 
@@ -56,17 +56,17 @@ _WINDOWS = """
 
 
 class PipelineRows:
-    """Implements :class:`batchord.core.run.upkeep.PipelinesTable`."""
+    """What was switched at run time, kept across restarts."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def standing(self, name: str) -> Standing:
-        """See the protocol."""
+        """How things stand with a pipeline, which is known from now on."""
         return self.standings([name])[name]
 
     def standings(self, names: Sequence[str]) -> dict[str, Standing]:
-        """See the protocol."""
+        """The same for many, all known from now on."""
         values = {"names": list(names)}
         with self._connections.transaction() as connection:
             found = _read(connection.execute(_STANDINGS, values))
@@ -76,12 +76,12 @@ class PipelineRows:
         return found
 
     def switched(self) -> dict[str, dict[str, Any]]:
-        """See the protocol."""
+        """For each pipeline that is not as its file says: ``paused`` and ``schedule``, as JSON values."""
         with self._connections.transaction() as connection:
             return {row.pop("name"): row for row in connection.execute(_SWITCHED)}
 
     def pause(self, name: str, *, paused: bool, change: Change | None = None) -> bool:
-        """See the protocol."""
+        """Pauses or resumes a pipeline, and keeps the ``change``; False, and nothing kept, when it was so already."""
         with self._connections.transaction() as connection:
             connection.execute(_KNOW, {"names": [name]})
             if connection.execute(_PAUSE, {"name": name, "paused": paused}).rowcount == 0:
@@ -90,7 +90,7 @@ class PipelineRows:
             return True
 
     def reschedule(self, name: str, schedule: dict[str, Any] | None, *, change: Change | None = None) -> None:
-        """See the protocol."""
+        """Schedules a pipeline by this instead of by its file, and keeps the ``change``; None: by its file again."""
         with self._connections.transaction() as connection:
             connection.execute(_KNOW, {"names": [name]})
             connection.execute(
@@ -100,23 +100,23 @@ class PipelineRows:
             keep_change(connection, change)
 
     def note_scheduled(self, names: Sequence[str]) -> None:
-        """See the protocol."""
+        """Files schedule these pipelines now."""
         with self._connections.transaction() as connection:
             connection.execute(_SCHEDULED_BY_FILE, {"names": list(names)})
 
     def gone(self, declared: Sequence[str], *, for_seconds: float) -> dict[str, datetime]:
-        """See the protocol."""
+        """Pipelines that files scheduled and that are not ``declared``, for so long: when a file last did."""
         with self._connections.transaction() as connection:
             rows = connection.execute(_GONE, {"names": list(declared), "seconds": for_seconds})
             return {row["name"]: row["scheduled_by_file_at"] for row in rows}
 
     def forget_scheduled(self, name: str) -> None:
-        """See the protocol."""
+        """That no file schedules it any more is told."""
         with self._connections.transaction() as connection:
             connection.execute("UPDATE batchord.pipelines SET scheduled_by_file_at = NULL WHERE name = %s", [name])
 
     def open_windows(self, name: str) -> set[tuple[datetime, datetime]]:
-        """See the protocol."""
+        """Windows that a backfill of the pipeline is about to fill, or at work on."""
         with self._connections.transaction() as connection:
             return {(row["window_start"], row["window_end"]) for row in connection.execute(_WINDOWS, [name])}
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from psycopg.types.json import Jsonb
 
 from batchord.core.run.frontier import Candidate, Frontier
-from batchord.core.run.ledger import Plan
+from batchord.core.run.plans import Plan
 from batchord.core.run.records import Position, Scalar
 from batchord.core.run.runs import StepLease
 from batchord.core.run.sizing import Rate
@@ -52,18 +52,18 @@ _SHARDS = """
 
 
 class PlannerTables:
-    """Implements :class:`batchord.core.run.ledger.Planner`."""
+    """Discovery's side of the ledger."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def accounted(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> set[Scalar]:
-        """See the protocol."""
+        """Those of ``keys`` that have a prediction or a rejection, whatever the model's version."""
         with self._connections.transaction() as connection:
             return accounted(connection, pipeline, step, keys)
 
     def frontier(self, pipeline: str, step: str, source_digest: str) -> Frontier:
-        """See the protocol."""
+        """The step's frontier; a fresh one when there is none for this digest."""
         with self._connections.transaction() as connection:
             row = connection.execute(_FRONTIER, [pipeline, step, source_digest]).fetchone()
         if row is None:
@@ -74,12 +74,12 @@ class PlannerTables:
         )
 
     def rates(self, pipeline: str, step: str, model_version: str) -> list[Rate]:
-        """See the protocol."""
+        """How fast workers were with this model version; empty when it has predicted nothing yet."""
         with self._connections.transaction() as connection:
             return read_rates(connection, pipeline=pipeline, step=step, version=model_version)
 
     def run_outcomes(self, step: str, run_ids: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
-        """See the protocol."""
+        """Of ``run_ids``: the runs whose step accounted for every record, and the runs whose step ended."""
         with self._connections.transaction() as connection:
             rows = connection.execute(_OUTCOMES, [step, list(run_ids)]).fetchall()
         known = {str(row["run_id"]) for row in rows}
@@ -89,7 +89,7 @@ class PlannerTables:
         return done, ended
 
     def plan(self, lease: StepLease, plan: Plan) -> bool:
-        """See the protocol."""
+        """Writes shards and frontier; False (and writes nothing) when the lease is lost."""
         values = {"run": lease.run.id, "step": lease.step, "token": lease.token}
         with self._connections.transaction() as connection:
             pinned = {"queue": plan.queue, "backlog": plan.backlog_left, "code": plan.code}

@@ -54,30 +54,33 @@ _HISTORY = """
 
 
 class PruningQueries:
-    """Implements :class:`batchord.core.run.upkeep.Pruning`."""
+    """Deletes what need not be kept any longer, a bounded number of rows in each transaction."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def keep(self, change: Change | None) -> None:
-        """See the protocol."""
+        """Keeps that somebody prunes by hand, before it begins; nothing for None."""
         with self._connections.transaction() as connection:
             keep_change(connection, change)
 
     def history(self, *, before: datetime) -> int:
-        """See the protocol."""
+        """Deletes what was changed by hand before."""
         return self._changed(_HISTORY, before=before)
 
     def runs(self, *, before: datetime, idle_before: datetime) -> int:
-        """See the protocol."""
+        """Deletes ended runs of before that time, and those that found nothing of before ``idle_before``.
+
+        The newest scheduled run of each pipeline stays: it tells which fire times have passed.
+        """
         return self._changed(_RUNS, before=before, idle_before=idle_before)
 
     def alerts(self, *, before: datetime) -> int:
-        """See the protocol."""
+        """Deletes alerts that were sent, or given up, before."""
         return self._changed(_ALERTS, before=before)
 
     def outputs(self, *, before: datetime) -> int:
-        """See the protocol."""
+        """Empties ``output`` of predictions made before. Key, label and score stay: nothing is made twice."""
         return self._changed(_OUTPUTS, before=before)
 
     def _changed(self, statement: LiteralString, **values: Any) -> int:

@@ -9,14 +9,24 @@ back to now; times that are kept for people stay as they are, and one in the fut
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchord.core.run.messages import LONGEST_DELAY
 from batchord.core.run.runs import Step
-from batchord.core.run.upkeep import LostStep
 from batchord.database.own import ON_THE_LEDGER
 from batchord.ledger.connection import Connections
 from batchord.ledger.rows import STEP_COLUMNS, step_from, turn
+
+
+class LostStep(NamedTuple):
+    """A step that stands still although nobody works on it."""
+
+    run_id: str
+    step: str
+    queue: str
+    #: Shards to send again; empty when all shards have ended and only the end of the step was lost.
+    indexes: tuple[int, ...]
+
 
 # In the middle of a statement, while a COPY's rows or a long parameter are still to come, PostgreSQL waits for its
 # client for ever: it heeds no time-out then, only being ended. Another role's session is not ours to end.
@@ -136,35 +146,46 @@ _BACKLOGS = """
 
 
 class RecoveryQueries:
-    """Implements :class:`batchord.core.run.upkeep.Recovery`."""
+    """What was lost between a commit and its messages.
+
+    Steps and shards that are returned are marked as sent, so that two sweepers at once share them.
+    ``pipeline`` looks at one pipeline alone.
+    """
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def end_stalled(self, *, lease_seconds: float) -> int:
-        """See the protocol."""
+        """Ends the ledger's transactions whose owner stands still in mid-statement for so long; returns how many.
+
+        They would keep their locks, and everybody would wait for these.
+        """
         with self._connections.transaction() as connection:
             return connection.execute(_END_STALLED, {"lease": lease_seconds}).rowcount
 
     def mend_times(self, *, lease_seconds: float) -> int:
-        """See the protocol."""
+        """Brings times that lie in the future, since the clock stepped back, down to now; returns how many.
+
+        A lease that can only come from before the step lasts ``lease_seconds`` from now; what was sent was sent
+        now; a frontier of the time that comes again is dropped, so that the next run looks at the whole source.
+        """
         with self._connections.transaction() as connection:
             return sum(connection.execute(mend, {"lease": lease_seconds}).rowcount for mend in _MENDS)
 
     def stale_queued_runs(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[str]:
-        """See the protocol."""
+        """Ids of queued runs that could start and did not."""
         return [str(row["id"]) for row in self._rows(_QUEUED, older_than_seconds, pipeline)]
 
     def stale_running_runs(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[str]:
-        """See the protocol."""
+        """Ids of running runs in which no step is at work although all have ended or none has started."""
         return [str(row["id"]) for row in self._rows(_RUNNING, older_than_seconds, pipeline)]
 
     def stale_steps(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[Step]:
-        """See the protocol."""
+        """Steps that were sent and not claimed, whose next attempt is due, or whose worker's lease ran out."""
         return [step_from(row) for row in self._rows(_STEPS, older_than_seconds, pipeline)]
 
     def stale_shards(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[LostStep]:
-        """See the protocol."""
+        """Planned steps with shards that were sent and not claimed or whose lease ran out, or with no open shard."""
         lost: dict[tuple[str, str, str], list[int]] = {}
         for row in self._rows(_SHARDS, older_than_seconds, pipeline):
             lost.setdefault((str(row["run_id"]), row["step"], row["queue"]), []).append(row["index"])
@@ -176,13 +197,16 @@ class RecoveryQueries:
         ]
 
     def backlogs(self, *, pipeline: str | None = None) -> list[tuple[str, str]]:
-        """See the protocol."""
+        """(pipeline, run id) of ended runs that left a backlog and have no follow-up run."""
         return [(row["pipeline"], str(row["id"])) for row in self._rows(_BACKLOGS, 0, pipeline)]
 
     def unfollowed(
         self, follows: Sequence[tuple[str, str, str]], *, older_than_seconds: float
     ) -> list[tuple[str, str]]:
-        """See the protocol."""
+        """(following pipeline, run id) of runs of the last day that ended so and were not followed.
+
+        ``follows``: the pipeline that is followed, the state in which its run must end, the pipeline that follows.
+        """
         followed, states, followers = zip(*follows, strict=True) if follows else ((), (), ())
         values = {"followed": list(followed), "states": list(states), "followers": list(followers)}
         with self._connections.transaction() as connection:

@@ -3,19 +3,27 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
 from batchord.core.reasons import LossCause
-from batchord.core.run.ledger import Opened
 from batchord.core.run.runs import NewRun, NewStep, Run, RunState, Step, StepLease
 from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.history import keep_change
 from batchord.ledger.leases import begin_step, claim_step, lose_step, release_step, renew_step
 from batchord.ledger.locked_run import LockedRun
 from batchord.ledger.rows import RUN_COLUMNS, find_run, one, read_steps, run_from
+
+
+class Opened(NamedTuple):
+    """The outcome of opening a run."""
+
+    run: Run
+    #: False when the run was there already: a tick sent twice.
+    created: bool
+
 
 _INSERT_RUN = f"""
     WITH active AS (
@@ -66,24 +74,27 @@ _TAKE_BACK = """
 
 
 class RunsTable:
-    """Implements :class:`batchord.core.run.ledger.Runs`."""
+    """Runs and steps."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def now(self) -> datetime:
-        """See the protocol."""
+        """The database's clock: the only one by which leases and frontiers are judged."""
         with self._connections.transaction() as connection:
             moment: datetime = one(connection.execute("SELECT clock_timestamp() AS now").fetchone())["now"]
             return moment
 
     def open(self, new: NewRun) -> Opened:
-        """See the protocol."""
+        """Opens a run, or finds the one of the same pipeline, kind and slot, or of the same request."""
         with self._connections.transaction() as connection:
             return _open(connection, new)
 
     def open_retry(self, new: NewRun, *, reason: str | None, keys: Sequence[str] | None) -> tuple[Run | None, int]:
-        """See the protocol."""
+        """Takes back rejections of the pipeline and opens ``new`` for them, in one transaction.
+
+        Returns the run and how many rejections it takes; None and 0 when there were none to take back.
+        """
         values = {"pipeline": new.pipeline, "reason": reason, "keys": None if keys is None else list(keys)}
         with self._connections.transaction() as connection:
             taken = connection.execute(_TAKE_BACK, values).rowcount
@@ -94,24 +105,24 @@ class RunsTable:
             return _open(connection, new, rejections=taken).run, taken
 
     def get(self, run_id: str) -> Run:
-        """See the protocol."""
+        """The run. Raises ConfigurationError when there is none of that id."""
         with self._connections.transaction() as connection:
             return find_run(connection, run_id)
 
     def last_rate(self, pipeline: str, step: str) -> float | None:
-        """See the protocol."""
+        """Records per second of the step in the newest ended run that predicted any; None when there is none."""
         with self._connections.transaction() as connection:
             row = connection.execute(_LAST_RATE, {"pipeline": pipeline, "step": step}).fetchone()
             return None if row is None else row["rate"]
 
     @contextmanager
     def lock(self, run_id: str) -> Iterator[LockedRun]:
-        """See the protocol."""
+        """The run under its row lock; committed when the block ends, rolled back when it raises."""
         with self._connections.transaction() as connection:
             yield LockedRun(connection, run_id)
 
     def steps(self, run_id: str) -> list[Step]:
-        """See the protocol."""
+        """The run's steps in the pipeline's order."""
         with self._connections.transaction() as connection:
             return read_steps(connection, run_id)
 
@@ -125,31 +136,41 @@ class RunsTable:
         task: str | None = None,
         predict: bool | None = None,
     ) -> StepLease | None:
-        """See the protocol."""
+        """The right to plan or to execute a step; None when that is done, or another worker is at it.
+
+        ``task``: the id of the Celery task, kept with the attempt. ``predict``: True: only if it is a Predict step;
+        False: only if it is none.
+        """
         with self._connections.transaction() as connection:
             return claim_step(
                 connection, run_id, step, lease_seconds=lease_seconds, worker=worker, task=task, predict=predict
             )
 
     def begin_step(self, lease: StepLease) -> bool:
-        """See the protocol."""
+        """Notes that from now on the attempt may have had effects; False when the lease is lost."""
         with self._connections.transaction() as connection:
             return begin_step(connection, lease)
 
     def renew_step(self, lease: StepLease, *, lease_seconds: float) -> bool:
-        """See the protocol."""
+        """Keeps the lease; False when it is lost."""
         with self._connections.transaction() as connection:
             return renew_step(connection, lease, lease_seconds)
 
     def release_step(self, lease: StepLease, error: str, *, wait: float = 0, own_error: bool = False) -> bool:
-        """See the protocol."""
+        """Gives the step back for another attempt, due after ``wait`` seconds; False when the lease is lost.
+
+        ``own_error``: whether the step itself has failed, in contrast to what it needs.
+        """
         with self._connections.transaction() as connection:
             return release_step(connection, lease, error, wait=wait, own_error=own_error)
 
     def lose_step(
         self, run_id: str, step: str, *, worker: str, cause: LossCause, error: str, loss: bool = True
     ) -> bool:
-        """See the protocol."""
+        """Notes that ``worker`` died while it executed the step, and ends its lease at once; False if it held none.
+
+        ``loss`` False: it was told to stop, which counts as a loss only if the attempt may have had effects.
+        """
         with self._connections.transaction() as connection:
             return lose_step(connection, run_id, step, worker=worker, cause=cause, error=error, loss=loss)
 

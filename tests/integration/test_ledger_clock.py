@@ -8,8 +8,8 @@ import pytest
 from batchord.core.declared.sources import SqlSource
 from batchord.core.run.messages import RunReady, ShardsReady, StepEnded, StepReady
 from batchord.core.run.runs import Kind, NewRun, NewStep, ShardOutcome
-from batchord.core.run.upkeep import LostStep
 from batchord.flow.upkeep.recover import sweep
+from batchord.ledger.recovery import LostStep
 from tests.integration.flow_parts import ITEMS, STEP, Bench, batch_of
 
 #: Older than this is lost, and leases last so long, in these tests.

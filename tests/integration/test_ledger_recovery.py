@@ -10,10 +10,10 @@ import pytest
 
 from batchord.core.run.messages import BacklogLeft, RunReady, ShardsReady, StepEnded, StepReady
 from batchord.core.run.runs import Kind, NewRun, NewStep, RunState, ShardOutcome
-from batchord.core.run.upkeep import LostStep
 from batchord.flow.begin.start import follow_up
 from batchord.flow.predict.shard import predict_shard
 from batchord.flow.upkeep.recover import sweep
+from batchord.ledger.recovery import LostStep
 from tests.integration.flow_parts import ITEMS, STEP, Bench, batch_of
 
 #: Older than this is lost, in these tests.

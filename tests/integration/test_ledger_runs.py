@@ -10,8 +10,8 @@ from threading import Barrier
 import pytest
 
 from batchord.core.errors import ConfigurationError
-from batchord.core.run.ledger import Opened
 from batchord.core.run.runs import Kind, NewRun, NewStep, Run, RunState, StepState
+from batchord.ledger.runs import Opened
 from tests.integration.flow_parts import Bench
 
 SLOT = datetime(2026, 3, 1, 12, tzinfo=UTC)

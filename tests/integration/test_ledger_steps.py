@@ -8,7 +8,7 @@ from threading import Barrier
 import pytest
 
 from batchord.core.run.frontier import Frontier
-from batchord.core.run.ledger import Plan
+from batchord.core.run.plans import Plan
 from batchord.core.run.records import Position
 from batchord.core.run.runs import RunState, StepLease, StepState
 from batchord.core.run.shards import ShardRange

@@ -3,8 +3,8 @@
 from typing import Any
 
 from batchord.core.errors import ConservationError
-from batchord.core.run.ledger import StepTotals
 from batchord.core.run.runs import Run
+from batchord.core.run.totals import StepTotals
 
 #: Quantiles of the scores in a summary, by name.
 QUANTILES = {"min": 0.0, "p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from batchord.core.calendar.schedules import EARLIEST, Schedule, slots_between, window_of
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.run.upkeep import Standing
+from batchord.core.run.standing import Standing
 
 #: Runs that one tick opens at the most; the next look at missed ticks opens more.
 MOST_SLOTS = 1000

@@ -11,7 +11,7 @@ from batchord.core.errors import ConfigurationError
 from batchord.core.run.history import Actor
 from batchord.core.run.messages import Message
 from batchord.core.run.runs import Kind, NewRun, Run, StepState
-from batchord.core.run.upkeep import Standing
+from batchord.core.run.standing import Standing
 from batchord.core.text.names import is_trigger
 from batchord.flow.begin.repeat import after_an_edit
 from batchord.flow.begin.slots import due_slots, schedule_now, window_by_hand

@@ -3,13 +3,17 @@
 Every step that ends calls it, and the sweeper calls it for a run that stands still.
 """
 
+from typing import TYPE_CHECKING
+
 from batchord.core.run.graph import moves, state_at_end
-from batchord.core.run.ledger import LockedRun
 from batchord.core.run.messages import AlertsKept, BacklogLeft, Message, RunEnded, RunReady, step_ready
 from batchord.core.run.runs import RunState, StepState
 from batchord.core.run.summary import run_summary
 from batchord.flow.drive.outcomes import tell_of_end
 from batchord.flow.parts import Parts
+
+if TYPE_CHECKING:
+    from batchord.ledger.locked_run import LockedRun
 
 
 def advance(parts: Parts, *, run_id: str) -> list[Message]:
@@ -18,7 +22,7 @@ def advance(parts: Parts, *, run_id: str) -> list[Message]:
         return drive(locked)
 
 
-def drive(locked: LockedRun) -> list[Message]:
+def drive(locked: "LockedRun") -> list[Message]:
     """The same for a caller that holds the lock already."""
     if locked.run.state is RunState.QUEUED and not locked.start():
         return []
@@ -38,7 +42,7 @@ def drive(locked: LockedRun) -> list[Message]:
     return messages
 
 
-def _end(locked: LockedRun) -> list[Message]:
+def _end(locked: "LockedRun") -> list[Message]:
     run = locked.run
     state = state_at_end(locked.steps, predicted=run.predicted)
     errors = [f"step {step.name}: {step.error}" for step in locked.steps if step.error and step.state.over]

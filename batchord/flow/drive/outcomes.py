@@ -1,9 +1,13 @@
 """What people are told of a run's end: that it failed, that it is partial, that all is well again."""
 
+from typing import TYPE_CHECKING
+
 from batchord.core.run.alerts import AlertKind, NewAlert
-from batchord.core.run.ledger import LockedRun
 from batchord.core.run.runs import RunState, StepState
 from batchord.output.masking import mask
+
+if TYPE_CHECKING:
+    from batchord.ledger.locked_run import LockedRun
 
 #: Characters of an error in a message; the whole of it is in the ledger.
 _MOST_ERROR = 1500
@@ -13,7 +17,7 @@ RUNS = "runs"
 _ENDED_BY_SUCCESS = (RUNS, AlertKind.RUN_TIME.value, AlertKind.SILENCE.value)
 
 
-def tell_of_end(locked: LockedRun, state: RunState, error: str | None) -> bool:
+def tell_of_end(locked: "LockedRun", state: RunState, error: str | None) -> bool:
     """Keeps what is to be told of a run that is about to end so; whether there is anything."""
     if state is RunState.SUCCEEDED:
         return _tell_of_recovery(locked)
@@ -49,7 +53,7 @@ def look(run_id: str) -> str:
     return f"Look closer: batchord show {run_id}; batchord logs {run_id}"
 
 
-def _tell_of_recovery(locked: LockedRun) -> bool:
+def _tell_of_recovery(locked: "LockedRun") -> bool:
     run = locked.run
     ended = locked.close_incidents(_ENDED_BY_SUCCESS)
     if not ended:

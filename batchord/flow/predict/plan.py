@@ -14,9 +14,9 @@ from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
 from batchord.core.process.faults import fault
 from batchord.core.run.frontier import Frontier, Sighting
 from batchord.core.run.horizon import Stray
-from batchord.core.run.ledger import Plan
 from batchord.core.run.logs import AttemptName
 from batchord.core.run.messages import Message, ShardsReady, StepEnded, step_ready
+from batchord.core.run.plans import Plan
 from batchord.core.run.records import Position
 from batchord.core.run.runs import StepKind, StepLease, StepState
 from batchord.core.run.shards import ShardCutter, ShardRange, ShardSize

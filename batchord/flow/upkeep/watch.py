@@ -14,7 +14,7 @@ from batchord.core.errors import BatchordError, ConfigurationError, TransientErr
 from batchord.core.run.alerts import AlertKind, NewAlert
 from batchord.core.run.messages import AlertsKept, Message
 from batchord.core.run.records import is_beyond_python
-from batchord.core.run.upkeep import Standing
+from batchord.core.run.standing import Standing
 from batchord.flow.begin.slots import missed, schedule_now
 from batchord.flow.begin.start import tick
 from batchord.flow.drive.outcomes import look

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchord.core.errors import ConservationError
-from batchord.core.run.ledger import StepTotals
 from batchord.core.run.runs import Run, RunState
 from batchord.core.run.summary import check_conservation, run_summary, step_summary
+from batchord.core.run.totals import StepTotals
 
 _EVEN = StepTotals(
     shards=2,

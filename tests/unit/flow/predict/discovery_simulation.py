@@ -31,7 +31,7 @@ class LedgerInMemory:
     pause: Callable[[], None] = lambda: None
 
     def accounted(self, _pipeline: str, _step: str, keys: Sequence[Scalar]) -> set[Scalar]:
-        """See :class:`batchord.core.run.ledger.Planner`."""
+        """As :class:`batchord.ledger.planner.PlannerTables`."""
         self.pause()
         return {key for key in keys if key in self.keys}
 
@@ -41,7 +41,7 @@ class LedgerInMemory:
         return self.frontier
 
     def run_outcomes(self, _step: str, run_ids: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
-        """See :class:`batchord.core.run.ledger.Planner`."""
+        """As :class:`batchord.ledger.planner.PlannerTables`."""
         self.pause()
         states = {name: self.runs.get(name, "failed") for name in run_ids}
         done = frozenset(name for name, state in states.items() if state == "done")

@@ -1,0 +1,29 @@
+"""What discovery found, on its way to the ledger."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from batchord.core.run.frontier import Frontier
+from batchord.core.run.shards import ShardRange
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What discovery found for one step of a run."""
+
+    shards: Sequence[ShardRange]
+    #: The queue whose workers run the step's model.
+    queue: str
+    #: Pinned for the whole run.
+    model_version: str
+    source_digest: str
+    frontier: Frontier
+    #: Whether more records wait than one run may take.
+    backlog_left: bool
+    #: What the step's code is, see :attr:`batchord.core.declared.steps.Predict.code`; None: any will do.
+    code: str | None = None
+
+    @property
+    def records(self) -> int:
+        """Records in all shards."""
+        return sum(shard.planned for shard in self.shards)
