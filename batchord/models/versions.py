@@ -4,29 +4,21 @@ A version is ``name@digest``, such as ``sentiment-7@3fa94c0d12ab``: a name for p
 digits of what the predictions come from (the files' contents, a hub's commit, a function's source).
 Where the declaration holds options that change the output, ``+`` and 8 digits of these follow, as in
 ``sentiment-7@3fa94c0d12ab+1c9e02ab``: the same weights read another column, or cut texts elsewhere. So
-the same version means the same predictions. Options that do not change them (the device, which files are
-trusted, how large an image may be) are left out.
+the same version means the same predictions. Options that say of themselves that no prediction depends on them (the
+device, which files are trusted, how large an image may be) are left out; one that is added and says nothing is part.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any, NamedTuple
 
-from batchord.core.declared.models import Model
+from batchord.core.declared.models import IN_VERSION, Images, Model
 
 WEIGHT_DIGITS = 12
 _OPTION_DIGITS = 8
-#: Option of a declaration -> the value at which it leaves no trace in the version.
-_DEFAULTS: dict[str, Any] = {
-    "task": "classify",
-    "max_tokens": None,
-    "features": None,
-    "text": None,
-    "dtype": "float32",
-    "proba": None,
-}
 #: Path parts that say nothing without the one before them: ``7``, ``v2``, ``2026-11-01``, ``model``.
 _NO_NAME = re.compile(r"v?\d.*|model|latest|final", re.IGNORECASE)
 
@@ -43,7 +35,8 @@ class Fingerprint(NamedTuple):
 def version_of(name: str, digest: str, declared: Model) -> str:
     """The full version of ``declared``, whose weights are ``name@digest``."""
     options = _options(declared)
-    return f"{name}@{digest}" + (f"+{_hash(json.dumps(options, sort_keys=True))[:_OPTION_DIGITS]}" if options else "")
+    digits = _hash(json.dumps(options, sort_keys=True, default=repr))[:_OPTION_DIGITS]
+    return f"{name}@{digest}" + (f"+{digits}" if options else "")
 
 
 def weights_of(version: str) -> str:
@@ -65,17 +58,18 @@ def readable_name(path: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(taken)).strip("-") or "model"
 
 
-def _options(declared: Model) -> dict[str, Any]:
-    found = {
-        option: getattr(declared, option)
-        for option, default in _DEFAULTS.items()
-        if getattr(declared, option, default) != default
-    }
-    if declared.images is not None:
-        found["images"] = declared.images.column
-        if not declared.images.reduce:
-            found["reduce"] = False
-    return found
+def _options(declared: Model | Images) -> dict[str, Any]:
+    """Every option that is not at its default, but for those that say that no prediction depends on them."""
+    options: dict[str, Any] = {}
+    for each in fields(declared):
+        name, value = each.metadata.get(IN_VERSION, each.name), getattr(declared, each.name)
+        if name is None or not each.compare or value == each.default:
+            continue
+        if isinstance(value, Images):
+            options |= _options(value)
+        else:
+            options[name] = value
+    return options
 
 
 def _hash(text: str) -> str:

@@ -30,24 +30,29 @@ ALL_CLASSES = "all"
 #: Pictures in one call of a model.
 PICTURE_ROWS = 64
 
+#: Key of a field's metadata: by what name its value is part of the model's version; None: not at all, since no
+#: prediction depends on it. Without it a field is part of the version by its own name, unless it has its default.
+IN_VERSION = "in-version"
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_NOT_IN_VERSION = {IN_VERSION: None}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Images:
     """Which column holds the locations of images, and which images are accepted."""
 
-    column: str
+    column: str = field(metadata={IN_VERSION: "images"})
     #: Prefixes that a location must start with, such as ``s3://photos/`` or ``file:///data/photos/``.
-    allow: Sequence[str]
+    allow: Sequence[str] = field(metadata=_NOT_IN_VERSION)
     #: Bytes of the stored object; a larger one is rejected unread.
-    max_bytes: int = 50_000_000
+    max_bytes: int = field(default=50_000_000, metadata=_NOT_IN_VERSION)
     #: Width x height before any scaling; a larger one is rejected undecoded.
-    max_pixels: int = 50_000_000
+    max_pixels: int = field(default=50_000_000, metadata=_NOT_IN_VERSION)
     #: Seconds of the processor that decoding one picture may take.
-    max_seconds: float = 10.0
-    formats: Sequence[str] = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+    max_seconds: float = field(default=10.0, metadata=_NOT_IN_VERSION)
+    formats: Sequence[str] = field(default=("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"), metadata=_NOT_IN_VERSION)
     #: Whether a picture more than twice as large as the model's input may be read at a fraction of its size, which
     #: is several times as fast and takes a fraction of the memory; scores change in their last digits.
     reduce: bool = True
@@ -84,7 +89,7 @@ class Model:
 
     #: Column with the text, for a model that reads one.
     text: str | None = None
-    empty: EmptyText = "reject"
+    empty: EmptyText = field(default="reject", metadata=_NOT_IN_VERSION)
     #: Which images are read and accepted, for a model that reads images.
     images: Images | None = None
 
@@ -123,10 +128,10 @@ class FunctionModel(Model):
     With ``images=`` the function finds PIL images (RGB) in the location's column.
     """
 
-    function: Callable[[Any], Any]
+    function: Callable[[Any], Any] = field(metadata=_NOT_IN_VERSION)
     _: KW_ONLY
     #: Given by the author; None: the digest of its code stands for it.
-    version: str | None = None
+    version: str | None = field(default=None, metadata=_NOT_IN_VERSION)
     #: The code that it was loaded with, and the module that declares it; the catalog sets both.
     code: Code = field(init=False, repr=False, compare=False, default_factory=imported_code)
     declared_in: str | None = field(init=False, repr=False, compare=False, default=None)
@@ -159,12 +164,12 @@ class SklearnModel(Model):
     """
 
     #: A ``.skops`` file: a path, ``s3://bucket/key.skops``, or a folder that holds exactly one.
-    location: str
+    location: str = field(metadata=_NOT_IN_VERSION)
     _: KW_ONLY
     #: Columns for the estimator; None means all columns but key and arrival.
     features: Sequence[str] | None = None
     #: Types beyond those that skops itself trusts which the file may contain, by full name.
-    trusted: Sequence[str] = ()
+    trusted: Sequence[str] = field(default=(), metadata=_NOT_IN_VERSION)
     #: Which probability a classifier gives: None, of the label that won; a class, of that one, whatever won; ``"all"``,
     #: of the label as the score, and of every class in column ``proba``.
     proba: str | None = None
@@ -191,13 +196,13 @@ class SklearnModel(Model):
 class _Transformers(Model):
     """A folder, an ``s3://`` prefix, or a hub id with a pinned revision; safetensors weights only."""
 
-    location: str
+    location: str = field(metadata=_NOT_IN_VERSION)
     _: KW_ONLY
     task: Task = "classify"
     #: Commit of a hub model (40 hexadecimal digits); a hub id without it is refused.
-    revision: str | None = None
+    revision: str | None = field(default=None, metadata=_NOT_IN_VERSION)
     #: ``auto`` takes CUDA when there is a card, else the CPU; ``cuda:1`` names a card.
-    device: str = "auto"
+    device: str = field(default="auto", metadata=_NOT_IN_VERSION)
     #: ``bfloat16`` takes half the time and memory where the processor or card has instructions for it, and changes
     #: scores in their second or third digit.
     dtype: Dtype = "float32"
