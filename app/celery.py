@@ -1,6 +1,7 @@
 """The Celery instance. Its settings, which name the servers, are read when one is first needed."""
 
 import os
+import sys
 from pathlib import Path
 
 from celery import Celery
@@ -10,6 +11,10 @@ from batchord.output.last_words import mask_last_words
 
 from .celery_loader import Loader
 
+if __name__ == "app.celery":
+    # In the repository `workers` and `beat` stand beside this package, which `celery -A app` finds by the working
+    # directory: it looks there for nothing else.
+    sys.path.append(str(Path(__file__).parents[1]))
 mask_last_words()
 refuse_while_loading("Celery with Batchord's app", same_process=False)
 

@@ -1,6 +1,6 @@
 """The supervisor as a program of its own: started from one terminal, asked and stopped from another.
 
-``python -m app.localstack.background --home HOME --spec FILE`` is what :func:`start_background` runs.
+``python -m batchord.app.localstack.background --home HOME --spec FILE`` is what :func:`start_background` runs.
 """
 
 import argparse
@@ -35,6 +35,9 @@ _STOP_SECONDS = 60.0
 _CLEANING_SECONDS = 20.0
 _POLL_SECONDS = 0.05
 
+#: By its installed name: it is found from every working directory.
+_MODULE = "batchord.app.localstack.background"
+
 
 def start_background(home: Path, specs: Sequence[ProcessSpec], *, servers: Collection[Server] = ()) -> int:
     """Start servers and processes under a supervisor that outlives this program; its pid.
@@ -48,7 +51,7 @@ def start_background(home: Path, specs: Sequence[ProcessSpec], *, servers: Colle
     spec = home / "run" / f"spec.{secrets.token_hex(4)}.json"
     processes = [{**vars(each), "env": dict(each.env)} for each in specs]
     write_private(spec, json.dumps({"servers": sorted(servers), "processes": processes}))
-    command = [sys.executable, "-P", "-m", __name__, "--home", str(home), "--spec", str(spec)]
+    command = [sys.executable, "-P", "-m", _MODULE, "--home", str(home), "--spec", str(spec)]
     deadline = time.monotonic() + _START_SECONDS
     started: Daemon | None = None
     up = False

@@ -26,7 +26,7 @@ from batchord.flow.step.execute import execute_step
 from batchord.flow.upkeep.tell import send_alerts
 
 
-def dispatch(parts: Parts, message: Message, *, in_new_process: bool = False) -> list[Message]:  # noqa: C901, PLR0911 -- a case each
+def dispatch(parts: Parts, message: Message, *, in_new_process: bool = True) -> list[Message]:  # noqa: C901, PLR0911 -- a case each
     """Does what the message asks for, and returns the messages that follow from it.
 
     Whoever calls this sends them, or works them off: the verb has committed. ``in_new_process``: whether nothing was

@@ -127,7 +127,7 @@ def test_redis_is_away_when_the_planner_publishes(own_drill: Drill, own_home: Pa
     own_drill.wait_until_fired("before-plan-commit")
     kill(process_of(own_home, Server.REDIS))
     own_drill.injected()
-    wait_until(lambda: "is left to the sweeper: " in cluster.log("control"), description="the planner gives up")
+    wait_until(lambda: "The sweeper will send " in cluster.log("control"), description="the planner gives up")
     start_servers(own_home)
     own_drill.settle(timeout=60)
     own_drill.check()

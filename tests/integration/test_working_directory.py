@@ -26,7 +26,11 @@ from batchord import Pipeline, SqlSource
 Path(os.environ["SAID"]).open("a").write(json.dumps([beside.WHERE, features.words.WHERE, sys.path[-2:]]) + "\\n")
 words = Pipeline("words", source=SqlSource("SELECT 1 AS id", key="id"), model=lambda frame: frame["id"])
 """
-_BEAT = "from beat.schedule import PipelineScheduler; from batchord.wiring import catalog; print(catalog().names())"
+_BEAT = """
+from batchord.beat.schedule import PipelineScheduler
+from batchord.wiring import catalog
+print(catalog().names())
+"""
 
 
 @pytest.fixture
@@ -62,7 +66,7 @@ def _run(environment: dict[str, str], folder: Path, *command: str) -> subprocess
         (*_CELERY, "report"),  # imports all that a worker imports
         (*_CELERY, "beat", "--help"),
         (*_COMMAND, "pipelines"),
-        (sys.executable, "-P", "-m", main.__module__, "--help"),
+        (sys.executable, "-P", "-m", f"batchord.{main.__module__}", "--help"),
     ],
 )
 def test_nothing_of_the_working_directory_runs(
