@@ -29,7 +29,12 @@ def fill_range(name: str, start: datetime, end: datetime, params: dict[str, Any]
     else:
         rows = [(short(run.id), run.window_start, run.window_end, coloured(run.state), run.predicted) for run in runs]
         columns = ("run", "window from", "to", "state", ">predicted")
-        table(f"Windows of {name}", columns, rows, empty="Every window of the range is being filled already.")
+        table(
+            f"Windows of {name}",
+            columns,
+            rows,
+            empty="Every window of the range already has a run that is queued or running.",
+        )
     if wait and any(run.state is not RunState.SUCCEEDED for run in runs):
         sys.exit(1)
 

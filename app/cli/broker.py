@@ -24,7 +24,7 @@ def ask(task: str, *, task_id: str | None = None, **kwargs: object) -> None:
     except UNSENT as error:
         reason = str(error).splitlines()[0]
         raise TransientError(
-            f"{redis_place(url)} does not answer: {reason}. Start it, or correct its address."
+            f"{redis_place(url)} does not answer: {reason}. Start it or correct its address."
         ) from None
 
 
@@ -46,7 +46,9 @@ def publish(messages: Sequence[Message]) -> None:
     except (ConfigurationError, TransientError) as error:
         reason = str(error)
     if reason:
-        click.echo(f"Done; workers begin when they can be reached. Until then: {reason}", err=True)
+        click.echo(
+            f"The change is saved. Workers start on it when the message can reach them. Problem now: {reason}", err=True
+        )
 
 
 def _checked_address() -> str:
@@ -56,5 +58,5 @@ def _checked_address() -> str:
 
     url = settings().require_redis_url()
     if not check_redis(url):
-        raise TransientError(f"{redis_place(url)} does not answer. Start it, or correct its address.")
+        raise TransientError(f"{redis_place(url)} does not answer. Start it or correct its address.")
     return url

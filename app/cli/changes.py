@@ -14,12 +14,12 @@ _MOST = 160
 
 
 @click.command()
-@click.option("--pipeline", help="Only changes of this pipeline.")
-@click.option("--run", "run_id", metavar="RUN", help="Only changes of this run.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@click.option("--pipeline", help="Only changes to this pipeline.")
+@click.option("--run", "run_id", metavar="RUN", help="Only changes to this run.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Show at most this many.")
 @json_option
 def history(pipeline: str | None, run_id: str | None, limit: int, *, as_json: bool) -> None:
-    """List what was changed by hand, and by whom: runs, retries, switches. The newest first."""
+    """List the changes by hand and who made them: runs, retries, switches. The newest come first."""
     from batchord.wiring import ledger
 
     full_id = None if run_id is None else find_run(run_id).id
@@ -40,10 +40,10 @@ def history(pipeline: str | None, run_id: str | None, limit: int, *, as_json: bo
         )
         for each in found
     ]
-    columns = ("when", "what", "pipeline", "run", "who", "from", "by", "detail")
-    table("Changes by hand", columns, rows, empty="Nothing was changed by hand yet.", least=("by", "from", "detail"))
+    columns = ("when", "change", "pipeline", "run", "user", "host", "by", "detail")
+    table("Changes by hand", columns, rows, empty="No changes by hand yet.", least=("by", "host", "detail"))
     if len(found) == limit:
-        console.print(text((f"The newest {limit}; more with --limit.", "dim")))
+        console.print(text((f"These are the newest {limit}. --limit shows more.", "dim")))
 
 
 def _shown(detail: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @json_option
 def pipelines(*, as_json: bool) -> None:
-    """List the pipelines, and everything that is wrong with their files."""
+    """List the pipelines and all problems in their files."""
     from batchord.wiring import catalog
 
     loaded = catalog().loaded
@@ -53,7 +53,7 @@ def pipelines(*, as_json: bool) -> None:
             )
             for each in found
         ]
-        empty = f"No pipelines in {catalog().folder}."
+        empty = f"{catalog().folder} has no pipelines."
         table("Pipelines", ("pipeline", "schedule", "steps", "file"), rows, empty=empty)
         print_problems(loaded.problems)
     if loaded.problems:
@@ -64,7 +64,7 @@ def pipelines(*, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def plan(name: str, *, as_json: bool) -> None:
-    """Show what a run of NAME would predict now: records, shards, time. Writes nothing."""
+    """Show what a run of NAME would predict now: records, shards and time. The command writes nothing."""
     from batchord.flow.begin.preview import preview
     from batchord.wiring import parts
 
@@ -92,7 +92,7 @@ def plan(name: str, *, as_json: bool) -> None:
         ">shards",
         ">largest shard",
         "shard size",
-        ">seconds, from the last run",
+        ">expected seconds",
         "follow-up run",
     )
     least = ("largest shard", "shard size", "follow-up run")
@@ -104,12 +104,13 @@ def plan(name: str, *, as_json: bool) -> None:
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--repair", is_flag=True, help="Start a run for what is missing.")
+@click.option("--repair", is_flag=True, help="Start a run that predicts the missing records.")
 @json_option
 def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
-    """Prove that no record is missing and none is twice: every record of the source against the ledger.
+    """Check that no record is missing or duplicated: compare every record of the source with the ledger.
 
-    Exits with 1 when one is, or when a source could not be read. Without NAME all pipelines are audited.
+    The exit code is 1 when a record is missing or duplicated, or when the audit could not read a source.
+    Without NAME, the command audits all pipelines.
     """
     from batchord.flow.upkeep.audit import as_json as counts
     from batchord.flow.upkeep.audit import audit as run_audit
@@ -138,7 +139,7 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
         table("Audit", columns, rows, empty="No pipelines to audit.", least=("pending", "predicted"))
         for name, (found, examples) in results.items():
             for step, why in found.not_audited.items():
-                where = f"{foreign(name)}: step {foreign(step)} was not audited:"
+                where = f"{foreign(name)}: the audit could not check step {foreign(step)}:"
                 console.print(text((where, "red"), f" {as_one_entry(why)}"))
             for kind, keys in examples.items():
                 console.print(text((f"{foreign(name)}: {kind}", "red"), f" {', '.join(map(foreign, keys))}"))
@@ -146,7 +147,7 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
         for name, (found, _) in results.items():
             if found.missing:
                 started = start_repair(name)
-                click.echo(f"Run {started.id} takes what {name} is missing.", err=True)
+                click.echo(f"Run {started.id} predicts the missing records of {name}.", err=True)
     if not all(found.clean for found, _ in results.values()):
         sys.exit(1)
 

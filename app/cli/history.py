@@ -27,7 +27,7 @@ _ODD_ENDS = ("failed", "retried", "lost", "split", "code-changed")
 @click.command()
 @click.option("--pipeline", help="Only runs of this pipeline.")
 @click.option("--state", help="Only runs in this state, such as failed.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Show at most this many.")
 @json_option
 def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) -> None:
     """List the newest runs."""
@@ -60,7 +60,7 @@ def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) 
 @click.argument("run_id", metavar="RUN")
 @json_option
 def show(run_id: str, *, as_json: bool) -> None:
-    """Show one run: its summary, steps, shards and attempts. The first characters of its id suffice."""
+    """Show one run: its summary, steps, shards and attempts. The first characters of the run's id are enough."""
     from batchord.wiring import ledger
 
     run = find_run(run_id)
@@ -88,7 +88,7 @@ def _print_steps(steps: list[dict[str, Any]]) -> None:
             step["name"],
             step["kind"],
             ", ".join(step["after"]),
-            text(coloured(step["state"]), *([(" (from the run before)", "dim")] if step["reused"] else [])),
+            text(coloured(step["state"]), *([(" (from the earlier run)", "dim")] if step["reused"] else [])),
             step["attempt"],
             _seconds(step),
             _result(step),
@@ -96,8 +96,8 @@ def _print_steps(steps: list[dict[str, Any]]) -> None:
         for step in steps
     ]
     console.print()
-    columns = ("step", "kind", "after", "state", ">attempts", ">seconds", "came to")
-    table("Steps", columns, rows, empty="No steps.", least=("after", "kind", "seconds"))
+    columns = ("step", "kind", "after", "state", ">attempts", ">seconds", "result")
+    table("Steps", columns, rows, empty="This run has no steps.", least=("after", "kind", "seconds"))
 
 
 def _print_attempts(attempts: list[dict[str, Any]]) -> None:
@@ -119,7 +119,7 @@ def _print_attempts(attempts: list[dict[str, Any]]) -> None:
     ]
     console.print()
     columns = ("step", ">shard", ">attempt", "state", "worker", "started", ">seconds", "error")
-    table("Attempts that failed, or came after one that did", columns, rows, empty="", least=("seconds", "worker"))
+    table("Attempts that failed or followed a failure", columns, rows, empty="", least=("seconds", "worker"))
 
 
 def _seconds(row: dict[str, Any]) -> float | None:
@@ -135,7 +135,7 @@ def _result(step: dict[str, Any]) -> str:
         return str(step["error"])
     if step["state"] == "ready" and step["attempt"] == 0 and step["queue"] and step["kind"] != "predict":
         queue = shlex.quote(step["queue"])
-        return f"waits for a worker of queue {step['queue']}: celery -A batchord.app worker -Q {queue}"
+        return f"waits for a worker on queue {step['queue']}: celery -A batchord.app worker -Q {queue}"
     output = step["output"] or {}
     if step["kind"] == "predict":
         return f"{output['predicted']:,} predicted, {output['rejected']:,} rejected" if "predicted" in output else ""
@@ -162,18 +162,18 @@ def _print_shards(shards: list[dict[str, Any]]) -> None:
         for shard in shards
     ]
     console.print()
-    empty = "No shards: there was nothing to predict."
+    empty = "No shards: the run had no records to predict."
     table("Shards", columns, rows, empty=empty, least=("planned", "attempts", "worker"))
 
 
 @click.command()
-@click.option("--pipeline", help="Only those of this pipeline.")
-@click.option("--reason", help="Only those with this reason, such as missing-object.")
-@click.option("--run", "run_id", metavar="RUN", help="Only those of this run.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1), help="At most so many.")
+@click.option("--pipeline", help="Only rejections of this pipeline.")
+@click.option("--reason", help="Only rejections with this reason, such as missing-object.")
+@click.option("--run", "run_id", metavar="RUN", help="Only rejections of this run.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1), help="Show at most this many.")
 @json_option
 def rejections(pipeline: str | None, reason: str | None, run_id: str | None, limit: int, *, as_json: bool) -> None:
-    """List records that cannot be predicted, and why."""
+    """List the rejected records: those that cannot be predicted, and why."""
     from batchord.wiring import ledger
 
     full_id = None if run_id is None else find_run(run_id).id
@@ -191,14 +191,14 @@ def find_run(run_id: str) -> Run:
     from batchord.wiring import ledger
 
     if not run_id.strip():  # every run's id begins so
-        raise ConfigurationError("An empty text names no run: give a run's id, as `batchord runs` lists them.")
+        raise ConfigurationError("The run's id is empty. Give an id that `batchord runs` lists.")
     found = ledger().reports.runs_matching(run_id)
     if len(found) == 1:
         return found[0]
     if not found:
-        raise ConfigurationError(f"There is no run {run_id}: `batchord runs` lists those there are.")
+        raise ConfigurationError(f"There is no run {run_id}. `batchord runs` lists the runs.")
     raise ConfigurationError(
-        f"Several runs begin with {run_id}: {', '.join(run.id for run in found)}. Give more of it."
+        f"Several runs begin with {run_id}: {', '.join(run.id for run in found)}. Give more characters."
     )
 
 
@@ -214,7 +214,7 @@ def print_run(run: Run) -> None:
     if run.slot is not None:
         console.print(f"  slot {cell(run.slot)}")
     if run.rerun_of is not None:
-        console.print(f"  takes up run {run.rerun_of}")
+        console.print(f"  repeats run {run.rerun_of}")
     if run.error:
         console.print(text("  ", (as_one_entry(run.error), "red")))
     for step, summary in steps.items():

@@ -16,10 +16,12 @@ from .terminal import foreign, text
 @click.command()
 @click.argument("name")
 @click.option("--reason", help="Only rejections with this reason, such as missing-object.")
-@click.option("--key", "keys", multiple=True, help="Only the rejection of this record; can be given again.")
+@click.option(
+    "--key", "keys", multiple=True, help="Only the rejection of this record. Repeat the option for more records."
+)
 @json_option
 def retry(name: str, reason: str | None, keys: Sequence[str], *, as_json: bool) -> None:
-    """Predict rejected records of pipeline NAME again, after a fix: all, by reason, or by key."""
+    """Predict rejected records of pipeline NAME again after a fix: all of them, by reason, or by key."""
     from batchord.flow.begin.repair import retry_rejections
     from batchord.wiring import parts
 
@@ -30,16 +32,16 @@ def retry(name: str, reason: str | None, keys: Sequence[str], *, as_json: bool) 
     if as_json:
         print_json({"rejections": count, "run": None if run is None else run_json(run)})
     elif run is None:
-        console.print("No rejection matches; nothing was changed.")
+        console.print("No rejection matches. Nothing was changed.")
     else:
-        console.print(f"{count:,} rejections are taken up again by run {run.id}.")
+        console.print(f"Run {run.id} predicts {count:,} rejected records again.")
 
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @json_option
 def cancel(run_id: str, *, as_json: bool) -> None:
-    """End a run. What it predicted stays; the pipeline's next run takes the rest."""
+    """End a run. Its predictions stay. The pipeline's next run predicts the rest."""
     from batchord.flow.drive.cancel import cancel_run
     from batchord.wiring import ledger, parts
 
@@ -54,19 +56,19 @@ def cancel(run_id: str, *, as_json: bool) -> None:
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
-@click.option("--from", "from_step", metavar="STEP", help="Only this step and those behind it.")
-@click.option("--failed", is_flag=True, help="Only the steps that failed and those behind them.")
+@click.option("--from", "from_step", metavar="STEP", help="Only this step and the steps after it.")
+@click.option("--failed", is_flag=True, help="Only the failed steps and the steps after them.")
 @json_option
 def rerun(run_id: str, from_step: str | None, *, failed: bool, as_json: bool) -> None:
-    """Take up a run again that has ended, as a new run in its place: its window, its parameters.
+    """Repeat an ended run as a new run with the same window and parameters.
 
-    Records that were predicted stay as they are; a Predict step takes what is left of them.
+    Existing predictions stay. A Predict step takes the records that have none.
     """
     from batchord.flow.begin.rerun import rerun as open_rerun
     from batchord.wiring import parts
 
     if from_step is not None and failed:
-        raise click.UsageError("Give --from or --failed, not both.")
+        raise click.UsageError("--from and --failed exclude each other. Give one of them.")
     run, messages = open_rerun(
         parts(), run_id=find_run(run_id).id, from_step=from_step, failed=failed, actor=this_person()
     )
@@ -74,7 +76,7 @@ def rerun(run_id: str, from_step: str | None, *, failed: bool, as_json: bool) ->
     if as_json:
         print_json(run_json(run))
     else:
-        console.print(text(f"Run {run.id} takes up run {foreign(run_id)} again; it is ", coloured(run.state), "."))
+        console.print(text(f"Run {run.id} repeats run {foreign(run_id)}. Its state: ", coloured(run.state), "."))
 
 
 def start_repair(name: str) -> Run:

@@ -20,8 +20,8 @@ _POLL_SECONDS = 0.5
 #: How long after a run's end its last lines may still come.
 _LINGER_SECONDS = 2.0
 _NOTHING = (
-    "Nothing was logged, or it was pruned since "
-    "(output of threads and processes that a function starts itself is not captured)."
+    "There is no log: nothing was logged, or the log was pruned. "
+    "Batchord does not capture the output of threads and processes that a function starts."
 )
 _COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG": "dim"}
 
@@ -31,17 +31,17 @@ _COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG"
 @click.option("--step", help="Only this step.")
 @click.option("--shard", type=click.IntRange(min=0), help="Only this shard of the step.")
 @click.option("--attempt", type=click.IntRange(min=1), help="Only this attempt, counted from 1.")
-@click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until the run has ended.")
+@click.option("--follow", "-f", is_flag=True, help="Show new lines until the run has ended.")
 @json_option
 def logs(run_id: str, step: str | None, shard: int | None, attempt: int | None, *, follow: bool, as_json: bool) -> None:
-    """Show what the steps and shards of a run logged and printed, also after their workers are gone.
+    """Show what the steps and shards of a run logged and printed, even after their workers are gone.
 
-    With --json a line for each: time, level, source, message, run_id, step, shard, attempt, worker.
+    --json prints one object a line: time, level, source, message, run_id, step, shard, attempt, worker.
     """
     from batchord.wiring import log_store
 
     if shard is not None and step is None:
-        raise click.UsageError("--shard needs --step: shards are counted in each step.")
+        raise click.UsageError("--shard needs --step: each step numbers its own shards.")
     run = find_run(run_id)
     if step is not None:
         _check_step(run.id, step)
@@ -56,7 +56,7 @@ def _check_step(run_id: str, step: str) -> None:
 
     names = [each.name for each in ledger().runs.steps(run_id)]
     if step not in names:
-        raise ConfigurationError(f"Run {run_id} has no step {step!r}; there are: {', '.join(names) or 'none'}.")
+        raise ConfigurationError(f"Run {run_id} has no step {step!r}. Its steps: {', '.join(names) or 'none'}.")
 
 
 def _show(

@@ -26,10 +26,24 @@ _FULL = 180
 console = Terminal(width=None if sys.stdout.isatty() else _FULL)
 #: Columns of text, which may be folded. Ids, states, times and numbers stay whole: people copy them.
 _TEXT = frozenset(
-    {"after", "by", "came to", "detail", "error", "file", "message", "model", "record", "schedule", "steps", "worker"}
+    {
+        "after",
+        "by",
+        "detail",
+        "error",
+        "file",
+        "message",
+        "model",
+        "record",
+        "result",
+        "schedule",
+        "set by",
+        "steps",
+        "worker",
+    }
 )
 #: Columns whose texts may have several lines, each within its column; all others are in one line.
-_LINES = frozenset({"came to", "detail", "error", "message", "next"})
+_LINES = frozenset({"detail", "error", "message", "next", "result"})
 #: Columns that are folded when the others alone are too wide.
 _NAMES = frozenset({"pipeline", "step", "trigger"})
 #: Characters that a column of text has at least, and those between two columns.

@@ -32,19 +32,25 @@ _POLL_SECONDS = 0.1
 
 @click.command()
 @click.argument("name")
-@click.option("--wait", is_flag=True, help="Wait for the end; exit 0 only when the run succeeded.")
+@click.option("--wait", is_flag=True, help="Wait for the run's end. The exit code is 0 only when the run succeeded.")
 @click.option("--local", is_flag=True, help="Run in this process, without a broker or workers.")
-@click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="Kept with the run; JSON or text.")
-@click.option("--from", "start", metavar="TIME", help="Fill windows of the past, from this time on.")
-@click.option("--to", "end", metavar="TIME", help="Up to this time; ISO 8601, UTC where no offset is given.")
+@click.option(
+    "--param",
+    "params",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A parameter of the run; VALUE is JSON or text. Repeat the option for more.",
+)
+@click.option("--from", "start", metavar="TIME", help="Fill past windows from this time on.")
+@click.option("--to", "end", metavar="TIME", help="Fill past windows up to this time. ISO 8601; UTC without an offset.")
 @json_option
 def run(
     name: str, params: Sequence[str], start: str | None, end: str | None, *, wait: bool, local: bool, as_json: bool
 ) -> None:
-    """Start a run of pipeline NAME by hand. It waits its turn while another run of NAME is active.
+    """Start a run of pipeline NAME by hand. The run waits while another run of NAME is active.
 
-    With --from and --to: a run for each window of NAME's schedule in that range, oldest first, after whatever else
-    of NAME waits, and as many at once as its max_active_runs says.
+    With --from and --to, start one run for each window of NAME's schedule in that range, the oldest first. These
+    runs start after all other waiting runs of NAME. At most max_active_runs of them work at once.
     """
     from batchord.wiring import catalog
 
@@ -53,7 +59,7 @@ def run(
     check_params(parsed)  # told here too: a worker would only log it
     if start is not None or end is not None:
         if start is None or end is None or local:
-            raise click.UsageError("--from and --to go together, and not with --local: workers fill the windows.")
+            raise click.UsageError("Give both --from and --to, and leave out --local: only workers fill windows.")
         fill_range(name, _moment(start), _moment(end), parsed, wait=wait, as_json=as_json)
         return
     ended = _run_here(name, parsed, quiet=as_json) if local else _run_on_workers(name, parsed, wait=wait, quiet=as_json)
@@ -62,7 +68,7 @@ def run(
     elif ended.state.ended:
         print_run(ended)
     else:
-        console.print(f"Run {ended.id} is {ended.state}. `batchord show {ended.id}` shows how it goes.")
+        console.print(f"Run {ended.id} is {ended.state}. `batchord show {ended.id}` shows its progress.")
     if (wait or local) and ended.state is not RunState.SUCCEEDED:
         sys.exit(1)
 
@@ -104,8 +110,8 @@ def _opened(request: str, send: Callable[[], None]) -> Run:
                 return found
             time.sleep(_POLL_SECONDS)
     raise ConfigurationError(
-        f"No worker took the request within {_OPEN_SECONDS} s. It stays in the queue and runs when one is there: "
-        "start the local stack with `batchord up`, or a worker with `celery -A batchord.app worker`."
+        f"No worker took the request within {_OPEN_SECONDS} s. It stays in the queue until a worker takes it. "
+        "Start the local stack with `batchord up`, or a worker with `celery -A batchord.app worker`."
     )
 
 
@@ -140,7 +146,7 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise click.BadParameter(
-            f"{text!r} is no time in ISO 8601, such as 2026-11-01 or 2026-11-01T06:00+01:00"
+            f"{text!r} cannot be read as a time: write ISO 8601, such as 2026-11-01 or 2026-11-01T06:00+01:00"
         ) from None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
@@ -148,7 +154,7 @@ def _moment(text: str) -> datetime:
 def _param(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="--param")
+        raise click.BadParameter(f"{text!r} must have the form KEY=VALUE", param_hint="--param")
     try:
         return key, json.loads(value)
     except (ValueError, RecursionError):

@@ -28,9 +28,9 @@ _LOOK_SECONDS = 3
 @click.command()
 @json_option
 def up(*, as_json: bool) -> None:
-    """Start the local stack in the background: servers that are not configured, workers, beat, Flower.
+    """Start the local stack in the background: the servers that you have not configured, workers, beat, Flower.
 
-    Exits with 1 when a pipeline file is broken; everything else runs.
+    The exit code is 1 when a pipeline file is broken. Everything else runs all the same.
     """
     from batchord.wiring import decide_on_code
 
@@ -51,7 +51,7 @@ def up(*, as_json: bool) -> None:
                 wait_for_workers({"control", "worker"})
                 _wait_for_flower(stack.claim.port)
     except KeyboardInterrupt:
-        console.print("Interrupted; what was started is stopped.")
+        console.print("Interrupted. Everything that was started is stopped again.")
         sys.exit(130)
     found = _status()
     if as_json:
@@ -59,7 +59,7 @@ def up(*, as_json: bool) -> None:
     else:
         _print_status(found)
         console.print(f"\nFlower: {stack.flower}   logs: {stack.home / 'logs'}   stop: batchord down")
-        console.print("Flower's name and password are shown by batchord status --password")
+        console.print("`batchord status --password` shows Flower's user name and password.")
     if found["problems"]:
         sys.exit(1)
 
@@ -79,7 +79,7 @@ def _all_or_nothing(home: Path) -> Iterator[None]:
 @click.command()
 @json_option
 def down(*, as_json: bool) -> None:
-    """Stop the local stack. Running shards are handed over and go on at the next start; no data is lost."""
+    """Stop the local stack. Running shards continue at the next start; no data is lost."""
     from ..localstack import stop_background
 
     with console.status("Stopping …"):
@@ -87,16 +87,16 @@ def down(*, as_json: bool) -> None:
     if as_json:
         print_json({"stopped": stopped})
     else:
-        console.print("Stopped." if stopped else "Nothing was running.")
+        console.print("Stopped." if stopped else "The local stack was not running.")
 
 
 @click.command()
-@click.option("--password", is_flag=True, help="Show the name and the password that Flower asks for.")
+@click.option("--password", is_flag=True, help="Show Flower's user name and password.")
 @json_option
 def status(*, password: bool, as_json: bool) -> None:
-    """Show the local stack's servers and processes, and what is wrong with pipeline files.
+    """Show the local stack's servers and processes, and the problems in pipeline files.
 
-    Exits with 1 when something that should run does not, or a file is broken.
+    The exit code is 1 when a server or process does not run, or a pipeline file is broken.
     """
     found = _status() | (_flower_login() if password else {})
     if as_json:
@@ -105,7 +105,7 @@ def status(*, password: bool, as_json: bool) -> None:
         _print_status(found)
         if password:
             user, secret = found["flower_user"], found["flower_password"]
-            click.echo(f"Flower lets in {user} with the password {secret}")  # asked for: nothing is masked
+            click.echo(f"Flower's user name is {user}, its password {secret}")  # asked for: nothing is masked
     if not found["well"]:
         sys.exit(1)
 
@@ -113,7 +113,7 @@ def status(*, password: bool, as_json: bool) -> None:
 @click.command()
 @json_option
 def migrate(*, as_json: bool) -> None:
-    """Bring the ledger's tables and the roles' rights up to date. Safe to run at every deploy."""
+    """Bring the ledger's tables and the roles' rights up to date. Run it at every deploy; repeating it is safe."""
     from batchord.ledger.roles.powers import remarks
     from batchord.ledger.roles.preparing import prepare_database
 
@@ -141,8 +141,8 @@ def wait_for_workers(names: set[str]) -> None:
         missing -= {node.partition("@")[0] for reply in replies for node in reply}
     if missing:
         raise ConfigurationError(
-            f"No answer from worker {', '.join(sorted(missing))} within {_READY_SECONDS} s: "
-            f"look into {settings().home / 'logs'}."
+            f"These workers did not answer within {_READY_SECONDS} s: {', '.join(sorted(missing))}. "
+            f"Read their logs in {settings().home / 'logs'}."
         )
 
 
@@ -197,7 +197,7 @@ def _remarks() -> list[str]:
     try:
         return remarks(settings().database_roles(), connect_timeout=_LOOK_SECONDS)
     except BatchordError as error:
-        return [f"What the database's roles may do cannot be seen: {error}"]
+        return [f"The rights of the database's roles could not be checked: {error}"]
 
 
 def _print_remarks(remarks: list[str]) -> None:
@@ -218,13 +218,13 @@ def _flower_login() -> dict[str, str]:
     home = settings().home.expanduser().absolute()
     kept = kept_password(home)
     if kept is None:
-        raise ConfigurationError(f"No password for Flower was made in {home} yet: `batchord up` makes one.")
+        raise ConfigurationError(f"{home} has no password for Flower yet. `batchord up` makes one.")
     return {"flower_user": USER, "flower_password": kept}
 
 
 def _print_status(found: dict[str, Any]) -> None:
     if not any(each["pid"] for each in [*found["servers"], *found["processes"]]):
-        console.print("Nothing runs here. Start with `batchord up`.")
+        console.print("The local stack is not running. Start it with `batchord up`.")
         print_problems(Problem(**each) for each in found["problems"])
         _print_remarks(found["remarks"])
         return

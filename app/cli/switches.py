@@ -26,7 +26,10 @@ _ROOM = 120
 @click.argument("name")
 @json_option
 def pause(name: str, *, as_json: bool) -> None:
-    """Start no more runs of NAME by schedule or event, across restarts. Runs by hand, and those at work, go on."""
+    """Stop NAME's runs by schedule and event until `batchord resume`, also across restarts.
+
+    Runs by hand still start. Runs that are already at work continue.
+    """
     _pause(name, paused=True, as_json=as_json)
 
 
@@ -34,17 +37,24 @@ def pause(name: str, *, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def resume(name: str, *, as_json: bool) -> None:
-    """Start runs of NAME by schedule or event again. What it missed is made up for as its catchup= says."""
+    """Start NAME's runs by schedule and event again. catchup= in its file decides which missed slots get a run."""
     _pause(name, paused=False, as_json=as_json)
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--every", "interval", metavar="10m", help="An interval: 30s, 10m, 1h30m, 7d.")
-@click.option("--cron", "expression", metavar="EXPRESSION", help="Five fields, in the zone of --tz.")
-@click.option("--rrule", "rule", metavar="RULE", help="RFC 5545, such as FREQ=WEEKLY;BYDAY=MO, in the zone of --tz.")
+@click.option("--every", "interval", metavar="10m", help="An interval, such as 30s, 10m, 1h30m or 7d.")
+@click.option(
+    "--cron", "expression", metavar="EXPRESSION", help="A cron expression of five fields, in the time zone of --tz."
+)
+@click.option(
+    "--rrule",
+    "rule",
+    metavar="RULE",
+    help="A rule of RFC 5545, such as FREQ=WEEKLY;BYDAY=MO, in the time zone of --tz.",
+)
 @click.option("--tz", show_default="UTC", help="Time zone, such as Europe/Berlin.")
-@click.option("--reset", is_flag=True, help="By its file again.")
+@click.option("--reset", is_flag=True, help="Use the schedule in the pipeline's file again.")
 @json_option
 def schedule(
     name: str | None,
@@ -56,21 +66,21 @@ def schedule(
     reset: bool,
     as_json: bool,
 ) -> None:
-    """Show when NAME, or every pipeline, runs; with an option, schedule NAME differently from now on.
+    """Show when NAME runs, or every pipeline without NAME. With an option, give NAME another schedule.
 
-    What is switched here stays across restarts and deploys, until --reset.
+    The new schedule stays across restarts and deploys until --reset.
     """
     from batchord.flow.upkeep.switch import reschedule
     from batchord.wiring import catalog, parts
 
     wanted = [option for option in (interval, expression, rule) if option is not None]
     if len(wanted) + reset > 1:
-        raise click.UsageError("Give one of --every, --cron, --rrule and --reset.")
+        raise click.UsageError("Give only one of --every, --cron, --rrule and --reset.")
     if tz is not None and expression is None and rule is None:
-        raise click.UsageError("--tz is the zone of --cron or --rrule: give one of them as well.")
+        raise click.UsageError("--tz sets the time zone of --cron or --rrule. Give one of them as well.")
     if wanted or reset:
         if name is None:
-            raise click.UsageError("Name the pipeline that is to be scheduled differently.")
+            raise click.UsageError("Give the NAME of the pipeline whose schedule is to change.")
         wanted_schedule = _wanted(interval, expression, rule, tz or "UTC")
         reschedule(parts(), pipeline=name, schedule=wanted_schedule, actor=this_person())
     names = catalog().names() if name is None else [catalog().get(name).name]
@@ -84,12 +94,12 @@ def schedule(
         (
             each,
             told["schedule"] or told["file"],
-            "its file" if not told["switched"] else f"a switch; its file: {told['file']}",
+            "its file" if not told["switched"] else f"this command; its file says {told['file']}",
             text(("paused", "yellow")) if told["paused"] else between.join(cell(slot) for slot in told["next"]) or "-",
         )
         for each, told in found.items()
     ]
-    table("Schedules", ("pipeline", "schedule", "by", "next"), rows, empty="No pipelines.")
+    table("Schedules", ("pipeline", "schedule", "set by", "next"), rows, empty="No pipelines.")
 
 
 def _told(declared: Pipeline, standing: Standing) -> dict[str, Any]:
@@ -121,7 +131,7 @@ def _pause(name: str, *, paused: bool, as_json: bool) -> None:
     else:
         state = "paused" if paused else "not paused"
         shown = foreign(name)
-        console.print(f"{shown} is {state} now." if changed else f"{shown} was {state} already.")
+        console.print(f"{shown} is {state} now." if changed else f"{shown} was already {state}.")
 
 
 def _wanted(interval: str | None, expression: str | None, rule: str | None, time_zone: str) -> Schedule | None:
@@ -134,9 +144,11 @@ def _wanted(interval: str | None, expression: str | None, rule: str | None, time
 
 def _length(text: str) -> timedelta:
     if not re.fullmatch(r"(\d+[smhd])+", text):
-        raise ConfigurationError(f"--every {text} is no interval: give 30s, 10m, 1h30m or 7d.")
+        raise ConfigurationError(
+            f"--every {text} cannot be read as an interval. Write one such as 30s, 10m, 1h30m or 7d."
+        )
     parts = re.findall(r"(\d+)([smhd])", text)
     try:
         return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta(0))
     except (OverflowError, ValueError):  # Python reads no more than some thousand digits
-        raise ConfigurationError(f"--every {text:.40} is too long an interval: give 1000 days at the most.") from None
+        raise ConfigurationError(f"--every {text:.40} is too long. Give at most 1000 days.") from None

@@ -20,12 +20,12 @@ _LOOK = "Look closer: "
 
 
 @click.command()
-@click.option("--pipeline", help="Only those of this pipeline.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="At most so many.")
-@click.option("--test", "is_test", is_flag=True, help="Send a test message to every receiver, from here and now.")
+@click.option("--pipeline", help="Only alerts of this pipeline.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Show at most this many.")
+@click.option("--test", "is_test", is_flag=True, help="Send a test message to every receiver now, from this machine.")
 @json_option
 def alerts(pipeline: str | None, limit: int, *, is_test: bool, as_json: bool) -> None:
-    """List the newest alerts, and what became of them."""
+    """List the newest alerts and whether they were sent."""
     from batchord.wiring import ledger
 
     if is_test:
@@ -53,7 +53,7 @@ def alerts(pipeline: str | None, limit: int, *, is_test: bool, as_json: bool) ->
 @click.command()
 @json_option
 def prune(*, as_json: bool) -> None:
-    """Delete logs, runs and alerts that are older than the settings say. Predictions are never deleted."""
+    """Delete logs, runs, alerts and history that are older than the settings allow. Predictions always stay."""
     from batchord.flow.upkeep.prune import prune as delete
     from batchord.wiring import parts
 
@@ -65,7 +65,7 @@ def prune(*, as_json: bool) -> None:
         console.print(
             f"Deleted: {pruned.runs:,} runs, {pruned.logs:,} parts of logs, {pruned.alerts:,} alerts, "
             f"{pruned.history:,} changes of the history. "
-            f"Emptied: the outputs of {pruned.outputs:,} predictions."
+            f"Cleared: the outputs of {pruned.outputs:,} predictions."
         )
 
 
@@ -83,7 +83,7 @@ def _fate(alert: dict[str, object]) -> str | Text:
         return text(("given up", "red"))
     if alert["closed_at"]:
         return f"to {alert['receivers']}" if alert["receivers"] else text(("no receivers", "dim"))
-    return text(("will be tried again", "yellow")) if alert["attempts"] else "waits"
+    return text(("will be sent again", "yellow")) if alert["attempts"] else "waits"
 
 
 def _test(pipeline: str | None, *, as_json: bool) -> None:
@@ -107,6 +107,6 @@ def _test(pipeline: str | None, *, as_json: bool) -> None:
             mark = ("✗", "red") if each["error"] else ("✓", "green")
             console.print(text(mark, f" {each['error'] or each['receiver']}"))
         if not told:
-            console.print("There is no receiver: set BATCHORD_ALERT_URLS.")
+            console.print("No receiver is configured. Set BATCHORD_ALERT_URLS.")
     if not told or any(each["error"] for each in told):
         sys.exit(1)

@@ -54,7 +54,7 @@ def find_run(connection: Connection, run_id: str, *, lock: bool = False) -> Run:
     query = f"SELECT {RUN_COLUMNS} FROM batchord.runs WHERE id = %s"
     row = connection.execute(query + (" FOR UPDATE" if lock else ""), [run_id]).fetchone()
     if row is None:
-        raise ConfigurationError(f"There is no run {run_id}: `batchord runs` lists those there are.")
+        raise ConfigurationError(f"There is no run {run_id}. `batchord runs` lists the runs.")
     return run_from(row)
 
 

@@ -105,8 +105,8 @@ def test_commands_for_people(ran: Cluster) -> None:
     assert "clean" in _as_text(ran, "audit")
     assert "up to date" in _as_text(ran, "migrate")
     assert "discovered 0" in _as_text(ran, "run", "notes", "--local")
-    assert _as_text(ran, "down") == "Nothing was running.\n"
-    assert "Nothing runs here" in _as_text(ran, "status", code=1)
+    assert _as_text(ran, "down") == "The local stack was not running.\n"
+    assert "The local stack is not running. Start it with `batchord up`." in _as_text(ran, "status", code=1)
     assert "No runs yet" in _as_text(ran, "runs", "--pipeline", "other")
 
 
@@ -116,9 +116,9 @@ def test_commands_for_people(ran: Cluster) -> None:
         (("run", "letters"), "UnknownPipeline: There is no pipeline 'letters' in"),
         (("plan", "letters"), "UnknownPipeline: There is no pipeline 'letters' in"),
         (("audit", "letters"), "UnknownPipeline: There is no pipeline 'letters' in"),
-        (("show", "0123"), "ConfigurationError: There is no run 0123: `batchord runs` lists those there are."),
-        (("cancel", "0123"), "ConfigurationError: There is no run 0123: `batchord runs` lists those there are."),
-        (("rejections", "--run", "0123"), "ConfigurationError: There is no run 0123: `batchord runs` lists those"),
+        (("show", "0123"), "ConfigurationError: There is no run 0123. `batchord runs` lists the runs."),
+        (("cancel", "0123"), "ConfigurationError: There is no run 0123. `batchord runs` lists the runs."),
+        (("rejections", "--run", "0123"), "ConfigurationError: There is no run 0123. `batchord runs` lists the runs."),
     ],
 )
 def test_wrong_names_are_told_in_one_line(notes: Cluster, command: tuple[str, ...], told: str) -> None:

@@ -59,7 +59,7 @@ def test_up_runs_everything_and_down_leaves_only_data(stack: OwnStack) -> None:
     assert {each["name"] for each in said["processes"]} == {"control", "worker", "beat", "flower"}
     assert {each["state"] for each in [*said["servers"], *said["processes"]]} == {"running"}
     login = json.loads(stack.batchord("status", "--json", "--password").stdout)
-    assert f"lets in {login['flower_user']} with the password {login['flower_password']}" in stack.batchord(
+    assert f"user name is {login['flower_user']}, its password {login['flower_password']}" in stack.batchord(
         "status", "--password"
     ).stdout.replace("Flower's ", "")
     run = json.loads(stack.batchord("run", "numbers", "--wait", "--json").stdout)

@@ -144,7 +144,7 @@ def test_old_runs_and_their_logs_are_pruned(talkative: Cluster) -> None:
     talkative.environment |= {"BATCHORD_KEEP_LOGS_DAYS": "1e-6"}
     pruned = json.loads(talkative.batchord("prune", "--json").stdout)
     assert (pruned["runs"], pruned["logs"] > 0) == (0, True)
-    assert "Nothing was logged, or it was pruned" in talkative.batchord("logs", run_id).stdout
+    assert "There is no log: nothing was logged, or the log was pruned." in talkative.batchord("logs", run_id).stdout
     # As if it had ended before the fewest days that the settings allow.
     days = ", ".join(f"{name} = {name} - interval '3 days'" for name in ("created_at", "started_at", "finished_at"))
     talkative.sql(f"UPDATE batchord.runs SET {days}")  # noqa: S608 -- the names stand here

@@ -45,7 +45,9 @@ def test_a_database_that_is_away_costs_the_status_no_more_than_its_remark(monkey
     settings.cache_clear()
     found = json.loads(CliRunner().invoke(status, ["--json"]).output)
     (remark,) = found["remarks"]
-    assert remark.startswith("What the database's roles may do cannot be seen: The ledger's database x at 127.0.0.1:9")
+    assert remark.startswith(
+        "The rights of the database's roles could not be checked: The ledger's database x at 127.0.0.1:9"
+    )
     assert "hunter2" not in remark
     assert found["servers"]
 

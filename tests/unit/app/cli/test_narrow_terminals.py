@@ -154,7 +154,7 @@ def test_a_run_that_predicts_nothing_has_no_counts(screen: io.StringIO) -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({}, "waits for a worker of queue gpu: celery -A batchord.app worker -Q gpu"),
+        ({}, "waits for a worker on queue gpu: celery -A batchord.app worker -Q gpu"),
         ({"attempt": 1}, ""),
         ({"queue": None}, ""),
         ({"kind": "predict"}, ""),
