@@ -12,5 +12,5 @@ import batchord
 def __getattr__(name: str) -> Never:
     """Says where an author's names are, to a file that was written for Batchord 0.1."""
     if name in batchord.__all__:
-        raise ImportError(f"`from app import {name}` is of Batchord 0.1: write `from batchord import {name}`.")
+        raise ImportError(f"`from app import {name}` worked in Batchord 0.1. Write `from batchord import {name}`.")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -30,4 +30,4 @@ class Edits:
         try:
             self.newest = self._catalog.snapshot()
         except Exception:  # whatever it is, what is scheduled goes on
-            log.exception("Pipeline files cannot be looked at; the schedules stay as they are")
+            log.exception("Beat cannot check the pipeline files. The schedules stay as they are.")

@@ -167,7 +167,7 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
             self.update_from_dict(added)
             client.sadd(statics, *added)
         for name in before.keys() - now.keys():
-            self.logger.info("%s is scheduled no longer: no file declares it.", name)
+            self.logger.info("%s is no longer scheduled: no file declares it.", name)
             with contextlib.suppress(KeyError):
                 self.Entry.from_key(self.Entry.generate_key(self.app, name), app=self.app).delete()
             client.srem(statics, name)
@@ -177,7 +177,7 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
         before, PipelineEntry.fires = PipelineEntry.fires, new
         for name, now in new.items():
             if before.get(name) != now and (known is None or name in known):
-                self.logger.info("%s is scheduled anew: %s%s", name, now.schedule, ", paused" if now.paused else "")
+                self.logger.info("%s has a new schedule: %s%s", name, now.schedule, ", paused" if now.paused else "")
                 # Its place in RedBeat's order is another now; the time of its last tick stays.
                 self.Entry.from_key(self.Entry.generate_key(self.app, name), app=self.app).save()
 
@@ -196,7 +196,11 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
         for key, meta in zip(keys, metas, strict=True):
             last_run = self.Entry.decode_meta(meta)["last_run_at"]
             if last_run is not None and last_run > now:
-                self.logger.warning("%s last ran at %s: the clock stepped back.", key, last_run)
+                self.logger.warning(
+                    "%s last ran at %s, which is in the future: the clock stepped back. Its last run is set to now.",
+                    key,
+                    last_run,
+                )
                 self.Entry.from_key(key, app=self.app).reschedule(now)
 
 
@@ -226,7 +230,10 @@ def _switches(shown: str | None) -> dict[str, Any]:
         found = None
     if isinstance(found, dict) and all(isinstance(switch, dict) for switch in found.values()):
         return found
-    log.error("What was switched at run time cannot be read in Redis (%s): all goes by its file.", SWITCHED_KEY)
+    log.error(
+        "Beat cannot read the schedules that were changed at run time from Redis (%s). It uses the files' schedules.",
+        SWITCHED_KEY,
+    )
     return {}
 
 

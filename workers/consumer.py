@@ -53,7 +53,7 @@ class LossBearingConsumer(Consumer):  # type: ignore[misc]
         """For good: whoever sent it finds the line in the log."""
         headers = message.headers if isinstance(message.headers, dict) else {}
         log.error(
-            "Dropped a message that cannot be understood, from %s: %s (task %s, id %s)",
+            "Dropped a message that this worker cannot read, from the queue %s: %s (task %s, id %s)",
             (message.delivery_info or {}).get("routing_key"),
             error if isinstance(error, InvalidTaskError) else f"{type(error).__name__}: {shown(error)}",
             shown(headers.get("task")),

@@ -54,7 +54,8 @@ def _count_part(task: Task, result: int) -> None:
         task.backend.on_chord_part_return(request, states.SUCCESS, result)
     except (OperationalError, RedisError) as error:
         log.warning(
-            "A part of the chord is not counted, its end is left to the sweeper: %s", " ".join(str(error).split())
+            "A part of the chord could not be counted. The sweeper will finish the step: %s",
+            " ".join(str(error).split()),
         )
     request.chord = None
 

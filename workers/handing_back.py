@@ -20,11 +20,11 @@ def understand(task: Task, known: int) -> None:
     version = (task.request.kwargs or {}).get("version", known)
     if version <= known:
         return
-    said = f"{task.name} of version {version} is too new for this worker, which understands {known}"
+    said = f"{task.name} has version {version}, but this worker understands only versions up to {known}"
     if task.request.retries >= MOST_HAND_BACKS:
-        log.error("%s: it is dropped, and its work is left to the sweeper. Update this worker.", said)
+        log.error("%s. The message is dropped; the sweeper sends its work again. Update this worker.", said)
         raise Ignore(said)
-    log.warning("%s: it is handed back for a newer worker.", said)
+    log.warning("%s. The message is handed back for a newer worker.", said)
     raise task.retry(exc=TransientError(said), countdown=next_wait(task), max_retries=MOST_HAND_BACKS)
 
 

@@ -80,7 +80,10 @@ def end_inner_processes(**_: Any) -> None:
         return
     if left := _left():
         spend()
-        log.info("Processes that the task left behind are ended: %s", ", ".join(str(each.pid) for each in left))
+        log.info(
+            "The task left these processes behind, and the worker ends them: %s",
+            ", ".join(str(each.pid) for each in left),
+        )
         _end(left)
     _reap()
 

@@ -22,14 +22,14 @@ def problem(message: Any) -> str | None:
     """
     headers, properties = message.headers, message.properties
     if not isinstance(headers, Mapping):
-        return f"its headers are no mapping: {shown(headers)}"
+        return f"its headers must be a mapping: {shown(headers)}"
     payload = message.payload
     if "task" in headers:
         fields, body = headers, payload
     elif isinstance(payload, Mapping):  # Celery's protocol 1, which clients in other languages still speak
         fields, body = {**payload, **headers}, _of_protocol_1(payload)
     else:
-        return "it names no task"
+        return "it does not name a task"
     return _of_fields(fields) or _of_properties(properties) or _of_body(body) or _of_text([fields, properties, body])
 
 
@@ -47,7 +47,7 @@ def _of_protocol_1(payload: Mapping[str, Any]) -> list[Any]:
 def _of_fields(fields: Mapping[str, Any]) -> str | None:
     return next(
         (
-            f"its {name} is {shown(fields.get(name))}, and must be {wanted}"
+            f"its {name} is {shown(fields.get(name))}, but must be {wanted}"
             for name, wanted, fits in _FIELDS
             if not fits(fields.get(name))
         ),
@@ -57,10 +57,10 @@ def _of_fields(fields: Mapping[str, Any]) -> str | None:
 
 def _of_properties(properties: Any) -> str | None:
     if not isinstance(properties, Mapping):
-        return f"its properties are no mapping: {shown(properties)}"
+        return f"its properties must be a mapping: {shown(properties)}"
     for name in ("correlation_id", "reply_to"):
         if not _is_optional_text(properties.get(name)):
-            return f"its {name} is {shown(properties[name])}, and must be text"
+            return f"its {name} is {shown(properties[name])}, but must be text"
     return None
 
 
@@ -68,22 +68,22 @@ def _of_body(body: Any) -> str | None:
     try:
         args, kwargs, embedded = body
     except (TypeError, ValueError):
-        return f"its body is {shown(body)}, and must hold arguments, named arguments and what follows"
+        return f"its body is {shown(body)}, but must hold arguments, named arguments and the follow-up tasks"
     if not isinstance(args, list | tuple):
-        return f"its arguments are {shown(args)}, and must be a list"
+        return f"its arguments are {shown(args)}, but must be a list"
     if not isinstance(kwargs, Mapping):
-        return f"its named arguments are {shown(kwargs)}, and must be a mapping"
+        return f"its named arguments are {shown(kwargs)}, but must be a mapping"
     return _of_embedded(embedded)
 
 
 def _of_embedded(embedded: Any) -> str | None:
     if not isinstance(embedded, Mapping | None):
-        return f"what follows it is {shown(embedded)}, and must be a mapping"
+        return f"its follow-up tasks are {shown(embedded)}, but must be a mapping"
     for name in ("chord", "callbacks", "errbacks", "chain"):
         value = (embedded or {}).get(name)
         tasks = [value] if name == "chord" else value
         if value is not None and not (isinstance(tasks, list) and all(map(_is_signature, tasks))):
-            return f"its {name} holds what is no task: {shown(value)}"
+            return f"its {name} must hold only tasks: {shown(value)}"
     return None
 
 
@@ -97,7 +97,7 @@ def _of_text(value: Any) -> str | None:
         elif isinstance(each, list | tuple):
             waiting += each
         elif isinstance(each, str) and not _is_text(each):
-            return f"it holds half a character: {shown(each)}"
+            return f"it holds half of a surrogate pair, which is not a character: {shown(each)}"
     return None
 
 

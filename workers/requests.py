@@ -61,7 +61,9 @@ class _LossTellingRequest(Request):  # type: ignore[misc]
             self.note_loss(f"{socket.gethostname()}:{self.worker_pid}", cause, error, loss=loss)
         except BatchordError as failure:
             # The lease runs out by itself; only time is lost.
-            log.warning("Cannot note the loss of a worker over %s: %s", self.kwargs, failure)
+            log.warning(
+                "The loss of a worker that worked on %s could not be recorded in the ledger: %s", self.kwargs, failure
+            )
 
     def note_loss(self, worker: str, cause: LossCause, error: str, *, loss: bool) -> None:
         """Tells the ledger that ``worker`` no longer works on it; ``loss``: whether its records may be to blame."""

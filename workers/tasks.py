@@ -236,5 +236,9 @@ def retrying(task: Task) -> Iterator[None]:
     except UnknownPipeline as error:
         if task.request.retries >= MOST_HAND_BACKS:
             raise
-        log.warning("%s is handed back for a worker that knows the pipeline: %s", task.name, error)
+        log.warning(
+            "This worker does not know the pipeline of %s and hands the message back for another worker: %s",
+            task.name,
+            error,
+        )
         raise task.retry(exc=error, countdown=next_wait(task), max_retries=MOST_HAND_BACKS) from error

@@ -32,7 +32,7 @@ class TolerantChannel(Channel):  # type: ignore[misc]
         except Exception as error:
             if not connected:  # nothing was read
                 raise
-            log.error("Dropped what is no message, from one of %s: %s", self.active_queues, shown(error))  # noqa: TRY400
+            log.error("Dropped a malformed message from one of %s: %s", self.active_queues, shown(error))  # noqa: TRY400
             return True
 
     def _receive_one(self, c: Any) -> Any:
@@ -44,7 +44,7 @@ class TolerantChannel(Channel):  # type: ignore[misc]
         except Exception as error:
             if not connected:
                 raise
-            log.error("Dropped what is no message, sent to all workers: %s", shown(error))  # noqa: TRY400
+            log.error("Dropped a malformed message that was sent to all workers: %s", shown(error))  # noqa: TRY400
             return None
 
 
@@ -64,7 +64,7 @@ class TolerantTransport(Transport):  # type: ignore[misc]
             self._drop(message, queue, error)
 
     def _drop(self, message: Any, queue: str, error: Exception) -> None:
-        log.error("Dropped what is no message, from %s: %s: %s", queue, type(error).__name__, shown(error))
+        log.error("Dropped a malformed message from the queue %s: %s: %s", queue, type(error).__name__, shown(error))
         try:
             tag = message["properties"]["delivery_tag"]
             holders = [channel for channel in self.channels if channel and tag in channel.qos._delivered]  # noqa: SLF001

@@ -46,8 +46,8 @@ def _credentials(options: Any) -> list[str]:
     given = [each for each in options.basic_auth or () if each]
     if wrong := [each for each in given if not all(each.partition(":"))]:
         raise ConfigurationError(
-            f"Flower's basic_auth has {len(wrong)} entries that are not name:password. Mend FLOWER_BASIC_AUTH, or "
-            "leave it out: then a password is made."
+            f"Flower's basic_auth has {len(wrong)} entries that do not have the form name:password. Correct "
+            "FLOWER_BASIC_AUTH, or remove it: Batchord then makes a password."
         )
     if given or options.auth:
         return given

@@ -39,13 +39,13 @@ class Door:
             # A page of an attacker's whose name was made to point here (DNS rebinding) comes with that name.
             return Refusal(
                 status=HTTPStatus.FORBIDDEN,
-                message="Flower does not answer to the name that this request is for. If it is yours, add it to "
+                message="Flower refuses requests for this host name. If the name is yours, add it to "
                 "BATCHORD_FLOWER_HOSTS.",
             )
         if self.credentials and not self._opens(authorization or ""):
             return Refusal(
                 status=HTTPStatus.UNAUTHORIZED,
-                message="Flower asks for a name and a password; `batchord status --password` shows them.",
+                message="Flower needs a user name and a password. `batchord status --password` shows them.",
             )
         return None
 

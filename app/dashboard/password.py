@@ -28,7 +28,9 @@ def flower_password(home: Path) -> str:
                 password = secrets.token_hex(16)
                 write_private(home / _FILE, f"{password}\n")
     except OSError as error:
-        raise ConfigurationError(f"{home} cannot keep a password for Flower: {error.strerror}. {_WAY_OUT}") from error
+        raise ConfigurationError(
+            f"Flower's password cannot be saved in {home}: {error.strerror}. {_WAY_OUT}"
+        ) from error
     return password
 
 
@@ -42,5 +44,7 @@ def kept_password(home: Path) -> str | None:
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}. {_WAY_OUT}") from error
     if not password.isalnum():
-        raise ConfigurationError(f"{path} holds no password. Delete it: the next start makes a new one.")
+        raise ConfigurationError(
+            f"{path} does not hold a valid password. Delete the file. The next start makes a new one."
+        )
     return password

@@ -69,7 +69,7 @@ def start_background(home: Path, specs: Sequence[ProcessSpec], *, servers: Colle
             daemons.stop(started, ((signal.SIGTERM, _STOP_SECONDS + sum(each.patience for each in specs)),))
         if not up:
             spec.unlink(missing_ok=True)
-    raise ConfigurationError(f"The local stack does not start:\n{daemons.log_tail(home, NAME, lines=4)}")
+    raise ConfigurationError(f"The local stack did not start:\n{daemons.log_tail(home, NAME, lines=4)}")
 
 
 def refuse_second(home: Path) -> None:
@@ -77,8 +77,8 @@ def refuse_second(home: Path) -> None:
     running = daemons.find(home, NAME)
     if running is not None:
         raise ConfigurationError(
-            f"The stack in {home} runs already (supervisor pid {running.pid}). Stop it with `batchord down`, or set "
-            "BATCHORD_HOME to another folder for a second one."
+            f"The local stack in {home} is already running (supervisor pid {running.pid}). Stop it with "
+            "`batchord down`. For a second stack, set BATCHORD_HOME to another folder."
         )
 
 

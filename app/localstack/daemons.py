@@ -166,7 +166,9 @@ def stop(daemon: Daemon, signals: Sequence[tuple[signal.Signals, float]]) -> Non
     deadline = time.monotonic() + _KILL_SECONDS
     while alive(daemon):
         if time.monotonic() > deadline:
-            raise TransientError(f"Process {daemon.pid} does not end, not even killed: see what its disk waits for.")
+            raise TransientError(
+                f"Process {daemon.pid} does not end, not even after SIGKILL. Check whether it waits for its disk."
+            )
         time.sleep(_POLL_SECONDS)
 
 

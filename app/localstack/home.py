@@ -54,7 +54,7 @@ def held(lock: Path, *, timeout: float) -> Iterator[int]:
             if time.monotonic() > deadline:
                 raise TransientError(
                     f"{lock} has been held by another process for {timeout:.0f} s. "
-                    f"See which one with `fuser -v {lock}`; stop it, or wait for it, and try again."
+                    f"`fuser -v {lock}` shows which one. Stop it or wait for its end, then try again."
                 )
             time.sleep(0.02)
         yield descriptor
@@ -112,7 +112,7 @@ def passwords(home: Path) -> Passwords:
     except (ValueError, TypeError) as error:
         raise ConfigurationError(
             f"{path} cannot be read, so the servers' data in {home} cannot be opened. "
-            "Restore it, or move the folder away to begin with empty servers."
+            "Restore the file. To start with empty servers instead, move the folder away."
         ) from error
     if asdict(found) != kept:
         write_private(path, json.dumps(asdict(found)))

@@ -56,8 +56,8 @@ class Postgres:
         version = (self._data / "PG_VERSION").read_text(encoding="ascii").strip()
         if version != _VERSION:
             raise ConfigurationError(
-                f"{self._data} holds data of PostgreSQL {version}, the installed server is {_VERSION}. Dump it with "
-                f"the older server, move the folder away, start again and load the dump."
+                f"{self._data} holds data of PostgreSQL {version}, but the installed server is {_VERSION}. Dump the "
+                f"data with the older server, move the folder away, start again and load the dump."
             )
         # Left by a server that was killed. The server refuses to start where another program has its pid by now,
         # as happens in containers; that no server runs is known from the lock.
@@ -159,12 +159,16 @@ def _as_somebody() -> Sequence[str]:
     users = [user.pw_uid for user in pwd.getpwall() if user.pw_uid != 0]
     unshare = shutil.which("unshare")
     if unshare is None or not users:
-        raise ConfigurationError(_refused("no program `unshare` (package util-linux) or no user beside root here"))
+        raise ConfigurationError(
+            _refused("the program `unshare` (package util-linux) is missing, or root is the only user here")
+        )
     return [unshare, "--user", f"--map-user={users[0]}", f"--map-group={users[0]}", "--"]
 
 
 def _refused(detail: str) -> str:
-    root = " PostgreSQL refuses to run as root, and here root may not hand it another id." if os.geteuid() == 0 else ""
+    root = (
+        " PostgreSQL refuses to run as root, and root cannot give it another user id here." if os.geteuid() == 0 else ""
+    )
     return (
         f"The embedded PostgreSQL cannot be set up: {detail}.{root} Run Batchord as an ordinary user that is in the "
         "list of users, or set BATCHORD_DATABASE_URL to a PostgreSQL server of your own."

@@ -97,8 +97,8 @@ class SupervisedProcess:
             )
         except OSError as error:
             raise ConfigurationError(
-                f"The process {self.spec.name} cannot be started: {error}. Check the command "
-                f"{self.spec.command[0]} and whether Batchord is installed completely."
+                f"The process {self.spec.name} cannot be started: {error}. Check that the command "
+                f"{self.spec.command[0]} exists and that Batchord is installed completely."
             ) from error
         finally:
             os.close(log)
@@ -117,7 +117,7 @@ class SupervisedProcess:
         try:
             self.start()
         except ConfigurationError:
-            _log.exception("%s: not started again", self.spec.name)
+            _log.exception("The process %s could not be started again", self.spec.name)
             self._pause()
         return True
 
@@ -130,7 +130,7 @@ class SupervisedProcess:
             self._failures = 0
         self._pause()
         _log.warning(
-            "%s (pid %d) ended with %s; started again in %.1f s. Its output is in %s",
+            "%s (pid %d) ended with %s. It is started again in %.1f s. Its output is in %s",
             self.spec.name,
             process.pid,
             _reason(process.returncode),

@@ -86,8 +86,8 @@ class Supervisor:
             lock = self._resources.enter_context(held(daemons.lock_path(self._home, NAME), timeout=0))
         except TransientError as error:
             raise ConfigurationError(
-                f"The stack in {self._home} runs already. Stop it with `batchord down`, or set BATCHORD_HOME to "
-                "another folder for a second one."
+                f"The local stack in {self._home} is already running. Stop it with `batchord down`. For a second "
+                "stack, set BATCHORD_HOME to another folder."
             ) from error
         # The guard holds the lock too: nobody starts here before it has cleaned up.
         guard = Guard(inherit=(lock,))
@@ -152,11 +152,11 @@ class Supervisor:
         ended = [server for server in self._servers if daemons.find(self._home, server) is None]
         if not ended:
             return
-        _log.warning("ended, started again: %s", ", ".join(sorted(ended)))
+        _log.warning("These servers ended and are started again: %s", ", ".join(sorted(ended)))
         try:
             start_servers(self._home, needs=self._servers)
         except BatchordError:
-            _log.exception("not started again, tried once more in %.0f s", _SERVERS_SECONDS)
+            _log.exception("The servers could not be started again. The next try is in %.0f s.", _SERVERS_SECONDS)
 
     def _say(self) -> None:
         statuses = [asdict(status) for status in self.status()]

@@ -115,7 +115,7 @@ class Store:
             return self._texts[digest]
         text = self._text_file(digest).read_bytes()
         if hashlib.sha256(text).hexdigest() != digest:
-            raise OSError(errno.EIO, "it is not what was kept", str(self._text_file(digest)))
+            raise OSError(errno.EIO, "its content has changed since it was saved", str(self._text_file(digest)))
         return text
 
     def texts(self, edition: Edition) -> dict[str, bytes]:

@@ -99,7 +99,9 @@ class LiveCatalog:
             try:
                 self._snapshot = self._load(edition)
             except OSError as error:
-                log.warning("The pipelines' code that was kept cannot be read (%s): the files are tried anew.", error)
+                log.warning(
+                    "The saved code of the pipelines cannot be read (%s). This process loads the files again.", error
+                )
                 self._own = edition = take_up(self._root, None, stamps_of(self._root, None), self._store)
                 self._snapshot = self._load(edition)
         return self._snapshot
@@ -135,7 +137,9 @@ class LiveCatalog:
         except OSError as error:  # no memory or place for another process
             if before is None:
                 raise
-            log.warning("Edited files cannot be tried now, and what there is goes on: %s", error)
+            log.warning(
+                "The edited files cannot be tried now. The pipelines continue with their current code: %s", error
+            )
             return
         if before is not None and edition.problems and not self._decides:
             self._own = edition
@@ -144,7 +148,7 @@ class LiveCatalog:
             self._store.publish(edition)
             self._own = None
         except OSError as error:
-            log.warning("The pipelines' code is not kept for other processes: %s", error)
+            log.warning("The pipelines' code could not be saved for other processes: %s", error)
             self._own = edition
         for problem in edition.problems:
             if before is None or problem not in before.problems:
@@ -164,7 +168,7 @@ class LiveCatalog:
             learn(secrets_of(self._loaded.pipelines.values(), os.environ))
             self.loads += 1
             if self.loads > 1:
-                log.info("The pipelines' code has changed and is loaded anew.")
+                log.info("The pipelines' code has changed. This process has loaded the new code.")
         loaded, self._edition = self._loaded, edition
         known = {(problem.file, problem.pipeline) for problem in edition.problems}
         own = [problem for problem in loaded.problems if (problem.file, problem.pipeline) not in known]

@@ -65,7 +65,7 @@ def load(
     """
     loaded = Loaded()
     if files is None and not folder.is_dir():
-        what = "there is no such folder: make it, or set BATCHORD_PIPELINES to where the pipelines are"
+        what = "this folder does not exist: create it, or set BATCHORD_PIPELINES to the folder of your pipelines"
         loaded.problems.append(Problem(file=str(folder), pipeline=None, what=what))
         return loaded
     code = code or AuthorsCode()
@@ -102,7 +102,7 @@ def _admit(loaded: Loaded, name: str, found: list[tuple[str, Pipeline]]) -> None
         problems = problems_of(pipeline.problems)
         if len(found) > 1:
             others = ", ".join(sorted({other for other, _ in found}))
-            problems.append(f"{len(found)} pipelines have this name (in {others}): give each its own")
+            problems.append(f"{len(found)} pipelines have this name (in {others}): give each a name of its own")
         loaded.problems.extend(Problem(file=file, pipeline=name, what=problem) for problem in problems)
         if not problems:
             loaded.pipelines[name] = pipeline
@@ -119,9 +119,9 @@ def _check_follows(loaded: Loaded, known: set[str]) -> None:
     for name, followed in follows.items():
         what = None
         if followed not in known:
-            what = f"after_pipeline({followed!r}) names no pipeline; there are: {there}"
+            what = f"after_pipeline({followed!r}) names an unknown pipeline; the pipelines are: {there}"
         elif name in in_circle:
-            what = f"it follows {followed!r}, and so in the end itself: break the circle {', '.join(in_circle)}"
+            what = f"it follows {followed!r} and thereby itself: break the cycle of {', '.join(in_circle)}"
         if what is not None:
             loaded.problems.append(Problem(file=loaded.files.pop(name), pipeline=name, what=what))
             del loaded.pipelines[name]
@@ -190,7 +190,5 @@ def _advice(error: BaseException) -> str:
     if not isinstance(error, ModuleNotFoundError):
         return ""
     if error.name == "app":
-        return (
-            ": Batchord's names are imported `from batchord`; a package of your own stands beside the pipelines' folder"
-        )
-    return ": install it where the workers run"
+        return ": import Batchord's names with `from batchord`; put a package of your own beside the pipelines' folder"
+    return ": install this module where the workers run"

@@ -9,7 +9,7 @@ from batchord.catalog.folder import pipeline_files, python_files
 from batchord.catalog.reading import Problem
 from batchord.catalog.trial import Tried, try_files
 
-_KEPT = "; its last good version is in use until it is mended"
+_KEPT = "; Batchord uses its last good version until you fix the file"
 
 
 def stamps_of(folder: Path, before: Edition | None) -> dict[str, list[int]]:

@@ -64,9 +64,11 @@ def try_files(
             )
         begun = [report["file"] for report in reports if report.get("file") in left]
         if not begun:  # before the first of them, or after the last: no file can be blamed alone
-            given_up += [Problem(file=file, pipeline=None, what=f"it cannot be tried: {how}") for file in left]
+            given_up += [
+                Problem(file=file, pipeline=None, what=f"Batchord could not try the file: {how}") for file in left
+            ]
             return Tried(files=list(files), problems=given_up, texts=dict(texts))
-        given_up.append(Problem(file=begun[-1], pipeline=None, what=f"while it was loaded, {how}"))
+        given_up.append(Problem(file=begun[-1], pipeline=None, what=f"loading the file failed: {how}"))
         left.remove(begun[-1])
 
 

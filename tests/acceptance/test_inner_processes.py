@@ -135,7 +135,7 @@ def test_what_a_task_leaves_behind_ends_with_it(notes: Cluster) -> None:
     ended = json.loads(notes.batchord("run", "inner-leaves", "--wait", "--json").stdout)
 
     assert ended["state"] == "succeeded", ended["error"]
-    assert "Processes that the task left behind are ended" in notes.log("worker")
+    assert "The task left these processes behind, and the worker ends them" in notes.log("worker")
     wait_until(lambda: not _sleepers(notes), description="what the step left behind has ended", timeout=20)
     wait_until(
         lambda: len(after := {process.pid for process in notes.pool("worker")}) == _CHILDREN and after != before,

@@ -49,11 +49,11 @@ def test_what_is_known_to_end_workers_is_named_and_dropped(notes: Cluster) -> No
         "its named arguments are 'no mapping'": _spoilt("", "body", [[], "no mapping", {}]),
         "its arguments are 5": _spoilt("", "body", [5, {}, {}]),
         "its body is [1]": _spoilt("", "body", [1]),
-        "its chord holds what is no task: 'x'": _spoilt("", "body", [[], {}, {"chord": "x"}]),
-        "it names no task": _spoilt("", "headers", {}),
+        "its chord must hold only tasks: 'x'": _spoilt("", "body", [[], {}, {"chord": "x"}]),
+        "it does not name a task": _spoilt("", "headers", {}),
         "its id is '\\ud800'": _spoilt("headers", "id", "\ud800"),
         "ContentDisallowed": _spoilt("", "content-type", "application/x-python-serialize"),
-        "Dropped what is no message": b"{",
+        "Dropped a malformed message": b"{",
     }
     with _broker(notes) as broker:
         for queue in ("control", "text"):

@@ -13,7 +13,7 @@ def test_messages_of_the_next_release_wait_for_its_workers(drill: Drill) -> None
     cluster.start("control2", include=_NEXT)
     drill.run()
     wait_until(
-        lambda: "predict_shard of version 2 is too new for this worker" in cluster.log("worker"),
+        lambda: "predict_shard has version 2, but this worker understands only versions up to" in cluster.log("worker"),
         description="a shard is handed back",
     )
     drill.injected()
@@ -36,7 +36,10 @@ def test_messages_that_are_too_new_for_everyone_are_sent_again_by_the_sweeper(dr
     drill.injected()
     cluster.start("control", "worker", "beat", BATCHORD_RETRY_CEILING_SECONDS="0.2")
     drill.settle()
-    wait_until(lambda: "left to the sweeper" in cluster.log("worker"), description="a message is dropped")
+    wait_until(
+        lambda: "The message is dropped; the sweeper sends its work again" in cluster.log("worker"),
+        description="a message is dropped",
+    )
     drill.check()
 
 
@@ -60,7 +63,7 @@ def test_a_pipeline_that_a_worker_does_not_know_yet_is_handed_back(drill: Drill)
     cluster.start("control", "worker", "beat")
     drill.run()
     wait_until(
-        lambda: "start_run is handed back for a worker that knows the pipeline" in cluster.log("control"),
+        lambda: "This worker does not know the pipeline of batchord.start_run" in cluster.log("control"),
         description="the tick is handed back",
     )
     drill.injected()

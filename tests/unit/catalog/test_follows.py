@@ -36,9 +36,11 @@ def test_who_follows_an_unknown_pipeline_is_told_which_there_are(tmp_path: Path,
     write("a.py", sound("features"))
     write("b.py", _follower("scores", "fetaures"))
 
-    assert _said(tmp_path) == [
-        "b.py: pipeline 'scores': after_pipeline('fetaures') names no pipeline; there are: features, scores"
-    ]
+    (problem,) = _said(tmp_path)
+    assert problem == (
+        "b.py: pipeline 'scores': after_pipeline('fetaures') names an unknown pipeline; "
+        "the pipelines are: features, scores"
+    )
     assert Catalog(tmp_path).names() == ["features"]
 
 
@@ -59,7 +61,7 @@ def test_a_pipeline_cannot_follow_itself(tmp_path: Path, write: Write) -> None:
     write("b.py", sound("other"))
 
     assert _said(tmp_path) == [
-        "a.py: pipeline 'scores': it follows 'scores', and so in the end itself: break the circle scores"
+        "a.py: pipeline 'scores': it follows 'scores' and thereby itself: break the cycle of scores"
     ]
     assert Catalog(tmp_path).names() == ["other"]
 
@@ -72,7 +74,7 @@ def test_pipelines_cannot_follow_each_other_in_a_circle(tmp_path: Path, write: W
     write("other.py", sound("other"))
 
     assert _said(tmp_path) == [
-        f"{name}.py: pipeline {name!r}: it follows {followed!r}, and so in the end itself: break the circle a, b, c"
+        f"{name}.py: pipeline {name!r}: it follows {followed!r} and thereby itself: break the cycle of a, b, c"
         for name, followed in (("a", "c"), ("b", "a"), ("c", "b"))
     ]
     assert Catalog(tmp_path).names() == ["behind", "other"], "who follows one of them is no part of the circle"
@@ -88,4 +90,6 @@ def test_only_names_that_can_be_followed_are_listed(tmp_path: Path, write: Write
 
     said = [each for each in _said(tmp_path) if each.startswith("e.py")]
 
-    assert said == ["e.py: pipeline 'scores': after_pipeline('None') names no pipeline; there are: features, scores"]
+    assert said == [
+        "e.py: pipeline 'scores': after_pipeline('None') names an unknown pipeline; the pipelines are: features, scores"
+    ]

@@ -88,7 +88,7 @@ def test_a_file_that_an_edit_breaks_goes_on_as_it_was(catalog: Open, write: Writ
         assert (call(each, "a"), call(each, "b")) == (1, 2)
         (problem,) = each.problems
         assert problem.file == "a.py"
-        assert "its last good version is in use" in problem.what
+        assert "Batchord uses its last good version until you fix the file" in problem.what
 
     write("a.py", scoring("a", "3"))
 
@@ -153,7 +153,7 @@ def test_a_folder_that_is_away_for_a_while_ends_no_pipeline(catalog: Open, write
     away = tmp_path.rename(tmp_path.with_name("away"))
     for each in (running, catalog()):
         assert call(each, "a") == 1
-        assert "there is no such folder" in each.problems[0].what
+        assert "this folder does not exist" in each.problems[0].what
 
     away.rename(tmp_path)
     assert (running.names(), running.problems) == (["a"], [])

@@ -41,7 +41,7 @@ def test_a_missing_package_is_to_be_installed_where_workers_run(tmp_path: Path, 
     """The author's own machine has it: the message says which machine lacks it."""
     write("a.py", "import no_such_module_here")
 
-    assert "install it where the workers run" in _said(tmp_path)[0]
+    assert "install this module where the workers run" in _said(tmp_path)[0]
 
 
 def test_a_file_in_another_encoding_is_reported(tmp_path: Path, write: Write) -> None:
@@ -128,7 +128,7 @@ def test_two_pipelines_of_one_name_are_both_refused(tmp_path: Path, write: Write
     write("c.py", sound("sound"))
 
     assert _said(tmp_path) == [
-        f"{file}: pipeline 'reviews': 2 pipelines have this name (in a.py, shop/b.py): give each its own"
+        f"{file}: pipeline 'reviews': 2 pipelines have this name (in a.py, shop/b.py): give each a name of its own"
         for file in ("a.py", "shop/b.py")
     ]
     assert Catalog(tmp_path).names() == ["sound"]
@@ -138,7 +138,7 @@ def test_a_folder_that_is_not_there_is_a_problem_not_an_error(tmp_path: Path) ->
     """`batchord pipelines` shows it, with what to do."""
     (problem,) = _said(tmp_path / "nowhere")
 
-    assert "nowhere: there is no such folder: make it, or set BATCHORD_PIPELINES" in problem
+    assert "nowhere: this folder does not exist: create it, or set BATCHORD_PIPELINES" in problem
 
 
 def test_an_unknown_pipeline_is_answered_with_those_that_are_there(tmp_path: Path, write: Write) -> None:
