@@ -44,7 +44,7 @@ def test_a_record_for_which_the_model_raises_such_an_error_is_rejected(bench: Be
     run = bench.run()
 
     assert (run.state, run.predicted, run.rejected) == (RunState.SUCCEEDED, 11, 1)
-    assert "Mute, whose text cannot be had" in bench.value("SELECT detail FROM batchord.rejections")
+    assert "Mute (no text: its str() raises" in bench.value("SELECT detail FROM batchord.rejections")
 
 
 def test_a_step_that_raises_such_an_error_has_failed(bench: Bench) -> None:
@@ -58,4 +58,4 @@ def test_a_step_that_raises_such_an_error_has_failed(bench: Bench) -> None:
     run = ran(bench)
 
     assert (run.pipeline, run.state) == (ITEMS, RunState.FAILED)
-    assert error(bench, run.id, STEP).startswith("Mute, whose text cannot be had")
+    assert error(bench, run.id, STEP).startswith("Mute (no text: its str() raises")

@@ -101,7 +101,7 @@ def test_bash_reads_outputs_from_a_file(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("returned", "said"),
     [
-        ("x" * MOST_OUTPUT_BYTES, "65,549 bytes of JSON, and at most 65,536 pass"),
+        ("x" * MOST_OUTPUT_BYTES, "65,549 bytes of JSON; a step may hand on at most 65,536"),
         ({"share": float("nan")}, "Out of range float values"),
         ([float("inf")], "Out of range float values"),
         ("a\0b", "NUL character"),

@@ -34,7 +34,7 @@ def test_a_run_leaves_what_it_learned_to_the_next(bench: Bench) -> None:
     assert rate > 0
     bench.insert(RECORDS)
     (after,) = preview(bench.parts(), pipeline=ITEMS)
-    assert after.shard_size == f"{rate:,.0f} records/s in 1 shards on cpu, aimed at 15 s"
+    assert after.shard_size == f"{rate:,.0f} records/s in 1 shards on cpu; 15 s for a shard"
 
 
 def test_shards_are_as_large_as_their_time_allows(bench: Bench) -> None:
@@ -123,5 +123,5 @@ def test_a_shard_that_exhausted_its_memory_makes_the_next_ones_smaller(bench: Be
     assert bench.sql("SELECT most_rows FROM batchord.rates") == [(1500,)]
     bench.sql(many)
     (step,) = preview(bench.parts(), pipeline=ITEMS)
-    assert step.shard_size == "at most 1,500 since a larger shard exhausted its memory"
+    assert step.shard_size == "at most 1,500, since a larger shard ran out of memory"
     assert step.largest_shard <= 1500 + 250  # a piece more

@@ -54,7 +54,7 @@ def test_what_arrives_after_a_stray_is_found(bench: Bench, column: str, present:
     discovers_what_arrives_after_a_stray(bench)
     (step,) = preview(bench.parts(), pipeline=ITEMS)
     assert step.stray is not None
-    assert "The record stray stands at" in step.stray
+    assert "The record stray has the position" in step.stray
 
 
 def test_the_frontier_still_moves_below_a_stray(bench: Bench) -> None:

@@ -125,7 +125,7 @@ def test_an_address_that_is_none_of_redis_is_refused(settings_env: dict[str, str
     """By name of the variable."""
     ended = batchord(settings_env | {"BATCHORD_REDIS_URL": url}, tmp_path, "run", "notes")
     (line,) = ended.stderr.splitlines()
-    assert line.startswith("ConfigurationError: BATCHORD_REDIS_URL is no address of Redis")
+    assert line.startswith("ConfigurationError: BATCHORD_REDIS_URL must be an address of Redis")
     assert "s3cret" not in line
 
 

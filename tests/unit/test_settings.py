@@ -74,7 +74,7 @@ def test_a_roles_address_that_cannot_be_read_is_named(home: Path, monkeypatch: p
     """By its variable, and without what it holds."""
     _write_servers(home, database_url=_URL)
     monkeypatch.setenv("BATCHORD_SOURCE_URL", "mysql://me:hunter2@h/x")
-    with pytest.raises(ConfigurationError, match="BATCHORD_SOURCE_URL is no address of a PostgreSQL") as caught:
+    with pytest.raises(ConfigurationError, match="BATCHORD_SOURCE_URL must be the address of a PostgreSQL") as caught:
         Settings().database_roles()
     assert "hunter2" not in str(caught.value)
 

@@ -35,8 +35,8 @@ def postgres_url(text: str, *, where: str) -> str:
         return _written(_from_url(text[found.end() :], where))
     if "://" in text:
         raise ConfigurationError(
-            f"{where} is no address of a PostgreSQL database: it begins with {text.partition('://')[0][:20]}://. "
-            "Write postgresql://user:password@host:5432/database."
+            f"{where} must be the address of a PostgreSQL database, but it begins with "
+            f"{text.partition('://')[0][:20]}://. Write postgresql://user:password@host:5432/database."
         )
     return _written(_from_options(text, where))
 
@@ -105,6 +105,6 @@ def _written(values: Mapping[str, str]) -> str:
 
 def _unreadable(where: str) -> ConfigurationError:
     return ConfigurationError(
-        f"{where} is no database URL: write postgresql://user:password@host:5432/database, with special characters in "
+        f"{where} cannot be read: write postgresql://user:password@host:5432/database, with special characters in "
         "the password percent-encoded."
     )

@@ -15,10 +15,13 @@ _SCHEMES = {"redis": "redis", "valkey": "redis", "rediss": "rediss", "valkeys": 
 #: By a word of the scheme: why it is refused, and what to write instead.
 _REFUSED = {
     "sentinel": (
-        "names Sentinels, of which not every client here can ask for the primary. Write the address of the primary, "
-        "or of a proxy or a service that follows it"
+        "names Sentinels, but not every client here can ask Sentinels for the primary. Write the address of the "
+        "primary, or of a proxy or a service that follows it"
     ),
-    "cluster": "names a cluster, whose servers share out the keys: Celery's chords need them all on one. Write one's",
+    "cluster": (
+        "names a cluster, which spreads the keys over its servers, but Celery's chords need all keys on one server. "
+        "Write the address of a single server"
+    ),
     "unix": "names a socket, which Flower and Celery each read differently. Write the server's port",
     "socket": "names a socket, which Flower and Celery each read differently. Write the server's port",
 }
@@ -39,7 +42,9 @@ def redis_url(text: str, *, where: str) -> str:
     try:
         parts = urlsplit(text)
         if re.search(r"[,;]", parts.netloc.rpartition("@")[2] + parts.path):
-            raise ConfigurationError(f"{where} names several servers: write the address of one, such as {_EXAMPLE}.")
+            raise ConfigurationError(
+                f"{where} names several servers. Write the address of one server, such as {_EXAMPLE}."
+            )
         host, port = parts.hostname or "localhost", parts.port
     except ValueError:
         raise _unreadable(where) from None
@@ -78,14 +83,14 @@ def _scheme(text: str, where: str) -> str:
         if word in written:
             raise ConfigurationError(f"{where} begins with {written[:20]}:// and {why}: {_EXAMPLE}.")
     raise ConfigurationError(
-        f"{where} is no address of Redis: write {_EXAMPLE}, with user:password@ before the host where it asks for one, "
-        "and rediss:// for TLS."
+        f"{where} must be an address of Redis: write {_EXAMPLE}, with user:password@ before the host if Redis needs "
+        "it, and rediss:// for TLS."
     )
 
 
 def _number(text: str, where: str) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", text):
-        raise ConfigurationError(f"{where} names its database by something else than a number: write {_EXAMPLE}.")
+        raise ConfigurationError(f"{where} must name its database by a number: write {_EXAMPLE}.")
     return int(text)
 
 
@@ -95,12 +100,12 @@ def _tls(options: Mapping[str, str], where: str) -> dict[str, str | bool]:
     check = options.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")
     names = _SWITCHES.get(options.get("ssl_check_hostname", "true").lower())
     if check not in _CHECKS:
-        raise ConfigurationError(f"{where} has an ssl_cert_reqs that is none of required, optional and none.")
+        raise ConfigurationError(f"The ssl_cert_reqs of {where} must be required, optional or none.")
     if names is None:
-        raise ConfigurationError(f"{where} has an ssl_check_hostname that is neither true nor false.")
+        raise ConfigurationError(f"The ssl_check_hostname of {where} must be true or false.")
     files = {name: options[name] for name in _FILES if options.get(name)}
     if ("ssl_keyfile" in files) > ("ssl_certfile" in files):
-        raise ConfigurationError(f"{where} has an ssl_keyfile without its ssl_certfile: give both.")
+        raise ConfigurationError(f"{where} has an ssl_keyfile but no ssl_certfile: give both.")
     return {"ssl_cert_reqs": check, "ssl_check_hostname": names and check != "none", **files}
 
 
@@ -109,10 +114,10 @@ def _no_options(options: Mapping[str, str], where: str) -> dict[str, str | bool]
         return {}
     name = next(iter(options))
     if name in _OPTIONS:
-        raise ConfigurationError(f"{where} has {name}, an option of TLS, and is redis://: write rediss://.")
+        raise ConfigurationError(f"{where} has the TLS option {name}, but begins with redis://: write rediss://.")
     shown = name if re.fullmatch(r"\w{1,40}", name) else "one"
     raise ConfigurationError(
-        f"{where} has an option that not every client here reads: {shown}. Those of rediss:// are "
+        f"{where} has an option that not every client here reads: {shown}. Remove it. The options of rediss:// are "
         f"{', '.join(_OPTIONS)}."
     )
 

@@ -225,7 +225,10 @@ def _recurrence(text: str, start: datetime | None, time_zone: str) -> _Recurrenc
     zone = ZoneInfo(time_zone)
     parts = rule_parts(text)
     if parts["FREQ"] == "HOURLY" and int(parts.get("INTERVAL", "1")) > 1 and time_zone != "UTC":
-        raise ValueError(f"its hours are uneven when clocks change in {time_zone}: use UTC, or FREQ=DAILY with BYHOUR")
+        raise ValueError(
+            f"the hours between its times are uneven when clocks change in {time_zone}: use UTC, or FREQ=DAILY with "
+            "BYHOUR"
+        )
     first = start or DEFAULT_START
     if first.tzinfo is not None:
         first = first.astimezone(zone).replace(tzinfo=None)

@@ -42,7 +42,7 @@ def rule_parts(text: str) -> dict[str, str]:
     for item in text.strip().upper().removeprefix("RRULE:").split(";"):
         name, _, value = item.partition("=")
         if name not in _PARTS or not value:
-            raise ValueError(f"{item!r} is no part of a rule: give one such as FREQ=WEEKLY;BYDAY=MO;BYHOUR=9")
+            raise ValueError(f"{item!r} cannot be part of a rule: give a rule such as FREQ=WEEKLY;BYDAY=MO;BYHOUR=9")
         if name in parts:
             raise ValueError(f"{name} is given twice: keep one")
         parts[name] = value
@@ -56,7 +56,7 @@ def _check_frequency(parts: Mapping[str, str]) -> None:
     frequency = parts.get("FREQ")
     if frequency in ("MINUTELY", "SECONDLY"):
         unit = "minutes" if frequency == "MINUTELY" else "seconds"
-        raise ValueError(f"FREQ={frequency} is no matter of a calendar: use every({unit}=...)")
+        raise ValueError(f"FREQ={frequency} is too short for a calendar rule: use every({unit}=...)")
     if frequency not in FREQUENCIES:
         raise ValueError(f"FREQ must be one of {', '.join(FREQUENCIES)}")
     for name, most in _LIMITS.items():

@@ -228,7 +228,7 @@ def schedule_from_json(value: Mapping[str, Any]) -> Schedule:
     """
     kinds = [kind for kind in _READERS if isinstance(value, Mapping) and kind in value]
     if len(kinds) != 1:
-        raise ValueError(f"{value!r} is no schedule: give one of {', '.join(_READERS)}")
+        raise ValueError(f"{value!r} cannot be read as a schedule: give one of {', '.join(_READERS)}")
     read, names = _READERS[kinds[0]]
     if unknown := sorted(set(value) - names):
         raise ValueError(
@@ -237,7 +237,7 @@ def schedule_from_json(value: Mapping[str, Any]) -> Schedule:
     try:
         schedule = read(value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{value!r} is no schedule: {error}") from error
+        raise ValueError(f"{value!r} cannot be read as a schedule: {error}") from error
     if problems := schedule.problems():
         raise ValueError("; ".join(problems))
     return schedule

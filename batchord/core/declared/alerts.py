@@ -29,5 +29,5 @@ class Alerts:
             if value is not None and (not isinstance(value, timedelta) or value <= timedelta(0)):
                 found.append(f"alerts: {name}={value!r}: give a timedelta above zero, such as timedelta(hours=1)")
         if self.urls_env is not None and (not isinstance(self.urls_env, str) or "://" in self.urls_env):
-            found.append("alerts: urls_env= is the name of an environment variable, not an address: it holds secrets")
+            found.append("alerts: urls_env= must be the name of an environment variable: an address holds secrets")
         return found

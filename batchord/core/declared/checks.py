@@ -15,7 +15,7 @@ def problems_of(check: Callable[[], list[str]]) -> list[str]:
     try:
         return check()
     except Exception as error:  # noqa: BLE001 -- see above
-        return [f"it cannot be checked: {error_text(error)}; look for a value of a wrong type"]
+        return [f"the check failed: {error_text(error)}; look for a value of the wrong type"]
 
 
 def is_whole(value: object, *, least: int) -> bool:
@@ -62,14 +62,15 @@ def command_problems(command: object, env: object, cwd: object) -> list[str]:
     if command is not None and not isinstance(command, str):
         found.append(f"command= is a {type(command).__name__}: give one text, such as 'ls -l'")
     elif not command or not command.strip():
-        found.append("command= is empty: give what bash is to run")
+        found.append("command= is empty: give the command that bash runs")
     elif "\0" in command:
         found.append("command= holds a NUL character, which no shell can read")
     if not isinstance(env, Mapping) or not all(isinstance(each, str) for each in [*env, *env.values()]):
         found.append("env= must be a dict of texts")
     else:
         found += [
-            f"env= holds {name!r}: a name is not empty and has no '=', and neither it nor its value a NUL character"
+            f"env= holds {name!r}: a name must not be empty or hold '=', and neither name nor value may hold a NUL "
+            "character"
             for name, value in env.items()
             if not name or "=" in name or "\0" in name + value
         ]

@@ -39,11 +39,9 @@ class StepOutput:
         """A part of the step's value, or of a Predict step's summary. Raises KeyError, which names the parts."""
         parts = self.output if self.kind is StepKind.PREDICT else self.value
         if not isinstance(parts, Mapping):
-            raise KeyError(f"step {self.name} ({self.state}) gives no parts by name, but {parts!r}")
+            raise KeyError(f"step {self.name} ({self.state}) has no parts with names; its value is {parts!r}")
         if key not in parts:
-            raise KeyError(
-                f"step {self.name} ({self.state}) gives no {key!r}; it gives {', '.join(parts) or 'nothing'}"
-            )
+            raise KeyError(f"step {self.name} ({self.state}) has no {key!r}; it has {', '.join(parts) or 'nothing'}")
         return parts[key]
 
     @property
@@ -69,8 +67,8 @@ class StepOutput:
         labels = self.output.get("labels", {})
         if label not in labels and self.output.get("more_labels"):
             raise LookupError(
-                f"The summary of step {self.name} holds the {len(labels)} most frequent labels only, and {label!r} is "
-                "none of them: count it in batchord.predictions with a Sql step."
+                f"The summary of step {self.name} holds only the {len(labels)} most frequent labels, without "
+                f"{label!r}. Count this label in batchord.predictions with a Sql step."
             )
         return int(labels.get(label, 0))
 
@@ -111,7 +109,9 @@ class RunContext(Mapping[str, StepOutput]):
         """What became of step ``name``. Raises KeyError, which names the steps there are."""
         if name not in self.outputs:
             known = ", ".join(self.outputs) or "none"
-            raise KeyError(f"step {name!r} is not before {self.step!r} in the graph, by after=; before it are: {known}")
+            raise KeyError(
+                f"step {name!r} does not come before {self.step!r} in the graph (after=); these steps do: {known}"
+            )
         return self.outputs[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -127,20 +127,20 @@ def checked_output(step: str, value: Any) -> dict[str, Any]:
         text = json.dumps({"value": value}, allow_nan=False, ensure_ascii=False, default=_no_json)
         size = len(text.encode())  # a lone surrogate, which is no character, is refused here
     except (TypeError, ValueError, RecursionError) as error:
-        more = ": it holds NaN or infinity, for which None may stand" if is_not_finite(error) else ""
+        more = ": it holds NaN or infinity; use None instead" if is_not_finite(error) else ""
         raise OutputRefused(
-            f"What step {step} returned cannot be handed on: {error}{more}. Return None, or numbers, texts, lists and "
-            "dicts of them with texts as keys."
+            f"The value that step {step} returned cannot be handed on: {error}{more}. Return None, or numbers, texts, "
+            "lists and dicts of these with texts as keys."
         ) from None
     if size > MOST_OUTPUT_BYTES:
         raise OutputRefused(
-            f"Step {step} returned {size:,} bytes of JSON, and at most {MOST_OUTPUT_BYTES:,} pass from step to step: "
-            "write it into a table or to S3, and return where it is."
+            f"Step {step} returned {size:,} bytes of JSON; a step may hand on at most {MOST_OUTPUT_BYTES:,}. "
+            "Write the value into a table or to S3, and return its place."
         )
     if unstorable(value):
         raise OutputRefused(
-            f"What step {step} returned holds a NUL character or half of a surrogate pair, which PostgreSQL cannot "
-            "keep: leave it out."
+            f"The value that step {step} returned holds a NUL character or half of a surrogate pair, which PostgreSQL "
+            "cannot store: remove it."
         )
     output: dict[str, Any] = json.loads(text)
     return output

@@ -19,15 +19,15 @@ def takes_run(function: Callable[..., Any]) -> bool:
 def function_problems(function: object) -> list[str]:
     """What is wrong with a step's function, one sentence each."""
     if not callable(function):
-        return [f"{function!r} is no function: give a function of the run"]
+        return [f"{function!r} cannot be called: give a function of the run"]
     if inspect.iscoroutinefunction(function):
         return ["its function is a coroutine: give a plain function, which may call asyncio.run"]
     needed = [each for each in _parameters(function) or [] if each.default is each.empty]
     if len([each for each in needed if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]) > 1:
-        return ["its function needs more than one argument: it is called with the run, or with nothing"]
+        return ["its function needs more than one argument: Batchord calls it with the run or nothing"]
     if keywords := [each.name for each in needed if each.kind is each.KEYWORD_ONLY]:
         return [
-            f"its function is called with the run, or with nothing: keyword-only {', '.join(keywords)} needs a default"
+            f"Batchord calls its function with the run or nothing: keyword-only {', '.join(keywords)} needs a default"
         ]
     return []
 

@@ -28,9 +28,9 @@ class RejectionLimit:
         """What is wrong with the declaration, one sentence each."""
         found = []
         if not isinstance(self.share, int | float) or not 0 <= self.share <= 1:
-            found.append(f"rejection_limit: share={self.share!r} is no share: give a number from 0 to 1")
+            found.append(f"rejection_limit: share={self.share!r}: give a number from 0 to 1")
         if not isinstance(self.count, int):
-            found.append(f"rejection_limit: count={self.count!r} is no whole number")
+            found.append(f"rejection_limit: count={self.count!r}: give a whole number from 0")
         elif self.count < 0:
-            found.append(f"rejection_limit: count={self.count} is negative")
+            found.append(f"rejection_limit: count={self.count} is negative: give a whole number from 0")
         return found

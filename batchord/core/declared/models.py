@@ -68,7 +68,7 @@ class Images:
         if not self.allow:
             return ["images allow no location: give allow=['s3://bucket/prefix/'], since locations come from data"]
         return [
-            f"images allow {prefix!r}, which is neither an s3:// nor an absolute file:/// prefix that ends with '/'"
+            f"images allow {prefix!r}: give an s3:// or an absolute file:/// prefix that ends with '/'"
             for prefix in self.allow
             if not isinstance(prefix, str) or not re.fullmatch(r"s3://[^/]+/(.*/)?|file:///(.*/)?", prefix)
         ]
@@ -219,7 +219,7 @@ class _Transformers(Model):
         """What is wrong with the declaration, one sentence each."""
         found = super().problems() + _problems_of_proba(self.proba)
         if self.task == "embed" and self.proba is not None:
-            found.append(f"proba={self.proba!r} with task='embed': a vector has no probability, leave proba= out")
+            found.append(f"proba={self.proba!r} with task='embed': a vector has no probability; leave proba= out")
         if self.task not in ("classify", "embed"):
             found.append(f"task={self.task!r} is unknown: use 'classify' or 'embed'")
         if self.dtype not in ("float32", "bfloat16"):
@@ -272,7 +272,9 @@ class TransformersImage(_Transformers):
 def _problems_of_proba(proba: Any) -> list[str]:
     if proba is None or (isinstance(proba, str) and proba):
         return []
-    return [f"proba={proba!r} is no text: give 'all', or a class as its label is written, such as proba={str(proba)!r}"]
+    return [
+        f"proba={proba!r} must be a text: give 'all', or a class as its label is written, such as proba={str(proba)!r}"
+    ]
 
 
 def _upper(name: Any) -> Any:

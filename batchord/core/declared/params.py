@@ -13,7 +13,7 @@ class Params(dict[str, Any]):
 
     def __missing__(self, name: object) -> Any:
         known = ", ".join(self) or "none"
-        raise KeyError(f"parameter {name!r} was not given to the run; given are: {known}. Give it: --param {name}=...")
+        raise KeyError(f"the run has no parameter {name!r}; its parameters: {known}. Give it with --param {name}=...")
 
 
 def check_params(params: Mapping[str, Any]) -> None:
@@ -25,12 +25,12 @@ def check_params(params: Mapping[str, Any]) -> None:
         except (TypeError, ValueError, RecursionError) as error:
             if is_not_finite(error):
                 raise ConfigurationError(
-                    f"{said} holds NaN or infinity, which are no numbers in JSON: give a number, or null."
+                    f"{said} holds NaN or infinity, which JSON does not have: give another number, or null."
                 ) from None
-            raise ConfigurationError(f"{said} is no JSON: {error}.") from None
+            raise ConfigurationError(f"{said} cannot be written as JSON: {error}.") from None
         if unstorable([name, value]):
             raise ConfigurationError(
-                f"{said} holds a NUL character or half of a surrogate pair, which PostgreSQL cannot keep: leave it out."
+                f"{said} holds a NUL character or half of a surrogate pair, which PostgreSQL cannot store: remove it."
             )
 
 

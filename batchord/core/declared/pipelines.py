@@ -93,7 +93,7 @@ class Pipeline:
             return self.schedule if switched is None else schedule_from_json(switched)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             # Of another release, or with a zone that this machine does not know.
-            log.error("%s goes by its file: its switched schedule cannot be read: %s", self.name, error)  # noqa: TRY400
+            log.error("%s uses its file's schedule: its switched schedule cannot be read: %s", self.name, error)  # noqa: TRY400
             return self.schedule
 
     @property
@@ -153,13 +153,13 @@ class Pipeline:
         """What is wrong with the pipeline and its steps, one sentence each; empty when all is well."""
         found = []
         if not is_name(self.name):
-            found.append(f"{self.name!r} is no pipeline name: use lower-case letters, digits, '_' and '-'")
+            found.append(f"{self.name!r} cannot be a pipeline name: use lower-case letters, digits, '_' and '-'")
         if not self.steps:
             found.append("it has no steps: give source= and model=, or steps=[...]")
         elif not self.short_form and (self.source is not None or self.model is not None):
             found.append("both steps= and source= or model= are given: keep one of the two forms")
         if not self.listed:
-            found.append("steps= is a step by itself: give a list, steps=[...]")
+            found.append("steps= is a single step: give a list, steps=[...]")
         if not isinstance(self.description, str):
             found.append(f"description= is a {type(self.description).__name__}: give a text")
         found += problems_of(self._option_problems)
@@ -180,7 +180,9 @@ class Pipeline:
             if hasattr(self.schedule, "slot_at") and not isinstance(self.schedule, type):
                 found += problems_of(self.schedule.problems)
             else:
-                found.append(f"schedule={self.schedule!r} is no schedule: use every(minutes=10) or cron('0 * * * *')")
+                found.append(
+                    f"schedule={self.schedule!r}: give a schedule such as every(minutes=10) or cron('0 * * * *')"
+                )
         if not isinstance(self.jitter, timedelta) or self.jitter < timedelta(0):
             found.append(f"jitter={self.jitter!r}: give a timedelta that is not negative")
         if self.retry is not None:
@@ -205,14 +207,15 @@ class Pipeline:
         found = [f"two steps are named {name!r}" for name in sorted({n for n in names if names.count(n) > 1})]
         for step in steps:
             found += [
-                f"step {step.name!r}: after={unknown!r} names no step of this pipeline; there are: "
+                f"step {step.name!r}: after={unknown!r} names an unknown step; the steps of this pipeline are: "
                 + _others(names, step.name)
                 for unknown in names_before(step)
                 if unknown not in names
             ]
             if step.kind == "branch" and not any(step.name in names_before(other) for other in steps):
                 found.append(
-                    f"step {step.name!r} is a branch, but no step has after={[step.name]}: there is no way to choose"
+                    f"step {step.name!r} is a branch, but no step has after={[step.name]}: a branch needs a step to "
+                    "choose"
                 )
         if waiting := cycle({step.name: names_before(step) for step in steps}):
             found.append(f"steps {', '.join(waiting)} wait for each other in a cycle: remove one after=")
@@ -225,8 +228,8 @@ class Pipeline:
         if most == 1:
             return []
         return [
-            f"step {step.name!r}: max_active_runs={most} needs ':window_start' and ':window_end' in its source's sql; "
-            "runs at once would read the same records otherwise"
+            f"step {step.name!r}: max_active_runs={most} needs ':window_start' and ':window_end' in its source's sql: "
+            "without them, runs at the same time read the same records"
             for step in self.predict_steps
             if isinstance(step.source, SqlSource) and isinstance(step.source.sql, str) and not step.source.is_bounded
         ]

@@ -49,7 +49,9 @@ class Retry:
             if not _are_waits(value):
                 found.append(f"Retry({name}={value!r}): give a timedelta that is not negative")
         if _are_waits(self.base, self.ceiling) and self.base > self.ceiling:
-            found.append(f"Retry(base={self.base!r}) is longer than ceiling={self.ceiling!r}: give ceiling= as well")
+            found.append(
+                f"Retry(base={self.base!r}) is longer than ceiling={self.ceiling!r}: give a longer ceiling= as well"
+            )
         if (
             not self.errors
             or not isinstance(self.errors, tuple)

@@ -77,7 +77,7 @@ class SqlSource:
         codes = self._codes()
         found = []
         if not any(_QUERY.match(code) for code in codes):
-            found.append("the source's sql is no query: it must begin with SELECT, WITH, VALUES or TABLE")
+            found.append("the source's sql must be a query: it must begin with SELECT, WITH, VALUES or TABLE")
         if not any(_ONE_STATEMENT.fullmatch(code) for code in codes):
             found.append("the source's sql has a ';' inside: give one query only")
         return found
@@ -97,7 +97,10 @@ class SqlSource:
             if dtype not in DTYPES
         ]
         if self.key in self.dtypes:
-            found.append(f"dtypes= names the key {self.key!r}, which is the frame's index: select it once more, by AS")
+            found.append(
+                f"dtypes= names the key {self.key!r}, which is the frame's index: select the column again under "
+                "another name (AS)"
+            )
         return found
 
     @property

@@ -281,7 +281,7 @@ def retry_of(step: Step, default: Retry | None) -> Retry:
 def _common_problems(step: Step) -> list[str]:
     found = []
     if not is_name(step.name):
-        found.append(f"{step.name!r} is no step name: use lower-case letters, digits, '_' and '-'")
+        found.append(f"{step.name!r} cannot be a step name: use lower-case letters, digits, '_' and '-'")
     if step.join not in ("all_done_ok", "always"):
         found.append(f"join={step.join!r} is unknown: use 'all_done_ok' or 'always'")
     if step.retry is not None:
@@ -294,7 +294,7 @@ def _common_problems(step: Step) -> list[str]:
     if limit is not None and (not isinstance(limit, timedelta) or limit < timedelta(seconds=1)):
         found.append(f"time_limit={limit!r}: give a timedelta of at least a second, or None")
     if not is_name(step.queue):
-        found.append(f"queue={step.queue!r} is no queue name: use lower-case letters, digits, '_' and '-'")
+        found.append(f"queue={step.queue!r} cannot be a queue name: use lower-case letters, digits, '_' and '-'")
     if not isinstance(step.idempotent, bool):
         found.append(f"idempotent={step.idempotent!r}: give True or False")
     return found

@@ -30,7 +30,9 @@ def _parsed(text: str) -> dict[str, _Fault]:
         name, _, what = part.partition("=")
         action, _, hit = what.partition("@")
         if action not in _ACTIONS:
-            raise ValueError(f"BATCHORD_FAULTS names the action {action!r}; there are {', '.join(_ACTIONS)}.")
+            raise ValueError(
+                f"BATCHORD_FAULTS names the unknown action {action!r}. The actions are {', '.join(_ACTIONS)}."
+            )
         found[name] = _Fault(action=action, hit=int(hit or 1))
     return found
 

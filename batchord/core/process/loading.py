@@ -37,6 +37,6 @@ def refuse_while_loading(what: str, *, same_process: bool = True) -> None:
     if not colon or (not same_process and pid == str(os.getpid())):
         return
     raise ConfigurationError(
-        f"{what} does not start: {file} calls it while it is being loaded, and would be loaded by it again, without "
-        f"end. Move the call below `if __name__ == '__main__':`, into a step, or out of the pipelines' folder."
+        f"{what} does not start: {file} calls it while the file is being loaded. It would load the file again, "
+        f"without end. Move the call below `if __name__ == '__main__':`, into a step, or out of the pipelines' folder."
     )

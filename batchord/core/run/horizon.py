@@ -160,9 +160,9 @@ class Stray:
 
     def __str__(self) -> str:
         return (
-            f"The record {self.key} stands at {self.position}, beyond all that can arrive now. The frontier stays "
-            "below it, and each run looks again at what lies above: correct the record, or leave it out by the "
-            "source's sql."
+            f"The record {self.key} has the position {self.position}, which is beyond all that can arrive now. The "
+            "frontier stays below this record, and each run reads all records above the frontier again. Correct the "
+            "record, or leave it out in the source's sql."
         )
 
 

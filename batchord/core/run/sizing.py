@@ -69,16 +69,16 @@ def estimate(rates: Sequence[Rate], *, declared: int | None, usual: int, least: 
     known = [rate for rate in rates if rate.records_per_second > 0]
     if not known:
         rows = min(usual, bound)
-        why = "nothing is known of this model version yet: small shards first, then larger ones"
+        why = "this model version has no measured speed yet: small shards first, then larger ones"
         return Estimate(rows=rows, least_rows=min(least, rows), grows=True, why=why)
     slowest = min(known, key=lambda rate: rate.records_per_second)
     speed = slowest.records_per_second
     rows = max(1, round(speed * seconds))
-    why = f"{speed:,.0f} records/s in {slowest.shards} shards on {slowest.worker_class}, aimed at {seconds:g} s"
+    why = f"{speed:,.0f} records/s in {slowest.shards} shards on {slowest.worker_class}; {seconds:g} s for a shard"
     if bound < rows:
         rows = bound
         if most is not None:
-            why = f"at most {rows:,} since a larger shard exhausted its memory"
+            why = f"at most {rows:,}, since a larger shard ran out of memory"
     least_rows = max(1, min(round(speed * _LEAST_SECONDS), rows))
     return Estimate(rows=rows, least_rows=least_rows, grows=False, why=why, tapers=True)
 

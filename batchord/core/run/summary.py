@@ -22,13 +22,13 @@ def check_conservation(run_id: str, step: str, totals: StepTotals) -> int:
     if pending < 0 or written != (totals.predicted, totals.rejected):
         raise ConservationError(
             f"Step {step} of run {run_id} does not add up: discovered {totals.discovered}, shards report "
-            f"{totals.predicted} predicted and {totals.rejected} rejected, the tables hold {written[0]} and "
-            f"{written[1]}. Nothing was deleted; run `batchord audit` to see which records are concerned."
+            f"{totals.predicted} predicted and {totals.rejected} rejected, but the tables hold {written[0]} and "
+            f"{written[1]}. Nothing was deleted. `batchord audit` shows which records are affected."
         )
     if not totals.failed_shards and not totals.changed_shards and pending:
         raise ConservationError(
-            f"Step {step} of run {run_id} has {pending} records pending though no shard failed. "
-            "Run `batchord audit` to see which records are concerned."
+            f"Step {step} of run {run_id} has {pending} pending records although no shard failed. "
+            "`batchord audit` shows which records are affected."
         )
     return pending
 

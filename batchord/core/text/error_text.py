@@ -7,5 +7,5 @@ def error_text(error: BaseException) -> str:
     try:
         text = str(error)
     except (Exception, SystemExit) as failure:  # noqa: BLE001 -- see above
-        return f"{name}, whose text cannot be had: str() of it raises {type(failure).__name__}"
+        return f"{name} (no text: its str() raises {type(failure).__name__})"
     return f"{name}: {text}"

@@ -204,7 +204,7 @@ def test_a_model_of_numbers_has_no_probabilities(load: Load, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("declared", "said"),
     [
-        (SklearnModel("m.skops", proba=1), "proba=1 is no text: give 'all', or a class as its label is written"),  # type: ignore[arg-type]
+        (SklearnModel("m.skops", proba=1), "proba=1 must be a text: give 'all', or a class as its label is written"),  # type: ignore[arg-type]
         (SklearnModel("m.skops", proba=""), "proba='' is no text"),
         (TransformersText("m", text="body", task="embed", proba="all"), "proba='all' with task='embed'"),
     ],

@@ -38,7 +38,7 @@ def test_a_run_is_a_mapping_of_the_steps_before() -> None:
 def test_a_step_that_is_not_before_is_answered_with_those_that_are() -> None:
     """A typing error, or a missing after=."""
     with pytest.raises(
-        KeyError, match=r"step 'scores' is not before 'here' in the graph, by after=; before it are: before"
+        KeyError, match=r"step 'scores' does not come before 'here' in the graph \(after=\); these steps do: before"
     ):
         _run(_output())["scores"]
     with pytest.raises(KeyError, match="before it are: none"):
@@ -66,10 +66,10 @@ def test_parts_of_a_summary_are_asked_for_by_name() -> None:
     ("output", "said"),
     [
         (_output(value={"a": 1, "b": 2}), "step before (done) gives no 'c'; it gives a, b"),
-        (_output(value={}), "step before (done) gives no 'c'; it gives nothing"),
+        (_output(value={}), "step before (done) has no 'c'; it has nothing"),
         (_output(value=[1]), "step before (done) gives no parts by name, but [1]"),
-        (_output(state=StepState.SKIPPED), "step before (skipped) gives no parts by name, but None"),
-        (_predicted(predicted=1), "step before (done) gives no 'c'; it gives predicted"),
+        (_output(state=StepState.SKIPPED), "step before (skipped) has no parts with names; its value is None"),
+        (_predicted(predicted=1), "step before (done) has no 'c'; it has predicted"),
     ],
 )
 def test_a_part_that_is_not_there_is_answered_with_those_that_are(output: StepOutput, said: str) -> None:
@@ -104,7 +104,7 @@ def test_a_label_that_the_summary_leaves_out_is_not_taken_for_none() -> None:
 
     assert output.count("good") == 6
     for ask in (output.count, output.share):
-        with pytest.raises(LookupError, match=r"'rare' is none of them: count it in batchord\.predictions"):
+        with pytest.raises(LookupError, match=r"without 'rare'\. Count this label in batchord\.predictions"):
             ask("rare")
 
 
@@ -151,7 +151,9 @@ def _circle() -> list[Any]:
 )
 def test_what_is_no_json_is_refused(value: Any) -> None:
     """The message names the step and what may be returned."""
-    with pytest.raises(OutputRefused, match=r"What step load returned cannot be handed on: .*Return None, or numbers"):
+    with pytest.raises(
+        OutputRefused, match=r"The value that step load returned cannot be handed on: .*Return None, or numbers"
+    ):
         checked_output("load", value)
 
 
@@ -183,7 +185,9 @@ def test_64_kib_of_json_are_handed_on_and_no_more(letter: str) -> None:
     most = (MOST_OUTPUT_BYTES - frame) // each
 
     assert checked_output("load", letter * most) == {"value": letter * most}
-    with pytest.raises(OutputRefused, match=r"Step load returned 65,\d+ bytes of JSON, and at most 65,536 pass"):
+    with pytest.raises(
+        OutputRefused, match=r"Step load returned 65,\d+ bytes of JSON; a step may hand on at most 65,536"
+    ):
         checked_output("load", letter * (most + 1))
 
 
@@ -193,7 +197,7 @@ def test_64_kib_of_json_are_handed_on_and_no_more(letter: str) -> None:
         (np.int64(3), "int64 is not JSON serializable: return int(x), float(x) or x.item() of it"),
         ({"share": np.float32(0.5)}, "float32 is not JSON serializable: return int(x), float(x) or x.item() of it"),
         ([np.array([1, 2])], "ndarray is not JSON serializable: return its .tolist()"),
-        ([float("nan")], "it holds NaN or infinity, for which None may stand"),
+        ([float("nan")], "it holds NaN or infinity; use None instead"),
         (float("inf"), "it holds NaN or infinity"),
     ],
 )
@@ -212,7 +216,7 @@ def test_a_parameter_that_was_not_given_is_answered_with_those_that_were() -> No
     with pytest.raises(KeyError) as raised:
         run.params["day"]
 
-    assert raised.value.args == ("parameter 'day' was not given to the run; given are: a, b. Give it: --param day=...",)
+    assert raised.value.args == ("the run has no parameter 'day'; its parameters: a, b. Give it with --param day=...",)
     assert run.params.get("day") is None
     assert "day" not in run.params
     assert (run.params["a"], json.loads(json.dumps(dict(run.params)))) == (1, {"a": 1, "b": [2]})

@@ -48,6 +48,6 @@ def test_a_sound_limit_has_no_problems(limit: RejectionLimit) -> None:
 def test_a_limit_that_cannot_be_meant_says_all_that_is_wrong() -> None:
     """Share and count at once."""
     assert RejectionLimit(share=50, count=-1).problems() == [
-        "rejection_limit: share=50 is no share: give a number from 0 to 1",
-        "rejection_limit: count=-1 is negative",
+        "rejection_limit: share=50: give a number from 0 to 1",
+        "rejection_limit: count=-1 is negative: give a whole number from 0",
     ]

@@ -16,7 +16,7 @@ from batchord.core.errors import ConfigurationError
         ("\ud800", "Parameter x holds a NUL character or half of a surrogate pair"),
         (["a\0"], "Parameter x holds a NUL character or half of a surrogate pair"),
         ({"\0": 1}, "Parameter x holds a NUL character"),
-        (object(), "Parameter x is no JSON: Object of type object"),
+        (object(), "Parameter x cannot be written as JSON: Object of type object"),
     ],
 )
 def test_a_value_that_no_run_can_keep_is_refused(value: Any, said: str) -> None:

@@ -68,8 +68,8 @@ def test_a_graph_of_all_kinds_is_sound() -> None:
         ([_choose("a", "b"), _work("b", "a")], "steps a, b wait for each other in a cycle"),
         ([_work("a"), _work("b", "c"), _work("c", "b"), _work("d", "c")], "steps b, c, d wait for each other"),
         ([_work("a"), _step("a")], "two steps are named 'a'"),
-        ([_work("a", "b")], "step 'a': after='b' names no step of this pipeline"),
-        ([_choose("a")], "step 'a' is a branch, but no step has after=['a']: there is no way to choose"),
+        ([_work("a", "b")], "step 'a': after='b' names an unknown step; the steps of this pipeline are:"),
+        ([_choose("a")], "step 'a' is a branch, but no step has after=['a']: a branch needs a step to choose"),
         ([_work("a"), _choose("b", "a")], "step 'b' is a branch, but no step has after=['b']"),
     ],
 )
@@ -107,9 +107,12 @@ def test_what_is_wrong_with_a_step_is_said_with_its_name() -> None:
         ({"alerts": None}, "alerts=None: give Alerts("),
         ({"alerts": Alerts(max_run_time=timedelta(0))}, "alerts: max_run_time=datetime.timedelta(0): give a timedelta"),
         ({"alerts": Alerts(max_time_without_success=cast("Any", 60))}, "alerts: max_time_without_success=60: give a"),
-        ({"alerts": Alerts(urls_env="slack://token@channel")}, "the name of an environment variable, not an address"),
+        (
+            {"alerts": Alerts(urls_env="slack://token@channel")},
+            "urls_env= must be the name of an environment variable: an address holds secrets",
+        ),
         ({"description": 5}, "description= is a int: give a text"),
-        ({"schedule": Every}, "is no schedule: use every(minutes=10)"),
+        ({"schedule": Every}, ": give a schedule such as every(minutes=10)"),
         ({"schedule": Every(cast("Any", 5))}, "Every(5): give a timedelta, or use every(minutes=10)"),
         ({"schedule": after_pipeline("b", states=cast("Any", 5))}, "give some of succeeded, partial, failed"),
         ({"schedule": after_pipeline("b", states=cast("Any", None))}, "give some of succeeded, partial, failed"),
@@ -165,7 +168,7 @@ def test_steps_are_a_list() -> None:
     """A step by itself, or none, is told and not raised."""
     for step in (_work("a"), _step("a")):
         assert Pipeline("reviews", steps=cast("Any", step)).problems() == [
-            "steps= is a step by itself: give a list, steps=[...]"
+            "steps= is a single step: give a list, steps=[...]"
         ]
     assert Pipeline("reviews", steps=cast("Any", None)).problems() == [
         "it has no steps: give source= and model=, or steps=[...]"
@@ -181,7 +184,7 @@ def test_an_unknown_name_in_after_is_answered_with_those_there_are() -> None:
 
     assert Pipeline("reviews", steps=[_work("prepare"), _work("other"), late]).problems() == [
         "step 'late': after= holds a int: give names of steps: after=['prepare']",
-        "step 'late': after='praepare' names no step of this pipeline; there are: prepare, other",
+        "step 'late': after='praepare' names an unknown step; the steps of this pipeline are: prepare, other",
     ]
     (problem,) = Pipeline("reviews", steps=[_work("a", "b")]).problems()
     assert problem.endswith("there are: no others")
@@ -205,7 +208,7 @@ def test_a_value_of_a_wrong_type_hides_no_other_problem() -> None:
         assert any(each in problem for problem in said), each
     assert said[-2:] == [
         "step 'c': sql= holds a int: give a statement, or a list of statements",
-        "step 'd': command= is empty: give what bash is to run",
+        "step 'd': command= is empty: give the command that bash runs",
     ]
 
 
@@ -218,8 +221,8 @@ def test_a_step_that_cannot_be_checked_hides_no_other(monkeypatch: pytest.Monkey
     monkeypatch.setattr(Sql, "problems", stumble)
 
     assert Pipeline("reviews", steps=[Sql("a", "SELECT 1"), Bash("b", "")]).problems() == [
-        "step 'a': it cannot be checked: RuntimeError: odd; look for a value of a wrong type",
-        "step 'b': command= is empty: give what bash is to run",
+        "step 'a': the check failed: RuntimeError: odd; look for a value of the wrong type",
+        "step 'b': command= is empty: give the command that bash runs",
     ]
 
 

@@ -83,7 +83,11 @@ def test_an_ordinary_retry_has_no_problems(retry: Retry) -> None:
         (2.5, {}, "Retry(2.5): give a number of attempts, such as Retry(3)"),
         ("3", {}, "Retry('3'): give a number of attempts, such as Retry(3)"),
         (True, {}, "Retry(True): give a number of attempts, such as Retry(3)"),
-        (3, {"base": timedelta(hours=1)}, "is longer than ceiling=datetime.timedelta(seconds=600): give ceiling="),
+        (
+            3,
+            {"base": timedelta(hours=1)},
+            "is longer than ceiling=datetime.timedelta(seconds=600): give a longer ceiling=",
+        ),
         (3, {"errors": ()}, "Retry(errors=()): give a tuple of exception classes"),
         (3, {"base": 10}, "Retry(base=10): give a timedelta that is not negative"),
         (3, {"ceiling": timedelta(-1)}, "Retry(ceiling=datetime.timedelta(days=-1)): give a timedelta"),

@@ -61,7 +61,7 @@ def test_a_database_is_named_by_a_text(option: str) -> None:
 @pytest.mark.parametrize("command", ["", " \n", None])
 def test_an_empty_command_is_refused(command: Any) -> None:
     """There is nothing to run."""
-    assert Bash("a", command).problems() == ["command= is empty: give what bash is to run"]
+    assert Bash("a", command).problems() == ["command= is empty: give the command that bash runs"]
 
 
 @pytest.mark.parametrize(("command", "kind"), [(["ls", "-l"], "list"), (5, "int"), ([], "list")])
@@ -75,7 +75,7 @@ def test_an_environment_that_no_process_can_be_given_is_refused(env: Any) -> Non
     """Names end at the first '=', texts at the first NUL."""
     (problem,) = _bash(env=env).problems()
 
-    assert problem.startswith(f"env= holds {next(iter(env))!r}: a name is not empty and has no '='")
+    assert problem.startswith(f"env= holds {next(iter(env))!r}: a name must not be empty or hold '='")
 
 
 @pytest.mark.parametrize("cwd", [5, "a\0", ["data"]])

@@ -56,7 +56,7 @@ def test_a_sound_step_has_no_problems(build: Build) -> None:
 @pytest.mark.parametrize("name", ["", "A", "my step", "1st", "-a", "a" * 64, "a.b", "a\n", None, 7])
 def test_a_name_that_cannot_stand_in_a_table_or_a_command_is_refused(build: Build, name: Any) -> None:
     """The same rule as for pipelines."""
-    assert build(name).problems() == [f"{name!r} is no step name: use lower-case letters, digits, '_' and '-'"]
+    assert build(name).problems() == [f"{name!r} cannot be a step name: use lower-case letters, digits, '_' and '-'"]
 
 
 @pytest.mark.parametrize("build", _ALL)
@@ -84,7 +84,7 @@ def test_options_of_every_step_say_what_they_take(build: Build, options: dict[st
         ({"time_limit": timedelta(0)}, "time_limit=datetime.timedelta(0): give a timedelta of at least a second"),
         ({"time_limit": timedelta(seconds=-5)}, "give a timedelta of at least a second"),
         ({"time_limit": timedelta(milliseconds=999)}, "give a timedelta of at least a second"),
-        ({"queue": ""}, "queue='' is no queue name: use lower-case letters, digits, '_' and '-'"),
+        ({"queue": ""}, "queue='' cannot be a queue name: use lower-case letters, digits, '_' and '-'"),
         ({"queue": "My Queue"}, "queue='My Queue' is no queue name"),
         ({"queue": "a,b"}, "queue='a,b' is no queue name"),
         ({"queue": None}, "queue=None is no queue name"),
@@ -143,7 +143,7 @@ def test_a_surprise_in_a_part_hides_no_other_problem() -> None:
     said = step.problems()
 
     assert len(said) == 3
-    assert "it cannot be checked: TypeError" in said[-1]
+    assert "the check failed: TypeError" in said[-1]
 
 
 def test_all_problems_of_a_step_are_found_at_once() -> None:
@@ -236,16 +236,22 @@ def test_a_function_is_called_with_the_run_if_it_takes_one(function: Callable[..
 @pytest.mark.parametrize(
     ("function", "said"),
     [
-        (_two, "its function needs more than one argument: it is called with the run, or with nothing"),
+        (_two, "its function needs more than one argument: Batchord calls it with the run or nothing"),
         (functools.partial(_two), "its function needs more than one argument"),
-        (_needs_keyword, "its function is called with the run, or with nothing: keyword-only more needs a default"),
-        (_run_and_needs_keyword, "its function is called with the run, or with nothing: keyword-only more needs"),
+        (
+            _needs_keyword,
+            "Batchord calls its function with the run or nothing: keyword-only more needs a default",
+        ),
+        (
+            _run_and_needs_keyword,
+            "Batchord calls its function with the run or nothing: keyword-only more needs",
+        ),
         (_coroutine, "its function is a coroutine: give a plain function, which may call asyncio.run"),
         (functools.partial(_coroutine, None), "its function is a coroutine"),
         (asyncio.sleep, "its function is a coroutine"),
-        ("features.build", "'features.build' is no function: give a function of the run"),
-        (None, "None is no function: give a function of the run"),
-        (7, "7 is no function"),
+        ("features.build", "'features.build' cannot be called: give a function of the run"),
+        (None, "None cannot be called: give a function of the run"),
+        (7, "7 cannot be called"),
     ],
 )
 def test_what_cannot_be_called_says_why(function: Any, said: str) -> None:

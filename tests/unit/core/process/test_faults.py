@@ -90,7 +90,7 @@ def test_without_a_folder_each_process_counts_for_itself() -> None:
 @pytest.mark.parametrize(
     ("faults", "said"),
     [
-        ("a=explode", "names the action 'explode'; there are kill, kill-parent, stop, raise, delay"),
+        ("a=explode", "names the unknown action 'explode'. The actions are kill, kill-parent, stop, raise, delay"),
         ("a", "names the action ''"),
         ("a=kill@soon", "'soon'"),
     ],

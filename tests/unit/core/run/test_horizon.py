@@ -63,7 +63,7 @@ def test_a_stray_is_passed_over_and_told_of(values: Sequence[Scalar]) -> None:
     assert found.greatest == Position(arrival=None, key=values[0])
     assert found.stray is not None
     assert found.stray.key == str(values[-1])
-    assert str(found.stray).startswith(f"The record {values[-1]} stands at")
+    assert str(found.stray).startswith(f"The record {values[-1]} has the position")
 
 
 @pytest.mark.parametrize("values", STRAYS, ids=lambda values: str(values[0]))

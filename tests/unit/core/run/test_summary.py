@@ -47,7 +47,7 @@ def test_a_failed_shard_leaves_its_records_pending() -> None:
         ({"rejections_written": 3}, "does not add up"),
         ({"predictions_written": 9, "rejections_written": 1}, "does not add up"),
         ({"discovered": 9}, "does not add up"),
-        ({"discovered": 11}, "1 records pending though no shard failed"),
+        ({"discovered": 11}, "1 pending records although no shard failed"),
         ({"predicted": 9, "predictions_written": 9}, "does not add up"),
         ({"discovered": 9, "failed_shards": 1}, "does not add up"),
     ],
