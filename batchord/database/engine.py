@@ -24,7 +24,7 @@ def resolved_url(url: str | None, url_env: str | None, default_url: str, *, whos
         where, text = f"The environment variable {url_env} of the {whose}", os.environ.get(url_env)
         if not text:
             raise ConfigurationError(
-                f"The {whose}'s url_env={url_env!r} is not set: export {url_env} with the "
+                f"The {whose}'s variable url_env={url_env!r} is not set. Set {url_env} to the "
                 "database's URL for every worker, or give url=."
             )
     if text is None:
@@ -36,7 +36,7 @@ def resolved_url(url: str | None, url_env: str | None, default_url: str, *, whos
     except (sa.exc.ArgumentError, ValueError):
         # Not chained: the cause may quote the URL, and with it the password.
         raise ConfigurationError(
-            f"{where} is no database URL: write dialect://user:password@host:port/name, "
+            f"{where} cannot be read: write dialect://user:password@host:port/name, "
             "with special characters in the password percent-encoded."
         ) from None
     return address

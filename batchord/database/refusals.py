@@ -11,7 +11,7 @@ _REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for words, advice in (
         (
             r"no pg_hba\.conf entry.*no encryption|SSL is required|SSL required|require_secure_transport",
-            "write sslmode=verify-full, and sslrootcert= for the file with the certificate of who signed the server's",
+            "write sslmode=verify-full, and in sslrootcert= the file with the certificate of the server's CA",
         ),
         (
             # Before the next: a private key's file may be what a permission is denied for.
@@ -20,26 +20,26 @@ _REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
                 r"certificate present, but not private key|private key file .* (has group or world access|does not)|"
                 r"certificate does not match private key"
             ),
-            "correct sslcert and sslkey, which must belong together and be readable by this user alone",
+            "correct sslcert and sslkey: they must belong together, and only this user may be able to read them",
         ),
         (
             (
                 r"(requires|required).* valid client certificate|certificate authentication failed|"
                 r"alert (certificate required|unknown ca|bad certificate)"
             ),
-            "give the user's certificate by sslcert and its key by sslkey",
+            "give the user's certificate in sslcert and its key in sslkey",
         ),
         (
             r"certificate for .* does not match host name|certificate .*not match",
-            "write the host by the name that its certificate has",
+            "write the host name that is in its certificate",
         ),
         (
             r"certificate has expired|certificate is not yet valid",
-            "renew the server's certificate, or set this machine's clock right",
+            "renew the server's certificate, or correct this machine's clock",
         ),
         (
             r"root certificate file|certificate verify failed|sslrootcert|certificate could not be (obtained|verified)",
-            "let sslrootcert name the file with the certificate of who signed the server's",
+            "set sslrootcert to the file with the certificate of the server's CA",
         ),
         (
             (
@@ -54,7 +54,7 @@ _REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (
             r"no pg_hba\.conf entry|permission denied|not authorized|not allowed to connect",
-            "grant the user the right to connect, or let this machine in",
+            "grant the user the right to connect, or allow this machine to connect",
         ),
         (
             r"server does not support SSL|certificate|sslmode",
@@ -82,4 +82,4 @@ def advice_for(said: str) -> str | None:
 def one_line(said: str) -> str:
     """The first of the reasons that are given, without the same once more for each address of the host."""
     lines = [line.strip() for line in said.strip().splitlines() if line.strip()]
-    return _WHERE.sub("", lines[0]) if lines else "no reason was given"
+    return _WHERE.sub("", lines[0]) if lines else "the server gave no reason"

@@ -51,7 +51,7 @@ def run_local(
             return run
         if not told:
             log.warning(
-                "Run %s of %s waits for an earlier one, or for a worker that has a part of it", run.id, pipeline
+                "Run %s of %s waits for an earlier run, or for a worker that works on a part of it", run.id, pipeline
             )
             told = True
         time.sleep(_POLL_SECONDS)
@@ -75,7 +75,7 @@ def _handle(parts: Parts, message: Message) -> list[Message]:
 
 def _tell(state: RetryCallState) -> None:
     error = None if state.outcome is None else state.outcome.exception()
-    log.warning("%s Tried again in %.1f s.", error, state.upcoming_sleep)
+    log.warning("%s The next try is in %.1f s.", error, state.upcoming_sleep)
 
 
 def _declared_wait(state: RetryCallState) -> float | None:

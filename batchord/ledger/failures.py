@@ -38,8 +38,8 @@ def translated(error: psycopg.Error, url: str, variable: str = VARIABLE) -> Batc
         return ConfigurationError(f"The ledger's schema is missing or too old ({said}): run `batchord migrate`.")
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return ConfigurationError(
-            f"{where} denies a right: {said}. Let `batchord migrate` grant it, with the role that owns the schema "
-            "batchord in BATCHORD_OWNER_URL; see docs/how-to/roles.md."
+            f"{where} denies a right: {said}. Run `batchord migrate`, which grants it; BATCHORD_OWNER_URL must name "
+            "the role that owns the schema batchord. See docs/how-to/roles.md."
         )
     advice = advice_for(said) if isinstance(error, psycopg.OperationalError | psycopg.ProgrammingError) else None
     if advice is not None and not (isinstance(error, psycopg.OperationalError) and error.sqlstate):

@@ -61,5 +61,7 @@ def find_run(connection: Connection, run_id: str, *, lock: bool = False) -> Run:
 def one(row: dict[str, Any] | None) -> dict[str, Any]:
     """The row that a statement cannot fail to give. Raises ConfigurationError when it did."""
     if row is None:
-        raise ConfigurationError("The ledger gave no row where one must be: is its schema up to date?")
+        raise ConfigurationError(
+            "The ledger returned no row where one must exist. Run `batchord migrate` to bring its schema up to date."
+        )
     return row

@@ -97,7 +97,7 @@ class ShardsTable:
             if row["accounted"] != outcome.found:
                 raise ConservationError(
                     f"Shard {lease.index} of step {lease.step} in run {lease.run_id} found {outcome.found} records "
-                    f"and accounted for {row['accounted']}: it stays open; please report this."
+                    f"but accounted for {row['accounted']}. The shard stays open. Please report this."
                 )
 
     def release(self, lease: ShardLease, error: str, *, wait: float = 0) -> None:
@@ -188,6 +188,6 @@ def _owned(connection: Connection, statement: str, lease: ShardLease, **more: An
 
 def _lost(lease: ShardLease) -> LeaseLost:
     return LeaseLost(
-        f"Shard {lease.index} of step {lease.step} in run {lease.run_id} is no longer this worker's: "
-        "its lease ran out and was taken over, or the run was ended."
+        f"Shard {lease.index} of step {lease.step} in run {lease.run_id} no longer belongs to this worker: "
+        "its lease ran out and another worker took it over, or the run was ended."
     )

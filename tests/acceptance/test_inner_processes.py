@@ -170,7 +170,7 @@ def test_a_step_out_of_time_takes_its_processes_with_it(notes: Cluster) -> None:
     ended = json.loads(notes.batchord("run", "inner-late", "--wait", "--json", check=False).stdout)
 
     assert ended["state"] == "failed"
-    assert "it took too long and was ended" in ended["error"]
+    assert "the step took too long, and Batchord ended it" in ended["error"]
     wait_until(lambda: not _sleepers(notes), description="what the step started has ended", timeout=20)
 
 

@@ -15,7 +15,7 @@ from tests.drills.own_servers import process_of
 from tests.waiting import wait_until
 
 #: What a step says that may have run, and must not run twice.
-_MAY_HAVE_RUN = "how much of it was done is not known"
+_MAY_HAVE_RUN = "Nobody knows how much of its work was done"
 _TASKS = tuple(ONCE)
 #: Long enough for a busy machine: a second attempt then means that a step was interrupted.
 _LONG_LEASE = {"BATCHORD_LEASE_SECONDS": "20"}

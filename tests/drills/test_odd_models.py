@@ -6,9 +6,9 @@ from tests.drills.drill import Drill
 
 #: What breaks the contract, and what is said of it. ``lengths`` is a Series over the frame's index.
 _VIOLATIONS = {
-    "lengths.iloc[:-1]": "returned 19 rows for 20 records: return one row per record",
-    "lengths.iloc[::-1]": "another index than it was given: keep the frame's index and its order",
-    "lengths.reset_index(drop=True)": "another index than it was given: keep the frame's index and its order",
+    "lengths.iloc[:-1]": "returned 19 rows for 20 records: return one row for each record",
+    "lengths.iloc[::-1]": "an index that differs from its input: keep the frame's index and its order",
+    "lengths.reset_index(drop=True)": "an index that differs from its input: keep the frame's index and its order",
     "lengths.tolist()": "returned a list instead of a Series or DataFrame",
     "None": "returned a NoneType instead of a Series or DataFrame",
     "lengths.map(str).to_frame('score') + ' letters'": "returned a column 'score' that is not numeric",

@@ -74,7 +74,7 @@ def test_a_run_that_is_cancelled_in_mid_shard_writes_no_more(drill: Drill) -> No
     drill.injected()
     assert json.loads(cluster.batchord("cancel", _run(drill), "--json").stdout)["state"] == "cancelled"
     gate.open()
-    wait_until(lambda: "is no longer this worker's" in cluster.log("worker"), description="the worker is fenced")
+    wait_until(lambda: "no longer belongs to this worker" in cluster.log("worker"), description="the worker is fenced")
     _take_what_is_left(drill)
 
 

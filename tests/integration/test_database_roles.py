@@ -209,19 +209,19 @@ def test_one_role_for_everything_works_and_is_remarked_on(database_url: str, dat
     prepare_database(DatabaseRoles.all_one(database_roles.owner))
     ask(database_url, "CREATE TABLE orders (id int)")
     (owner,) = remarks(DatabaseRoles.all_one(database_roles.owner))
-    assert "may alter the ledger's tables" in owner
-    assert "may write your tables" in owner
+    assert "can alter the ledger's tables" in owner
+    assert "can write to your tables" in owner
     assert "docs/how-to/roles.md" in owner
     two = DatabaseRoles(**{**database_roles.__dict__, "author": database_roles.ledger, "source": database_roles.ledger})
     (ledger,) = remarks(two)
-    assert "may write the ledger's tables" in ledger
+    assert "can write to the ledger's tables" in ledger
 
 
 def test_an_admin_who_cannot_make_roles_is_told_so(database_url: str, database_roles: DatabaseRoles) -> None:
     """With what to do; nothing was changed."""
-    with pytest.raises(ConfigurationError, match="is no superuser"):
+    with pytest.raises(ConfigurationError, match="is not a superuser"):
         prepare_database(DatabaseRoles(**{**database_roles.__dict__, "admin": database_roles.owner}))
-    with pytest.raises(ConfigurationError, match="is a role of another variable"):
+    with pytest.raises(ConfigurationError, match="is also the role of another variable"):
         prepare_database(DatabaseRoles(**{**database_roles.__dict__, "source": database_url, "admin": database_url}))
     same = {**database_roles.__dict__, "source": database_roles.author, "admin": database_url}
     with pytest.raises(ConfigurationError, match="a user each"):

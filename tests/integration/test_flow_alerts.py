@@ -212,8 +212,8 @@ def test_an_age_that_cannot_be_told_hides_nothing_else(
     seen_hours_ago(bench, 2)
     watch(bench.parts())
     assert kept(bench) == ["silence"]
-    assert "The age of a's records cannot be told" in caplog.text
-    assert "The age of b's records cannot be told" in caplog.text
+    assert "The age of the records of a could not be checked" in caplog.text
+    assert "The age of the records of b could not be checked" in caplog.text
 
 
 def started_hours_ago(bench: Bench, run_id: str, hours: int) -> None:

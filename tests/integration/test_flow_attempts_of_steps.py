@@ -145,7 +145,7 @@ def test_a_function_that_leaves_as_scripts_do(bench: Bench) -> None:
     run = ran(bench)
     good = {"none": "done", "zero": "done"}
     assert states(bench, run.id) == dict.fromkeys(codes, "failed") | good
-    assert error(bench, run.id, "text") == "it called sys.exit('no data')"
+    assert error(bench, run.id, "text") == "the function called sys.exit('no data')"
 
 
 def test_a_run_that_is_cancelled_in_mid_step_stays_so(bench: Bench, calls: Calls) -> None:

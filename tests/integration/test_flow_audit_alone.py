@@ -47,8 +47,8 @@ def test_the_daily_audit_goes_on_behind_a_source_that_it_cannot_read(bench: Benc
     bench.declare(name="a-bad", source=source)
     messages = [message for sent in audit_all(bench.parts()) for message in sent]
     assert alerts(bench) == [
-        ("a-bad", f"a-bad: step {STEP} was not audited"),
-        ("z-good", "z-good: the audit is not clean"),
+        ("a-bad", f"a-bad: the audit could not check step {STEP}"),
+        ("z-good", "z-good: the audit found missing or duplicated records"),
     ]
     told = bench.value("SELECT message FROM batchord.alerts WHERE pipeline = 'a-bad'")
     assert why in told

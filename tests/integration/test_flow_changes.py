@@ -66,7 +66,7 @@ def test_a_planner_that_dies_every_time_is_given_up(bench: Bench) -> None:
     plan_step(bench.parts(max_attempts=3), run_id=run.id, step=STEP)
     ended = bench.ledger.runs.get(run.id)
     assert ended.state is RunState.FAILED
-    assert "3 attempts to plan it ended without a word" in (ended.error or "")
+    assert "3 attempts to plan the step ended without a result" in (ended.error or "")
 
 
 def test_the_error_of_an_overtaken_planner_is_nobodys(bench: Bench) -> None:

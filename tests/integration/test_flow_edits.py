@@ -170,7 +170,7 @@ def test_a_worker_whose_code_is_older_than_the_plan_hands_the_shard_back(bench: 
     parts = _since(bench, datetime.now(UTC) - timedelta(hours=1))
 
     for _ in range(2):
-        with pytest.raises(TransientError, match="planned with other code than this worker has"):
+        with pytest.raises(TransientError, match="planned with code that differs from this worker's"):
             predict_shard(parts, run_id=run_id, step=STEP, index=0)
     bench.declare(OLD)
     assert bench.run_on(run_id, messages).state is RunState.SUCCEEDED
@@ -185,7 +185,7 @@ def test_a_worker_whose_code_is_older_than_the_plan_hands_the_shard_back(bench: 
     bench.run_on(run_id, [StepEnded(run_id=run_id, step=STEP)])
     ended = bench.ledger.runs.get(run_id)
     assert (ended.state, len(_runs(bench))) == (RunState.FAILED, 2)
-    assert "bring the same files to all machines" in (ended.error or "")
+    assert "Bring the same files to all machines" in (ended.error or "")
 
 
 def test_a_step_that_an_edit_renamed_is_left_to_a_follow_up_run_at_once(bench: Bench) -> None:

@@ -172,7 +172,7 @@ def test_a_branch_that_chooses_what_it_may_not_has_failed(bench: Bench, calls: C
     )  # fmt: skip
     run = ran(bench)
     assert run.state is RunState.FAILED
-    assert "may return one of left, or a list of some of them" in error(bench, run.id, "which")
+    assert "may only return one of left, or a list of some of them" in error(bench, run.id, "which")
     assert states(bench, run.id) == {"which": "failed", "left": "upstream_failed", "behind": "upstream_failed"}
     assert calls.made == []
     assert len(history(bench, run.id, "which")) == 1

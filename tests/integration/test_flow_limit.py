@@ -51,7 +51,7 @@ def test_a_run_over_its_limit_fails_with_the_figures_and_what_to_do(bench: Bench
     assert (run.state, run.predicted, run.rejected) == (RunState.PARTIAL, 9, 3)
     assert run.error is not None
     assert "3 of 12 records were rejected, more than the limit of 20% and 2" in run.error
-    assert f"`batchord rejections`, mend the cause, then run `batchord retry {ITEMS}`" in run.error
+    assert f"`batchord rejections`, fix the cause, then run `batchord retry {ITEMS}`" in run.error
     ((event, message),) = alerts(bench)
     assert event == f"rejection-limit:{run.id}:{STEP}", "that the run is partial is no news besides"
     said = run.error.removeprefix(f"step {STEP}: ")

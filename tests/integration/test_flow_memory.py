@@ -113,7 +113,7 @@ def test_a_record_is_not_blamed_by_a_process_that_was_full_before(bench: Bench) 
     bench.declare(lacks)
     run_id, messages = bench.planned()
     for _ in range(3):
-        with pytest.raises(TransientError, match="a process that was full"):
+        with pytest.raises(TransientError, match="a process without free memory"):
             predict_shard(bench.parts(), run_id=run_id, step=STEP, index=0, in_new_process=False)
     assert bench.sql("SELECT state, losses, attempt FROM batchord.shards") == [("pending", 0, 3)]
 

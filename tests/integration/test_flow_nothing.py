@@ -62,7 +62,9 @@ def test_a_model_that_gives_nothing_fails_its_run(bench: Bench, model: Any, reas
     run = bench.run()
 
     assert (run.state, run.predicted, run.rejected) == (RunState.FAILED, 0, count)
-    said = f"The model gave nothing for every record that it was given: {reason} {count}. Look at `batchord rejections`"
+    said = (
+        f"The model returned no usable prediction for any of its records: {reason} {count}. Read `batchord rejections`"
+    )
     assert said in str(run.error)
     assert bench.column("SELECT event FROM batchord.alerts") == [f"run-failed:{run.id}"]
     bench.assert_exactly_once()

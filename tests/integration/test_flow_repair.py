@@ -161,7 +161,7 @@ def test_what_an_audit_finds_missing_is_predicted(bench: Bench, caplog: pytest.L
     bench.sql("INSERT INTO records (id, body) VALUES (-5, 'against the rules')")
     with caplog.at_level(logging.ERROR):
         messages = audit_and_repair(bench.parts(), pipeline=ITEMS)
-    said = "The audit of items found 3 records missing and 0 twice: {'missing': ['-5', '1', '7']}"
+    said = "The audit of items found 3 records missing, 0 duplicated: {'missing': ['-5', '1', '7']}"
     assert said in caplog.text
     assert bench.column("SELECT message FROM batchord.alerts") == [f"{said}\nLook closer: batchord audit {ITEMS}"]
     assert messages[0] == AlertsKept()
@@ -183,7 +183,7 @@ def test_what_is_twice_is_told_and_left_alone(bench: Bench, caplog: pytest.LogCa
     runs = len(bench.ledger.reports.runs())
     with caplog.at_level(logging.ERROR):
         assert audit_and_repair(bench.parts(), pipeline=ITEMS) == [AlertsKept()], "no run"
-    assert "0 records missing and 1 twice" in caplog.text
+    assert "0 records missing, 1 duplicated" in caplog.text
     assert len(bench.ledger.reports.runs()) == runs
 
 

@@ -141,7 +141,9 @@ def test_a_way_that_was_not_taken_cannot_run_alone(bench: Bench, calls: Calls) -
     )
     old = ran(bench).id
     for step in ("right", "far-right"):
-        with pytest.raises(ConfigurationError, match=rf"{step} of run .* which before it led elsewhere.*--from which`"):
+        with pytest.raises(
+            ConfigurationError, match=rf"{step} of run .* which before it chose another way.*--from which`"
+        ):
             rerun(bench.parts(), run_id=old, from_step=step)
     again(bench, old, from_step="meeting")
     again(bench, old, from_step="left")
@@ -164,10 +166,12 @@ def test_only_what_has_ended_is_taken_up(bench: Bench, calls: Calls) -> None:
     """A run at work would do it at the same time."""
     declare_graph(bench, calls.step("a"))
     run_id, messages = opened(bench)
-    with pytest.raises(ConfigurationError, match=r"is running: wait for its end, or `batchord cancel"):
+    with pytest.raises(ConfigurationError, match=r"is running\. Wait for its end, or end it with `batchord cancel"):
         rerun(bench.parts(), run_id=run_id)
     bench.run_on(run_id, messages)
-    with pytest.raises(ConfigurationError, match=r"No step of run .* failed: leave --failed out"):
+    with pytest.raises(
+        ConfigurationError, match=r"No step of run .* failed\. To repeat the whole run, leave out --failed"
+    ):
         rerun(bench.parts(), run_id=run_id, failed=True)
     with pytest.raises(ConfigurationError, match=r"no step 'z'; there are: a"):
         rerun(bench.parts(), run_id=run_id, from_step="z")

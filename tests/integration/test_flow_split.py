@@ -139,7 +139,7 @@ def test_a_model_that_kills_its_workers_over_every_record_fails(bench: Bench) ->
     work(bench, run_id, messages)
     ended = bench.ledger.runs.get(run_id)
     assert (ended.state, ended.rejected) == (RunState.FAILED, MOST_BLAMED)
-    assert "20 records have killed their workers already: mend the model, not the records" in (ended.error or "")
+    assert "20 records have already killed their workers: fix the model, not the records" in (ended.error or "")
     bench.declare()
     assert bench.run().predicted == RECORDS - MOST_BLAMED
     bench.assert_exactly_once()

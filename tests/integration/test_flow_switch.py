@@ -94,7 +94,7 @@ def test_redis_may_be_away(bench: Bench, caplog: pytest.LogCaptureFixture) -> No
     """What was switched stands in the ledger; beat sees it with the next sweep, which shows it again."""
     away = replace(bench.parts(), switchboard=Away())
     assert pause(away, pipeline=ITEMS, paused=True)
-    assert "Beat does not see yet what is switched: Redis did not answer" in caplog.text
+    assert "Beat does not know the new schedule or pause yet: Redis did not answer" in caplog.text
     assert bench.switchboard.shown == {}
     show_switched(bench.parts())
     assert bench.switchboard.shown == {ITEMS: {"paused": True, "schedule": None}}
@@ -113,7 +113,9 @@ def test_a_pipeline_that_follows_another_is_not_scheduled(bench: Bench) -> None:
     """Its file says so; what was switched before the file said so can be taken back."""
     reschedule(bench.parts(), pipeline=ITEMS, schedule=every(minutes=1))
     declare_graph(bench, Calls().step("a"), schedule=after_pipeline("features"))
-    with pytest.raises(ConfigurationError, match="follows features: change that in its file"):
+    with pytest.raises(
+        ConfigurationError, match=r"follows features and has no schedule of its own\. Change this in its file"
+    ):
         reschedule(bench.parts(), pipeline=ITEMS, schedule=every(hours=1))
     reschedule(bench.parts(), pipeline=ITEMS, schedule=None)
     assert scheduled_by(bench) is None

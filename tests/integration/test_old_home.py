@@ -96,7 +96,7 @@ def test_an_old_home_comes_up_with_all_that_it_held(old_home: Path) -> None:
     )
     assert owners == [("batchord", "batchord_owner"), ("public", "batchord_author")]
     (remark,) = remarks(servers.database_roles())
-    assert "batchord.taken is no table of the ledger's" in remark
+    assert "batchord.taken does not belong to the ledger" in remark
     assert up(old_home) == servers
 
 

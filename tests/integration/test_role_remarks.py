@@ -61,7 +61,7 @@ def test_addresses_of_different_databases_are_told_apart(
     settings.cache_clear()
     remarks = json.loads(CliRunner().invoke(migrate, ["--json"]).output)["remarks"]
     assert any(
-        "BATCHORD_DATABASE_URL, BATCHORD_AUTHOR_URL, BATCHORD_SOURCE_URL leads to another database than "
-        "BATCHORD_OWNER_URL" in remark
+        "the database of BATCHORD_OWNER_URL, but not in that of "
+        "BATCHORD_DATABASE_URL, BATCHORD_AUTHOR_URL, BATCHORD_SOURCE_URL" in remark
         for remark in remarks
     )

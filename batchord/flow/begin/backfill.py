@@ -42,8 +42,8 @@ def fill_windows(
         raise ConfigurationError(f"The range is empty: {start.isoformat()} is not before {end.isoformat()}.")
     if declared.sees_everything:
         raise ConfigurationError(
-            f"{pipeline} has no window: its SQL names neither :window_start nor :window_end, so every run predicts all "
-            "that has no prediction yet. Run it without --from and --to."
+            f"{pipeline} has no window: its SQL names neither :window_start nor :window_end. Every run predicts all "
+            "records that have no prediction yet. Run it without --from and --to."
         )
     taken = parts.ledger.pipelines.open_windows(pipeline)
     windows = [window for window in _windows(parts, declared, start, end) if window not in taken]
@@ -76,8 +76,8 @@ def _windows(parts: Parts, declared: Pipeline, start: datetime, end: datetime) -
     if not windows:
         raise ConfigurationError(
             f"No window of {declared.name} ({schedule}) lies between {start.isoformat()} and {end.isoformat()}. "
-            "A window reaches from one fire time to the next: give a longer range."
+            "A window reaches from one fire time to the next. Give a longer range."
         )
     if len(windows) > MOST_WINDOWS:
-        raise ConfigurationError(f"The range has more than {MOST_WINDOWS:,} windows: fill it in several parts.")
+        raise ConfigurationError(f"The range has more than {MOST_WINDOWS:,} windows. Fill it in several parts.")
     return windows

@@ -35,7 +35,9 @@ def rerun(
     old = parts.ledger.runs.get(run_id)
     declared = parts.catalog.get(old.pipeline)
     if not old.state.ended:
-        raise ConfigurationError(f"Run {run_id} is {old.state}: wait for its end, or `batchord cancel {run_id}` first.")
+        raise ConfigurationError(
+            f"Run {run_id} is {old.state}. Wait for its end, or end it with `batchord cancel {run_id}`."
+        )
     before = {step.name: step for step in parts.ledger.runs.steps(run_id)}
     again = _again(declared.new_steps(), before, run_id=run_id, from_step=from_step, failed=failed)
     steps = tuple(step if step.name in again else reused(step, before) for step in declared.new_steps())
@@ -71,7 +73,7 @@ def _again(
         # A step that was stopped by a failure may no longer stand behind it in the file.
         chosen = {name for name in after if name not in before or before[name].state in FAILED}
         if not chosen:
-            raise ConfigurationError(f"No step of run {run_id} failed: leave --failed out to repeat all of it.")
+            raise ConfigurationError(f"No step of run {run_id} failed. To repeat the whole run, leave out --failed.")
     else:
         return set(after)
     return with_followers(steps, before, chosen)
@@ -86,17 +88,17 @@ def _refuse_what_cannot_run(steps: tuple[NewStep, ...], name: str, *, run_id: st
     mine = [step for step in steps if step.name in before]
     if name in found.upstream_failed:
         causes, why = [step for step in mine if step.state is StepState.FAILED], "failed"
-        more = ", or with `--failed` at all that failed"
+        more = ", or repeat all failed steps with `--failed`"
     else:
         left = {name, *(step.name for step in mine if step.state is StepState.SKIPPED)}
         ways = {each for step in steps if step.name in left for each in step.after}
-        causes, why = [step for step in mine if step.kind is StepKind.BRANCH and step.name in ways], "led elsewhere"
+        causes, why = [step for step in mine if step.kind is StepKind.BRANCH and step.name in ways], "chose another way"
         more = ""
     # The step that is to blame may have gone from the file.
     causes = causes or [step for step in mine if step.state.over]
     raise ConfigurationError(
         f"Step {name} of run {run_id} cannot be repeated alone: {', '.join(each.name for each in causes)} before it "
-        f"{why}. Begin there, with `batchord rerun {run_id} --from {causes[0].name}`{more}."
+        f"{why}. Start there with `batchord rerun {run_id} --from {causes[0].name}`{more}."
     )
 
 

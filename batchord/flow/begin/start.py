@@ -56,7 +56,7 @@ def start_run(
     check_params(params or {})
     if not is_trigger(trigger):
         raise ConfigurationError(
-            f"A run of {pipeline} cannot be started by trigger={trigger!r:.120}: give up to 100 letters, digits and "
+            f"A run of {pipeline} cannot have trigger={trigger!r:.120}: give up to 100 letters, digits and "
             "spaces, and any of . : / @ + # _ -, such as nightly-import."
         )
     standing = parts.ledger.pipelines.standing(pipeline)

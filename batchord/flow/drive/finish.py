@@ -44,8 +44,8 @@ def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
         if error is None and limit.breached(discovered=totals.discovered, rejected=totals.rejected):
             error = (
                 f"{totals.rejected:,} of {totals.discovered:,} records were rejected, more than the limit of "
-                f"{limit.share:.0%} and {limit.count:,}. What was predicted stays. Look at `batchord rejections`, mend "
-                f"the cause, then run `batchord retry {locked.run.pipeline}`."
+                f"{limit.share:.0%} and {limit.count:,}. All predictions stay. Read `batchord rejections`, fix the "
+                f"cause, then run `batchord retry {locked.run.pipeline}`."
             )
             locked.alert(_over_the_limit(locked.run, step, error))
         state = StepState.FAILED if error else StepState.DONE
@@ -66,7 +66,7 @@ def _gave_nothing(pipeline: str, rejections: dict[str, int]) -> str | None:
         return None
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in rejections.items())
     return (
-        f"The model gave nothing for every record that it was given: {reasons}. Look at `batchord rejections`, mend "
+        f"The model returned no usable prediction for any of its records: {reasons}. Read `batchord rejections`, fix "
         f"the model or its input, then run `batchord retry {pipeline}`."
     )
 

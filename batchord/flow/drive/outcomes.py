@@ -44,7 +44,7 @@ def tell_of_end(locked: "LockedRun", state: RunState, error: str | None) -> bool
 
 def said(error: str | None) -> str:
     """An error as it may be told: bounded, without secrets."""
-    text = mask(error or "No error was written down.")
+    text = mask(error or "No error was recorded.")
     return text if len(text) <= _MOST_ERROR else f"{text[:_MOST_ERROR]} …"
 
 
@@ -66,6 +66,6 @@ def _tell_of_recovery(locked: "LockedRun") -> bool:
             pipeline=run.pipeline,
             run_id=run.id,
             title=f"{run.pipeline}: recovered",
-            message=f"Run {run.id} of {run.pipeline} succeeded. Things were wrong since {since:%Y-%m-%d %H:%M:%S %Z}.",
+            message=f"Run {run.id} of {run.pipeline} succeeded, after problems since {since:%Y-%m-%d %H:%M:%S %Z}.",
         )
     )

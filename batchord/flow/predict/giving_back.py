@@ -26,7 +26,7 @@ def leave_to_others(parts: Parts, lease: ShardLease, error: BaseException, *, in
     note_exhaustion(error)
     alone = lease.planned - lease.accounted_before <= 1
     loss = in_new_process or not alone or lease.attempt - lease.losses >= parts.settings.max_attempts
-    said = f"{'lost' if loss else 'handed back by a process that was full'}: out of memory {error}".rstrip()
+    said = f"{'lost' if loss else 'handed back by a process without free memory'}: out of memory {error}".rstrip()
     shard = (lease.run_id, lease.step, lease.index)
     parts.ledger.shards.lost(
         *shard, worker=parts.worker, cause=LossCause.OUT_OF_MEMORY, error=parts.mask(said), loss=loss

@@ -69,7 +69,7 @@ class _Alone:
         if len(self.rejections) > self._most:
             raise ModelError(
                 f"The model raised for {len(self.rejections)} of {len(self._frame)} records of a batch, last for "
-                f"record {key}: {_said(error)}. Mend the model or its inputs; nothing was rejected."
+                f"record {key}: {_said(error)}. Fix the model or its inputs. No record was rejected."
             ) from error
 
 
@@ -101,7 +101,9 @@ def _halve(
     if alone.starved and (suspects is None or (not good and len(frame) > 1)):
         raise MemoryError(_said(first_error)) from first_error
     if not good and len(frame) > 1:
-        raise ModelError(f"The model raised for every record of a batch: {_said(first_error)}.") from first_error
+        raise ModelError(
+            f"The model raised for every record of a batch: {_said(first_error)}. Fix the model or its inputs."
+        ) from first_error
     if suspects is not None:
         suspects += alone.starved
     digests = [prepared.digests[start + place] for start, part in good for place in range(len(part))]

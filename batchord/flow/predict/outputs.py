@@ -93,14 +93,16 @@ def check_contract(given: "pd.DataFrame", returned: Any) -> None:
         )
     if len(returned) != len(given):
         raise ModelContractViolation(
-            f"The model returned {len(returned)} rows for {len(given)} records: return one row per record."
+            f"The model returned {len(returned)} rows for {len(given)} records: return one row for each record."
         )
     if not returned.index.equals(given.index):
         raise ModelContractViolation(
-            "The model returned another index than it was given: keep the frame's index and its order."
+            "The model returned an index that differs from its input: keep the frame's index and its order."
         )
     if returned.columns.has_duplicates:
-        raise ModelContractViolation("The model returned two columns of one name: give each its own name.")
+        raise ModelContractViolation(
+            "The model returned two columns with the same name: give each column a name of its own."
+        )
 
 
 def _labels(returned: "pd.DataFrame") -> tuple[list[str | None], dict[int, DataError]]:
@@ -140,7 +142,7 @@ def _scores(returned: "pd.DataFrame") -> tuple[list[float | None], dict[int, Dat
         try:
             score = float(value)
         except (TypeError, ValueError) as error:
-            raise ModelContractViolation(f"The model returned the score {value!r}: return numbers.") from error
+            raise ModelContractViolation(f"The model returned the score {value!r}: return a number.") from error
         if math.isinf(score):
             reasons[place] = DataError(Reason.NOT_FINITE, f"the score is {score}")
         scores.append(score)

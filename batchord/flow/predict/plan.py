@@ -47,7 +47,7 @@ def plan_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     if lease is None:
         return _misrouted(parts, run_id, step)
     if lease.attempt > parts.settings.max_attempts:
-        return fail_step(parts, lease, f"{lease.attempt - 1} attempts to plan it ended without a word")
+        return fail_step(parts, lease, f"{lease.attempt - 1} attempts to plan the step ended without a result")
     with parts.log_of(AttemptName(run_id, step, None, lease.attempt)):
         return _plan(parts, lease)
 
@@ -95,7 +95,7 @@ def _failed(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
 
 def _overdue(parts: Parts, lease: StepLease) -> list[Message]:
     limit = parts.settings.plan_time_limit_seconds
-    said = f"planning took longer than {limit:g} s (BATCHORD_PLAN_TIME_LIMIT_SECONDS): an index on the arrival"
+    said = f"planning took longer than {limit:g} s (BATCHORD_PLAN_TIME_LIMIT_SECONDS). An index on the arrival"
     return fail_step(parts, lease, f"{said} and the key may help, see docs/how-to/write-a-source.md")
 
 

@@ -23,7 +23,7 @@ def check_code(parts: Parts, lease: ShardLease) -> None:
     if newer or parts.code_since is None:
         raise CodeChanged("code-changed: its file was edited after the step was planned")
     raise UnknownPipeline(
-        f"Step {lease.step} of {lease.pipeline} was planned with other code than this worker has, and the file was not "
-        "edited since: bring the same files to all machines; where a function is given what each process makes anew, "
-        "such as a time or a random number, give FunctionModel(…, version='1')."
+        f"Step {lease.step} of {lease.pipeline} was planned with code that differs from this worker's, and the file "
+        "was not edited since. Bring the same files to all machines. If a function reads a value that differs in "
+        "each process, such as a time or a random number, use FunctionModel(…, version='1')."
     )

@@ -109,7 +109,7 @@ def _attempt(parts: Parts, lease: ShardLease, *, in_new_process: bool) -> list[M
         raise ShardHeld(str(error)) from error
     except CodeChanged as error:
         where = (lease.index, lease.step, lease.run_id)
-        log.info("Shard %s of step %s in run %s is left to a follow-up run: %s", *where, error)
+        log.info("A follow-up run will predict shard %s of step %s in run %s: %s", *where, error)
         parts.ledger.shards.leave(lease, parts.mask(str(error)))
         return [StepEnded(run_id=lease.run_id, step=lease.step)]
     except (TransientError, UnknownPipeline) as error:
@@ -173,7 +173,7 @@ def _work(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: _Progress)
         for prepared in frames:
             if beat.lost.is_set():
                 raise LeaseLost(
-                    f"Shard {lease.index} of step {lease.step} in run {lease.run_id} is no longer this worker's."
+                    f"Shard {lease.index} of step {lease.step} in run {lease.run_id} no longer belongs to this worker."
                 )
             started = time.perf_counter()
             progress.undelivered += prepared.undelivered

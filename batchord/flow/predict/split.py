@@ -34,7 +34,7 @@ def split_shard(parts: Parts, lease: ShardLease) -> list[Message]:
     if len(left) > 1:
         return _halve(parts, lease, left)
     if left and parts.ledger.shards.blamed(lease, LOSS_REASONS) >= MOST_BLAMED:
-        error = f"{MOST_BLAMED} records have killed their workers already: mend the model, not the records"
+        error = f"{MOST_BLAMED} records have already killed their workers: fix the model, not the records"
         parts.ledger.shards.fail(lease, error)
         return [StepEnded(run_id=lease.run_id, step=lease.step)]
     if left:

@@ -20,8 +20,8 @@ def check_undelivered(lease: ShardLease, undelivered: Sequence[Rejection]) -> No
     most = max(_A_FEW, lease.planned // _SHARE)
     if len(undelivered) > most:
         raise TransientError(
-            f"{len(undelivered)} objects of shard {lease.index} were not delivered, which is more than {most}: it is "
-            f"the store, and no record. The first: {undelivered[0].detail}"
+            f"The store did not deliver {len(undelivered)} objects of shard {lease.index}, more than {most}. The "
+            f"cause is the store, not the records. The first: {undelivered[0].detail}"
         )
 
 
@@ -31,10 +31,10 @@ def settle_undelivered(
     """Rejects the records at the ``last`` attempt; until then the shard is handed back, by raising TransientError."""
     if not last:
         raise TransientError(
-            f"{len(undelivered)} objects were not delivered, while others were; they are asked for again. "
-            f"The first: {undelivered[0].detail}"
+            f"The store did not deliver {len(undelivered)} objects, but delivered others. Batchord requests them "
+            f"again. The first: {undelivered[0].detail}"
         )
     for each in undelivered:
-        log.warning("Record %s is rejected after %s attempts: %s", each.key, lease.attempt, each.detail)
+        log.warning("Record %s was rejected after %s attempts: %s", each.key, lease.attempt, each.detail)
     nothing = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
     write(Batch(predictions=nothing, rejections=list(undelivered)))

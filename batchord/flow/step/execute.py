@@ -64,7 +64,7 @@ def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
             try:
                 output = _attempt(parts, lease, said, beat)
             except LeaseLost as error:
-                log.warning("The step is no longer this worker's: %s", error)
+                log.warning("The step no longer belongs to this worker: %s", error)
                 return []
             except Exception as error:  # noqa: BLE001 -- whatever an author's function raises
                 failed = error
@@ -104,16 +104,16 @@ def _look_back(parts: Parts, lease: StepLease, task: Task, retry: Retry) -> None
     """Raises when attempts before were lost with their workers, and there must not be another."""
     if lease.begun_before and not task.idempotent:
         raise MayHaveRun(
-            f"its worker was lost while it ran ({lease.lost or 'in an earlier attempt'}): how much of it was done is "
-            f"not known, so it was not run again. Look at what it did, then `batchord rerun {lease.run.id} --from "
-            f"{lease.step}`. If running it twice does no harm, declare it with idempotent=True"
+            f"the step lost its worker while it ran ({lease.lost or 'in an earlier attempt'}). Nobody knows how much "
+            "of its work was done, so it was not run again. Check what it did, then run `batchord rerun "
+            f"{lease.run.id} --from {lease.step}`. If the step may safely run twice, declare it with idempotent=True"
         )
     if lease.cause is LossCause.OUT_OF_TIME:
-        error = OutOfTime(f"it took too long and was ended ({lease.lost})")
+        error = OutOfTime(f"the step took too long, and Batchord ended it ({lease.lost})")
         if not retry.allows(error, attempt=lease.retried):
             raise error
     elif lease.losses >= parts.settings.max_attempts:
-        raise MayHaveRun(f"{lease.losses} attempts at it ended with the loss of their workers, last: {lease.lost}")
+        raise MayHaveRun(f"{lease.losses} attempts at the step lost their workers, last: {lease.lost}")
 
 
 def _ended_badly(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
@@ -137,7 +137,7 @@ def _ended_badly(parts: Parts, lease: StepLease, error: Exception) -> list[Messa
     if not parts.ledger.runs.release_step(lease, said, wait=wait, own_error=own_error):
         return []
     (known,) = [step for step in parts.ledger.runs.steps(lease.run.id) if step.name == lease.step]
-    log.info("Step %s of run %s is tried again in %.1f s", lease.step, lease.run.id, wait)
+    log.info("Step %s of run %s starts again in %.1f s", lease.step, lease.run.id, wait)
     return [step_ready(known, delay=wait)]
 
 
@@ -158,8 +158,8 @@ def _end(parts: Parts, lease: StepLease, state: StepState, output: dict[str, Any
         if not output:
             raise
         # Whatever the ledger cannot keep, the step must not stand still for it.
-        log.exception("What step %s of run %s came to cannot be kept", lease.step, lease.run.id)
-        return _end(parts, lease, StepState.FAILED, {}, f"what it came to cannot be kept: {error_text(refused)}")
+        log.exception("The result of step %s of run %s cannot be stored", lease.step, lease.run.id)
+        return _end(parts, lease, StepState.FAILED, {}, f"the step's result cannot be stored: {error_text(refused)}")
 
 
 def _retry(parts: Parts, lease: StepLease) -> Retry:

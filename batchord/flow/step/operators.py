@@ -36,7 +36,7 @@ def operate(parts: Parts, lease: StepLease, declared: Pipeline, *, said: Attempt
     context = run_context(lease, parts.ledger.runs.steps(lease.run.id))
     fault(f"before-step-begin:{task.name}")
     if not task.idempotent and not parts.ledger.runs.begin_step(lease):
-        raise LeaseLost("its lease ran out before it began")
+        raise LeaseLost("its lease ran out before the step began")
     fault(f"before-step-work:{task.name}")
     match task:
         case Python():
@@ -87,10 +87,10 @@ def _called(function: Callable[..., Any], context: RunContext) -> Any:
         if ends_the_process(error):  # what became of the step is the parent process's to say
             raise
         if not isinstance(error, SystemExit):
-            raise StepError(f"it raised {error_text(error)}") from error
+            raise StepError(f"the function raised {error_text(error)}") from error
         if error.code in (None, 0):  # as a script's last line has it
             return None
-        raise StepError(f"it called sys.exit({error.code!r})") from error
+        raise StepError(f"the function called sys.exit({error.code!r})") from error
 
 
 def _chosen(declared: Pipeline, task: Branch, returned: Any) -> dict[str, Any]:
@@ -99,12 +99,12 @@ def _chosen(declared: Pipeline, task: Branch, returned: Any) -> dict[str, Any]:
     chosen = [returned] if isinstance(returned, str) else returned
     if not isinstance(chosen, list | tuple | set) or not all(each in choices for each in chosen):
         raise WrongChoice(
-            f"it returned {returned!r}, and may return one of {', '.join(choices)}, or a list of some of them: "
-            f"the steps that have after={[task.name]}"
+            f"the branch returned {returned!r}, but may only return one of {', '.join(choices)}, or a list of some of "
+            f"them: the steps that have after={[task.name]}"
         )
     chosen = sorted(chosen)
     passed_over = sorted(set(choices) - set(chosen) - downstream(after, chosen))
-    log.info("Chosen: %s. Passed over: %s.", ", ".join(chosen) or "none", ", ".join(passed_over) or "none")
+    log.info("Chosen: %s. Skipped: %s.", ", ".join(chosen) or "none", ", ".join(passed_over) or "none")
     return {CHOSEN: chosen, "value": chosen}
 
 
@@ -129,7 +129,8 @@ def _asked(parts: Parts, task: Bash) -> dict[str, str]:
     if missing := [name for name in task.secrets if name not in known]:
         raise ConfigurationError(
             f"The step's secrets= names {', '.join(missing)}; this worker has {', '.join(sorted(known)) or 'none'}. "
-            "Correct the name, or configure it; variables that are no secret of Batchord's are inherited unasked."
+            "Correct the name, or configure the secret. A command inherits all variables that are not secrets of "
+            "Batchord."
         )
     return {name: known[name] for name in task.secrets}
 

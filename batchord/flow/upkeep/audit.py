@@ -75,7 +75,7 @@ def audit(parts: Parts, *, pipeline: str) -> tuple[Audit, dict[str, list[str]]]:
         except Exception as error:
             parts.ledger.runs.now()  # raises where it is the ledger that is away
             if not isinstance(error, BatchordError):
-                log.exception("Step %s of %s cannot be audited", step.name, pipeline)
+                log.exception("The audit could not check step %s of %s", step.name, pipeline)
             said = str(error) if isinstance(error, BatchordError) else f"{type(error).__name__}: {error}"
             found.not_audited[step.name] = parts.mask(said)
             continue
@@ -93,12 +93,14 @@ def audit_and_repair(parts: Parts, *, pipeline: str) -> list[Message]:
     found, examples = audit(parts, pipeline=pipeline)
     kept: list[Message] = []
     for step, why in found.not_audited.items():
-        said = f"Step {step} of {pipeline} was not audited: {why}"
-        _keep_alert(parts, pipeline, f"not-audited:{step}", f"{pipeline}: step {step} was not audited", said)
+        said = f"The audit could not check step {step} of {pipeline}: {why}"
+        _keep_alert(parts, pipeline, f"not-audited:{step}", f"{pipeline}: the audit could not check step {step}", said)
         kept = [AlertsKept()]
     if found.missing or found.duplicated:
-        said = f"The audit of {pipeline} found {found.missing} records missing and {found.duplicated} twice: {examples}"
-        _keep_alert(parts, pipeline, None, f"{pipeline}: the audit is not clean", said)
+        said = (
+            f"The audit of {pipeline} found {found.missing} records missing, {found.duplicated} duplicated: {examples}"
+        )
+        _keep_alert(parts, pipeline, None, f"{pipeline}: the audit found missing or duplicated records", said)
         kept = [AlertsKept()]
     if found.missing > found.without_position:
         kept += repair_missing(parts, pipeline=pipeline)[1]
@@ -116,9 +118,9 @@ def audit_all(parts: Parts) -> Iterator[list[Message]]:
         except TransientError:
             raise
         except Exception:  # such as a file that was broken meanwhile: it hides no other pipeline
-            log.exception("%s cannot be audited", name)
-            said = f"{name} was not audited: see the log of the control worker."
-            _keep_alert(parts, name, "not-audited", f"{name}: it was not audited", said)
+            log.exception("%s could not be audited", name)
+            said = f"The audit could not check {name}. The control worker's log has the error."
+            _keep_alert(parts, name, "not-audited", f"{name}: the audit could not check it", said)
             yield [AlertsKept()]
 
 

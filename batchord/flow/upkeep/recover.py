@@ -29,10 +29,14 @@ def sweep(parts: Parts, *, older_than_seconds: float | None = None, pipeline: st
     recovery = parts.ledger.recovery
     # Before all else: what follows would wait for their locks.
     if ended := recovery.end_stalled(lease_seconds=parts.settings.lease_seconds):
-        log.warning("%s transactions stood still in mid-statement past their lease and were ended.", ended)
+        log.warning(
+            "The sweeper ended %s transactions that had stalled in a statement for longer than their lease.", ended
+        )
     # Then this: by a clock that stepped back, what is lost would not be old enough for as long as it stepped.
     if mended := recovery.mend_times(lease_seconds=parts.settings.lease_seconds):
-        log.warning("The database's clock stepped back: %s rows from before it were brought back to now.", mended)
+        log.warning(
+            "The database's clock stepped back. The sweeper set the times of %s rows from the future to now.", mended
+        )
     still = recovery.stale_running_runs(older_than_seconds=age, pipeline=pipeline)
     still += recovery.stale_queued_runs(older_than_seconds=age, pipeline=pipeline)
     messages: list[Message] = [RunReady(run_id=run_id) for run_id in still]

@@ -32,7 +32,9 @@ def reschedule(parts: Parts, *, pipeline: str, schedule: Schedule | None, actor:
     declared = parts.catalog.get(pipeline)
     # None is always possible: the file may have been changed after it was switched.
     if schedule is not None and isinstance(declared.schedule, AfterPipeline):
-        raise ConfigurationError(f"{pipeline} follows {declared.schedule.pipeline}: change that in its file.")
+        raise ConfigurationError(
+            f"{pipeline} follows {declared.schedule.pipeline} and has no schedule of its own. Change this in its file."
+        )
     if schedule is not None and (problems := schedule.problems()):
         raise ConfigurationError("; ".join(problems))
     detail = {"schedule": "by its file" if schedule is None else str(schedule)}
@@ -46,4 +48,4 @@ def show_switched(parts: Parts) -> None:
     try:
         parts.switchboard.show(parts.ledger.pipelines.switched())
     except TransientError as error:
-        log.warning("Beat does not see yet what is switched: %s", error)
+        log.warning("Beat does not know the new schedule or pause yet: %s", error)

@@ -29,10 +29,15 @@ def send_alerts(parts: Parts) -> int:
             parts.ledger.alerts.close(alert)
             done += 1
         elif alert.attempts + 1 >= MOST_ATTEMPTS:
-            log.error("Alert %s (%s) is given up after %s attempts: %s", alert.id, alert.title, MOST_ATTEMPTS, error)
+            log.error("Alert %s (%s) was given up after %s attempts: %s", alert.id, alert.title, MOST_ATTEMPTS, error)
             parts.ledger.alerts.close(alert, error=f"given up: {error}")
         else:
-            log.warning("Alert %s (%s) was not taken by every receiver: %s", alert.id, alert.title, error)
+            log.warning(
+                "Some receivers did not take alert %s (%s). It will be sent to them again: %s",
+                alert.id,
+                alert.title,
+                error,
+            )
             wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2**alert.attempts)
             parts.ledger.alerts.postpone(alert, seconds=wait, error=error)
     return done

@@ -60,7 +60,7 @@ def _by_itself(name: str) -> Iterator[None]:
     try:
         yield
     except BatchordError as error:
-        log.error("%s cannot be watched: %s", name, error)  # noqa: TRY400 -- said in full
+        log.error("Batchord cannot watch %s: %s", name, error)  # noqa: TRY400 -- said in full
 
 
 def _missed_ticks(parts: Parts, declared: Pipeline, standing: Standing) -> list[Message]:
@@ -70,7 +70,7 @@ def _missed_ticks(parts: Parts, declared: Pipeline, standing: Standing) -> list[
     if not missed(schedule, standing, standing.now - GRACE - declared.jitter):
         return []
     runs, messages = tick(parts, pipeline=declared.name)
-    log.warning("%s missed its tick: %s runs are opened or found for it.", declared.name, len(runs))
+    log.warning("%s missed a tick. It has %s runs for the missed slots now.", declared.name, len(runs))
     return messages
 
 
@@ -85,7 +85,7 @@ def _long_run(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
             pipeline=declared.name,
             run_id=run_id,
             title=f"{declared.name}: a run takes longer than expected",
-            message=f"Run {run_id} of {declared.name} has been at work for {_time(standing.now - since)}, longer than "
+            message=f"Run {run_id} of {declared.name} has been running for {_time(standing.now - since)}. The limit is "
             f"{_time(limit)}.\n{look(run_id)}",
         ),
         incident=AlertKind.RUN_TIME,
@@ -100,7 +100,7 @@ def _silence(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
     if limit is None or standing.paused_at is not None or standing.now - since <= limit:
         return False
     said = (
-        f"No run of {declared.name} has succeeded since {since:%Y-%m-%d %H:%M:%S %Z}, longer than {_time(limit)}.\n"
+        f"No run of {declared.name} has succeeded since {since:%Y-%m-%d %H:%M:%S %Z}. The limit is {_time(limit)}.\n"
         f"Look closer: batchord runs --pipeline {declared.name}"
     )
     return _open(parts, declared.name, AlertKind.SILENCE, f"{declared.name}: no run succeeds", said)
@@ -113,7 +113,7 @@ def _old_records(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
     try:
         oldest = _oldest(parts, declared, standing)
     except (ConfigurationError, TransientError) as error:  # its runs tell of that, and the next look is soon
-        log.warning("The age of %s's records cannot be told: %s", declared.name, error)
+        log.warning("The age of the records of %s could not be checked: %s", declared.name, error)
         return False
     if oldest is None or standing.now - oldest <= limit:
         return parts.ledger.alerts.recover(
@@ -123,12 +123,12 @@ def _old_records(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
                 kind=AlertKind.RECOVERED,
                 pipeline=declared.name,
                 title=f"{declared.name}: records are predicted in time again",
-                message=f"No record of {declared.name} waits longer than {_time(limit)} any more.",
+                message=f"No record of {declared.name} waits longer than {_time(limit)} now.",
             ),
         )
     said = (
         f"A record of {declared.name} that arrived at {oldest:%Y-%m-%d %H:%M:%S %Z} has no prediction after "
-        f"{_time(standing.now - oldest)}; the objective is {_time(limit)}.\n"
+        f"{_time(standing.now - oldest)}. The limit is {_time(limit)}.\n"
         f"Look closer: batchord plan {declared.name}; batchord runs --pipeline {declared.name}"
     )
     return _open(parts, declared.name, AlertKind.RECORD_AGE, f"{declared.name}: records wait too long", said)
@@ -157,7 +157,7 @@ def _first_waiting(parts: Parts, pipeline: str, step: Predict, standing: Standin
             continue
         if not isinstance(arrival, datetime) or arrival.tzinfo is None:
             raise ConfigurationError(
-                f"max_record_age= of {pipeline} needs an arrival that is a time with a zone, and {step.source.arrival} "
+                f"max_record_age= of {pipeline} needs an arrival that is a time with a zone, but {step.source.arrival} "
                 f"of step {step.name} is {arrival!r}."
             )
         return arrival

@@ -31,7 +31,7 @@ def _tell_of_broken(parts: Parts, file: str, problems: list[str]) -> bool:
             kind=kind,
             pipeline=file,
             title=f"{file} is broken",
-            message=f"{said}\nLook closer: batchord pipelines. When it is mended it is taken up within seconds.",
+            message=f"{said}\nLook closer: batchord pipelines. Batchord loads the corrected file within seconds.",
         ),
     )
 
@@ -44,8 +44,8 @@ def _tell_of_mended(parts: Parts, file: str) -> bool:
             event=f"{kind}:{AlertKind.BROKEN_FILE}:{file}",
             kind=kind,
             pipeline=file,
-            title=f"{file} is mended",
-            message=f"Nothing is wrong with {file} any more.",
+            title=f"{file} works again",
+            message=f"{file} has no problems any more.",
         ),
     )
 
@@ -61,8 +61,8 @@ def _tell_of_gone(parts: Parts) -> list[bool]:
             kind=kind,
             pipeline=name,
             title=f"{name}: no file declares it any more",
-            message=f"Pipeline {name} was scheduled, and since {seen_at:%Y-%m-%d %H:%M:%S %Z} no file declares it: it "
-            "does not run any more. Its predictions stay. If that was not meant, bring its file back.",
+            message=f"Since {seen_at:%Y-%m-%d %H:%M:%S %Z} no file declares the scheduled pipeline {name}, so it no "
+            "longer runs. Its predictions stay. If you did not intend this, restore its file.",
         )
         told.append(parts.ledger.alerts.keep(alert))
         # After the alert: whoever dies in between finds it again, and keeps it once.

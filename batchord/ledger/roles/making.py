@@ -91,12 +91,12 @@ def make_roles(connection: psycopg.Connection[Any], logins: Logins) -> None:
     me, is_superuser = _one(connection, "SELECT current_user, current_setting('is_superuser') = 'on'")
     if not is_superuser:
         raise ConfigurationError(
-            f"The role {me} of BATCHORD_ADMIN_URL is no superuser, and cannot make the other roles. Leave the variable "
-            "out, and make them as docs/how-to/roles.md says."
+            f"The role {me} of BATCHORD_ADMIN_URL is not a superuser and cannot make the other roles. Remove the "
+            "variable, and make the roles as docs/how-to/roles.md says."
         )
     if me in {login.name for login in logins}:
         raise ConfigurationError(
-            f"The superuser {me} of BATCHORD_ADMIN_URL is a role of another variable, too: give each of "
+            f"The superuser {me} of BATCHORD_ADMIN_URL is also the role of another variable. Give each of "
             "BATCHORD_OWNER_URL, BATCHORD_DATABASE_URL, BATCHORD_AUTHOR_URL and BATCHORD_SOURCE_URL a role of its own."
         )
     with connection.transaction():

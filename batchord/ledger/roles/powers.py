@@ -66,12 +66,13 @@ def remarks(roles: DatabaseRoles, *, connect_timeout: int = 10) -> list[str]:
             raise translated(error, url, used[0]) from None
     if all(with_ledger.values()):
         found.append(
-            f"{', '.join(with_ledger[False])} leads to another database than {', '.join(with_ledger[True])}, where the "
-            "ledger is: give all of them the same database."
+            f"The ledger is in the database of {', '.join(with_ledger[True])}, but not in that of "
+            f"{', '.join(with_ledger[False])}. Give all of them the same database."
         )
     return found + [
-        f"{SCHEMA}.{name} is no table of the ledger's, and a name without a schema means public now: move it with "
-        f"ALTER TABLE {SCHEMA}.{name} SET SCHEMA public, once no public.{name} is in its way."
+        f"{SCHEMA}.{name} does not belong to the ledger, and a name without a schema now means the schema public. "
+        f"Move it with ALTER TABLE {SCHEMA}.{name} SET SCHEMA public, after you have moved or renamed any "
+        f"public.{name}."
         for name in left
     ]
 
@@ -87,20 +88,20 @@ def _told(row: dict[str, Any], used: list[str]) -> list[str]:
 def _powers(row: dict[str, Any], used: set[str]) -> Iterator[str]:
     if used == {"BATCHORD_OWNER_URL"}:
         if row["superuser"]:
-            yield "is a superuser, and need only own the schema batchord"
+            yield "is a superuser, but needs only to own the schema batchord"
         return
     if row["superuser"]:
-        yield "is a superuser: SQL may read files of the database's machine and start programs there"
+        yield "is a superuser: its SQL can read files of the database's machine and start programs there"
         return
     if row["executes"] or row["reads_files"]:
-        yield "may read or write files of the database's machine, or start programs there"
+        yield "can read or write files of the database's machine, or start programs there"
     if row["makes_roles"]:
-        yield "may make roles"
+        yield "can make roles"
     if row["bypasses"]:
-        yield "passes by row policies"
+        yield "bypasses row-level security"
     if row["alters_ledger"]:
-        yield "may alter the ledger's tables"
+        yield "can alter the ledger's tables"
     elif row["writes_ledger"] and used & {"BATCHORD_AUTHOR_URL", "BATCHORD_SOURCE_URL"}:
-        yield "may write the ledger's tables"
+        yield "can write to the ledger's tables"
     if row["writes"] and "BATCHORD_SOURCE_URL" in used:
-        yield "may write your tables"
+        yield "can write to your tables"

@@ -79,14 +79,14 @@ def _logins(roles: DatabaseRoles) -> Logins:
         address = make_url(url)
         if not address.username or not address.password:
             raise ConfigurationError(
-                f"{_ADMIN} is to make the role of {variable}, whose address names no user or no password: write "
-                "postgresql://user:password@host:5432/database, or leave the superuser out."
+                f"{_ADMIN} cannot make the role of {variable}: its address has no user or no password. Write "
+                f"postgresql://user:password@host:5432/database, or remove {_ADMIN}."
             )
         found[purpose] = Login(name=address.username, password=str(address.password))
     if len({login.name for login in found.values()}) < len(found):
         raise ConfigurationError(
-            f"{_ADMIN} is to make four roles: give BATCHORD_OWNER_URL, BATCHORD_DATABASE_URL, BATCHORD_AUTHOR_URL and "
-            "BATCHORD_SOURCE_URL a user each, or leave the superuser out."
+            f"{_ADMIN} makes four roles. Give BATCHORD_OWNER_URL, BATCHORD_DATABASE_URL, BATCHORD_AUTHOR_URL and "
+            f"BATCHORD_SOURCE_URL a user each, or remove {_ADMIN}."
         )
     return Logins(**found)
 

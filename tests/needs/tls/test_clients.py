@@ -135,7 +135,7 @@ def test_the_switchboard_checks_the_server(tls_redis: TlsRedis) -> None:
 def test_ledger_and_sources_show_a_certificate(tls_postgres: TlsPostgres, authority: Authority) -> None:
     """Where PostgreSQL asks for one; the ledger by libpq's own reading, a source by SQLAlchemy's."""
     without = tls_postgres.url(user=CERTIFIED)
-    with pytest.raises(ConfigurationError, match=r"BATCHORD_DATABASE_URL, give the user's certificate by sslcert"):
+    with pytest.raises(ConfigurationError, match=r"BATCHORD_DATABASE_URL, give the user's certificate in sslcert"):
         Ledger(without).check()
     certificate, key = authority.issue(CERTIFIED)
     url = f"{without}&sslcert={certificate}&sslkey={key}"
@@ -151,7 +151,7 @@ def test_a_source_checks_the_server(tls_postgres: TlsPostgres) -> None:
     """By the same words as the ledger."""
     stranger = SqlSource("SELECT 1 AS id", key="id", url=tls_postgres.url(host="127.0.0.1"))
     try:
-        with pytest.raises(ConfigurationError, match="write the host by the name that its certificate has"):
+        with pytest.raises(ConfigurationError, match="write the host name that is in its certificate"):
             open_source(stranger, default_url=tls_postgres.url()).greatest_position()
     finally:
         dispose_engines()

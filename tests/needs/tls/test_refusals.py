@@ -52,7 +52,7 @@ def test_each_refusal_of_redis_says_what_to_do(tls_redis: TlsRedis, other: Autho
         assert f"Redis at localhost:{tls_redis.port}" in line
         assert "Let ssl_ca_certs in the address name the file" in line
         assert tls_redis.password not in line
-    assert "Write the host by the name" in redis_line(tls_redis.url(host="127.0.0.1"))
+    assert "Write the host name that is in its certificate" in redis_line(tls_redis.url(host="127.0.0.1"))
     assert "Write rediss:// instead" in redis_line(tls_redis.url(scheme="redis", options="?"))
     missing = tmp_path / "nosuch.pem"
     assert f"ssl_ca_certs={missing}" in redis_line(tls_redis.url(options=f"?ssl_ca_certs={missing}"))
@@ -77,10 +77,10 @@ def test_each_refusal_of_postgresql_says_what_to_do(
     full = "?sslmode=verify-full"
     missing = tmp_path / "nosuch.pem"
     strange = postgres_line(tls_postgres.url(options=f"{full}&sslrootcert={other.certificate}"))
-    assert "let sslrootcert name the file" in strange
-    assert "let sslrootcert name the file" in postgres_line(tls_postgres.url(options=f"{full}&sslrootcert={missing}"))
-    assert "let sslrootcert name the file" in postgres_line(tls_postgres.url(options=f"{full}&sslrootcert=system"))
-    assert "write the host by the name" in postgres_line(tls_postgres.url(host="127.0.0.1"))
+    assert "set sslrootcert to the file" in strange
+    assert "set sslrootcert to the file" in postgres_line(tls_postgres.url(options=f"{full}&sslrootcert={missing}"))
+    assert "set sslrootcert to the file" in postgres_line(tls_postgres.url(options=f"{full}&sslrootcert=system"))
+    assert "write the host name that is in its certificate" in postgres_line(tls_postgres.url(host="127.0.0.1"))
     assert "write sslmode=verify-full" in postgres_line(tls_postgres.url(options="?sslmode=disable"))
     assert tls_postgres.password not in strange
 

@@ -8,15 +8,21 @@ from batchord.database.refusals import advice_for
 @pytest.mark.parametrize(
     ("said", "advice"),
     [
-        ("SSL error: certificate verify failed: self-signed certificate", "let sslrootcert name"),
+        ("SSL error: certificate verify failed: self-signed certificate", "set sslrootcert to the file"),
         ("SSL error: certificate verify failed: certificate has expired", "renew the server's certificate"),
-        ('root certificate file "/home/me/.postgresql/root.crt" does not exist', "let sslrootcert name"),
-        ('could not read root certificate file "/ca.pem": no such file', "let sslrootcert name"),
-        ('weak sslmode "require" may not be used with sslrootcert=system (use "verify-full")', "let sslrootcert name"),
-        ('server certificate for "db" does not match host name "10.0.0.1"', "write the host by the name"),
+        ('root certificate file "/home/me/.postgresql/root.crt" does not exist', "set sslrootcert to the file"),
+        ('could not read root certificate file "/ca.pem": no such file', "set sslrootcert to the file"),
+        (
+            'weak sslmode "require" may not be used with sslrootcert=system (use "verify-full")',
+            "set sslrootcert to the file",
+        ),
+        (
+            'server certificate for "db" does not match host name "10.0.0.1"',
+            "write the host name that is in its certificate",
+        ),
         (
             'server certificate for "db" (and 2 other names) does not match host name "10.0.0.1"',
-            "write the host by the name",
+            "write the host name that is in its certificate",
         ),
         ("FATAL:  connection requires a valid client certificate", "give the user's certificate"),
         ("SSL error: tlsv13 alert certificate required", "give the user's certificate"),

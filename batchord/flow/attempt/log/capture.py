@@ -150,7 +150,7 @@ def _add_printed(log: AttemptLog, source: str, line: str, *, logged: bool) -> No
             if log.forwarded_bytes <= log.limit_bytes:
                 _OUTPUT.info("%s", line)
             else:  # or an attempt that prints without end would fill the worker's disk
-                _OUTPUT.info("(more than %d bytes were printed: what follows is in the attempt's log)", log.limit_bytes)
+                _OUTPUT.info("(the task printed more than %d bytes; the attempt's log has the rest)", log.limit_bytes)
         finally:
             _logging.now = False
 

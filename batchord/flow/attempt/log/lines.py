@@ -122,7 +122,7 @@ class Lines:
         try:
             return self._mask(message)
         except Exception as error:  # noqa: BLE001 -- a line that cannot be masked is not shown, and fails no work
-            return f"(not kept: masking it failed with {type(error).__name__})"
+            return f"(this line was dropped: masking its secrets failed with {type(error).__name__})"
 
 
 def size_of(text: str) -> int:

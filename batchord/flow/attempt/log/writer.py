@@ -73,7 +73,9 @@ class AttemptLog:
             self._thread.join(_LAST_SECONDS)
             if self._thread.is_alive():
                 _log.warning(
-                    "The log of %s may lack its end: the store has not answered for %g s.", self._who, _LAST_SECONDS
+                    "The end of the log of %s may be missing: the store has not answered for %g s.",
+                    self._who,
+                    _LAST_SECONDS,
                 )
         elif len(self._lines):
             self._end()
@@ -102,7 +104,7 @@ class AttemptLog:
             try:
                 self._flush()
             except Exception:  # noqa: BLE001 -- the lines are still here, bounded: the next flush tries again
-                _log.debug("The log of %s is not written now", self._who, exc_info=True)
+                _log.debug("The log of %s cannot be written now", self._who, exc_info=True)
         self._end()
 
     def _flush(self) -> None:

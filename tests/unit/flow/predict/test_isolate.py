@@ -107,7 +107,7 @@ def test_more_bad_records_than_a_few_are_the_models_fault() -> None:
     count = 20
     model = FunctionOfFrames(_unless_poisoned)
 
-    with pytest.raises(ModelError, match=rf"{MOST_RECORDS + 1} of {count} records.*Mend the model"):
+    with pytest.raises(ModelError, match=rf"{MOST_RECORDS + 1} of {count} records.*Fix the model"):
         predict_isolating(model, prepared_of(_texts(count, range(MOST_RECORDS + 1))))
 
     assert len(model.calls) < count

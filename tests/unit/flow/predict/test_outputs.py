@@ -49,12 +49,12 @@ def test_labels_scores_and_the_rest_go_where_they_belong() -> None:
 @pytest.mark.parametrize(
     ("returned", "said"),
     [
-        (_given().iloc[:2], "2 rows for 3 records: return one row per record"),
+        (_given().iloc[:2], "2 rows for 3 records: return one row for each record"),
         (pd.concat([_given(), _given()]), "6 rows for 3 records"),
         (_given().sort_index(), "keep the frame's index and its order"),
         (_given().reset_index(drop=True), "keep the frame's index and its order"),
         (_given().rename(index={10: 11}), "keep the frame's index and its order"),
-        (pd.concat([_given(), _given()], axis=1), "two columns of one name"),
+        (pd.concat([_given(), _given()], axis=1), "two columns with the same name"),
         (_given()["body"], "returned a Series: return a DataFrame"),
         (["a", "b", "c"], "returned a list"),
         (np.zeros((3, 2)), "returned a ndarray"),
