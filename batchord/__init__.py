@@ -7,19 +7,15 @@ from batchord.core.calendar.schedules import after_pipeline, cron, every, once, 
 from batchord.core.declared.alerts import Alerts
 from batchord.core.declared.context import RunContext, StepOutput
 from batchord.core.declared.limits import RejectionLimit
-from batchord.core.declared.models import (
-    FunctionModel,
-    Images,
-    Model,
-    SklearnModel,
-    TransformersImage,
-    TransformersText,
-)
+from batchord.core.declared.models import Images, Model, StoredModel
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.retries import Retry
 from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Bash, Branch, Predict, Python, Sql
 from batchord.core.errors import CommandFailed, ModelError, OutOfTime, SqlFailed
+from batchord.models.function import FunctionModel
+from batchord.models.sklearn import SklearnModel
+from batchord.models.transformer import TransformersImage, TransformersText
 
 __all__ = [
     "Alerts",
@@ -42,6 +38,7 @@ __all__ = [
     "SqlFailed",
     "SqlSource",
     "StepOutput",
+    "StoredModel",
     "TransformersImage",
     "TransformersText",
     "after_pipeline",

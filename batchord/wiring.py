@@ -21,13 +21,13 @@ from batchord.settings import settings
 
 if TYPE_CHECKING:
     from batchord.ledger import Ledger
-    from batchord.models import ModelLibrary
+    from batchord.models.library import ModelLibrary
     from batchord.storage.objects import Objects
 
 #: What :func:`parts` builds.
 _ADAPTERS = (
-    "ledger", "models", "people", "queue.switchboard", "sources.sql", "steps.shell", "steps.sql", "storage.images",
-    "storage.logs", "storage.objects",
+    "ledger", "models.library", "people", "queue.switchboard", "sources.sql", "steps.shell", "steps.sql",
+    "storage.images", "storage.logs", "storage.objects",
 )  # fmt: skip
 #: Whether this process decides for all of its machine that a file is broken; workers and `batchord up` do.
 _decides = False
@@ -118,7 +118,7 @@ def log_store() -> LogStore:
 
 @cache
 def _models() -> "ModelLibrary":
-    from batchord.models import ModelLibrary
+    from batchord.models.library import ModelLibrary
 
     configured = settings()
     return ModelLibrary(home=configured.home, objects=objects(), torch_threads=configured.torch_threads)

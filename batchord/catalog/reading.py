@@ -18,7 +18,7 @@ from batchord.catalog.code import AuthorsCode
 from batchord.catalog.folder import pipeline_files
 from batchord.catalog.importable import make_importable
 from batchord.core.declared.checks import problems_of
-from batchord.core.declared.models import FunctionModel
+from batchord.core.declared.models import Model
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.process.loading import loading
 from batchord.core.run.graph import upstream
@@ -160,7 +160,7 @@ def _note_code(code: AuthorsCode, module: ModuleType, pipelines: Sequence[Pipeli
     for pipeline in pipelines:
         for step in pipeline.steps:
             model = getattr(step, "model", None)
-            if isinstance(model, FunctionModel):
+            if isinstance(model, Model):
                 model.loaded_with(code.code, module.__name__)
 
 

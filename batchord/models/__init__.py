@@ -1,5 +1,1 @@
-"""Models: from an author's declaration to predictions. Importing this loads no ML library."""
-
-from batchord.models.library import ModelLibrary
-
-__all__ = ["ModelLibrary"]
+"""The kinds of models, one file each, and what finds, downloads and loads them. Importing it loads no ML library."""

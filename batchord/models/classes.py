@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from batchord.core.declared.models import ALL_CLASSES
 from batchord.core.errors import ConfigurationError, DataError
 from batchord.core.reasons import Reason
+from batchord.models.proba import ALL_CLASSES
 
 if TYPE_CHECKING:
     import numpy as np

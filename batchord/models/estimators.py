@@ -4,11 +4,10 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchord.core.declared.models import SklearnModel
 from batchord.core.errors import ConfigurationError, ModelNotFound
 from batchord.models.estimator_outputs import check_proba, one_against_rest, output_columns
 from batchord.models.failures import predicting
-from batchord.models.places import wanted
+from batchord.models.sklearn import SklearnModel
 from batchord.models.skops_import import import_skops
 
 if TYPE_CHECKING:
@@ -58,12 +57,12 @@ def load_estimator(declared: SklearnModel, version: str, folder: Path, *, thread
 
 
 def _only_file(declared: SklearnModel, folder: Path) -> Path:
-    (file,) = (file for file in folder.rglob("*.skops") if wanted(declared, file.relative_to(folder).as_posix()))
+    (file,) = (file for file in folder.rglob("*.skops") if declared.is_part(file.relative_to(folder).as_posix()))
     return file
 
 
 class LoadedEstimator:
-    """Implements :class:`batchord.core.ports.LoadedModel` for an estimator or pipeline.
+    """Implements :class:`.LoadedModel` for an estimator or pipeline.
 
     A classifier gives ``label`` and, where it knows probabilities, that of the label as ``score``, or what ``proba=``
     asks for; with a decision function only, the label's distance from the border as ``margin``, which is no
@@ -98,7 +97,7 @@ class LoadedEstimator:
         return None if fitted is None or self._declared.images is not None else tuple(map(str, fitted))
 
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
-        """See :meth:`batchord.core.ports.LoadedModel.predict`."""
+        """See :meth:`.LoadedModel.predict`."""
         import pandas as pd
 
         with predicting(self.version, frame):

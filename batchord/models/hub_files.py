@@ -3,13 +3,13 @@
 import shutil
 from pathlib import Path
 
+from batchord.core.declared.models import StoredModel
 from batchord.core.errors import ConfigurationError, ModelNotFound, TransientError
-from batchord.models.places import Stored, check_files, hub_patterns
 
 _ANSWER_SECONDS = 10.0
 
 
-def download(declared: Stored, revision: str, folder: Path, *, hub_url: str | None) -> None:
+def download(declared: StoredModel, revision: str, folder: Path, *, hub_url: str | None) -> None:
     """Writes the files of one commit into ``folder``; neither pickles nor code are asked for.
 
     Raises ModelNotFound for an unknown id or commit and for one that needs another login, TransientError
@@ -29,7 +29,7 @@ def download(declared: Stored, revision: str, folder: Path, *, hub_url: str | No
             declared.location,
             revision=revision,
             local_dir=folder,
-            allow_patterns=hub_patterns(),
+            allow_patterns=[f"*{suffix}" for suffix in sorted(declared.suffixes)],
             etag_timeout=_ANSWER_SECONDS,
         )
     except errors.OfflineModeIsEnabled as error:
@@ -47,7 +47,7 @@ def download(declared: Stored, revision: str, folder: Path, *, hub_url: str | No
             f"The hub did not deliver {what}: {_first_line(error)} It is tried again. {advice}"
         ) from error
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub client's own notes
-    check_files(declared, [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()])
+    declared.check_files([path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()])
 
 
 def _first_line(error: Exception) -> str:

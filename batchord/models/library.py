@@ -5,16 +5,13 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from batchord.core.declared.models import FunctionModel, Model, SklearnModel, TransformersText
+from batchord.core.declared.loaded_model import LoadedModel
+from batchord.core.declared.models import Model, StoredModel
 from batchord.core.errors import ModelNotFound
-from batchord.core.ports import LoadedModel
 from batchord.models import hub_files
-from batchord.models.digests import files_below
 from batchord.models.downloads import Downloads
-from batchord.models.functions import LoadedFunction, function_version
 from batchord.models.local_files import LocalFiles, nothing_but_parts
-from batchord.models.places import Stored, local_path, stored
-from batchord.models.references import check_references
+from batchord.models.places import local_path
 from batchord.models.s3_files import S3Files
 from batchord.models.versions import WEIGHT_DIGITS, digest_of, readable_name, version_of, weights_of
 from batchord.processes.per_process import PerProcess
@@ -63,10 +60,9 @@ class ModelLibrary:
 
     def version(self, declared: Model) -> str:
         """See :meth:`batchord.core.ports.Models.version`; :mod:`batchord.models.versions` says what it holds."""
-        if isinstance(declared, FunctionModel):
-            return function_version(declared)
-        kept = stored(declared)
-        return version_of(_name(kept), self._digest(kept), kept)
+        if not isinstance(declared, StoredModel):
+            return version_of(*_named(declared.own_version()), declared)
+        return version_of(_name(declared), self._digest(declared), declared)
 
     def load(self, declared: Model, version: str) -> LoadedModel:
         """See :meth:`batchord.core.ports.Models.load`."""
@@ -80,23 +76,23 @@ class ModelLibrary:
             return shelf.loaded[version]
 
     def _load(self, declared: Model, version: str) -> LoadedModel:
-        if isinstance(declared, FunctionModel):
-            _check(self.version(declared), version, "the function")
-            return LoadedFunction(declared, version)
-        kept = stored(declared)
-        if kept.location.startswith("s3://"):
-            return self._build(kept, version, self._from_s3(kept, version), copied=False)
-        _check(self.version(kept), version, kept.location)
-        folder = local_path(kept)
+        if not isinstance(declared, StoredModel):
+            _check(self.version(declared), version, "its code")
+            return declared.load(None, version, threads=self._threads, copied=False)
+        if declared.location.startswith("s3://"):
+            files = self._from_s3(declared, version)
+            return declared.load(files, version, threads=self._threads, copied=False)
+        _check(self.version(declared), version, declared.location)
+        folder = local_path(declared)
         if folder is None:
-            return self._build(kept, version, self._from_hub(kept, version), copied=False)
-        with nothing_but_parts(kept, folder) as parts:
-            loaded = self._build(kept, version, parts, copied=True)
+            return declared.load(self._from_hub(declared, version), version, threads=self._threads, copied=False)
+        with nothing_but_parts(declared, folder) as parts:
+            loaded = declared.load(parts, version, threads=self._threads, copied=True)
         # Again: the files may have been replaced while they were read.
-        _check(self.version(kept), version, kept.location)
+        _check(self.version(declared), version, declared.location)
         return loaded
 
-    def _from_s3(self, declared: Stored, version: str) -> Path:
+    def _from_s3(self, declared: StoredModel, version: str) -> Path:
         weights = weights_of(version)
         digest = weights.removeprefix(f"{_name(declared)}@")
         # Compared before the store is asked: with the files on this machine it need not be.
@@ -110,14 +106,14 @@ class ModelLibrary:
 
         return self._downloads.find(weights) or self._downloads.bring(weights, fetch)
 
-    def _from_hub(self, declared: Stored, version: str) -> Path:
+    def _from_hub(self, declared: StoredModel, version: str) -> Path:
         revision = str(getattr(declared, "revision", None))
         weights = weights_of(version)
         return self._downloads.find(weights) or self._downloads.bring(
             weights, lambda folder: hub_files.download(declared, revision, folder, hub_url=self._hub_url)
         )
 
-    def _digest(self, declared: Stored) -> str:
+    def _digest(self, declared: StoredModel) -> str:
         if declared.location.startswith("s3://"):
             return digest_of(self._s3.fingerprints(declared))
         path = local_path(declared)
@@ -125,23 +121,13 @@ class ModelLibrary:
             return str(getattr(declared, "revision", None))[:WEIGHT_DIGITS]
         return digest_of(self._memory().files.fingerprints(declared, path))
 
-    def _build(self, declared: Stored, version: str, folder: Path, *, copied: bool) -> LoadedModel:
-        # Imported here: beat, the command line and workers of other queues need none of these libraries.
-        if isinstance(declared, SklearnModel):
-            from batchord.models.estimators import load_estimator
 
-            return load_estimator(declared, version, folder, threads=self._threads)
-        check_references(declared, folder, files_below(folder).keys())
-        if isinstance(declared, TransformersText):
-            from batchord.models.texts import load_text_model
-
-            return load_text_model(declared, version, folder, threads=self._threads, copied=copied)
-        from batchord.models.pictures import load_picture_model
-
-        return load_picture_model(declared, version, folder, threads=self._threads, copied=copied)
+def _named(version: str) -> tuple[str, str]:
+    name, _, digest = version.partition("@")
+    return name, digest
 
 
-def _name(declared: Stored) -> str:
+def _name(declared: StoredModel) -> str:
     if declared.location.startswith("s3://"):
         return readable_name(declared.location.removeprefix("s3://").partition("/")[2])
     path = Path(declared.location).expanduser()

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from batchord.core.declared.models import StoredModel
 from batchord.core.errors import ModelNotFound
 from batchord.models.digests import digest_of_file, files_below
-from batchord.models.places import Stored, check_files, wanted
 from batchord.models.versions import Fingerprint
 
 _State = tuple[int, int, int, int]
@@ -21,7 +21,7 @@ class LocalFiles:
         self._lock = threading.Lock()
         self._known: dict[Path, tuple[_State, str]] = {}
 
-    def fingerprints(self, declared: Stored, path: Path) -> list[Fingerprint]:
+    def fingerprints(self, declared: StoredModel, path: Path) -> list[Fingerprint]:
         """The files at ``path`` that make up ``declared``.
 
         Raises ModelNotFound when they are missing or unreadable, ConfigurationError when they are unusable.
@@ -50,7 +50,7 @@ def _state(file: Path) -> _State:
 
 
 @contextmanager
-def nothing_but_parts(declared: Stored, path: Path) -> Iterator[Path]:
+def nothing_but_parts(declared: StoredModel, path: Path) -> Iterator[Path]:
     """A folder that holds links to the files of the version, and nothing else that a library could find and load.
 
     A model of a single file is that file. Raises as :meth:`LocalFiles.fingerprints`.
@@ -66,10 +66,10 @@ def nothing_but_parts(declared: Stored, path: Path) -> Iterator[Path]:
         yield Path(place)
 
 
-def _parts(declared: Stored, path: Path) -> dict[str, Path]:
+def _parts(declared: StoredModel, path: Path) -> dict[str, Path]:
     try:
         files = {path.name: path} if path.is_file() else files_below(path)
     except OSError as error:
         raise ModelNotFound(f"{path} cannot be read: {error}. Restore the file or its permissions.") from error
-    check_files(declared, sorted(files))
-    return {name: file for name, file in files.items() if wanted(declared, name)}
+    declared.check_files(sorted(files))
+    return {name: file for name, file in files.items() if declared.is_part(name)}

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchord.core.declared.models import TransformersImage
 from batchord.core.errors import ConfigurationError
 from batchord.models.failures import filled_column, predicting
 from batchord.models.tensors import (
@@ -15,6 +14,7 @@ from batchord.models.tensors import (
     load_weights,
     set_up_torch,
 )
+from batchord.models.transformer import TransformersImage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def load_picture_model(
 
 
 class LoadedPictureModel:
-    """Implements :class:`batchord.core.ports.LoadedModel`: ``label`` and ``score``, or ``embedding``.
+    """Implements :class:`.LoadedModel`: ``label`` and ``score``, or ``embedding``.
 
     An embedding is the mean of the last states over all places of the picture, not normalised. A model's
     own pooler is not used: for many checkpoints it was never trained.
@@ -73,7 +73,7 @@ class LoadedPictureModel:
         self._rows = _ROWS_CPU if device == "cpu" else _ROWS_CARD
 
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
-        """See :meth:`batchord.core.ports.LoadedModel.predict`. The images' column holds PIL images in RGB."""
+        """See :meth:`.LoadedModel.predict`. The images' column holds PIL images in RGB."""
         import pandas as pd
 
         with predicting(self.version, frame):

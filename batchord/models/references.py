@@ -6,14 +6,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from batchord.core.declared.models import StoredModel
 from batchord.core.errors import ConfigurationError, ModelNotFound
-from batchord.models.places import Stored, wanted
 
 _ADAPTER = "adapter_config.json"
 _WEIGHTS, _INDEX = "model.safetensors", ".safetensors.index.json"
 
 
-def check_references(declared: Stored, folder: Path, names: Collection[str]) -> None:
+def check_references(declared: StoredModel, folder: Path, names: Collection[str]) -> None:
     """Checks what the files ``names`` in ``folder`` name, before any of it is loaded.
 
     transformers joins such a name to the folder and opens what is there: ``../`` leads out of it, and a ``.bin`` is a
@@ -39,7 +39,7 @@ def check_references(declared: Stored, folder: Path, names: Collection[str]) -> 
             _check(declared, index, shard, names)
 
 
-def _refuse_kernels(declared: Stored, config: dict[str, Any]) -> None:
+def _refuse_kernels(declared: StoredModel, config: dict[str, Any]) -> None:
     """A name with a slash stands for compiled code on the hub, which transformers would fetch and run."""
     for key, value in config.items():
         named = [value] if isinstance(value, str) else _texts(value)
@@ -50,7 +50,7 @@ def _refuse_kernels(declared: Stored, config: dict[str, Any]) -> None:
             )
 
 
-def _notes(declared: Stored, folder: Path, name: str) -> dict[str, Any]:
+def _notes(declared: StoredModel, folder: Path, name: str) -> dict[str, Any]:
     try:
         found = json.loads((folder / name).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -66,7 +66,7 @@ def _texts(value: Any) -> list[str]:
     return sorted({each for each in values if isinstance(each, str)})
 
 
-def _check(declared: Stored, name: str, part: str, names: Collection[str]) -> None:
+def _check(declared: StoredModel, name: str, part: str, names: Collection[str]) -> None:
     if part in names:
         return
     if not {"", ".", ".."}.isdisjoint(part.split("/")) or "\\" in part:
@@ -74,7 +74,7 @@ def _check(declared: Stored, name: str, part: str, names: Collection[str]) -> No
             f"{declared.location}: {name} names {part!r}, which is no file of the model's own folder: nothing outside "
             "of it is loaded. Write the model anew with save_pretrained."
         )
-    if not wanted(declared, part):
+    if not declared.is_part(part):
         raise ConfigurationError(
             f"{declared.location}: {name} names {part!r}, which is never loaded: only .safetensors holds weights and "
             "no code. Load the model once where you trust it and save it anew."

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from batchord.core.declared.models import StoredModel
 from batchord.core.errors import ConfigurationError, DataError, ModelNotFound
-from batchord.models.places import Stored, check_files, wanted
 from batchord.models.versions import Fingerprint
 from batchord.storage.objects import Listed, ObjectChanged, Objects, parse_s3
 
@@ -14,12 +14,12 @@ class S3Files:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
 
-    def fingerprints(self, declared: Stored) -> list[Fingerprint]:
+    def fingerprints(self, declared: StoredModel) -> list[Fingerprint]:
         """Sizes and ETags stand for the contents: they change with them, and cost one request per 1,000 files."""
         _, files = self._list(declared)
         return [Fingerprint(name, f"{each.size} {each.etag}") for name, each in files.items()]
 
-    def download(self, declared: Stored, folder: Path) -> list[Fingerprint]:
+    def download(self, declared: StoredModel, folder: Path) -> list[Fingerprint]:
         """Writes the model's files into ``folder`` and returns the fingerprints of exactly what was written."""
         bucket, files = self._list(declared)
         for name, each in files.items():
@@ -34,7 +34,7 @@ class S3Files:
                 ) from error
         return [Fingerprint(name, f"{each.size} {each.etag}") for name, each in files.items()]
 
-    def _list(self, declared: Stored) -> tuple[str, dict[str, Listed]]:
+    def _list(self, declared: StoredModel) -> tuple[str, dict[str, Listed]]:
         try:
             bucket, path = parse_s3(declared.location)
             exact = path.endswith(".skops")
@@ -48,8 +48,8 @@ class S3Files:
             found = {path.rpartition("/")[2]: each for each in listed if each.key == path}
         else:
             found = {each.key.removeprefix(prefix): each for each in listed if not each.key.endswith("/")}
-        check_files(declared, list(found))
-        parts = {name: each for name, each in found.items() if wanted(declared, name)}
+        declared.check_files(list(found))
+        parts = {name: each for name, each in found.items() if declared.is_part(name)}
         for name in parts:
             # A key such as prefix/../../name or prefix//etc/name must not lead out of the folder.
             if not {"", ".", ".."}.isdisjoint(name.split("/")) or not name.isprintable():

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from batchord.core.declared.models import TransformersImage, TransformersText
 from batchord.core.errors import ConfigurationError, ModelNotFound
 from batchord.models.classes import likelihoods, refused
+from batchord.models.transformer import TransformersImage, TransformersText
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchord.core.declared.models import TransformersText
 from batchord.models.failures import filled_column, predicting
 from batchord.models.pooling import Pooling
 from batchord.models.tensors import (
@@ -16,6 +15,7 @@ from batchord.models.tensors import (
     set_up_torch,
 )
 from batchord.models.tokens import Tokens, micro_batches
+from batchord.models.transformer import TransformersText
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def load_text_model(
 
 
 class LoadedTextModel:
-    """Implements :class:`batchord.core.ports.LoadedModel`: ``label`` and ``score``, or ``embedding``.
+    """Implements :class:`.LoadedModel`: ``label`` and ``score``, or ``embedding``.
 
     Column ``truncated`` is True where a text had more tokens than the model reads.
     """
@@ -67,7 +67,7 @@ class LoadedTextModel:
         self._budget = _BUDGET_CPU if device == "cpu" else _BUDGET_CARD
 
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
-        """See :meth:`batchord.core.ports.LoadedModel.predict`. Rows are sorted by length inside, and back."""
+        """See :meth:`.LoadedModel.predict`. Rows are sorted by length inside, and back."""
         import pandas as pd
 
         with predicting(self.version, frame):

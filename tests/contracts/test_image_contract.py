@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.localstack import Servers
-from batchord.core.declared.models import Images
+from batchord import Images
 from batchord.core.ports import LoadedImages
 from batchord.storage.images import ImageReader
 from batchord.storage.objects import Objects

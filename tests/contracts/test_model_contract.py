@@ -11,17 +11,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from batchord.core.declared.models import (
-    FunctionModel,
-    Images,
-    Model,
-    SklearnModel,
-    TransformersImage,
-    TransformersText,
-)
+from batchord import FunctionModel, Images, Model, SklearnModel, TransformersImage, TransformersText
+from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.errors import ModelNotFound
-from batchord.core.ports import LoadedModel
-from batchord.models import ModelLibrary
+from batchord.models.library import ModelLibrary
 from batchord.storage.objects import Objects
 from tests.contracts import small_models
 

@@ -39,7 +39,7 @@ from batchord.flow.predict.shard import predict_shard
 from batchord.flow.step.execute import execute_step
 from batchord.flow.upkeep.tell import send_alerts
 from batchord.ledger import Ledger
-from batchord.models import ModelLibrary
+from batchord.models.library import ModelLibrary
 from batchord.output.masking import mask
 from batchord.settings import Settings
 from batchord.sources.sql import dispose_engines, open_source

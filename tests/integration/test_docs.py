@@ -21,7 +21,7 @@ from batchord.core.secrets.patterns import masked
 from batchord.flow.local import run_local
 from batchord.flow.parts import Parts
 from batchord.ledger import Ledger
-from batchord.models import ModelLibrary
+from batchord.models.library import ModelLibrary
 from batchord.models.skops_import import import_skops
 from batchord.people import AppriseNotifier
 from batchord.queue.switchboard import Switchboard

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from batchord import FunctionModel
 from batchord.core.calendar.schedules import every
 from batchord.core.declared.alerts import Alerts
 from batchord.core.declared.limits import RejectionLimit
-from batchord.core.declared.models import FunctionModel
 from batchord.core.declared.sources import SqlSource
 from batchord.core.run.runs import RunState
 from batchord.flow.drive.advance import advance

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from batchord.core.declared.models import FunctionModel
+from batchord import FunctionModel
 from batchord.core.declared.retries import Retry
 from batchord.core.declared.steps import Sql
 from batchord.core.errors import TransientError

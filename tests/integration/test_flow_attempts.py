@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from batchord.core.declared.models import FunctionModel
+from batchord import FunctionModel
 from batchord.core.errors import TransientError
 from batchord.core.run.messages import StepEnded
 from batchord.core.run.runs import RunState, ShardLease

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from batchord import FunctionModel
 from batchord.core.calendar.schedules import every
-from batchord.core.declared.models import FunctionModel
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Predict

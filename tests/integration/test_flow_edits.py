@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchord.core.declared.models import FunctionModel
+from batchord import FunctionModel
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.steps import Bash, Predict, Python
 from batchord.core.errors import TransientError

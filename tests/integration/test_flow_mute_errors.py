@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchord.core.declared.models import FunctionModel
+from batchord import FunctionModel
 from batchord.core.declared.steps import Python
 from batchord.core.run.runs import RunState
 from tests.integration.flow_parts import ITEMS, STEP, Bench, length

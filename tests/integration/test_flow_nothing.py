@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from batchord.core.declared.models import FunctionModel
+from batchord import FunctionModel
 from batchord.core.reasons import LOSS_REASONS
 from batchord.core.run.records import Rejection
 from batchord.core.run.runs import RunState, ShardOutcome

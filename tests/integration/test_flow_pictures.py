@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from batchord.core.declared.models import FunctionModel, Images
+from batchord import FunctionModel, Images
 from batchord.core.run.runs import RunState
 from batchord.storage.images import ImageReader
 from batchord.storage.objects import Objects

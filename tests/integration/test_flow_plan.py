@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from batchord.core.declared.models import SklearnModel
+from batchord import SklearnModel
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Predict

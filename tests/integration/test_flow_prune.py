@@ -9,8 +9,8 @@ import pandas as pd
 import psycopg
 import pytest
 
+from batchord import FunctionModel
 from batchord.core.calendar.schedules import every
-from batchord.core.declared.models import FunctionModel
 from batchord.core.run.logs import AttemptName, LogLine, LogPart
 from batchord.core.run.run_ids import first_run_id
 from batchord.core.run.runs import Run, RunState

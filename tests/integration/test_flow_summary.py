@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from batchord.core.declared.models import FunctionModel
+from batchord import FunctionModel
 from batchord.core.run.runs import Run, RunState
 from tests.integration.flow_parts import RECORDS, STEP, Bench
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.localstack import Servers
-from batchord.core.declared.models import FunctionModel, Images
+from batchord import FunctionModel, Images
 from batchord.core.declared.sources import SqlSource
 from batchord.core.run.runs import Run, RunState
 from batchord.flow.local import run_local

@@ -33,7 +33,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from batchord.core.declared.models import Model, SklearnModel
+from batchord import Model, SklearnModel
 from batchord.core.declared.sources import SqlSource
 from batchord.flow.predict.prepare import prepare
 from batchord.models.estimators import LoadedEstimator, load_estimator

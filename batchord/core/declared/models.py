@@ -10,23 +10,19 @@ returns a DataFrame with the same index in the same order. Column ``label`` (tex
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass, field, fields
-from functools import cached_property
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, field, fields
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from batchord.core.code import Code, imported_code
+from batchord.core.code import Code
+from batchord.core.errors import BatchordError, ConfigurationError, ModelNotFound
 from batchord.core.text.names import as_names
+
+if TYPE_CHECKING:
+    from batchord.core.declared.loaded_model import LoadedModel
 
 #: What happens to a text that is empty or only white space. A missing (NULL) text is always rejected.
 EmptyText = Literal["reject", "predict"]
-#: ``classify`` gives a label and a score, ``embed`` gives a vector in column ``embedding``.
-Task = Literal["classify", "embed"]
-#: What a network computes in.
-Dtype = Literal["float32", "bfloat16"]
-
-#: What ``proba=`` is for the probabilities of all classes; any other text names a class.
-ALL_CLASSES = "all"
-
 #: Pictures in one call of a model.
 PICTURE_ROWS = 64
 
@@ -34,9 +30,10 @@ PICTURE_ROWS = 64
 #: prediction depends on it. Without it a field is part of the version by its own name, unless it has its default.
 IN_VERSION = "in-version"
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-_NOT_IN_VERSION = {IN_VERSION: None}
+#: Weights that hold pickles, named where they are all there is.
+_PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"})
+#: For such a field.
+NOT_IN_VERSION = {IN_VERSION: None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +42,14 @@ class Images:
 
     column: str = field(metadata={IN_VERSION: "images"})
     #: Prefixes that a location must start with, such as ``s3://photos/`` or ``file:///data/photos/``.
-    allow: Sequence[str] = field(metadata=_NOT_IN_VERSION)
+    allow: Sequence[str] = field(metadata=NOT_IN_VERSION)
     #: Bytes of the stored object; a larger one is rejected unread.
-    max_bytes: int = field(default=50_000_000, metadata=_NOT_IN_VERSION)
+    max_bytes: int = field(default=50_000_000, metadata=NOT_IN_VERSION)
     #: Width x height before any scaling; a larger one is rejected undecoded.
-    max_pixels: int = field(default=50_000_000, metadata=_NOT_IN_VERSION)
+    max_pixels: int = field(default=50_000_000, metadata=NOT_IN_VERSION)
     #: Seconds of the processor that decoding one picture may take.
-    max_seconds: float = field(default=10.0, metadata=_NOT_IN_VERSION)
-    formats: Sequence[str] = field(default=("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"), metadata=_NOT_IN_VERSION)
+    max_seconds: float = field(default=10.0, metadata=NOT_IN_VERSION)
+    formats: Sequence[str] = field(default=("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"), metadata=NOT_IN_VERSION)
     #: Whether a picture more than twice as large as the model's input may be read at a fraction of its size, which
     #: is several times as fast and takes a fraction of the memory; scores change in their last digits.
     reduce: bool = True
@@ -89,7 +86,7 @@ class Model:
 
     #: Column with the text, for a model that reads one.
     text: str | None = None
-    empty: EmptyText = field(default="reject", metadata=_NOT_IN_VERSION)
+    empty: EmptyText = field(default="reject", metadata=NOT_IN_VERSION)
     #: Which images are read and accepted, for a model that reads images.
     images: Images | None = None
 
@@ -120,161 +117,84 @@ class Model:
             found.append(f"empty={self.empty!r} is unknown: use 'reject' or 'predict'")
         return found
 
-
-@dataclass(frozen=True)
-class FunctionModel(Model):
-    """A plain function ``frame -> Series or DataFrame``. A numeric Series is the score, any other the label.
-
-    With ``images=`` the function finds PIL images (RGB) in the location's column.
-    """
-
-    function: Callable[[Any], Any] = field(metadata=_NOT_IN_VERSION)
-    _: KW_ONLY
-    #: Given by the author; None: the digest of its code stands for it.
-    version: str | None = field(default=None, metadata=_NOT_IN_VERSION)
-    #: The code that it was loaded with, and the module that declares it; the catalog sets both.
-    code: Code = field(init=False, repr=False, compare=False, default_factory=imported_code)
-    declared_in: str | None = field(init=False, repr=False, compare=False, default=None)
-
     @property
-    def traits(self) -> dict[str, str]:
-        """See the base class; the function itself is told by its version."""
-        return {**super().traits, "function": str(self.version or self.code_digest)}
-
-    @cached_property
-    def code_digest(self) -> str | None:
-        """Of the function and all that it reaches of the author's code, as it was loaded; None: no text can be had.
-
-        Taken once: what an object holds may change while it predicts.
-        """
-        return self.code.digest(self.function, declared_in=self.declared_in)
+    def takes_arrival(self) -> bool:
+        """Whether the frame may hold the column that orders records. An estimator over all columns must not see it."""
+        return True
 
     def loaded_with(self, code: Code, module: str) -> None:
-        """Notes where the declaration comes from; the first note holds."""
-        if self.declared_in is None:
-            object.__setattr__(self, "code", code)
-            object.__setattr__(self, "declared_in", module)
+        """Notes the code that the declaring file was loaded with. Does nothing, unless the model is code itself."""
+
+    def own_version(self) -> str:
+        """``name@…`` of a model without files; the same version means the same predictions.
+
+        Files have their digests instead, see :class:`StoredModel`. Raises ConfigurationError when it cannot be told.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no own_version()")
+
+    def load(self, files: Path | None, version: str, *, threads: int, copied: bool) -> "LoadedModel":
+        """The model in memory. Heavy libraries are imported here, in the worker that needs them.
+
+        Args:
+            files: the folder, or the file, with the model's parts and nothing else; None for a model without files.
+            version: what the predictions are to be stored under.
+            threads: how many threads of one process the model may use.
+            copied: whether the files may be replaced while the model lives, so that it must not map them.
+
+        Raises ConfigurationError and ModelNotFound when the model cannot be used.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no load()")
 
 
 @dataclass(frozen=True)
-class SklearnModel(Model):
-    """A scikit-learn estimator or pipeline stored with skops. A classifier labels, a regressor scores.
+class StoredModel(Model):
+    """A model whose weights are files: in a folder, below an ``s3://`` prefix or, for some kinds, on a hub."""
 
-    With ``text=`` the estimator is given that column as a Series, otherwise ``features`` as a DataFrame.
-    """
+    #: Endings of the files that make up a model of this kind; pickles and code are never among them.
+    suffixes: ClassVar[frozenset[str]] = frozenset()
+    #: Whether a location that is no path is the id of a model on the Hugging Face hub, at a commit in ``revision``.
+    on_hub: ClassVar[bool] = False
 
-    #: A ``.skops`` file: a path, ``s3://bucket/key.skops``, or a folder that holds exactly one.
-    location: str = field(metadata=_NOT_IN_VERSION)
-    _: KW_ONLY
-    #: Columns for the estimator; None means all columns but key and arrival.
-    features: Sequence[str] | None = None
-    #: Types beyond those that skops itself trusts which the file may contain, by full name.
-    trusted: Sequence[str] = field(default=(), metadata=_NOT_IN_VERSION)
-    #: Which probability a classifier gives: None, of the label that won; a class, of that one, whatever won; ``"all"``,
-    #: of the label as the score, and of every class in column ``proba``.
-    proba: str | None = None
+    location: str = field(metadata=NOT_IN_VERSION)
 
-    @property
-    def reads(self) -> tuple[str, ...] | None:
-        """The text's column, or the features; and the images' column."""
-        images = () if self.images is None else (self.images.column,)
-        if self.text is not None:
-            return (self.text, *images)
-        return (*self.features, *images) if self.features else None
+    def is_part(self, name: str) -> bool:
+        """Whether the file ``name`` (below the model's folder) is a part of the model; hidden files never are."""
+        path = PurePosixPath(name)
+        return path.suffix in self.suffixes and not any(part.startswith(".") for part in path.parts)
 
-    def problems(self) -> list[str]:
-        """What is wrong with the declaration, one sentence each."""
-        return super().problems() + _problems_of_proba(self.proba)
+    def check_files(self, names: Sequence[str]) -> None:
+        """Checks ``names``, all the files that are stored, before anything is read or downloaded.
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "trusted", as_names(self.trusted))
-        if self.features is not None:
-            object.__setattr__(self, "features", as_names(self.features))
+        Raises ModelNotFound when the weights are missing, ConfigurationError when they cannot be used.
+        """
+        if not any(map(self.is_part, names)):
+            raise self.lacks(" or ".join(f"a {suffix} file" for suffix in sorted(self.suffixes)), names)
 
-
-@dataclass(frozen=True)
-class _Transformers(Model):
-    """A folder, an ``s3://`` prefix, or a hub id with a pinned revision; safetensors weights only."""
-
-    location: str = field(metadata=_NOT_IN_VERSION)
-    _: KW_ONLY
-    task: Task = "classify"
-    #: Commit of a hub model (40 hexadecimal digits); a hub id without it is refused.
-    revision: str | None = field(default=None, metadata=_NOT_IN_VERSION)
-    #: ``auto`` takes CUDA when there is a card, else the CPU; ``cuda:1`` names a card.
-    device: str = field(default="auto", metadata=_NOT_IN_VERSION)
-    #: ``bfloat16`` takes half the time and memory where the processor or card has instructions for it, and changes
-    #: scores in their second or third digit.
-    dtype: Dtype = "float32"
-    #: Which probability a classifier gives; see :class:`SklearnModel`.
-    proba: str | None = None
-
-    @property
-    def reads(self) -> tuple[str, ...] | None:
-        """The text's column, the images' column."""
-        images = None if self.images is None else self.images.column
-        return tuple(name for name in (self.text, images) if name is not None)
-
-    def problems(self) -> list[str]:
-        """What is wrong with the declaration, one sentence each."""
-        found = super().problems() + _problems_of_proba(self.proba)
-        if self.task == "embed" and self.proba is not None:
-            found.append(f"proba={self.proba!r} with task='embed': a vector has no probability; leave proba= out")
-        if self.task not in ("classify", "embed"):
-            found.append(f"task={self.task!r} is unknown: use 'classify' or 'embed'")
-        if self.dtype not in ("float32", "bfloat16"):
-            found.append(f"dtype={self.dtype!r} is unknown: use 'float32' or 'bfloat16'")
-        if self.revision is not None and not _COMMIT.fullmatch(self.revision):
-            found.append(f"revision={self.revision!r} is not a full commit: pin all 40 hexadecimal digits")
-        if not _DEVICE.fullmatch(self.device):
-            found.append(f"device={self.device!r} is unknown: use 'auto', 'cpu', 'cuda' or 'cuda:N'")
-        return found
+    def lacks(self, needed: str, names: Sequence[str]) -> BatchordError:
+        """The error for files without what is ``needed``; pickled weights have an advice of their own."""
+        pickled = sorted(name for name in names if PurePosixPath(name).suffix in _PICKLES)
+        if pickled:
+            return ConfigurationError(
+                f"{self.location} holds pickled weights only ({', '.join(pickled[:5])}), and unpickling runs whatever "
+                f"code they hold: it needs {needed}. Load it once where you trust it and save it anew."
+            )
+        return ModelNotFound(
+            f"{self.location} holds no model: it needs {needed}; it has {sorted(names)[:10] or 'no file'}."
+        )
 
 
-@dataclass(frozen=True)
-class TransformersText(_Transformers):
-    """A transformers model over the column ``text``: sequence classification, or embeddings."""
-
-    queue: ClassVar[str] = "text"
-    batch_rows: ClassVar[int] = 256
-    shard_rows: ClassVar[int] = 1024
-    min_shard_rows: ClassVar[int] = 64
-
-    _: KW_ONLY
-    #: Longest input in tokens; None means what the model was made for. The rest is cut off and counted.
-    max_tokens: int | None = None
-
-    def problems(self) -> list[str]:
-        """What is wrong with the declaration, one sentence each."""
-        found = super().problems()
-        if not self.text:
-            found.append("no text column: give text='body', the column that holds the text")
-        return found
+_KIND_OF_FUNCTIONS: list[Callable[[Any], Model]] = []
 
 
-@dataclass(frozen=True)
-class TransformersImage(_Transformers):
-    """A transformers model over ``images``: classification, or embeddings."""
-
-    queue: ClassVar[str] = "image"
-    batch_rows: ClassVar[int] = PICTURE_ROWS
-    shard_rows: ClassVar[int] = 512
-    min_shard_rows: ClassVar[int] = 32
-
-    def problems(self) -> list[str]:
-        """What is wrong with the declaration, one sentence each."""
-        found = super().problems()
-        if self.images is None:
-            found.append("no images: give images=Images(column='location', allow=['s3://bucket/prefix/'])")
-        return found
+def takes_functions(kind: type[Model]) -> type[Model]:
+    """Decorates the kind of model that a plain function becomes."""
+    _KIND_OF_FUNCTIONS[:] = [kind]
+    return kind
 
 
-def _problems_of_proba(proba: Any) -> list[str]:
-    if proba is None or (isinstance(proba, str) and proba):
-        return []
-    return [
-        f"proba={proba!r} must be a text: give 'all', or a class as its label is written, such as proba={str(proba)!r}"
-    ]
+def as_model(model: Any) -> Any:
+    """The declaration that a plain function stands for; everything else as it is."""
+    return _KIND_OF_FUNCTIONS[0](model) if not isinstance(model, Model) and callable(model) else model
 
 
 def _upper(name: Any) -> Any:

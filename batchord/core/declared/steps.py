@@ -19,7 +19,7 @@ from batchord.core.declared.checks import (
 )
 from batchord.core.declared.functions import function_problems
 from batchord.core.declared.limits import RejectionLimit
-from batchord.core.declared.models import FunctionModel, Model
+from batchord.core.declared.models import Model, as_model
 from batchord.core.declared.retries import NO_RETRY, Retry
 from batchord.core.declared.sources import SqlSource
 from batchord.core.run.runs import StepKind
@@ -58,8 +58,7 @@ class Predict:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "after", as_names(self.after))
-        if not isinstance(self.model, Model) and callable(self.model):
-            object.__setattr__(self, "model", FunctionModel(self.model))
+        object.__setattr__(self, "model", as_model(self.model))
 
     @property
     def declared_model(self) -> Model:

@@ -10,8 +10,8 @@ For want of memory nothing is rejected here: what fills this process may be left
 from typing import TYPE_CHECKING
 
 from batchord.core.declared.limits import MOST_RECORDS, MOST_SHARE
+from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.errors import BatchordError, ModelContractViolation, ModelError, ModelNotFound
-from batchord.core.ports import LoadedModel
 from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
 from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection, Scalar

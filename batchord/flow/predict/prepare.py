@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from batchord.core.declared.models import Model, SklearnModel
+from batchord.core.declared.models import Model
 from batchord.core.errors import ConfigurationError
 from batchord.core.ports import ImageStore
 from batchord.core.reasons import Reason
@@ -56,7 +56,7 @@ def prepare(
     """
     rejections: list[Rejection] = []
     undelivered: Sequence[Rejection] = ()
-    if isinstance(model, SklearnModel) and model.features is None and model.text is None and arrival in frame.columns:
+    if not model.takes_arrival and arrival in frame.columns:
         frame = frame.drop(columns=[arrival])
     if model.text is not None:
         frame, rejections = _usable_texts(frame, model)

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from batchord import FunctionModel
 from batchord.catalog import LiveCatalog
-from batchord.core.declared.models import FunctionModel
 
 #: A catalog of the test's folder, as another process has it.
 Open = Callable[[], LiveCatalog]

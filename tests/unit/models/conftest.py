@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from batchord.core.declared.models import Model
-from batchord.core.ports import LoadedModel
-from batchord.models import ModelLibrary
+from batchord import Model
+from batchord.core.declared.loaded_model import LoadedModel
+from batchord.models.library import ModelLibrary
 from batchord.storage.objects import Objects
 
 Load = Callable[[Model], LoadedModel]

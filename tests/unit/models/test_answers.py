@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from batchord.core.declared.models import Images, Model, SklearnModel, TransformersImage, TransformersText
-from batchord.core.ports import LoadedModel
+from batchord import Images, Model, SklearnModel, TransformersImage, TransformersText
+from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.run.predictions import Batch
 from batchord.flow.predict.outputs import to_batch
 from batchord.models.estimator_outputs import output_columns

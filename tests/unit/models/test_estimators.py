@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from batchord.core.declared.models import Model, SklearnModel
+from batchord import Model, SklearnModel
+from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.errors import ConfigurationError, ModelNotFound
-from batchord.core.ports import LoadedModel
 from tests.contracts import small_models
 
 Load = Callable[[Model], LoadedModel]
@@ -139,9 +139,9 @@ def test_no_torch_comes_with_an_estimator(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 import pandas as pd
-from batchord.models import ModelLibrary
+from batchord.models.library import ModelLibrary
 from batchord.storage.objects import Objects
-from batchord.core.declared.models import SklearnModel
+from batchord import SklearnModel
 
 library = ModelLibrary(home=Path({str(tmp_path)!r}), objects=Objects())
 declared = SklearnModel({str(file)!r}, trusted=("sklearn.tree._tree.Tree",))

@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from batchord.core.declared.models import FunctionModel, Model
+from batchord import FunctionModel, Model
+from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.errors import DataError, ModelContractViolation, ModelError
-from batchord.core.ports import LoadedModel
 
 Load = Callable[[Model], LoadedModel]
 

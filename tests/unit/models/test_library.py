@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from pydantic import SecretStr
 
-from batchord.core.declared.models import FunctionModel, Model, SklearnModel, TransformersText
+from batchord import FunctionModel, Model, SklearnModel, TransformersText
 from batchord.core.errors import ConfigurationError, ModelNotFound, TransientError
-from batchord.models import ModelLibrary
+from batchord.models.library import ModelLibrary
 from batchord.models.versions import readable_name
 from batchord.storage.objects import Objects
 from tests.contracts import small_models
@@ -56,9 +56,9 @@ import sys
 from pathlib import Path
 from typing import Any
 from batchord.storage.images import ImageReader
-from batchord.models import ModelLibrary
+from batchord.models.library import ModelLibrary
 from batchord.storage.objects import Objects
-from batchord.core.declared.models import TransformersText
+from batchord import TransformersText
 library = ModelLibrary(home=Path({str(tmp_path)!r}), objects=Objects())
 print(library.version(TransformersText({str(folder)!r}, text="body")))
 heavy = {{"torch", "transformers", "sklearn", "skops", "huggingface_hub", "tokenizers", "boto3"}} & set(sys.modules)

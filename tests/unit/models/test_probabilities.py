@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from batchord.core.declared.models import Images, Model, SklearnModel, TransformersImage, TransformersText
+from batchord import Images, Model, SklearnModel, TransformersImage, TransformersText
+from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.errors import ConfigurationError
-from batchord.core.ports import LoadedModel
-from batchord.models import ModelLibrary
+from batchord.models.library import ModelLibrary
 from batchord.storage.objects import Objects
 from tests.contracts import small_models
 from tests.unit.models.test_transformers import change, texts

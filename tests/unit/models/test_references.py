@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from batchord.core.declared.models import TransformersImage, TransformersText
+from batchord import TransformersImage, TransformersText
 from batchord.core.errors import ConfigurationError, ModelNotFound
-from batchord.models import ModelLibrary
+from batchord.models.library import ModelLibrary
 from batchord.models.local_files import nothing_but_parts
 from batchord.storage.objects import Objects
 

@@ -10,9 +10,9 @@ import pytest
 from pydantic import SecretStr
 
 from app.localstack import Servers
-from batchord.core.declared.models import SklearnModel, TransformersText
+from batchord import SklearnModel, TransformersText
 from batchord.core.errors import ConfigurationError, ModelNotFound
-from batchord.models import ModelLibrary
+from batchord.models.library import ModelLibrary
 from batchord.storage.objects import Objects
 from tests.contracts import small_models
 

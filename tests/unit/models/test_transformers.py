@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from batchord.core.declared.models import Images, Model, TransformersImage, TransformersText
+from batchord import Images, Model, TransformersImage, TransformersText
+from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.errors import ConfigurationError, ModelError
-from batchord.core.ports import LoadedModel
 from tests.contracts import small_models
 
 pytestmark = pytest.mark.torch

@@ -8,9 +8,9 @@ from textwrap import dedent
 
 import pytest
 
+from batchord import FunctionModel
 from batchord.catalog import load
 from batchord.core.code import imported_code
-from batchord.core.declared.models import FunctionModel
 from tests.unit.core.code.made_functions import (
     PAIR,
     by_text,

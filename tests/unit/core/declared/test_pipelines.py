@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
+from batchord import FunctionModel, Images, SklearnModel, TransformersImage, TransformersText
 from batchord.core.calendar.schedules import cron, every
 from batchord.core.declared.limits import RejectionLimit
-from batchord.core.declared.models import FunctionModel, Images, SklearnModel, TransformersImage, TransformersText
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Predict

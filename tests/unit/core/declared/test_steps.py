@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from batchord import FunctionModel, TransformersText
 from batchord.core.declared.functions import takes_run
-from batchord.core.declared.models import FunctionModel, TransformersText
 from batchord.core.declared.retries import NO_RETRY, Retry
 from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Bash, Branch, Predict, Python, Sql, Step, retry_of, time_limit_seconds

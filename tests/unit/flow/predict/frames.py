@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
-from batchord.core.declared.models import Images
+from batchord import Images
 from batchord.core.ports import LoadedImages
 from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection, Scalar
@@ -28,7 +28,7 @@ def prepared_of(texts: Sequence[Any]) -> Prepared:
 
 
 class FunctionOfFrames:
-    """Implements :class:`batchord.core.ports.LoadedModel`; remembers how many records each call was given."""
+    """Implements :class:`.LoadedModel`; remembers how many records each call was given."""
 
     version = "test-1"
     runs_on = "cpu"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchord.core.declared.models import FunctionModel, Images, SklearnModel
+from batchord import FunctionModel, Images, SklearnModel
 from batchord.core.errors import ConfigurationError
 from batchord.flow.predict.prepare import digest_rows, prepare
 from batchord.sources.sql.dtypes import ColumnType

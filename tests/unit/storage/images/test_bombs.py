@@ -13,7 +13,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from batchord.core.declared.models import Images
+from batchord import Images
 from batchord.core.errors import DataError
 from batchord.storage.images.decoding import decode, prepare
 from tests.contracts.small_images import encoded, picture

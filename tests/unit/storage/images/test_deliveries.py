@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from pydantic import SecretStr
 
-from batchord.core.declared.models import Images
+from batchord import Images
 from batchord.core.errors import ConfigurationError, TransientError
 from batchord.core.ports import LoadedImages
 from batchord.storage.images import ImageReader

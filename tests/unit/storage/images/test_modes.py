@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batchord.core.declared.models import Images
+from batchord import Images
 from batchord.core.errors import DataError
 from batchord.storage.images.decoding import decode, prepare
 from batchord.storage.images.modes import to_rgb

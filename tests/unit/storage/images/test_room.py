@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from batchord.core.declared.models import Images
+from batchord import Images
 from batchord.core.ports import LoadedImages
 from batchord.storage.images import ImageReader
 from batchord.storage.images.room import Batch, BatchFull, Room

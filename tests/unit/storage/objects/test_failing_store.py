@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from pydantic import SecretStr
 
-from batchord.core.declared.models import Images
+from batchord import Images
 from batchord.core.errors import ConfigurationError, DataError, TransientError
 from batchord.storage.images import ImageReader
 from batchord.storage.objects import Objects

@@ -1,0 +1,128 @@
+"""Plain functions as models."""
+
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchord.core.code import Code, imported_code
+from batchord.core.declared.models import NOT_IN_VERSION, Model, takes_functions
+from batchord.core.errors import ConfigurationError, ModelContractViolation
+from batchord.models.failures import predicting
+from batchord.models.versions import WEIGHT_DIGITS, readable_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@takes_functions
+@dataclass(frozen=True)
+class FunctionModel(Model):
+    """A plain function ``frame -> Series or DataFrame``. A numeric Series is the score, any other the label.
+
+    With ``images=`` the function finds PIL images (RGB) in the location's column.
+    """
+
+    function: Callable[[Any], Any] = field(metadata=NOT_IN_VERSION)
+    _: KW_ONLY
+    #: Given by the author; None: the digest of its code stands for it.
+    version: str | None = field(default=None, metadata=NOT_IN_VERSION)
+    #: The code that it was loaded with, and the module that declares it; the catalog sets both.
+    code: Code = field(init=False, repr=False, compare=False, default_factory=imported_code)
+    declared_in: str | None = field(init=False, repr=False, compare=False, default=None)
+
+    @property
+    def traits(self) -> dict[str, str]:
+        """See the base class; the function itself is told by its version."""
+        return {**super().traits, "function": str(self.version or self.code_digest)}
+
+    @cached_property
+    def code_digest(self) -> str | None:
+        """Of the function and all that it reaches of the author's code, as it was loaded; None: no text can be had.
+
+        Taken once: what an object holds may change while it predicts.
+        """
+        return self.code.digest(self.function, declared_in=self.declared_in)
+
+    def loaded_with(self, code: Code, module: str) -> None:
+        """Notes where the declaration comes from; the first note holds."""
+        if self.declared_in is None:
+            object.__setattr__(self, "code", code)
+            object.__setattr__(self, "declared_in", module)
+
+    def own_version(self) -> str:
+        """``name@version`` where the author gave a version, else ``name@digest`` of the function's code as loaded.
+
+        :meth:`.core.code.Code.digest` says what that covers: not the files, the environment and the libraries that the
+        function reads, nor what is imported by a name that is put together at run time. An author whose function
+        depends on such gives ``version=``. Raises ConfigurationError where no text can be had.
+        """
+        name = readable_name(getattr(self.function, "__name__", type(self.function).__name__))
+        if self.version is not None:
+            return f"{name}@{self.version}"
+        if self.code_digest is None:
+            raise ConfigurationError(
+                f"The source text of function {name!r} cannot be had, so its version is unknown: give "
+                "FunctionModel(…, version='1') and raise it with every change, or write a plain function in a file."
+            )
+        return f"{name}@{self.code_digest[:WEIGHT_DIGITS]}"
+
+    def load(self, files: Path | None, version: str, *, threads: int, copied: bool) -> "LoadedFunction":  # noqa: ARG002
+        """See the base class: the function itself, as the file was loaded."""
+        return LoadedFunction(self, version)
+
+
+class LoadedFunction:
+    """Implements :class:`.LoadedModel` for a function."""
+
+    runs_on = "cpu"
+    picture_side = None
+    costly_characters = None
+    reads = None
+
+    def __init__(self, declared: FunctionModel, version: str) -> None:
+        self.version = version
+        self._function = declared.function
+
+    def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
+        """See :meth:`.LoadedModel.predict`; rows and index are as the function gave them."""
+        import pandas as pd
+
+        with predicting(self.version, frame):
+            # A copy: notebooks add columns to the frame that they are given.
+            output = self._function(frame.copy())
+        if isinstance(output, pd.Series):
+            numeric = pd.api.types.is_numeric_dtype(output.dtype) and not pd.api.types.is_bool_dtype(output.dtype)
+            output = output.to_frame("score" if numeric else "label")
+        if not isinstance(output, pd.DataFrame):
+            raise ModelContractViolation(
+                f"{self.version} returned a {type(output).__name__} instead of a Series or DataFrame with the "
+                "frame's index: return pd.Series(values, index=frame.index)."
+            )
+        return _typed(output, self.version)
+
+
+def _text(label: Any) -> Any:
+    """A label as text; None where it is missing. Bytes stay, so that the flow can reject them."""
+    import pandas as pd
+
+    if isinstance(label, bytes) or (pd.api.types.is_scalar(label) and pd.isna(label)):
+        return label if isinstance(label, bytes) else None
+    return str(label)
+
+
+def _typed(output: "pd.DataFrame", version: str) -> "pd.DataFrame":
+    import pandas as pd
+
+    columns = {name: output[name] for name in output.columns}
+    if "label" in columns:
+        columns["label"] = columns["label"].astype(object).map(_text)
+    if "score" in columns:
+        try:
+            columns["score"] = columns["score"].astype(float)
+        except (TypeError, ValueError) as error:
+            raise ModelContractViolation(
+                f"{version} returned a column 'score' that is not numeric: {error}."
+            ) from error
+    return pd.DataFrame(columns, index=output.index)

@@ -1,0 +1,73 @@
+"""scikit-learn estimators, stored with skops."""
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from batchord.core.declared.models import NOT_IN_VERSION, StoredModel
+from batchord.core.errors import ConfigurationError
+from batchord.core.text.names import as_names
+from batchord.models.proba import problems_of_proba
+
+if TYPE_CHECKING:
+    from batchord.models.estimators import LoadedEstimator
+
+
+@dataclass(frozen=True)
+class SklearnModel(StoredModel):
+    """A scikit-learn estimator or pipeline stored with skops. A classifier labels, a regressor scores.
+
+    ``location`` is a ``.skops`` file: a path, ``s3://bucket/key.skops``, or a folder that holds exactly one. With
+    ``text=`` the estimator is given that column as a Series, otherwise ``features`` as a DataFrame.
+    """
+
+    suffixes: ClassVar[frozenset[str]] = frozenset({".skops"})
+
+    _: KW_ONLY
+    #: Columns for the estimator; None means all columns but key and arrival.
+    features: Sequence[str] | None = None
+    #: Types beyond those that skops itself trusts which the file may contain, by full name.
+    trusted: Sequence[str] = field(default=(), metadata=NOT_IN_VERSION)
+    #: Which probability a classifier gives: None, of the label that won; a class, of that one, whatever won; ``"all"``,
+    #: of the label as the score, and of every class in column ``proba``.
+    proba: str | None = None
+
+    @property
+    def reads(self) -> tuple[str, ...] | None:
+        """The text's column, or the features; and the images' column."""
+        images = () if self.images is None else (self.images.column,)
+        if self.text is not None:
+            return (self.text, *images)
+        return (*self.features, *images) if self.features else None
+
+    def problems(self) -> list[str]:
+        """What is wrong with the declaration, one sentence each."""
+        return super().problems() + problems_of_proba(self.proba)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trusted", as_names(self.trusted))
+        if self.features is not None:
+            object.__setattr__(self, "features", as_names(self.features))
+
+    @property
+    def takes_arrival(self) -> bool:
+        """Not among all columns: it has nothing to do with what was fitted."""
+        return self.features is not None or self.text is not None
+
+    def check_files(self, names: Sequence[str]) -> None:
+        """See the base class."""
+        parts = sorted(name for name in names if self.is_part(name))
+        if len(parts) > 1:
+            raise ConfigurationError(
+                f"{self.location} holds {len(parts)} .skops files ({', '.join(parts[:5])}): name the one to use."
+            )
+        if not parts:
+            raise self.lacks("a .skops file (write one with skops.io.dump)", names)
+
+    def load(self, files: Path | None, version: str, *, threads: int, copied: bool) -> "LoadedEstimator":  # noqa: ARG002
+        """See the base class."""
+        from batchord.models.estimators import load_estimator
+
+        assert files is not None  # noqa: S101 -- a stored model's files are there
+        return load_estimator(self, version, files, threads=threads)

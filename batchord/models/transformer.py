@@ -1,0 +1,131 @@
+"""transformers models over texts and images, from safetensors alone."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from batchord.core.declared.models import NOT_IN_VERSION, PICTURE_ROWS, StoredModel
+from batchord.models.digests import files_below
+from batchord.models.proba import problems_of_proba
+from batchord.models.references import check_references
+
+if TYPE_CHECKING:
+    from batchord.models.pictures import LoadedPictureModel
+    from batchord.models.texts import LoadedTextModel
+
+#: ``classify`` gives a label and a score, ``embed`` gives a vector in column ``embedding``.
+Task = Literal["classify", "embed"]
+#: What a network computes in.
+Dtype = Literal["float32", "bfloat16"]
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+@dataclass(frozen=True)
+class _Transformers(StoredModel):
+    """A folder, an ``s3://`` prefix, or a hub id with a pinned revision; safetensors weights only."""
+
+    #: What transformers reads of a folder. Pickles (.bin, .pt, .ckpt) are not among them, nor is code (.py); README
+    #: files and training states do not change a version.
+    suffixes: ClassVar[frozenset[str]] = frozenset(
+        {".safetensors", ".json", ".txt", ".model", ".spm", ".bpe", ".vocab", ".tiktoken"}
+    )
+    on_hub: ClassVar[bool] = True
+
+    _: KW_ONLY
+    task: Task = "classify"
+    #: Commit of a hub model (40 hexadecimal digits); a hub id without it is refused.
+    revision: str | None = field(default=None, metadata=NOT_IN_VERSION)
+    #: ``auto`` takes CUDA when there is a card, else the CPU; ``cuda:1`` names a card.
+    device: str = field(default="auto", metadata=NOT_IN_VERSION)
+    #: ``bfloat16`` takes half the time and memory where the processor or card has instructions for it, and changes
+    #: scores in their second or third digit.
+    dtype: Dtype = "float32"
+    #: Which probability a classifier gives; see :class:`SklearnModel`.
+    proba: str | None = None
+
+    @property
+    def reads(self) -> tuple[str, ...] | None:
+        """The text's column, the images' column."""
+        images = None if self.images is None else self.images.column
+        return tuple(name for name in (self.text, images) if name is not None)
+
+    def problems(self) -> list[str]:
+        """What is wrong with the declaration, one sentence each."""
+        found = super().problems() + problems_of_proba(self.proba)
+        if self.task == "embed" and self.proba is not None:
+            found.append(f"proba={self.proba!r} with task='embed': a vector has no probability; leave proba= out")
+        if self.task not in ("classify", "embed"):
+            found.append(f"task={self.task!r} is unknown: use 'classify' or 'embed'")
+        if self.dtype not in ("float32", "bfloat16"):
+            found.append(f"dtype={self.dtype!r} is unknown: use 'float32' or 'bfloat16'")
+        if self.revision is not None and not _COMMIT.fullmatch(self.revision):
+            found.append(f"revision={self.revision!r} is not a full commit: pin all 40 hexadecimal digits")
+        if not _DEVICE.fullmatch(self.device):
+            found.append(f"device={self.device!r} is unknown: use 'auto', 'cpu', 'cuda' or 'cuda:N'")
+        return found
+
+    def check_files(self, names: Sequence[str]) -> None:
+        """See the base class."""
+        parts = [name for name in names if self.is_part(name)]
+        if not any(name.endswith(".safetensors") for name in parts) or "config.json" not in parts:
+            raise self.lacks("config.json and *.safetensors (write them with model.save_pretrained)", names)
+
+    def _checked(self, files: Path | None) -> Path:
+        """The files, none of which names code, or a part that is not among them. Raises ConfigurationError."""
+        assert files is not None  # noqa: S101 -- a stored model's files are there
+        check_references(self, files, files_below(files).keys())
+        return files
+
+
+@dataclass(frozen=True)
+class TransformersText(_Transformers):
+    """A transformers model over the column ``text``: sequence classification, or embeddings."""
+
+    queue: ClassVar[str] = "text"
+    batch_rows: ClassVar[int] = 256
+    shard_rows: ClassVar[int] = 1024
+    min_shard_rows: ClassVar[int] = 64
+
+    _: KW_ONLY
+    #: Longest input in tokens; None means what the model was made for. The rest is cut off and counted.
+    max_tokens: int | None = None
+
+    def problems(self) -> list[str]:
+        """What is wrong with the declaration, one sentence each."""
+        found = super().problems()
+        if not self.text:
+            found.append("no text column: give text='body', the column that holds the text")
+        return found
+
+    def load(self, files: Path | None, version: str, *, threads: int, copied: bool) -> "LoadedTextModel":
+        """See the base class."""
+        from batchord.models.texts import load_text_model
+
+        return load_text_model(self, version, self._checked(files), threads=threads, copied=copied)
+
+
+@dataclass(frozen=True)
+class TransformersImage(_Transformers):
+    """A transformers model over ``images``: classification, or embeddings."""
+
+    queue: ClassVar[str] = "image"
+    batch_rows: ClassVar[int] = PICTURE_ROWS
+    shard_rows: ClassVar[int] = 512
+    min_shard_rows: ClassVar[int] = 32
+
+    def problems(self) -> list[str]:
+        """What is wrong with the declaration, one sentence each."""
+        found = super().problems()
+        if self.images is None:
+            found.append("no images: give images=Images(column='location', allow=['s3://bucket/prefix/'])")
+        return found
+
+    def load(self, files: Path | None, version: str, *, threads: int, copied: bool) -> "LoadedPictureModel":
+        """See the base class."""
+        from batchord.models.pictures import load_picture_model
+
+        return load_picture_model(self, version, self._checked(files), threads=threads, copied=copied)
