@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 #: In the place of a value for a record whose numbers are none; the flow rejects the record.
-NOT_FINITE = DataError(Reason.NOT_FINITE, "the model's output for it is nan or infinite")
+NOT_FINITE = DataError(Reason.NOT_FINITE, "the model's output for this record is NaN or infinite")
 
 
 def likelihoods(
@@ -52,7 +52,7 @@ def _place_of(proba: str, names: Sequence[str], model: str) -> int:
     if list(names).count(proba) != 1:
         raise ConfigurationError(
             f"proba={proba!r}, but {model} knows the classes {', '.join(map(repr, names[:20]))}"
-            f"{', …' if len(names) > 20 else ''}: name one of them that stands there once, or give "  # noqa: PLR2004
+            f"{', …' if len(names) > 20 else ''}: name a class that occurs once, or give "  # noqa: PLR2004
             f"proba={ALL_CLASSES!r}."
         )
     return list(names).index(proba)
@@ -62,6 +62,6 @@ def _refuse_doubles(names: Sequence[str], model: str) -> None:
     doubles = sorted({name for name in names if list(names).count(name) > 1}) if len(set(names)) < len(names) else []
     if doubles:
         raise ConfigurationError(
-            f"proba={ALL_CLASSES!r} needs a name for each class, but {model} calls several of them {doubles[0]!r}: "
+            f"proba={ALL_CLASSES!r} needs a name for each class, but {model} has several classes named {doubles[0]!r}: "
             "correct id2label in its config.json, or leave proba= out."
         )

@@ -39,10 +39,10 @@ class Downloads:
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
         except OSError as error:  # a part of the disk cannot be read
-            log.warning("%s cannot be read and is fetched anew: %s", folder, error)
+            log.warning("%s cannot be read. It is downloaded again: %s", folder, error)
             return None
         if not whole:
-            log.warning("%s is not what was fetched; it is fetched anew.", folder)
+            log.warning("%s has changed since its download. It is downloaded again.", folder)
         return folder if whole else None
 
     def bring(self, weights: str, fetch: Callable[[Path], None]) -> Path:
@@ -73,7 +73,7 @@ class Downloads:
             lock = (self._folder / f".{weights}.lock").open("w")
         except OSError as error:
             raise ConfigurationError(
-                f"Models cannot be stored in {self._folder}: {error}. Make it writable or set BATCHORD_HOME."
+                f"Models cannot be stored in {self._folder}: {error}. Make the folder writable, or set BATCHORD_HOME."
             ) from error
         with lock:
             # The kernel lets go of it however the process ends, which a file that marks the lock would not.

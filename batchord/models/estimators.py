@@ -29,7 +29,7 @@ def load_estimator(declared: SklearnModel, version: str, folder: Path, *, thread
         if own := [name for name in untrusted if name.startswith("__main__.") or "<" in name]:
             raise ConfigurationError(
                 f"{declared.location} holds {own[0]}, which was defined in a notebook or a script: no worker can "
-                "import it. Move it into a module that is installed where workers run, fit it anew and write the file."
+                "import it. Move it into a module that is installed where workers run, fit it again and write the file."
             )
         if untrusted:
             everything = ", ".join(repr(name) for name in sorted({*declared.trusted, *untrusted}))
@@ -39,11 +39,11 @@ def load_estimator(declared: SklearnModel, version: str, folder: Path, *, thread
             )
         estimator = skops_io.load(file, trusted=list(declared.trusted))
     except (zipfile.BadZipFile, KeyError, OSError) as error:
-        raise ModelNotFound(f"{file} is no whole .skops file ({error}): write it with skops.io.dump.") from error
+        raise ModelNotFound(f"{file} is not a complete .skops file ({error}): write it with skops.io.dump.") from error
     except (ImportError, AttributeError, TypeError) as error:
         raise ConfigurationError(
             f"{file} cannot be loaded with the libraries of this machine ({type(error).__name__}: {error}): "
-            "install what it was written with, or fit and write it anew."
+            "install the libraries that it was written with, or fit the model again and write the file."
         ) from error
     if not hasattr(estimator, "predict"):
         raise ConfigurationError(f"{declared.location} holds a {type(estimator).__name__}, which has no predict().")

@@ -63,8 +63,9 @@ class FunctionModel(Model):
             return f"{name}@{self.version}"
         if self.code_digest is None:
             raise ConfigurationError(
-                f"The source text of function {name!r} cannot be had, so its version is unknown: give "
-                "FunctionModel(…, version='1') and raise it with every change, or write a plain function in a file."
+                f"The source text of function {name!r} is not available, so its version is unknown. Use "
+                "FunctionModel(…, version='1') and raise the version with every change, or write a plain function in a "
+                "file."
             )
         return f"{name}@{self.code_digest[:WEIGHT_DIGITS]}"
 

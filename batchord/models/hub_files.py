@@ -37,14 +37,16 @@ def download(declared: StoredModel, revision: str, folder: Path, *, hub_url: str
             f"{what} is not on this machine, and HF_HUB_OFFLINE is set: unset it. {advice}"
         ) from error
     except (errors.GatedRepoError, errors.RepositoryNotFoundError) as error:
-        raise ModelNotFound(f"The hub has no {what} for us: check the id, or log in with HF_TOKEN. {advice}") from error
+        raise ModelNotFound(
+            f"The hub has no {what} that this machine may read: check the id, or log in with HF_TOKEN. {advice}"
+        ) from error
     except errors.RevisionNotFoundError as error:
         raise ModelNotFound(f"The hub has no {what}: check revision=. {advice}") from error
     except errors.HFValidationError as error:
-        raise ConfigurationError(f"{declared.location!r} is no hub id: {error}") from error
+        raise ConfigurationError(f"{declared.location!r} is not a valid hub id: {error}") from error
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.HTTPError, OSError) as error:
         raise TransientError(
-            f"The hub did not deliver {what}: {_first_line(error)} It is tried again. {advice}"
+            f"The hub did not deliver {what}: {_first_line(error)} Batchord tries again. {advice}"
         ) from error
     shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub client's own notes
     declared.check_files([path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()])

@@ -137,6 +137,6 @@ def _name(declared: StoredModel) -> str:
 def _check(now: str, asked: str, location: str) -> None:
     if now != asked:
         raise ModelNotFound(
-            f"The run asks for model version {asked}, but {location} is {now} now: start a new run, which uses the "
-            "new version, or put the old files back. A folder or prefix of its own for each version avoids this."
+            f"The run needs model version {asked}, but {location} now holds {now}. Start a new run, which uses the "
+            "new version, or restore the old files. To avoid this, give each version a folder or prefix of its own."
         )

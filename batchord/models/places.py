@@ -21,12 +21,12 @@ def local_path(declared: StoredModel) -> Path | None:
     revision = getattr(declared, "revision", None)
     if not declared.on_hub or not _HUB_ID.fullmatch(declared.location):
         raise ModelNotFound(
-            f"{declared.location!r} does not exist on this machine (looked at {path.absolute()}): every worker "
-            "needs the files under this path; give an s3:// prefix for models that machines share."
+            f"{declared.location!r} does not exist on this machine ({path.absolute()}). Every worker needs the files "
+            "at this path. For models that machines share, give an s3:// prefix."
         )
     if revision is None:
         raise ConfigurationError(
-            f"{declared.location!r} is no folder here ({path.absolute()}), and as a hub id it needs a pinned commit, "
-            "since what a name stands for changes: give revision='…' with all 40 digits of the commit."
+            f"{declared.location!r} is not a folder here ({path.absolute()}). A hub id needs a pinned commit, since "
+            "the files behind a name change: give revision='…' with all 40 digits of the commit."
         )
     return None

@@ -32,8 +32,8 @@ class Pooling:
         first = {"pooling_mode_cls_token", "pooling_mode_cls"}
         if strange or len(chosen) > 1 or chosen - mean - first:
             raise ConfigurationError(
-                f"{location} makes its embeddings with {sorted(strange | chosen)}, which is not implemented: use "
-                "a model with mean or cls pooling, or write a function model."
+                f"{location} makes its embeddings with {sorted(strange | chosen)}, which Batchord does not support: "
+                "use a model with mean or cls pooling, or write a function model."
             )
         return cls(first=bool(chosen & first), normalise="Normalize" in kinds)
 

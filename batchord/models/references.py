@@ -21,8 +21,8 @@ def check_references(declared: StoredModel, folder: Path, names: Collection[str]
     """
     if _ADAPTER in names and find_spec("peft") is None:
         raise ConfigurationError(
-            f"{declared.location} holds an adapter ({_ADAPTER}), which would be left out, since peft is not installed "
-            "here: install it where the workers run, or merge the adapter into the weights and save them anew."
+            f"{declared.location} holds an adapter ({_ADAPTER}), but peft, which applies it, is not installed here. "
+            "Install peft where the workers run, or merge the adapter into the weights and save them again."
         )
     config = _notes(declared, folder, "config.json")
     _refuse_kernels(declared, config)
@@ -45,8 +45,8 @@ def _refuse_kernels(declared: StoredModel, config: dict[str, Any]) -> None:
         named = [value] if isinstance(value, str) else _texts(value)
         if key.endswith("attn_implementation") and any("/" in name for name in named):
             raise ConfigurationError(
-                f"{declared.location}: config.json names code of its own ({key}={value!r}), which is never run: "
-                f"take {key} out of it."
+                f"{declared.location}: config.json names code of its own ({key}={value!r}), which Batchord never runs: "
+                f"remove {key} from it."
             )
 
 
@@ -54,9 +54,9 @@ def _notes(declared: StoredModel, folder: Path, name: str) -> dict[str, Any]:
     try:
         found = json.loads((folder / name).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelNotFound(f"{declared.location} has a damaged {name} ({error}): write the model anew.") from error
+        raise ModelNotFound(f"{declared.location} has a damaged {name} ({error}): save the model again.") from error
     if not isinstance(found, dict):
-        raise ModelNotFound(f"{declared.location} has a damaged {name} (no object): write the model anew.")
+        raise ModelNotFound(f"{declared.location} has a damaged {name} (not a JSON object): save the model again.")
     return found
 
 
@@ -71,12 +71,12 @@ def _check(declared: StoredModel, name: str, part: str, names: Collection[str]) 
         return
     if not {"", ".", ".."}.isdisjoint(part.split("/")) or "\\" in part:
         raise ConfigurationError(
-            f"{declared.location}: {name} names {part!r}, which is no file of the model's own folder: nothing outside "
-            "of it is loaded. Write the model anew with save_pretrained."
+            f"{declared.location}: {name} names {part!r}, which is outside the model's own folder. Batchord loads "
+            "nothing from outside. Save the model again with save_pretrained."
         )
     if not declared.is_part(part):
         raise ConfigurationError(
-            f"{declared.location}: {name} names {part!r}, which is never loaded: only .safetensors holds weights and "
-            "no code. Load the model once where you trust it and save it anew."
+            f"{declared.location}: {name} names {part!r}, which Batchord never loads: only .safetensors files hold "
+            "weights without code. If you trust the model, load it once and save it again."
         )
-    raise ModelNotFound(f"{declared.location}: {name} names {part!r}, which is not there: write the model anew.")
+    raise ModelNotFound(f"{declared.location}: {name} names {part!r}, but this file is missing: save the model again.")

@@ -53,5 +53,5 @@ class S3Files:
         for name in parts:
             # A key such as prefix/../../name or prefix//etc/name must not lead out of the folder.
             if not {"", ".", ".."}.isdisjoint(name.split("/")) or not name.isprintable():
-                raise ConfigurationError(f"{declared.location} has a key {name!r} that is no file name: remove it.")
+                raise ConfigurationError(f"{declared.location} has a key {name!r} that is not a file name: remove it.")
         return bucket, parts

@@ -38,7 +38,7 @@ def notes(folder: Path, name: str, location: str) -> Any:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise ModelNotFound(f"{location} has a damaged {name} ({error}): write the model anew.") from error
+        raise ModelNotFound(f"{location} has a damaged {name} ({error}): save the model again.") from error
 
 
 def device_of(declared: str) -> str:
@@ -55,7 +55,7 @@ def device_of(declared: str) -> str:
     if kind == "cuda" and torch.cuda.device_count() <= int(index or 0):
         raise ConfigurationError(
             f"device={declared!r}, but this machine has {torch.cuda.device_count()} CUDA devices: use 'auto', or start "
-            "the workers of this queue where the card is."
+            "the workers of this queue on the machine with the card."
         )
     if kind == "mps" and not torch.backends.mps.is_available():
         raise ConfigurationError("device='mps', but this machine has no Metal device: use 'auto'.")
@@ -79,7 +79,7 @@ def load_weights(
 
     location = declared.location
     if declared.dtype == "bfloat16" and device == "cpu" and not _has_bfloat16():
-        log.warning("%s: this processor has no instructions for bfloat16; float32 is faster here.", location)
+        log.warning("%s: this processor has no bfloat16 instructions. float32 is faster here.", location)
     try:
         model, report = auto_class.from_pretrained(
             folder,
@@ -90,11 +90,13 @@ def load_weights(
             output_loading_info=True,
         )
     except (OSError, SafetensorError) as error:
-        raise ModelNotFound(f"{location} cannot be loaded: {error}. Write it anew with save_pretrained.") from error
+        raise ModelNotFound(
+            f"{location} cannot be loaded: {error}. Save the model again with save_pretrained."
+        ) from error
     except (ValueError, KeyError, ImportError, RuntimeError) as error:
         raise ConfigurationError(
-            f"{location} is no model for {auto_class.__name__} with what is installed here, or needs code of its own, "
-            f"which is never run: {error}"
+            f"{auto_class.__name__} cannot load {location} with the libraries installed here, or the model needs code "
+            f"of its own, which Batchord never runs: {error}"
         ) from error
     missing = sorted(name for name in report["missing_keys"] if _NOT_NEEDED not in name)
     if missing or report["mismatched_keys"]:
@@ -131,7 +133,7 @@ def classified(model: Any, logits: Any, declared: TransformersText | Transformer
     if config.problem_type == "regression" or (config.num_labels == 1 and not several):
         if declared.proba is not None:
             raise ConfigurationError(
-                f"proba={declared.proba!r}, but {declared.location} gives numbers and no classes: leave proba= out."
+                f"proba={declared.proba!r}, but {declared.location} returns numbers, not classes: leave proba= out."
             )
         names = [f"score_{index}" for index in range(logits.shape[1])] if logits.shape[1] > 1 else ["score"]
         return refused({name: column.tolist() for name, column in zip(names, logits.T, strict=True)}, logits.numpy())

@@ -57,10 +57,10 @@ def _opened(address: str) -> tuple[Any, str]:
         if plugin is not None:
             return plugin, ""
     if schema not in known:
-        return None, f"apprise knows no receivers {schema}://; https://appriseit.com/services/ lists all"
+        return None, f"apprise does not know {schema}://; https://appriseit.com/services/ lists all receivers"
     if not known[schema].enabled:
-        return None, f"{schema}:// needs a Python package that is not installed, see {known[schema].setup_url}"
-    return None, f"something is missing or wrong after {schema}://, see {known[schema].setup_url}"
+        return None, f"{schema}:// needs a Python package that is not installed; see {known[schema].setup_url}"
+    return None, f"the part after {schema}:// is incomplete or wrong; see {known[schema].setup_url}"
 
 
 def _sent(plugin: Any, title: str, body: str, *, failure: bool) -> bool:
@@ -99,7 +99,9 @@ def _answer(task: dict[str, Any]) -> dict[str, str]:
             return {"outcome": "sent"}
     except Exception as error:  # noqa: BLE001 -- plugins raise anything, and the text of it may hold the address
         return {"outcome": "refused", "why": f"apprise failed with {type(error).__name__}"}
-    said = f"it answered with status {statuses.last}" if statuses.last else "no connection, or no answer in time"
+    said = (
+        f"the receiver answered with status {statuses.last}" if statuses.last else "no connection, or no answer in time"
+    )
     return {"outcome": "refused", "why": said}
 
 

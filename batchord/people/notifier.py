@@ -19,7 +19,7 @@ _PROGRAM = Path(__file__).with_name("delivery.py")
 #: A receiver that says nothing is given up after 8 s, see delivery.py; this ends one that dawdles.
 _TIME_LIMIT = 30.0
 _FORMS = "such as mailto://user:password@mail.example.com, slack://TokenA/TokenB/TokenC or jsons://host/path"
-_LIST = "https://appriseit.com/services/ lists all"
+_LIST = "https://appriseit.com/services/ lists all forms"
 
 
 class AppriseNotifier:
@@ -34,9 +34,9 @@ class AppriseNotifier:
         Raises TransientError when it cannot be examined now.
         """
         if not address.strip():
-            return f"An alert address is empty: give one {_FORMS}; {_LIST}."
+            return f"An alert address is empty. Give one {_FORMS}; {_LIST}."
         if address_schema(address) is None:
-            return f"An alert address ({address_name(address)}) does not begin with schema://: write it {_FORMS}."
+            return f"An alert address ({address_name(address)}) does not begin with schema://. Write it {_FORMS}."
         said = self._ask(address, {"task": "examine"})
         return _problem(address, said) if said["outcome"] == "unusable" else None
 
@@ -70,7 +70,7 @@ class AppriseNotifier:
             )
             said: dict[str, Any] = json.loads(done.stdout)
         except subprocess.TimeoutExpired:
-            raise _refused(address, f"it took longer than {self._time_limit:g} s") from None
+            raise _refused(address, f"sending took longer than {self._time_limit:g} s") from None
         except OSError as error:
             raise _refused(address, f"no process can be started ({type(error).__name__})") from None
         except ValueError:
@@ -80,8 +80,8 @@ class AppriseNotifier:
 
 def _refused(address: str, why: str) -> TransientError:
     return TransientError(
-        f"The {address_name(address)} did not take the message: {why}. If it stays so, check the receiver and the "
-        "address; `batchord alerts --test` tries all of them."
+        f"The {address_name(address)} did not take the message: {why}. If this goes on, check the receiver and the "
+        "address. `batchord alerts --test` tries all receivers."
     )
 
 

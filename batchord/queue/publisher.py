@@ -135,7 +135,7 @@ def envelope(message: Message) -> Envelope:  # noqa: PLR0911 -- a case each
         case AlertsKept():
             return Envelope(task="batchord.send_alerts")
         case ShardsReady() | RunEnded():
-            raise TypeError(f"{message} is several messages: publish() sends them.")
+            raise TypeError(f"{message} stands for several messages. Use publish() to send them.")
     assert_never(message)
 
 

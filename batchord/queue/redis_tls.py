@@ -11,17 +11,17 @@ _REFUSALS = tuple(
     for words, advice in (
         (
             r"hostname mismatch|ip address mismatch|certificate is not valid for",
-            "its certificate is for another name. Write the host by the name that the certificate has.",
+            "its certificate is for another name. Write the host name that is in its certificate.",
         ),
         (
             r"certificate has expired|certificate is not yet valid",
-            "its certificate is out of date. Renew it, or set this machine's clock right.",
+            "its certificate is not valid at this time. Renew it, or correct this machine's clock.",
         ),
         (
             r"CERTIFICATE_VERIFY_FAILED",
             (
-                "nobody whom this machine trusts has signed its certificate. Let ssl_ca_certs in the address name the "
-                "file with the certificate of who has: rediss://host:6379/0?ssl_ca_certs=/path/ca.pem."
+                "this machine does not trust the authority (CA) of its certificate. Set ssl_ca_certs in the address "
+                "to the file with the certificate of that CA: rediss://host:6379/0?ssl_ca_certs=/path/ca.pem."
             ),
         ),
         (
@@ -30,8 +30,8 @@ _REFUSALS = tuple(
                 r"ALERT_(CERTIFICATE|BAD_CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE)"
             ),
             (
-                "it wants a certificate of ours that it trusts. Let ssl_certfile and ssl_keyfile in the address name "
-                "it and its key."
+                "it requires a client certificate that it trusts. Set ssl_certfile and ssl_keyfile in the address to "
+                "that certificate and its key."
             ),
         ),
     )
@@ -50,7 +50,7 @@ def unusable_file(files: Mapping[str, str]) -> str | None:
         if ca := files.get("ssl_ca_certs"):
             context.load_verify_locations(ca)
     except OSError as error:
-        return f"ssl_ca_certs={ca} holds no certificate that can be read ({error.strerror or error})"
+        return f"ssl_ca_certs={ca} does not hold a readable certificate ({error.strerror or error})"
     try:
         if certificate := files.get("ssl_certfile"):
             # An answer, lest OpenSSL asks on the terminal for the password of a key.

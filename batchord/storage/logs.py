@@ -39,7 +39,7 @@ class LogObjects:
         try:
             self._bucket, prefix = parse_s3(location)
         except ValueError as error:
-            raise ConfigurationError(f"Logs cannot be kept there: {error}.") from error
+            raise ConfigurationError(f"Logs cannot be stored there: {error}.") from error
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
     def append(self, part: LogPart) -> None:

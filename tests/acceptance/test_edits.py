@@ -74,7 +74,7 @@ def test_a_scheduled_pipeline_comes_and_goes_with_its_file(notes: Cluster) -> No
 
     (notes.pipelines / "often.py").unlink()
     wait_until(
-        lambda: "pipeline:often is scheduled no longer" in notes.log("beat"),
+        lambda: "pipeline:often is no longer scheduled" in notes.log("beat"),
         description="beat knows that it has gone",
         timeout=_SOON,
     )

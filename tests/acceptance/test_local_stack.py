@@ -67,7 +67,7 @@ def test_up_runs_everything_and_down_leaves_only_data(stack: OwnStack) -> None:
 
     again = stack.batchord("up")
     assert again.returncode == 1
-    assert "runs already" in again.stderr
+    assert "is already running" in again.stderr
     assert "batchord down" in again.stderr
     assert len(again.stderr.splitlines()) == 1
     assert stack.batchord("status").returncode == 0, "the refused one disturbed nothing"

@@ -210,7 +210,7 @@ def test_check_names_the_columns(dated: Table) -> None:
     """A key or an arrival that the query does not give is refused with a list of those that it gives."""
     assert open_source(dated.source(), default_url=NOWHERE).check() == ("k", "body", "a")
     source = open_source(dated.source("SELECT body, a FROM {table}"), default_url=NOWHERE)
-    with pytest.raises(ConfigurationError, match=r"key='k' is no column of its query: the query gives body, a\."):
+    with pytest.raises(ConfigurationError, match=r"key='k' is not a column of its query: the query gives body, a\."):
         source.check()
 
 

@@ -109,7 +109,7 @@ def test_a_worker_that_was_overtaken_stops_and_is_not_counted(bench: Bench) -> N
 
     bench.declare(slow)
     run_id, _ = bench.planned(parallelism=1)
-    with pytest.raises(ShardHeld, match="no longer this worker's"):
+    with pytest.raises(ShardHeld, match="no longer belongs to this worker"):
         predict_shard(bench.parts(), run_id=run_id, step=STEP, index=0)
     assert bench.outcomes() == {}
     assert attempt_row(bench) == ("running", 2)

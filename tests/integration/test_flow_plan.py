@@ -42,8 +42,11 @@ def broken_sources() -> list[tuple[SqlSource, str]]:
     return [
         (SqlSource("SELECT id FROM recrods", key="id"), 'relation "recrods" does not exist'),
         (SqlSource("SELECT id, FROM records", key="id"), "syntax error"),
-        (SqlSource("SELECT body FROM records", key="id"), "key='id' is no column"),
-        (SqlSource("SELECT id FROM records", key="id", arrival="created"), "arrival='created' is no column"),
+        (SqlSource("SELECT body FROM records", key="id"), "key='id' is not a column of its query"),
+        (
+            SqlSource("SELECT id FROM records", key="id", arrival="created"),
+            "arrival='created' is not a column of its query",
+        ),
         (SqlSource("SELECT id FROM records", key="id", url_env="NO_SUCH_VARIABLE"), "NO_SUCH_VARIABLE"),
     ]
 

@@ -27,7 +27,7 @@ def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
 def test_a_run_leaves_what_it_learned_to_the_next(bench: Bench) -> None:
     """By model version and by what it ran on; `batchord plan` says so."""
     (before,) = preview(bench.parts(), pipeline=ITEMS)
-    assert "nothing is known" in before.shard_size
+    assert "this model version has no measured speed yet" in before.shard_size
     bench.run()
     ((worker_class, rate, shards),) = bench.sql("SELECT worker_class, records_per_second, shards FROM batchord.rates")
     assert (worker_class, shards) == ("cpu", 1)

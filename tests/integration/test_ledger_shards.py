@@ -165,7 +165,7 @@ def test_a_wrong_count_cannot_be_finished(bench: Bench, run_id: str) -> None:
     """A shard that found more than it accounted for stays open, and says both figures."""
     lease = bench.claim(run_id)
     bench.ledger.shards.commit(lease, batch_of(1, 2))
-    with pytest.raises(ConservationError, match="found 4 records and accounted for 2"):
+    with pytest.raises(ConservationError, match="found 4 records but accounted for 2"):
         bench.ledger.shards.finish(lease, done(4))
     assert shard(bench) == ("running", 1, 2, 0)
     bench.ledger.shards.finish(lease, done(2))

@@ -110,5 +110,5 @@ def test_a_store_that_is_away_is_a_passing_failure() -> None:
 @pytest.mark.parametrize("location", ["/tmp/logs", "s3://", "s3:///logs", "s3://b/../c"])  # noqa: S108 -- no file
 def test_a_location_must_be_of_s3(objects: Objects, location: str) -> None:
     """The message says what is wrong with it."""
-    with pytest.raises(ConfigurationError, match=r"Logs cannot be kept"):
+    with pytest.raises(ConfigurationError, match=r"Logs cannot be stored"):
         LogObjects(objects, location)

@@ -167,11 +167,11 @@ def test_a_wrong_password_and_a_refused_mailbox_are_told_by_their_status() -> No
     [
         (" ", "is empty"),
         (PASSWORD, "does not begin with schema://"),
-        (f"carrierpigeon://{PASSWORD}", "knows no receivers carrierpigeon://"),
-        (f"slack://{PASSWORD}", "something is missing or wrong after slack://"),
-        (f"json://[::1/{PATH}", "something is missing or wrong after json://"),
-        (f"file:///{PATH}", "knows no receivers file://"),
-        (f"json://\udc80:{PASSWORD}@", "something is missing or wrong after json://"),
+        (f"carrierpigeon://{PASSWORD}", "does not know carrierpigeon://"),
+        (f"slack://{PASSWORD}", "the part after slack:// is incomplete or wrong"),
+        (f"json://[::1/{PATH}", "the part after json:// is incomplete or wrong"),
+        (f"file:///{PATH}", "does not know file://"),
+        (f"json://\udc80:{PASSWORD}@", "the part after json:// is incomplete or wrong"),
     ],
 )
 def test_an_address_that_nobody_can_use_is_explained_without_it(address: str, expected: str) -> None:

@@ -204,7 +204,7 @@ def test_keys_that_do_not_rise_have_no_frontier(url: str, key: str) -> None:
 def test_other_databases_need_a_settling_time(tmp_path: Path) -> None:
     """They cannot show who is still writing."""
     declared = SqlSource("SELECT 1 AS id", key="id", url=f"sqlite:///{tmp_path / 'any.sqlite'}")
-    with pytest.raises(ConfigurationError, match=r"on sqlite .* give settle="):
+    with pytest.raises(ConfigurationError, match=r"on sqlite .* Give settle="):
         open_source(declared, default_url="")
 
 

@@ -136,7 +136,7 @@ def test_the_background_stack_is_found_and_stopped(own_home: Path) -> None:
     assert status.pid is not None
     assert server_status(own_home)[1].state == "running"
     assert not list((own_home / "run").glob("spec*"))
-    with pytest.raises(ConfigurationError, match="runs already"):
+    with pytest.raises(ConfigurationError, match="is already running"):
         start_background(own_home, [])
     assert stop_background(own_home)
     assert gone(pid, status.pid)

@@ -175,11 +175,11 @@ class StoredModel(Model):
         pickled = sorted(name for name in names if PurePosixPath(name).suffix in _PICKLES)
         if pickled:
             return ConfigurationError(
-                f"{self.location} holds pickled weights only ({', '.join(pickled[:5])}), and unpickling runs whatever "
-                f"code they hold: it needs {needed}. Load it once where you trust it and save it anew."
+                f"{self.location} holds only pickled weights ({', '.join(pickled[:5])}), and unpickling runs any code "
+                f"in them. Batchord needs {needed}. If you trust the model, load it once and save it again."
             )
         return ModelNotFound(
-            f"{self.location} holds no model: it needs {needed}; it has {sorted(names)[:10] or 'no file'}."
+            f"{self.location} holds no model: it needs {needed}, but has {sorted(names)[:10] or 'no file'}."
         )
 
 

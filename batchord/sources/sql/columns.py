@@ -53,15 +53,18 @@ def describe(engine: sa.Engine, statements: Statements, declared: SqlSource) -> 
     for argument, name in (("key", declared.key), ("arrival", declared.arrival)):
         if name is not None and name not in types:
             raise ConfigurationError(
-                f"The source's {argument}={name!r} is no column of its query: {given}. Add it to the query, or name "
-                f"one of these in {argument}= (upper and lower case count)."
+                f"The source's {argument}={name!r} is not a column of its query: {given}. Add it to the query, or name "
+                f"one of these in {argument}= (case matters)."
             )
     if unknown := [name for name in declared.dtypes if name not in types]:
-        raise ConfigurationError(f"The source's dtypes= names {unknown[0]!r}, no column of its query: {given}.")
+        raise ConfigurationError(
+            f"The source's dtypes= names {unknown[0]!r}, which is not a column of its query: {given}."
+        )
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise ConfigurationError(
-            f"The source's query gives the column {twice[0]!r} more than once ({given}): name them apart with AS."
+            f"The source's query gives the column {twice[0]!r} more than once ({given}): give each a name of its own "
+            "(AS)."
         )
     leading = declared.arrival or declared.key
     if is_postgres:

@@ -40,7 +40,7 @@ def _without_repeated(rows: Sequence[Sequence[Any]], types: Mapping[str, ColumnT
         Rejection(
             key=each,
             reason=Reason.DUPLICATE_KEY,
-            detail=f"the query gives {key}={each!s} {count} times, and nobody knows which row is meant: aggregate or "
+            detail=f"the query gives {key}={each!s} {count} times, so the right row is unknown: aggregate or "
             "deduplicate in the source's sql, or name in key= a column that identifies a row of the query",
         )
         for each, count in times.items()

@@ -104,8 +104,8 @@ def refuse_standby(connection: sa.Connection) -> None:
     """Raises ConfigurationError on a standby, whose own transactions say nothing about its primary's."""
     if connection.scalar(_STANDBY):
         raise ConfigurationError(
-            "The source's database is a standby, which does not show the transactions still open on its primary: "
-            "give the primary's address in url= or url_env=."
+            "The source's database is a standby, which does not show the open transactions of its primary. "
+            "Give the primary's address in url= or url_env=."
         )
 
 

@@ -27,7 +27,7 @@ def misfits(values: Sequence[Any], name: str, column: ColumnType) -> dict[int, s
     if column.dtype != "float64" and _kinds(values) != {int, _NULL}:
         return {}
     return {
-        place: f"column {name} is {value}, a whole number beyond 2**53, which float64 would round: ask for another "
+        place: f"column {name} is {value}, a whole number beyond 2**53, which float64 would round: give another "
         f"type in the source, such as dtypes={{{name!r}: 'Int64'}}, or leave the column out"
         for place, value in enumerate(values)
         if type(value) is int and not -_EXACT <= value <= _EXACT
@@ -93,8 +93,8 @@ def _not_as_asked(values: Sequence[Any], name: str, dtype: str) -> dict[int, str
     for place, value in enumerate(values):
         try:
             if value is None and dtype in _WITHOUT_NULL:
-                raise TypeError(f"NULL is no {dtype}")  # noqa: TRY301 -- as pandas says of other values
+                raise TypeError(f"NULL cannot be a {dtype}")  # noqa: TRY301 -- as pandas says of other values
             pd.Series([value], dtype=dtype)
         except (TypeError, ValueError, OverflowError) as error:
-            found[place] = f"column {name} is no {dtype}, which dtypes= asks for: {error}"
+            found[place] = f"column {name} cannot be converted to {dtype}, which dtypes= demands: {error}"
     return found

@@ -64,7 +64,7 @@ class SqlRecords:
         self._is_postgres = engine.dialect.name == "postgresql"
         if not self._is_postgres and declared.settle is None:
             raise ConfigurationError(
-                f"A source on {engine.dialect.name} cannot show which transactions are still open: give settle=, the "
+                f"A source on {engine.dialect.name} cannot show which transactions are still open. Give settle=, the "
                 "longest time from taking a position to its commit becoming visible, e.g. settle=timedelta(minutes=5)."
             )
         self._present = Present(greatest=None)
@@ -287,6 +287,7 @@ class SqlRecords:
         """A position from before the author added or removed ``arrival=`` would compare as NULL: with nothing."""
         if after is not None and (after.arrival is None) != (self._author.arrival is None):
             raise ConfigurationError(
-                f"The position {after.to_json()} does not fit arrival={self._declared.arrival!r}: the source "
-                "was ordered otherwise when it was kept. Rename the step, so that it starts from the beginning."
+                f"The stored position {after.to_json()} does not fit arrival={self._declared.arrival!r}: the source "
+                "had another order when the position was stored. Rename the step, so that it starts from the "
+                "beginning."
             )

@@ -253,8 +253,8 @@ def _author_query(declared: SqlSource, dialect: str, window: tuple[datetime, dat
         written += [f":{piece}" if place % 2 else piece.replace(":", "\\:") for place, piece in enumerate(pieces)]
     if names and window is None:
         raise ConfigurationError(
-            "The source's sql uses :window_start or :window_end, and this run has no window: run the pipeline by "
-            "its schedule, or take :window_start and :window_end out of its sql."
+            "The source's sql uses :window_start or :window_end, but this run has no window. Run the pipeline by "
+            "its schedule, or remove :window_start and :window_end from its sql."
         )
     # The line break ends a "--" comment on the query's last line.
     query = sa.text("".join(written).strip() + "\n")

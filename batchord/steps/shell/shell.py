@@ -54,7 +54,7 @@ class Shell:
                 while not ended.is_set() and early is None:
                     streams.read(_POLL_SECONDS if deadline is None else min(_POLL_SECONDS, deadline - time.monotonic()))
                     if stop.is_set():
-                        early = LeaseLost("The command was ended: another worker holds the step's lease now.")
+                        early = LeaseLost("Batchord ended the command: another worker holds the step's lease now.")
                     elif deadline is not None and time.monotonic() >= deadline:
                         early = _out_of_time(time_limit, streams.err)
                 # In every case: what the command left behind holds the pipes, and must not go on without a run.
@@ -76,7 +76,9 @@ def _started(
 ) -> Iterator[tuple["subprocess.Popen[bytes]", tuple[str, str]]]:
     """The running command and the mark of all that it starts; whatever happens inside, the guard ends what is left."""
     if cwd is not None and not os.path.isdir(cwd):  # noqa: PTH112 -- cwd is a text
-        raise ConfigurationError(f"The command's cwd={cwd!r} is no folder on this worker: create it, or correct cwd=.")
+        raise ConfigurationError(
+            f"The command's cwd={cwd!r} is not a folder on this worker: create it, or correct cwd=."
+        )
     with _translated():
         guard = CommandGuard()
     try:
@@ -160,22 +162,22 @@ def _translated() -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise ConfigurationError(
-            f"The command cannot be started, {error.filename!r} was not found: install bash where the workers run, "
-            f"and see that their PATH has it (PATH={os.environ.get('PATH', '')!r})."
+            f"The command cannot be started: {error.filename!r} was not found. Install bash where the workers run, "
+            f"and check that it is on their PATH (PATH={os.environ.get('PATH', '')!r})."
         ) from error
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno in _PASSING:
-            raise TransientError(f"The machine has no room for another process now: {error}") from error
+            raise TransientError(f"The machine cannot start another process now: {error}") from error
         advice = "correct its command, env= and cwd="
         if isinstance(error, OSError) and error.errno == errno.E2BIG:
-            advice = "a command and each variable may have 128 KiB; put what is longer into a file"
-        raise ConfigurationError(f"The command cannot be started: {error}. To do: {advice}.") from error
+            advice = "a command and each variable may have at most 128 KiB; put longer text into a file"
+        raise ConfigurationError(f"The command cannot be started: {error}. Next step: {advice}.") from error
 
 
 def _out_of_time(limit: float | None, err: Lines) -> OutOfTime:
     return OutOfTime(
-        f"The command took longer than its time limit of {limit:g} s and was ended: make it faster, or give the "
-        f"step a longer time_limit=. {_said(err)}"
+        f"The command took longer than its time limit of {limit:g} s, and Batchord ended it: make it faster, or give "
+        f"the step a longer time_limit=. {_said(err)}"
     )
 
 

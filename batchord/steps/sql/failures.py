@@ -59,7 +59,7 @@ def _translated(error: sa.exc.SQLAlchemyError, url: sa.URL, what: str, values: M
         return TransientError(f"{what} was broken off by the database: {said}")
     advice = ""
     if getattr(getattr(error, "orig", None), "sqlstate", None) == _IN_TRANSACTION:
-        advice = " A step's statements are one transaction: give it to a Bash step with psql."
+        advice = " A step's statements run in one transaction: use a Bash step with psql for this statement."
     return SqlFailed(f"{what} was refused: {said}{advice}")
 
 

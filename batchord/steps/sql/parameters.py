@@ -45,9 +45,9 @@ def bound(sql: str, values: Mapping[str, Any], *, dialect: str) -> sa.TextClause
     for name in names:
         if name not in values:
             raise ConfigurationError(
-                f"The statement names the parameter :{name}, which has no value. There are: "
+                f"The statement names the parameter :{name}, which has no value. The parameters are: "
                 f"{', '.join(sorted(values)) or 'none'}. Name one of these, add it to the step's params=, or write "
-                f"\\:{name} where no parameter is meant:\n{sql.strip()}"
+                f"\\:{name} if it is not a parameter:\n{sql.strip()}"
             )
     return clause.bindparams(*(_parameter(name, values[name]) for name in names))
 
@@ -62,13 +62,14 @@ def _written(part: Part) -> str:
 def _refuse_what_breaks_the_transaction(code: str) -> None:
     if _SEVERAL.search(code) and not _BODY.match(code):
         raise ConfigurationError(
-            "The step's sql= has several statements in one text, of which only the last one's rows would be seen: "
-            "give a list with one text for each."
+            "The step's sql= has several statements in one text, and only the rows of the last one would be used. "
+            "Give a list with one text for each statement."
         )
     if found := _OF_TRANSACTIONS.match(code):
         raise ConfigurationError(
             f"The step's sql= has the statement {' '.join(found[1].split()).upper()}: leave it out. All statements of "
-            "a step are one transaction, which is committed with the step; what needs several is several steps."
+            "a step are one transaction, which is committed with the step. For several transactions, write several "
+            "steps."
         )
 
 

@@ -30,7 +30,7 @@ def output_of(result: sa.CursorResult[Any]) -> dict[str, Any]:
     names = list(result.keys())
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
-        raise SqlFailed(f"The last statement gives the column {twice[0]!r} twice: name them apart with AS.")
+        raise SqlFailed(f"The last statement gives the column {twice[0]!r} twice: give each a name of its own (AS).")
     count = result.rowcount
     fetched = result.fetchmany(MOST_ROWS)
     if count < 0:  # a driver that does not know before all are fetched
@@ -54,7 +54,7 @@ def _json(value: Any, column: str) -> Any:  # noqa: PLR0911 -- one line for each
     if isinstance(value, bytes | bytearray | memoryview):
         raise SqlFailed(
             f"The last statement's column {column!r} holds bytes, which cannot be handed on to other steps: leave it "
-            "out, or make it a text, such as encode(column, 'hex')."
+            "out, or convert it to text, such as encode(column, 'hex')."
         )
     if isinstance(value, dict):
         return {str(key): _json(each, column) for key, each in value.items()}

@@ -148,7 +148,7 @@ class _Clock:
 
     def _over(self) -> OutOfTime:
         return OutOfTime(
-            f"The statements took longer than the time limit of {self._limit:g} s, nothing of them was committed: make "
+            f"The statements took longer than the time limit of {self._limit:g} s. Nothing was committed. Make "
             "them faster, or give the step a longer time_limit=."
         )
 
@@ -160,7 +160,7 @@ def _write_down(connection: sa.Connection, lease: StepLease, output: Mapping[str
     if not connection.scalar(_COMMITTED, named):
         connection.rollback()
         raise LeaseLost(
-            f"Step {lease.step} of run {lease.run.id} belongs to another worker now: nothing of it was committed."
+            f"Step {lease.step} of run {lease.run.id} belongs to another worker now. Nothing of it was committed."
         )
 
 

@@ -40,11 +40,11 @@ class BoundedFile(io.BytesIO):
         """See the base class. Raises DataError when the time is over, or for one more part than there may be."""
         self._reads += 1
         if self._reads > _MOST_READS:
-            raise DataError(Reason.TOO_MANY_PARTS, f"The picture is in more than {_MOST_READS:,} parts: save it anew.")
+            raise DataError(Reason.TOO_MANY_PARTS, f"The picture has more than {_MOST_READS:,} parts: save it again.")
         if time.thread_time() > self._end:
             raise DataError(
                 Reason.TOO_SLOW_TO_DECODE,
-                f"The picture takes more than {self._seconds:g} s to decode: save it anew, or raise max_seconds.",
+                f"The picture takes more than {self._seconds:g} s to decode: save it again, or raise max_seconds.",
             )
         return super().read(size)
 
@@ -57,7 +57,7 @@ def scans_of(data: bytes) -> int:
     if found > _MOST_SCANS and (scans := _scans(data, most=len(data))[0]) > _MOST_SCANS:
         raise DataError(
             Reason.TOO_MANY_SCANS,
-            f"The picture has {scans} scans, more than {_MOST_SCANS}: save it with the usual ten.",
+            f"The picture has {scans} scans, more than {_MOST_SCANS}: save it with the usual ten scans.",
         )
     return found
 

@@ -45,7 +45,7 @@ def prepare(accept: Images) -> None:
     unknown = [name for name in accept.formats if name not in Image.OPEN]
     if unknown:
         raise ConfigurationError(
-            f"Images formats={unknown} cannot be read here: Pillow knows {', '.join(sorted(Image.OPEN))}."
+            f"Images formats={unknown} cannot be read here: Pillow reads {', '.join(sorted(Image.OPEN))}."
         )
     # The size is checked against max_pixels before decoding. Pillow's own limit comes first and would
     # refuse what an author allows, so it is raised, but never lowered or removed: others may rely on it.
@@ -180,9 +180,9 @@ def _unidentified(data: bytes, accept: Images) -> DataError:
         recognises = Image.OPEN[name][1]
         if recognises is not None and recognises(prefix):
             return DataError(
-                Reason.CORRUPT_IMAGE, f"The bytes begin as {name} and then make no sense: upload it again."
+                Reason.CORRUPT_IMAGE, f"The file begins as {name}, but the rest cannot be decoded: upload it again."
             )
     return DataError(
         Reason.FORMAT_NOT_ALLOWED,
-        f"The bytes are of none of the accepted formats ({', '.join(accept.formats)}); they begin with {prefix[:8]!r}.",
+        f"The file has none of the accepted formats ({', '.join(accept.formats)}); it begins with {prefix[:8]!r}.",
     )

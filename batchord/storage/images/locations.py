@@ -34,7 +34,7 @@ class Allowed:
                     self._folders.append(file_path(prefix))
             except ValueError as error:
                 raise ConfigurationError(
-                    f"allow={prefix!r} of the images is no prefix: {error}. Write s3://bucket/prefix/ or file:///folder/."
+                    f"allow={prefix!r} of the images is not a prefix: {error}. Write s3://bucket/prefix/ or file:///folder/."
                 ) from error
 
     def fetch(self, location: str, objects: Objects, *, max_bytes: int) -> bytes:
@@ -51,8 +51,8 @@ class Allowed:
             raise DataError(Reason.LOCATION_NOT_ALLOWED, f"Location {error}.") from error
         raise DataError(
             Reason.LOCATION_NOT_ALLOWED,
-            f"Location {location[:_SHOWN]!r} is outside of what the pipeline allows ({', '.join(self._prefixes)}): "
-            "correct the record, or add its prefix to allow=[…].",
+            f"Location {location[:_SHOWN]!r} is outside the prefixes that the pipeline allows "
+            f"({', '.join(self._prefixes)}): correct the record, or add its prefix to allow=[…].",
         )
 
     def prefix_of(self, location: str) -> str:
@@ -81,7 +81,8 @@ class Allowed:
     def _file(self, path: Path, max_bytes: int) -> bytes:
         outside = DataError(
             Reason.LOCATION_NOT_ALLOWED,
-            f"File {str(path)[:_SHOWN]!r} is outside of what the pipeline allows ({', '.join(self._prefixes)}).",
+            f"File {str(path)[:_SHOWN]!r} is outside the prefixes that the pipeline allows "
+            f"({', '.join(self._prefixes)}).",
         )
         for folder in self._folders:
             try:

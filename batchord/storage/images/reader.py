@@ -139,7 +139,7 @@ def _text(location: Any) -> str:
             return location
     elif not (pd.api.types.is_scalar(location) and pd.isna(location)):
         raise DataError(Reason.LOCATION_NOT_ALLOWED, f"The location is a {type(location).__name__}, not a text.")
-    raise DataError(Reason.MISSING_LOCATION, "The record has no location: fill in its column.")
+    raise DataError(Reason.MISSING_LOCATION, "The record has no location: fill in its location column.")
 
 
 def _together(keys: Iterable[Any], outcomes: Mapping[Any, _Outcome]) -> LoadedImages:

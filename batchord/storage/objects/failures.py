@@ -55,10 +55,10 @@ def translated(error: Exception, what: str, store: str) -> BatchordError:
             "BATCHORD_S3_ACCESS_KEY_ID and BATCHORD_S3_SECRET_ACCESS_KEY, or configure AWS credentials."
         )
     if isinstance(error, _MISCONFIGURED) or (isinstance(error, ValueError) and not isinstance(error, OSError)):
-        return ConfigurationError(f"{what} cannot be asked for: {error} Check the location and BATCHORD_S3_REGION.")
+        return ConfigurationError(f"{what} cannot be requested: {error} Check the location and BATCHORD_S3_REGION.")
     return TransientError(
         f"{store} did not deliver {what}: {type(error).__name__}: {error} "
-        "It is tried again; if it stays so, check the store and BATCHORD_S3_ENDPOINT_URL."
+        "Batchord tries again. If this goes on, check the store and BATCHORD_S3_ENDPOINT_URL."
     )
 
 
@@ -72,7 +72,7 @@ def _answered(error: "boto.ClientError", what: str, store: str) -> BatchordError
         )
     if code in _PASSING or status == _STATUS_BUSY or status >= _STATUS_SERVER:
         return TransientError(
-            f"{store} is overloaded or failing ({code}, status {status}) at {what}: tried again later."
+            f"{store} is overloaded or failing ({code}, status {status}) at {what}. Batchord tries again later."
         )
     if code in _MISSING or status == _STATUS_MISSING:
         return DataError(Reason.MISSING_OBJECT, f"{what} does not exist ({code}): upload it or correct the location.")

@@ -74,7 +74,7 @@ def _open_inside(path: Path, folder: Path, tries: int = _TRIES) -> int:
     """
     real, root = path.resolve(), folder.resolve()
     if root not in real.parents:
-        raise DataError(Reason.LOCATION_NOT_ALLOWED, f"{path} leads out of {folder}, the folder that is allowed.")
+        raise DataError(Reason.LOCATION_NOT_ALLOWED, f"{path} leads outside the allowed folder {folder}.")
     try:
         return _open_below(root, real.relative_to(root).parts)
     except OSError as error:
@@ -97,7 +97,7 @@ def _open_below(root: Path, parts: Sequence[str]) -> int:
 
 def _translated(error: OSError, path: Path) -> BatchordError:
     if error.errno in _PASSING:
-        return TransientError(f"{path} could not be read now: {error}. It is tried again.")
+        return TransientError(f"{path} could not be read now: {error}. Batchord tries again.")
     if isinstance(error, FileNotFoundError | NotADirectoryError) or error.errno == errno.ENAMETOOLONG:
         return DataError(Reason.MISSING_OBJECT, f"{path} does not exist: correct the location or restore the file.")
     if isinstance(error, PermissionError):

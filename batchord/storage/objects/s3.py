@@ -143,7 +143,7 @@ class Objects:
             said = f"{self.store} did not delete s3://{bucket}/{failed.get('Key')}: {failed.get('Code')}"
             if failed.get("Code") == "AccessDenied":
                 raise ConfigurationError(f"{said}. Grant s3:DeleteObject.")
-            raise TransientError(f"{said}. It is tried again.")
+            raise TransientError(f"{said}. Batchord tries again.")
 
     def _pages(self, bucket: str, prefix: str, **more: Any) -> "Iterator[ListObjectsV2OutputTypeDef]":
         with self._translating(f"s3://{bucket}/{prefix}"):
@@ -185,7 +185,8 @@ class Objects:
                 yield
         except DataError as error:  # of what we write ourselves no record is to blame
             raise ConfigurationError(
-                f"{self.store} does not let us change {what} ({error.reason}): create the bucket, grant {permission}."
+                f"{self.store} does not allow a change of {what} ({error.reason}): create the bucket, grant "
+                f"{permission}."
             ) from error
 
     def _connect(self) -> "S3Client":

@@ -50,7 +50,7 @@ def test_each_refusal_of_redis_says_what_to_do(tls_redis: TlsRedis, other: Autho
     for options in ("?", f"?ssl_ca_certs={other.certificate}"):
         line = redis_line(tls_redis.url(options=options))
         assert f"Redis at localhost:{tls_redis.port}" in line
-        assert "Let ssl_ca_certs in the address name the file" in line
+        assert "Set ssl_ca_certs in the address to the file" in line
         assert tls_redis.password not in line
     assert "Write the host name that is in its certificate" in redis_line(tls_redis.url(host="127.0.0.1"))
     assert "Write rediss:// instead" in redis_line(tls_redis.url(scheme="redis", options="?"))
@@ -65,7 +65,7 @@ def test_a_client_without_a_certificate_is_told_so(tls_redis: TlsRedis, other: A
     tls_redis.want_certificates(wanted=True)
     try:
         for url in (tls_redis.url(), tls_redis.url(options=shown)):
-            assert "Let ssl_certfile and ssl_keyfile" in redis_line(url)
+            assert "Set ssl_certfile and ssl_keyfile in the address to that certificate" in redis_line(url)
     finally:
         tls_redis.want_certificates(wanted=False)
 

@@ -120,7 +120,7 @@ def test_a_command_that_a_file_starts_while_it_is_loaded_refuses(tmp_path: Path,
     (problem,) = load(tmp_path).problems
 
     assert "does not start" in str(problem)
-    assert f"{path} calls it while it is being loaded" in str(problem)
+    assert f"{path} calls it while the file is being loaded" in str(problem)
 
 
 def test_a_command_that_a_file_calls_in_its_own_process_refuses(tmp_path: Path, write: Write) -> None:

@@ -82,7 +82,7 @@ def test_all_problems_of_a_file_are_reported_together(tmp_path: Path, write: Wri
         "'one': cron('whenever')",
         "begin with SELECT",
         "no key",
-        "after='b' names no step",
+        "after='b' names an unknown step",
         "'Two' is no pipeline",
     ):
         assert [problem for problem in said if part in problem], part

@@ -125,7 +125,7 @@ def test_what_is_no_skops_file_is_refused(load: Load, tmp_path: Path) -> None:
     from sklearn.preprocessing import StandardScaler
 
     (tmp_path / "cut.skops").write_bytes(b"PK\x03\x04")
-    with pytest.raises(ModelNotFound, match=r"cut\.skops is no whole \.skops file"):
+    with pytest.raises(ModelNotFound, match=r"cut\.skops is not a complete \.skops file"):
         load(SklearnModel(str(tmp_path / "cut.skops")))
     small_models.save_estimator(tmp_path / "s.skops", StandardScaler().fit([[1.0], [2.0]]))
     with pytest.raises(ConfigurationError, match="StandardScaler, which has no predict"):

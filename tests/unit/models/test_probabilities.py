@@ -197,7 +197,7 @@ def test_a_model_of_numbers_has_no_probabilities(load: Load, tmp_path: Path) -> 
     folder = small_models.save_text_classifier(tmp_path / "m")
     change(folder, "config.json", problem_type="regression")
 
-    with pytest.raises(ConfigurationError, match="gives numbers and no classes: leave proba= out"):
+    with pytest.raises(ConfigurationError, match="returns numbers, not classes: leave proba= out"):
         load(TransformersText(str(folder), text="body", proba="all"))
 
 
@@ -205,7 +205,7 @@ def test_a_model_of_numbers_has_no_probabilities(load: Load, tmp_path: Path) -> 
     ("declared", "said"),
     [
         (SklearnModel("m.skops", proba=1), "proba=1 must be a text: give 'all', or a class as its label is written"),  # type: ignore[arg-type]
-        (SklearnModel("m.skops", proba=""), "proba='' is no text"),
+        (SklearnModel("m.skops", proba=""), "proba='' must be a text"),
         (TransformersText("m", text="body", task="embed", proba="all"), "proba='all' with task='embed'"),
     ],
 )

@@ -142,7 +142,7 @@ def test_damaged_weights_are_refused(load: Load, tmp_path: Path, damage: bytes) 
     folder = small_models.save_text_classifier(tmp_path / "m")
     (folder / "model.safetensors").write_bytes(damage)
 
-    with pytest.raises(ModelError, match="Write it anew"):
+    with pytest.raises(ModelError, match="Save the model again"):
         load(TransformersText(str(folder), text="body"))
 
 
@@ -199,7 +199,7 @@ def test_a_processor_without_bfloat16_says_so(
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=capabilities: found)
         caplog.clear()
         load(TransformersText(folder, text=column, dtype="bfloat16"))
-        assert ("no instructions for bfloat16" in caplog.text) is said
+        assert ("has no bfloat16 instructions" in caplog.text) is said
 
 
 @pytest.mark.parametrize(

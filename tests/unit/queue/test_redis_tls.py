@@ -68,7 +68,7 @@ def test_a_stranger_is_not_trusted(port: int, authority: trustme.CA, tmp_path: P
     """Nor somebody by another name; the line says what to write."""
     certificate = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(certificate))
-    assert "nobody whom this machine trusts" in line(f"rediss://localhost:{port}/0")
+    assert "this machine does not trust the authority" in line(f"rediss://localhost:{port}/0")
     assert "is for another name" in line(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={certificate}")
     check_redis(f"rediss://localhost:{port}/0?ssl_ca_certs={certificate}")  # it does not answer, and that may pass
 
@@ -78,7 +78,7 @@ def test_a_certificate_that_has_expired_is_told_so(authority: trustme.CA, tmp_pa
     certificate = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(certificate))
     with greeting(authority.issue_cert("localhost", not_after=datetime(2020, 1, 1, tzinfo=UTC))) as port:
-        assert "is out of date" in line(f"rediss://localhost:{port}/0?ssl_ca_certs={certificate}")
+        assert "is not valid at this time" in line(f"rediss://localhost:{port}/0?ssl_ca_certs={certificate}")
 
 
 def test_a_server_that_expects_tls_is_known(port: int) -> None:
@@ -106,7 +106,9 @@ def test_files_that_cannot_be_used_are_named(authority: trustme.CA, tmp_path: Pa
     empty = tmp_path / "empty.pem"
     empty.touch()
     for ca in (tmp_path / "nosuch.pem", empty, tmp_path):
-        assert f"ssl_ca_certs={ca} holds no certificate" in (unusable_file({"ssl_ca_certs": str(ca)}) or "")
+        assert f"ssl_ca_certs={ca} does not hold a readable certificate" in (
+            unusable_file({"ssl_ca_certs": str(ca)}) or ""
+        )
     pair = {"ssl_certfile": str(certificate), "ssl_keyfile": str(key)}
     assert unusable_file(pair) is None
     for broken in (pair | {"ssl_keyfile": str(other)}, pair | {"ssl_keyfile": str(empty)}, {"ssl_certfile": str(key)}):

@@ -71,7 +71,7 @@ def test_what_celery_sends_for_a_chord_is_understood(redis_url: str) -> None:
     ("wrong", "said"),
     [
         ({"headers": "none"}, "headers"),
-        ({"headers": {"id": "i"}}, "no task"),
+        ({"headers": {"id": "i"}}, "does not name a task"),
         ({"properties": []}, "properties"),
         ({"properties": {"reply_to": {}}}, "reply_to"),
         ({"body": "abc"}, "arguments"),
@@ -79,12 +79,12 @@ def test_what_celery_sends_for_a_chord_is_understood(redis_url: str) -> None:
         ({"body": [[], {}]}, "body"),
         ({"body": [{}, {}, {}]}, "arguments"),
         ({"body": [[], [], {}]}, "named arguments"),
-        ({"body": [[], {}, 5]}, "follows"),
+        ({"body": [[], {}, 5]}, "follow-up tasks"),
         ({"body": [[], {}, {"chord": 5}]}, "chord"),
         ({"body": [[], {}, {"chain": [{**_SIGNATURE, "options": None}]}]}, "chain"),
         ({"body": [[], {}, {"callbacks": _SIGNATURE}]}, "callbacks"),
         ({"body": [[], {}, {"errbacks": [{"task": "t"}]}]}, "errbacks"),
-        ({"body": [[], {"deep": [{"in": "\ud800"}]}, {}]}, "half a character"),
+        ({"body": [[], {"deep": [{"in": "\ud800"}]}, {}]}, "half of a surrogate pair"),
         *(
             ({"headers": {"task": "t", "id": "i", name: value}}, name)
             for name, values in {

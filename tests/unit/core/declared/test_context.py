@@ -41,7 +41,7 @@ def test_a_step_that_is_not_before_is_answered_with_those_that_are() -> None:
         KeyError, match=r"step 'scores' does not come before 'here' in the graph \(after=\); these steps do: before"
     ):
         _run(_output())["scores"]
-    with pytest.raises(KeyError, match="before it are: none"):
+    with pytest.raises(KeyError, match="these steps do: none"):
         _run()["before"]
 
 
@@ -67,7 +67,7 @@ def test_parts_of_a_summary_are_asked_for_by_name() -> None:
     [
         (_output(value={"a": 1, "b": 2}), "step before (done) gives no 'c'; it gives a, b"),
         (_output(value={}), "step before (done) has no 'c'; it has nothing"),
-        (_output(value=[1]), "step before (done) gives no parts by name, but [1]"),
+        (_output(value=[1]), "step before (done) has no parts with names; its value is [1]"),
         (_output(state=StepState.SKIPPED), "step before (skipped) has no parts with names; its value is None"),
         (_predicted(predicted=1), "step before (done) has no 'c'; it has predicted"),
     ],

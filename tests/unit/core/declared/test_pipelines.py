@@ -91,7 +91,7 @@ def test_all_problems_are_found_at_once() -> None:
         "batch_rows=0",
     ):
         assert said in problems
-    assert "step 'late': after='missing' names no step" in problems
+    assert "step 'late': after='missing' names an unknown step" in problems
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_something_that_is_no_schedule_is_answered_with_an_example(given: Any) -
     """A cron expression without cron() is the likeliest slip."""
     (problem,) = Pipeline("reviews", schedule=given, source=_SOURCE, model=_shout).problems()
 
-    assert "use every(minutes=10) or cron('0 * * * *')" in problem
+    assert "give a schedule such as every(minutes=10) or cron('0 * * * *')" in problem
 
 
 def test_a_step_that_is_given_other_things_says_what_it_wants() -> None:
@@ -165,7 +165,7 @@ def test_a_step_that_is_given_other_things_says_what_it_wants() -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        (SqlSource("UPDATE t SET x = 1", key="id"), "no query"),
+        (SqlSource("UPDATE t SET x = 1", key="id"), "must be a query"),
         (SqlSource("SELECT 1; DROP TABLE t", key="id"), "';' inside"),
         (SqlSource("SELECT 1", key=""), "no key"),
         (SqlSource("SELECT 1", key="id", settle=timedelta(seconds=-1)), "settle= is negative"),

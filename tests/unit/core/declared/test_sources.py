@@ -34,12 +34,12 @@ def test_a_query_is_taken_as_it_is_written(sql: str) -> None:
     ("sql", "said"),
     [
         ("SELECT 1; SELECT 2", "has a ';' inside"),
-        ("SET work_mem = '1MB'; SELECT id FROM t", "no query"),
+        ("SET work_mem = '1MB'; SELECT id FROM t", "must be a query"),
         ("SELECT 1 /* ; */; -- and\nSELECT 2;", "has a ';' inside"),
-        ("UPDATE t SET a = 1 RETURNING id", "no query"),
-        ("-- SELECT id FROM t", "no query"),
-        ("'SELECT'", "no query"),
-        ("", "no query"),
+        ("UPDATE t SET a = 1 RETURNING id", "must be a query"),
+        ("-- SELECT id FROM t", "must be a query"),
+        ("'SELECT'", "must be a query"),
+        ("", "must be a query"),
     ],
 )
 def test_what_is_no_query_or_several_is_refused(sql: str, said: str) -> None:

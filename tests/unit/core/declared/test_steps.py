@@ -85,9 +85,9 @@ def test_options_of_every_step_say_what_they_take(build: Build, options: dict[st
         ({"time_limit": timedelta(seconds=-5)}, "give a timedelta of at least a second"),
         ({"time_limit": timedelta(milliseconds=999)}, "give a timedelta of at least a second"),
         ({"queue": ""}, "queue='' cannot be a queue name: use lower-case letters, digits, '_' and '-'"),
-        ({"queue": "My Queue"}, "queue='My Queue' is no queue name"),
-        ({"queue": "a,b"}, "queue='a,b' is no queue name"),
-        ({"queue": None}, "queue=None is no queue name"),
+        ({"queue": "My Queue"}, "queue='My Queue' cannot be a queue name"),
+        ({"queue": "a,b"}, "queue='a,b' cannot be a queue name"),
+        ({"queue": None}, "queue=None cannot be a queue name"),
     ],
 )
 def test_options_of_steps_that_are_executed_as_a_whole(build: Build, options: dict[str, Any], said: str) -> None:

@@ -91,7 +91,7 @@ def test_without_a_folder_each_process_counts_for_itself() -> None:
     ("faults", "said"),
     [
         ("a=explode", "names the unknown action 'explode'. The actions are kill, kill-parent, stop, raise, delay"),
-        ("a", "names the action ''"),
+        ("a", "names the unknown action ''"),
         ("a=kill@soon", "'soon'"),
     ],
 )

@@ -28,7 +28,7 @@ def test_nothing_is_known_at_first() -> None:
     """The model's usual size, but small shards come first."""
     found = estimate([], declared=None, usual=1000, least=100, seconds=SECONDS)
     assert (found.rows, found.least_rows, found.grows) == (1000, 100, True)
-    assert "nothing is known" in found.why
+    assert "this model version has no measured speed yet" in found.why
 
 
 @pytest.mark.parametrize("speed", [0.2, 3.0, 40.0, 25_000.0])

@@ -105,7 +105,7 @@ def test_anything_that_is_a_number_is_a_score(score: Any) -> None:
 @pytest.mark.parametrize("score", ["high", [0.5], {"p": 1}, 1 + 2j, b"x"])
 def test_a_score_of_another_kind_breaks_the_contract(score: Any) -> None:
     """It would be so for every record: the model is to be mended, not the data."""
-    with pytest.raises(ModelContractViolation, match="return numbers"):
+    with pytest.raises(ModelContractViolation, match="return a number"):
         _batch(score=[0.1, score, 0.2])
 
 

@@ -119,14 +119,14 @@ def test_only_the_end_of_stderr_is_told() -> None:
 
 def test_a_folder_that_is_not_there_is_the_authors(tmp_path: Path) -> None:
     """Trying again would not help."""
-    with pytest.raises(ConfigurationError, match=r"nowhere.*no folder on this worker"):
+    with pytest.raises(ConfigurationError, match=r"nowhere.*not a folder on this worker"):
         run("true", cwd=str(tmp_path / "nowhere"))
 
 
 def test_without_bash_the_operator_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The PATH is named."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ConfigurationError, match=rf"'bash' was not found: install bash.*{tmp_path}"):
+    with pytest.raises(ConfigurationError, match=rf"'bash' was not found\. Install bash.*{tmp_path}"):
         run("true")
 
 

@@ -57,14 +57,14 @@ def test_mysql_escapes_quotes_with_a_backslash() -> None:
 
 def test_a_parameter_without_a_value_is_the_authors() -> None:
     """The message names it, and those there are."""
-    with pytest.raises(ConfigurationError, match=r":wher, which has no value. There are: what, where"):
+    with pytest.raises(ConfigurationError, match=r":wher, which has no value. The parameters are: what, where"):
         names("SELECT :what, :wher", what=1, where=2)
 
 
 @pytest.mark.parametrize("sql", ["SELECT 1; SELECT 2", "DELETE FROM a; -- and\nDELETE FROM b;"])
 def test_several_statements_in_one_text_are_refused(sql: str) -> None:
     """Each has a text of its own."""
-    with pytest.raises(ConfigurationError, match="give a list with one text for each"):
+    with pytest.raises(ConfigurationError, match="Give a list with one text for each statement"):
         names(sql)
 
 
