@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batchord.core.code import Code, imported_code
 from batchord.core.declared.models import NOT_IN_VERSION, Model, takes_functions
 from batchord.core.errors import ConfigurationError, ModelContractViolation
 from batchord.models.failures import predicting
@@ -28,9 +27,6 @@ class FunctionModel(Model):
     _: KW_ONLY
     #: Given by the author; None: the digest of its code stands for it.
     version: str | None = field(default=None, metadata=NOT_IN_VERSION)
-    #: The code that it was loaded with, and the module that declares it; the catalog sets both.
-    code: Code = field(init=False, repr=False, compare=False, default_factory=imported_code)
-    declared_in: str | None = field(init=False, repr=False, compare=False, default=None)
 
     @property
     def traits(self) -> dict[str, str]:
@@ -44,12 +40,6 @@ class FunctionModel(Model):
         Taken once: what an object holds may change while it predicts.
         """
         return self.code.digest(self.function, declared_in=self.declared_in)
-
-    def loaded_with(self, code: Code, module: str) -> None:
-        """Notes where the declaration comes from; the first note holds."""
-        if self.declared_in is None:
-            object.__setattr__(self, "code", code)
-            object.__setattr__(self, "declared_in", module)
 
     def own_version(self) -> str:
         """``name@version`` where the author gave a version, else ``name@digest`` of the function's code as loaded.

@@ -5,7 +5,8 @@ digits of what the predictions come from (the files' contents, a hub's commit, a
 Where the declaration holds options that change the output, ``+`` and 8 digits of these follow, as in
 ``sentiment-7@3fa94c0d12ab+1c9e02ab``: the same weights read another column, or cut texts elsewhere. So
 the same version means the same predictions. Options that say of themselves that no prediction depends on them (the
-device, which files are trusted, how large an image may be) are left out; one that is added and says nothing is part.
+device, which files are trusted, how large an image may be) are left out; one that is added and says nothing is part,
+as is the code of a kind that is an author's own.
 """
 
 import hashlib
@@ -35,6 +36,8 @@ class Fingerprint(NamedTuple):
 def version_of(name: str, digest: str, declared: Model) -> str:
     """The full version of ``declared``, whose weights are ``name@digest``."""
     options = _options(declared)
+    if declared.kind_digest is not None:
+        options["kind"] = declared.kind_digest
     digits = _hash(json.dumps(options, sort_keys=True, default=repr))[:_OPTION_DIGITS]
     return f"{name}@{digest}" + (f"+{digits}" if options else "")
 
