@@ -212,5 +212,5 @@ def settings() -> Settings:
     except (ValueError, TypeError) as error:  # pydantic's own are ValueErrors; a broken file gives either
         raise ConfigurationError(
             f"The settings cannot be used: {error}. They come from BATCHORD_* variables and from {SERVERS_FILE} in "
-            "BATCHORD_HOME, which `batchord up` writes anew."
+            "BATCHORD_HOME, which `batchord up` writes again."
         ) from None

@@ -20,7 +20,7 @@ _COMMANDS = {
     "status": ("stack", "Show the local stack's servers and processes."),
     "migrate": ("stack", "Bring the ledger's tables up to date."),
     "pipelines": ("checks", "List the pipelines and the problems in their files."),
-    "plan": ("checks", "Show what a run would predict now, without a change."),
+    "plan": ("checks", "Show what a run would predict now. Writes nothing."),
     "run": ("run", "Start a run by hand."),
     "runs": ("history", "List the newest runs."),
     "show": ("history", "Show one run: summary, steps, shards."),

@@ -34,7 +34,7 @@ def load_estimator(declared: SklearnModel, version: str, folder: Path, *, thread
         if untrusted:
             everything = ", ".join(repr(name) for name in sorted({*declared.trusted, *untrusted}))
             raise ConfigurationError(
-                f"{declared.location} holds types that skops does not trust. Where you know what they do, add to the "
+                f"{declared.location} holds types that skops does not trust. If you know what they do, add to the "
                 f"SklearnModel: trusted=[{everything}]"
             )
         estimator = skops_io.load(file, trusted=list(declared.trusted))

@@ -50,9 +50,9 @@ def filled_column(frame: "pd.DataFrame", column: str, *, version: str, argument:
     """
     if column not in frame.columns:
         raise ConfigurationError(
-            f"{version} reads {argument}, but the source gives {list(frame.columns)}: select the column {column!r}."
+            f"{version} reads {argument}, but the source has {list(frame.columns)}: select the column {column!r}."
         )
     missing = frame.index[frame[column].isna()]
     if len(missing):
-        raise ModelError(f"{version} was given records without {argument}, the first with key {missing[0]!r}.")
+        raise ModelError(f"{version} got records without a value for {argument}, the first with key {missing[0]!r}.")
     return frame[column]

@@ -209,4 +209,4 @@ def test_a_statement_that_names_what_is_not_there_ends_the_step(bench: Bench) ->
     declare_graph(bench, Sql("sql", "SELECT :city"))
     run = ran(bench)
     assert run.state is RunState.FAILED
-    assert "There are: pipeline, run_id, slot, window_end, window_start" in error(bench, run.id, "sql")
+    assert "The parameters are: pipeline, run_id, slot, window_end, window_start" in error(bench, run.id, "sql")

@@ -132,7 +132,7 @@ def test_a_statement_that_takes_too_long_may_work_later(url: str) -> None:
 def test_an_environment_variable_that_is_not_set_is_named() -> None:
     """The operator reads which one."""
     declared = SqlSource("SELECT 1 AS id", key="id", url_env="SHOP_DATABASE")
-    with pytest.raises(ConfigurationError, match="export SHOP_DATABASE"):
+    with pytest.raises(ConfigurationError, match="Set SHOP_DATABASE"):
         open_source(declared, default_url="")
 
 

@@ -168,11 +168,11 @@ def test_rows_are_json(execute: Execute) -> None:
         ("SELECT repeat('x', 70000)", OutputRefused, "at most 65,536"),
         ("VACUUM t", SqlFailed, "VACUUM cannot run inside a transaction block. .*Bash step with psql"),
         ("SELECT 1 / 0", SqlFailed, "division by zero"),
-        ("DO $$ BEGIN RAISE serialization_failure; END $$", TransientError, "broken off"),
-        ("DO $$ BEGIN RAISE deadlock_detected; END $$", TransientError, "broken off"),
-        ("SELECT pg_terminate_backend(pg_backend_pid())", TransientError, "broken off"),
+        ("DO $$ BEGIN RAISE serialization_failure; END $$", TransientError, "stopped by the database"),
+        ("DO $$ BEGIN RAISE deadlock_detected; END $$", TransientError, "stopped by the database"),
+        ("SELECT pg_terminate_backend(pg_backend_pid())", TransientError, "stopped by the database"),
         ("SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(9)", TransientError, "user request"),
-        ("SELECT :missing", ConfigurationError, "There are: none"),
+        ("SELECT :missing", ConfigurationError, "The parameters are: none"),
     ],
 )
 def test_what_cannot_be_done_leaves_nothing(

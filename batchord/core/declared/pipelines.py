@@ -207,7 +207,7 @@ class Pipeline:
         found = [f"two steps are named {name!r}" for name in sorted({n for n in names if names.count(n) > 1})]
         for step in steps:
             found += [
-                f"step {step.name!r}: after={unknown!r} names an unknown step; the steps of this pipeline are: "
+                f"step {step.name!r}: after={unknown!r} names an unknown step; the other steps are: "
                 + _others(names, step.name)
                 for unknown in names_before(step)
                 if unknown not in names
@@ -236,4 +236,4 @@ class Pipeline:
 
 
 def _others(names: list[str], name: str) -> str:
-    return ", ".join(each for each in names if each != name) or "no others"
+    return ", ".join(each for each in names if each != name) or "none"

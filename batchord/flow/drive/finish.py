@@ -16,7 +16,7 @@ from batchord.flow.drive.outcomes import look
 from batchord.flow.parts import Parts
 
 #: Of a step whose file was edited while it was at work.
-CODE_CHANGED = "code-changed: its file was edited while it was at work; a follow-up run goes on with the new code"
+CODE_CHANGED = "code-changed: its file was edited while it was at work; a follow-up run continues with the new code"
 
 
 def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:

@@ -43,9 +43,9 @@ def _translate(error: sa.exc.SQLAlchemyError, url: sa.URL) -> BatchordError:
         return TransientError(f"The source's database {where} does not answer: {said}")
     if advice := refusal(error, said):
         return ConfigurationError(
-            f"The source's database {where} refuses the connection: {one_line(said)}. In its url=, in the "
-            "variable of its url_env=, or in BATCHORD_SOURCE_URL or BATCHORD_DATABASE_URL where it has neither, "
-            f"{advice}."
+            f"The source's database {where} refuses the connection: {one_line(said)}. Next step: {advice}. "
+            "The address is in the source's url=, in the variable of its url_env=, or, if it has neither, in "
+            "BATCHORD_SOURCE_URL or BATCHORD_DATABASE_URL."
         )
     message = (
         f"The source's database {where} refuses the query: {said}\n"

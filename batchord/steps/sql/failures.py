@@ -31,8 +31,9 @@ def connecting(url: sa.URL) -> Iterator[None]:
             raise TransientError(f"The step's database {where} does not answer: {said}") from None
         advice = refusal(error, said) or "correct the address"
         raise ConfigurationError(
-            f"The step's database {where} cannot be used: {one_line(said)}. In its url=, in the variable of its "
-            f"url_env=, or in BATCHORD_AUTHOR_URL or BATCHORD_DATABASE_URL where it has neither, {advice}."
+            f"The step's database {where} cannot be used: {one_line(said)}. Next step: {advice}. The address is "
+            "in the step's url=, in the variable of its url_env=, or, if it has neither, in BATCHORD_AUTHOR_URL or "
+            "BATCHORD_DATABASE_URL."
         ) from None
 
 
@@ -56,7 +57,7 @@ def was_cancelled(error: sa.exc.SQLAlchemyError) -> bool:
 def _translated(error: sa.exc.SQLAlchemyError, url: sa.URL, what: str, values: Mapping[str, Any]) -> BatchordError:
     said = masked(_said(error, url), known=_secrets(values))
     if is_transient(error, said, classes=_TRANSIENT_CLASSES):
-        return TransientError(f"{what} was broken off by the database: {said}")
+        return TransientError(f"{what} was stopped by the database: {said}")
     advice = ""
     if getattr(getattr(error, "orig", None), "sqlstate", None) == _IN_TRANSACTION:
         advice = " A step's statements run in one transaction: use a Bash step with psql for this statement."

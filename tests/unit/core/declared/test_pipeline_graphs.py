@@ -68,7 +68,7 @@ def test_a_graph_of_all_kinds_is_sound() -> None:
         ([_choose("a", "b"), _work("b", "a")], "steps a, b wait for each other in a cycle"),
         ([_work("a"), _work("b", "c"), _work("c", "b"), _work("d", "c")], "steps b, c, d wait for each other"),
         ([_work("a"), _step("a")], "two steps are named 'a'"),
-        ([_work("a", "b")], "step 'a': after='b' names an unknown step; the steps of this pipeline are:"),
+        ([_work("a", "b")], "step 'a': after='b' names an unknown step; the other steps are:"),
         ([_choose("a")], "step 'a' is a branch, but no step has after=['a']: a branch needs a step to choose"),
         ([_work("a"), _choose("b", "a")], "step 'b' is a branch, but no step has after=['b']"),
     ],
@@ -184,10 +184,10 @@ def test_an_unknown_name_in_after_is_answered_with_those_there_are() -> None:
 
     assert Pipeline("reviews", steps=[_work("prepare"), _work("other"), late]).problems() == [
         "step 'late': after= holds a int: give names of steps: after=['prepare']",
-        "step 'late': after='praepare' names an unknown step; the steps of this pipeline are: prepare, other",
+        "step 'late': after='praepare' names an unknown step; the other steps are: prepare, other",
     ]
     (problem,) = Pipeline("reviews", steps=[_work("a", "b")]).problems()
-    assert problem.endswith("there are: no others")
+    assert problem.endswith("the other steps are: none")
 
 
 def test_a_value_of_a_wrong_type_hides_no_other_problem() -> None:

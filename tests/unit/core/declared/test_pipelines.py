@@ -118,7 +118,7 @@ def test_an_ordinary_name_is_accepted(name: str) -> None:
         ([_step("a", "b"), _step("b", "a")], "steps a, b wait for each other in a cycle: remove one after="),
         ([_step("a", "c"), _step("b", "a"), _step("c", "b")], "steps a, b, c wait for each other in a cycle"),
         ([_step("a"), _step("a")], "two steps are named 'a'"),
-        ([_step("a", "b")], "step 'a': after='b' names an unknown step; the steps of this pipeline are:"),
+        ([_step("a", "b")], "step 'a': after='b' names an unknown step; the other steps are:"),
         (["score"], "steps holds a str: give Predict, Python, Sql, Bash or Branch"),
         ([], "it has no steps: give source= and model=, or steps=[...]"),
     ],
