@@ -26,7 +26,7 @@ _ROOM = 120
 @click.argument("name")
 @json_option
 def pause(name: str, *, as_json: bool) -> None:
-    """Stop NAME's runs by schedule and event until `batchord resume`, also across restarts.
+    """Pause NAME: start no new runs by schedule or event until `batchord resume`, also across restarts.
 
     Runs by hand still start. Runs that are already at work continue.
     """
@@ -37,7 +37,7 @@ def pause(name: str, *, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def resume(name: str, *, as_json: bool) -> None:
-    """Start NAME's runs by schedule and event again. catchup= in its file decides which missed slots get a run."""
+    """Resume NAME: start runs by schedule and event again. Its catchup= decides which missed slots get a run."""
     _pause(name, paused=False, as_json=as_json)
 
 
@@ -66,7 +66,7 @@ def schedule(
     reset: bool,
     as_json: bool,
 ) -> None:
-    """Show when NAME runs, or every pipeline without NAME. With an option, give NAME another schedule.
+    """Show when NAME runs; without NAME, show all pipelines. With an option, give NAME another schedule.
 
     The new schedule stays across restarts and deploys until --reset.
     """
