@@ -149,9 +149,11 @@ def test_the_workers_own_children_are_left_alone() -> None:
 def test_a_command_may_clean_up_although_its_worker_ignores_the_signal(tmp_path: Path) -> None:
     """Pool processes of Celery do; what they start would inherit that, and bash could not trap it."""
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    trapped = threading.Event()
+    command = f"trap 'echo > {tmp_path}/cleaned; exit' TERM; echo trapped; sleep 1000 & wait"
     try:
-        with pytest.raises(OutOfTime):
-            run(f"trap 'echo > {tmp_path}/cleaned; exit' TERM; sleep 1000 & wait", time_limit=1, grace=20)
+        with pytest.raises(LeaseLost):
+            run(command, grace=20, stop=trapped, on_line=lambda *_: trapped.set())
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, before)
