@@ -100,9 +100,9 @@ def _tls(options: Mapping[str, str], where: str) -> dict[str, str | bool]:
     check = options.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")
     names = _SWITCHES.get(options.get("ssl_check_hostname", "true").lower())
     if check not in _CHECKS:
-        raise ConfigurationError(f"The ssl_cert_reqs of {where} must be required, optional or none.")
+        raise ConfigurationError(f"{where} has a wrong ssl_cert_reqs: write required, optional or none.")
     if names is None:
-        raise ConfigurationError(f"The ssl_check_hostname of {where} must be true or false.")
+        raise ConfigurationError(f"{where} has a wrong ssl_check_hostname: write true or false.")
     files = {name: options[name] for name in _FILES if options.get(name)}
     if ("ssl_keyfile" in files) > ("ssl_certfile" in files):
         raise ConfigurationError(f"{where} has an ssl_keyfile but no ssl_certfile: give both.")

@@ -65,7 +65,7 @@ def test_parts_of_a_summary_are_asked_for_by_name() -> None:
 @pytest.mark.parametrize(
     ("output", "said"),
     [
-        (_output(value={"a": 1, "b": 2}), "step before (done) gives no 'c'; it gives a, b"),
+        (_output(value={"a": 1, "b": 2}), "step before (done) has no 'c'; it has a, b"),
         (_output(value={}), "step before (done) has no 'c'; it has nothing"),
         (_output(value=[1]), "step before (done) has no parts with names; its value is [1]"),
         (_output(state=StepState.SKIPPED), "step before (skipped) has no parts with names; its value is None"),
@@ -220,5 +220,5 @@ def test_a_parameter_that_was_not_given_is_answered_with_those_that_were() -> No
     assert run.params.get("day") is None
     assert "day" not in run.params
     assert (run.params["a"], json.loads(json.dumps(dict(run.params)))) == (1, {"a": 1, "b": [2]})
-    with pytest.raises(KeyError, match="given are: none"):
+    with pytest.raises(KeyError, match="its parameters: none"):
         _run().params["day"]

@@ -228,7 +228,7 @@ def test_a_model_that_cannot_work_says_why(model: Any, said: str) -> None:
     ("limit", "said"),
     [
         (RejectionLimit(share=1.5), "rejection_limit: share=1.5: give a number from 0 to 1"),
-        (RejectionLimit(count=-1), "rejection_limit: count=-1 is negative"),
+        (RejectionLimit(count=-1), "rejection_limit: count=-1 is negative: give a whole number from 0"),
     ],
 )
 def test_a_rejection_limit_that_cannot_be_meant_says_why(limit: RejectionLimit, said: str) -> None:
