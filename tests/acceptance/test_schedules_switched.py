@@ -47,7 +47,9 @@ def test_a_schedule_is_switched_paused_resumed_and_reset(notes: Cluster) -> None
 
     notes.batchord("schedule", "rare", "--reset")
     wait_until(
-        lambda: "scheduled anew: every 1000 days" in notes.log("beat"), description="beat sees the reset", timeout=_SOON
+        lambda: "has a new schedule: every 1000 days" in notes.log("beat"),
+        description="beat sees the reset",
+        timeout=_SOON,
     )
     assert _schedule(notes) == ("every 1000 days", False, False)
     _wait_for_sweeps(notes, 1)

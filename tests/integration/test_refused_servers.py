@@ -55,7 +55,7 @@ def test_a_right_that_is_missing_is_named(database_url: str) -> None:
     ledger = Ledger(guest)
     try:
         with pytest.raises(
-            ConfigurationError, match=r"denies a right: permission denied for schema batchord. Let `batchord"
+            ConfigurationError, match=r"denies a right: permission denied for schema batchord. Run `batchord"
         ):
             ledger.reports.runs(limit=1)
         with pytest.raises(ConfigurationError, match="denies a right"):

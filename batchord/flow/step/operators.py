@@ -104,7 +104,7 @@ def _chosen(declared: Pipeline, task: Branch, returned: Any) -> dict[str, Any]:
         )
     chosen = sorted(chosen)
     passed_over = sorted(set(choices) - set(chosen) - downstream(after, chosen))
-    log.info("Chosen: %s. Skipped: %s.", ", ".join(chosen) or "none", ", ".join(passed_over) or "none")
+    log.info("Chosen: %s. Not chosen: %s.", ", ".join(chosen) or "none", ", ".join(passed_over) or "none")
     return {CHOSEN: chosen, "value": chosen}
 
 

@@ -83,7 +83,7 @@ def test_all_problems_of_a_file_are_reported_together(tmp_path: Path, write: Wri
         "begin with SELECT",
         "no key",
         "after='b' names an unknown step",
-        "'Two' is no pipeline",
+        "'Two' cannot be a pipeline name",
     ):
         assert [problem for problem in said if part in problem], part
     assert len(said) == 6

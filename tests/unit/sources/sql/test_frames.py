@@ -151,7 +151,7 @@ def test_what_cannot_be_of_the_type_that_was_asked_for_costs_its_record(
     """The others have that type."""
     frame, (rejection,) = frame_of(list(enumerate(values)), {"value": ColumnType(dtype, asked=True)}, "id")
     assert (rejection.key, rejection.reason) == (wrong, "unfitting-value")
-    assert f"column value is no {dtype}" in rejection.detail
+    assert f"column value cannot be converted to {dtype}" in rejection.detail
     assert (len(frame), frame["value"].dtype) == (2, dtype)
 
 
