@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from batchord.core.errors import ConfigurationError
-from batchord.core.run.runs import Run
+from batchord.core.run.runs import Run, RunState
 from batchord.core.run.summary import QUANTILES
 from batchord.core.text.visible import as_one_entry
 
@@ -26,7 +26,7 @@ _ODD_ENDS = ("failed", "retried", "lost", "split", "code-changed")
 
 @click.command()
 @click.option("--pipeline", help="Only runs of this pipeline.")
-@click.option("--state", help="Only runs in this state, such as failed.")
+@click.option("--state", type=click.Choice([str(state) for state in RunState]), help="Only runs in this state.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Show at most this many.")
 @json_option
 def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) -> None:
@@ -53,7 +53,8 @@ def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) 
     ]
     columns = ("run", "pipeline", "trigger", "slot", "state", ">discovered", ">predicted", ">rejected", ">seconds")
     least = ("trigger", "discovered", "seconds", "rejected")
-    table("Runs", columns, rows, empty="No runs yet. Start one with `batchord run NAME`.", least=least)
+    empty = "No run matches." if pipeline or state else "No runs yet. Start one with `batchord run NAME`."
+    table("Runs", columns, rows, empty=empty, least=least)
 
 
 @click.command()
@@ -141,7 +142,10 @@ def _result(step: dict[str, Any]) -> str:
         return f"{output['predicted']:,} predicted, {output['rejected']:,} rejected" if "predicted" in output else ""
     if "value" not in output or output["value"] is None:
         return ""
-    value = json.dumps(output["value"], ensure_ascii=False)
+    from batchord.output.masking import mask_known
+
+    # Masked before it is cut: half a secret is not known any more.
+    value = mask_known(json.dumps(output["value"], ensure_ascii=False))
     return value if len(value) <= _MOST_OUTPUT else f"{value[:_MOST_OUTPUT]} …"
 
 
@@ -183,7 +187,8 @@ def rejections(pipeline: str | None, reason: str | None, run_id: str | None, lim
         return
     rows = [(each["pipeline"], each["key"], each["reason"], each["detail"], each["rejected_at"]) for each in found]
     columns = ("pipeline", "record", "reason", "detail", "when")
-    table("Rejections", columns, rows, empty="No rejections.", least=("when", "pipeline"))
+    empty = "No rejection matches." if pipeline or reason or run_id else "No rejections."
+    table("Rejections", columns, rows, empty=empty, least=("when", "pipeline"))
 
 
 def find_run(run_id: str) -> Run:

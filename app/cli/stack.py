@@ -177,27 +177,31 @@ def _status() -> dict[str, Any]:
     running = bool(processes) and all(each["state"] == "running" for each in [*processes, *servers])
     # Of a folder that is not there nothing is broken: who starts a stack may write the first pipeline later.
     problems = [asdict(problem) for problem in catalog().problems] if settings().pipelines.is_dir() else []
+    said, usable = _remarks()
     return {
         "servers": servers,
         "processes": processes,
         "flower": flower_address(home),
         "problems": problems,
-        "remarks": _remarks(),
-        "well": running and not problems,
+        "remarks": said,
+        "well": running and usable and not problems,
     }
 
 
-def _remarks() -> list[str]:
-    """What the roles of a database that is configured may do and need not; nothing is wrong with the stack for it."""
+def _remarks() -> tuple[list[str], bool]:
+    """What the roles of a configured database may do and need not, and whether that database lets us in.
+
+    Nothing is wrong with the stack for what a role may do.
+    """
     from batchord.core.errors import BatchordError
     from batchord.ledger.roles.powers import remarks
 
     if settings().database_url is None:
-        return []
+        return [], True
     try:
-        return remarks(settings().database_roles(), connect_timeout=_LOOK_SECONDS)
+        return remarks(settings().database_roles(), connect_timeout=_LOOK_SECONDS), True
     except BatchordError as error:
-        return [f"The rights of the database's roles could not be checked: {error}"]
+        return [f"The configured database cannot be used: {error}"], False
 
 
 def _print_remarks(remarks: list[str]) -> None:

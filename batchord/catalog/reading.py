@@ -7,6 +7,7 @@ file that cannot be imported, or a pipeline with problems, is reported by name a
 import hashlib
 import importlib
 import importlib.util
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from types import ModuleType
 from batchord.catalog.code import AuthorsCode
 from batchord.catalog.folder import pipeline_files
 from batchord.catalog.importable import make_importable
+from batchord.core.code import is_authors
 from batchord.core.declared.checks import problems_of
 from batchord.core.declared.models import Model
 from batchord.core.declared.pipelines import Pipeline
@@ -178,17 +180,36 @@ def _pipelines(module: ModuleType) -> list[Pipeline]:
 
 
 def _said(error: BaseException, path: Path) -> str:
-    """The error with the line of the pipeline's own file that led to it."""
-    if isinstance(error, SyntaxError):
-        return f"line {error.lineno}: SyntaxError: {error.msg}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    """The error with the line of the pipeline's own file that led to it, and the author's file in which it arose."""
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if is_authors(each.filename)]
+    lines = [each.lineno for each in frames if each.filename == str(path)]
     where = f"line {lines[-1]}: " if lines else ""
+    if isinstance(error, SyntaxError):
+        place = f"line {error.lineno}: "
+        # Of another file: this one's line is that of its import.
+        where = place if error.filename in (None, str(path)) else f"{where}{_shown(error.filename, path)} {place}"
+        return f"{where}SyntaxError: {error.msg}"
+    if frames and frames[-1].filename != str(path):
+        where += f"{_shown(frames[-1].filename, path)} line {frames[-1].lineno}: "
     return f"{where}{error_text(error)}{_advice(error)}"
 
 
+def _shown(file: str | None, path: Path) -> str:
+    """A module's file as seen from the project's root."""
+    root, name = path.parent.parent, Path(file or "")
+    return str(name.relative_to(root)) if name.is_relative_to(root) else str(name)
+
+
 def _advice(error: BaseException) -> str:
+    if not isinstance(error, ImportError):
+        return ""
+    wanted = [name for name in sys.modules["batchord"].__all__ if f"'{name}'" in str(error)]
+    if error.name == "app" and wanted:
+        return f": write `from batchord import {wanted[0]}`"
     if not isinstance(error, ModuleNotFoundError):
         return ""
     if error.name == "app":
         return ": import Batchord's names with `from batchord`; put a package of your own beside the pipelines' folder"
+    if error.name in ("workers", "beat"):
+        return f": write `from batchord.{error.name}`"
     return ": install this module where the workers run"

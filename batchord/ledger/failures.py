@@ -7,6 +7,7 @@ from psycopg_pool import PoolTimeout
 
 from batchord.core.errors import BatchordError, ConfigurationError, TransientError
 from batchord.core.secrets.patterns import masked
+from batchord.core.text.error_text import clause
 from batchord.database.refusals import advice_for, one_line
 
 if TYPE_CHECKING:
@@ -38,12 +39,12 @@ def translated(error: psycopg.Error, url: str, variable: str = VARIABLE) -> Batc
         return ConfigurationError(f"The ledger's schema is missing or too old ({said}): run `batchord migrate`.")
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return ConfigurationError(
-            f"{where} denies a right: {said}. Run `batchord migrate`, which grants it; BATCHORD_OWNER_URL must name "
-            "the role that owns the schema batchord. See docs/how-to/roles.md."
+            f"{where} denies a right: {clause(said)}. Run `batchord migrate`, which grants it; BATCHORD_OWNER_URL must "
+            "name the role that owns the schema batchord. See docs/how-to/roles.md."
         )
     advice = advice_for(said) if isinstance(error, psycopg.OperationalError | psycopg.ProgrammingError) else None
     if advice is not None and not (isinstance(error, psycopg.OperationalError) and error.sqlstate):
-        return ConfigurationError(f"{where} refuses the connection: {said}. In {variable}, {advice}.")
+        return ConfigurationError(f"{where} refuses the connection: {clause(said)}. In {variable}, {advice}.")
     if isinstance(error, PASSING):
         return TransientError(f"{where} failed: {said}")
     return ConfigurationError(f"{where} refuses: {said}")

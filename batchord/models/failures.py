@@ -9,7 +9,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from batchord.core.errors import BatchordError, ConfigurationError, ModelError
 from batchord.core.process.exhaustion import is_exhaustion
 from batchord.core.process.leaving import ends_the_process
-from batchord.core.text.error_text import error_text
+from batchord.core.text.error_text import clause, error_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +32,8 @@ def predicting(version: str, frame: "pd.DataFrame") -> Iterator[None]:
             raise MemoryError(f"{version} on {len(frame)} records: {error_text(error)}") from error
         keys = f"{frame.index[0]!r} to {frame.index[-1]!r}" if len(frame) else "none"
         raise ModelError(
-            f"{version} failed on {len(frame)} records (keys {keys}): {_said(error)}. "
-            "Predict these records by hand to see why."
+            f"{version} failed on {len(frame)} records (keys {keys}): {clause(_said(error))}. "
+            "The traceback is in the log: `batchord logs RUN`."
         ) from error
 
 

@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from batchord.core.addresses.redis import redis_url, tls_files, without_tls_options
 from batchord.core.errors import ConfigurationError
+from batchord.core.text.error_text import clause
 from batchord.queue.redis_tls import advice_for, expects_tls, knows_no_tls, refusal_after_greeting, unusable_file
 
 VARIABLE = "BATCHORD_REDIS_URL"
@@ -46,10 +47,12 @@ def check_redis(url: str) -> bool:
             server.ping()
     except (AuthenticationError, NoPermissionError) as error:
         raise ConfigurationError(
-            f"{where} refuses the connection: {error}. Correct the user and the password."
+            f"{where} refuses the connection: {clause(str(error))}. Correct the user and the password."
         ) from None
     except ResponseError as error:
-        raise ConfigurationError(f"{where} refuses: {error}. Correct the number of the database.") from None
+        raise ConfigurationError(
+            f"{where} refuses: {clause(str(error))}. Correct the number of the database."
+        ) from None
     except RedisError as error:
         advice = advice_for(str(error)) or _second_look(address, tls)
         if advice is not None:

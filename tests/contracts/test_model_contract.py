@@ -246,7 +246,7 @@ def test_replaced_files_are_refused(kind: str, library: ModelLibrary, tmp_path: 
     pinned = library.version(declared)
     save(tmp_path / "kept", 1)
 
-    with pytest.raises(ModelNotFound, match="start a new run"):
+    with pytest.raises(ModelNotFound, match="Start a new run"):
         library.load(declared, pinned)
 
 

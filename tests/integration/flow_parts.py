@@ -137,6 +137,7 @@ class Bench:
         self.notifier = ToldPeople()
         self.switchboard = ShownSwitches()
         objects = Objects()
+        self._home = home
         self._parts = Parts(
             settings=Settings(home=home),
             catalog=self.catalog,
@@ -166,7 +167,12 @@ class Bench:
 
     def parts(self, **settings: Any) -> Parts:
         """The parts, with settings for a test: short waits and two cores unless it says otherwise."""
-        quick: dict[str, Any] = {"parallelism": 2, "retry_base_seconds": 0.001, "retry_ceiling_seconds": 0.01}
+        quick: dict[str, Any] = {
+            "home": self._home,
+            "parallelism": 2,
+            "retry_base_seconds": 0.001,
+            "retry_ceiling_seconds": 0.01,
+        }
         return replace(self._parts, settings=Settings(**{**quick, **settings}))
 
     def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:

@@ -63,7 +63,7 @@ def test_a_scheduled_pipeline_that_disappears_is_told_of_once(bench: Bench) -> N
 
     ((kind, pipeline, message),) = _alerts(bench)
     assert (kind, pipeline) == ("pipeline-gone", "daily")
-    assert "no file declares it" in message
+    assert "no file declares the scheduled pipeline" in message
 
 
 def test_a_pipeline_that_comes_back_in_time_is_not_told_of(bench: Bench) -> None:

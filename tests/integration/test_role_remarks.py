@@ -39,15 +39,17 @@ def test_one_role_works_and_is_remarked_on() -> None:
 
 
 @pytest.mark.usefixtures("one_role")
-def test_a_database_that_is_away_costs_the_status_no_more_than_its_remark(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All else of the status is shown."""
+def test_a_database_that_is_away_hides_nothing_else_of_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named with the variable that people set, and all is not well."""
     monkeypatch.setenv("BATCHORD_DATABASE_URL", "postgresql://me:hunter2@127.0.0.1:9/x")
     settings.cache_clear()
     found = json.loads(CliRunner().invoke(status, ["--json"]).output)
     (remark,) = found["remarks"]
     assert remark.startswith(
-        "The rights of the database's roles could not be checked: The ledger's database x at 127.0.0.1:9"
+        "The configured database cannot be used: The ledger's database x at 127.0.0.1:9 (user me, "
     )
+    assert "BATCHORD_DATABASE_URL" in remark
+    assert found["well"] is False
     assert "hunter2" not in remark
     assert found["servers"]
 

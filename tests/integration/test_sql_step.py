@@ -253,7 +253,7 @@ def test_a_server_that_is_not_there_may_come_back(execute: Execute) -> None:
 
 def test_an_address_from_the_environment(execute: Execute, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """There no marker is written, even if it is the ledger's database."""
-    with pytest.raises(ConfigurationError, match="The step's url_env='OTHER_DB' is not set"):
+    with pytest.raises(ConfigurationError, match="The step's variable url_env='OTHER_DB' is not set"):
         execute("SELECT 1", url_env="OTHER_DB")
     monkeypatch.setenv("OTHER_DB", database_url)
     assert execute("SELECT 1 AS one", url_env="OTHER_DB")["rows"] == [{"one": 1}]

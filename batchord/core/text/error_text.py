@@ -9,3 +9,8 @@ def error_text(error: BaseException) -> str:
     except (Exception, SystemExit) as failure:  # noqa: BLE001 -- see above
         return f"{name} (no text: its str() raises {type(failure).__name__})"
     return f"{name}: {text}"
+
+
+def clause(text: str) -> str:
+    """``text`` without the full stop at its end: another sentence, or part of one, follows."""
+    return text.rstrip().removesuffix(".")

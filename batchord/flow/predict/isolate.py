@@ -7,6 +7,7 @@ loudly instead of rejecting them all.
 For want of memory nothing is rejected here: what fills this process may be left from other work.
 """
 
+import logging
 from typing import TYPE_CHECKING
 
 from batchord.core.declared.limits import MOST_RECORDS, MOST_SHARE
@@ -15,12 +16,14 @@ from batchord.core.errors import BatchordError, ModelContractViolation, ModelErr
 from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
 from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection, Scalar
-from batchord.core.text.error_text import error_text
+from batchord.core.text.error_text import clause, error_text
 from batchord.flow.predict.outputs import check_contract
 from batchord.flow.predict.prepare import Prepared
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 #: What says nothing about the records: halving the batch would not help.
 _NOT_THE_RECORDS = (ModelContractViolation, ModelNotFound)
@@ -69,7 +72,7 @@ class _Alone:
         if len(self.rejections) > self._most:
             raise ModelError(
                 f"The model raised for {len(self.rejections)} of {len(self._frame)} records of a batch, last for "
-                f"record {key}: {_said(error)}. Fix the model or its inputs. No record was rejected."
+                f"record {key}: {clause(_said(error))}. Fix the model or its inputs. No record was rejected."
             ) from error
 
 
@@ -79,6 +82,7 @@ def _halve(
     import pandas as pd
 
     frame = prepared.frame
+    _log_cause(first_error)
     alone = _Alone(frame)
     good: list[tuple[int, pd.DataFrame]] = []
     _free_after(first_error)
@@ -102,13 +106,22 @@ def _halve(
         raise MemoryError(_said(first_error)) from first_error
     if not good and len(frame) > 1:
         raise ModelError(
-            f"The model raised for every record of a batch: {_said(first_error)}. Fix the model or its inputs."
+            f"The model raised for every record of a batch: {clause(_said(first_error))}. Fix the model or its inputs."
         ) from first_error
     if suspects is not None:
         suspects += alone.starved
     digests = [prepared.digests[start + place] for start, part in good for place in range(len(part))]
     returned = pd.concat([part for _, part in good]) if good else frame.iloc[:0]
     return returned, digests, [*prepared.rejections, *alone.rejections]
+
+
+def _log_cause(error: Exception) -> None:
+    """With its traceback from the author's function on, once for a batch: how we came to call it helps nobody."""
+    cause = error.__cause__ or error
+    trace = cause.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("batchord."):
+        trace = trace.tb_next
+    log.warning("The model raised: %s", error_text(cause), exc_info=(type(cause), cause, trace or cause.__traceback__))
 
 
 def _call(model: LoadedModel, frame: "pd.DataFrame") -> "pd.DataFrame":

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from batchord.core.declared.context import RunContext, StepOutput, checked_output
@@ -109,7 +110,7 @@ def _chosen(declared: Pipeline, task: Branch, returned: Any) -> dict[str, Any]:
 
 
 def _run(parts: Parts, task: Bash, context: RunContext, said: AttemptLog, beat: Heartbeat) -> dict[str, Any]:
-    with _outputs_file(context) as path:
+    with _outputs_file(parts.settings.home, context) as path:
         last_line = parts.shell.run(
             task.command,
             env={**_asked(parts, task), **_environment(context), "BATCHORD_OUTPUTS": path, **task.env},
@@ -136,9 +137,18 @@ def _asked(parts: Parts, task: Bash) -> dict[str, str]:
 
 
 @contextmanager
-def _outputs_file(context: RunContext) -> Iterator[str]:
-    """A JSON file with the outputs of the steps before: an environment variable holds 128 KiB at the most."""
-    handle, path = tempfile.mkstemp(prefix="batchord-outputs-", suffix=".json")
+def _outputs_file(home: Path, context: RunContext) -> Iterator[str]:
+    """A JSON file with the outputs of the steps before: an environment variable holds 128 KiB at the most.
+
+    In the home, which nobody else can read. What a killed process left there goes when the next file is made.
+    """
+    folder = home.expanduser().absolute() / "outputs"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left in folder.glob("*.json"):
+        number = left.name.partition("-")[0]
+        if number.isdigit() and not Path("/proc", number).exists():
+            left.unlink(missing_ok=True)
+    handle, path = tempfile.mkstemp(prefix=f"{os.getpid()}-", suffix=".json", dir=folder)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump({name: dict(output.output) for name, output in context.items()}, file)

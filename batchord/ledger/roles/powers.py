@@ -63,7 +63,9 @@ def remarks(roles: DatabaseRoles, *, connect_timeout: int = 10) -> list[str]:
                 with_ledger[row["has_ledger"]] += used
                 left = [each["name"] for each in connection.execute(_LEFT, {"own": list(LEDGERS_OWN)})]
         except psycopg.Error as error:
-            raise translated(error, url, used[0]) from None
+            # The variable that people set: the others have its address unless they have one of their own.
+            variable = "BATCHORD_DATABASE_URL" if "BATCHORD_DATABASE_URL" in used else used[0]
+            raise translated(error, url, variable) from None
     if all(with_ledger.values()):
         found.append(
             f"The ledger is in the database of {', '.join(with_ledger[True])}, but not in that of "

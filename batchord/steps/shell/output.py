@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import IO
 
 from batchord.core.secrets.key_blocks import KeyBlocks
-from batchord.output.masking import mask
+from batchord.output.masking import mask, mask_known
 
 #: Bytes of a line that are handed on at once; a longer one comes in pieces.
 LONGEST_LINE = 64 * 1024
@@ -29,8 +29,7 @@ class Lines:
         self._name = name
         self._on_line = on_line
         self._rest = b""
-        #: The last line that is not blank, without the spaces around it; empty when there was none.
-        self.last = ""
+        self._last = ""
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._blocks = KeyBlocks()
 
@@ -47,6 +46,14 @@ class Lines:
         if self._rest:
             self._hand_on(self._rest)
             self._rest = b""
+
+    @property
+    def last(self) -> str:
+        """The last line that is not blank, without the spaces around it; empty when there was none.
+
+        Without the secrets that are known, which are masked before it is cut: half a secret is not known any more.
+        """
+        return mask_known(self._last.strip()).encode()[:LONGEST_LAST_LINE].decode("utf-8", "ignore")
 
     @property
     def tail(self) -> str:
@@ -70,7 +77,7 @@ class Lines:
         # PostgreSQL, where the lines end up, keeps no NUL.
         text = line.decode("utf-8", "replace").replace("\0", "\ufffd")
         if text and not text.isspace():
-            self.last = text.strip().encode()[:LONGEST_LAST_LINE].decode("utf-8", "ignore")
+            self._last = text
             # Masked before it is cut: half a secret is not known any more.
             told = self._blocks.masked(self._name, text)
             self._tail.append(told if len(told) <= _TAIL_CHARACTERS else mask(told)[-_TAIL_CHARACTERS:])

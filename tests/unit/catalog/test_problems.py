@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from batchord.catalog import Catalog, load
+from batchord.catalog.reading import _advice
 from batchord.core.errors import CatalogError, UnknownPipeline
 from tests.unit.catalog.pipeline_files import Write, sound
 
@@ -35,6 +36,45 @@ def test_a_broken_file_is_reported_with_its_line_and_hides_no_other(
 
     assert [problem.partition(said)[:2] for problem in _said(tmp_path)] == [("a_broken.py: ", said)]
     assert Catalog(tmp_path).names() == ["sound"]
+
+
+@pytest.mark.parametrize(
+    ("helper", "said"),
+    [
+        ("x = 1\ndef broken(:\n", "_words.py line 2: SyntaxError: "),
+        ("\nx = undefined\n", "_words.py line 2: NameError: name 'undefined'"),
+        (
+            "import no_such_module_here\n",
+            "_words.py line 1: ModuleNotFoundError: No module named 'no_such_module_here'",
+        ),
+    ],
+)
+def test_an_error_in_an_imported_module_names_that_module(tmp_path: Path, write: Write, helper: str, said: str) -> None:
+    """And the line of the pipeline's file that imports it: what is broken is not that file."""
+    write("_words.py", helper)
+    write("a.py", "\nimport _words\n")
+
+    (problem,) = _said(tmp_path)
+
+    assert problem.startswith(f"a.py: line 2: {tmp_path.name}/{said}")
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (
+            ImportError("cannot import name 'Pipeline' from 'app' (app/__init__.py)", name="app"),
+            "batchord import Pipeline",
+        ),
+        (ImportError("cannot import name 'clean' from 'app' (app/__init__.py)", name="app"), ""),
+        (ModuleNotFoundError("No module named 'app'", name="app"), "`from batchord`"),
+        (ModuleNotFoundError("No module named 'workers'", name="workers"), "`from batchord.workers`"),
+    ],
+)
+def test_names_of_before_are_answered_with_those_of_now(error: ImportError, advice: str) -> None:
+    """Also where a project has an ``app`` of its own."""
+    assert advice in _advice(error)
+    assert bool(advice) == bool(_advice(error))
 
 
 def test_a_missing_package_is_to_be_installed_where_workers_run(tmp_path: Path, write: Write) -> None:

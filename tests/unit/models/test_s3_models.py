@@ -112,7 +112,7 @@ def test_a_replaced_model_in_s3_is_refused(
     pinned = library(tmp_path, objects).version(declared)
     upload(small_models.save_text_classifier(made, seed=1), "mood/1")
 
-    with pytest.raises(ModelNotFound, match="start a new run"):
+    with pytest.raises(ModelNotFound, match="Start a new run"):
         library(tmp_path / "home", objects).load(declared, pinned)
     assert not list((tmp_path / "home").rglob("*.safetensors"))
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from app.cli import history, output, switches, upkeep
 from app.cli.terminal import Terminal
 from batchord.core.run.runs import Kind, Run, RunState
+from batchord.output.masking import learn
 
 RUN_ID = "01970000-0000-7000-8000-000000000001"
 SHORT = RUN_ID[:13]
@@ -164,3 +165,14 @@ def test_a_run_that_predicts_nothing_has_no_counts(screen: io.StringIO) -> None:
 def test_a_step_that_waits_says_for_whom(values: dict[str, Any], expected: str) -> None:
     """Only one that nobody has taken yet, and that is executed on a queue."""
     assert history._result(step(**values)) == expected  # noqa: SLF001 -- a table would fold it
+
+
+@pytest.mark.parametrize("before", range(80, 130, 7))
+def test_a_value_is_masked_before_it_is_shortened(before: int) -> None:
+    """Half a secret is not known any more."""
+    hidden = "tr0ub4dor-of-the-table"
+    learn([hidden])
+
+    shown = history._result(step(state="done", output={"value": "x" * before + hidden + "y" * 50}))  # noqa: SLF001
+
+    assert "tr0ub" not in shown

@@ -9,6 +9,8 @@ import psutil
 import pytest
 
 from batchord.core.errors import CommandFailed, ConfigurationError, OutOfTime
+from batchord.output.masking import learn
+from batchord.steps.shell.output import LONGEST_LAST_LINE
 from tests.unit.steps.shell.commands import run
 
 
@@ -17,6 +19,18 @@ def test_the_last_line_that_is_not_blank_is_the_result() -> None:
     assert run("echo one; echo '  two '; echo; echo ' '; echo err >&2") == "two"
     assert run("printf unfinished") == "unfinished"
     assert run("true") == ""
+
+
+@pytest.mark.parametrize("before", [0, LONGEST_LAST_LINE - 10])
+def test_the_last_line_holds_no_secret_and_no_half_of_one(before: int) -> None:
+    """It is kept without being asked for; a cut must not go through the middle of what would have been masked."""
+    hidden = "tr0ub4dor-of-the-last-line"
+    learn([hidden])
+
+    last = run(f"head -c {before} /dev/zero | tr '\\0' x; echo ' {hidden} and more'")
+
+    assert hidden[:5] not in last
+    assert last.startswith("x" * before)
 
 
 def test_the_last_line_is_bounded() -> None:

@@ -150,7 +150,8 @@ def test_a_command_may_clean_up_although_its_worker_ignores_the_signal(tmp_path:
     """Pool processes of Celery do; what they start would inherit that, and bash could not trap it."""
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     trapped = threading.Event()
-    command = f"trap 'echo > {tmp_path}/cleaned; exit' TERM; echo trapped; sleep 1000 & wait"
+    # In a loop: the sleep may be ended first, and bash must still be there for its own signal.
+    command = f"trap 'echo > {tmp_path}/cleaned; exit' TERM; echo trapped; while :; do sleep 1; done"
     try:
         with pytest.raises(LeaseLost):
             run(command, grace=20, stop=trapped, on_line=lambda *_: trapped.set())
