@@ -66,7 +66,8 @@ def _stopped_in_the_end(home: Path) -> Iterator[None]:
 
 
 def _story(home: Path) -> report.Results:
-    console.print(text(("Batchord", "bold"), ": three pipelines over real records, on servers of its own.\n"))
+    console.print(text(("Batchord", "bold"), ": three pipelines over real records, on servers of its own."))
+    console.print("The first time it takes two to four minutes on two cores: it builds three models.\n")
     _check_place(home)
     models = _models(home)
     with console.status("Starting PostgreSQL, Redis and an S3-compatible store …"):

@@ -198,7 +198,7 @@ def print_results(results: Results, *, seconds: float) -> None:
     counts_told = f": {total:,} records, {missing} missing, {twice} twice, {pending} pending."
     console.print(text("Audit: ", verdict, counts_told))
     console.print(f"Done in {seconds:.0f} s; everything is stopped, the data stay in .batchord.\n")
-    console.print("Go on: `batchord up` starts the same stack in the background and prints Flower's address;")
+    console.print("Go on: `.venv/bin/batchord up` starts the same stack in the background and prints Flower's address;")
     console.print("       `batchord runs`, `batchord show RUN` and `batchord audit` look at what it does;")
     console.print("       pipelines/ holds the three pipelines: change one, or add your own.")
 

@@ -185,10 +185,13 @@ def rejections(pipeline: str | None, reason: str | None, run_id: str | None, lim
     if as_json:
         print_json(found)
         return
-    rows = [(each["pipeline"], each["key"], each["reason"], each["detail"], each["rejected_at"]) for each in found]
-    columns = ("pipeline", "record", "reason", "detail", "when")
+    rows = [
+        (each["pipeline"], each["step"], each["key"], each["reason"], each["detail"], each["rejected_at"])
+        for each in found
+    ]
+    columns = ("pipeline", "step", "record", "reason", "detail", "when")
     empty = "No rejection matches." if pipeline or reason or run_id else "No rejections."
-    table("Rejections", columns, rows, empty=empty, least=("when", "pipeline"))
+    table("Rejections", columns, rows, empty=empty, least=("when", "step", "pipeline"))
 
 
 def find_run(run_id: str) -> Run:

@@ -51,7 +51,8 @@ def cancel(run_id: str, *, as_json: bool) -> None:
     if as_json:
         print_json(run_json(ended))
     else:
-        console.print(text(f"Run {ended.id} is ", coloured(ended.state), "."))
+        had_ended = " It had ended before, so nothing was changed." if run.state.ended else ""
+        console.print(text(f"Run {ended.id} is ", coloured(ended.state), f".{had_ended}"))
 
 
 @click.command()

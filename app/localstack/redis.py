@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from .embedded import LOOPBACK, packaged, plain_environment
 from .home import write_private
@@ -57,7 +59,12 @@ class Redis:
     def answers(self, port: int) -> bool:
         """Whether it serves our password; False while it loads its data."""
         with redis.Redis(
-            host=LOOPBACK, port=port, password=self.password, socket_connect_timeout=5, socket_timeout=5
+            host=LOOPBACK,
+            port=port,
+            password=self.password,
+            socket_connect_timeout=5,
+            socket_timeout=5,
+            retry=Retry(NoBackoff(), 0),
         ) as client:
             try:
                 return bool(client.ping())
