@@ -107,7 +107,7 @@ def test_commands_for_people(ran: Cluster) -> None:
     assert "discovered 0" in _as_text(ran, "run", "notes", "--local")
     assert _as_text(ran, "down") == "The local stack was not running.\n"
     assert "The local stack is not running. Start it with `batchord up`." in _as_text(ran, "status", code=1)
-    assert "No runs yet" in _as_text(ran, "runs", "--pipeline", "other")
+    assert "No run matches." in _as_text(ran, "runs", "--pipeline", "other")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_a_moment_that_passes_while_all_are_dead_has_its_run(drill: Drill) -> No
         cluster.kill(name)
         cluster.stop(name)
     drill.injected()
-    wait_until(lambda: datetime.now(UTC) > moment, description="the moment has passed")
+    wait_until(lambda: datetime.now(UTC) > moment, description="the moment has passed", timeout=200)
     cluster.start("control", "worker", "beat")
     drill.settle(timeout=60)
     for name in ("beat", "control"):

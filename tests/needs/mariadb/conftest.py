@@ -23,7 +23,9 @@ _PATH = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
 def _program(name: str) -> str:
     found = shutil.which(name) or shutil.which(name, path=_PATH)
     if found is None:
-        pytest.fail("These tests need MariaDB, which is not installed: apt-get install mariadb-server-core.")
+        pytest.fail(
+            "These tests need MariaDB, which is not installed: apt-get install mariadb-client-core mariadb-server-core."
+        )
     return found
 
 

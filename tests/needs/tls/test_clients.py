@@ -61,7 +61,7 @@ CELERY_CLIENTS = {
 @pytest.fixture
 def cluster(tls_env: dict[str, str], tls_postgres: TlsPostgres, tmp_path: Path) -> Iterator[Cluster]:
     """A table of notes and a scheduled pipeline over it; nothing is left in the database afterwards."""
-    with Cluster(tls_env, tmp_path) as started:
+    with Cluster(tls_env, tmp_path, database_url=tls_postgres.url()) as started:
         started.batchord("migrate")
         create_notes(started)
         started.pipeline("notes", PIPELINE)
