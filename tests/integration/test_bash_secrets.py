@@ -1,7 +1,7 @@
 """A command is given no secret of Batchord's that its step does not name."""
 
+import fcntl
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,14 +55,16 @@ def test_the_outputs_of_a_killed_command_do_not_stay(bench: Bench) -> None:
     """They are values of earlier steps: in the home alone, and not for longer than until the next command."""
     folder = bench.parts().settings.home / "outputs"
     folder.mkdir()
-    (folder / "999999999-left.json").write_text("{}")
-    (folder / f"{os.getpid()}-own.json").write_text("{}")
-    declare_graph(bench, bash("look", f"ls {folder} && test -e $BATCHORD_OUTPUTS"))
+    (folder / "left.json").write_text("{}")
+    (folder / "of-another-worker.json").write_text("{}")
+    declare_graph(bench, bash("look", f"ls {folder} && test -s $BATCHORD_OUTPUTS"))
 
-    run = run_local(bench.parts(), pipeline=ITEMS)
+    with (folder / "of-another-worker.json").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        run = run_local(bench.parts(), pipeline=ITEMS)
 
     assert run.state is RunState.SUCCEEDED, run.error
-    assert [file.name for file in folder.iterdir()] == [f"{os.getpid()}-own.json"]
+    assert [file.name for file in folder.glob("*.json")] == ["of-another-worker.json"]
 
 
 def test_a_command_is_given_what_its_step_names(bench: Bench, tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
 """What a step of each kind does: a function is called, SQL is executed, a command is run, a way is chosen."""
 
+import fcntl
 import json
 import logging
-import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -140,21 +140,30 @@ def _asked(parts: Parts, task: Bash) -> dict[str, str]:
 def _outputs_file(home: Path, context: RunContext) -> Iterator[str]:
     """A JSON file with the outputs of the steps before: an environment variable holds 128 KiB at the most.
 
-    In the home, which nobody else can read. What a killed process left there goes when the next file is made.
+    In the home, which nobody else can read. What a killed process left there goes when the next file is made: its lock
+    has gone with it. A process number would not do, since the home may be shared by containers that number their own.
     """
     folder = home.expanduser().absolute() / "outputs"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in folder.glob("*.json"):
-        number = left.name.partition("-")[0]
-        if number.isdigit() and not Path("/proc", number).exists():
-            left.unlink(missing_ok=True)
-    handle, path = tempfile.mkstemp(prefix=f"{os.getpid()}-", suffix=".json", dir=folder)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump({name: dict(output.output) for name, output in context.items()}, file)
-        yield path
-    finally:
-        os.unlink(path)  # noqa: PTH108 -- as it was made
+    with ExitStack() as resources:
+        # One at a time, or a file that was just made would be taken for one that was left.
+        with (folder / ".lock").open("w") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            for left in folder.glob("*.json"):
+                _remove_unlocked(left)
+            file = resources.enter_context(
+                tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".json", dir=folder)
+            )
+            fcntl.flock(file, fcntl.LOCK_EX)
+        json.dump({name: dict(output.output) for name, output in context.items()}, file)
+        file.flush()
+        yield file.name
+
+
+def _remove_unlocked(file: Path) -> None:
+    with suppress(BlockingIOError, FileNotFoundError), file.open() as left:
+        fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.unlink()
 
 
 def _environment(context: RunContext) -> dict[str, str]:
