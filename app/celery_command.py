@@ -1,8 +1,8 @@
 """Celery's commands on Batchord's app, for what Batchord starts: ``python -P -m batchord.app.celery_command worker``.
 
 ``celery -A batchord.app`` looks for ``batchord`` in the working directory first, wherever that is, and while it does so
-every other import looks there, too. Here the app is there already. Celery's own command also imports whatever plug-ins
-have commands, Flower and an interactive shell among them: a fifth of a worker's start.
+every other import looks there, too. Here the app is imported before. Celery's own command also imports the commands of
+all plug-ins, such as Flower's and an interactive shell: a fifth of a worker's start.
 """
 
 import importlib

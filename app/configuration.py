@@ -58,7 +58,7 @@ def celery_settings() -> dict[str, Any]:
         # ends.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,
-        # None: a worker waits for Redis for as long as it takes; whoever runs it decides when to give up.
+        # None: a worker waits for Redis without a limit; its operator decides when to give up.
         "broker_connection_max_retries": None,
         "broker_transport_options": {
             # Longer than any shard may take; what outlasts it meets a live lease and is ignored.

@@ -16,9 +16,7 @@ def ask(task: str, *, task_id: str | None = None, **kwargs: object) -> None:
     from batchord.queue.publisher import UNSENT, Envelope
     from batchord.queue.redis_server import redis_place
 
-    url = _checked_address()
-    from ..celery import app  # noqa: F401 -- it becomes the current one
-
+    url = _ready()
     try:
         Envelope(task=task, kwargs=dict(kwargs), task_id=task_id).send()
     except UNSENT as error:
@@ -39,9 +37,7 @@ def publish(messages: Sequence[Message]) -> None:
     from batchord.wiring import parts
 
     try:
-        _checked_address()
-        from ..celery import app  # noqa: F401 -- as above
-
+        _ready()
         reason = "" if not publish_all(messages, catalog=parts().catalog) else "Redis does not answer"
     except (ConfigurationError, TransientError) as error:
         reason = str(error)
@@ -51,12 +47,18 @@ def publish(messages: Sequence[Message]) -> None:
         )
 
 
-def _checked_address() -> str:
-    """Redis's address. What no waiting heals is told at once: Celery and redis-py would try again for a while."""
+def _ready() -> str:
+    """Makes Batchord's app Celery's current one, and returns Redis's address.
+
+    What no waiting heals is told at once: Celery and redis-py would try again for a while. Raises ConfigurationError
+    and TransientError.
+    """
     from batchord.queue.redis_server import check_redis, redis_place
     from batchord.settings import settings
 
     url = settings().require_redis_url()
     if not check_redis(url):
         raise TransientError(f"{redis_place(url)} does not answer. Start it or correct its address.")
+    from ..celery import app  # noqa: F401 -- it becomes the current one
+
     return url

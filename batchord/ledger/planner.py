@@ -58,7 +58,7 @@ class PlannerTables:
         self._connections = connections
 
     def accounted(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> set[Scalar]:
-        """Those of ``keys`` that have a prediction or a rejection, whatever the model's version."""
+        """The ``keys`` that have a prediction or a rejection, by any version of the model."""
         with self._connections.transaction() as connection:
             return accounted(connection, pipeline, step, keys)
 

@@ -13,7 +13,7 @@ from batchord.models.downloads import Downloads
 from batchord.models.local_files import LocalFiles, nothing_but_parts
 from batchord.models.places import local_path
 from batchord.models.s3_files import S3Files
-from batchord.models.versions import WEIGHT_DIGITS, digest_of, readable_name, version_of, weights_of
+from batchord.models.versions import WEIGHT_DIGITS, digest_of, readable_name, version_of, weights_of, with_options
 from batchord.processes.per_process import PerProcess
 from batchord.storage.objects import Objects
 
@@ -61,7 +61,7 @@ class ModelLibrary:
     def version(self, declared: Model) -> str:
         """See :meth:`batchord.core.ports.Models.version`; :mod:`batchord.models.versions` says what it holds."""
         if not isinstance(declared, StoredModel):
-            return version_of(*_named(declared.own_version()), declared)
+            return with_options(declared.own_version(), declared)
         return version_of(_name(declared), self._digest(declared), declared)
 
     def load(self, declared: Model, version: str) -> LoadedModel:
@@ -120,11 +120,6 @@ class ModelLibrary:
         if path is None:
             return str(getattr(declared, "revision", None))[:WEIGHT_DIGITS]
         return digest_of(self._memory().files.fingerprints(declared, path))
-
-
-def _named(version: str) -> tuple[str, str]:
-    name, _, digest = version.partition("@")
-    return name, digest
 
 
 def _name(declared: StoredModel) -> str:

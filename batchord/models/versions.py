@@ -35,11 +35,16 @@ class Fingerprint(NamedTuple):
 
 def version_of(name: str, digest: str, declared: Model) -> str:
     """The full version of ``declared``, whose weights are ``name@digest``."""
+    return with_options(f"{name}@{digest}", declared)
+
+
+def with_options(weights: str, declared: Model) -> str:
+    """``weights``, and a digest of the options on which predictions depend."""
     options = _options(declared)
     if declared.kind_digest is not None:
         options["kind"] = declared.kind_digest
     digits = _hash(json.dumps(options, sort_keys=True, default=repr))[:_OPTION_DIGITS]
-    return f"{name}@{digest}" + (f"+{digits}" if options else "")
+    return f"{weights}+{digits}" if options else weights
 
 
 def weights_of(version: str) -> str:

@@ -60,11 +60,16 @@ class Envelope:
     #: The task's id; None: a new one.
     task_id: str | None = None
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the task is called with: every message says of which version it is."""
+        return {**self.kwargs, "version": messages.VERSION}
+
     def send(self) -> None:
         """Publishes it. Raises one of :data:`UNSENT`, after the attempts of ``task_publish_retry_policy``."""
         current_app.send_task(
             self.task,
-            kwargs={**self.kwargs, "version": messages.VERSION},
+            kwargs=self.arguments,
             queue=self.queue,
             time_limit=self.time_limit,
             countdown=self.countdown,
@@ -106,10 +111,8 @@ def _publish(message: Message, catalog: Catalog) -> None:
 
 def _publish_chord(message: ShardsReady) -> None:
     def signature(each: ShardReady | StepEnded, queue: str) -> Any:
-        it = envelope(each)
-        return current_app.signature(
-            it.task, kwargs={**it.kwargs, "version": messages.VERSION}, immutable=True, queue=queue, ignore_result=True
-        )
+        part = envelope(each)
+        return current_app.signature(part.task, kwargs=part.arguments, immutable=True, queue=queue, ignore_result=True)
 
     run_id, step = message.run_id, message.step
     header = [signature(ShardReady(run_id=run_id, step=step, index=index), message.queue) for index in message.indexes]

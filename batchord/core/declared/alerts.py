@@ -1,4 +1,4 @@
-"""What an author asks to be told of."""
+"""The alerts that an author asks for."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,7 +8,7 @@ from datetime import timedelta
 class Alerts:
     """What a pipeline's people want to know besides runs that fail, and where they are told.
 
-    Runs that failed or are partial, and what an audit found, are told of without being asked.
+    Failed and partial runs, and findings of the audit, send alerts without being asked.
     """
 
     #: Environment variable, where the control workers run, that holds this pipeline's own receivers: apprise

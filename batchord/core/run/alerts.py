@@ -1,4 +1,4 @@
-"""What people are told of."""
+"""Alerts: messages to people."""
 
 from dataclasses import dataclass
 from enum import StrEnum

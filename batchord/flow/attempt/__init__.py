@@ -1,1 +1,1 @@
-"""What every attempt has, whatever it does: its heartbeat and its log."""
+"""The heartbeat and the log of every attempt."""
