@@ -3,9 +3,12 @@
 ``celery -A batchord.app`` looks for ``batchord`` in the working directory first, wherever that is, and while it does so
 every other import looks there, too. Here the app is imported before. Celery's own command also imports the commands of
 all plug-ins, such as Flower's and an interactive shell: a fifth of a worker's start.
+
+``forks CHANNEL`` is no command of Celery's: it waits for such commands, and forks a process for each.
 """
 
 import importlib
+import os
 import sys
 
 import click
@@ -28,7 +31,13 @@ def _run(name: str, options: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    # Titles that `ps` shows are written over the arguments alone: what is in the environment stays readable there, and
+    # by it a stack's processes are found.
+    os.environ["SPT_NOENV"] = "1"
     arguments = sys.argv[1:]
+    if arguments[:1] == ["forks"]:
+        forks = importlib.import_module(f"{__spec__.parent}.forks")
+        arguments = forks.next_command(int(arguments[1]))
     sys.argv = ["celery", f"--app={_APP}", *arguments]
     if arguments and arguments[0] in _ALONE:
         _run(arguments[0], arguments[1:])

@@ -15,7 +15,7 @@ from app.cli.local_stack import prepare
 from app.cli.output import console, json_option, print_json
 from app.cli.stack import wait_for_workers
 from app.cli.terminal import text
-from app.localstack import Supervisor, stop_servers, unconfigured_servers
+from app.localstack import ForkServer, Supervisor, stop_servers, unconfigured_servers
 from app.localstack.background import refuse_second
 from app.localstack.interrupts import interrupted_once
 from batchord.core.errors import BatchordError, ConfigurationError
@@ -75,8 +75,9 @@ def _story(home: Path) -> report.Results:
     _done(f"servers started on loopback, their data in {_near(home)}; the ledger's tables exist")
     before = report.newest_run()
     _load(models)
-    supervisor = Supervisor(stack.specs, home, servers=unconfigured_servers(os.environ))
-    with closing(stack.claim), supervisor:
+    fork_server = ForkServer()
+    supervisor = Supervisor(stack.specs, home, servers=unconfigured_servers(os.environ), fork_server=fork_server)
+    with closing(stack.claim), fork_server, supervisor:
         with console.status("Starting two workers, beat and Flower …"):
             wait_for_workers({"control", "worker"})
         _done(f"celery -A app worker (2), beat and flower run; Flower: {stack.flower}")

@@ -20,10 +20,11 @@ import psycopg
 import pytest
 import redis as redis_client
 
-from app.localstack import Servers, server_status, start_servers, stop_servers
+from app.localstack import CELERY_ENVIRONMENT, ForkServer, Servers, server_status, start_servers, stop_servers
 from app.localstack import superuser_url as superusers_address
 from app.localstack.guard import Guard
 from batchord.core.addresses.database_roles import DatabaseRoles
+from tests.acceptance.cluster import CELERY
 from tests.folders import servers_folder
 from tests.sharing import (  # noqa: F401 -- hooks and fixtures count where pytest looks for them
     _torch_stays_out,
@@ -49,6 +50,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 _TEMPLATE = "batchord_template"
+#: Two worker processes with two threads each are slower than one: tests run on small machines.
+_FEW_THREADS = {"OMP_NUM_THREADS": "1"}
 #: Logical databases of the Valkey server; 0 is left to whoever starts a process without telling it.
 _redis_databases = itertools.cycle(range(1, 64))
 
@@ -189,6 +192,15 @@ def bucket(s3: "S3Client") -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """Starts the processes of clusters, each in a fraction of the time that its imports would take."""
+    environment = {**CELERY_ENVIRONMENT, **_FEW_THREADS}
+    # Besides what the local stack's processes differ in: which test it is.
+    with ForkServer(CELERY, environment=environment, read_later=("BATCHORD_", "AWS_", "PYTEST_")) as started:
+        yield started
+
+
 @pytest.fixture
 def settings_env(servers: Servers, database_roles: DatabaseRoles, redis_url: str, tmp_path: Path) -> dict[str, str]:
     """Environment variables for the processes of this test; combine with ``os.environ``."""
@@ -199,8 +211,7 @@ def settings_env(servers: Servers, database_roles: DatabaseRoles, redis_url: str
         **database_roles.by_variable(),
         "BATCHORD_REDIS_URL": redis_url,
         "BATCHORD_HOME": str(home),
-        # Two worker processes with two threads each are slower than one: tests run on small machines.
-        "OMP_NUM_THREADS": "1",
+        **_FEW_THREADS,
     }
 
 

@@ -1,7 +1,6 @@
 """What the local stack consists of: the embedded servers, two workers, beat and Flower."""
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from batchord.settings import Settings, settings
 from ..dashboard.password import flower_password
 from ..localstack import ProcessSpec, start_servers, unconfigured_servers
 from ..localstack.claims import PortClaim, claim_port
+from ..localstack.fork_server import CELERY_COMMAND, CELERY_ENVIRONMENT
 from ..localstack.home import write_private
 
 #: Batchord's Celery application by its installed name: the processes are found from every working directory.
@@ -66,14 +66,11 @@ def _specs(configured: Settings, home: Path, port: int, environment: dict[str, s
     env = {
         "BATCHORD_HOME": str(home),
         "BATCHORD_PIPELINES": str(configured.pipelines.expanduser().absolute()),
-        # A worker that is told to stop gives running shards time (worker_soft_shutdown_timeout).
-        "REMAP_SIGTERM": "SIGQUIT",
+        **CELERY_ENVIRONMENT,
         **environment,
     }
-    # -P: nothing of the working directory takes the place of a module.
-    celery = (sys.executable, "-P", "-m", f"{APP}.celery_command")
     # Workers need not know of each other: the ledger tells them all. Mingling alone is a second of each start.
-    worker = (*celery, "worker", "--without-mingle", "--without-gossip", "-l", "info")
+    worker = (*CELERY_COMMAND, "worker", "--without-mingle", "--without-gossip", "-l", "info")
     processes = str(configured.parallelism)
     # What cannot end in time is handed back, which takes a moment more.
     patience = configured.shutdown_seconds + _HAND_BACK_SECONDS
@@ -91,10 +88,10 @@ def _specs(configured: Settings, home: Path, port: int, environment: dict[str, s
             env=env,
             patience=patience,
         ),
-        ProcessSpec(name="beat", command=(*celery, "beat", "--pidfile=", "-l", "info"), env=env),
+        ProcessSpec(name="beat", command=(*CELERY_COMMAND, "beat", "--pidfile=", "-l", "info"), env=env),
         ProcessSpec(
             name="flower",
-            command=(*celery, "flower", "--address=127.0.0.1", f"--port={port}"),
+            command=(*CELERY_COMMAND, "flower", "--address=127.0.0.1", f"--port={port}"),
             env=env,
         ),
     )

@@ -6,6 +6,7 @@ or turns persistence off. Everything lives in one folder of mode 0700 and listen
 """
 
 from .background import background_status, start_background, stop_background
+from .fork_server import CELERY_COMMAND, CELERY_ENVIRONMENT, ForkServer
 from .processes import Backoff, ProcessSpec, ProcessState, ProcessStatus
 from .servers import (
     ALL_SERVERS,
@@ -22,7 +23,10 @@ from .supervisor import Supervisor
 
 __all__ = [
     "ALL_SERVERS",
+    "CELERY_COMMAND",
+    "CELERY_ENVIRONMENT",
     "Backoff",
+    "ForkServer",
     "ProcessSpec",
     "ProcessState",
     "ProcessStatus",

@@ -1,6 +1,6 @@
 """The supervisor as a program of its own: started from one terminal, asked and stopped from another.
 
-``python -m batchord.app.localstack.background --home HOME --spec FILE`` is what :func:`start_background` runs.
+``python -m batchord.app.localstack --home HOME --spec FILE`` is what :func:`start_background` runs.
 """
 
 import argparse
@@ -36,7 +36,7 @@ _CLEANING_SECONDS = 20.0
 _POLL_SECONDS = 0.05
 
 #: By its installed name: it is found from every working directory.
-_MODULE = "batchord.app.localstack.background"
+_MODULE = "batchord.app.localstack"
 
 
 def start_background(home: Path, specs: Sequence[ProcessSpec], *, servers: Collection[Server] = ()) -> int:
@@ -149,7 +149,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # asked to stop while still starting; everything is stopped again
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

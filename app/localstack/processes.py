@@ -14,6 +14,7 @@ from pathlib import Path
 from batchord.core.errors import ConfigurationError
 
 from .daemons import log_path
+from .fork_server import ForkedProcess, ForkServer
 from .guard import MARK_VARIABLE, Guard
 
 _log = logging.getLogger(__name__)
@@ -72,12 +73,15 @@ class Backoff:
 class SupervisedProcess:
     """Not safe for threads: the supervisor holds its lock around every call."""
 
-    def __init__(self, spec: ProcessSpec, home: Path, guard: Guard, backoff: Backoff) -> None:
+    def __init__(
+        self, spec: ProcessSpec, home: Path, guard: Guard, backoff: Backoff, fork_server: ForkServer | None = None
+    ) -> None:
         self.spec = spec
         self._home = home
         self._guard = guard
         self._backoff = backoff
-        self._process: subprocess.Popen[bytes] | None = None
+        self._fork_server = fork_server
+        self._process: subprocess.Popen[bytes] | ForkedProcess | None = None
         self._started = 0.0
         self._starts = 0
         self._failures = 0
@@ -85,11 +89,24 @@ class SupervisedProcess:
 
     def start(self) -> None:
         """Start the command in a process group of its own. Raises ConfigurationError when it cannot be run."""
+        self._process = self._forked() or self._launched()
+        self._guard.watch(self._process.pid)
+        self._started = time.monotonic()
+        self._starts += 1
+        self._due = None
+
+    def _forked(self) -> ForkedProcess | None:
+        if self._fork_server is None:
+            return None
+        log = str(log_path(self._home, self.spec.name))
+        return self._fork_server.fork(self.spec.command, environment=self._environment(), log=log)
+
+    def _launched(self) -> "subprocess.Popen[bytes]":
         log = os.open(log_path(self._home, self.spec.name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            self._process = subprocess.Popen(  # noqa: S603 -- commands come from Batchord, not from outside
+            return subprocess.Popen(  # noqa: S603 -- commands come from Batchord, not from outside
                 self.spec.command,
-                env=os.environ | self.spec.env | {MARK_VARIABLE: self._guard.mark},
+                env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -102,10 +119,9 @@ class SupervisedProcess:
             ) from error
         finally:
             os.close(log)
-        self._guard.watch(self._process.pid)
-        self._started = time.monotonic()
-        self._starts += 1
-        self._due = None
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | self.spec.env | {MARK_VARIABLE: self._guard.mark}
 
     def tend(self) -> bool:
         """Start it again where it ended and the pause is over; True when anything changed."""
@@ -121,7 +137,7 @@ class SupervisedProcess:
             self._pause()
         return True
 
-    def _bury(self, process: subprocess.Popen[bytes]) -> None:
+    def _bury(self, process: subprocess.Popen[bytes] | ForkedProcess) -> None:
         # The pool of a worker that was killed would go on, without anybody to give it work or to stop it.
         _kill_group(process.pid)
         self._guard.forget(process.pid)
@@ -133,7 +149,7 @@ class SupervisedProcess:
             "%s (pid %d) ended with %s. It is started again in %.1f s. Its output is in %s",
             self.spec.name,
             process.pid,
-            _reason(process.returncode),
+            _reason(process.wait()),
             self._backoff.pause(self._failures),
             log_path(self._home, self.spec.name),
         )
@@ -160,7 +176,7 @@ class SupervisedProcess:
             return
         deadline = time.monotonic() + patience
         with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+            process.send_signal(signal.SIGTERM)
         while process.poll() is None and time.monotonic() < deadline and not in_a_hurry():
             time.sleep(_POLL_SECONDS)
         _kill_group(process.pid)

@@ -16,6 +16,7 @@ from typing import Self
 from batchord.core.errors import BatchordError, ConfigurationError, TransientError
 
 from . import daemons
+from .fork_server import ForkServer
 from .guard import Guard
 from .home import held, open_home, write_private
 from .interrupts import on_interrupt
@@ -45,7 +46,10 @@ class Supervisor:
         *,
         servers: Collection[Server] = (),
         backoff: Backoff | None = None,
+        fork_server: ForkServer | None = None,
     ) -> None:
+        """``fork_server``: started by the caller, and ended when the processes have ended."""
+        self._fork_server = fork_server
         self._specs = specs
         self._home = home.expanduser().absolute()
         self._servers = frozenset(servers)
@@ -98,7 +102,7 @@ class Supervisor:
             self._resources.callback(stop_servers, self._home)
             start_servers(self._home, needs=self._servers)
         for spec in self._specs:
-            process = SupervisedProcess(spec, self._home, guard, self._backoff)
+            process = SupervisedProcess(spec, self._home, guard, self._backoff, self._fork_server)
             self._processes.append(process)
             process.start()
         self._say()
@@ -172,5 +176,9 @@ class Supervisor:
 def run(home: Path, specs: Sequence[ProcessSpec], servers: Collection[Server]) -> None:
     """Supervise until SIGTERM or SIGINT. Raises as :meth:`Supervisor.start`."""
     asked = threading.Event()
-    with on_interrupt(lambda _: asked.set()), Supervisor(specs, home, servers=servers):
+    with (
+        on_interrupt(lambda _: asked.set()),
+        ForkServer() as fork_server,  # it imports while the servers start
+        Supervisor(specs, home, servers=servers, fork_server=fork_server),
+    ):
         asked.wait()

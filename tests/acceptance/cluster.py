@@ -16,17 +16,17 @@ import psutil
 import psycopg
 from celery import Celery
 
-from app.localstack import ProcessSpec, Supervisor
+from app.localstack import CELERY_ENVIRONMENT, ForkServer, ProcessSpec, Supervisor
 from tests.exactly_once import Findings, findings
 from tests.waiting import wait_until
 
 #: As `batchord up` starts them, by the names that modules of the tests import.
-_CELERY = (sys.executable, "-m", "app.celery_command")
+CELERY = (sys.executable, "-m", "app.celery_command")
 _COMMANDS = {
-    "control": (*_CELERY, "worker", "-Q", "control", "-P", "threads", "-c", "4", "-l", "info"),
-    "worker": (*_CELERY, "worker", "-Q", "text,image,table,steps", "-c", "2", "-l", "info"),
-    "special": (*_CELERY, "worker", "-Q", "special", "-c", "1", "-l", "info"),
-    "beat": (*_CELERY, "beat", "--pidfile=", "-l", "info"),
+    "control": (*CELERY, "worker", "-Q", "control", "-P", "threads", "-c", "4", "-l", "info"),
+    "worker": (*CELERY, "worker", "-Q", "text,image,table,steps", "-c", "2", "-l", "info"),
+    "special": (*CELERY, "worker", "-Q", "special", "-c", "1", "-l", "info"),
+    "beat": (*CELERY, "beat", "--pidfile=", "-l", "info"),
 }
 #: Times that a test can wait for; the defaults are for servers that work for days.
 _QUICK = {
@@ -34,7 +34,7 @@ _QUICK = {
     "BATCHORD_SWEEP_SECONDS": "1",
     "BATCHORD_RESEND_AFTER_SECONDS": "1",
     "BATCHORD_RETRY_BASE_SECONDS": "0.2",
-    "REMAP_SIGTERM": "SIGQUIT",
+    **CELERY_ENVIRONMENT,
 }
 
 
@@ -49,12 +49,15 @@ class Cluster:
         database_url: str,
         include: str | None = None,
         patience: float = 5.0,
+        fork_server: ForkServer | None = None,
     ) -> None:
         """``database_url``: by whom the test itself asks, and makes tables; it may do everything.
 
         ``include``: a module that every worker imports besides the tasks.
 
         ``patience``: seconds that each process has to end by itself when the test is over.
+
+        ``fork_server``: one that was started, of which the processes are forks where they can be.
         """
         self.pipelines = folder / "pipelines"
         self.pipelines.mkdir()
@@ -64,6 +67,7 @@ class Cluster:
         self.database_url = database_url
         self._include = include
         self._patience = patience
+        self._fork_server = fork_server
         self._running: dict[str, Supervisor] = {}
         self._connection: psycopg.Connection[Any] | None = None
 
@@ -94,7 +98,7 @@ class Cluster:
         for name in names:
             environment = {**self.environment, **settings, "BATCHORD_FAULTS": (faults or {}).get(name, "")}
             spec = ProcessSpec(name=name, command=self._command(name, include), env=environment, patience=30.0)
-            supervisor = Supervisor([spec], self.home / name)
+            supervisor = Supervisor([spec], self.home / name, fork_server=self._fork_server)
             self._running[name] = supervisor
             supervisor.start()
         for name in names:

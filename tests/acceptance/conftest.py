@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from app.localstack import ForkServer
 from tests.acceptance.cluster import Cluster
 
 
 @pytest.fixture
-def cluster(settings_env: dict[str, str], database_url: str, tmp_path: Path) -> Iterator[Cluster]:
+def cluster(
+    settings_env: dict[str, str], database_url: str, tmp_path: Path, fork_server: ForkServer
+) -> Iterator[Cluster]:
     """A Batchord of this test alone; nothing of it runs until the test starts it."""
-    with Cluster(settings_env, tmp_path, database_url=database_url) as started:
+    with Cluster(settings_env, tmp_path, database_url=database_url, fork_server=fork_server) as started:
         yield started
 
 

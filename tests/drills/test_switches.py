@@ -21,6 +21,8 @@ def test_a_moment_that_passes_while_all_are_dead_has_its_run(drill: Drill) -> No
     cluster.stop("control")
     moment = _declare_once(drill, timedelta(seconds=max(8, math.ceil(6 * (time.monotonic() - began)))))
     cluster.start("control", "worker", "beat")
+    # Beat has noted by then when the pipeline is due.
+    wait_until(lambda: "Sending due task" in cluster.log("beat"), description="beat works")
     assert datetime.now(UTC) < moment
     for name in ("beat", "control", "worker"):
         cluster.kill(name)

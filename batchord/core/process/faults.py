@@ -37,9 +37,19 @@ def _parsed(text: str) -> dict[str, _Fault]:
     return found
 
 
-_FAULTS = _parsed(os.environ.get("BATCHORD_FAULTS", ""))
-_FOLDER = Path(os.environ["BATCHORD_FAULTS_DIR"]) if "BATCHORD_FAULTS_DIR" in os.environ else None
+_FAULTS: dict[str, _Fault] = {}
+_FOLDER: Path | None = None
 _PASSES: dict[str, int] = {}
+
+
+def read_environment() -> None:
+    """Reads which faults this process is to have; once when it is imported, and again where the environment changed."""
+    global _FAULTS, _FOLDER  # noqa: PLW0603 -- of the process, as the environment is
+    _FAULTS = _parsed(os.environ.get("BATCHORD_FAULTS", ""))
+    _FOLDER = Path(os.environ["BATCHORD_FAULTS_DIR"]) if "BATCHORD_FAULTS_DIR" in os.environ else None
+
+
+read_environment()
 
 
 def fault(name: str) -> None:

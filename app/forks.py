@@ -1,0 +1,132 @@
+"""Waits for commands of Celery's and forks a process for each, with everything imported that they import.
+
+Nothing here has read a setting, opened a connection, or started a thread when it forks: the fork does, with the
+environment that came with its command. What a module reads from the environment when it is imported must not be
+imported here, or be read again in :func:`_become`.
+"""
+
+import gc
+import importlib
+import json
+import os
+import selectors
+import socket
+import sys
+import time
+from typing import Any
+
+from setproctitle import setproctitle
+
+from batchord.core.process import faults
+from batchord.settings import settings
+
+#: What a worker, beat and Flower import in common, or each by itself at a price worth sharing.
+_MODULES = (
+    "celery.apps.beat", "celery.apps.worker", "celery.backends.redis", "celery.bin.beat", "celery.bin.worker",
+    "celery.concurrency.prefork", "celery.concurrency.thread", "celery.worker.consumer", "celery.worker.control",
+    "kombu.transport.redis", "redbeat", "pandas", "sqlalchemy.dialects.postgresql.psycopg",
+    "batchord.flow.dispatch", "batchord.wiring",
+)  # fmt: skip
+
+
+def next_command(channel: int) -> list[str]:
+    """Forks a process for each command that comes in; returns in such a process, with its command's arguments.
+
+    The server itself never returns: it exits when the other end of the channel is closed.
+    """
+    # Also because at the first call it is looked up where the arguments are, and a fork's environment is elsewhere.
+    setproctitle("batchord: forks Celery's processes")
+    # The forks inherit no thread of a numeric library.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, str(settings().torch_threads))
+    for name in _MODULES:
+        importlib.import_module(name)
+    importlib.import_module("batchord.wiring").load_adapters()
+    gc.collect()
+    # Else a collection in a fork would write into every page, and none would be shared any more.
+    gc.freeze()
+    server = _Server(channel)
+    while True:
+        for request in server.requests():
+            pid = os.fork()
+            if pid == 0:
+                server.close()
+                return _become(request)
+            server.started(pid)
+
+
+class _Server:
+    """Its end of the channel, and the forks that run."""
+
+    def __init__(self, channel: int) -> None:
+        self._channel = socket.socket(fileno=channel)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._channel, selectors.EVENT_READ)
+        self._received = b""
+        self._pidfds: dict[int, int] = {}
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Waits until something happens; the requests that came in."""
+        requests: list[dict[str, Any]] = []
+        for key, _ in self._selector.select():
+            if key.fileobj is self._channel:
+                requests += self._read()
+            else:
+                self._report_end(pid=key.data, pidfd=key.fd)
+        return requests
+
+    def _read(self) -> list[dict[str, Any]]:
+        try:
+            chunk = self._channel.recv(65536)
+        except ConnectionResetError:
+            chunk = b""
+        if not chunk:
+            # Without a word to the forks, and without waiting for them.
+            os._exit(0)
+        *lines, self._received = (self._received + chunk).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def started(self, pid: int) -> None:
+        """Says so, and watches for the fork's end."""
+        pidfd = self._pidfds[pid] = os.pidfd_open(pid)
+        self._selector.register(pidfd, selectors.EVENT_READ, data=pid)
+        self._send(started=pid)
+
+    def _report_end(self, *, pid: int, pidfd: int) -> None:
+        _, status = os.waitpid(pid, 0)
+        self._selector.unregister(pidfd)
+        os.close(self._pidfds.pop(pid))
+        self._send(ended=pid, code=os.waitstatus_to_exitcode(status))
+
+    def _send(self, **message: int) -> None:
+        try:
+            self._channel.sendall(json.dumps(message).encode() + b"\n")
+        except (BrokenPipeError, ConnectionResetError):
+            os._exit(0)
+
+    def close(self) -> None:
+        """In a fork: it is no server."""
+        self._selector.close()
+        for pidfd in self._pidfds.values():
+            os.close(pidfd)
+        self._channel.close()
+
+
+def _become(request: dict[str, Any]) -> list[str]:
+    """Makes this fork what a program of its own would be, and returns its arguments."""
+    os.setsid()
+    output = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    time.tzset()
+    settings.cache_clear()
+    faults.read_environment()
+    arguments: list[str] = request["arguments"]
+    setproctitle(" ".join(["celery", *arguments]))
+    if "numpy" in sys.modules:  # each fork would draw the same numbers
+        sys.modules["numpy"].random.seed()
+    return arguments
