@@ -10,12 +10,13 @@ from batchord.core.declared.limits import RejectionLimit
 from batchord.core.declared.models import Images, Model, StoredModel
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.retries import Retry
-from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.sources import Source
 from batchord.core.declared.steps import Bash, Branch, Predict, Python, Sql
 from batchord.core.errors import CommandFailed, ModelError, OutOfTime, SqlFailed
 from batchord.models.function import FunctionModel
 from batchord.models.sklearn import SklearnModel
 from batchord.models.transformer import TransformersImage, TransformersText
+from batchord.sources.sql import SqlSource
 
 __all__ = [
     "Alerts",
@@ -34,6 +35,7 @@ __all__ = [
     "Retry",
     "RunContext",
     "SklearnModel",
+    "Source",
     "Sql",
     "SqlFailed",
     "SqlSource",

@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from batchord.catalog import LiveCatalog
+from batchord.core.declared.sources import Source, SourceContext, Window
 from batchord.core.run.logs import LogStore
 from batchord.flow.parts import Parts
 from batchord.output.masking import mask
@@ -20,13 +21,14 @@ from batchord.processes.per_process import PerProcess
 from batchord.settings import settings
 
 if TYPE_CHECKING:
+    from batchord.core.declared.source_reader import SourceReader
     from batchord.ledger import Ledger
     from batchord.models.library import ModelLibrary
     from batchord.storage.objects import Objects
 
 #: What :func:`parts` builds.
 _ADAPTERS = (
-    "ledger", "models.library", "people", "queue.switchboard", "sources.sql", "steps.shell", "steps.sql",
+    "ledger", "models.library", "people", "queue.switchboard", "sources.sql.reader", "steps.shell", "steps.sql",
     "storage.images", "storage.logs", "storage.objects",
 )  # fmt: skip
 #: Whether this process decides for all of its machine that a file is broken; workers and `batchord up` do.
@@ -78,7 +80,6 @@ def objects() -> "Objects":
 def _parts() -> Parts:
     from batchord.people import AppriseNotifier
     from batchord.queue.switchboard import Switchboard
-    from batchord.sources.sql import Limits, open_source
     from batchord.steps.shell import Shell
     from batchord.steps.sql import StatementRunner
     from batchord.storage.images import ImageReader
@@ -86,14 +87,22 @@ def _parts() -> Parts:
     configured = settings()
     roles = configured.database_roles()
     redis_url = None if configured.redis_url is None else configured.require_redis_url()
-    limits = Limits(statement=configured.source_statement_seconds, lock=configured.source_lock_seconds)
+
+    def open_source(declared: Source, window: Window | None) -> "SourceReader":
+        return declared.open(
+            SourceContext(
+                window=window,
+                database_url=roles.source,
+                statement_seconds=configured.source_statement_seconds,
+                lock_seconds=configured.source_lock_seconds,
+            )
+        )
+
     return Parts(
         settings=configured,
         catalog=catalog().snapshot(),
         ledger=ledger(),
-        open_source=lambda declared, window: open_source(
-            declared, default_url=roles.source, window=window, limits=limits
-        ),
+        open_source=open_source,
         models=_models(),
         images=ImageReader(objects(), readers=configured.image_readers, memory=configured.image_memory_mb * 2**20),
         shell=Shell(),

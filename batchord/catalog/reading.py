@@ -20,7 +20,7 @@ from batchord.catalog.folder import pipeline_files
 from batchord.catalog.importable import make_importable
 from batchord.core.code import is_authors
 from batchord.core.declared.checks import problems_of
-from batchord.core.declared.models import Model
+from batchord.core.declared.declaration import Declaration
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.process.loading import loading
 from batchord.core.run.graph import upstream
@@ -158,12 +158,12 @@ def _spec(name: str) -> ModuleSpec | None:
 
 
 def _note_code(code: AuthorsCode, module: ModuleType, pipelines: Sequence[Pipeline]) -> None:
-    """Functions' versions are of the texts that were loaded."""
+    """Versions of functions, and of authors' own kinds, are of the texts that were loaded."""
     for pipeline in pipelines:
         for step in pipeline.steps:
-            model = getattr(step, "model", None)
-            if isinstance(model, Model):
-                model.loaded_with(code.code, module.__name__)
+            for declared in (getattr(step, "model", None), getattr(step, "source", None)):
+                if isinstance(declared, Declaration):
+                    declared.loaded_with(code.code, module.__name__)
 
 
 def _pipelines(module: ModuleType) -> list[Pipeline]:

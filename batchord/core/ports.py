@@ -2,19 +2,20 @@
 
 Only Python's own types and pandas frames cross these borders. An adapter translates its vendor's
 exceptions into those of :mod:`batchord.core.errors` before they leave it.
+
+A source's port stands beside its declaration, :mod:`batchord.core.declared.source_reader`, and so does a loaded
+model's: a declaration says what it becomes.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.declared.models import Images, Model
 from batchord.core.declared.steps import Sql
-from batchord.core.run.horizon import Stray
-from batchord.core.run.records import Position, Rejection, Scalar
+from batchord.core.run.records import Rejection, Scalar
 from batchord.core.run.runs import StepLease
-from batchord.core.run.shards import ShardRange
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,94 +69,6 @@ class ImageStore(Protocol):
         the client's own retries, and ConfigurationError when the credentials are refused. Where it delivers others
         of the same prefix at the same time, the record is undelivered.
         """
-
-
-class Fetched(NamedTuple):
-    """Records of a source, as far as they can be had."""
-
-    #: Indexed by key. A column has the same type in all frames of the source.
-    frame: "pd.DataFrame"
-    #: Records of which a value cannot be read, or not be held without a loss.
-    rejections: list[Rejection]
-
-
-class Source(Protocol):
-    """The records of one step, read from where they are. Reads only, never locks."""
-
-    @property
-    def settles_by_clock(self) -> bool:
-        """Whether :meth:`greatest_position` stays ``settle`` behind by itself, judged by the arrival's time."""
-
-    def greatest_position(self) -> Position | None:
-        """The greatest position visible now that the frontier may move up to; None when there is none.
-
-        None as well when positions do not rise as they are taken: then every run scans the whole source.
-
-        Must be a statement of its own, finished before :meth:`running_transactions` is called.
-
-        What lies beyond all that can arrive now, such as a time of the future, is passed over: see :attr:`stray`.
-        """
-
-    def interrupt(self) -> None:
-        """Ends what is being read of it at the moment, which raises TransientError where it is read.
-
-        May be called from another thread. What cannot be ended ends by its time limit.
-        """
-
-    @property
-    def stray(self) -> Stray | None:
-        """The record that the last :meth:`greatest_position` passed over, the greatest of them; None for none."""
-
-    def lies_beyond(self, position: Position) -> bool:
-        """Whether the last :meth:`greatest_position` passed over what stands at ``position``."""
-
-    def running_transactions(self) -> frozenset[str]:
-        """Every transaction that may still commit a record at or below a position read before.
-
-        Empty for a source whose author gave ``settle=``. Complete: an unlisted transaction is finished.
-        """
-
-    def prepared_transactions(self) -> frozenset[str]:
-        """Those of :meth:`running_transactions` that are prepared (two-phase commit); read after them."""
-
-    def at_or_below(self, position: Position, limit: Position) -> bool:
-        """Whether the record at ``position`` is still there and stands at or below ``limit``.
-
-        Compared by the source, in whose order alone positions can be compared.
-        """
-
-    def keys(self, *, after: Position | None, chunk_rows: int) -> Iterator[Sequence[Position]]:
-        """All positions above ``after`` in ascending order, in chunks, with constant memory.
-
-        The scan starts when the first chunk is asked for. A record whose key or arrival is NULL has no
-        position and is left out; the audit finds it. Raises ConfigurationError for a key that comes twice.
-        """
-
-    def pieces(self, *, after: Position | None, pipeline: str, step: str, rows: int) -> Iterator[ShardRange] | None:
-        """As :meth:`keys`, looked up in the ledger and counted where both are: pieces of ``rows`` records.
-
-        Their ``planned`` are the records without a prediction or a rejection of the step, none perhaps. None when
-        the ledger is elsewhere, or the keys cannot be compared with its texts there. Raises as :meth:`keys` does.
-        """
-
-    def positions(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator[Sequence[Position]]:
-        """The positions from ``first`` to ``last``, both included, ascending, in chunks."""
-
-    def rows(
-        self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None
-    ) -> Iterator[Fetched]:
-        """The records from ``first`` to ``last``, both included, in frames indexed by key, ascending.
-
-        ``columns``: those that are wanted; None, or one that the source does not give: all. No other is read.
-
-        Each record is in a frame or rejected, and costs no other its place.
-        """
-
-    def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:
-        """Every record's position, whatever its value, NULL arrivals among them, with constant memory."""
-
-    def count_without_key(self) -> int:
-        """How many records have a NULL key: they cannot be identified, and so never predicted."""
 
 
 class Shell(Protocol):

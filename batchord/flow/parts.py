@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, Self
 
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.sources import SqlSource
-from batchord.core.ports import ImageStore, Models, Notifier, Shell, Source, SqlRunner, Switchboard
+from batchord.core.declared.source_reader import SourceReader
+from batchord.core.declared.sources import Source, Window
+from batchord.core.ports import ImageStore, Models, Notifier, Shell, SqlRunner, Switchboard
 from batchord.core.run.logs import AttemptName, LogStore
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.attempt.log import AttemptLog, attempt_log
@@ -41,7 +42,7 @@ class Catalog(Protocol):
 
 
 #: Opens a source for a run's window.
-OpenSource = Callable[[SqlSource, tuple[datetime, datetime] | None], Source]
+OpenSource = Callable[[Source, Window | None], SourceReader]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,7 @@ class Parts:
     def interrupted_with(self, beat: Heartbeat) -> Self:
         """The same parts, whose sources are read no further when the lease that ``beat`` keeps is lost."""
 
-        def open_source(declared: SqlSource, window: tuple[datetime, datetime] | None) -> Source:
+        def open_source(declared: Source, window: Window | None) -> SourceReader:
             source = self.open_source(declared, window)
             beat.at_loss(source.interrupt)
             return source

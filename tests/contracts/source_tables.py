@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from batchord.core.declared.sources import SqlSource
 from batchord.core.run.records import Position
+from batchord.sources.sql import SqlSource
 
 KEY_KINDS = ("bigint", "uuid", "text")
 ARRIVAL_KINDS = (None, "timestamptz", "timestamp", "date", "bigint")

@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from batchord.core.declared.source_reader import Fetched
 from batchord.core.errors import ConfigurationError
-from batchord.core.ports import Fetched
 from batchord.core.run.records import Position
-from batchord.sources.sql import dispose_engines, open_source
+from batchord.sources.sql.engine import dispose_engines
+from batchord.sources.sql.reader import open_source
 from tests.contracts.source_tables import (
     ARRIVAL_KINDS,
     DIALECTS,
@@ -177,7 +178,7 @@ def test_a_key_that_comes_twice_is_one_record_and_rejected(dated: Table, chunk_r
     assert [each for frame, _ in parts for each in frame.index] == [each.key for each in expected if each.key != key]
     (rejection,) = (each for _, rejections in parts for each in rejections)
     assert (rejection.key, rejection.reason) == (key, "duplicate-key")
-    assert f"the query gives k={key} 2 times" in rejection.detail
+    assert f"the source gives k={key} 2 times" in rejection.detail
 
 
 def test_the_authors_sql_reaches_the_database_as_written(dated: Table) -> None:

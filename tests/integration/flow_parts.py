@@ -11,7 +11,7 @@ import psycopg
 
 from batchord.catalog import Problem
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.sources import Source, SourceContext
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import TransientError, UnknownPipeline
 from batchord.core.run.messages import (
@@ -42,7 +42,8 @@ from batchord.ledger import Ledger
 from batchord.models.library import ModelLibrary
 from batchord.output.masking import mask
 from batchord.settings import Settings
-from batchord.sources.sql import dispose_engines, open_source
+from batchord.sources.sql import SqlSource
+from batchord.sources.sql.engine import dispose_engines
 from batchord.steps.shell import Shell
 from batchord.steps.sql import StatementRunner
 from batchord.storage.images import ImageReader
@@ -142,7 +143,7 @@ class Bench:
             settings=Settings(home=home),
             catalog=self.catalog,
             ledger=self.ledger,
-            open_source=lambda declared, window: open_source(declared, default_url=source, window=window),
+            open_source=lambda declared, window: declared.open(SourceContext(window=window, database_url=source)),
             models=ModelLibrary(home=home, objects=objects),
             images=ImageReader(objects),
             shell=Shell(grace=0.5),
@@ -189,7 +190,7 @@ class Bench:
         """Inserts records with bodies of 1, 2, 3, … letters."""
         self.sql("INSERT INTO records (body) SELECT repeat('x', n) FROM generate_series(1, %s) AS n", count)
 
-    def declare(self, model: Any = length, *, source: SqlSource = RECORDS, name: str = ITEMS, **step: Any) -> None:
+    def declare(self, model: Any = length, *, source: Source = RECORDS, name: str = ITEMS, **step: Any) -> None:
         """Declares a pipeline of one step."""
         self.catalog.pipelines[name] = Pipeline(name, steps=[Predict(STEP, source=source, model=model, **step)])
 

@@ -7,7 +7,6 @@ import psycopg
 import pytest
 
 from batchord.core.addresses.database_roles import DatabaseRoles
-from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Sql
 from batchord.core.errors import ConfigurationError, SqlFailed
 from batchord.core.run.runs import Kind, NewRun, NewStep, StepKind, StepLease, StepState
@@ -15,7 +14,9 @@ from batchord.ledger import Ledger
 from batchord.ledger.roles.own import LEDGERS_OWN
 from batchord.ledger.roles.powers import remarks
 from batchord.ledger.roles.preparing import prepare_database
-from batchord.sources.sql import dispose_engines, open_source
+from batchord.sources.sql import SqlSource
+from batchord.sources.sql.engine import dispose_engines
+from batchord.sources.sql.reader import open_source
 from batchord.steps.sql import StatementRunner
 
 #: What no statement of an author's, and no query of a source, may do.

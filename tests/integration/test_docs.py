@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from app.localstack import Servers
 from batchord.catalog import Catalog
-from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.sources import SourceContext
 from batchord.core.run.runs import Run, RunState
 from batchord.core.secrets.patterns import masked
 from batchord.flow.local import run_local
@@ -26,7 +26,7 @@ from batchord.models.skops_import import import_skops
 from batchord.people import AppriseNotifier
 from batchord.queue.switchboard import Switchboard
 from batchord.settings import Settings
-from batchord.sources.sql import open_source
+from batchord.sources.sql import SqlSource
 from batchord.sources.sql.engine import dispose_engines
 from batchord.steps.shell import Shell
 from batchord.steps.sql import StatementRunner
@@ -84,7 +84,9 @@ def run_example(
                 settings=Settings(database_url=SecretStr(database_url), home=tmp_path, pipelines=folder),
                 catalog=catalog,
                 ledger=ledger,
-                open_source=lambda declared, window: open_source(declared, default_url=database_url, window=window),
+                open_source=lambda declared, window: declared.open(
+                    SourceContext(window=window, database_url=database_url)
+                ),
                 models=ModelLibrary(home=tmp_path, objects=objects),
                 images=ImageReader(objects),
                 shell=Shell(),

@@ -13,13 +13,13 @@ from batchord import FunctionModel
 from batchord.core.calendar.schedules import every
 from batchord.core.declared.alerts import Alerts
 from batchord.core.declared.limits import RejectionLimit
-from batchord.core.declared.sources import SqlSource
 from batchord.core.run.runs import RunState
 from batchord.flow.drive.advance import advance
 from batchord.flow.drive.cancel import cancel_run
 from batchord.flow.upkeep.audit import audit_and_repair
 from batchord.flow.upkeep.switch import pause
 from batchord.flow.upkeep.watch import watch
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, STEP, Bench
 from tests.integration.graph_parts import Calls, declare_graph, opened, ran, scoring
 

@@ -10,12 +10,12 @@ import pytest
 
 from batchord.core.calendar.schedules import every
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import ConfigurationError
 from batchord.flow.begin.preview import preview
 from batchord.flow.begin.start import start_run
 from batchord.flow.upkeep.audit import Audit, as_json, audit
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, length
 
 BY_ARRIVAL = SqlSource("SELECT id, body, created_at FROM records", key="id", arrival="created_at")

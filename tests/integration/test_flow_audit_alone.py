@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import TransientError
 from batchord.flow.parts import Parts
 from batchord.flow.upkeep.audit import audit, audit_all
 from batchord.ledger import Ledger
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import RECORDS, STEP, Bench, length
 
 BROKEN = SqlSource("SELECT id, body FROM no_such_table", key="id")

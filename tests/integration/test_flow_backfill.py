@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from batchord.core.calendar.schedules import every
-from batchord.core.declared.sources import SqlSource
 from batchord.core.errors import ConfigurationError, UnknownPipeline
 from batchord.core.run.runs import Run, RunState
 from batchord.flow.begin.backfill import fill_windows
@@ -17,6 +16,7 @@ from batchord.flow.begin.start import tick
 from batchord.flow.drive.cancel import cancel_run
 from batchord.flow.upkeep.recover import sweep
 from batchord.flow.upkeep.switch import reschedule
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, Bench
 from tests.integration.graph_parts import Calls, declare_graph, opened, scoring
 

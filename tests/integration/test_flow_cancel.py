@@ -10,10 +10,9 @@ import pandas as pd
 import pytest
 
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import ConfigurationError, LeaseLost
-from batchord.core.ports import Source
 from batchord.core.run.messages import RunReady
 from batchord.core.run.runs import Claim, RunState
 from batchord.flow.begin.start import start_run
@@ -21,6 +20,7 @@ from batchord.flow.drive.cancel import cancel_run
 from batchord.flow.predict.plan import plan_step
 from batchord.flow.predict.shard import ShardHeld, predict_shard
 from batchord.flow.upkeep.recover import sweep
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, batch_of, length
 
 
@@ -84,7 +84,7 @@ def test_a_planner_of_a_cancelled_run_plans_nothing(bench: Bench) -> None:
     run = bench.started()
     parts = bench.parts()
 
-    def cancelled(declared: SqlSource, window: tuple[datetime, datetime] | None) -> Source:
+    def cancelled(declared: SqlSource, window: tuple[datetime, datetime] | None) -> SourceReader:
         cancel_run(parts, run_id=run.id)
         return parts.open_source(declared, window)
 

@@ -12,15 +12,15 @@ import pytest
 from batchord import FunctionModel
 from batchord.core.calendar.schedules import every
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import ConfigurationError
-from batchord.core.ports import Source
 from batchord.core.run.messages import BacklogLeft
 from batchord.core.run.runs import RunState, StepLease
 from batchord.flow.begin.start import start_run
 from batchord.flow.predict.plan import plan_step
 from batchord.flow.upkeep.recover import sweep
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, TERMINATED, Bench, length
 
 RENAMED = Pipeline(ITEMS, steps=[Predict("renamed", source=RECORDS, model=length)])
@@ -76,7 +76,7 @@ def test_the_error_of_an_overtaken_planner_is_nobodys(bench: Bench) -> None:
     parts = bench.parts()
     others: list[StepLease | None] = []
 
-    def overtaken(declared: SqlSource, window: tuple[datetime, datetime] | None) -> Source:
+    def overtaken(declared: SqlSource, window: tuple[datetime, datetime] | None) -> SourceReader:
         bench.expire_leases()
         others.append(bench.ledger.runs.claim_step(run.id, STEP, lease_seconds=60, worker="other:2"))
         return parts.open_source(declared, window)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from batchord.core.calendar.schedules import EARLIEST, after_pipeline, every
-from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Python
 from batchord.core.run.messages import FollowUp, RunEnded
 from batchord.core.run.runs import Kind, Run, RunState
@@ -19,6 +18,7 @@ from batchord.flow.begin.start import AFTER, start_run, tick
 from batchord.flow.upkeep.recover import sweep
 from batchord.flow.upkeep.switch import pause
 from batchord.flow.upkeep.watch import watch
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, Bench
 from tests.integration.graph_parts import Calls, declare_graph, opened, ran, scoring
 

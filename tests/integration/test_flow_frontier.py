@@ -12,12 +12,12 @@ import pytest
 
 from batchord.core.calendar.schedules import EARLIEST, every
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Predict
 from batchord.core.run.records import Scalar
 from batchord.core.run.runs import RunState
 from batchord.flow.begin.start import start_run
 from batchord.flow.upkeep.audit import audit
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, length
 from tests.waiting import wait_until
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from batchord.core.declared.alerts import Alerts
-from batchord.core.declared.sources import SqlSource
 from batchord.core.errors import TransientError
 from batchord.core.run.runs import RunState
 from batchord.flow.drive.cancel import cancel_run
 from batchord.flow.predict.plan import plan_step
 from batchord.flow.predict.shard import ShardHeld, predict_shard
 from batchord.flow.upkeep.watch import watch
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench
 from tests.waiting import wait_until
 

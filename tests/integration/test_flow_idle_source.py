@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from batchord.core.declared.sources import SqlSource
 from batchord.core.run.runs import RunState
 from batchord.flow.predict import shard as predict
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import Bench
 from tests.waiting import wait_until
 

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from batchord.core.declared.sources import SqlSource
 from batchord.core.run.runs import RunState
 from batchord.flow.begin.repair import retry_rejections
 from batchord.flow.upkeep.audit import audit
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, STEP, Bench
 
 #: Types, and keys of them in ascending order, as an author writes them.
@@ -148,7 +148,7 @@ def test_a_key_that_comes_twice_costs_its_own_records(
     assert bench.column("SELECT record_key FROM batchord.rejections ORDER BY record_key::int") == ["4", "8", "12"]
     ((reason, detail),) = bench.sql("SELECT DISTINCT reason, detail FROM batchord.rejections WHERE record_key = '8'")
     assert reason == "duplicate-key"
-    assert detail.startswith("the query gives id=8 3 times")
+    assert detail.startswith("the source gives id=8 3 times")
     bench.assert_exactly_once()
     assert bench.run().discovered == 0
     found, _ = audit(bench.parts(), pipeline=ITEMS)

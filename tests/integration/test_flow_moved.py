@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchord import FunctionModel
-from batchord.core.declared.sources import SqlSource
 from batchord.core.run.runs import RunState
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import Bench
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import pandas as pd
 import psycopg
 import pytest
 
-from batchord.core.declared.sources import SqlSource
 from batchord.core.run.runs import RunState
 from batchord.flow.begin.preview import preview
 from batchord.flow.upkeep.audit import audit
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, Bench
 
 #: A moment that Python's types cannot hold, in every type that has one.

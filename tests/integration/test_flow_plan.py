@@ -9,14 +9,14 @@ import pytest
 
 from batchord import SklearnModel
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import ConfigurationError, TransientError
-from batchord.core.ports import Source
 from batchord.core.run.messages import Message, ShardsReady, StepEnded, StepReady
 from batchord.core.run.runs import RunState
 from batchord.flow.begin.start import start_run
 from batchord.flow.predict.plan import plan_step
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, length
 
 #: Nothing listens there: the connection is refused at once.
@@ -106,7 +106,7 @@ def test_a_planner_that_loses_its_lease_meanwhile_plans_nothing(bench: Bench) ->
     parts = bench.parts()
     others: list[Message] = []
 
-    def overtaken(declared: SqlSource, window: tuple[datetime, datetime] | None) -> Source:
+    def overtaken(declared: SqlSource, window: tuple[datetime, datetime] | None) -> SourceReader:
         bench.expire_leases()
         others.extend(plan_step(parts, run_id=run.id, step=STEP))
         return parts.open_source(declared, window)

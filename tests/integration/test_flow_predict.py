@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from batchord.core.declared.sources import SqlSource
 from batchord.core.run.runs import RunState
 from batchord.flow.drive.finish import finish_step
 from batchord.flow.predict.shard import predict_shard
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import STEP, Bench
 
 

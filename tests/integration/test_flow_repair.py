@@ -11,7 +11,6 @@ import pytest
 
 from batchord.core.calendar.schedules import every
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import UnknownPipeline
 from batchord.core.run.messages import AlertsKept
@@ -21,6 +20,7 @@ from batchord.flow.begin.start import start_run
 from batchord.flow.drive.cancel import cancel_run
 from batchord.flow.predict.plan import plan_step
 from batchord.flow.upkeep.audit import audit, audit_and_repair
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, batch_of, length
 
 

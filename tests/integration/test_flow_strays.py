@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from batchord.core.declared.sources import SqlSource
 from batchord.flow.begin.preview import preview
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, Bench
 
 SETTLE = timedelta(0)

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from batchord.core.calendar.schedules import EARLIEST, after_pipeline, every, once
-from batchord.core.declared.sources import SqlSource
 from batchord.core.run.runs import Run, RunState
 from batchord.flow.begin import slots
 from batchord.flow.begin.start import tick
 from batchord.flow.drive.cancel import cancel_run
 from batchord.flow.upkeep.switch import pause, reschedule
 from batchord.flow.upkeep.watch import watch
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, Bench, _handle
 from tests.integration.graph_parts import Calls, declare_graph, opened, scoring
 

@@ -10,9 +10,9 @@ from pydantic import SecretStr
 
 from app.localstack import Servers
 from batchord import FunctionModel, Images
-from batchord.core.declared.sources import SqlSource
 from batchord.core.run.runs import Run, RunState
 from batchord.flow.local import run_local
+from batchord.sources.sql import SqlSource
 from batchord.storage.images import ImageReader
 from batchord.storage.objects import Objects
 from tests.contracts.small_images import picture

@@ -21,9 +21,9 @@ from app.cli.terminal import Terminal, text
 from batchord.catalog import Problem
 from batchord.catalog.reading import Loaded
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Predict, Python
 from batchord.flow.attempt import log as attempt_log
+from batchord.sources.sql import SqlSource
 from demo import report as demo_report
 from tests.integration.flow_parts import Bench
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from batchord.core.declared.sources import SqlSource
 from batchord.core.run.messages import RunReady, ShardsReady, StepEnded, StepReady
 from batchord.core.run.runs import Kind, NewRun, NewStep, ShardOutcome
 from batchord.flow.upkeep.recover import sweep
 from batchord.ledger.recovery import LostStep
+from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, STEP, Bench, batch_of
 
 #: Older than this is lost, and leases last so long, in these tests.

@@ -34,10 +34,11 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from batchord import Model, SklearnModel
-from batchord.core.declared.sources import SqlSource
 from batchord.flow.predict.prepare import prepare
 from batchord.models.estimators import LoadedEstimator, load_estimator
-from batchord.sources.sql import dispose_engines, open_source
+from batchord.sources.sql import SqlSource
+from batchord.sources.sql.engine import dispose_engines
+from batchord.sources.sql.reader import open_source
 from tests.contracts import small_models
 from tests.unit.flow.predict.frames import no_images
 

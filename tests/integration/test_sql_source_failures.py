@@ -12,11 +12,11 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from batchord.core.declared.sources import SqlSource
 from batchord.core.errors import BatchordError, ConfigurationError, TransientError
 from batchord.core.run.records import Position
-from batchord.sources.sql import SqlRecords, dispose_engines, open_source
-from batchord.sources.sql.engine import engine_for, source_url
+from batchord.sources.sql import SqlSource
+from batchord.sources.sql.engine import dispose_engines, engine_for, source_url
+from batchord.sources.sql.reader import SqlRecords, open_source
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from batchord.core.declared.sources import SqlSource
 from batchord.core.run.frontier import Frontier, Sighting
-from batchord.sources.sql import SqlRecords, dispose_engines, open_source
+from batchord.sources.sql import SqlSource
+from batchord.sources.sql.engine import dispose_engines
+from batchord.sources.sql.reader import SqlRecords, open_source
 from tests.waiting import wait_until
 
 TABLE = """

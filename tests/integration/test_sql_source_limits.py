@@ -14,10 +14,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from batchord.core.declared.sources import SqlSource
 from batchord.core.errors import TransientError
 from batchord.database.patient import PatientConnection
-from batchord.sources.sql import Limits, SqlRecords, dispose_engines, open_source
+from batchord.sources.sql import SqlSource
+from batchord.sources.sql.bounds import Limits
+from batchord.sources.sql.engine import dispose_engines
+from batchord.sources.sql.reader import SqlRecords, open_source
 from tests.waiting import wait_until
 
 HANGS = "SELECT 1 AS id FROM pg_sleep(600)"

@@ -8,12 +8,12 @@ import psycopg
 import pytest
 from sqlalchemy.dialects import postgresql
 
-from batchord.core.declared.sources import SqlSource
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.records import Position, record_key
 from batchord.core.run.shards import ShardRange
-from batchord.sources.sql import dispose_engines, open_source
-from batchord.sources.sql.source import SqlRecords
+from batchord.sources.sql import SqlSource
+from batchord.sources.sql.engine import dispose_engines
+from batchord.sources.sql.reader import SqlRecords, open_source
 from batchord.sources.sql.statements import Statements
 
 ROWS = 7
@@ -69,6 +69,7 @@ def test_pieces_are_what_looking_up_each_key_gives(
     """Ranges that follow each other, counts of what neither predictions nor rejections of the step hold."""
     fill(connection, key_type, KEYS[key_type])
     source = opened(database_url, arrival=arrival)
+    assert source.counter is source
     (every,) = source.keys(after=None, chunk_rows=1000)
     predicted, rejected = [every[n].key for n in (0, 3, 4, *range(14, 21), 39)], [every[5].key]
     account(connection, *predicted)
@@ -104,7 +105,7 @@ def test_slices_of_pieces_follow_each_other(
     for rows in (1, ROWS, 10):
         whole = found(rows)
         for pieces in (1, 2, RECORDS // rows):
-            monkeypatch.setattr("batchord.sources.sql.source._SLICE", pieces)
+            monkeypatch.setattr("batchord.sources.sql.pieces._SLICE", pieces)
             assert found(rows) == whole
         monkeypatch.undo()
         assert [each for piece in whole for each in piece.places or ()][-1] == RECORDS - 1
@@ -115,7 +116,7 @@ def test_no_more_is_read_than_a_run_can_take(
 ) -> None:
     """Whoever stops after the first slice has not asked for the second."""
     fill(connection, "bigint", "n")
-    monkeypatch.setattr("batchord.sources.sql.source._SLICE", 1)
+    monkeypatch.setattr("batchord.sources.sql.pieces._SLICE", 1)
     asked: list[Position | None] = []
     fresh_in_pieces = Statements.fresh_in_pieces
 
@@ -206,7 +207,7 @@ def test_a_source_elsewhere_is_looked_up_one_by_one(
     fill(connection, "bigint", "n")
     monkeypatch.setenv("RECORDS_URL", database_url)
     for more in ({"url": database_url}, {"url_env": "RECORDS_URL"}):
-        assert opened(database_url, **more).pieces(after=None, pipeline="p", step="predict", rows=ROWS) is None
+        assert opened(database_url, **more).counter is None
 
 
 def test_a_position_of_another_order_is_refused(connection: psycopg.Connection, database_url: str) -> None:

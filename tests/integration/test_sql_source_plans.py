@@ -8,10 +8,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from batchord.core.declared.sources import SqlSource
 from batchord.core.run.records import Position
-from batchord.sources.sql import dispose_engines, open_source, postgres
-from batchord.sources.sql.engine import engine_for, source_url
+from batchord.sources.sql import SqlSource, postgres
+from batchord.sources.sql.engine import dispose_engines, engine_for, source_url
+from batchord.sources.sql.reader import open_source
 from batchord.sources.sql.statements import Statements
 
 ROWS = 200_000

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from batchord.core.declared.sources import SqlSource
-from batchord.sources.sql import dispose_engines, open_source
+from batchord.sources.sql import SqlSource
+from batchord.sources.sql.engine import dispose_engines
+from batchord.sources.sql.reader import open_source
 
 WINDOW = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
 #: Queries, and what they give for the record whose key is 1.

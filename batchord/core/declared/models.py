@@ -11,11 +11,10 @@ returns a DataFrame with the same index in the same order. Column ``label`` (tex
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from batchord.core.code import Code, imported_code
+from batchord.core.declared.declaration import Declaration
 from batchord.core.errors import BatchordError, ConfigurationError, ModelNotFound
 from batchord.core.text.names import as_names
 
@@ -73,7 +72,7 @@ class Images:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class Model(Declaration):
     """What all declarations share."""
 
     #: The queue whose workers run this model: ``text``, ``image`` or ``table``.
@@ -90,9 +89,6 @@ class Model:
     empty: EmptyText = field(default="reject", metadata=NOT_IN_VERSION)
     #: Which images are read and accepted, for a model that reads images.
     images: Images | None = None
-    #: The author's code that it was loaded with, and the module that declares it; the catalog sets both.
-    code: Code = field(init=False, repr=False, compare=False, default_factory=imported_code)
-    declared_in: str | None = field(init=False, repr=False, compare=False, default=None)
 
     @property
     def usual_batch_rows(self) -> int:
@@ -115,14 +111,6 @@ class Model:
         own = {} if self.kind_digest is None else {"kind_digest": self.kind_digest}
         return {"kind": type(self).__name__, **found, **own}
 
-    @cached_property
-    def kind_digest(self) -> str | None:
-        """Of the code of this kind, and all that it reaches, where it is an author's own; None for Batchord's kinds."""
-        kind = type(self)
-        if self.code.parsed(kind.__module__) is None:
-            return None
-        return self.code.digest(kind, declared_in=self.declared_in)
-
     def problems(self) -> list[str]:
         """What is wrong with the declaration, one sentence each; empty when all is well."""
         found = [] if self.images is None else self.images.problems()
@@ -134,12 +122,6 @@ class Model:
     def takes_arrival(self) -> bool:
         """Whether the frame may hold the column that orders records. An estimator over all columns must not see it."""
         return True
-
-    def loaded_with(self, code: Code, module: str) -> None:
-        """Notes where the declaration comes from; the first note holds."""
-        if self.declared_in is None:
-            object.__setattr__(self, "code", code)
-            object.__setattr__(self, "declared_in", module)
 
     def own_version(self) -> str:
         """``name@…`` of a model without files; the same version means the same predictions.

@@ -16,7 +16,7 @@ from batchord.core.declared.checks import is_whole, problems_of
 from batchord.core.declared.limits import RejectionLimit
 from batchord.core.declared.models import Model
 from batchord.core.declared.retries import Retry
-from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.sources import Source
 from batchord.core.declared.steps import STEP_TYPES, Predict, Step, Task, names_before, time_limit_seconds
 from batchord.core.errors import UnknownStep
 from batchord.core.run.graph import cycle
@@ -40,7 +40,7 @@ class Pipeline:
     #: ``every``, ``cron``, ``once``, ``rrule`` or ``after_pipeline``; None means by hand only.
     schedule: Schedule | AfterPipeline | None = None
     steps: Sequence[Step] = ()
-    source: SqlSource | None = field(default=None, repr=False)
+    source: Source | None = field(default=None, repr=False)
     model: Model | Callable[[Any], Any] | None = field(default=None, repr=False)
     #: How many rejections a run bears, where ``source`` and ``model`` make the only step.
     rejection_limit: RejectionLimit = field(default_factory=RejectionLimit, repr=False)
@@ -228,10 +228,11 @@ class Pipeline:
         if most == 1:
             return []
         return [
-            f"step {step.name!r}: max_active_runs={most} needs ':window_start' and ':window_end' in its source's sql: "
-            "without them, runs at the same time read the same records"
+            f"step {step.name!r}: max_active_runs={most} needs ':window_start' and ':window_end' in its source's sql, "
+            "or another source that reads both ends of the run's window: else runs at the same time read the same "
+            "records"
             for step in self.predict_steps
-            if isinstance(step.source, SqlSource) and isinstance(step.source.sql, str) and not step.source.is_bounded
+            if isinstance(step.source, Source) and not step.source.is_bounded
         ]
 
 

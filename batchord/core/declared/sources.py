@@ -1,114 +1,136 @@
-"""What an author says about a source: which records there are, what identifies and what orders them."""
+"""What an author says about a source: which records there are, what identifies and what orders them.
 
+These are declarations. A kind of source is a subclass of :class:`Source`; it imports what it reads with in its
+``open()``, so that the catalog, beat and the command line stay light.
+"""
+
+import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
-from datetime import timedelta
+from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
 
-from batchord.core.declared.checks import address_problems, is_whole
-from batchord.core.text.sql_text import code_of, lexis_of
+from batchord.core.declared.declaration import Declaration
 
-#: A parameter that stands for an end of the run's window, in the code of a query.
-WINDOW = re.compile(r"(?<!:):(window_(?:start|end))\b")
-_QUERY = re.compile(r"[\s(]*(select|with|table|values)\b", re.IGNORECASE)
-_ONE_STATEMENT = re.compile(r"[^;]*[\s;]*")
-#: What ``dtypes=`` may ask for. No "category", whose values would be those of a batch.
-DTYPES = ("int64", "Int64", "float32", "float64", "bool", "boolean", "str", "object")
+if TYPE_CHECKING:
+    from batchord.core.declared.source_reader import SourceReader
+
+#: Start and end of the time that a run reads.
+Window = tuple[datetime, datetime]
+
+#: Key of a field's metadata: what its value decides. Without it, which records there are: the field is then a part of
+#: the source's digest, unless it has its default.
+DECIDES = "decides"
+#: How the values of the same records are read: the frontier stays, but no run mixes two of them.
+DECIDES_VALUES = {DECIDES: "values"}
+#: Neither: how long a read may take, or what is rejected.
+DECIDES_NOTHING = {DECIDES: "nothing"}
+#: Key of a field's metadata: that its default stands in the digest, too. Digests that are in ledgers have it.
+_DEFAULT_IN_DIGEST = "default-in-digest"
+DEFAULT_IN_DIGEST = {_DEFAULT_IN_DIGEST: True}
+
+#: How Python shows what has no text of its own, such as a function: the address is another in each process.
+_ADDRESS = re.compile(r"<.* at 0x[0-9a-f]+>", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class SqlSource:
-    """Records from a SQL query, on PostgreSQL or anything else that SQLAlchemy reaches.
+@dataclass(frozen=True, kw_only=True)
+class SourceContext:
+    """What a source is opened with."""
 
-    The query is used as a subquery: it may join and filter, but has no ORDER BY of its own.
-    ``:window_start`` and ``:window_end`` may stand in its code as parameters; the run's window fills them.
+    #: The run's, None where it has none.
+    window: Window | None = None
+    #: The ledger's database, by the role that only reads.
+    database_url: str
+    #: How long a statement may take, and wait for a lock, where the source does not say.
+    statement_seconds: float = 300.0
+    lock_seconds: float = 30.0
 
-    On PostgreSQL, positions must rise in the order in which they are taken: an identity or sequence with
-    cache 1, ``now()`` or ``clock_timestamp()``. Where clients make them (their clocks, UUIDs, blocks of
-    ids), and on any other database, give ``settle=``: the longest time between taking a position and
-    the commit becoming visible. The frontier then stays that far behind.
-    """
 
-    sql: str
-    _: KW_ONLY
-    #: Column that identifies a record: unique and not null.
+@dataclass(frozen=True, kw_only=True)
+class Source(Declaration):
+    """What all kinds of sources share."""
+
+    #: What identifies a record, such as a column: unique and never missing. It names the index of the model's frame.
     key: str
-    #: Column that orders records by their arrival; None when the key itself does.
-    arrival: str | None = None
-    #: See above; None means the frontier follows the open transactions of a PostgreSQL server.
-    settle: timedelta | None = None
-    #: Types of columns in the model's frame, where they are to be others than the database's suggest: column -> one of
-    #: :data:`DTYPES`. They say nothing about which records there are, so they are no part of the source's digest.
-    dtypes: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
-    #: How long one statement may take, and wait for a lock; None: as the settings say. They say nothing about which
-    #: records there are, so they are no part of the source's digest.
-    statement_timeout: timedelta | None = field(default=None, repr=False)
-    lock_timeout: timedelta | None = field(default=None, repr=False)
-    #: Bytes of a record's values together; a larger record is rejected unread. Says nothing about which records there
-    #: are, either.
-    max_bytes: int = field(default=50_000_000, repr=False, hash=False)
-    #: SQLAlchemy URL of the records' database; None means the ledger's own. Prefer ``url_env``.
-    url: str | None = None
-    #: Environment variable that holds the URL, so that no password stands in a pipeline file.
-    url_env: str | None = None
+    #: What orders records by their arrival, such as a column; None when the key itself does.
+    arrival: str | None = field(default=None, metadata=DEFAULT_IN_DIGEST)
+    #: The longest time between taking a position and the record being visible: the frontier then stays that far
+    #: behind. None: the reader tells which transactions are open, or there is no frontier.
+    settle: timedelta | None = field(default=None, metadata=DEFAULT_IN_DIGEST)
+
+    def open(self, context: SourceContext) -> "SourceReader":
+        """What reads the records. Heavy libraries are imported here, in the worker that needs them.
+
+        Connects to nothing that may hang: that is for the reader, when it is first read. Raises ConfigurationError.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no open()")
+
+    @property
+    def uses_window(self) -> bool:
+        """Whether it reads the run's window, ``context.window``: then it has no frontier."""
+        return False
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether it reads both ends of the run's window, so that two windows give no record twice."""
+        return self.uses_window
+
+    def within(self, limit: timedelta) -> Self:  # noqa: ARG002 -- for kinds that can say so
+        """The same source for a short look: one statement takes no longer than ``limit``, where it can say so."""
+        return self
+
+    @property
+    def digest(self) -> str:
+        """Changes when there may be other records than before: the frontier of its step is void then."""
+        own = [] if self.kind_digest is None else [f"kind_digest={self.kind_digest}"]
+        options = [f"{name}={text}" for name, text in self._options(None)]
+        text = f"{type(self).__qualname__}({', '.join([*options, *own])})"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def options_of_values(self) -> list[tuple[str, str]]:
+        """The options that decide how values are read, as texts that are the same in every process."""
+        return self._options(DECIDES_VALUES[DECIDES])
 
     def problems(self) -> list[str]:
         """What is wrong with the declaration, one sentence each; empty when all is well."""
         found = []
-        if not isinstance(self.sql, str):
-            found.append(f"the source's sql is a {type(self.sql).__name__}: give a query as a text")
-        else:
-            found += self._problems_of_sql()
         if not self.key:
             found.append("the source has no key: name the column that identifies a record")
+        found += [
+            f"{option}={value!r}: give the name of a column as a text"
+            for option, value in (("key", self.key), ("arrival", self.arrival))
+            if value and not isinstance(value, str)
+        ]
         if self.settle is not None and not isinstance(self.settle, timedelta):
             found.append(f"settle={self.settle!r}: give a timedelta, or None")
         elif self.settle is not None and self.settle < timedelta(0):
             found.append("settle= is negative: give the longest time a record may take to become visible")
-        for name in ("statement_timeout", "lock_timeout"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, timedelta) or value <= timedelta(0)):
-                found.append(f"{name}={value!r}: give a timedelta above zero, such as timedelta(minutes=5)")
-        if not is_whole(self.max_bytes, least=1):
-            found.append(f"max_bytes={self.max_bytes!r} must be at least 1, and a whole number")
-        return found + self._problems_of_dtypes() + address_problems(self.url, self.url_env)
-
-    def _problems_of_sql(self) -> list[str]:
-        codes = self._codes()
-        found = []
-        if not any(_QUERY.match(code) for code in codes):
-            found.append("the source's sql must be a query: it must begin with SELECT, WITH, VALUES or TABLE")
-        if not any(_ONE_STATEMENT.fullmatch(code) for code in codes):
-            found.append("the source's sql has a ';' inside: give one query only")
-        return found
-
-    def _codes(self) -> list[str]:
-        """The query without texts and comments. Where nobody knows the database yet, in each way to quote."""
-        if self.url_env is not None:
-            return [code_of(self.sql, lexis_of(dialect)) for dialect in (None, "mysql", "sqlite")]
-        return [code_of(self.sql, lexis_of(None if self.url is None else re.split(r"[:+]", self.url, maxsplit=1)[0]))]
-
-    def _problems_of_dtypes(self) -> list[str]:
-        if not isinstance(self.dtypes, Mapping):
-            return [f"dtypes= is a {type(self.dtypes).__name__}: give a dict of columns and their types"]
-        found = [
-            f"dtypes= asks for {dtype!r} in column {name!r}: use one of {', '.join(DTYPES)}"
-            for name, dtype in self.dtypes.items()
-            if dtype not in DTYPES
+        return found + [
+            f"{name}= holds {text[:100]}, which is another text in each process: give numbers, texts, times or lists"
+            for name, text in [*self._options(None), *self.options_of_values]
+            if not isinstance(getattr(self, name), str) and _ADDRESS.search(text)
         ]
-        if self.key in self.dtypes:
-            found.append(
-                f"dtypes= names the key {self.key!r}, which is the frame's index: select the column again under "
-                "another name (AS)"
-            )
-        return found
 
-    @property
-    def is_bounded(self) -> bool:
-        """Whether the query reads both ends of the run's window."""
-        return any({"window_start", "window_end"} <= set(WINDOW.findall(code)) for code in self._codes())
+    def _options(self, decides: str | None) -> list[tuple[str, str]]:
+        """Names and texts of the fields that decide this, in the order in which they are given."""
+        own = [each for each in fields(self) if each.init and each.metadata.get(DECIDES) == decides]
+        return [
+            (each.name, _text(getattr(self, each.name)))
+            for each in sorted(own, key=lambda each: bool(each.kw_only))
+            if each.metadata.get(_DEFAULT_IN_DIGEST) or getattr(self, each.name) != _default(each)
+        ]
 
-    @property
-    def uses_window(self) -> bool:
-        """Whether the query reads the run's window."""
-        return any(WINDOW.search(code) for code in self._codes())
+
+def _default(option: Field[Any]) -> Any:
+    return option.default if option.default_factory is MISSING else option.default_factory()
+
+
+def _text(value: Any) -> str:
+    """The value as a text that is the same in every process: a set's order differs, a dict's is of no account."""
+    if isinstance(value, set | frozenset):
+        return f"{{{', '.join(sorted(map(_text, value)))}}}"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(sorted(f'{_text(key)}: {_text(each)}' for key, each in value.items()))}}}"
+    return repr(value)

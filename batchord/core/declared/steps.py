@@ -21,7 +21,7 @@ from batchord.core.declared.functions import function_problems
 from batchord.core.declared.limits import RejectionLimit
 from batchord.core.declared.models import Model, as_model
 from batchord.core.declared.retries import NO_RETRY, Retry
-from batchord.core.declared.sources import SqlSource
+from batchord.core.declared.sources import Source
 from batchord.core.run.runs import StepKind
 from batchord.core.text.names import as_names, is_name
 
@@ -41,7 +41,7 @@ class Predict:
 
     name: str
     _: KW_ONLY
-    source: SqlSource
+    source: Source
     #: A declaration from :mod:`batchord.core.declared.models`, or a plain function ``frame -> Series or DataFrame``.
     model: Model | Callable[[Any], Any]
     #: Names of the steps before it.
@@ -69,21 +69,21 @@ class Predict:
     @property
     def source_digest(self) -> str:
         """Changes when the step may see other records than before: its frontier is void then."""
-        return hashlib.sha256(repr(self.source).encode()).hexdigest()[:16]
+        return self.source.digest
 
     @property
     def code(self) -> str:
         """Changes when the step may read other records, or predict them otherwise: its shards must not be mixed."""
-        read = [self.source_digest, sorted(self.source.dtypes.items())]
+        read = [self.source_digest, self.source.options_of_values]
         return hashlib.sha256(repr([read, self.declared_model.traits]).encode()).hexdigest()[:16]
 
     def problems(self) -> list[str]:
         """What is wrong with the step, one sentence each."""
         found = _common_problems(self)
-        if isinstance(self.source, SqlSource):
+        if isinstance(self.source, Source):
             found += problems_of(self.source.problems)
         else:
-            found.append(f"source= is a {type(self.source).__name__}: give a SqlSource")
+            found.append(f"source= is a {type(self.source).__name__}: give a source, such as a SqlSource")
         if isinstance(self.model, Model):
             found += problems_of(self.model.problems)
         else:

@@ -162,7 +162,7 @@ class Stray:
         return (
             f"The record {self.key} has the position {self.position}, which is beyond all that can arrive now. The "
             "frontier stays below this record, and each run reads all records above the frontier again. Correct the "
-            "record, or leave it out in the source's sql."
+            "record, or leave it out of the source."
         )
 
 

@@ -102,7 +102,7 @@ def encode(value: Scalar) -> Any:
             return {tag: to_text(value)}
     raise ConfigurationError(
         f"A column of type {type(value).__name__} cannot be a key or an arrival: "
-        "use an integer, text, uuid, numeric, date or timestamp column, or cast it in the source's SQL."
+        "use an integer, text, uuid, numeric, date or timestamp column, or convert it in the source."
     )
 
 

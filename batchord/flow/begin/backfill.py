@@ -42,8 +42,8 @@ def fill_windows(
         raise ConfigurationError(f"The range is empty: {start.isoformat()} is not before {end.isoformat()}.")
     if declared.sees_everything:
         raise ConfigurationError(
-            f"{pipeline} has no window: its SQL names neither :window_start nor :window_end. Every run predicts all "
-            "records that have no prediction yet. Run it without --from and --to."
+            f"{pipeline} has no window: its sources do not read one (:window_start and :window_end in SQL). Every run "
+            "predicts all records that have no prediction yet. Run it without --from and --to."
         )
     taken = parts.ledger.pipelines.open_windows(pipeline)
     windows = [window for window in _windows(parts, declared, start, end) if window not in taken]

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import BatchordError, TransientError, UnknownPipeline, UnknownStep
-from batchord.core.ports import Source
 from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
 from batchord.core.process.faults import fault
 from batchord.core.run.frontier import Frontier, Sighting
@@ -25,6 +25,7 @@ from batchord.core.text.error_text import error_text
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.drive.finish import CODE_CHANGED, fail_step
 from batchord.flow.parts import Parts
+from batchord.flow.predict.look import look
 
 log = logging.getLogger(__name__)
 
@@ -162,21 +163,21 @@ class Found:
 
 
 def scan(
-    parts: Parts, *, pipeline: str, declared: Predict, source: Source, version: str, run_id: str, full: bool = False
+    parts: Parts,
+    *,
+    pipeline: str,
+    declared: Predict,
+    source: SourceReader,
+    version: str,
+    run_id: str,
+    full: bool = False,
 ) -> Found:
     """The discovery algorithm, statement by statement. Writes nothing.
 
     ``version`` is the model's. ``full`` scans the whole source, whatever the frontier says.
     """
-    top = source.greatest_position()  # 1. B, a statement of its own
+    top, sighting = look(parts, declared, source, run_id)  # 1. and 2.
     stray = source.stray
-    sighting = Sighting(  # 2. V, a later statement
-        run_id=run_id,
-        running=source.running_transactions(),
-        prepared=source.prepared_transactions(),
-        now=parts.ledger.runs.now(),  # after B was read and before the scan
-        settle=None if source.settles_by_clock else declared.source.settle,
-    )
     frontier = _settled(parts, pipeline, declared, source, sighting)
     sizing = _estimate(parts, pipeline, declared, version)
     cutter = ShardCutter(_shard_size(parts, sizing))
@@ -195,12 +196,13 @@ def scan(
 
 
 def _scan(
-    parts: Parts, pipeline: str, step: str, source: Source, *, after: Position | None, cutter: ShardCutter
+    parts: Parts, pipeline: str, step: str, source: SourceReader, *, after: Position | None, cutter: ShardCutter
 ) -> Position | None:
     """Fills the cutter; returns the last position taken when more are left than one run may take."""
-    pieces = source.pieces(after=after, pipeline=pipeline, step=step, rows=cutter.piece_rows)
-    if pieces is not None:
-        return _take_pieces(cutter, pieces)
+    if source.counter is not None:
+        pieces = source.counter.pieces(after=after, pipeline=pipeline, step=step, rows=cutter.piece_rows)
+        if pieces is not None:
+            return _take_pieces(cutter, pieces)
     return _take(cutter, _fresh(parts, pipeline, step, source, after))
 
 
@@ -230,7 +232,7 @@ def _take(cutter: ShardCutter, chunks: Iterator[tuple[Sequence[Position], Sequen
 
 
 def _fresh(
-    parts: Parts, pipeline: str, step: str, source: Source, after: Position | None
+    parts: Parts, pipeline: str, step: str, source: SourceReader, after: Position | None
 ) -> Iterator[tuple[Sequence[Position], Sequence[int]]]:
     """Positions above ``after`` that are not accounted for, in chunks, with their places among all; none is empty."""
     met = 0
@@ -246,7 +248,7 @@ def _fresh(
             yield fresh, places
 
 
-def _settled(parts: Parts, pipeline: str, declared: Predict, source: Source, sighting: Sighting) -> Frontier:
+def _settled(parts: Parts, pipeline: str, declared: Predict, source: SourceReader, sighting: Sighting) -> Frontier:
     """The frontier moved up as far as the open transactions and the runs before allow.
 
     One that a stray took along, before it could be told as one, comes back.

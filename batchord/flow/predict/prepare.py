@@ -207,7 +207,7 @@ def _plain(value: Any) -> str | bytes:
 def _require(frame: "pd.DataFrame", column: str) -> None:
     if column not in frame.columns:
         raise ConfigurationError(
-            f"The source gives no column {column!r}, which the model reads: add it to the source's SQL. "
+            f"The source gives no column {column!r}, which the model reads: add it to the source, such as to its SQL. "
             f"It gives {', '.join(map(str, frame.columns))}."
         )
 

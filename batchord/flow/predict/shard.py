@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from batchord.core.declared.limits import MOST_RECORDS
 from batchord.core.declared.loaded_model import LoadedModel
+from batchord.core.declared.source_reader import Fetched
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import BatchordError, CodeChanged, LeaseLost, TransientError, UnknownPipeline
-from batchord.core.ports import Fetched
 from batchord.core.process.exhaustion import is_exhaustion
 from batchord.core.process.faults import fault
 from batchord.core.process.leaving import ends_the_process

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import BatchordError, TransientError
-from batchord.core.ports import Source
 from batchord.core.run.alerts import AlertKind, NewAlert
 from batchord.core.run.messages import AlertsKept, Message
 from batchord.core.run.records import Position, Scalar, record_key
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 CHUNK_ROWS = 10_000
 #: Keys named per kind of finding; the counts are complete.
 MOST_EXAMPLES = 20
-#: A pipeline whose SQL uses its run's window is audited over all of time.
+#: A pipeline whose source reads its run's window is audited over all of time.
 _ALL_TIME = (BEGINNING, datetime(9999, 12, 30, tzinfo=UTC))
 
 
@@ -171,7 +171,7 @@ def _audit_step(parts: Parts, pipeline: str, step: Predict, found: Audit, exampl
 
 
 def _past_windows(parts: Parts, pipeline: str, step: Predict, found: Audit, examples: dict[str, list[str]]) -> None:
-    """Where the SQL reads the run's window, what earlier windows held and nobody predicted is missing."""
+    """Where the source reads the run's window, what earlier windows held and nobody predicted is missing."""
     until = parts.ledger.audit.windows_until(pipeline)
     if until is None:
         return
@@ -188,7 +188,7 @@ def _is_undated(position: Position, step: Predict) -> bool:
     return position.arrival is None and step.source.arrival not in (None, step.source.key)
 
 
-def _behind(source: Source, left: list[Position], frontier: Position) -> list[Position]:
+def _behind(source: SourceReader, left: list[Position], frontier: Position) -> list[Position]:
     """Those of ``left`` (ascending) that no run will look at again."""
     if not left or not source.at_or_below(left[0], frontier):
         return []

@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from batchord.core.declared.pipelines import Pipeline
@@ -61,6 +60,8 @@ def _by_itself(name: str) -> Iterator[None]:
         yield
     except BatchordError as error:
         log.error("Batchord cannot watch %s: %s", name, error)  # noqa: TRY400 -- said in full
+    except Exception:  # of a source of an author's own kind
+        log.exception("Batchord cannot watch %s", name)
 
 
 def _missed_ticks(parts: Parts, declared: Pipeline, standing: Standing) -> list[Message]:
@@ -146,8 +147,7 @@ def _first_waiting(parts: Parts, pipeline: str, step: Predict, standing: Standin
     # What earlier windows held is the audit's matter: reading it all at each look would cost too much.
     since = standing.last_window_end or standing.first_seen_at
     window = (min(since, standing.now), standing.now) if step.source.uses_window else None
-    limit = min(step.source.statement_timeout or _SOURCE_TIME, _SOURCE_TIME)
-    source = parts.open_source(replace(step.source, statement_timeout=limit), window)
+    source = parts.open_source(step.source.within(_SOURCE_TIME), window)
     frontier = parts.ledger.planner.frontier(pipeline, step.name, step.source_digest).position
     for chunk in source.keys(after=frontier, chunk_rows=CHUNK_ROWS):
         known = parts.ledger.planner.accounted(pipeline, step.name, [position.key for position in chunk])

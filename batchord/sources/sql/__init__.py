@@ -1,7 +1,5 @@
-"""Records out of a SQL database: the ``Source`` port over SQLAlchemy."""
+"""Records out of a SQL database: the declaration, and what reads it over SQLAlchemy."""
 
-from batchord.sources.sql.bounds import Limits
-from batchord.sources.sql.engine import dispose_engines
-from batchord.sources.sql.source import SqlRecords, open_source
+from batchord.sources.sql.source import SqlSource
 
-__all__ = ["Limits", "SqlRecords", "dispose_engines", "open_source"]
+__all__ = ["SqlSource"]

@@ -13,9 +13,9 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from batchord.core.declared.sources import SqlSource
 from batchord.database.own import LOOK_BESIDE_LEDGER, MARK_READING
 from batchord.database.patient import PatientConnection
+from batchord.sources.sql.source import SqlSource
 
 #: How much longer than the server's own limit an answer is waited for.
 _GRACE_SECONDS = 15.0

@@ -7,10 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from batchord.core.declared.sources import SqlSource
 from batchord.core.errors import ConfigurationError
 from batchord.sources.sql import postgres
 from batchord.sources.sql.connections import reading
+from batchord.sources.sql.source import SqlSource
 from batchord.sources.sql.statements import Statements
 
 

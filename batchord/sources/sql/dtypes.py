@@ -5,10 +5,11 @@ floats as soon as one is NULL, and nothing at all when all are.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from psycopg.adapt import AdaptersMap
 from psycopg.pq import Format
+
+from batchord.sources.series import ColumnType
 
 #: ``pg_type.oid``: int8, int2, int4, oid; float4, float8, numeric; text, varchar, char(n), "char", name.
 _INTEGERS = frozenset({20, 21, 23, 26})
@@ -18,16 +19,6 @@ _BOOL = 16
 _TIMES = {1114: "datetime64[us]", 1184: "datetime64[us, UTC]", 1186: "timedelta64[us]"}
 #: Of a column that cannot be NULL.
 _FILLED = {_BOOL: "bool", **dict.fromkeys(_INTEGERS, "int64")}
-
-
-@dataclass(frozen=True)
-class ColumnType:
-    """The type of a frame's column."""
-
-    #: pandas' name of it. None: what the values of a batch are, on a database that does not say.
-    dtype: str | None = None
-    #: Whether the author asked for it: then a number may be rounded.
-    asked: bool = False
 
 
 def asked_types(names: Sequence[str], dtypes: Mapping[str, str]) -> dict[str, ColumnType]:

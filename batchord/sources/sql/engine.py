@@ -12,12 +12,12 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from batchord.core.declared.sources import SqlSource
 from batchord.database.engine import CONNECT_TIMEOUT, create_engine, resolved_url
 from batchord.database.lenient import as_text, bear_times
 from batchord.database.patient import PatientConnection
 from batchord.sources.sql.bounds import Bounds
 from batchord.sources.sql.connections import BOUNDS
+from batchord.sources.sql.source import SqlSource
 
 #: How a source's connections are called in ``pg_stat_activity``, for people.
 APPLICATION_NAME = "batchord-source"

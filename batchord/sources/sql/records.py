@@ -11,14 +11,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from batchord.core.declared.limits import MOST_RECORDS, MOST_SHARE
-from batchord.core.ports import Fetched
+from batchord.core.declared.source_reader import Fetched
 from batchord.core.reasons import Reason
 from batchord.core.run.records import Position, Rejection, Scalar, TextKey
 from batchord.database.lenient import as_missing, bear_times
+from batchord.sources.frames import frame_of
+from batchord.sources.series import ColumnType
 from batchord.sources.sql.connections import reading
-from batchord.sources.sql.dtypes import ColumnType
 from batchord.sources.sql.failures import UnreadableValue
-from batchord.sources.sql.frames import frame_of
 from batchord.sources.sql.sizes import bounded, too_large, weight
 from batchord.sources.sql.statements import Statements
 from batchord.sources.sql.streams import Rows, in_parts

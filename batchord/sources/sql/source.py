@@ -1,293 +1,126 @@
-"""The ``Source`` port over a SQL database."""
+"""Records from a SQL query: what an author declares."""
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
-from functools import cached_property
-from typing import Any
+import re
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Self
 
-import psycopg
-import sqlalchemy as sa
+from batchord.core.declared.checks import address_problems, is_whole
+from batchord.core.declared.sources import (
+    DECIDES_NOTHING,
+    DECIDES_VALUES,
+    DEFAULT_IN_DIGEST,
+    Source,
+    SourceContext,
+)
+from batchord.core.text.sql_text import code_of, lexis_of
 
-from batchord.core.declared.sources import SqlSource
-from batchord.core.errors import ConfigurationError
-from batchord.core.ports import Fetched
-from batchord.core.run.horizon import Present, Stray
-from batchord.core.run.records import Position, TextKey
-from batchord.core.run.shards import ShardRange
-from batchord.sources.sql import postgres
-from batchord.sources.sql.bounds import Bounds, Limits
-from batchord.sources.sql.columns import Columns, describe
-from batchord.sources.sql.connections import BOUNDS, reading
-from batchord.sources.sql.dtypes import ColumnType, asked_types, depends_on_null, types_of
-from batchord.sources.sql.engine import engine_for, source_url
-from batchord.sources.sql.keys import is_read_as_text, text_key
-from batchord.sources.sql.look import Look, value_of
-from batchord.sources.sql.nullability import never_null
-from batchord.sources.sql.records import RecordReader
-from batchord.sources.sql.statements import Statements
-from batchord.sources.sql.streams import in_parts
+if TYPE_CHECKING:
+    from batchord.sources.sql.reader import SqlRecords
 
-#: Columns of a piece's end behind its position: the place.
-_NO_POSITION = 1
-#: Pieces that are asked for at a time.
-_SLICE = 2048
+#: A parameter that stands for an end of the run's window, in the code of a query.
+WINDOW = re.compile(r"(?<!:):(window_(?:start|end))\b")
+_QUERY = re.compile(r"[\s(]*(select|with|table|values)\b", re.IGNORECASE)
+_ONE_STATEMENT = re.compile(r"[^;]*[\s;]*")
+#: What ``dtypes=`` may ask for. No "category", whose values would be those of a batch.
+DTYPES = ("int64", "Int64", "float32", "float64", "bool", "boolean", "str", "object")
 
 
-def open_source(
-    declared: SqlSource,
-    *,
-    default_url: str,
-    window: tuple[datetime, datetime] | None = None,
-    limits: Limits | None = None,
-) -> "SqlRecords":
-    """The source as declared, in ``default_url`` unless it names its own; connects when it is first read.
+@dataclass(frozen=True)
+class SqlSource(Source):
+    """Records from a SQL query, on PostgreSQL or anything else that SQLAlchemy reaches.
 
-    ``window`` fills ``:window_start`` and ``:window_end``; ``limits`` hold where the source gives none.
+    The query is used as a subquery: it may join and filter, but has no ORDER BY of its own.
+    ``:window_start`` and ``:window_end`` may stand in its code as parameters; the run's window fills them.
 
-    Raises ConfigurationError for an address that cannot be used, a missing window, and a database other than PostgreSQL
-    without ``settle=``.
-    """
-    bounds = Bounds(declared, limits or Limits())
-    return SqlRecords(declared, engine_for(source_url(declared, default_url), bounds), window)
-
-
-class SqlRecords:
-    """Records of one query. Reads only: on PostgreSQL in READ ONLY transactions.
-
-    Every method raises ConfigurationError when the database refuses the query or its columns cannot identify
-    and order records, and TransientError when the database does not answer.
+    On PostgreSQL, positions must rise in the order in which they are taken: an identity or sequence with
+    cache 1, ``now()`` or ``clock_timestamp()``. Where clients make them (their clocks, UUIDs, blocks of
+    ids), and on any other database, give ``settle=``: the longest time between taking a position and
+    the commit becoming visible. The frontier then stays that far behind.
     """
 
-    def __init__(self, declared: SqlSource, engine: sa.Engine, window: tuple[datetime, datetime] | None) -> None:
-        self._declared = declared
-        self._engine = engine
-        self._is_postgres = engine.dialect.name == "postgresql"
-        if not self._is_postgres and declared.settle is None:
-            raise ConfigurationError(
-                f"A source on {engine.dialect.name} cannot show which transactions are still open. Give settle=, the "
-                "longest time from taking a position to its commit becoming visible, e.g. settle=timedelta(minutes=5)."
+    sql: str
+    _: KW_ONLY
+    #: Types of columns in the model's frame, where they are to be others than the database's suggest: column -> one of
+    #: :data:`DTYPES`.
+    dtypes: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False, metadata=DECIDES_VALUES)
+    #: How long one statement may take, and wait for a lock; None: as the settings say.
+    statement_timeout: timedelta | None = field(default=None, repr=False, metadata=DECIDES_NOTHING)
+    lock_timeout: timedelta | None = field(default=None, repr=False, metadata=DECIDES_NOTHING)
+    #: Bytes of a record's values together; a larger record is rejected unread.
+    max_bytes: int = field(default=50_000_000, repr=False, hash=False, metadata=DECIDES_NOTHING)
+    #: SQLAlchemy URL of the records' database; None means the ledger's own. Prefer ``url_env``.
+    url: str | None = field(default=None, metadata=DEFAULT_IN_DIGEST)
+    #: Environment variable that holds the URL, so that no password stands in a pipeline file.
+    url_env: str | None = field(default=None, metadata=DEFAULT_IN_DIGEST)
+
+    def open(self, context: SourceContext) -> "SqlRecords":
+        """See the base class."""
+        from batchord.sources.sql.bounds import Limits
+        from batchord.sources.sql.reader import open_source
+
+        limits = Limits(statement=context.statement_seconds, lock=context.lock_seconds)
+        return open_source(self, default_url=context.database_url, window=context.window, limits=limits)
+
+    def within(self, limit: timedelta) -> Self:
+        """See the base class."""
+        return replace(self, statement_timeout=min(self.statement_timeout or limit, limit))
+
+    def problems(self) -> list[str]:
+        """What is wrong with the declaration, one sentence each; empty when all is well."""
+        found = []
+        if not isinstance(self.sql, str):
+            found.append(f"the source's sql is a {type(self.sql).__name__}: give a query as a text")
+        else:
+            found += self._problems_of_sql()
+        found += super().problems()
+        for name in ("statement_timeout", "lock_timeout"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, timedelta) or value <= timedelta(0)):
+                found.append(f"{name}={value!r}: give a timedelta above zero, such as timedelta(minutes=5)")
+        if not is_whole(self.max_bytes, least=1):
+            found.append(f"max_bytes={self.max_bytes!r} must be at least 1, and a whole number")
+        return found + self._problems_of_dtypes() + address_problems(self.url, self.url_env)
+
+    def _problems_of_sql(self) -> list[str]:
+        codes = self._codes()
+        found = []
+        if not any(_QUERY.match(code) for code in codes):
+            found.append("the source's sql must be a query: it must begin with SELECT, WITH, VALUES or TABLE")
+        if not any(_ONE_STATEMENT.fullmatch(code) for code in codes):
+            found.append("the source's sql has a ';' inside: give one query only")
+        return found
+
+    def _codes(self) -> list[str]:
+        """The query without texts and comments. Where nobody knows the database yet, in each way to quote."""
+        if self.url_env is not None:
+            return [code_of(self.sql, lexis_of(dialect)) for dialect in (None, "mysql", "sqlite")]
+        return [code_of(self.sql, lexis_of(None if self.url is None else re.split(r"[:+]", self.url, maxsplit=1)[0]))]
+
+    def _problems_of_dtypes(self) -> list[str]:
+        if not isinstance(self.dtypes, Mapping):
+            return [f"dtypes= is a {type(self.dtypes).__name__}: give a dict of columns and their types"]
+        found = [
+            f"dtypes= asks for {dtype!r} in column {name!r}: use one of {', '.join(DTYPES)}"
+            for name, dtype in self.dtypes.items()
+            if dtype not in DTYPES
+        ]
+        if self.key in self.dtypes:
+            found.append(
+                f"dtypes= names the key {self.key!r}, which is the frame's index: select the column again under "
+                "another name (AS)"
             )
-        self._present = Present(greatest=None)
-        self._author = Statements(declared, dialect=engine.dialect.name, window=window)
-        self._window = window
-
-    @cached_property
-    def _columns(self) -> Columns:
-        return describe(self._engine, self._author, self._declared)
-
-    @cached_property
-    def _statements(self) -> Statements:
-        if self._key_of is None:
-            return self._author
-        return Statements(self._declared, dialect=self._engine.dialect.name, window=self._window, text_keys=True)
-
-    @cached_property
-    def _key_of(self) -> Callable[[str], TextKey] | None:
-        """What makes the key of the text that is read; None where keys are what the driver gives."""
-        if not self._is_postgres or not is_read_as_text(self._columns.key_type):
-            return None
-        return text_key(self._columns.key_type, self._columns.key_width)
+        return found
 
     @property
-    def settles_by_clock(self) -> bool:
-        """Whether :meth:`greatest_position` already stays ``settle=`` behind the source's clock.
-
-        If not, a position settles only ``settle=`` after it was read, and its reader must wait that long.
-        """
-        return self._is_postgres and postgres.settles_by_clock(self._columns.leading_type, self._declared.settle)
-
-    def check(self) -> tuple[str, ...]:
-        """The columns that the query gives, after a round trip to the database that reads no row."""
-        return self._columns.names
+    def is_bounded(self) -> bool:
+        """Whether the query reads both ends of the run's window."""
+        if not isinstance(self.sql, str):  # of that its problems tell
+            return True
+        return any({"window_start", "window_end"} <= set(WINDOW.findall(code)) for code in self._codes())
 
     @property
-    def stray(self) -> Stray | None:
-        """See the port."""
-        return self._present.stray
-
-    def lies_beyond(self, position: Position) -> bool:
-        """See the port."""
-        limit, value = self._present.limit, value_of(self._columns, position)
-        return limit is not None and type(limit) is type(value) and value > limit  # type: ignore[operator]
-
-    def interrupt(self) -> None:
-        """See the port."""
-        bounds: Bounds = self._engine.get_execution_options()[BOUNDS]
-        bounds.interrupt()
-
-    def greatest_position(self) -> Position | None:
-        """See the port. Stays below what a clock, a sequence or the column's type says that nothing can follow.
-
-        None where uuids or texts order them without ``settle=``: the next one may be anywhere among them.
-        """
-        self._present = Present(greatest=None)
-        if self._is_postgres:
-            if not postgres.rises(self._columns.leading_type, self._declared.settle):
-                return None
-            with reading(self._engine) as connection:
-                postgres.refuse_standby(connection)
-        look = Look(
-            engine=self._engine, statements=self._statements, columns=self._columns, settle=self._declared.settle
-        )
-        self._present = look.present()
-        return self._present.greatest
-
-    def running_transactions(self) -> frozenset[str]:
-        """See the port. ``vx:`` names a running transaction, ``px:`` a prepared one."""
-        if self._declared.settle is not None:
-            return frozenset()
-        with reading(self._engine) as connection:
-            postgres.refuse_standby(connection)
-            return postgres.running(connection)
-
-    def prepared_transactions(self) -> frozenset[str]:
-        """See the port."""
-        if self._declared.settle is not None:
-            return frozenset()
-        with reading(self._engine) as connection:
-            return postgres.prepared(connection)
-
-    def at_or_below(self, position: Position, limit: Position) -> bool:
-        """See the port."""
-        self._refuse_other_order(position)
-        self._refuse_other_order(limit)
-        _ = self._columns
-        with reading(self._engine) as connection:
-            return connection.execute(self._statements.at_or_below(position, limit)).first() is not None
-
-    def keys(self, *, after: Position | None, chunk_rows: int) -> Iterator[Sequence[Position]]:
-        """See the port. Records whose key or arrival is NULL have no position; the audit finds them."""
-        self._refuse_other_order(after)
-        _ = self._columns
-        with reading(self._engine) as connection:
-            yield from self._positions(connection, self._statements.above(after), chunk_rows)
-
-    def pieces(self, *, after: Position | None, pipeline: str, step: str, rows: int) -> Iterator[ShardRange] | None:
-        """See the port."""
-        if not self._is_postgres or self._declared.url is not None or self._declared.url_env is not None:
-            return None
-        self._refuse_other_order(after)
-        longest = postgres.longest_key(self._columns.key_type)
-        if longest == 0:
-            return None
-        if longest is not None:
-            with reading(self._engine) as connection:
-                if connection.execute(self._statements.longer_key(after, longest)).first() is not None:
-                    return None
-        return self._pieces(after, pipeline=pipeline, step=step, rows=rows)
-
-    def _pieces(self, after: Position | None, *, pipeline: str, step: str, rows: int) -> Iterator[ShardRange]:
-        """A slice of pieces at a time, so that neither a large backlog nor a full run costs more than it must."""
-        met = 0
-        # One snapshot: what commits between two statements is in neither, and waits for the frontier.
-        with reading(self._engine, snapshot=True) as connection:
-            connection.execute(postgres.DO_NOT_COMPILE)
-            while True:
-                counted = connection.execute(
-                    self._statements.fresh_in_pieces(after, rows, _SLICE, pipeline=pipeline, step=step)
-                )
-                fresh: dict[int, int] = {piece.piece: piece.fresh for piece in counted}
-                ends = connection.execute(self._statements.piece_ends(after, rows, _SLICE)).fetchall()
-                last = None
-                for last in self._slice(ends, fresh, rows, met):
-                    yield last
-                if last is None or last.places is None or last.places[1] + 1 < met + rows * _SLICE:
-                    return
-                after, met = last.last, last.places[1] + 1
-
-    def _slice(self, ends: Sequence[Any], fresh: dict[int, int], rows: int, met: int) -> Iterator[ShardRange]:
-        """The pieces of one slice, before which ``met`` positions were met."""
-        first: tuple[Position, int] | None = None
-        for number, row in enumerate(ends):
-            place = row.batchord_place
-            position = self._statements.position(row[:-_NO_POSITION])
-            first = first or (position, place)
-            following = ends[number + 1] if number + 1 < len(ends) else None
-            if following is None or following.batchord_place // rows != place // rows:
-                planned, places = fresh.get(place // rows, 0), (met + first[1], met + place)
-                yield ShardRange(first=first[0], last=position, planned=planned, places=places)
-                first = None
-
-    def rows(
-        self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None
-    ) -> Iterator[Fetched]:
-        """See the port. Rows of one key are one record, which is rejected."""
-        reader = RecordReader(
-            engine=self._engine,
-            statements=self._statements,
-            key=self._declared.key,
-            key_of=self._key_of,
-            types=self._types(columns),
-            oids=self._columns.types if self._is_postgres else None,
-            most_bytes=self._declared.max_bytes,
-        )
-        yield from reader.between(first, last, chunk_rows)
-
-    def _types(self, columns: Sequence[str] | None) -> dict[str, ColumnType]:
-        """Of the wanted columns but the key."""
-        names = [name for name in self._columns.names if name != self._declared.key]
-        if columns is not None and set(columns) <= set(self._columns.names):
-            names = [name for name in names if name in columns]
-        if not self._is_postgres:
-            return asked_types(names, self._declared.dtypes)
-        oids = {name: self._columns.types[name] for name in names}
-        decided = {self._declared.arrival, *self._declared.dtypes}
-        unsure = [name for name in names if depends_on_null(oids[name]) and name not in decided]
-        with reading(self._engine) as connection:
-            filled = never_null(connection, self._statements, unsure, self._columns.origins)
-            driver = connection.connection.driver_connection
-            assert isinstance(driver, psycopg.Connection)  # noqa: S101 -- the dialect's
-            # A record without an arrival has no position, and comes to no model.
-            filled |= {self._declared.arrival or self._declared.key}
-            return types_of(oids, driver.adapters, filled=filled, dtypes=self._declared.dtypes)
-
-    def positions(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator[Sequence[Position]]:
-        """See the port."""
-        _ = self._columns
-        with reading(self._engine) as connection:
-            yield from self._positions(connection, self._statements.positions_between(first, last), chunk_rows)
-
-    def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:
-        """See the port. Ascending; records without an arrival come last, in chunks of their own.
-
-        Records whose key is NULL cannot be identified: :meth:`count_without_key` counts them.
-        """
-        _ = self._columns
-        # Two statements, so that NULLs need no sort; one snapshot, so that none slips from one to the other.
-        with reading(self._engine, snapshot=True) as connection:
-            yield from self._positions(connection, self._statements.above(None), chunk_rows)
-            undated = self._statements.without_arrival()
-            if undated is not None:
-                yield from self._positions(connection, undated, chunk_rows)
-
-    def count_without_key(self) -> int:
-        """How many records have a NULL key. They cannot be predicted; an audit reports their number."""
-        _ = self._columns
-        with reading(self._engine) as connection:
-            return connection.scalar(self._statements.without_key()) or 0
-
-    def _positions(
-        self, connection: sa.Connection, statement: sa.Select[Any], chunk_rows: int
-    ) -> Iterator[Sequence[Position]]:
-        alone, previous = self._author.arrival is None, None
-        for part in in_parts(connection, statement, chunk_rows):
-            keys = [row[-1] for row in part] if self._key_of is None else [self._key_of(row[-1]) for row in part]
-            if alone:
-                positions = [Position(arrival=None, key=key) for key in keys]
-            else:
-                positions = [Position(arrival=row[0], key=key) for row, key in zip(part, keys, strict=True)]
-            if keys[0] == previous or len(set(keys)) < len(keys):
-                before = [previous, *keys]  # a key that comes again is the same record
-                positions = [each for key, each in zip(before, positions, strict=False) if each.key != key]
-            previous = keys[-1]
-            if positions:
-                yield positions
-
-    def _refuse_other_order(self, after: Position | None) -> None:
-        """A position from before the author added or removed ``arrival=`` would compare as NULL: with nothing."""
-        if after is not None and (after.arrival is None) != (self._author.arrival is None):
-            raise ConfigurationError(
-                f"The stored position {after.to_json()} does not fit arrival={self._declared.arrival!r}: the source "
-                "had another order when the position was stored. Rename the step, so that it starts from the "
-                "beginning."
-            )
+    def uses_window(self) -> bool:
+        """Whether the query reads the run's window."""
+        return any(WINDOW.search(code) for code in self._codes())

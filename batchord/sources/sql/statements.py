@@ -11,10 +11,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from batchord.core.declared.sources import WINDOW, SqlSource
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.records import Position, Scalar
 from batchord.core.text.sql_text import PartKind, lexis_of, parts_of
+from batchord.sources.sql.source import WINDOW, SqlSource
 
 #: Dialects whose planner uses an index for a row comparison.
 _ROW_COMPARISON = ("postgresql", "sqlite")

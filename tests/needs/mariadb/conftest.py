@@ -14,7 +14,7 @@ import pymysql
 import pytest
 
 from app.localstack.claims import claim_port
-from batchord.sources.sql import dispose_engines
+from batchord.sources.sql.engine import dispose_engines
 from tests.waiting import wait_until
 
 _PATH = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"

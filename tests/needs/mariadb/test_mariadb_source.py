@@ -12,10 +12,11 @@ from typing import Any
 import pymysql
 import pytest
 
-from batchord.core.declared.sources import SqlSource
 from batchord.core.errors import ConfigurationError, TransientError
 from batchord.core.run.records import Position
-from batchord.sources.sql import Limits, SqlRecords, open_source
+from batchord.sources.sql import SqlSource
+from batchord.sources.sql.bounds import Limits
+from batchord.sources.sql.reader import SqlRecords, open_source
 from tests.integration.flow_parts import Bench
 
 _SLOW = "SELECT id, sleep(60) AS body FROM records"

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from batchord.core.declared.sources import SqlSource
-from batchord.sources.sql import SqlRecords, dispose_engines, open_source
+from batchord.sources.sql import SqlSource
+from batchord.sources.sql.engine import dispose_engines
+from batchord.sources.sql.reader import SqlRecords, open_source
 
 
 @pytest.fixture

@@ -14,13 +14,14 @@ import sqlalchemy as sa
 
 from batchord.core.addresses.database_roles import DatabaseRoles
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Predict, Sql
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.runs import RunState
 from batchord.ledger.connection import Connections
 from batchord.ledger.roles.preparing import prepare_database
-from batchord.sources.sql import dispose_engines, open_source
+from batchord.sources.sql import SqlSource
+from batchord.sources.sql.engine import dispose_engines
+from batchord.sources.sql.reader import open_source
 from tests.integration.flow_parts import RECORDS, STEP, Bench, length
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from batchord.core.declared.sources import SqlSource
 from batchord.core.errors import ConfigurationError, TransientError
 from batchord.ledger import Ledger
 from batchord.queue.switchboard import Switchboard
-from batchord.sources.sql import dispose_engines, open_source
+from batchord.sources.sql import SqlSource
+from batchord.sources.sql.engine import dispose_engines
+from batchord.sources.sql.reader import open_source
 from tests.acceptance.cluster import Cluster
 from tests.acceptance.conftest import create_notes
 from tests.acceptance.test_flower import RunningFlower

@@ -5,11 +5,11 @@ from pydantic import SecretStr
 
 from batchord.core.declared.alerts import Alerts
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Bash, Predict, Sql
 from batchord.core.secrets.patterns import masked
 from batchord.output.known_secrets import known_secrets, secrets_around, secrets_of
 from batchord.settings import Settings
+from batchord.sources.sql import SqlSource
 
 
 def test_passwords_of_the_settings_are_known() -> None:

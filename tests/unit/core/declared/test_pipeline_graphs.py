@@ -9,10 +9,10 @@ from batchord.core.calendar.schedules import Every, after_pipeline, every, once,
 from batchord.core.declared.alerts import Alerts
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.retries import Retry
-from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Bash, Branch, Predict, Python, Sql
 from batchord.core.errors import UnknownPipeline
 from batchord.core.run.runs import NewStep, StepKind
+from batchord.sources.sql import SqlSource
 
 _SOURCE = SqlSource("SELECT id, body FROM reviews", key="id")
 

@@ -9,9 +9,9 @@ from batchord import FunctionModel, Images, SklearnModel, TransformersImage, Tra
 from batchord.core.calendar.schedules import cron, every
 from batchord.core.declared.limits import RejectionLimit
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import UnknownPipeline
+from batchord.sources.sql import SqlSource
 
 _SOURCE = SqlSource("SELECT id, body FROM reviews", key="id")
 
@@ -157,7 +157,7 @@ def test_a_step_that_is_given_other_things_says_what_it_wants() -> None:
     step = Predict("a", source="reviews", model="model.skops")  # type: ignore[arg-type]
 
     assert step.problems() == [
-        "source= is a str: give a SqlSource",
+        "source= is a str: give a source, such as a SqlSource",
         "model= is a str: give a model or a function of a DataFrame",
     ]
 

@@ -1,90 +1,147 @@
-"""Which texts are taken for a query, and when a query reads its run's window."""
+"""What every kind of source has: its digest, its problems, and what it need not say."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from batchord.core.declared.sources import SqlSource
-
-VALID = [
-    "SELECT id FROM t;",
-    "SELECT id FROM t ;  \n\n ;",
-    "SELECT id FROM t; -- all of them",
-    "SELECT id FROM t /* all; of them */ ; /* done */",
-    "-- reviews; of all\nSELECT id FROM t",
-    "/* reviews; /* of */ all */ SELECT id FROM t -- the; end",
-    "(SELECT id FROM t) UNION ALL (SELECT id FROM u)",
-    "((SELECT id FROM t))",
-    "\ufeffSELECT id FROM t",
-    "\n\t with a AS (SELECT 1) SELECT * FROM a",
-    "VALUES (1, ';')",
-    "TABLE t",
-    "SELECT split_part(tags, ';', 1) FROM t",
-    "SELECT string_agg(tags, '; -- ') FROM t",
-    'SELECT id AS "a;b" FROM t',
-    "SELECT $$a; b$$, E'it\\'s; c' FROM t",
-]
+from batchord import Source, SqlSource
+from batchord.core.declared.sources import DECIDES, DECIDES_NOTHING, DECIDES_VALUES, SourceContext
 
 
-@pytest.mark.parametrize("sql", VALID)
-def test_a_query_is_taken_as_it_is_written(sql: str) -> None:
-    """Quotes, comments and parentheses are nobody's business but the database's."""
-    assert SqlSource(sql, key="id").problems() == []
+@dataclass(frozen=True)
+class Files(Source):
+    """A kind with a field of each sort."""
+
+    folder: str
+    _: KW_ONLY
+    pattern: str = "*.csv"
+    names: frozenset[str] = frozenset()
+    columns: Mapping[str, str] = field(default_factory=dict, hash=False)
+    keep: Any = None
+    encoding: str = field(default="utf-8", metadata=DECIDES_VALUES)
+    buffer: int = field(default=8192, metadata=DECIDES_NOTHING)
+
+
+FILES = Files("/data", key="name")
+#: Another value than FILES has, for each field that decides which records there are.
+OTHERS = {
+    "folder": "/archive",
+    "key": "id",
+    "arrival": "at",
+    "settle": timedelta(minutes=1),
+    "pattern": "*.txt",
+    "names": frozenset({"a"}),
+    "columns": {"a": "b"},
+    "keep": 1,
+}
+
+
+def test_every_option_counts_unless_it_says_otherwise() -> None:
+    """An option that somebody adds, and says nothing of, decides which records there are."""
+    counting = {each.name for each in fields(Files) if each.init and DECIDES not in each.metadata}
+    assert counting == OTHERS.keys()
+    digests = {replace(FILES, **{name: value}).digest for name, value in OTHERS.items()}
+    assert len({FILES.digest, *digests}) == len(OTHERS) + 1
+
+
+def test_an_option_at_its_default_leaves_the_digest_as_it_was() -> None:
+    """An option that a release adds voids no frontier."""
+
+    @dataclass(frozen=True)
+    class Files(Source):
+        folder: str
+
+    before = Files("/data", key="name").digest
+
+    @dataclass(frozen=True)
+    class Files(Source):  # type: ignore[no-redef]  # the same kind, a release later
+        folder: str
+        _: KW_ONLY
+        pattern: str = "*.csv"
+
+    assert Files("/data", key="name").digest == before
+    assert Files("/data", key="name", pattern="*").digest != before  # type: ignore[call-arg]
+
+
+def test_what_decides_only_values_or_nothing_is_no_part_of_the_digest() -> None:
+    """Values that are read otherwise make other work of the same records; a limit makes no difference."""
+    other_values, other_limit = replace(FILES, encoding="latin-1"), replace(FILES, buffer=1)
+    assert FILES.digest == other_values.digest == other_limit.digest
+    assert FILES.options_of_values == other_limit.options_of_values == []
+    assert other_values.options_of_values == [("encoding", "'latin-1'")]
+
+
+def test_the_order_of_a_set_or_a_dict_makes_no_other_source() -> None:
+    """A set's differs from process to process."""
+    several = Files("/data", key="name", names=frozenset("abcdef"), columns={"a": "x", "b": "y"})
+    again = Files("/data", key="name", names=frozenset("fedcba"), columns={"b": "y", "a": "x"})
+    assert several.digest == again.digest
 
 
 @pytest.mark.parametrize(
-    ("sql", "said"),
+    ("source", "digest"),
     [
-        ("SELECT 1; SELECT 2", "has a ';' inside"),
-        ("SET work_mem = '1MB'; SELECT id FROM t", "must be a query"),
-        ("SELECT 1 /* ; */; -- and\nSELECT 2;", "has a ';' inside"),
-        ("UPDATE t SET a = 1 RETURNING id", "must be a query"),
-        ("-- SELECT id FROM t", "must be a query"),
-        ("'SELECT'", "must be a query"),
-        ("", "must be a query"),
+        (SqlSource("SELECT id, body FROM t", key="id"), "702e540500534d18"),
+        (SqlSource("SELECT id, at FROM t WHERE a = 'it''s'\n", key="id", arrival="at"), "226530488df2ab8d"),
+        (
+            SqlSource(
+                "SELECT id FROM t", key="id", settle=timedelta(minutes=5), url="sqlite:///x", dtypes={"a": "str"}
+            ),
+            "07251b4a77414084",
+        ),
+        (SqlSource("TABLE t", key="id", arrival="at", settle=timedelta(0), url_env="SHOP"), "17460578087327c5"),
     ],
 )
-def test_what_is_no_query_or_several_is_refused(sql: str, said: str) -> None:
-    """At once, by its declaration."""
-    assert any(said in problem for problem in SqlSource(sql, key="id").problems())
-
-
-def test_the_database_decides_what_is_quoted() -> None:
-    """Where only a variable knows it, what one of them takes is left to be tried."""
-    sql = r"SELECT 'it\'s; all', `a;b` FROM t"
-    assert SqlSource(sql, key="id").problems() != []
-    assert SqlSource(sql, key="id", url="mysql+pymysql://shop/shop").problems() == []
-    assert SqlSource(sql, key="id", url_env="SHOP").problems() == []
+def test_digests_of_queries_are_those_of_earlier_releases(source: SqlSource, digest: str) -> None:
+    """Ledgers have them: another one voids the frontier, and all of the source is read again."""
+    assert source.digest == digest
+    assert replace(source, max_bytes=7, statement_timeout=timedelta(1), lock_timeout=timedelta(1)).digest == digest
 
 
 @pytest.mark.parametrize(
-    ("sql", "uses", "bounded"),
+    ("options", "problem"),
     [
-        ("SELECT id FROM t WHERE at >= :window_start AND at < :window_end::timestamptz", True, True),
-        ("SELECT id FROM t WHERE at < :window_end -- and not: at >= :window_start", True, False),
-        ("SELECT id FROM t -- WHERE at >= :window_start AND at < :window_end", False, False),
-        ("/* from :window_start on? */ SELECT id, ' :window_end' AS s FROM t", False, False),
-        ('SELECT id AS ":window_start", $$ :window_end $$ FROM t', False, False),
-        ("SELECT id::window_end FROM t", False, False),
+        ({"key": ""}, "the source has no key: name the column that identifies a record"),
+        ({"key": 7}, "key=7: give the name of a column as a text"),
+        ({"arrival": ["at"]}, "arrival=['at']: give the name of a column as a text"),
+        ({"settle": 60}, "settle=60: give a timedelta, or None"),
+        ({"settle": timedelta(-1)}, "settle= is negative: give the longest time a record may take to become visible"),
     ],
 )
-def test_only_a_parameter_in_the_code_reads_the_window(sql: str, *, uses: bool, bounded: bool) -> None:
-    """Not a comment about one, and not a text that looks like one."""
-    source = SqlSource(sql, key="id")
-    assert (source.uses_window, source.is_bounded) == (uses, bounded)
+def test_a_broken_option_is_named(options: dict[str, Any], problem: str) -> None:
+    """Whatever the kind."""
+    assert replace(FILES, **options).problems() == [problem]
+    assert FILES.problems() == []
 
 
-@pytest.mark.parametrize(
-    ("dtypes", "said"),
-    [
-        ({"a": "category"}, "asks for 'category' in column 'a': use one of int64, Int64"),
-        ({"id": "str"}, "names the key 'id'"),
-        (["int64"], "is a list: give a dict"),
-    ],
-)
-def test_types_that_cannot_be_had_are_refused(dtypes: dict[str, str], said: str) -> None:
-    """A type that depends on a batch's values, above all."""
-    assert any(said in problem for problem in SqlSource("SELECT 1 AS id", key="id", dtypes=dtypes).problems())
+@pytest.mark.parametrize("value", [lambda: 1, object(), [print, lambda: 1]], ids=["function", "object", "list"])
+def test_a_value_without_a_text_of_its_own_is_refused(value: Any) -> None:
+    """Its digest would be another in each process, and every run would read everything."""
+    (problem,) = replace(FILES, keep=value).problems()
+    assert problem.startswith("keep= holds ")
+    assert "another text in each process" in problem
+    assert replace(FILES, keep="<lambda at 0x7f>").problems() == []
 
 
-def test_types_do_not_make_another_source() -> None:
-    """Its frontier would be void, and all of it read again."""
-    assert repr(SqlSource("TABLE t", key="id", dtypes={"a": "str"})) == repr(SqlSource("TABLE t", key="id"))
+@pytest.mark.parametrize("use", [lambda source: source.open(SourceContext(database_url=""))])
+def test_a_kind_that_cannot_be_opened_says_so(use: Callable[[Source], Any]) -> None:
+    """By its name."""
+    with pytest.raises(NotImplementedError, match=r"Files has no open\(\)"):
+        use(FILES)
+
+
+def test_a_kind_reads_no_window_unless_it_says_so() -> None:
+    """One that does is taken to read both ends; a look with a limit is the same look."""
+    assert (FILES.uses_window, FILES.is_bounded) == (False, False)
+    assert FILES.within(timedelta(seconds=1)) == FILES
+
+
+def test_a_look_at_a_query_keeps_the_shorter_limit() -> None:
+    """Its own, or that of the look."""
+    query = SqlSource("TABLE t", key="id")
+    assert query.within(timedelta(seconds=10)).statement_timeout == timedelta(seconds=10)
+    hasty = replace(query, statement_timeout=timedelta(seconds=1))
+    assert hasty.within(timedelta(seconds=10)).statement_timeout == timedelta(seconds=1)

@@ -11,9 +11,9 @@ import pytest
 from batchord import FunctionModel, TransformersText
 from batchord.core.declared.functions import takes_run
 from batchord.core.declared.retries import NO_RETRY, Retry
-from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Bash, Branch, Predict, Python, Sql, Step, retry_of, time_limit_seconds
 from batchord.core.run.runs import StepKind
+from batchord.sources.sql import SqlSource
 
 #: Builds a sound step of one kind, with options.
 Build = Callable[..., Any]

@@ -7,9 +7,9 @@ statements of a discovery and between two chunks of its scan.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
-from batchord.core.ports import Fetched
+from batchord.core.declared.source_reader import Fetched, SourceReader
 from batchord.core.run.horizon import Stray
 from batchord.core.run.records import Position
 from batchord.core.run.shards import ShardRange
@@ -99,10 +99,18 @@ class World:
         return frozenset(name for name in self.open if name.startswith(kind))
 
 
-class BusySource:
-    """Implements :class:`batchord.core.ports.Source`; ``pause`` is called between any two statements."""
+class BusySource(SourceReader):
+    """Its transactions can be told; ``pause`` is called between any two statements."""
 
-    settles_by_clock = False
+    @property
+    def transactions(self) -> Self:
+        """See the port."""
+        return self
+
+    @property
+    def counter(self) -> Self:
+        """See the port."""
+        return self
 
     @property
     def stray(self) -> Stray | None:

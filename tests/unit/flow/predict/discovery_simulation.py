@@ -7,7 +7,6 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any, Literal, cast
 
-from batchord.core.declared.sources import SqlSource
 from batchord.core.declared.steps import Predict
 from batchord.core.run.frontier import MAX_CANDIDATES, Frontier
 from batchord.core.run.records import Position, Scalar
@@ -15,6 +14,7 @@ from batchord.core.run.shards import ShardRange
 from batchord.flow.parts import Parts
 from batchord.flow.predict.plan import Found, scan
 from batchord.settings import Settings
+from batchord.sources.sql import SqlSource
 from tests.unit.flow.predict.busy_source import STRAYS, BusySource, Event, World
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from batchord import FunctionModel, Images, SklearnModel
 from batchord.core.errors import ConfigurationError
 from batchord.flow.predict.prepare import digest_rows, prepare
-from batchord.sources.sql.dtypes import ColumnType
-from batchord.sources.sql.frames import frame_of as source_frame
+from batchord.sources.frames import frame_of as source_frame
+from batchord.sources.series import ColumnType
 from tests.unit.flow.predict.frames import ImagesInMemory, frame_of, no_images
 
 

@@ -7,9 +7,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import mssql, mysql, oracle, postgresql, sqlite
 
-from batchord.core.declared.sources import SqlSource
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.records import Position
+from batchord.sources.sql import SqlSource
 from batchord.sources.sql.statements import Statements
 
 DIALECTS: dict[str, sa.Dialect] = {

@@ -1,14 +1,13 @@
-"""Rows as the driver gives them, made into frames that lose nothing."""
+"""Rows as a source reads them, made into frames that lose nothing."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from batchord.core.ports import Fetched
+from batchord.core.declared.source_reader import Fetched
 from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection
-from batchord.sources.sql.dtypes import ColumnType
-from batchord.sources.sql.series import misfits, series
+from batchord.sources.series import ColumnType, misfits, series
 
 
 def frame_of(rows: Sequence[Sequence[Any]], types: Mapping[str, ColumnType], key: str) -> Fetched:
@@ -40,8 +39,8 @@ def _without_repeated(rows: Sequence[Sequence[Any]], types: Mapping[str, ColumnT
         Rejection(
             key=each,
             reason=Reason.DUPLICATE_KEY,
-            detail=f"the query gives {key}={each!s} {count} times, so the right row is unknown: aggregate or "
-            "deduplicate in the source's sql, or name in key= a column that identifies a row of the query",
+            detail=f"the source gives {key}={each!s} {count} times, so the right row is unknown: aggregate or "
+            "deduplicate in the source, or name in key= a column that identifies its rows",
         )
         for each, count in times.items()
         if count > 1

@@ -1,11 +1,10 @@
-"""A column's values, as the driver gives them, as a series of its type."""
+"""A column's values, as a source reads them, as a series of its type."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-
-from batchord.sources.sql.dtypes import ColumnType
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +15,16 @@ _INT64 = range(-(2**63), 2**63)
 _EXACT = 2**53
 #: Types that have no word for NULL; pandas would write False, or raise.
 _WITHOUT_NULL = ("int64", "bool")
+
+
+@dataclass(frozen=True)
+class ColumnType:
+    """The type of a frame's column."""
+
+    #: pandas' name of it. None: what the values of a batch are, where the source does not say.
+    dtype: str | None = None
+    #: Whether the author asked for it: then a number may be rounded.
+    asked: bool = False
 
 
 def misfits(values: Sequence[Any], name: str, column: ColumnType) -> dict[int, str]:

@@ -8,8 +8,8 @@ from uuid import UUID
 import pandas as pd
 import pytest
 
-from batchord.sources.sql.dtypes import ColumnType
-from batchord.sources.sql.frames import frame_of
+from batchord.sources.frames import frame_of
+from batchord.sources.series import ColumnType
 
 BIG = 2**53 + 1
 UNSAID = ColumnType()
@@ -161,5 +161,5 @@ def test_a_key_that_comes_twice_is_rejected() -> None:
     frame, (rejection,) = frame_of(rows, {"value": ColumnType("float64")}, "id")
     assert frame.index.tolist() == [1, 3]
     assert (rejection.key, rejection.reason) == (2, "duplicate-key")
-    assert "the query gives id=2 2 times" in rejection.detail
+    assert "the source gives id=2 2 times" in rejection.detail
     assert "deduplicate" in rejection.detail

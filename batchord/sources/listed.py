@@ -1,0 +1,121 @@
+"""A reader for records that Python lists from first to last: of files, of a small answer of a server.
+
+It goes through all of them whenever it is asked. A kind with a faster way to a range gives its own
+:class:`~batchord.core.declared.source_reader.SourceReader`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
+
+from batchord.core.declared.source_reader import Fetched, SourceReader, in_order
+from batchord.core.errors import BatchordError, ConfigurationError, DataError, TransientError
+from batchord.core.process.exhaustion import is_exhaustion
+from batchord.core.run.records import Position, Rejection, Scalar
+from batchord.core.text.error_text import error_text
+
+T = TypeVar("T")
+
+
+class Record(NamedTuple):
+    """One record of a source."""
+
+    key: Scalar
+    #: Its columns; or why it cannot be predicted.
+    values: Mapping[str, Any] | DataError
+    #: What orders it; None where the key does.
+    arrival: Scalar | None = None
+
+    @property
+    def position(self) -> Position:
+        """Where it stands."""
+        return Position(arrival=self.arrival, key=self.key)
+
+
+class ListedReader(SourceReader):
+    """Reads what a function lists, in ascending order of arrival and key as Python compares them.
+
+    A column that a record does not have is missing in its frame.
+
+    What the function raises leaves it as TransientError where it is an OSError, else as ConfigurationError.
+    """
+
+    def __init__(self, records: Callable[[], Iterable[Record]], *, key: str) -> None:
+        """``key``: what the frames' index is called."""
+        self._records = records
+        self._key = key
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """See the port: between two records."""
+        self._interrupted = True
+
+    def keys(self, *, after: Position | None, chunk_rows: int) -> Iterator[Sequence[Position]]:
+        """See the port."""
+        positions = (record.position for record in self._listed())
+        above = (each for each in positions if after is None or in_order(each) > in_order(after))
+        return _in_chunks(above, chunk_rows)
+
+    def rows(
+        self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> Iterator[Fetched]:
+        """See the port."""
+        for records in _in_chunks(self._between(in_order(first), in_order(last)), chunk_rows):
+            yield self._fetched(records, columns)
+
+    def _between(self, first: tuple[Scalar, ...], last: tuple[Scalar, ...]) -> Iterator[Record]:
+        for record in self._listed():
+            place = in_order(record.position)
+            if place > last:
+                return
+            if place >= first:
+                yield record
+
+    def _listed(self) -> Iterator[Record]:
+        """All records; their order is checked."""
+        before: Position | None = None
+        try:
+            for record in self._records():
+                self._check(record.position, before)
+                yield record
+                before = record.position
+        except BatchordError:
+            raise
+        except OSError as error:
+            raise TransientError(f"The source cannot be read now: {error_text(error)}") from error
+        except Exception as error:
+            if is_exhaustion(error):
+                raise
+            raise ConfigurationError(f"The source cannot be read: {error_text(error)}") from error
+
+    def _check(self, position: Position, before: Position | None) -> None:
+        if self._interrupted:
+            raise TransientError("The source is read no further: the work that read it is over.")
+        if before is not None and not in_order(position) > in_order(before):
+            raise ConfigurationError(
+                f"The source lists {position.to_json()} after {before.to_json()}: list records in ascending order of "
+                "arrival and key, each key once."
+            )
+
+    def _fetched(self, records: Sequence[Record], columns: Sequence[str] | None) -> Fetched:
+        from batchord.sources.frames import frame_of
+        from batchord.sources.series import ColumnType
+
+        good: list[tuple[Scalar, Mapping[str, Any]]] = []
+        refused: list[Rejection] = []
+        for key, values, _ in records:
+            if isinstance(values, DataError):
+                refused.append(Rejection(key=key, reason=values.reason, detail=str(values)))
+            else:
+                good.append((key, values))
+        # In the order in which they come first.
+        given = dict.fromkeys(name for _, values in good for name in values) if columns is None else columns
+        names = [name for name in given if name != self._key]
+        rows = [(key, *(values.get(name) for name in names)) for key, values in good]
+        frame, rejections = frame_of(rows, {name: ColumnType() for name in names}, self._key)
+        return Fetched(frame, [*refused, *rejections])
+
+
+def _in_chunks(items: Iterator[T], rows: int) -> Iterator[list[T]]:
+    while chunk := list(islice(items, rows)):
+        yield chunk

@@ -1,0 +1,62 @@
+"""Records counted in the ledger's own database: pieces of a source, each with how many of it the ledger lacks."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from batchord.core.run.records import Position
+from batchord.core.run.shards import ShardRange
+from batchord.sources.sql import postgres
+from batchord.sources.sql.connections import reading
+from batchord.sources.sql.statements import Statements
+
+#: Columns of a piece's end behind its position: the place.
+_NO_POSITION = 1
+#: Pieces that are asked for at a time.
+_SLICE = 2048
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The pieces of one source for one step, of ``rows`` records each."""
+
+    engine: sa.Engine
+    statements: Statements
+    pipeline: str
+    step: str
+    rows: int
+
+    def above(self, after: Position | None) -> Iterator[ShardRange]:
+        """A slice of pieces at a time, so that neither a large backlog nor a full run costs more than it must."""
+        met, rows = 0, self.rows
+        # One snapshot: what commits between two statements is in neither, and waits for the frontier.
+        with reading(self.engine, snapshot=True) as connection:
+            connection.execute(postgres.DO_NOT_COMPILE)
+            while True:
+                counted = connection.execute(
+                    self.statements.fresh_in_pieces(after, rows, _SLICE, pipeline=self.pipeline, step=self.step)
+                )
+                fresh: dict[int, int] = {piece.piece: piece.fresh for piece in counted}
+                ends = connection.execute(self.statements.piece_ends(after, rows, _SLICE)).fetchall()
+                last = None
+                for last in self._slice(ends, fresh, met):
+                    yield last
+                if last is None or last.places is None or last.places[1] + 1 < met + rows * _SLICE:
+                    return
+                after, met = last.last, last.places[1] + 1
+
+    def _slice(self, ends: Sequence[Any], fresh: dict[int, int], met: int) -> Iterator[ShardRange]:
+        """The pieces of one slice, before which ``met`` positions were met."""
+        first: tuple[Position, int] | None = None
+        rows = self.rows
+        for number, row in enumerate(ends):
+            place = row.batchord_place
+            position = self.statements.position(row[:-_NO_POSITION])
+            first = first or (position, place)
+            following = ends[number + 1] if number + 1 < len(ends) else None
+            if following is None or following.batchord_place // rows != place // rows:
+                planned, places = fresh.get(place // rows, 0), (met + first[1], met + place)
+                yield ShardRange(first=first[0], last=position, planned=planned, places=places)
+                first = None

@@ -1,0 +1,258 @@
+"""The port of sources over a SQL database."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Self
+
+import psycopg
+import sqlalchemy as sa
+
+from batchord.core.declared.source_reader import Fetched, SourceReader
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.horizon import Present
+from batchord.core.run.records import Position, TextKey
+from batchord.core.run.shards import ShardRange
+from batchord.sources.series import ColumnType
+from batchord.sources.sql import postgres
+from batchord.sources.sql.bounds import Bounds, Limits
+from batchord.sources.sql.columns import Columns, describe
+from batchord.sources.sql.connections import BOUNDS, reading
+from batchord.sources.sql.dtypes import asked_types, depends_on_null, types_of
+from batchord.sources.sql.engine import engine_for, source_url
+from batchord.sources.sql.keys import is_read_as_text, text_key
+from batchord.sources.sql.look import Look, value_of
+from batchord.sources.sql.nullability import never_null
+from batchord.sources.sql.pieces import Pieces
+from batchord.sources.sql.records import RecordReader
+from batchord.sources.sql.source import SqlSource
+from batchord.sources.sql.statements import Statements
+from batchord.sources.sql.streams import in_parts
+
+
+def open_source(
+    declared: SqlSource,
+    *,
+    default_url: str,
+    window: tuple[datetime, datetime] | None = None,
+    limits: Limits | None = None,
+) -> "SqlRecords":
+    """The source as declared, in ``default_url`` unless it names its own; connects when it is first read.
+
+    ``window`` fills ``:window_start`` and ``:window_end``; ``limits`` hold where the source gives none.
+
+    Raises ConfigurationError for an address that cannot be used, a missing window, and a database other than PostgreSQL
+    without ``settle=``.
+    """
+    bounds = Bounds(declared, limits or Limits())
+    return SqlRecords(declared, engine_for(source_url(declared, default_url), bounds), window)
+
+
+class SqlRecords(SourceReader):
+    """Records of one query. Reads only: on PostgreSQL in READ ONLY transactions.
+
+    Every method raises ConfigurationError when the database refuses the query or its columns cannot identify
+    and order records, and TransientError when the database does not answer.
+    """
+
+    def __init__(self, declared: SqlSource, engine: sa.Engine, window: tuple[datetime, datetime] | None) -> None:
+        self._declared = declared
+        self._engine = engine
+        self._is_postgres = engine.dialect.name == "postgresql"
+        if not self._is_postgres and declared.settle is None:
+            raise ConfigurationError(
+                f"A source on {engine.dialect.name} cannot show which transactions are still open. Give settle=, the "
+                "longest time from taking a position to its commit becoming visible, e.g. settle=timedelta(minutes=5)."
+            )
+        self._present = Present(greatest=None)
+        self._author = Statements(declared, dialect=engine.dialect.name, window=window)
+        self._window = window
+
+    @cached_property
+    def _columns(self) -> Columns:
+        return describe(self._engine, self._author, self._declared)
+
+    @cached_property
+    def _statements(self) -> Statements:
+        if self._key_of is None:
+            return self._author
+        return Statements(self._declared, dialect=self._engine.dialect.name, window=self._window, text_keys=True)
+
+    @cached_property
+    def _key_of(self) -> Callable[[str], TextKey] | None:
+        """What makes the key of the text that is read; None where keys are what the driver gives."""
+        if not self._is_postgres or not is_read_as_text(self._columns.key_type):
+            return None
+        return text_key(self._columns.key_type, self._columns.key_width)
+
+    @property
+    def settles_by_clock(self) -> bool:
+        """Whether :meth:`greatest_position` already stays ``settle=`` behind the source's clock.
+
+        If not, a position settles only ``settle=`` after it was read, and its reader must wait that long.
+        """
+        return self._is_postgres and postgres.settles_by_clock(self._columns.leading_type, self._declared.settle)
+
+    def check(self) -> tuple[str, ...]:
+        """The columns that the query gives, after a round trip to the database that reads no row."""
+        return self._columns.names
+
+    @property
+    def transactions(self) -> Self | None:
+        """See the port: PostgreSQL shows them, where the author does not know better."""
+        return self if self._is_postgres and self._declared.settle is None else None
+
+    @property
+    def counter(self) -> Self | None:
+        """See the port: in the ledger's database."""
+        elsewhere = self._declared.url is not None or self._declared.url_env is not None
+        return self if self._is_postgres and not elsewhere else None
+
+    def lies_beyond(self, position: Position) -> bool:
+        """See the port."""
+        limit, value = self._present.limit, value_of(self._columns, position)
+        return limit is not None and type(limit) is type(value) and value > limit  # type: ignore[operator]
+
+    def interrupt(self) -> None:
+        """See the port."""
+        bounds: Bounds = self._engine.get_execution_options()[BOUNDS]
+        bounds.interrupt()
+
+    def greatest_position(self) -> Position | None:
+        """See the port. Stays below what a clock, a sequence or the column's type says that nothing can follow.
+
+        None where uuids or texts order them without ``settle=``: the next one may be anywhere among them.
+        """
+        self._present = Present(greatest=None)
+        if self._is_postgres:
+            if not postgres.rises(self._columns.leading_type, self._declared.settle):
+                return None
+            with reading(self._engine) as connection:
+                postgres.refuse_standby(connection)
+        look = Look(
+            engine=self._engine, statements=self._statements, columns=self._columns, settle=self._declared.settle
+        )
+        self._present = look.present()
+        return self._present.greatest
+
+    def running_transactions(self) -> frozenset[str]:
+        """See the port. ``vx:`` names a running transaction, ``px:`` a prepared one."""
+        with reading(self._engine) as connection:
+            postgres.refuse_standby(connection)
+            return postgres.running(connection)
+
+    def prepared_transactions(self) -> frozenset[str]:
+        """See the port."""
+        with reading(self._engine) as connection:
+            return postgres.prepared(connection)
+
+    def at_or_below(self, position: Position, limit: Position) -> bool:
+        """See the port."""
+        self._refuse_other_order(position)
+        self._refuse_other_order(limit)
+        _ = self._columns
+        with reading(self._engine) as connection:
+            return connection.execute(self._statements.at_or_below(position, limit)).first() is not None
+
+    def keys(self, *, after: Position | None, chunk_rows: int) -> Iterator[Sequence[Position]]:
+        """See the port. Records whose key or arrival is NULL have no position; the audit finds them."""
+        self._refuse_other_order(after)
+        _ = self._columns
+        with reading(self._engine) as connection:
+            yield from self._positions(connection, self._statements.above(after), chunk_rows)
+
+    def pieces(self, *, after: Position | None, pipeline: str, step: str, rows: int) -> Iterator[ShardRange] | None:
+        """See the port."""
+        self._refuse_other_order(after)
+        longest = postgres.longest_key(self._columns.key_type)
+        if longest == 0:
+            return None
+        if longest is not None:
+            with reading(self._engine) as connection:
+                if connection.execute(self._statements.longer_key(after, longest)).first() is not None:
+                    return None
+        return Pieces(self._engine, self._statements, pipeline, step, rows).above(after)
+
+    def rows(
+        self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> Iterator[Fetched]:
+        """See the port. Rows of one key are one record, which is rejected."""
+        reader = RecordReader(
+            engine=self._engine,
+            statements=self._statements,
+            key=self._declared.key,
+            key_of=self._key_of,
+            types=self._types(columns),
+            oids=self._columns.types if self._is_postgres else None,
+            most_bytes=self._declared.max_bytes,
+        )
+        yield from reader.between(first, last, chunk_rows)
+
+    def _types(self, columns: Sequence[str] | None) -> dict[str, ColumnType]:
+        """Of the wanted columns but the key."""
+        names = [name for name in self._columns.names if name != self._declared.key]
+        if columns is not None and set(columns) <= set(self._columns.names):
+            names = [name for name in names if name in columns]
+        if not self._is_postgres:
+            return asked_types(names, self._declared.dtypes)
+        oids = {name: self._columns.types[name] for name in names}
+        decided = {self._declared.arrival, *self._declared.dtypes}
+        unsure = [name for name in names if depends_on_null(oids[name]) and name not in decided]
+        with reading(self._engine) as connection:
+            filled = never_null(connection, self._statements, unsure, self._columns.origins)
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)  # noqa: S101 -- the dialect's
+            # A record without an arrival has no position, and comes to no model.
+            filled |= {self._declared.arrival or self._declared.key}
+            return types_of(oids, driver.adapters, filled=filled, dtypes=self._declared.dtypes)
+
+    def positions(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator[Sequence[Position]]:
+        """See the port."""
+        _ = self._columns
+        with reading(self._engine) as connection:
+            yield from self._positions(connection, self._statements.positions_between(first, last), chunk_rows)
+
+    def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:
+        """See the port. Ascending; records without an arrival come last, in chunks of their own.
+
+        Records whose key is NULL cannot be identified: :meth:`count_without_key` counts them.
+        """
+        _ = self._columns
+        # Two statements, so that NULLs need no sort; one snapshot, so that none slips from one to the other.
+        with reading(self._engine, snapshot=True) as connection:
+            yield from self._positions(connection, self._statements.above(None), chunk_rows)
+            undated = self._statements.without_arrival()
+            if undated is not None:
+                yield from self._positions(connection, undated, chunk_rows)
+
+    def count_without_key(self) -> int:
+        """How many records have a NULL key. They cannot be predicted; an audit reports their number."""
+        _ = self._columns
+        with reading(self._engine) as connection:
+            return connection.scalar(self._statements.without_key()) or 0
+
+    def _positions(
+        self, connection: sa.Connection, statement: sa.Select[Any], chunk_rows: int
+    ) -> Iterator[Sequence[Position]]:
+        alone, previous = self._author.arrival is None, None
+        for part in in_parts(connection, statement, chunk_rows):
+            keys = [row[-1] for row in part] if self._key_of is None else [self._key_of(row[-1]) for row in part]
+            if alone:
+                positions = [Position(arrival=None, key=key) for key in keys]
+            else:
+                positions = [Position(arrival=row[0], key=key) for row, key in zip(part, keys, strict=True)]
+            if keys[0] == previous or len(set(keys)) < len(keys):
+                before = [previous, *keys]  # a key that comes again is the same record
+                positions = [each for key, each in zip(before, positions, strict=False) if each.key != key]
+            previous = keys[-1]
+            if positions:
+                yield positions
+
+    def _refuse_other_order(self, after: Position | None) -> None:
+        """A position from before the author added or removed ``arrival=`` would compare as NULL: with nothing."""
+        if after is not None and (after.arrival is None) != (self._author.arrival is None):
+            raise ConfigurationError(
+                f"The stored position {after.to_json()} does not fit arrival={self._declared.arrival!r}: the source "
+                "had another order when the position was stored. Rename the step, so that it starts from the "
+                "beginning."
+            )
