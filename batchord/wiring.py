@@ -91,7 +91,7 @@ def _parts() -> Parts:
     def open_source(declared: Source, window: Window | None) -> "SourceReader":
         return declared.open(
             SourceContext(
-                window=window,
+                window=window if declared.uses_window else None,
                 database_url=roles.source,
                 statement_seconds=configured.source_statement_seconds,
                 lock_seconds=configured.source_lock_seconds,

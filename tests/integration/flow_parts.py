@@ -143,7 +143,9 @@ class Bench:
             settings=Settings(home=home),
             catalog=self.catalog,
             ledger=self.ledger,
-            open_source=lambda declared, window: declared.open(SourceContext(window=window, database_url=source)),
+            open_source=lambda declared, window: declared.open(
+                SourceContext(window=window if declared.uses_window else None, database_url=source)
+            ),
             models=ModelLibrary(home=home, objects=objects),
             images=ImageReader(objects),
             shell=Shell(grace=0.5),

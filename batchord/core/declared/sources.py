@@ -38,7 +38,7 @@ _ADDRESS = re.compile(r"<.* at 0x[0-9a-f]+>", re.DOTALL)
 class SourceContext:
     """What a source is opened with."""
 
-    #: The run's, None where it has none.
+    #: The run's; None where the run has none, or the source does not say that it reads it.
     window: Window | None = None
     #: The ledger's database, by the role that only reads.
     database_url: str

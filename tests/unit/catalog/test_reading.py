@@ -134,3 +134,33 @@ def test_dataclasses_in_a_pipeline_file_work(tmp_path: Path, write: Write) -> No
 
     assert Catalog(tmp_path).names() == ["reviews"]
     assert Catalog(tmp_path).problems == []
+
+
+def test_the_code_of_an_own_kind_of_source_is_a_part_of_its_digest(tmp_path: Path, write: Write) -> None:
+    """An edit of it may give other records; a comment gives none."""
+    kind = """
+        from batchord import Source
+        from batchord.sources.listed import ListedReader, Record
+
+        class Counted(Source):
+            def open(self, context):
+                return ListedReader(lambda: [Record(number, {}) for number in range(3)], key=self.key)
+    """
+    pipeline = """
+        from batchord import Pipeline
+        from catalog_test_counts import Counted
+
+        counted = Pipeline("counted", source=Counted(key="number"), model=lambda frame: frame.index)
+    """
+    write("counted.py", pipeline)
+
+    def digest(text: str) -> str:
+        write("catalog_test_counts.py", text)
+        catalog = Catalog(tmp_path)
+        assert catalog.problems == []
+        return catalog.get("counted").predict_steps[0].source_digest
+
+    first = digest(kind)
+
+    assert digest(kind + "\n        # as it was\n") == first
+    assert digest(kind.replace("range(3)", "range(4)")) != first
