@@ -23,7 +23,8 @@ Window = tuple[datetime, datetime]
 #: the source's digest, unless it has its default.
 DECIDES = "decides"
 #: How the values of the same records are read: the frontier stays, but no run mixes two of them.
-DECIDES_VALUES = {DECIDES: "values"}
+_VALUES = "values"
+DECIDES_VALUES = {DECIDES: _VALUES}
 #: Neither: how long a read may take, or what is rejected.
 DECIDES_NOTHING = {DECIDES: "nothing"}
 #: Key of a field's metadata: that its default stands in the digest, too. Digests that are in ledgers have it.
@@ -91,7 +92,7 @@ class Source(Declaration):
     @property
     def options_of_values(self) -> list[tuple[str, str]]:
         """The options that decide how values are read, as texts that are the same in every process."""
-        return self._options(DECIDES_VALUES[DECIDES])
+        return self._options(_VALUES)
 
     def problems(self) -> list[str]:
         """What is wrong with the declaration, one sentence each; empty when all is well."""
@@ -109,7 +110,7 @@ class Source(Declaration):
             found.append("settle= is negative: give the longest time a record may take to become visible")
         return found + [
             f"{name}= holds {text[:100]}, which is another text in each process: give numbers, texts, times or lists"
-            for name, text in [*self._options(None), *self.options_of_values]
+            for name, text in [*self._options(None), *self._options(_VALUES)]
             if not isinstance(getattr(self, name), str) and _ADDRESS.search(text)
         ]
 

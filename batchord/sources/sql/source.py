@@ -67,6 +67,12 @@ class SqlSource(Source):
         """See the base class."""
         return replace(self, statement_timeout=min(self.statement_timeout or limit, limit))
 
+    @property
+    def options_of_values(self) -> list[tuple[str, str]]:
+        """See the base class. Types stand as earlier releases wrote them: shards that those planned go on."""
+        others = [(name, text) for name, text in super().options_of_values if name != "dtypes"]
+        return [*sorted(self.dtypes.items()), *others]
+
     def problems(self) -> list[str]:
         """What is wrong with the declaration, one sentence each; empty when all is well."""
         found = []

@@ -101,6 +101,13 @@ def test_digests_of_queries_are_those_of_earlier_releases(source: SqlSource, dig
     assert replace(source, max_bytes=7, statement_timeout=timedelta(1), lock_timeout=timedelta(1)).digest == digest
 
 
+def test_work_of_earlier_releases_goes_on() -> None:
+    """The code of a step tells whether a shard was planned with the same: types stand in it as they always did."""
+    query = SqlSource("SELECT id, body FROM t", key="id", dtypes={"b": "str", "a": "Int64"})
+    assert query.options_of_values == [("a", "Int64"), ("b", "str")]
+    assert replace(query, dtypes={}).options_of_values == []
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
