@@ -5,16 +5,13 @@ It goes through all of them whenever it is asked. A kind with a faster way to a 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from batchord.core.declared.source_reader import Fetched, SourceReader, in_order
+from batchord.core.declared.source_reader import Fetched, SourceReader, in_chunks, in_order
 from batchord.core.errors import BatchordError, ConfigurationError, DataError, TransientError
 from batchord.core.process.exhaustion import is_exhaustion
 from batchord.core.run.records import Position, Rejection, Scalar
 from batchord.core.text.error_text import error_text
-
-T = TypeVar("T")
 
 
 class Record(NamedTuple):
@@ -54,13 +51,13 @@ class ListedReader(SourceReader):
         """See the port."""
         positions = (record.position for record in self._listed())
         above = (each for each in positions if after is None or in_order(each) > in_order(after))
-        return _in_chunks(above, chunk_rows)
+        return in_chunks(above, chunk_rows)
 
     def rows(
         self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None
     ) -> Iterator[Fetched]:
         """See the port."""
-        for records in _in_chunks(self._between(in_order(first), in_order(last)), chunk_rows):
+        for records in in_chunks(self._between(in_order(first), in_order(last)), chunk_rows):
             yield self._fetched(records, columns)
 
     def _between(self, first: tuple[Scalar, ...], last: tuple[Scalar, ...]) -> Iterator[Record]:
@@ -114,8 +111,3 @@ class ListedReader(SourceReader):
         rows = [(key, *(values.get(name) for name in names)) for key, values in good]
         frame, rejections = frame_of(rows, {name: ColumnType() for name in names}, self._key)
         return Fetched(frame, [*refused, *rejections])
-
-
-def _in_chunks(items: Iterator[T], rows: int) -> Iterator[list[T]]:
-    while chunk := list(islice(items, rows)):
-        yield chunk

@@ -1,23 +1,33 @@
-"""Tables that sources read in tests: every kind of key and arrival, on every database."""
+"""Records that sources read in tests: every kind of key and arrival, in every kind of place."""
 
 import os
 import random
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from batchord.core.declared.source_reader import SourceReader, in_order
 from batchord.core.run.records import Position
+from batchord.sources.listed import ListedReader, Record
 from batchord.sources.sql import SqlSource
+from batchord.sources.sql.reader import SqlRecords, open_source
+from batchord.sources.sql.statements import AsDriverGave
 
 KEY_KINDS = ("bigint", "uuid", "text")
 ARRIVAL_KINDS = (None, "timestamptz", "timestamp", "date", "bigint")
 #: A person may run the contract against a further database, such as MariaDB, by giving its address.
 FURTHER_DATABASE = os.environ.get("CONTRACT_SOURCE_URL")
 DIALECTS = ("postgresql", "sqlite", *(("further",) if FURTHER_DATABASE else ()))
+#: In place of an address: records that Python lists.
+LISTED = "listed"
+#: Where each kind of source has its records.
+PLACES = (*DIALECTS, LISTED)
+#: An address that must not be used: every table names its own.
+NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
 
 _TYPES = {
     "sqlite": {"bigint": "INTEGER", **dict.fromkeys(("uuid", "text", "timestamptz", "timestamp", "date"), "TEXT")},
@@ -25,6 +35,49 @@ _TYPES = {
 }
 _TYPES["mariadb"] = _TYPES["mysql"]
 _START = datetime(2026, 3, 1, 12, 30, 0, 123456, tzinfo=UTC)
+
+
+class Records(Protocol):
+    """The records of one test, which has filled them in."""
+
+    def opened(self) -> SourceReader:
+        """What reads them. Settled at once: these tests are about order, not about open transactions."""
+
+    def positions(self) -> list[Position]:
+        """All positions in the place's own order: what a source is compared with."""
+
+    def insert(self, *records: tuple[Any, Any]) -> None:
+        """Adds records, as pairs of key and arrival."""
+
+    def delete(self, *keys: Any) -> None:
+        """Takes records away."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lines:
+    """Records that Python lists."""
+
+    records: dict[Any, Record] = field(default_factory=dict)
+
+    def opened(self) -> SourceReader:
+        """See the protocol."""
+        return ListedReader(lambda: sorted(self.records.values(), key=lambda each: in_order(each.position)), key="k")
+
+    def positions(self) -> list[Position]:
+        """See the protocol: as Python sorts pairs."""
+        records = self.records.values()
+        pairs = sorted((each.key,) if each.arrival is None else (each.arrival, each.key) for each in records)
+        return [Position(arrival=None if len(pair) == 1 else pair[0], key=pair[-1]) for pair in pairs]
+
+    def insert(self, *records: tuple[Any, Any]) -> None:
+        """See the protocol."""
+        for key, arrival in records:
+            self.records[key] = Record(key, {"body": f"text of {key}"}, arrival)
+
+    def delete(self, *keys: Any) -> None:
+        """See the protocol."""
+        for key in keys:
+            del self.records[key]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +94,19 @@ class Table:
         arrival = None if self.arrival_kind is None else "a"
         return SqlSource(sql.format(table=self.name), key="k", arrival=arrival, settle=timedelta(0), url=self.url)
 
+    def opened(self, sql: str = "SELECT * FROM {table}") -> SqlRecords:
+        """See the protocol."""
+        return open_source(self.source(sql), default_url=NOWHERE)
+
+    def delete(self, *keys: Any) -> None:
+        """See the protocol."""
+        table = sa.table(self.name, sa.column("k"))
+        with connected(self.url) as connection:
+            given = [sa.bindparam("k", key, type_=AsDriverGave(), unique=True) for key in keys]
+            connection.execute(sa.delete(table).where(table.c.k.in_(given)))
+
     def positions(self, where: str = "1 = 1") -> list[Position]:
-        """All positions in the database's own order: what a source is compared with."""
+        """See the protocol: as the database orders them."""
         order = "k" if self.arrival_kind is None else "a, k"
         with connected(self.url) as connection:
             rows = connection.exec_driver_sql(f"SELECT {order} FROM {self.name} WHERE {where} ORDER BY {order}")  # noqa: S608
@@ -87,6 +151,15 @@ def make_table(url: str, key_kind: str, arrival_kind: str | None, *, rows: int =
     if records:
         table.insert(*records)
     return table
+
+
+def make_records(place: str, key_kind: str, arrival_kind: str | None, *, rows: int = 57) -> Records:
+    """As many records in random order in a place of a kind, or a database's address."""
+    if place != LISTED:
+        return make_table(place, key_kind, arrival_kind, rows=rows)
+    lines = Lines()
+    lines.insert(*((_KEYS[key_kind](each), _arrival(arrival_kind, each // 10, as_text=False)) for each in range(rows)))
+    return lines
 
 
 def _arrival(kind: str | None, step: int, *, as_text: bool) -> Any:

@@ -1,9 +1,8 @@
-"""What every ``Source`` owes its readers, on every database, for every kind of key and arrival."""
+"""What every source owes its readers, in every kind of place, for every kind of key and arrival."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -18,38 +17,53 @@ from tests.contracts.source_tables import (
     DIALECTS,
     FURTHER_DATABASE,
     KEY_KINDS,
+    NOWHERE,
+    PLACES,
+    Records,
     Table,
     connected,
+    make_records,
     make_table,
 )
 
-#: An address that must not be used: every table names its own.
-NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
+
+def _address(kind: str, request: pytest.FixtureRequest, folders: pytest.TempPathFactory) -> str:
+    if kind == "postgresql":
+        create: Callable[[str | None], str] = request.getfixturevalue("create_database")
+        return create(None)
+    if kind == "sqlite":
+        return f"sqlite:///{folders.mktemp('source') / 'records.sqlite'}"
+    return FURTHER_DATABASE if kind == "further" and FURTHER_DATABASE is not None else kind
+
+
+@pytest.fixture(scope="module", params=PLACES)
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One database for all tables of a dialect, or what stands for another kind; each test makes its own records."""
+    yield _address(request.param, request, tmp_path_factory)
+    dispose_engines()
 
 
 @pytest.fixture(scope="module", params=DIALECTS)
 def source_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One database for all tables of a dialect; each test makes its own tables."""
-    if request.param == "postgresql":
-        create: Callable[[str | None], str] = request.getfixturevalue("create_database")
-        yield create(None)
-    elif request.param == "sqlite":
-        path: Path = tmp_path_factory.mktemp("source") / "records.sqlite"
-        yield f"sqlite:///{path}"
-    else:
-        assert FURTHER_DATABASE is not None
-        yield FURTHER_DATABASE
+    """A database, for what only queries owe."""
+    yield _address(request.param, request, tmp_path_factory)
     dispose_engines()
 
 
 @pytest.fixture(params=[(key, arrival) for key in KEY_KINDS for arrival in ARRIVAL_KINDS], ids=str)
-def table(request: pytest.FixtureRequest, source_url: str) -> Table:
-    """A table with 57 records of one kind."""
-    return make_table(source_url, *request.param)
+def records(request: pytest.FixtureRequest, place: str) -> Records:
+    """57 records of one kind."""
+    return make_records(place, *request.param)
 
 
 @pytest.fixture
-def dated(source_url: str) -> Table:
+def dated(place: str) -> Records:
+    """Records with whole keys and instants."""
+    return make_records(place, "bigint", "timestamptz")
+
+
+@pytest.fixture
+def dated_table(source_url: str) -> Table:
     """A table with whole keys and instants."""
     return make_table(source_url, "bigint", "timestamptz")
 
@@ -79,40 +93,39 @@ def stored(position: Position) -> Position:
     return Position.from_json(json.loads(json.dumps(position.to_json())))
 
 
-def test_keys_are_all_positions_in_ascending_order(table: Table) -> None:
+def test_keys_are_all_positions_in_ascending_order(records: Records) -> None:
     """Nothing is missing, nothing is twice, and the order is the database's own."""
-    source = open_source(table.source(), default_url=NOWHERE)
-    assert flat(source.keys(after=None, chunk_rows=10)) == table.positions()
-    assert flat(source.keys_for_audit(chunk_rows=10)) == table.positions()
+    source = records.opened()
+    assert flat(source.keys(after=None, chunk_rows=10)) == records.positions()
+    assert flat(source.keys_for_audit(chunk_rows=10)) == records.positions()
     greatest = source.greatest_position()
     # Among numbers of all sizes the largest look like times of the future.
-    assert greatest == table.positions()[-1] or (source.stray and greatest in table.positions())
+    assert greatest == records.positions()[-1] or (source.stray and greatest in records.positions())
 
 
-def test_keys_after_a_position_are_exactly_those_above_it(table: Table) -> None:
+def test_keys_after_a_position_are_exactly_those_above_it(records: Records) -> None:
     """Also from among many keys of one arrival, and from a position that was stored as JSON."""
-    source = open_source(table.source(), default_url=NOWHERE)
-    expected = table.positions()
+    source = records.opened()
+    expected = records.positions()
     for number, position in enumerate(expected):
         assert flat(source.keys(after=stored(position), chunk_rows=100)) == expected[number + 1 :]
 
 
-def test_the_source_compares_positions(table: Table) -> None:
+def test_the_source_compares_positions(records: Records) -> None:
     """In its own order, and only for a record that is there."""
-    source = open_source(table.source(), default_url=NOWHERE)
-    expected = table.positions()
+    source = records.opened()
+    expected = records.positions()
     for number in (0, 1, 9, 10, 30, 56):
         for limit in (0, 9, 10, 31, 56):
             assert source.at_or_below(stored(expected[number]), stored(expected[limit])) == (number <= limit)
-    with connected(table.url) as connection:
-        connection.exec_driver_sql(f"DELETE FROM {table.name}")  # noqa: S608
+    records.delete(*(position.key for position in expected))
     assert not source.at_or_below(expected[0], expected[1])
 
 
-def test_rows_are_the_range_with_both_ends(table: Table) -> None:
+def test_rows_are_the_range_with_both_ends(records: Records) -> None:
     """Every range gives its records with its first and its last, ascending."""
-    source = open_source(table.source(), default_url=NOWHERE)
-    expected = table.positions()
+    source = records.opened()
+    expected = records.positions()
     for first, last in ((0, 0), (0, 56), (3, 9), (9, 10), (12, 41), (56, 56)):
         parts = list(source.rows(first=stored(expected[first]), last=stored(expected[last]), chunk_rows=8))
         frames = frames_of(parts)
@@ -121,9 +134,9 @@ def test_rows_are_the_range_with_both_ends(table: Table) -> None:
 
 
 @pytest.mark.parametrize("chunk_rows", [1, 2, 56, 57, 58])
-def test_chunks_hold_at_most_what_was_asked(dated: Table, chunk_rows: int) -> None:
+def test_chunks_hold_at_most_what_was_asked(dated: Records, chunk_rows: int) -> None:
     """A border between chunks loses and repeats nothing, and no chunk is empty."""
-    source = open_source(dated.source(), default_url=NOWHERE)
+    source = dated.opened()
     expected = dated.positions()
     chunks = list(source.keys(after=None, chunk_rows=chunk_rows))
     parts = list(source.rows(first=expected[0], last=expected[-1], chunk_rows=chunk_rows))
@@ -139,11 +152,10 @@ def test_chunks_hold_at_most_what_was_asked(dated: Table, chunk_rows: int) -> No
 
 
 @pytest.mark.parametrize("arrival", [None, "timestamptz"])
-def test_an_empty_table_has_no_positions(source_url: str, arrival: str | None) -> None:
+def test_an_empty_place_has_no_positions(place: str, arrival: str | None) -> None:
     """No record: no greatest position, no chunk, no frame."""
-    table = make_table(source_url, "bigint", arrival, rows=0)
-    source = open_source(table.source(), default_url=NOWHERE)
-    other = make_table(source_url, "bigint", arrival).positions()[0]
+    source = make_records(place, "bigint", arrival, rows=0).opened()
+    other = make_records(place, "bigint", arrival).positions()[0]
     assert source.greatest_position() is None
     assert list(source.keys(after=None, chunk_rows=10)) == []
     assert list(source.keys(after=other, chunk_rows=10)) == []
@@ -151,11 +163,11 @@ def test_an_empty_table_has_no_positions(source_url: str, arrival: str | None) -
     assert list(source.rows(first=other, last=other, chunk_rows=10)) == []
 
 
-def test_only_the_audit_sees_records_without_arrival(dated: Table) -> None:
+def test_only_the_audit_sees_records_without_arrival(dated_table: Table) -> None:
     """They have no place in the order of arrival, come last, and can be read as a range of their own."""
-    with_arrival = dated.positions()
-    dated.insert((1001, None), (1000, None), (None, with_arrival[0].arrival))
-    source = open_source(dated.source(), default_url=NOWHERE)
+    with_arrival = dated_table.positions()
+    dated_table.insert((1001, None), (1000, None), (None, with_arrival[0].arrival))
+    source = dated_table.opened()
     undated = [Position(arrival=None, key=1000), Position(arrival=None, key=1001)]
     assert source.greatest_position() == with_arrival[-1]
     assert flat(source.keys(after=None, chunk_rows=10)) == with_arrival
@@ -167,12 +179,12 @@ def test_only_the_audit_sees_records_without_arrival(dated: Table) -> None:
 
 
 @pytest.mark.parametrize("chunk_rows", [1, 100])
-def test_a_key_that_comes_twice_is_one_record_and_rejected(dated: Table, chunk_rows: int) -> None:
+def test_a_key_that_comes_twice_is_one_record_and_rejected(dated_table: Table, chunk_rows: int) -> None:
     """A join that multiplies records costs these, within a chunk and across its border, and no other."""
     doubled = "SELECT r.* FROM {table} AS r JOIN (SELECT 1 AS n UNION ALL SELECT 2) AS twice ON r.k = 48 OR n = 1"
-    key = dated.positions()[20].key
-    source = open_source(dated.source(doubled.replace("48", str(key))), default_url=NOWHERE)
-    expected = dated.positions()
+    key = dated_table.positions()[20].key
+    source = dated_table.opened(doubled.replace("48", str(key)))
+    expected = dated_table.positions()
     assert flat(source.keys(after=None, chunk_rows=chunk_rows)) == expected
     parts = list(source.rows(first=expected[0], last=expected[-1], chunk_rows=chunk_rows))
     assert [each for frame, _ in parts for each in frame.index] == [each.key for each in expected if each.key != key]
@@ -181,12 +193,12 @@ def test_a_key_that_comes_twice_is_one_record_and_rejected(dated: Table, chunk_r
     assert f"the source gives k={key} 2 times" in rejection.detail
 
 
-def test_the_authors_sql_reaches_the_database_as_written(dated: Table) -> None:
+def test_the_authors_sql_reaches_the_database_as_written(dated_table: Table) -> None:
     """Percent signs, colons in literals, a closing semicolon and a comment at the end change nothing."""
     sql = "SELECT k, a, '12:30 :x 100%s' AS body FROM {table} WHERE body LIKE 'text%' AND body <> ':y' {end}"
-    expected = dated.positions()
+    expected = dated_table.positions()
     for end in (" ; ", "-- all of them"):
-        source = open_source(dated.source(sql.replace("{end}", end)), default_url=NOWHERE)
+        source = dated_table.opened(sql.replace("{end}", end))
         (frame,) = frames_of(source.rows(first=expected[0], last=expected[-1], chunk_rows=100))
         assert set(frame["body"]) == {"12:30 :x 100%s"}
         assert len(frame) == 57
@@ -207,29 +219,29 @@ def test_the_window_fills_the_authors_parameters(source_url: str) -> None:
         open_source(table.source(sql), default_url=NOWHERE)
 
 
-def test_check_names_the_columns(dated: Table) -> None:
+def test_check_names_the_columns(dated_table: Table) -> None:
     """A key or an arrival that the query does not give is refused with a list of those that it gives."""
-    assert open_source(dated.source(), default_url=NOWHERE).check() == ("k", "body", "a")
-    source = open_source(dated.source("SELECT body, a FROM {table}"), default_url=NOWHERE)
+    assert dated_table.opened().check() == ("k", "body", "a")
+    source = dated_table.opened("SELECT body, a FROM {table}")
     with pytest.raises(ConfigurationError, match=r"key='k' is not a column of its query: the query gives body, a\."):
         source.check()
 
 
-def test_a_reader_that_stops_early_lets_go(dated: Table) -> None:
+def test_a_reader_that_stops_early_lets_go(dated_table: Table) -> None:
     """The cursor is closed with its iterator, so that the table can be dropped."""
-    source = open_source(dated.source(), default_url=NOWHERE)
+    source = dated_table.opened()
     for _ in source.keys(after=None, chunk_rows=1):
         break
-    for _ in source.rows(first=dated.positions()[0], last=dated.positions()[-1], chunk_rows=1):
+    for _ in source.rows(first=dated_table.positions()[0], last=dated_table.positions()[-1], chunk_rows=1):
         break
-    with connected(dated.url) as connection:
-        connection.exec_driver_sql(f"DROP TABLE {dated.name}")
+    with connected(dated_table.url) as connection:
+        connection.exec_driver_sql(f"DROP TABLE {dated_table.name}")
 
 
-def test_positions_are_the_range_with_both_ends(table: Table) -> None:
+def test_positions_are_the_range_with_both_ends(records: Records) -> None:
     """The same records as the rows of the range, ascending, in chunks of at most what was asked."""
-    source = open_source(table.source(), default_url=NOWHERE)
-    expected = table.positions()
+    source = records.opened()
+    expected = records.positions()
     for first, last in ((0, 0), (0, 56), (3, 9), (9, 10), (12, 41), (56, 56)):
         chunks = list(source.positions(first=stored(expected[first]), last=stored(expected[last]), chunk_rows=8))
         assert flat(chunks) == expected[first : last + 1]
@@ -238,14 +250,12 @@ def test_positions_are_the_range_with_both_ends(table: Table) -> None:
         assert keys_of(frames) == [position.key for position in flat(chunks)]
 
 
-def test_positions_follow_what_comes_into_a_range_and_goes_out_of_it(dated: Table) -> None:
+def test_positions_follow_what_comes_into_a_range_and_goes_out_of_it(dated: Records) -> None:
     """Its ends need not be there any more; a range that holds nothing gives no chunk."""
     expected = dated.positions()
-    source = open_source(dated.source(), default_url=NOWHERE)
+    source = dated.opened()
     dated.insert((1_000_000, expected[5].arrival))
-    with connected(dated.url) as connection:
-        ends = f"{expected[3].key!r}, {expected[9].key!r}"
-        connection.exec_driver_sql(f"DELETE FROM {dated.name} WHERE k IN ({ends})")  # noqa: S608
+    dated.delete(expected[3].key, expected[9].key)
     within = dated.positions()[3:9]
     assert 1_000_000 in [position.key for position in within]
     assert flat(source.positions(first=expected[3], last=expected[9], chunk_rows=4)) == within

@@ -7,7 +7,8 @@ gives or does not: :class:`OpenTransactions`, :class:`PieceCounter`.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from itertools import chain, dropwhile, islice, takewhile
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from batchord.core.run.horizon import MOST_STRAYS, Present, Stray, greatest_of_the_present, leading
 from batchord.core.run.records import Position, Rejection, Scalar
@@ -15,6 +16,8 @@ from batchord.core.run.shards import ShardRange
 
 if TYPE_CHECKING:
     import pandas as pd
+
+T = TypeVar("T")
 
 #: Positions that a default reads at a time.
 _CHUNK_ROWS = 10_000
@@ -35,7 +38,8 @@ class OpenTransactions(Protocol):
     def running_transactions(self) -> frozenset[str]:
         """Every transaction that may still commit a record at or below a position read before.
 
-        Complete: an unlisted transaction is finished.
+        Complete: an unlisted transaction is finished. ``vx:`` begins the name of one that may yet be prepared, and so
+        be listed under another name; every other keeps its name to the end.
         """
 
     def prepared_transactions(self) -> frozenset[str]:
@@ -142,12 +146,10 @@ class SourceReader(ABC):
 
     def positions(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator[Sequence[Position]]:
         """The positions from ``first`` to ``last``, both included, ascending, in chunks."""
-        for chunk in self.keys(after=None, chunk_rows=chunk_rows):
-            within = [each for each in chunk if in_order(first) <= in_order(each) <= in_order(last)]
-            if within:
-                yield within
-            if in_order(chunk[-1]) > in_order(last):
-                return
+        positions = chain.from_iterable(self.keys(after=None, chunk_rows=_CHUNK_ROWS))
+        least, most = in_order(first), in_order(last)
+        from_first = dropwhile(lambda each: in_order(each) < least, positions)
+        return in_chunks(takewhile(lambda each: in_order(each) <= most, from_first), chunk_rows)
 
     def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:
         """Every record's position, whatever its value, missing arrivals among them, with constant memory."""
@@ -175,3 +177,9 @@ class SourceReader(ABC):
 def in_order(position: Position) -> tuple[Scalar, ...]:
     """What Python compares positions by: the arrival, where there is one, then the key."""
     return (position.key,) if position.arrival is None else (position.arrival, position.key)
+
+
+def in_chunks(items: Iterator[T], rows: int) -> Iterator[list[T]]:
+    """The items in lists of ``rows``, the last perhaps shorter; none is empty."""
+    while chunk := list(islice(items, rows)):
+        yield chunk

@@ -1,6 +1,5 @@
-"""What the port owes its readers, of records that Python lists."""
+"""What a list of records gives beyond what every source owes its readers."""
 
-import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -11,7 +10,6 @@ import pytest
 from batchord.core.declared.source_reader import Fetched, SourceReader
 from batchord.core.errors import ConfigurationError, DataError, TransientError
 from batchord.core.reasons import Reason
-from batchord.core.run.records import Position
 from batchord.sources.listed import ListedReader, Record
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -33,40 +31,6 @@ def flat(chunks: Iterable[Any]) -> list[Any]:
     listed = list(chunks)
     assert all(len(chunk) for chunk in listed)
     return list(chain.from_iterable(listed))
-
-
-def stored(position: Position) -> Position:
-    """The position after a stay in the ledger."""
-    return Position.from_json(json.loads(json.dumps(position.to_json())))
-
-
-@pytest.mark.parametrize("chunk_rows", [1, 2, 56, 57, 58])
-def test_keys_are_those_above_a_position(chunk_rows: int) -> None:
-    """In chunks of at most what was asked, also from among several of one moment."""
-    for after, expected in ((None, POSITIONS), *((POSITIONS[at], POSITIONS[at + 1 :]) for at in (0, 1, 30, 56))):
-        chunks = list(reader().keys(after=after and stored(after), chunk_rows=chunk_rows))
-        assert flat(chunks) == expected
-        assert max(map(len, chunks), default=0) <= chunk_rows
-
-
-@pytest.mark.parametrize(("first", "last"), [(0, 0), (0, 56), (3, 9), (12, 41), (56, 56)])
-def test_a_range_has_both_its_ends(first: int, last: int) -> None:
-    """Its positions, and its rows in frames indexed by key."""
-    ends = {"first": stored(POSITIONS[first]), "last": stored(POSITIONS[last])}
-    expected = RECORDS[first : last + 1]
-    assert flat(reader().positions(**ends, chunk_rows=8)) == POSITIONS[first : last + 1]
-    frames = [frame for frame, rejections in reader().rows(**ends, chunk_rows=8) if not rejections]
-    assert flat(frame.index for frame in frames) == [record.key for record in expected]
-    assert flat(frame["number"] for frame in frames) == list(range(first, last + 1))
-    assert {frame.index.name for frame in frames} == {"key"}
-
-
-def test_positions_are_compared_where_the_record_is_still_there() -> None:
-    """In Python's order."""
-    for number in (0, 9, 10, 56):
-        for limit in (0, 9, 31, 56):
-            assert reader().at_or_below(stored(POSITIONS[number]), stored(POSITIONS[limit])) == (number <= limit)
-    assert not reader(RECORDS[1:]).at_or_below(POSITIONS[0], POSITIONS[1])
 
 
 def test_the_greatest_position_is_of_the_present() -> None:
