@@ -108,10 +108,13 @@ class Processes:
 
     def start(self, service: Service) -> None:
         """Start the service's command, its output in a file."""
+        temporary = self._folder / "tmp"
+        temporary.mkdir(exist_ok=True)
         with (self._folder / f"{service.name}.log").open("wb") as log:
             process = subprocess.Popen(
                 service.command,
-                env=BARE_ENVIRONMENT | self._home(service.name) | service.environment,
+                # SeaweedFS keeps logs of its own among temporary files.
+                env=BARE_ENVIRONMENT | {"TMPDIR": str(temporary)} | self._home(service.name) | service.environment,
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
