@@ -2,14 +2,17 @@
 
 import sys
 import time
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from batchord.core.run.runs import Run, RunState
+from batchord.core.text.counts import counted
+from batchord.reports.runs import RunReport, short_id
 
 from .actor import this_person
 from .broker import publish
-from .output import coloured, console, print_json, run_json, short, table
+from .output import coloured, console, print_json, table
 
 _POLL_SECONDS = 0.5
 
@@ -22,12 +25,14 @@ def fill_range(name: str, start: datetime, end: datetime, params: dict[str, Any]
     runs, messages = fill_windows(parts(), pipeline=name, start=start, end=end, params=params, actor=this_person())
     publish(messages)
     if wait:
-        with console.status(f"{len(runs)} windows …") as status:
+        with console.status(f"{counted(len(runs), 'window')} …") as status:
             runs = _ended(runs, status)
     if as_json:
-        print_json([{**run_json(run), "window_start": run.window_start, "window_end": run.window_end} for run in runs])
+        print_json([_json(run) for run in runs])
     else:
-        rows = [(short(run.id), run.window_start, run.window_end, coloured(run.state), run.predicted) for run in runs]
+        rows = [
+            (short_id(run.id), run.window_start, run.window_end, coloured(run.state), run.predicted) for run in runs
+        ]
         columns = ("run", "window from", "to", "state", ">predicted")
         table(
             f"Windows of {name}",
@@ -39,6 +44,10 @@ def fill_range(name: str, start: datetime, end: datetime, params: dict[str, Any]
         sys.exit(1)
 
 
+def _json(run: Run) -> dict[str, Any]:
+    return {**asdict(RunReport.of(run)), "window_start": run.window_start, "window_end": run.window_end}
+
+
 def _ended(runs: list[Run], status: Any) -> list[Run]:
     from batchord.wiring import ledger
 
@@ -47,6 +56,6 @@ def _ended(runs: list[Run], status: Any) -> list[Run]:
         for run in runs:
             if run.id not in ended and (now := ledger().runs.get(run.id)).state.ended:
                 ended[run.id] = now
-        status.update(f"{len(ended)} of {len(runs)} windows …")
+        status.update(f"{len(ended)} of {counted(len(runs), 'window')} …")
         time.sleep(_POLL_SECONDS)
     return [ended[run.id] for run in runs]

@@ -1,12 +1,15 @@
 """What was changed by hand, and by whom: ``history``."""
 
-import json
-from typing import Any
+from dataclasses import asdict
 
 import click
 
+from batchord.core.text.counts import counted
+from batchord.reports.changes import newest_changes
+from batchord.reports.runs import short_id
+
 from .history import find_run
-from .output import console, json_option, print_json, short, table
+from .output import console, json_option, print_json, shortened, table
 from .terminal import foreign, text
 
 #: Characters shown of what was changed.
@@ -23,32 +26,24 @@ def history(pipeline: str | None, run_id: str | None, limit: int, *, as_json: bo
     from batchord.wiring import ledger
 
     full_id = None if run_id is None else find_run(run_id).id
-    found = ledger().reports.history(pipeline=pipeline, run_id=full_id, limit=limit)
+    reports = newest_changes(ledger(), pipeline=pipeline, run_id=full_id, limit=limit)
     if as_json:
-        print_json(found)
+        print_json([asdict(each) for each in reports])
         return
     rows = [
         (
-            each["at"],
-            each["action"],
-            foreign(each["pipeline"]) if each["pipeline"] else None,
-            short(each["run_id"]) if each["run_id"] else None,
-            foreign(each["user"] or "unknown"),
-            foreign(each["host"]) if each["host"] else None,
-            each["way"],
-            foreign(_shown(each["detail"])),
+            each.at,
+            each.action,
+            foreign(each.pipeline) if each.pipeline else None,
+            short_id(each.run_id) if each.run_id else None,
+            foreign(each.user or "unknown"),
+            foreign(each.host) if each.host else None,
+            each.way,
+            shortened(foreign(each.detail_text), _MOST),
         )
-        for each in found
+        for each in reports
     ]
     columns = ("when", "change", "pipeline", "run", "user", "host", "by", "detail")
     table("Changes by hand", columns, rows, empty="No changes by hand yet.", least=("by", "host", "detail"))
-    if len(found) == limit:
-        console.print(text((f"These are the newest {limit}. --limit shows more.", "dim")))
-
-
-def _shown(detail: dict[str, Any]) -> str:
-    said = ", ".join(
-        f"{name} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
-        for name, value in detail.items()
-    )
-    return said if len(said) <= _MOST else f"{said[:_MOST]} …"
+    if len(reports) == limit:
+        console.print(text((f"Limited to {counted(limit, 'change')}. --limit shows more.", "dim")))

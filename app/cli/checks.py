@@ -5,17 +5,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
-from rich.text import Text
 
-from batchord.core.declared.steps import Predict, Step
 from batchord.core.text.visible import as_one_entry
+from batchord.reports.pipelines import declared_pipelines
 
 from .interventions import start_repair
 from .output import console, json_option, print_json, print_problems, table
 from .terminal import foreign, text
 
 if TYPE_CHECKING:
-    from batchord.flow.upkeep.audit import Audit
+    from batchord.reports.audits import AuditReport
 
 
 @click.command()
@@ -24,39 +23,23 @@ def pipelines(*, as_json: bool) -> None:
     """List the pipelines and all problems in their files."""
     from batchord.wiring import catalog
 
-    loaded = catalog().loaded
-    found = [loaded.pipelines[name] for name in sorted(loaded.pipelines)]
+    report = declared_pipelines(catalog().loaded)
     if as_json:
-        described = [
-            {
-                "name": each.name,
-                "file": loaded.files[each.name],
-                "schedule": None if each.schedule is None else str(each.schedule),
-                "overlap": each.overlap,
-                "description": each.description,
-                "steps": [
-                    {"name": step.name, "kind": step.kind, "after": list(step.after), "model": _model(step)}
-                    for step in each.steps
-                ],
-            }
-            for each in found
-        ]
-        problems = [{"file": p.file, "pipeline": p.pipeline, "what": p.what} for p in loaded.problems]
-        print_json({"pipelines": described, "problems": problems})
+        print_json(report.as_json())
     else:
         rows = [
             (
                 each.name,
-                "by hand" if each.schedule is None else str(each.schedule),
-                ", ".join(f"{step.name} ({_model(step) or step.kind})" for step in each.steps),
-                loaded.files[each.name],
+                each.when,
+                ", ".join(f"{step.name} ({step.model or step.kind})" for step in each.steps),
+                each.file,
             )
-            for each in found
+            for each in report.pipelines
         ]
         empty = f"{catalog().folder} has no pipelines."
         table("Pipelines", ("pipeline", "schedule", "steps", "file"), rows, empty=empty)
-        print_problems(loaded.problems)
-    if loaded.problems:
+        print_problems(report.problems)
+    if report.problems:
         sys.exit(1)
 
 
@@ -112,55 +95,45 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
     The exit code is 1 when a record is missing or duplicated, or when the audit could not read a source.
     Without NAME, the command audits all pipelines.
     """
-    from batchord.flow.upkeep.audit import as_json as counts
-    from batchord.flow.upkeep.audit import audit as run_audit
+    from batchord.reports.audits import audits
     from batchord.wiring import catalog, parts
 
     for name in names:
         catalog().get(name)  # a wrong name is told at once, not after an hour's reading
-    results = {name: run_audit(parts(), pipeline=name) for name in names or catalog().names()}
+    reports = audits(parts(), names or catalog().names())
     if as_json:
-        print_json({name: counts(found) for name, (found, _) in results.items()})
+        print_json({report.pipeline: report.as_json() for report in reports})
     else:
-        rows = [
-            (
-                name,
-                found.records,
-                found.predicted,
-                found.rejected,
-                found.pending,
-                found.missing,
-                found.duplicated,
-                _verdict(found),
-            )
-            for name, (found, _) in results.items()
-        ]
-        columns = ("pipeline", ">records", ">predicted", ">rejected", ">pending", ">missing", ">duplicated", "")
-        table("Audit", columns, rows, empty="No pipelines to audit.", least=("pending", "predicted"))
-        for name, (found, examples) in results.items():
-            for step, why in found.not_audited.items():
-                where = f"{foreign(name)}: the audit could not check step {foreign(step)}:"
-                console.print(text((where, "red"), f" {as_one_entry(why)}"))
-            for kind, keys in examples.items():
-                console.print(text((f"{foreign(name)}: {kind}", "red"), f" {', '.join(map(foreign, keys))}"))
+        _print_audits(reports)
     if repair:
-        for name, (found, _) in results.items():
-            if found.missing:
-                started = start_repair(name)
-                click.echo(f"Run {started.id} predicts the missing records of {name}.", err=True)
-    if not all(found.clean for found, _ in results.values()):
+        for report in reports:
+            if report.counts.missing:
+                started = start_repair(report.pipeline)
+                click.echo(f"Run {started.id} predicts the missing records of {report.pipeline}.", err=True)
+    if not all(report.counts.clean for report in reports):
         sys.exit(1)
 
 
-def _verdict(found: "Audit") -> Text:
-    if found.not_audited and not found.missing and not found.duplicated:
-        return text(("NOT AUDITED", "red"))
-    return text(("clean", "green") if found.clean else ("NOT CLEAN", "red"))
-
-
-def _model(step: Step) -> str | None:
-    if not isinstance(step, Predict):
-        return None
-    model = step.declared_model
-    location = getattr(model, "location", None)
-    return f"{type(model).__name__} {location}" if location else type(model).__name__
+def _print_audits(reports: Sequence["AuditReport"]) -> None:
+    rows = [
+        (
+            report.pipeline,
+            report.counts.records,
+            report.counts.predicted,
+            report.counts.rejected,
+            report.counts.pending,
+            report.counts.missing,
+            report.counts.duplicated,
+            text((report.verdict, "green" if report.counts.clean else "red")),
+        )
+        for report in reports
+    ]
+    columns = ("pipeline", ">records", ">predicted", ">rejected", ">pending", ">missing", ">duplicated", "")
+    table("Audit", columns, rows, empty="No pipelines to audit.", least=("pending", "predicted"))
+    for report in reports:
+        name = foreign(report.pipeline)
+        for step, why in report.counts.not_audited.items():
+            where = f"{name}: the audit could not check step {foreign(step)}:"
+            console.print(text((where, "red"), f" {as_one_entry(why)}"))
+        for kind, keys in report.examples.items():
+            console.print(text((f"{name}: {kind}", "red"), f" {', '.join(map(foreign, keys))}"))

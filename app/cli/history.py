@@ -1,27 +1,29 @@
 """What ran: ``runs``, ``show``, ``rejections``."""
 
-import json
-import shlex
-from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import click
 
-from batchord.core.errors import ConfigurationError
 from batchord.core.run.runs import Run, RunState
-from batchord.core.run.summary import QUANTILES
+from batchord.core.text.counts import counted
 from batchord.core.text.visible import as_one_entry
+from batchord.reports.attempts import AttemptGroup
+from batchord.reports.rejections import newest_rejections
+from batchord.reports.run import RunDetail, RunOutcome, detail_of, outcome_of
+from batchord.reports.runs import newest_runs, run_named, short_id
+from batchord.reports.steps import StepReport
+from batchord.reports.summaries import StepSummary
 
-from .output import cell, coloured, console, json_option, print_json, run_json, short, table
+from .output import cell, coloured, console, json_option, print_json, shortened, table
 from .terminal import foreign, text
 
 #: Labels and reasons shown of each step.
 _MOST = 12
 #: Characters shown of a step's output.
 _MOST_OUTPUT = 120
-#: Ends of attempts that people ask about.
-_ODD_ENDS = ("failed", "retried", "lost", "split", "code-changed")
+#: From here on a rate has no decimals.
+_WHOLE = 10
 
 
 @click.command()
@@ -33,13 +35,13 @@ def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) 
     """List the newest runs."""
     from batchord.wiring import ledger
 
-    found = ledger().reports.runs(pipeline=pipeline, state=state, limit=limit)
+    reports = newest_runs(ledger(), pipeline=pipeline, state=state, limit=limit)
     if as_json:
-        print_json([run_json(run) for run in found])
+        print_json([asdict(run) for run in reports])
         return
     rows = [
         (
-            short(run.id),
+            short_id(run.id),
             run.pipeline,
             run.trigger,
             run.slot,
@@ -49,7 +51,7 @@ def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) 
             run.rejected,
             run.seconds,
         )
-        for run in found
+        for run in reports
     ]
     columns = ("run", "pipeline", "trigger", "slot", "state", ">discovered", ">predicted", ">rejected", ">seconds")
     least = ("trigger", "discovered", "seconds", "rejected")
@@ -64,35 +66,26 @@ def show(run_id: str, *, as_json: bool) -> None:
     """Show one run: its summary, steps, shards and attempts. The first characters of the run's id are enough."""
     from batchord.wiring import ledger
 
-    run = find_run(run_id)
-    steps, shards, attempts = (read(run.id) for read in _reads(ledger().reports))
+    detail = detail_of(ledger(), find_run(run_id))
     if as_json:
-        more = {"models": run.models, "params": run.params, "summary": run.summary, "error": run.error}
-        window = {"window_start": run.window_start, "window_end": run.window_end, "rerun_of": run.rerun_of}
-        parts = {"steps": steps, "shards": shards, "attempts": attempts}
-        print_json({**run_json(run), **window, **more, **parts})
+        print_json(detail.as_json())
         return
-    print_run(run)
-    _print_steps(steps)
-    if shards:
-        _print_shards(shards)
-    _print_attempts([each for each in attempts if each["attempt"] > 1 or each["state"] in _ODD_ENDS])
+    print_outcome(detail.outcome)
+    _print_steps(detail.steps)
+    _print_shards(detail)
+    _print_troubles(detail.troubles)
 
 
-def _reads(reports: Any) -> tuple[Callable[[str], list[dict[str, Any]]], ...]:
-    return reports.steps, reports.shards, reports.attempts
-
-
-def _print_steps(steps: list[dict[str, Any]]) -> None:
+def _print_steps(steps: Sequence[StepReport]) -> None:
     rows = [
         (
-            step["name"],
-            step["kind"],
-            ", ".join(step["after"]),
-            text(coloured(step["state"]), *([(" (from the earlier run)", "dim")] if step["reused"] else [])),
-            step["attempt"],
-            _seconds(step),
-            _result(step),
+            step.name,
+            step.kind,
+            ", ".join(step.after),
+            text(coloured(step.state), *([(" (from the earlier run)", "dim")] if step.reused else [])),
+            step.executed,
+            step.seconds,
+            step.note or shortened(step.value, _MOST_OUTPUT),
         )
         for step in steps
     ]
@@ -101,73 +94,59 @@ def _print_steps(steps: list[dict[str, Any]]) -> None:
     table("Steps", columns, rows, empty="This run has no steps.", least=("after", "kind", "seconds"))
 
 
-def _print_attempts(attempts: list[dict[str, Any]]) -> None:
-    """Those that did not simply go well."""
-    if not attempts:
+def _print_troubles(troubles: Sequence[AttemptGroup]) -> None:
+    """Attempts that did not simply go well; equal ones in one line, with their number."""
+    if not troubles:
         return
+    several = any(len(trouble.attempts) > 1 for trouble in troubles)
     rows = [
         (
-            each["step"],
-            each["shard"],
-            each["attempt"],
-            coloured(each["state"]),
-            each["worker"],
-            each["started_at"],
-            _seconds(each),
-            each["error"] or "",
+            trouble.step,
+            trouble.shards or None,
+            trouble.numbers,
+            coloured(trouble.state),
+            *([len(trouble.attempts)] if several else []),
+            trouble.worker,
+            trouble.started_at,
+            trouble.seconds,
+            trouble.error or "",
         )
-        for each in attempts
+        for trouble in troubles
     ]
     console.print()
-    columns = ("step", ">shard", ">attempt", "state", "worker", "started", ">seconds", "error")
+    times = (">times",) if several else ()
+    columns = ("step", ">shard", ">attempt", "state", *times, "worker", "started", ">seconds", "error")
     table("Attempts that failed or followed a failure", columns, rows, empty="", least=("seconds", "worker"))
 
 
-def _seconds(row: dict[str, Any]) -> float | None:
-    if row["started_at"] is None or row["finished_at"] is None:
-        return None
-    taken: timedelta = row["finished_at"] - row["started_at"]
-    return max(0.0, taken.total_seconds())
-
-
-def _result(step: dict[str, Any]) -> str:
-    """What people want to see of a step at one glance."""
-    if step["error"]:
-        return str(step["error"])
-    if step["state"] == "ready" and step["attempt"] == 0 and step["queue"] and step["kind"] != "predict":
-        queue = shlex.quote(step["queue"])
-        return f"waits for a worker on queue {step['queue']}: celery -A batchord.app worker -Q {queue}"
-    output = step["output"] or {}
-    if step["kind"] == "predict":
-        return f"{output['predicted']:,} predicted, {output['rejected']:,} rejected" if "predicted" in output else ""
-    if "value" not in output or output["value"] is None:
-        return ""
-    from batchord.output.masking import mask_known
-
-    # Masked before it is cut: half a secret is not known any more.
-    value = mask_known(json.dumps(output["value"], ensure_ascii=False))
-    return value if len(value) <= _MOST_OUTPUT else f"{value[:_MOST_OUTPUT]} …"
-
-
-def _print_shards(shards: list[dict[str, Any]]) -> None:
-    columns = ("step", ">shard", "state", ">planned", ">predicted", ">rejected", ">attempts", "worker", "error")
+def _print_shards(detail: RunDetail) -> None:
+    if not detail.shards:
+        return
+    errors = detail.shard_errors
+    with_errors = any(errors)  # the others are shown with the attempts
     rows = [
         (
-            shard["step"],
-            shard["index"],
-            coloured(shard["state"]),
-            shard["planned"],
-            shard["predicted"],
-            shard["rejected"],
-            shard["attempt"],
-            shard["worker"],
-            shard["error"] or "",
+            shard.step,
+            shard.index,
+            coloured(shard.state),
+            shard.planned,
+            shard.predicted,
+            shard.rejected,
+            shard.attempt,
+            shard.worker,
+            *([error or ""] if with_errors else []),
         )
-        for shard in shards
+        for shard, error in zip(detail.shards, errors, strict=True)
     ]
     console.print()
-    empty = "No shards: the run had no records to predict."
-    table("Shards", columns, rows, empty=empty, least=("planned", "attempts", "worker"))
+    columns = ("step", ">shard", "state", ">planned", ">predicted", ">rejected", ">attempts", "worker")
+    table(
+        "Shards",
+        (*columns, "error") if with_errors else columns,
+        rows,
+        empty="",
+        least=("planned", "attempts", "worker"),
+    )
 
 
 @click.command()
@@ -181,14 +160,11 @@ def rejections(pipeline: str | None, reason: str | None, run_id: str | None, lim
     from batchord.wiring import ledger
 
     full_id = None if run_id is None else find_run(run_id).id
-    found = ledger().reports.rejections(pipeline=pipeline, reason=reason, run_id=full_id, limit=limit)
+    reports = newest_rejections(ledger(), pipeline=pipeline, reason=reason, run_id=full_id, limit=limit)
     if as_json:
-        print_json(found)
+        print_json([asdict(each) for each in reports])
         return
-    rows = [
-        (each["pipeline"], each["step"], each["key"], each["reason"], each["detail"], each["rejected_at"])
-        for each in found
-    ]
+    rows = [(each.pipeline, each.step, each.key, each.reason, each.detail, each.rejected_at) for each in reports]
     columns = ("pipeline", "step", "record", "reason", "detail", "when")
     empty = "No rejection matches." if pipeline or reason or run_id else "No rejections."
     table("Rejections", columns, rows, empty=empty, least=("when", "step", "pipeline"))
@@ -198,67 +174,55 @@ def find_run(run_id: str) -> Run:
     """The run whose id begins so. Raises ConfigurationError when there is none, or more than one."""
     from batchord.wiring import ledger
 
-    if not run_id.strip():  # every run's id begins so
-        raise ConfigurationError("The run's id is empty. Give an id that `batchord runs` lists.")
-    found = ledger().reports.runs_matching(run_id)
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise ConfigurationError(f"There is no run {run_id}. `batchord runs` lists the runs.")
-    raise ConfigurationError(
-        f"Several runs begin with {run_id}: {', '.join(run.id for run in found)}. Give more characters."
-    )
+    return run_named(ledger(), run_id)
 
 
 def print_run(run: Run) -> None:
     """A run and its summary for people."""
+    print_outcome(outcome_of(run))
+
+
+def print_outcome(outcome: RunOutcome) -> None:
+    """The same of a run's report."""
+    run = outcome.run
     name, trigger = foreign(run.pipeline), foreign(run.trigger)
     console.print(text((name, "bold"), " ", coloured(run.state), f"  run {run.id}, by {trigger}"))
-    steps = (run.summary or {}).get("steps", {})
-    if steps or run.discovered or run.predicted or run.rejected:  # else it predicts nothing
+    if outcome.predicts:
         counts = f"  discovered {run.discovered:,} = predicted {run.predicted:,} + rejected {run.rejected:,}"
-        pending = run.discovered - run.predicted - run.rejected
-        console.print(counts + (f" + pending {pending:,}" if pending else ""))
+        console.print(counts + (f" + pending {run.pending:,}" if run.pending else ""))
     if run.slot is not None:
         console.print(f"  slot {cell(run.slot)}")
-    if run.rerun_of is not None:
-        console.print(f"  repeats run {run.rerun_of}")
-    if run.error:
-        console.print(text("  ", (as_one_entry(run.error), "red")))
-    for step, summary in steps.items():
-        if summary:
-            _print_step(step, summary)
+    if outcome.rerun_of is not None:
+        console.print(f"  repeats run {outcome.rerun_of}")
+    if outcome.error:
+        console.print(text("  ", (as_one_entry(outcome.error), "red")))
+    for step in outcome.steps:
+        _print_summary(step)
 
 
-def _print_step(step: str, summary: dict[str, Any]) -> None:
-    seconds = summary["seconds"]
-    rate = summary["records_per_second"]
+def _print_summary(step: StepSummary) -> None:
+    seconds, rate = step.seconds, step.records_per_second
+    shown_rate = cell(rate if rate is None or rate < _WHOLE else round(rate))
     console.print(
-        f"  step {foreign(step)}: model {foreign(summary['model'])}, {summary['shards']} shards"
-        + (f", {rate:,.0f} records/s" if rate else "")
-        + f"; worker seconds: fetch {seconds['fetch']:.1f}, predict {seconds['predict']:.1f}, "
-        f"write {seconds['write']:.1f}"
+        f"  step {foreign(step.step)}: model {foreign(step.model)}, {counted(step.shards, 'shard')}, "
+        f"{shown_rate} records/s; "
+        f"worker seconds: fetch {seconds['fetch']:.1f}, predict {seconds['predict']:.1f}, write {seconds['write']:.1f}"
     )
     for title, values in (
-        ("labels", _by_count(summary["labels"])),
-        ("rejected", _by_count(summary["rejections"])),
-        (
-            "scores",
-            {name: summary["score_quantiles"][name] for name in QUANTILES} if summary["score_quantiles"] else {},
-        ),
+        ("labels", step.labels),
+        ("rejected", step.rejections),
+        ("scores", step.score_quantiles),
     ):
         if values:
-            said = ", ".join(f"{foreign(name)} {_figure(value)}" for name, value in list(values.items())[:_MOST])
-            more = f" and {len(values) - _MOST} more" if len(values) > _MOST else ""
-            console.print(f"    {title}: {said}{more}")
-    if summary.get("truncated"):
-        console.print(f"    truncated texts: {summary['truncated']:,}")
+            console.print(f"    {title}: {_figures(values)}")
+    if step.truncated:
+        console.print(f"    truncated texts: {step.truncated:,}")
 
 
-def _by_count(counts: dict[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _figure(value: float) -> str:
-    """A count in full, a score with three digits that count."""
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+def _figures(values: Mapping[str, float]) -> str:
+    """The first ones: a count in full, a score with three digits that count."""
+    said = ", ".join(
+        f"{foreign(name)} {f'{value:,}' if isinstance(value, int) else f'{value:.3g}'}"
+        for name, value in list(values.items())[:_MOST]
+    )
+    return said + (f" and {len(values) - _MOST} more" if len(values) > _MOST else "")

@@ -1,15 +1,18 @@
 """What a person changes: ``retry``, ``rerun``, ``cancel``."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import click
 
 from batchord.core.run.runs import Run
+from batchord.core.text.counts import counted
+from batchord.reports.runs import RunReport
 
 from .actor import this_person
 from .broker import publish
 from .history import find_run
-from .output import coloured, console, json_option, print_json, run_json
+from .output import coloured, console, json_option, print_json
 from .terminal import foreign, text
 
 
@@ -30,11 +33,11 @@ def retry(name: str, reason: str | None, keys: Sequence[str], *, as_json: bool) 
     )
     publish(messages)
     if as_json:
-        print_json({"rejections": count, "run": None if run is None else run_json(run)})
+        print_json({"rejections": count, "run": None if run is None else asdict(RunReport.of(run))})
     elif run is None:
         console.print("No rejection matches. Nothing was changed.")
     else:
-        console.print(f"Run {run.id} predicts {count:,} rejected records again.")
+        console.print(f"Run {run.id} predicts {counted(count, 'rejected record')} again.")
 
 
 @click.command()
@@ -49,7 +52,7 @@ def cancel(run_id: str, *, as_json: bool) -> None:
     publish(cancel_run(parts(), run_id=run.id, actor=this_person()))
     ended = ledger().runs.get(run.id)
     if as_json:
-        print_json(run_json(ended))
+        print_json(asdict(RunReport.of(ended)))
     else:
         had_ended = " It had ended before, so nothing was changed." if run.state.ended else ""
         console.print(text(f"Run {ended.id} is ", coloured(ended.state), f".{had_ended}"))
@@ -75,7 +78,7 @@ def rerun(run_id: str, from_step: str | None, *, failed: bool, as_json: bool) ->
     )
     publish(messages)
     if as_json:
-        print_json(run_json(run))
+        print_json(asdict(RunReport.of(run)))
     else:
         console.print(text(f"Run {run.id} repeats run {foreign(run_id)}. Its state: ", coloured(run.state), "."))
 

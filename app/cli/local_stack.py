@@ -20,6 +20,8 @@ from ..localstack.home import write_private
 APP = "batchord.app"
 _FLOWER_PORT = 5555
 _FLOWER_FILE = "run/flower"
+#: Why Flower is not where people look for it; absent where it is.
+_REMARK_FILE = "run/flower-remark"
 #: Longer than a worker takes to restore its messages and to tell the ledger.
 _HAND_BACK_SECONDS = 15.0
 
@@ -49,9 +51,11 @@ def prepare(*, environment: dict[str, str] | None = None) -> Stack:
     check_redis(configured.require_redis_url())
     if not os.environ.get("FLOWER_BASIC_AUTH"):
         flower_password(home)  # before Flower starts, so that it can be shown
-    claim = claim_port(*_flower_ports(home))
+    ports = _flower_ports(home)
+    claim = claim_port(*ports)
     flower = f"http://127.0.0.1:{claim.port}"
     write_private(home / _FLOWER_FILE, flower)
+    keep_flower_remark(home, wanted=ports[0], port=claim.port)
     specs = _specs(configured, home, claim.port, environment or {})
     return Stack(home=home, specs=specs, flower=flower, claim=claim)
 
@@ -60,6 +64,21 @@ def flower_address(home: Path) -> str | None:
     """Where Flower was started last."""
     file = home / _FLOWER_FILE
     return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def flower_remark(home: Path) -> str | None:
+    """Why Flower listens on another port than people expect; None where it does not."""
+    file = home / _REMARK_FILE
+    return file.read_text(encoding="utf-8") if file.is_file() else None
+
+
+def keep_flower_remark(home: Path, *, wanted: int, port: int) -> None:
+    """Notes which port Flower got, and why; the note stays as long as Flower stays away from its usual port."""
+    file = home / _REMARK_FILE
+    if port != wanted:
+        write_private(file, f"Flower listens on port {port}: another program or stack had port {wanted} at the start.")
+    elif port == _FLOWER_PORT:
+        file.unlink(missing_ok=True)
 
 
 def _specs(configured: Settings, home: Path, port: int, environment: dict[str, str]) -> tuple[ProcessSpec, ...]:

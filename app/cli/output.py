@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from batchord.catalog import Problem
-from batchord.core.run.runs import Run
 from batchord.core.text.nested import in_every_text
 from batchord.core.text.visible import as_one_entry, visible
 from batchord.output.masking import mask, mask_known
@@ -21,9 +20,9 @@ from .terminal import Terminal, foreign, text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: Piped into a file or another program, a table must not be folded to a terminal's width.
-_FULL = 180
-console = Terminal(width=None if sys.stdout.isatty() else _FULL)
+#: The width of a file or another program: there a line is as long as it is, and a row of a table is one line.
+ENDLESS = 1_000_000
+console = Terminal(width=None if sys.stdout.isatty() else ENDLESS)
 #: Columns of text, which may be folded. Ids, states, times and numbers stay whole: people copy them.
 _TEXT = frozenset(
     {
@@ -49,21 +48,6 @@ _NAMES = frozenset({"pipeline", "step", "trigger"})
 #: Characters that a column of text has at least, and those between two columns.
 _LEAST_TEXT, _GAP = 12, 2
 
-#: The contract for programs; fields may be added, none is renamed or removed.
-RUN_FIELDS = (
-    "id",
-    "pipeline",
-    "kind",
-    "trigger",
-    "slot",
-    "state",
-    "discovered",
-    "predicted",
-    "rejected",
-    "created_at",
-    "started_at",
-    "finished_at",
-)
 _COLOURS = {
     "succeeded": "green",
     "done": "green",
@@ -100,28 +84,23 @@ def _plain(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else mask_known(str(value))
 
 
-def run_json(run: Run) -> dict[str, Any]:
-    """A run with the contract's fields."""
-    return {name: getattr(run, name) for name in RUN_FIELDS}
-
-
 def table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str, least: Sequence[str] = ()
 ) -> None:
     """A table, or ``empty`` when there are no rows. Columns whose name begins with ``>`` hold numbers.
 
-    Those of ``least`` are left out, one after the other, while a narrow terminal has no room for all.
+    Those of ``least`` are left out, one after the other, while a narrow terminal has no room for all. What is piped has
+    every column in full, and a line for each row.
     """
     if not rows:
         console.print(empty)
         return
-    drawn = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    drawn = Table(header_style="dim", box=None, pad_edge=False)
     names = [column.lstrip(">") for column in columns]
     cells = [[_cell(value, lines=name in _LINES) for name, value in zip(names, row, strict=True)] for row in rows]
     widths = {name: _width([name, *(row[at] for row in cells)]) for at, name in enumerate(names)}
     for name in least:
-        # What is piped has every column.
-        if console.width >= _FULL or _fits(widths, _TEXT):
+        if _fits(widths, _TEXT):
             break
         del widths[name]
     # Nothing is cut off: what is too narrow for all that folds every column.
@@ -132,12 +111,15 @@ def table(
         drawn.add_column(names[at], justify=justify, overflow="fold", no_wrap=names[at] not in folded)
     for row in cells:
         drawn.add_row(*[row[at] for at in shown])
+    # Not as the table's own title, which would be folded to the table's width.
+    console.print(text((title, "bold")))
     console.print(drawn)
 
 
 def _cell(value: Any, *, lines: bool) -> str | Text:
     if isinstance(value, Text):
         return value
+    lines = lines and console.width < ENDLESS
     return visible(mask(value)) if lines and isinstance(value, str) else cell(value)
 
 
@@ -168,9 +150,9 @@ def cell(value: Any) -> str:
     return foreign(value)
 
 
-def short(run_id: str) -> str:
-    """The first characters of a run's id, which name it in practice: the time in milliseconds."""
-    return run_id[:13]
+def shortened(value: str, most: int) -> str:
+    """The beginning of a long text, for a terminal; what is piped is not shortened."""
+    return value if len(value) <= most or console.width >= ENDLESS else f"{value[:most]} …"
 
 
 def coloured(state: str) -> Text:

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -15,12 +16,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from batchord.core.declared.params import check_params
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.runs import Run, RunState
+from batchord.reports.runs import RunReport
+from batchord.reports.runs import progress as progress_of
 
 from .actor import this_person
 from .backfill import fill_range
 from .broker import ask
 from .history import print_run
-from .output import console, json_option, print_json, run_json
+from .output import console, json_option, print_json
 from .terminal import foreign
 
 #: How long a worker may take to open the run before we say that none seems to be there.
@@ -64,7 +67,7 @@ def run(
         return
     ended = _run_here(name, parsed, quiet=as_json) if local else _run_on_workers(name, parsed, wait=wait, quiet=as_json)
     if as_json:
-        print_json({**run_json(ended), "summary": ended.summary, "error": ended.error})
+        print_json({**asdict(RunReport.of(ended)), "summary": ended.summary, "error": ended.error})
     elif ended.state.ended:
         print_run(ended)
     else:
@@ -135,8 +138,8 @@ def _bar(name: str, *, quiet: bool) -> Iterator[Any]:
         task = progress.add_task(foreign(name), total=None)
 
         def update(run_id: str) -> None:
-            now = ledger().reports.progress(run_id)
-            progress.update(task, total=now["discovered"] or None, completed=now["predicted"] + now["rejected"])
+            now = progress_of(ledger(), run_id)
+            progress.update(task, total=now.discovered or None, completed=now.accounted)
 
         yield update
 

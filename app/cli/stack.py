@@ -4,15 +4,14 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from batchord.catalog import Problem
+from batchord.reports.stack import ProcessReport, ServerReport, StackReport
 from batchord.settings import settings
 
 from .output import coloured, console, json_option, print_json, print_problems, table
@@ -53,14 +52,14 @@ def up(*, as_json: bool) -> None:
     except KeyboardInterrupt:
         console.print("Interrupted. Everything that was started is stopped again.")
         sys.exit(130)
-    found = _status()
+    report = _status()
     if as_json:
-        print_json(found)
+        print_json(report.as_json())
     else:
-        _print_status(found)
+        _print_status(report)
         console.print(f"\nFlower: {stack.flower}   logs: {stack.home / 'logs'}   stop: batchord down")
         console.print("`batchord status --password` shows Flower's user name and password.")
-    if found["problems"]:
+    if report.problems:
         sys.exit(1)
 
 
@@ -98,15 +97,15 @@ def status(*, password: bool, as_json: bool) -> None:
 
     The exit code is 1 when a server or process does not run, or a pipeline file is broken.
     """
-    found = _status() | (_flower_login() if password else {})
+    report, login = _status(), _flower_login() if password else {}
     if as_json:
-        print_json(found, unmasked=password)
+        print_json(report.as_json() | login, unmasked=password)
     else:
-        _print_status(found)
+        _print_status(report)
         if password:
-            user, secret = found["flower_user"], found["flower_password"]
+            user, secret = login["flower_user"], login["flower_password"]
             click.echo(f"Flower's user name is {user}, its password {secret}")  # asked for: nothing is masked
-    if not found["well"]:
+    if not report.well:
         sys.exit(1)
 
 
@@ -158,34 +157,33 @@ def _wait_for_flower(port: int) -> None:
             return
 
 
-def _status() -> dict[str, Any]:
+def _status() -> StackReport:
     from batchord.wiring import catalog
 
     from ..localstack import background_status, server_status, unconfigured_servers
-    from .local_stack import flower_address
+    from .local_stack import flower_address, flower_remark
 
     home = settings().home.expanduser().absolute()
-    servers: list[dict[str, Any]] = [
-        {"name": str(each.name), "state": each.state, "pid": each.pid, "address": each.address}
-        for each in server_status(home)
-        if each.name in unconfigured_servers(os.environ)  # the others are somebody else's
-    ]
-    processes: list[dict[str, Any]] = [
-        {"name": each.name, "state": str(each.state), "pid": each.pid, "restarts": each.restarts, "uptime": each.uptime}
-        for each in background_status(home)
-    ]
-    running = bool(processes) and all(each["state"] == "running" for each in [*processes, *servers])
-    # Of a folder that is not there nothing is broken: who starts a stack may write the first pipeline later.
-    problems = [asdict(problem) for problem in catalog().problems] if settings().pipelines.is_dir() else []
-    said, usable = _remarks()
-    return {
-        "servers": servers,
-        "processes": processes,
-        "flower": flower_address(home),
-        "problems": problems,
-        "remarks": said,
-        "well": running and usable and not problems,
-    }
+    remarks, usable = _remarks()
+    remark = flower_remark(home)
+    return StackReport(
+        servers=[
+            ServerReport(name=str(each.name), state=each.state, pid=each.pid, address=each.address)
+            for each in server_status(home)
+            if each.name in unconfigured_servers(os.environ)  # the others are somebody else's
+        ],
+        processes=[
+            ProcessReport(
+                name=each.name, state=str(each.state), pid=each.pid, restarts=each.restarts, uptime=each.uptime
+            )
+            for each in background_status(home)
+        ],
+        flower=flower_address(home),
+        # Of a folder that is not there nothing is broken: who starts a stack may write the first pipeline later.
+        problems=catalog().problems if settings().pipelines.is_dir() else [],
+        remarks=remarks if remark is None else [*remarks, remark],
+        database_usable=usable,
+    )
 
 
 def _remarks() -> tuple[list[str], bool]:
@@ -204,7 +202,7 @@ def _remarks() -> tuple[list[str], bool]:
         return [f"The configured database cannot be used: {error}"], False
 
 
-def _print_remarks(remarks: list[str]) -> None:
+def _print_remarks(remarks: Sequence[str]) -> None:
     for remark in remarks:
         console.print(text(("!", "yellow"), f" {foreign(remark)}"))
 
@@ -226,19 +224,17 @@ def _flower_login() -> dict[str, str]:
     return {"flower_user": USER, "flower_password": kept}
 
 
-def _print_status(found: dict[str, Any]) -> None:
-    if not any(each["pid"] for each in [*found["servers"], *found["processes"]]):
+def _print_status(report: StackReport) -> None:
+    if not report.started:
         console.print("The local stack is not running. Start it with `batchord up`.")
-        print_problems(Problem(**each) for each in found["problems"])
-        _print_remarks(found["remarks"])
+        print_problems(report.problems)
+        _print_remarks(report.remarks)
         return
-    rows = [(each["name"], coloured(each["state"]), each["pid"], each["address"] or "") for each in found["servers"]]
-    for each in found["processes"]:
-        up_for = f"for {each['uptime']:.0f} s" if each["state"] == "running" else ""
-        restarted = f", restarted {each['restarts']} times" if each["restarts"] else ""
-        address = found["flower"] or "" if each["name"] == "flower" and each["state"] == "running" else ""
-        rows.append((each["name"], coloured(each["state"]), each["pid"], address or up_for + restarted))
-    rows = [(name, state, str(pid or "-"), more) for name, state, pid, more in rows]
+    rows = [(each.name, coloured(each.state), str(each.pid or "-"), each.address or "") for each in report.servers]
+    rows += [
+        (each.name, coloured(each.state), str(each.pid or "-"), report.flower_at(each) or each.history)
+        for each in report.processes
+    ]
     table("Local stack", ("name", "state", ">pid", ""), rows, empty="")
-    print_problems(Problem(**each) for each in found["problems"])
-    _print_remarks(found["remarks"])
+    print_problems(report.problems)
+    _print_remarks(report.remarks)

@@ -1,23 +1,20 @@
 """What a person switches at run time: ``pause``, ``resume``, ``schedule``."""
 
 import re
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import asdict
+from datetime import timedelta
 
 import click
 
 from batchord.core.calendar.schedules import Every, Schedule, cron, rrule
-from batchord.core.declared.pipelines import Pipeline
 from batchord.core.errors import ConfigurationError
-from batchord.core.run.standing import Standing
+from batchord.reports.schedules import schedules
 
 from .actor import this_person
 from .output import cell, console, json_option, print_json, table
 from .terminal import foreign, text
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-#: Fire times shown.
-_NEXT = 3
 #: Characters of a terminal that has room for all of them in one line.
 _ROOM = 120
 
@@ -84,41 +81,22 @@ def schedule(
         wanted_schedule = _wanted(interval, expression, rule, tz or "UTC")
         reschedule(parts(), pipeline=name, schedule=wanted_schedule, actor=this_person())
     names = catalog().names() if name is None else [catalog().get(name).name]
-    standings = parts().ledger.pipelines.standings(names)
-    found = {each: _told(catalog().get(each), standings[each]) for each in names}
+    reports = schedules(parts(), names)
     if as_json:
-        print_json(found if name is None else found[name])
+        shown = {each: asdict(report) for each, report in reports.items()}
+        print_json(shown if name is None else shown[name])
         return
     between = ", " if console.width >= _ROOM else "\n"
     rows = [
         (
             each,
-            told["schedule"] or told["file"],
-            "its file" if not told["switched"] else f"this command; its file says {told['file']}",
-            text(("paused", "yellow")) if told["paused"] else between.join(cell(slot) for slot in told["next"]) or "-",
+            report.when,
+            report.set_by,
+            text(("paused", "yellow")) if report.paused else between.join(cell(slot) for slot in report.next) or "-",
         )
-        for each, told in found.items()
+        for each, report in reports.items()
     ]
     table("Schedules", ("pipeline", "schedule", "set by", "next"), rows, empty="No pipelines.")
-
-
-def _told(declared: Pipeline, standing: Standing) -> dict[str, Any]:
-    """How a pipeline is scheduled, as JSON values."""
-    from batchord.flow.begin.slots import schedule_now
-
-    effective = schedule_now(declared, standing)
-    upcoming: list[datetime] = []
-    moment = standing.now
-    while effective is not None and len(upcoming) < _NEXT and (slot := effective.slot_after(moment)) is not None:
-        upcoming.append(slot)
-        moment = slot
-    return {
-        "schedule": None if effective is None else str(effective),
-        "file": "by hand" if declared.schedule is None else str(declared.schedule),
-        "switched": standing.schedule is not None,
-        "paused": standing.paused_at is not None,
-        "next": upcoming,
-    }
 
 
 def _pause(name: str, *, paused: bool, as_json: bool) -> None:

@@ -1,22 +1,24 @@
 """What keeps the ledger in order, and people informed: ``alerts``, ``prune``."""
 
 import sys
-from typing import Any
+from dataclasses import asdict
 
 import click
 from rich.text import Text
 
 from batchord.core.addresses.receivers import address_name
 from batchord.core.errors import BatchordError
+from batchord.core.text.counts import counted
+from batchord.reports.alerts import AlertReport, Delivery, newest_alerts
+from batchord.reports.runs import short_id
 
 from .actor import this_person
-from .output import console, json_option, print_json, short, table
+from .output import console, json_option, print_json, shortened, table
 from .terminal import text
 
 #: Characters shown of a message.
 _MOST = 160
-#: How the line begins that says where to find out more.
-_LOOK = "Look closer: "
+_COLOURS = {Delivery.GIVEN_UP: "red", Delivery.NO_RECEIVERS: "dim", Delivery.SENT_AGAIN: "yellow"}
 
 
 @click.command()
@@ -31,20 +33,20 @@ def alerts(pipeline: str | None, limit: int, *, is_test: bool, as_json: bool) ->
     if is_test:
         _test(pipeline, as_json=as_json)
         return
-    found = ledger().reports.alerts(pipeline=pipeline, limit=limit)
+    reports = newest_alerts(ledger(), pipeline=pipeline, limit=limit)
     if as_json:
-        print_json(found)
+        print_json([asdict(each) for each in reports])
         return
     rows = [
         (
-            each["created_at"],
-            each["kind"],
-            each["pipeline"],
-            short(str(each["run_id"])) if each["run_id"] else None,
-            _fate(each),
-            _gist(each),
+            each.created_at,
+            each.kind,
+            each.pipeline,
+            short_id(each.run_id) if each.run_id else None,
+            _delivery(each),
+            shortened(each.gist, _MOST),
         )
-        for each in found
+        for each in reports
     ]
     columns = ("when", "kind", "pipeline", "run", "sent", "message")
     table("Alerts", columns, rows, empty="No alerts.", least=("sent",))
@@ -63,27 +65,17 @@ def prune(*, as_json: bool) -> None:
         print_json(pruned.as_json())
     else:
         console.print(
-            f"Deleted: {pruned.runs:,} runs, {pruned.logs:,} parts of logs, {pruned.alerts:,} alerts, "
-            f"{pruned.history:,} changes of the history. "
-            f"Cleared: the outputs of {pruned.outputs:,} predictions."
+            f"Deleted: {counted(pruned.runs, 'run')}, {counted(pruned.logs, 'part of a log', plural='parts of logs')}, "
+            f"{counted(pruned.alerts, 'alert')}, "
+            f"{counted(pruned.history, 'change of the history', plural='changes of the history')}. "
+            f"Cleared: the outputs of {counted(pruned.outputs, 'prediction')}."
         )
 
 
-def _gist(alert: dict[str, Any]) -> str:
-    """The line that says what is wrong: the first one of most repeats the other columns."""
-    first, *more = alert["message"].split("\n")
-    said: str = more[0] if more and not more[0].startswith(_LOOK) else first
-    if alert["run_id"]:
-        said = said.replace(str(alert["run_id"]), short(str(alert["run_id"])))
-    return said if len(said) <= _MOST else f"{said[:_MOST]} …"
-
-
-def _fate(alert: dict[str, object]) -> str | Text:
-    if alert["error"] and alert["closed_at"]:
-        return text(("given up", "red"))
-    if alert["closed_at"]:
-        return f"to {alert['receivers']}" if alert["receivers"] else text(("no receivers", "dim"))
-    return text(("will be sent again", "yellow")) if alert["attempts"] else "waits"
+def _delivery(alert: AlertReport) -> str | Text:
+    if alert.delivery is Delivery.SENT:
+        return f"to {alert.receivers}"
+    return text((alert.delivery, _COLOURS.get(alert.delivery, "")))
 
 
 def _test(pipeline: str | None, *, as_json: bool) -> None:

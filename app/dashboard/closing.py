@@ -11,6 +11,7 @@ from tornado.web import OutputTransform, RequestHandler, authenticated
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.secrets.patterns import without
+from batchord.core.text.counts import counted
 from batchord.output.masking import learn
 from batchord.settings import settings
 
@@ -46,8 +47,8 @@ def _credentials(options: Any) -> list[str]:
     given = [each for each in options.basic_auth or () if each]
     if wrong := [each for each in given if not all(each.partition(":"))]:
         raise ConfigurationError(
-            f"Flower's basic_auth has {len(wrong)} entries that do not have the form name:password. Correct "
-            "FLOWER_BASIC_AUTH, or remove it: Batchord then makes a password."
+            f"Flower's basic_auth has {counted(len(wrong), 'entry', plural='entries')} without the form "
+            "name:password. Correct FLOWER_BASIC_AUTH, or remove it: Batchord then makes a password."
         )
     if given or options.auth:
         return given

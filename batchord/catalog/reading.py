@@ -24,6 +24,7 @@ from batchord.core.declared.declaration import Declaration
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.process.loading import loading
 from batchord.core.run.graph import upstream
+from batchord.core.text.counts import counted
 from batchord.core.text.error_text import error_text
 from batchord.core.text.names import is_name
 
@@ -104,7 +105,9 @@ def _admit(loaded: Loaded, name: str, found: list[tuple[str, Pipeline]]) -> None
         problems = problems_of(pipeline.problems)
         if len(found) > 1:
             others = ", ".join(sorted({other for other, _ in found}))
-            problems.append(f"{len(found)} pipelines have this name (in {others}): give each a name of its own")
+            problems.append(
+                f"{counted(len(found), 'pipeline')} have this name (in {others}): give each a name of its own"
+            )
         loaded.problems.extend(Problem(file=file, pipeline=name, what=problem) for problem in problems)
         if not problems:
             loaded.pipelines[name] = pipeline

@@ -12,6 +12,7 @@ from batchord.core.run.predictions import Batch
 from batchord.core.run.records import Position, Scalar
 from batchord.core.run.runs import Claim, ShardLease, ShardOutcome, ShardState
 from batchord.core.run.shards import ShardRange
+from batchord.core.text.counts import counted
 from batchord.ledger import shard_statements as statements
 from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.told import told
@@ -96,8 +97,9 @@ class ShardsTable:
                 raise _lost(lease)
             if row["accounted"] != outcome.found:
                 raise ConservationError(
-                    f"Shard {lease.index} of step {lease.step} in run {lease.run_id} found {outcome.found} records "
-                    f"but accounted for {row['accounted']}. The shard stays open. Please report this."
+                    f"Shard {lease.index} of step {lease.step} in run {lease.run_id} found "
+                    f"{counted(outcome.found, 'record')} but accounted for {row['accounted']}. The shard stays open. "
+                    "Please report this."
                 )
 
     def release(self, lease: ShardLease, error: str, *, wait: float = 0) -> None:

@@ -9,6 +9,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from batchord.core.errors import BatchordError, ConfigurationError, ModelError
 from batchord.core.process.exhaustion import is_exhaustion
 from batchord.core.process.leaving import ends_the_process
+from batchord.core.text.counts import counted
 from batchord.core.text.error_text import clause, error_text
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ def predicting(version: str, frame: "pd.DataFrame") -> Iterator[None]:
         if ends_the_process(error):
             raise
         if is_exhaustion(error):
-            raise MemoryError(f"{version} on {len(frame)} records: {error_text(error)}") from error
+            raise MemoryError(f"{version} on {counted(len(frame), 'record')}: {error_text(error)}") from error
         keys = f"{frame.index[0]!r} to {frame.index[-1]!r}" if len(frame) else "none"
         raise ModelError(
-            f"{version} failed on {len(frame)} records (keys {keys}): {clause(_said(error))}. "
+            f"{version} failed on {counted(len(frame), 'record')} (keys {keys}): {clause(_said(error))}. "
             "The traceback is in the log: `batchord logs RUN`."
         ) from error
 

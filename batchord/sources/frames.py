@@ -7,6 +7,7 @@ from typing import Any
 from batchord.core.declared.source_reader import Fetched
 from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection
+from batchord.core.text.counts import counted
 from batchord.sources.series import ColumnType, misfits, series
 
 
@@ -39,7 +40,7 @@ def _without_repeated(rows: Sequence[Sequence[Any]], types: Mapping[str, ColumnT
         Rejection(
             key=each,
             reason=Reason.DUPLICATE_KEY,
-            detail=f"the source gives {key}={each!s} {count} times, so the right row is unknown: aggregate or "
+            detail=f"the source gives {key}={each!s} {counted(count, 'time')}, so the right row is unknown: aggregate or "
             "deduplicate in the source, or name in key= a column that identifies its rows",
         )
         for each, count in times.items()

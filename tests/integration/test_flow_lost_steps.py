@@ -134,7 +134,7 @@ def test_a_step_that_loses_every_worker_is_given_up(bench: Bench, calls: Calls) 
         dies_over(bench, run_id)
     run = bench.run_on(run_id, messages, max_attempts=3)
     assert (run.state, calls.made) == (RunState.FAILED, [])
-    assert "3 attempts at the step lost their workers" in error(bench, run_id, "work")
+    assert "the step lost its worker in 3 attempts" in error(bench, run_id, "work")
 
 
 def test_losses_and_errors_are_counted_apart(bench: Bench, calls: Calls) -> None:

@@ -23,6 +23,7 @@ from batchord.catalog.reading import Loaded
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.steps import Predict, Python
 from batchord.flow.attempt import log as attempt_log
+from batchord.reports.stack import ProcessReport, ServerReport, StackReport
 from batchord.sources.sql import SqlSource
 from demo import report as demo_report
 from tests.integration.flow_parts import Bench
@@ -87,15 +88,23 @@ def told(command: Any, *arguments: str) -> str:
 
 def status(_: Bench) -> str:
     """Of a stack whose processes and files are called so."""
-    process = {"name": ODD, "state": ODD, "pid": 1, "address": FORGED, "uptime": 1.0, "restarts": 1}
-    problem = {"file": ODD, "pipeline": None, "what": FORGED}
+    server = ServerReport(name=ODD, state=ODD, pid=1, address=FORGED)
+    process = ProcessReport(name=ODD, state=ODD, pid=1, restarts=1, uptime=1.0)
+    problem = Problem(file=ODD, pipeline=None, what=FORGED)
+    report = StackReport(
+        servers=[server],
+        processes=[process],
+        flower=ODD,
+        problems=[problem],
+        remarks=[FORGED],
+        database_usable=True,
+    )
     console = Terminal(width=180)
     with console.capture() as captured, pytest.MonkeyPatch.context() as patch:
         for module in (stack, stack.print_problems.__globals__):
             setter = patch.setitem if isinstance(module, dict) else patch.setattr
             setter(module, "console", console)  # type: ignore[operator]
-        found = {"servers": [process], "processes": [process], "flower": ODD, "problems": [problem]}
-        stack._print_status({**found, "remarks": [FORGED]})  # noqa: SLF001
+        stack._print_status(report)  # noqa: SLF001
     return captured.get()
 
 

@@ -95,7 +95,7 @@ class Every:
         for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
             if seconds >= length and seconds % length == 0:
                 return f"every {seconds / length:g} {unit}" if seconds > length else f"every {unit[:-1]}"
-        return f"every {seconds:g} seconds"
+        return "every second" if seconds == 1 else f"every {seconds:g} seconds"
 
 
 @dataclass(frozen=True)

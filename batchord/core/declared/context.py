@@ -10,6 +10,7 @@ from batchord.core.declared.params import Params, is_not_finite
 from batchord.core.errors import OutputRefused
 from batchord.core.run.records import unstorable
 from batchord.core.run.runs import StepKind, StepState
+from batchord.core.text.counts import counted
 
 #: Bytes of JSON that a step may hand to later ones.
 MOST_OUTPUT_BYTES = 64 * 1024
@@ -134,7 +135,7 @@ def checked_output(step: str, value: Any) -> dict[str, Any]:
         ) from None
     if size > MOST_OUTPUT_BYTES:
         raise OutputRefused(
-            f"Step {step} returned {size:,} bytes of JSON; a step may hand on at most {MOST_OUTPUT_BYTES:,}. "
+            f"Step {step} returned {counted(size, 'byte')} of JSON; a step may hand on at most {MOST_OUTPUT_BYTES:,}. "
             "Write the value into a table or to S3, and return its place."
         )
     if unstorable(value):

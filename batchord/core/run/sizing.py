@@ -7,6 +7,8 @@ that a dead worker costs little and that no worker is left with a long last one.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from batchord.core.text.counts import counted
+
 #: The newest run's share in a rate; the rest is what was known before. A run of a few records says little, and has
 #: its full share from so many seconds of work on.
 _NEWEST, _WHOLE_SECONDS = 0.5, 10.0
@@ -74,7 +76,8 @@ def estimate(rates: Sequence[Rate], *, declared: int | None, usual: int, least: 
     slowest = min(known, key=lambda rate: rate.records_per_second)
     speed = slowest.records_per_second
     rows = max(1, round(speed * seconds))
-    why = f"{speed:,.0f} records/s in {slowest.shards} shards on {slowest.worker_class}; {seconds:g} s for a shard"
+    measured = f"{counted(slowest.shards, 'shard')} on {slowest.worker_class}"
+    why = f"{speed:,.0f} records/s in {measured}; {seconds:g} s for a shard"
     if bound < rows:
         rows = bound
         if most is not None:

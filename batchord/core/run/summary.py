@@ -5,7 +5,12 @@ from typing import Any
 from batchord.core.errors import ConservationError
 from batchord.core.run.runs import Run
 from batchord.core.run.totals import StepTotals
+from batchord.core.text.counts import counted
 
+#: Below these a rate says how long a shard takes to begin and to end, not how fast its model is.
+_LEAST_SECONDS, _LEAST_RECORDS = 1.0, 100
+#: From so many seconds on it says something of a few records, too.
+_LONG_SECONDS = 60.0
 #: Quantiles of the scores in a summary, by name.
 QUANTILES = {"min": 0.0, "p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
 
@@ -27,7 +32,7 @@ def check_conservation(run_id: str, step: str, totals: StepTotals) -> int:
         )
     if not totals.failed_shards and not totals.changed_shards and pending:
         raise ConservationError(
-            f"Step {step} of run {run_id} has {pending} pending records although no shard failed. "
+            f"Step {step} of run {run_id} has {counted(pending, 'pending record')} although no shard failed. "
             "`batchord audit` shows which records are affected."
         )
     return pending
@@ -35,8 +40,6 @@ def check_conservation(run_id: str, step: str, totals: StepTotals) -> int:
 
 def step_summary(totals: StepTotals, aggregates: dict[str, Any], *, pending: int, model: str) -> dict[str, Any]:
     """What a step came to, as JSON values; seconds are sums over workers, ``elapsed`` is wall time."""
-    accounted = totals.predicted + totals.rejected
-    elapsed = aggregates["elapsed"]
     return {
         "discovered": totals.discovered,
         "predicted": totals.predicted,
@@ -49,8 +52,17 @@ def step_summary(totals: StepTotals, aggregates: dict[str, Any], *, pending: int
         "code_changed_shards": totals.changed_shards,
         "model": model,
         **aggregates,
-        "records_per_second": round(accounted / elapsed, 1) if accounted and elapsed else None,
+        "records_per_second": rate(totals.predicted + totals.rejected, aggregates["elapsed"]),
     }
+
+
+def rate(records: int, elapsed: float | None) -> float | None:
+    """Records per second; None where too little was measured to say so."""
+    if not records or elapsed is None or elapsed < _LEAST_SECONDS:
+        return None
+    if records < _LEAST_RECORDS and elapsed < _LONG_SECONDS:
+        return None
+    return round(records / elapsed, 1)
 
 
 def run_summary(run: Run, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:

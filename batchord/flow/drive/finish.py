@@ -11,6 +11,7 @@ from batchord.core.run.alerts import AlertKind, NewAlert
 from batchord.core.run.messages import Message
 from batchord.core.run.runs import Run, RunState, StepKind, StepLease, StepState
 from batchord.core.run.summary import check_conservation, step_summary
+from batchord.core.text.counts import counted
 from batchord.flow.drive.advance import drive
 from batchord.flow.drive.outcomes import look
 from batchord.flow.parts import Parts
@@ -37,13 +38,15 @@ def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
             pending, error = totals.discovered - totals.predicted - totals.rejected, str(violation)
         changed = error is None and not totals.failed_shards and totals.changed_shards
         if totals.failed_shards and error is None:
-            error = f"{totals.failed_shards} of {totals.shards} shards failed: {aggregates['shard_errors'][0]}"
+            error = (
+                f"{totals.failed_shards} of {counted(totals.shards, 'shard')} failed: {aggregates['shard_errors'][0]}"
+            )
         if error is None and not totals.predicted:
             error = _gave_nothing(locked.run.pipeline, of_the_model(aggregates["rejections"]))
         limit = _rejection_limit(parts, locked.run.pipeline, step)
         if error is None and limit.breached(discovered=totals.discovered, rejected=totals.rejected):
             error = (
-                f"{totals.rejected:,} of {totals.discovered:,} records were rejected, more than the limit of "
+                f"{totals.rejected:,} of {counted(totals.discovered, 'record')} were rejected, more than the limit of "
                 f"{limit.share:.0%} and {limit.count:,}. All predictions stay. Read `batchord rejections`, fix the "
                 f"cause, then run `batchord retry {locked.run.pipeline}`."
             )

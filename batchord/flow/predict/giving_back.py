@@ -9,6 +9,7 @@ from batchord.core.errors import BatchordError, ConfigurationError, TransientErr
 from batchord.core.process.exhaustion import note_exhaustion
 from batchord.core.reasons import LossCause
 from batchord.core.run.runs import ShardLease
+from batchord.core.text.counts import counted
 from batchord.core.text.error_text import error_text
 from batchord.flow.parts import Parts
 
@@ -63,7 +64,7 @@ def give_back(parts: Parts, lease: ShardLease, error: BaseException, *, said: st
     """Leaves the shard to another attempt, by raising TransientError; after the last it has failed."""
     if not is_last(parts, lease, moved_on=moved_on):
         _hand_back(parts, lease, error, said=said)
-    parts.ledger.shards.fail(lease, parts.mask(f"after {lease.attempt} attempts: {said}"))
+    parts.ledger.shards.fail(lease, parts.mask(f"after {counted(lease.attempt, 'attempt')}: {said}"))
 
 
 def _hand_back(

@@ -16,6 +16,7 @@ from batchord.core.errors import BatchordError, ModelContractViolation, ModelErr
 from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
 from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection, Scalar
+from batchord.core.text.counts import counted
 from batchord.core.text.error_text import clause, error_text
 from batchord.flow.predict.outputs import check_contract
 from batchord.flow.predict.prepare import Prepared
@@ -71,8 +72,8 @@ class _Alone:
         self.rejections.append(Rejection(key=key, reason=Reason.MODEL_ERROR, detail=_said(error)))
         if len(self.rejections) > self._most:
             raise ModelError(
-                f"The model raised for {len(self.rejections)} of {len(self._frame)} records of a batch, last for "
-                f"record {key}: {clause(_said(error))}. Fix the model or its inputs. No record was rejected."
+                f"The model raised for {len(self.rejections)} of {counted(len(self._frame), 'record')} of a batch, "
+                f"last for record {key}: {clause(_said(error))}. Fix the model or its inputs. No record was rejected."
             ) from error
 
 

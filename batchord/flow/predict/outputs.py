@@ -10,6 +10,7 @@ from batchord.core.errors import DataError, ModelContractViolation
 from batchord.core.reasons import Reason
 from batchord.core.run.predictions import Batch, Predictions
 from batchord.core.run.records import Rejection, storable
+from batchord.core.text.counts import counted
 from batchord.core.text.error_text import error_text
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def check_contract(given: "pd.DataFrame", returned: Any) -> None:
         )
     if len(returned) != len(given):
         raise ModelContractViolation(
-            f"The model returned {len(returned)} rows for {len(given)} records: return one row for each record."
+            f"The model returned {counted(len(returned), 'row')} for {counted(len(given), 'record')}: return one row "
+            "for each record."
         )
     if not returned.index.equals(given.index):
         raise ModelContractViolation(

@@ -21,6 +21,7 @@ from batchord.core.run.records import Position
 from batchord.core.run.runs import StepKind, StepLease, StepState
 from batchord.core.run.shards import ShardCutter, ShardRange, ShardSize
 from batchord.core.run.sizing import Estimate, estimate
+from batchord.core.text.counts import counted
 from batchord.core.text.error_text import error_text
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.drive.finish import CODE_CHANGED, fail_step
@@ -48,7 +49,9 @@ def plan_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     if lease is None:
         return _misrouted(parts, run_id, step)
     if lease.attempt > parts.settings.max_attempts:
-        return fail_step(parts, lease, f"{lease.attempt - 1} attempts to plan the step ended without a result")
+        return fail_step(
+            parts, lease, f"{counted(lease.attempt - 1, 'attempt')} to plan the step ended without a result"
+        )
     with parts.log_of(AttemptName(run_id, step, None, lease.attempt)):
         return _plan(parts, lease)
 

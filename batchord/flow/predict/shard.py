@@ -20,6 +20,7 @@ from batchord.core.run.messages import Message, StepEnded
 from batchord.core.run.predictions import Batch
 from batchord.core.run.records import Rejection, Scalar
 from batchord.core.run.runs import Claim, ShardLease, ShardOutcome
+from batchord.core.text.counts import counted
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.parts import Parts
 from batchord.flow.predict.batches import batches_of_like_length
@@ -186,7 +187,7 @@ def _work(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: _Progress)
             progress.fetched += len(batch.predictions.keys) + len(batch.rejections)
             progress.predicted += len(prepared.frame)
             if suspects and len(suspects) > MOST_RECORDS:  # it is the process
-                raise MemoryError(f"for {len(suspects)} records, each alone")
+                raise MemoryError(f"for {counted(len(suspects), 'record')}, each alone")
             if declared.shard_rows is None:  # an author who gives a size means it
                 elapsed = time.perf_counter() - began
                 aim = parts.settings.aimed_shard_seconds

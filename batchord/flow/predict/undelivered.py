@@ -7,6 +7,7 @@ from batchord.core.errors import TransientError
 from batchord.core.run.predictions import Batch, Predictions
 from batchord.core.run.records import Rejection
 from batchord.core.run.runs import ShardLease
+from batchord.core.text.counts import counted
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +21,8 @@ def check_undelivered(lease: ShardLease, undelivered: Sequence[Rejection]) -> No
     most = max(_A_FEW, lease.planned // _SHARE)
     if len(undelivered) > most:
         raise TransientError(
-            f"The store did not deliver {len(undelivered)} objects of shard {lease.index}, more than {most}. The "
-            f"cause is the store, not the records. The first: {undelivered[0].detail}"
+            f"The store did not deliver {counted(len(undelivered), 'object')} of shard {lease.index}, more than "
+            f"{most}. The cause is the store, not the records. The first: {undelivered[0].detail}"
         )
 
 
@@ -31,8 +32,8 @@ def settle_undelivered(
     """Rejects the records at the ``last`` attempt; until then the shard is handed back, by raising TransientError."""
     if not last:
         raise TransientError(
-            f"The store did not deliver {len(undelivered)} objects, but delivered others. Batchord requests them "
-            f"again. The first: {undelivered[0].detail}"
+            f"The store did not deliver {counted(len(undelivered), 'object')}, but delivered others. Batchord requests "
+            f"them again. The first: {undelivered[0].detail}"
         )
     for each in undelivered:
         log.warning("Record %s was rejected after %s attempts: %s", each.key, lease.attempt, each.detail)

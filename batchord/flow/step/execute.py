@@ -32,6 +32,7 @@ from batchord.core.reasons import LossCause
 from batchord.core.run.logs import AttemptName
 from batchord.core.run.messages import Message, step_ready
 from batchord.core.run.runs import StepLease, StepState
+from batchord.core.text.counts import counted
 from batchord.core.text.error_text import error_text
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.attempt.log import AttemptLog
@@ -113,7 +114,7 @@ def _look_back(parts: Parts, lease: StepLease, task: Task, retry: Retry) -> None
         if not retry.allows(error, attempt=lease.retried):
             raise error
     elif lease.losses >= parts.settings.max_attempts:
-        raise MayHaveRun(f"{lease.losses} attempts at the step lost their workers, last: {lease.lost}")
+        raise MayHaveRun(f"the step lost its worker in {counted(lease.losses, 'attempt')}, last: {lease.lost}")
 
 
 def _ended_badly(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:

@@ -16,6 +16,7 @@ from batchord.core.errors import BatchordError, TransientError
 from batchord.core.run.alerts import AlertKind, NewAlert
 from batchord.core.run.messages import AlertsKept, Message
 from batchord.core.run.records import Position, Scalar, record_key
+from batchord.core.text.counts import counted
 from batchord.flow.begin.repair import BEGINNING, repair_missing
 from batchord.flow.parts import Parts
 
@@ -97,9 +98,8 @@ def audit_and_repair(parts: Parts, *, pipeline: str) -> list[Message]:
         _keep_alert(parts, pipeline, f"not-audited:{step}", f"{pipeline}: the audit could not check step {step}", said)
         kept = [AlertsKept()]
     if found.missing or found.duplicated:
-        said = (
-            f"The audit of {pipeline} found {found.missing} records missing, {found.duplicated} duplicated: {examples}"
-        )
+        missing = counted(found.missing, "record")
+        said = f"The audit of {pipeline} found {missing} missing, {found.duplicated} duplicated: {examples}"
         _keep_alert(parts, pipeline, None, f"{pipeline}: the audit found missing or duplicated records", said)
         kept = [AlertsKept()]
     if found.missing > found.without_position:
@@ -167,7 +167,7 @@ def _audit_step(parts: Parts, pipeline: str, step: Predict, found: Audit, exampl
         found.records += nameless
         found.missing += nameless
         found.without_position += nameless
-        _keep(examples["missing"], f"{nameless} records whose {step.source.key} is NULL")
+        _keep(examples["missing"], f"{counted(nameless, 'record')} whose {step.source.key} is NULL")
 
 
 def _past_windows(parts: Parts, pipeline: str, step: Predict, found: Audit, examples: dict[str, list[str]]) -> None:

@@ -14,6 +14,7 @@ from batchord.core.declared.limits import MOST_RECORDS, MOST_SHARE
 from batchord.core.declared.source_reader import Fetched
 from batchord.core.reasons import Reason
 from batchord.core.run.records import Position, Rejection, Scalar, TextKey
+from batchord.core.text.counts import counted
 from batchord.database.lenient import as_missing, bear_times
 from batchord.sources.frames import frame_of
 from batchord.sources.series import ColumnType
@@ -126,7 +127,7 @@ class RecordReader:
                 )
                 if len(unreadable) > most:
                     raise UnreadableValue(
-                        f"{len(unreadable)} of {len(positions)} records cannot be read, the last with "
+                        f"{len(unreadable)} of {counted(len(positions), 'record')} cannot be read, the last with "
                         f"{self.key}={positions[start].key!r}. {error}",
                         said=error.said,
                     ) from error

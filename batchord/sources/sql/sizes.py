@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection
+from batchord.core.text.counts import counted
 
 #: ``pg_type.oid`` of types whose values have a few hundred bytes at the most, numbers of any length apart, which have
 #: 130,000 digits: bool, "char", name, int8, int2, int4, oid, float4, float8, money, times, numeric, uuid, addresses.
@@ -76,6 +77,6 @@ def too_large(key: Any, size: int, most: int) -> Rejection:
     return Rejection(
         key=key,
         reason=Reason.TOO_LARGE,
-        detail=f"its values have {size:,} bytes, more than {most:,}: leave large columns out of the source's sql, "
-        "shorten them there, or raise max_bytes= of the source",
+        detail=f"its values have {counted(size, 'byte')}, more than {most:,}: leave large columns out of the source's "
+        "sql, shorten them there, or raise max_bytes= of the source",
     )

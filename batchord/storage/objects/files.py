@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from batchord.core.errors import BatchordError, DataError, TransientError
 from batchord.core.reasons import Reason
+from batchord.core.text.counts import counted
 from batchord.storage.objects.names import is_object_name
 
 #: The disk or its network had a bad moment; the file may be fine.
@@ -60,7 +61,9 @@ def read_file(path: Path, *, folder: Path, max_bytes: int) -> bytes:
     except RuntimeError as error:  # what resolve() says of a loop of links before Python 3.13
         raise DataError(Reason.UNREADABLE_OBJECT, f"{path} cannot be read: {error}.") from error
     if status.st_size > max_bytes or len(data) > max_bytes:
-        raise DataError(Reason.TOO_LARGE, f"{path} is larger than {max_bytes:,} bytes: shrink it, or raise max_bytes.")
+        raise DataError(
+            Reason.TOO_LARGE, f"{path} is larger than {counted(max_bytes, 'byte')}: shrink it, or raise max_bytes."
+        )
     return data
 
 

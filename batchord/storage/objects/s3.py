@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from batchord.core.errors import ConfigurationError, DataError, TransientError
 from batchord.core.reasons import Reason
+from batchord.core.text.counts import counted
 from batchord.processes.per_process import PerProcess
 from batchord.storage.objects.failures import RAISED, ObjectChanged, translated
 from batchord.storage.objects.names import is_object_name
@@ -135,7 +136,7 @@ class Objects:
         """Deletes up to 1000 objects; one that is not there is no error. Raises as :meth:`put`."""
         if not keys:
             return
-        what = f"{len(keys)} objects such as s3://{bucket}/{keys[0]}"
+        what = f"{counted(len(keys), 'object')} such as s3://{bucket}/{keys[0]}"
         with self._changing(what, "s3:DeleteObject"):
             named: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in keys]
             answer = self._client().delete_objects(Bucket=bucket, Delete={"Objects": named, "Quiet": True})
@@ -238,4 +239,6 @@ def parse_s3(url: str) -> tuple[str, str]:
 
 
 def _too_large(what: str, max_bytes: int) -> DataError:
-    return DataError(Reason.TOO_LARGE, f"{what} is larger than {max_bytes:,} bytes: shrink it, or raise max_bytes.")
+    return DataError(
+        Reason.TOO_LARGE, f"{what} is larger than {counted(max_bytes, 'byte')}: shrink it, or raise max_bytes."
+    )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from batchord.core.run.logs import LogLine
 from batchord.core.run.records import storable
 from batchord.core.secrets.key_blocks import KeyBlocks
+from batchord.core.text.counts import counted
 
 #: Bytes of a line that are kept.
 LONGEST_LINE = 8 * 1024
@@ -98,7 +99,7 @@ class Lines:
         """Lets :meth:`take` give the last lines, too."""
         with self._lock:
             if self._lines_left_out:
-                text = f"… {self._lines_left_out:,} lines, {self._bytes_left_out:,} bytes left out …"
+                text = f"… {counted(self._lines_left_out, 'line')}, {counted(self._bytes_left_out, 'byte')} left out …"
                 time = self._last[0].time if self._last else self._time
                 self._first.append(_Said(time, "WARNING", "batchord", text, len(text) + LINE_COSTS))
             self._first += self._last
@@ -116,7 +117,7 @@ class Lines:
         begin = self._masked(message[:LONGEST_LINE]).encode("utf-8", "replace")[: LONGEST_LINE // 2]
         end = self._masked(message[-LONGEST_LINE:]).encode("utf-8", "replace")[-LONGEST_LINE // 2 :]
         left_out = max(0, size_of(message) - len(begin) - len(end))
-        return f"{begin.decode(errors='ignore')} … {left_out:,} bytes left out … {end.decode(errors='ignore')}"
+        return f"{begin.decode(errors='ignore')} … {counted(left_out, 'byte')} left out … {end.decode(errors='ignore')}"
 
     def _masked(self, message: str) -> str:
         try:

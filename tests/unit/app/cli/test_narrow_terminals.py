@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from app.cli import history, output, switches, upkeep
 from app.cli.terminal import Terminal
 from batchord.core.run.runs import Kind, Run, RunState
-from batchord.output.masking import learn
+from batchord.reports.schedules import ScheduleReport
 
 RUN_ID = "01970000-0000-7000-8000-000000000001"
 SHORT = RUN_ID[:13]
@@ -61,8 +61,8 @@ def ledger_of(monkeypatch: pytest.MonkeyPatch, **reports: Any) -> None:
 def step(**values: Any) -> dict[str, Any]:
     """A row of the ledger's steps."""
     row = {"name": "join_prices", "kind": "python", "after": ["read_catalog", "read_prices"], "state": "ready"}
-    row |= {"attempt": 0, "queue": "gpu", "reused": False, "output": None, "error": None}
-    return row | {"started_at": None, "finished_at": None} | values
+    row |= {"attempt": 0, "queue": "gpu", "reused": False, "output": None, "error": None, "join_rule": "all_done_ok"}
+    return row | {"started_at": None, "planned_at": None, "finished_at": None, "worker": None} | values
 
 
 def told(screen: io.StringIO) -> str:
@@ -85,9 +85,10 @@ def test_runs(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
 def test_show(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
     """States, times and names; an error is folded and shown to its end."""
     attempt = {"step": "join_prices", "shard": None, "attempt": 2, "state": "handed back", "worker": "machine-12:34567"}
-    attempt |= {"started_at": SLOT, "finished_at": SLOT, "error": ERROR}
+    attempt |= {"started_at": SLOT, "finished_at": SLOT, "begun_at": None, "error": ERROR}
     shard = {"step": "predict_prices", "index": 12, "state": "succeeded", "planned": 12345, "predicted": 12345}
-    shard |= {"rejected": 1, "attempt": 1, "worker": "machine-12:34567", "error": ERROR}
+    shard |= {"rejected": 1, "attempt": 1, "worker": "machine-12:34567", "error": f"{ERROR} either"}
+    shard |= {"discovered": 12346, "timings": {}, "started_at": SLOT, "finished_at": SLOT}
     steps = [step(state="upstream_failed", error=ERROR)]
     ledger_of(monkeypatch, runs_matching=[RUN], steps=steps, shards=[shard], attempts=[attempt])
     assert CliRunner().invoke(history.show, [RUN_ID]).exit_code == 0
@@ -99,6 +100,7 @@ def test_show(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
 def test_alerts(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
     """The error instead of the line that repeats the row; the id as the other commands take it."""
     alert = {"created_at": SLOT, "kind": "run-failed", "pipeline": "warehouse", "run_id": RUN_ID, "attempts": 1}
+    alert |= {"event": "run-failed:1", "title": "warehouse failed"}
     alert |= {"closed_at": None, "error": None, "receivers": 0}
     look = f"Look closer: batchord show {RUN_ID}"
     failed = {**alert, "message": f"Run {RUN_ID} of warehouse ended as failed.\nit broke\n{look}"}
@@ -117,10 +119,15 @@ def test_alerts(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
 def test_schedule(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
     """Each of the next times."""
     slots = [SLOT + timedelta(hours=hours) for hours in range(3)]
-    known = {"schedule": "FREQ=WEEKLY;BYDAY=MO,TU,WE;BYHOUR=9 in Europe/Berlin", "file": "by hand", "switched": True}
-    monkeypatch.setattr(switches, "_told", lambda *_: {**known, "paused": False, "next": slots})
-    ledger = SimpleNamespace(pipelines=SimpleNamespace(standings=lambda _: {"warehouse-reviews": None}))
-    monkeypatch.setattr("batchord.wiring.parts", lambda: SimpleNamespace(ledger=ledger))
+    report = ScheduleReport(
+        schedule="FREQ=WEEKLY;BYDAY=MO,TU,WE;BYHOUR=9 in Europe/Berlin",
+        file="by hand",
+        switched=True,
+        paused=False,
+        next=slots,
+    )
+    monkeypatch.setattr(switches, "schedules", lambda *_: {"warehouse-reviews": report})
+    monkeypatch.setattr("batchord.wiring.parts", SimpleNamespace)
     catalog = SimpleNamespace(names=lambda: ["warehouse-reviews"], get=lambda _: None)
     monkeypatch.setattr("batchord.wiring.catalog", lambda: catalog)
     result = CliRunner().invoke(switches.schedule, [])
@@ -150,29 +157,3 @@ def test_a_run_that_predicts_nothing_has_no_counts(screen: io.StringIO) -> None:
     assert "discovered" not in screen.getvalue()
     history.print_run(Run(**{**idle, "summary": {"steps": {"predict": None}}}))
     assert "discovered 0 = predicted 0 + rejected 0" in screen.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ({}, "waits for a worker on queue gpu: celery -A batchord.app worker -Q gpu"),
-        ({"attempt": 1}, ""),
-        ({"queue": None}, ""),
-        ({"kind": "predict"}, ""),
-        ({"state": "running"}, ""),
-    ],
-)
-def test_a_step_that_waits_says_for_whom(values: dict[str, Any], expected: str) -> None:
-    """Only one that nobody has taken yet, and that is executed on a queue."""
-    assert history._result(step(**values)) == expected  # noqa: SLF001 -- a table would fold it
-
-
-@pytest.mark.parametrize("before", range(80, 130, 7))
-def test_a_value_is_masked_before_it_is_shortened(before: int) -> None:
-    """Half a secret is not known any more."""
-    hidden = "tr0ub4dor-of-the-table"
-    learn([hidden])
-
-    shown = history._result(step(state="done", output={"value": "x" * before + hidden + "y" * 50}))  # noqa: SLF001
-
-    assert "tr0ub" not in shown

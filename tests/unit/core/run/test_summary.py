@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from batchord.core.errors import ConservationError
 from batchord.core.run.runs import Run, RunState
-from batchord.core.run.summary import check_conservation, run_summary, step_summary
+from batchord.core.run.summary import check_conservation, rate, run_summary, step_summary
 from batchord.core.run.totals import StepTotals
 
 _EVEN = StepTotals(
@@ -47,7 +47,7 @@ def test_a_failed_shard_leaves_its_records_pending() -> None:
         ({"rejections_written": 3}, "does not add up"),
         ({"predictions_written": 9, "rejections_written": 1}, "does not add up"),
         ({"discovered": 9}, "does not add up"),
-        ({"discovered": 11}, "1 pending records although no shard failed"),
+        ({"discovered": 11}, "1 pending record although no shard failed"),
         ({"predicted": 9, "predictions_written": 9}, "does not add up"),
         ({"discovered": 9, "failed_shards": 1}, "does not add up"),
     ],
@@ -74,9 +74,9 @@ def test_what_passes_adds_up(totals: StepTotals) -> None:
     assert pending == 0 or totals.failed_shards + totals.changed_shards > 0
 
 
-@pytest.mark.parametrize(("elapsed", "rate"), [(4.0, 2.5), (0.0, None), (None, None)])
-def test_a_rate_is_given_where_there_is_one(elapsed: float | None, rate: float | None) -> None:
-    """No division by a step that took no time."""
+@pytest.mark.parametrize(("elapsed", "rate"), [(100.0, 0.1), (4.0, None), (0.0, None), (None, None)])
+def test_a_summary_has_a_rate_where_enough_was_measured(elapsed: float | None, rate: float | None) -> None:
+    """No division by a step that took no time, and no rate of a few records."""
     aggregates: dict[str, Any] = {"elapsed": elapsed, "labels": {"good": 8}}
 
     summary = step_summary(_EVEN, aggregates, pending=0, model="m1")
@@ -84,6 +84,24 @@ def test_a_rate_is_given_where_there_is_one(elapsed: float | None, rate: float |
     assert summary["records_per_second"] == rate
     assert summary["labels"] == {"good": 8}
     assert (summary["discovered"], summary["predicted"], summary["rejected"], summary["pending"]) == (10, 8, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("records", "elapsed", "expected"),
+    [
+        (3, 0.02, None),
+        (50_000, 0.9, None),
+        (99, 59.9, None),
+        (100, 1.0, 100.0),
+        (12_345, 10.0, 1234.5),
+        (6, 60.0, 0.1),
+        (0, 600.0, None),
+        (10, None, None),
+    ],
+)
+def test_a_rate_needs_time_and_records(records: int, elapsed: float | None, expected: float | None) -> None:
+    """A shard's beginning and end cost more than a few records; a slow model's few records take long."""
+    assert rate(records, elapsed) == expected
 
 
 def test_records_that_came_into_a_range_after_the_plan_are_told() -> None:

@@ -1,0 +1,67 @@
+"""Alerts, and what became of them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from batchord.reports.runs import short_id
+
+if TYPE_CHECKING:
+    from batchord.ledger import Ledger
+
+#: How the line of a message begins that says where to find out more.
+_LOOK = "Look closer: "
+
+
+class Delivery(StrEnum):
+    """What became of an alert."""
+
+    SENT = "sent"
+    NO_RECEIVERS = "no receivers"
+    GIVEN_UP = "given up"
+    SENT_AGAIN = "will be sent again"
+    WAITS = "waits"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertReport:
+    """One alert."""
+
+    event: str
+    kind: str
+    pipeline: str
+    run_id: str | None
+    title: str
+    message: str
+    created_at: datetime
+    attempts: int
+    #: When it was sent, or given up; None while it is to be sent.
+    closed_at: datetime | None
+    error: str | None
+    #: Receivers that have taken it.
+    receivers: int
+
+    @property
+    def delivery(self) -> Delivery:
+        """Whether it was sent."""
+        if self.closed_at is None:
+            return Delivery.SENT_AGAIN if self.attempts else Delivery.WAITS
+        if self.error:
+            return Delivery.GIVEN_UP
+        return Delivery.SENT if self.receivers else Delivery.NO_RECEIVERS
+
+    @property
+    def gist(self) -> str:
+        """The line that says what is wrong: the first one of most repeats the other fields."""
+        first, *more = self.message.split("\n")
+        line = more[0] if more and not more[0].startswith(_LOOK) else first
+        return line if self.run_id is None else line.replace(self.run_id, short_id(self.run_id))
+
+
+def newest_alerts(ledger: "Ledger", *, pipeline: str | None = None, limit: int) -> list[AlertReport]:
+    """The newest alerts first."""
+    return [
+        AlertReport(**{**row, "run_id": None if row["run_id"] is None else str(row["run_id"])})
+        for row in ledger.reports.alerts(pipeline=pipeline, limit=limit)
+    ]

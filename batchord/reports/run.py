@@ -1,0 +1,118 @@
+"""One run: what it came to, its steps, its shards, and the attempts at them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from batchord.core.calendar.schedules import EARLIEST
+from batchord.core.run.runs import Run
+from batchord.reports.attempts import AttemptGroup, AttemptReport, troubles
+from batchord.reports.runs import RunReport
+from batchord.reports.steps import ShardReport, StepReport
+from batchord.reports.summaries import StepSummary, step_summaries
+
+if TYPE_CHECKING:
+    from batchord.ledger import Ledger
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOutcome:
+    """A run and what it came to so far."""
+
+    run: RunReport
+    rerun_of: str | None
+    error: str | None
+    #: Of the Predict steps that have ended.
+    steps: Sequence[StepSummary]
+    #: Whether its counts say anything: it has a Predict step, or had records.
+    predicts: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDetail:
+    """All of a run."""
+
+    outcome: RunOutcome
+    #: None: from the beginning of time.
+    window_start: datetime | None
+    window_end: datetime | None
+    models: Mapping[str, str]
+    params: Mapping[str, Any]
+    #: As the ledger keeps it.
+    summary: Mapping[str, Any] | None
+    steps: Sequence[StepReport]
+    shards: Sequence[ShardReport]
+    #: In order of time.
+    attempts: Sequence[AttemptReport]
+    #: Those attempts that did not simply go well, equal ones together.
+    troubles: Sequence[AttemptGroup] = field(default=())
+
+    @property
+    def shard_errors(self) -> Sequence[str | None]:
+        """The error of each shard; None where :attr:`troubles` shows it, or there is none."""
+        shown = {trouble.error for trouble in self.troubles}
+        return [None if shard.error in shown else shard.error for shard in self.shards]
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract for programs."""
+        return {
+            **asdict(self.outcome.run),
+            "window_start": self.window_start,
+            "window_end": self.window_end,
+            "rerun_of": self.outcome.rerun_of,
+            "models": self.models,
+            "params": self.params,
+            "summary": self.summary,
+            "error": self.outcome.error,
+            "steps": [step.as_json() for step in self.steps],
+            "shards": [asdict(shard) for shard in self.shards],
+            "attempts": [asdict(attempt) for attempt in self.attempts],
+        }
+
+
+def outcome_of(run: Run) -> RunOutcome:
+    """What the run came to so far."""
+    report = RunReport.of(run)
+    has_steps = bool((run.summary or {}).get("steps"))
+    return RunOutcome(
+        run=report,
+        rerun_of=run.rerun_of,
+        error=run.error,
+        steps=step_summaries(run.summary),
+        predicts=has_steps or bool(run.discovered or run.predicted or run.rejected),
+    )
+
+
+def detail_of(ledger: "Ledger", run: Run) -> RunDetail:
+    """All of the run, with its steps, shards and attempts as they are now."""
+    reports = ledger.reports
+    steps, shards, attempts = reports.steps(run.id), reports.shards(run.id), reports.attempts(run.id)
+    tried = [AttemptReport(**row) for row in attempts]
+    return RunDetail(
+        outcome=outcome_of(run),
+        window_start=open_start(run.window_start),
+        window_end=run.window_end,
+        models=run.models,
+        params=run.params,
+        summary=run.summary,
+        steps=[StepReport(**row, executed=_executed(row, tried)) for row in steps],
+        shards=[ShardReport(**row) for row in shards],
+        attempts=tried,
+        troubles=troubles(tried),
+    )
+
+
+def open_start(moment: datetime | None) -> datetime | None:
+    """The start of a window; None where it is the beginning of time."""
+    return None if moment is None or moment <= EARLIEST else moment
+
+
+def _executed(step: Mapping[str, Any], attempts: Sequence[AttemptReport]) -> int:
+    """How often the step was executed, or planned.
+
+    One that may run only once is claimed again after the loss of its worker, to end it as failed, without being
+    executed: of such a step the attempts are counted that began.
+    """
+    begun = [each for each in attempts if each.step == step["name"] and each.shard is None and each.begun_at]
+    return len(begun) or int(step["attempt"])

@@ -1,0 +1,102 @@
+"""Runs: the newest, one by its id, and how far one is."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
+
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.runs import Run, RunState
+from batchord.reports.times import seconds_between
+
+if TYPE_CHECKING:
+    from batchord.ledger import Ledger
+
+#: Characters of an id that name its run in practice: the time in milliseconds.
+_SHORT = 13
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """A run at one glance."""
+
+    id: str
+    pipeline: str
+    kind: str
+    trigger: str
+    slot: datetime | None
+    state: RunState
+    discovered: int
+    predicted: int
+    rejected: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """The report of a run."""
+        return cls(
+            id=run.id,
+            pipeline=run.pipeline,
+            kind=run.kind,
+            trigger=run.trigger,
+            slot=run.slot,
+            state=run.state,
+            discovered=run.discovered,
+            predicted=run.predicted,
+            rejected=run.rejected,
+            created_at=run.created_at,
+            started_at=run.started_at,
+            finished_at=run.finished_at,
+        )
+
+    @property
+    def pending(self) -> int:
+        """Records of the run with neither a prediction nor a rejection."""
+        return self.discovered - self.predicted - self.rejected
+
+    @property
+    def seconds(self) -> float | None:
+        """From start to finish; None while it is not over."""
+        return seconds_between(self.started_at, self.finished_at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is that is at work."""
+
+    discovered: int
+    #: Records with a prediction or a rejection.
+    accounted: int
+
+
+def newest_runs(
+    ledger: "Ledger", *, pipeline: str | None = None, state: str | None = None, limit: int
+) -> list[RunReport]:
+    """The newest runs first."""
+    return [RunReport.of(run) for run in ledger.reports.runs(pipeline=pipeline, state=state, limit=limit)]
+
+
+def run_named(ledger: "Ledger", prefix: str) -> Run:
+    """The run whose id begins so. Raises ConfigurationError when there is none, or more than one."""
+    if not prefix.strip():  # every run's id begins so
+        raise ConfigurationError("The run's id is empty. Give an id that `batchord runs` lists.")
+    runs = ledger.reports.runs_matching(prefix)
+    if len(runs) == 1:
+        return runs[0]
+    if not runs:
+        raise ConfigurationError(f"There is no run {prefix}. `batchord runs` lists the runs.")
+    raise ConfigurationError(
+        f"Several runs begin with {prefix}: {', '.join(run.id for run in runs)}. Give more characters."
+    )
+
+
+def progress(ledger: "Ledger", run_id: str) -> Progress:
+    """How far the run is."""
+    now = ledger.reports.progress(run_id)
+    return Progress(discovered=now["discovered"], accounted=now["predicted"] + now["rejected"])
+
+
+def short_id(run_id: str) -> str:
+    """The first characters of a run's id, which every command takes for the whole."""
+    return run_id[:_SHORT]

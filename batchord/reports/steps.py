@@ -1,0 +1,94 @@
+"""The steps and the shards of a run."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from batchord.core.run.runs import StepKind, StepState
+from batchord.output.masking import mask_known
+from batchord.reports.times import seconds_between
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepReport:
+    """One step of a run."""
+
+    name: str
+    kind: str
+    after: Sequence[str]
+    join_rule: str
+    state: str
+    #: The number of the last attempt, by which its log is found.
+    attempt: int
+    queue: str | None
+    worker: str | None
+    #: Whether it is as an earlier run left it, since a rerun did not repeat it.
+    reused: bool
+    started_at: datetime | None
+    planned_at: datetime | None
+    finished_at: datetime | None
+    output: Mapping[str, Any] | None
+    error: str | None
+    #: How often it was executed, or planned; not among the fields for programs, which have the attempts.
+    executed: int
+
+    @property
+    def seconds(self) -> float | None:
+        """From its first attempt to its end; None while it is not over."""
+        return seconds_between(self.started_at, self.finished_at)
+
+    @property
+    def waits_for_worker(self) -> bool:
+        """Whether its turn has come and no worker of its queue has taken it; a Predict step has no queue of its own."""
+        ready = self.state == StepState.READY and self.attempt == 0
+        return ready and bool(self.queue) and self.kind != StepKind.PREDICT
+
+    @property
+    def note(self) -> str:
+        """What people want to see of it at one glance: its error, what it waits for, or its counts."""
+        if self.error:
+            return self.error
+        if self.waits_for_worker:
+            queue = shlex.quote(str(self.queue))
+            return f"waits for a worker on queue {self.queue}: celery -A batchord.app worker -Q {queue}"
+        counts = self.output or {}
+        if self.kind == StepKind.PREDICT and "predicted" in counts:
+            return f"{counts['predicted']:,} predicted, {counts['rejected']:,} rejected"
+        return ""
+
+    @property
+    def value(self) -> str:
+        """What it hands on to later steps, as JSON without secrets; empty for nothing."""
+        output = self.output or {}
+        if self.kind == StepKind.PREDICT or output.get("value") is None:
+            return ""
+        # Masked before anybody cuts it: half a secret is not known any more.
+        return mask_known(json.dumps(output["value"], ensure_ascii=False))
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract for programs."""
+        fields = asdict(self)
+        del fields["executed"]
+        return fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardReport:
+    """One shard of a Predict step."""
+
+    step: str
+    index: int
+    state: str
+    planned: int
+    discovered: int
+    predicted: int
+    rejected: int
+    attempt: int
+    worker: str | None
+    error: str | None
+    timings: Mapping[str, Any] | None
+    started_at: datetime | None
+    finished_at: datetime | None
