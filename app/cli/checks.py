@@ -14,7 +14,10 @@ from .output import console, json_option, print_json, print_problems, table
 from .terminal import foreign, text
 
 if TYPE_CHECKING:
+    from batchord.flow.begin.preview import StepPreview
     from batchord.reports.audits import AuditReport
+
+_NOT_LOADED = "The model was not loaded: only its declaration and its columns were checked."
 
 
 @click.command()
@@ -47,13 +50,17 @@ def pipelines(*, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def plan(name: str, *, as_json: bool) -> None:
-    """Show what a run of NAME would predict now: records, shards and time. The command writes nothing."""
+    """Show what a run of NAME would predict now: records, shards and time. The command writes nothing.
+
+    The exit code is 1 when a model cannot be loaded, or reads a column that its source does not give.
+    """
     from batchord.flow.begin.preview import preview
     from batchord.wiring import parts
 
     steps = preview(parts(), pipeline=name)
     if as_json:
         print_json([step.as_json() for step in steps])
+        _end_plan(steps)
         return
     rows = [
         (
@@ -81,8 +88,19 @@ def plan(name: str, *, as_json: bool) -> None:
     least = ("largest shard", "shard size", "follow-up run")
     table(f"Plan of {name}", columns, rows, empty="The pipeline has no Predict steps.", least=least)
     for step in steps:
+        name = f"{foreign(step.step)}:"
         if step.stray is not None:
-            console.print(text((f"{foreign(step.step)}:", "yellow"), f" {foreign(step.stray)}"))
+            console.print(text((name, "yellow"), f" {foreign(step.stray)}"))
+        if not step.model_loaded and not step.problems:
+            console.print(text((f"{name} {_NOT_LOADED}", "dim")))
+        for problem in step.problems:
+            console.print(text(("✗", "red"), f" {name} {as_one_entry(problem)}"))
+    _end_plan(steps)
+
+
+def _end_plan(steps: Sequence["StepPreview"]) -> None:
+    if any(step.problems for step in steps):
+        sys.exit(1)
 
 
 @click.command()

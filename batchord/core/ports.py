@@ -36,6 +36,9 @@ class Models(Protocol):
         Raises ModelNotFound when what is stored now is not ``version``.
         """
 
+    def load_at_hand(self, declared: Model, version: str) -> LoadedModel | None:
+        """As ``load``, if that is quick and needs no download; else None."""
+
 
 class LoadedImages(NamedTuple):
     """The outcome of reading one frame's images."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from batchord.core.declared.models import NOT_IN_VERSION, Model, takes_functions
 from batchord.core.errors import ConfigurationError, ModelContractViolation
@@ -22,6 +22,8 @@ class FunctionModel(Model):
 
     With ``images=`` the function finds PIL images (RGB) in the location's column.
     """
+
+    loads_quickly: ClassVar[bool] = True
 
     function: Callable[[Any], Any] = field(metadata=NOT_IN_VERSION)
     _: KW_ONLY

@@ -75,6 +75,18 @@ class ModelLibrary:
             shelf.loaded.move_to_end(version)
             return shelf.loaded[version]
 
+    def load_at_hand(self, declared: Model, version: str) -> LoadedModel | None:
+        """See :meth:`batchord.core.ports.Models.load_at_hand`."""
+        if not declared.loads_quickly:
+            return None
+        if isinstance(declared, StoredModel) and not self._is_here(declared, version):
+            return None
+        return self.load(declared, version)
+
+    def _is_here(self, declared: StoredModel, version: str) -> bool:
+        in_place = not declared.location.startswith("s3://") and local_path(declared) is not None
+        return in_place or self._downloads.find(weights_of(version)) is not None
+
     def _load(self, declared: Model, version: str) -> LoadedModel:
         if not isinstance(declared, StoredModel):
             _check(self.version(declared), version, "its code")

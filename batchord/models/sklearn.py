@@ -23,6 +23,7 @@ class SklearnModel(StoredModel):
     """
 
     suffixes: ClassVar[frozenset[str]] = frozenset({".skops"})
+    loads_quickly: ClassVar[bool] = True
 
     _: KW_ONLY
     #: Columns for the estimator; None means all columns but key and arrival.

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from batchord.core.calendar.schedules import EARLIEST
+from batchord.core.calendar.schedules import open_start
 from batchord.core.run.runs import Run
 from batchord.reports.attempts import AttemptGroup, AttemptReport, troubles
 from batchord.reports.runs import RunReport
@@ -101,11 +101,6 @@ def detail_of(ledger: "Ledger", run: Run) -> RunDetail:
         attempts=tried,
         troubles=troubles(tried),
     )
-
-
-def open_start(moment: datetime | None) -> datetime | None:
-    """The start of a window; None where it is the beginning of time."""
-    return None if moment is None or moment <= EARLIEST else moment
 
 
 def _executed(step: Mapping[str, Any], attempts: Sequence[AttemptReport]) -> int:

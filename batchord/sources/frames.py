@@ -40,8 +40,8 @@ def _without_repeated(rows: Sequence[Sequence[Any]], types: Mapping[str, ColumnT
         Rejection(
             key=each,
             reason=Reason.DUPLICATE_KEY,
-            detail=f"the source gives {key}={each!s} {counted(count, 'time')}, so the right row is unknown: aggregate or "
-            "deduplicate in the source, or name in key= a column that identifies its rows",
+            detail=f"the source gives {key}={each!s} {counted(count, 'time')}, so the right row is unknown: aggregate "
+            "or deduplicate in the source, or name in key= a column that identifies its rows",
         )
         for each, count in times.items()
         if count > 1

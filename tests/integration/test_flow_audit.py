@@ -178,10 +178,11 @@ def test_a_preview_says_what_a_run_would_do_and_writes_nothing(bench: Bench) -> 
     """Every table of the ledger is the same before and after."""
     bench.insert(25)
     bench.declare(shard_rows=10)
+    bench.sql("UPDATE batchord.runs SET summary = jsonb_set(summary, '{steps,score,records_per_second}', '4')")
     before = tables(bench)
     (step,) = preview(bench.parts(max_shards=2), pipeline=ITEMS)
     assert (step.step, step.records, step.shards, step.largest_shard, step.backlog_left) == (STEP, 20, 2, 10, True)
-    assert step.expected_seconds is not None
+    assert step.expected_seconds == 5.0
     assert tables(bench) == before
     run = bench.run()
     assert (run.discovered, run.models[STEP]) == (25, step.model_version)

@@ -34,7 +34,7 @@ def test_a_run_leaves_what_it_learned_to_the_next(bench: Bench) -> None:
     assert rate > 0
     bench.insert(RECORDS)
     (after,) = preview(bench.parts(), pipeline=ITEMS)
-    assert after.shard_size == f"{rate:,.0f} records/s in 1 shards on cpu; 15 s for a shard"
+    assert after.shard_size == f"{rate:,.0f} records/s in 1 shard on cpu; 15 s for a shard"
 
 
 def test_shards_are_as_large_as_their_time_allows(bench: Bench) -> None:

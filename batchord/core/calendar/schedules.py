@@ -24,6 +24,7 @@ __all__ = [
     "cron",
     "every",
     "once",
+    "open_start",
     "rrule",
     "schedule_from_json",
     "slots_between",
@@ -209,6 +210,11 @@ def slots_between(schedule: Schedule, after: datetime, until: datetime, limit: i
         slots.append(slot)
         slot = schedule.slot_after(slot)
     return slots
+
+
+def open_start(start: datetime | None) -> datetime | None:
+    """The start of a window as people and commands see it: None where it is the beginning of time."""
+    return None if start is None or start <= EARLIEST else start
 
 
 def window_of(schedule: Schedule, slot: datetime) -> tuple[datetime, datetime]:

@@ -83,6 +83,8 @@ class Model(Declaration):
     shard_rows: ClassVar[int] = 20_000
     #: A smaller shard is not worth a task of its own.
     min_shard_rows: ClassVar[int] = 1000
+    #: Whether loading it takes seconds and little memory, so that `batchord plan` may do it.
+    loads_quickly: ClassVar[bool] = False
 
     #: Column with the text, for a model that reads one.
     text: str | None = None
@@ -99,6 +101,12 @@ class Model(Declaration):
     def reads(self) -> tuple[str, ...] | None:
         """The columns that are fetched for it; None: all."""
         return None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The columns that it cannot do without, as far as the declaration says."""
+        images = None if self.images is None else self.images.column
+        return tuple(dict.fromkeys(name for name in (*(self.reads or ()), self.text, images) if name))
 
     @property
     def traits(self) -> dict[str, str]:

@@ -6,11 +6,12 @@ gives or does not: :class:`OpenTransactions`, :class:`PieceCounter`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain, dropwhile, islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
-from batchord.core.run.horizon import MOST_STRAYS, Present, Stray, greatest_of_the_present, leading
+from batchord.core.run.horizon import MOST_COUNTED, MOST_STRAYS, Present, Stray, greatest_of_the_present, leading
 from batchord.core.run.records import Position, Rejection, Scalar
 from batchord.core.run.shards import ShardRange
 
@@ -112,6 +113,10 @@ class SourceReader(ABC):
         Each record is in a frame or rejected, and costs no other its place.
         """
 
+    def check(self) -> tuple[str, ...] | None:
+        """The columns that it gives, after a look that reads no record; None: they are known when records are read."""
+        return None
+
     def interrupt(self) -> None:  # noqa: B027 -- most have nothing that could be ended
         """Ends what is being read of it at the moment, which raises TransientError where it is read.
 
@@ -128,8 +133,12 @@ class SourceReader(ABC):
         What lies beyond all that can arrive now, such as a time of the future, is passed over: see :attr:`stray`.
         """
         now = datetime.now(UTC)
-        self._present = greatest_of_the_present(self._greatest, self._has_many_beyond, ceiling=None, now=now)
-        return self._present.greatest
+        present = greatest_of_the_present(self._greatest, self._has_many_beyond, ceiling=None, now=now)
+        if present.stray is not None and present.limit is not None:
+            count = self._count_beyond(present.limit, most=MOST_COUNTED)
+            present = replace(present, stray=replace(present.stray, count=count))
+        self._present = present
+        return present.greatest
 
     def lies_beyond(self, position: Position) -> bool:
         """Whether the last :meth:`greatest_position` passed over what stands at ``position``."""
@@ -168,10 +177,13 @@ class SourceReader(ABC):
         return greatest
 
     def _has_many_beyond(self, limit: Scalar) -> bool:
-        beyond = 0
-        for chunk in self.keys(after=None, chunk_rows=_CHUNK_ROWS):
-            beyond += sum(leading(each) > limit for each in chunk)  # type: ignore[operator]
-        return beyond > MOST_STRAYS
+        return self._count_beyond(limit, most=MOST_STRAYS + 1) > MOST_STRAYS
+
+    def _count_beyond(self, limit: Scalar, *, most: int) -> int:
+        """How many records are beyond the limit, counted up to ``most``."""
+        positions = chain.from_iterable(self.keys(after=None, chunk_rows=_CHUNK_ROWS))
+        beyond = (each for each in positions if leading(each) > limit)  # type: ignore[operator]
+        return sum(1 for _ in islice(beyond, most))
 
 
 def in_order(position: Position) -> tuple[Scalar, ...]:

@@ -15,9 +15,13 @@ from typing import Any
 from uuid import UUID
 
 from batchord.core.run.records import Position, Scalar
+from batchord.core.text.counts import counted
 
 #: More records than so many beyond the horizon are no strays, where the numbers may be ids as well as times.
 MOST_STRAYS = 10_000
+
+#: Strays are counted up to this number.
+MOST_COUNTED = 1000
 
 #: Up to which number seconds since 1970 and their thousandths, millionths and billionths are taken for such.
 _UNITS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
@@ -153,16 +157,26 @@ def _anything(_lower: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Stray:
-    """A record beyond the horizon, for people: it is predicted as any other, and the frontier stays below it."""
+    """The greatest record beyond the horizon, for people: the frontier stays below it, though it is predicted."""
 
     key: str
     position: str
+    #: Records beyond the horizon, this one among them; :data:`MOST_COUNTED` stands for so many and more.
+    count: int = 1
 
     def __str__(self) -> str:
+        which = f"The record {self.key} has the position {self.position}, which is beyond all that can arrive now."
+        if self.count == 1:
+            return (
+                f"{which} The frontier stays below this record, and each run reads all records above the frontier "
+                "again. Correct the record, or leave it out of the source."
+            )
+        least = "At least " if self.count >= MOST_COUNTED else ""
+        number = counted(self.count, "record")
         return (
-            f"The record {self.key} has the position {self.position}, which is beyond all that can arrive now. The "
-            "frontier stays below this record, and each run reads all records above the frontier again. Correct the "
-            "record, or leave it out of the source."
+            f"{which} {least}{number} have such positions, this one the greatest. The frontier stays below these "
+            "records, and each run reads all records above the frontier again. Correct the records, or leave them out "
+            "of the source."
         )
 
 

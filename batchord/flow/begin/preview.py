@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from batchord.flow.begin.model_check import check_model
 from batchord.flow.begin.slots import schedule_now, window_by_hand
 from batchord.flow.parts import Parts
 from batchord.flow.predict.plan import scan
@@ -25,6 +26,10 @@ class StepPreview:
     backlog_left: bool
     #: Why the frontier stays below records that are there; None when it does not.
     stray: str | None
+    #: What a run of it would fail for, as far as that can be seen without predicting.
+    problems: list[str]
+    #: Whether the model was loaded, and so checked beyond its declaration.
+    model_loaded: bool
 
     def as_json(self) -> dict[str, Any]:
         """The preview as JSON values."""
@@ -43,6 +48,7 @@ def preview(parts: Parts, *, pipeline: str) -> list[StepPreview]:
         found = scan(parts, pipeline=pipeline, declared=step, source=source, version=version, run_id="")
         shards = found.cutter.cut()
         rate = parts.ledger.runs.last_rate(pipeline, step.name)
+        problems, loaded = check_model(parts, step, source, version)
         steps.append(
             StepPreview(
                 step=step.name,
@@ -54,6 +60,8 @@ def preview(parts: Parts, *, pipeline: str) -> list[StepPreview]:
                 expected_seconds=round(found.cutter.records / rate, 1) if rate else None,
                 backlog_left=found.backlog_left,
                 stray=None if found.stray is None else str(found.stray),
+                problems=problems,
+                model_loaded=loaded,
             )
         )
     return steps

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from batchord.core.calendar.schedules import open_start
 from batchord.core.declared.context import RunContext, StepOutput, checked_output
 from batchord.core.declared.functions import takes_run
 from batchord.core.declared.pipelines import Pipeline
@@ -173,7 +174,8 @@ def _environment(context: RunContext) -> dict[str, str]:
         "BATCHORD_STEP": context.step,
         "BATCHORD_ATTEMPT": str(context.attempt),
         "BATCHORD_SLOT": _iso(context.slot),
-        "BATCHORD_WINDOW_START": _iso(context.window_start),
+        # The beginning of time is no date that a command could work with.
+        "BATCHORD_WINDOW_START": _iso(open_start(context.window_start)),
         "BATCHORD_WINDOW_END": _iso(context.window_end),
         "BATCHORD_PARAMS": json.dumps(dict(context.params)),
     }

@@ -1,7 +1,7 @@
 """The greatest position of a source that something can still follow."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from batchord.core.run.horizon import MOST_STRAYS, Present, Stray, greatest_of_the_present, leading
+from batchord.core.run.horizon import MOST_COUNTED, MOST_STRAYS, Present, Stray, greatest_of_the_present, leading
 from batchord.core.run.records import Position, Scalar
 from batchord.sources.sql import postgres
 from batchord.sources.sql.columns import Columns
@@ -37,7 +37,13 @@ class Look:
     settle: timedelta | None
 
     def present(self) -> Present:
-        """What clocks, sequences and types say of the greatest position, and the first record beyond."""
+        """What clocks, sequences and types say of the greatest position, and the strays beyond."""
+        present = self._present()
+        if present.stray is None or present.limit is None:
+            return present
+        return replace(present, stray=self._with_count(present.stray, present.limit))
+
+    def _present(self) -> Present:
         now, ceiling = datetime.now(UTC), None
         if self.engine.dialect.name == "postgresql":
             cap = postgres.cap(self.columns.leading_type, self.settle)
@@ -63,7 +69,12 @@ class Look:
     def _future(self, least: sa.ColumnElement[Any]) -> Stray | None:
         with reading(self.engine) as connection:
             row = connection.execute(self.statements.future(least)).first()
-        return None if row is None else Stray(key=row[0], position=row[1])
+        return None if row is None else self._with_count(Stray(key=row[0], position=row[1]), least)
+
+    def _with_count(self, stray: Stray, limit: sa.ColumnElement[Any] | Scalar) -> Stray:
+        with reading(self.engine) as connection:
+            count = connection.scalar(self.statements.count_beyond(limit, MOST_COUNTED)) or 0
+        return replace(stray, count=max(1, count))  # it may have been corrected meanwhile
 
     def _has_many_beyond(self, limit: Scalar) -> bool:
         with reading(self.engine) as connection:

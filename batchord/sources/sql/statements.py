@@ -78,6 +78,14 @@ class Statements:
         beyond = self.leading > _bound("limit", limit)
         return sa.select(sa.literal_column("1")).select_from(self.records).where(beyond).offset(rows).limit(1)
 
+    def count_beyond(self, limit: sa.ColumnElement[Any] | Scalar, most: int) -> sa.Select[Any]:
+        """How many records are beyond ``limit``, counted up to ``most``."""
+        bound = limit if isinstance(limit, sa.ColumnElement) else _bound("limit", limit)
+        one: sa.ColumnElement[Any] = sa.literal_column("1")
+        rows = sa.select(one.label("batchord_one")).select_from(self.records)
+        beyond = rows.where(*self._not_null(), self.leading > bound).limit(most)
+        return sa.select(sa.func.count()).select_from(beyond.subquery("batchord_beyond"))
+
     def above(self, after: Position | None) -> sa.Select[Any]:
         """All positions above ``after``, ascending. What is NULL has no position and is left out."""
         return self._above(self._positions(), after).order_by(*self._order())

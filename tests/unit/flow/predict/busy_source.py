@@ -112,6 +112,10 @@ class BusySource(SourceReader):
         """See the port."""
         return self
 
+    def check(self) -> tuple[str, ...]:
+        """See the port."""
+        return ("id",)
+
     @property
     def stray(self) -> Stray | None:
         """See the port."""

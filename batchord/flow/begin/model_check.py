@@ -1,0 +1,48 @@
+"""What can be seen of a model before it predicts: whether it loads, and whether the source gives what it reads."""
+
+from collections.abc import Sequence
+
+from batchord.core.declared.loaded_model import LoadedModel
+from batchord.core.declared.source_reader import SourceReader
+from batchord.core.declared.steps import Predict
+from batchord.core.errors import BatchordError, TransientError
+from batchord.core.text.error_text import error_text
+from batchord.flow.parts import Parts
+
+
+def check_model(parts: Parts, declared: Predict, source: SourceReader, version: str) -> tuple[list[str], bool]:
+    """What is wrong, one sentence each, and whether the model was loaded: only if that is quick and needs no download.
+
+    Raises TransientError when a server does not answer, ConfigurationError for a source that cannot be read.
+    """
+    problems: list[str] = []
+    loaded: LoadedModel | None = None
+    try:
+        loaded = parts.models.load_at_hand(declared.declared_model, version)
+    except TransientError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- whatever its files hold, or an author's kind raises
+        problems.append(parts.mask(str(error) if isinstance(error, BatchordError) else error_text(error)))
+    needed = declared.declared_model.needs or (None if loaded is None else loaded.reads) or ()
+    return problems + _missing(declared, needed, source.check()), loaded is not None
+
+
+def _missing(declared: Predict, needed: Sequence[str], given: Sequence[str] | None) -> list[str]:
+    if given is None:
+        return []
+    key, arrival = declared.source.key, declared.source.arrival
+    # As they are prepared for the model: the key is the frame's index.
+    hidden = {key} if declared.declared_model.takes_arrival else {key, arrival}
+    problems = []
+    for name in needed:
+        if name not in given:
+            problems.append(
+                f"The model reads the column {name!r}, but the source gives only {', '.join(given)}. Correct the name, "
+                "or select the column in the source."
+            )
+        elif name in hidden:
+            problems.append(
+                f"The model reads the column {name!r}, which identifies or orders the records and is not given to it. "
+                "Select it in the source a second time, under another name (AS)."
+            )
+    return problems
