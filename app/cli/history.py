@@ -8,7 +8,6 @@ import click
 from batchord.core.run.runs import Run, RunState
 from batchord.core.text.counts import counted
 from batchord.core.text.visible import as_one_entry
-from batchord.reports.attempts import AttemptGroup
 from batchord.reports.rejections import newest_rejections
 from batchord.reports.run import RunDetail, RunOutcome, detail_of, outcome_of
 from batchord.reports.runs import newest_runs, run_named, short_id
@@ -73,7 +72,7 @@ def show(run_id: str, *, as_json: bool) -> None:
     print_outcome(detail.outcome)
     _print_steps(detail.steps)
     _print_shards(detail)
-    _print_troubles(detail.troubles)
+    _print_troubles(detail)
 
 
 def _print_steps(steps: Sequence[StepReport]) -> None:
@@ -94,8 +93,9 @@ def _print_steps(steps: Sequence[StepReport]) -> None:
     table("Steps", columns, rows, empty="This run has no steps.", least=("after", "kind", "seconds"))
 
 
-def _print_troubles(troubles: Sequence[AttemptGroup]) -> None:
+def _print_troubles(detail: RunDetail) -> None:
     """Attempts that did not simply go well; equal ones in one line, with their number."""
+    troubles = detail.troubles
     if not troubles:
         return
     several = any(len(trouble.attempts) > 1 for trouble in troubles)
@@ -109,7 +109,7 @@ def _print_troubles(troubles: Sequence[AttemptGroup]) -> None:
             trouble.worker,
             trouble.started_at,
             trouble.seconds,
-            trouble.error or "",
+            "the step's error" if detail.is_shown_with_step(trouble) and trouble.error else trouble.error or "",
         )
         for trouble in troubles
     ]

@@ -1,5 +1,6 @@
 """The attempts at a run's steps and shards, and which of them people ask about."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,12 @@ from batchord.reports.times import seconds_between
 #: Ends of attempts that people ask about.
 _ODD_ENDS = frozenset({"failed", "retried", "lost", "split", "code-changed"})
 
+#: What errors of models say of the records at hand.
+_RECORDS = re.compile(
+    r"(?<=The model raised for )[\d,]+ of [\d,]+ records? of a batch, last for record .*?(?=: )"
+    r"|(?<= failed on )[\d,]+ records? \(keys .*?\)(?=: )",
+    re.DOTALL,
+)
 #: Ranges of numbers that are named.
 _MOST_RANGES = 8
 
@@ -42,6 +49,7 @@ class AttemptGroup:
 
     step: str
     state: str
+    #: Of the first of them: the others may name other records.
     error: str | None
     #: In order of time; at least one.
     attempts: Sequence[AttemptReport]
@@ -80,11 +88,16 @@ def troubles(attempts: Iterable[AttemptReport]) -> list[AttemptGroup]:
     groups: dict[tuple[str, bool, str, str | None], list[AttemptReport]] = {}
     for each in attempts:
         if each.is_trouble:
-            groups.setdefault((each.step, each.shard is None, each.state, each.error), []).append(each)
+            groups.setdefault((each.step, each.shard is None, each.state, fault_of(each.error)), []).append(each)
     return [
-        AttemptGroup(step=step, state=state, error=error, attempts=alike)
-        for (step, _, state, error), alike in groups.items()
+        AttemptGroup(step=step, state=state, error=alike[0].error, attempts=alike)
+        for (step, _, state, _), alike in groups.items()
     ]
+
+
+def fault_of(error: str | None) -> str | None:
+    """The error without the records that it names: a model that fails alike on two shards has one fault."""
+    return None if error is None else _RECORDS.sub("", error)
 
 
 def ranges(numbers: Iterable[int]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchord.core.calendar.schedules import open_start
 from batchord.core.run.runs import Run
-from batchord.reports.attempts import AttemptGroup, AttemptReport, troubles
+from batchord.reports.attempts import AttemptGroup, AttemptReport, fault_of, troubles
 from batchord.reports.runs import RunReport
 from batchord.reports.steps import ShardReport, StepReport
 from batchord.reports.summaries import StepSummary, step_summaries
@@ -51,8 +51,12 @@ class RunDetail:
     @property
     def shard_errors(self) -> Sequence[str | None]:
         """The error of each shard; None where :attr:`troubles` shows it, or there is none."""
-        shown = {trouble.error for trouble in self.troubles}
-        return [None if shard.error in shown else shard.error for shard in self.shards]
+        shown = {fault_of(trouble.error) for trouble in self.troubles}
+        return [None if fault_of(shard.error) in shown else shard.error for shard in self.shards]
+
+    def is_shown_with_step(self, trouble: AttemptGroup) -> bool:
+        """Whether the step's own error says the same."""
+        return any(step.name == trouble.step and step.error == trouble.error for step in self.steps)
 
     def as_json(self) -> dict[str, Any]:
         """The contract for programs."""

@@ -210,3 +210,15 @@ def test_a_statement_that_names_what_is_not_there_ends_the_step(bench: Bench) ->
     run = ran(bench)
     assert run.state is RunState.FAILED
     assert "The parameters are: pipeline, run_id, slot, window_end, window_start" in error(bench, run.id, "sql")
+
+
+def test_an_open_window_has_an_empty_start_for_a_command(bench: Bench) -> None:
+    """A first run by hand looks back to the beginning of time, which is no date that a command could work with."""
+    declare_graph(bench, bash("tell", 'echo "from [$BATCHORD_WINDOW_START] to [$BATCHORD_WINDOW_END]"'))
+    first, second = ran(bench), ran(bench)
+
+    start, end = (run.window_end for run in (first, second))
+    assert start is not None
+    assert end is not None
+    assert value(bench, first.id, "tell")["last_line"] == f"from [] to [{start.isoformat()}]"
+    assert value(bench, second.id, "tell")["last_line"] == f"from [{start.isoformat()}] to [{end.isoformat()}]"

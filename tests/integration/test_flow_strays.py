@@ -119,3 +119,27 @@ def test_texts_of_sqlite_are_times(bench: Bench, tmp_path: Path) -> None:
             table.execute("INSERT INTO records (body, at) VALUES ('x', ?)", [written])
             assert bench.run().discovered == 1
     table.close()
+
+
+@pytest.mark.parametrize(
+    ("strays", "said"),
+    [
+        (1, "The frontier stays below this record"),
+        (3, "3 records have such positions, this one the greatest"),
+        (1500, "At least 1,000 records have such positions"),
+    ],
+)
+@pytest.mark.parametrize("column", ["bigint", "timestamptz"])
+def test_a_plan_says_how_many_strays_there_are(bench: Bench, column: str, strays: int, said: str) -> None:
+    """The greatest by name, the others by their number, which is bounded."""
+    present, future = ("now()", "'2038-01-19'") if column == "timestamptz" else ("1700000000000", "9000000000000")
+    bench.sql(f"CREATE TABLE strayed (id text PRIMARY KEY, body text, at {column})")
+    bench.sql(f"INSERT INTO strayed VALUES ('k', 'x', {present})")  # noqa: S608
+    query = "INSERT INTO strayed SELECT 's' || n, 'x', CAST({} AS {}) FROM generate_series(1, %s) AS n"
+    bench.sql(query.format(future, column), strays)
+    bench.declare(source=SqlSource("SELECT id, body, at FROM strayed", key="id", arrival="at", settle=SETTLE))
+
+    (step,) = preview(bench.parts(), pipeline=ITEMS)
+
+    assert step.stray is not None
+    assert said in step.stray

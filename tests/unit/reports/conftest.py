@@ -1,0 +1,15 @@
+"""A real ledger for the read models."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.flow_parts import Bench
+
+
+@pytest.fixture
+def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
+    """No records."""
+    with Bench(database_url, tmp_path) as bench:
+        yield bench

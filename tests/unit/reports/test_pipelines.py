@@ -1,0 +1,120 @@
+"""What files declare, when pipelines run next, what audits found, and how the stack is."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from batchord.catalog import Problem
+from batchord.catalog.reading import Loaded
+from batchord.core.calendar.schedules import every
+from batchord.core.declared.pipelines import Pipeline
+from batchord.flow.upkeep.switch import pause, reschedule
+from batchord.reports.audits import Verdict, audits
+from batchord.reports.pipelines import declared_pipelines
+from batchord.reports.schedules import schedules
+from batchord.reports.stack import ProcessReport, ServerReport, StackReport
+from tests.integration.flow_parts import Bench
+from tests.integration.graph_parts import Calls, scoring
+
+
+def test_pipelines_are_sorted_and_say_what_they_are() -> None:
+    """With the problems of all files."""
+    steps = [scoring(), Calls().step("report", "score")]
+    loaded = Loaded(
+        pipelines={"b": Pipeline("b", steps=steps, schedule=every(hours=1)), "a": Pipeline("a", steps=[scoring()])},
+        files={"a": "one.py", "b": "one.py"},
+        problems=[Problem(file="two.py", pipeline=None, what="it cannot be read")],
+    )
+
+    report = declared_pipelines(loaded)
+
+    assert [(each.name, each.when) for each in report.pipelines] == [("a", "by hand"), ("b", "every hour")]
+    fields = report.as_json()
+    assert fields["problems"] == [{"file": "two.py", "pipeline": None, "what": "it cannot be read"}]
+    assert fields["pipelines"][0]["schedule"] is None
+    assert fields["pipelines"][1]["steps"] == [
+        {"name": "score", "kind": "predict", "after": [], "model": "FunctionModel"},
+        {"name": "report", "kind": "python", "after": ["score"], "model": None},
+    ]
+
+
+def test_a_schedule_says_when_and_who_set_it(bench: Bench) -> None:
+    """Three next times, of the switched schedule where there is one."""
+    bench.catalog.pipelines["hourly"] = Pipeline("hourly", steps=[scoring()], schedule=every(hours=1))
+    bench.declare()
+    before = schedules(bench.parts(), ["hourly", "items"])
+    reschedule(bench.parts(), pipeline="hourly", schedule=every(minutes=10))
+    pause(bench.parts(), pipeline="hourly", paused=True)
+    after = schedules(bench.parts(), ["hourly"])["hourly"]
+
+    hourly, items = before["hourly"], before["items"]
+    assert (hourly.when, hourly.set_by, hourly.switched) == ("every hour", "its file", False)
+    assert (items.when, items.schedule, items.next) == ("by hand", None, [])
+    first, second, third = hourly.next
+    assert (second - first, third - second) == (timedelta(hours=1), timedelta(hours=1))
+    assert first > datetime.now(UTC) - timedelta(minutes=1)
+    assert (after.when, after.paused) == ("every 10 minutes", True)
+    assert after.set_by == "this command; its file says every hour"
+
+
+def test_an_audit_has_a_verdict(bench: Bench) -> None:
+    """Clean; not clean; or not audited, which says nothing against the records."""
+    bench.insert(3)
+    bench.declare()
+    bench.run()
+    (clean,) = audits(bench.parts(), ["items"])
+    bench.sql(
+        "INSERT INTO batchord.rejections (pipeline, step, record_key, model_version, reason, detail, attempts, run_id, "
+        "shard) SELECT pipeline, step, record_key, model_version, 'odd', '', 1, run_id, shard "
+        "FROM batchord.predictions WHERE record_key = '1'"
+    )
+    (twice,) = audits(bench.parts(), ["items"])
+    bench.sql("ALTER TABLE records RENAME TO elsewhere")
+    (away,) = audits(bench.parts(), ["items"])
+
+    assert [each.verdict for each in (clean, twice, away)] == [
+        Verdict.CLEAN,
+        Verdict.NOT_CLEAN,
+        Verdict.NOT_AUDITED,
+    ]
+    assert (twice.counts.duplicated, twice.examples) == (1, {"duplicated": ["1"]})
+    assert list(clean.as_json())[-3:] == ["missing", "duplicated", "not_audited"]
+
+
+def stack(*, server: str = "running", usable: bool = True, restarts: int = 0) -> StackReport:
+    """One server and two processes."""
+    return StackReport(
+        servers=[ServerReport(name="postgres", state=server, pid=1, address=None)],
+        processes=[
+            ProcessReport(name="worker", state="running", pid=2, restarts=restarts, uptime=61.2),
+            ProcessReport(name="flower", state="running", pid=3, restarts=0, uptime=1.0),
+        ],
+        flower="http://127.0.0.1:5555",
+        problems=[],
+        remarks=[],
+        database_usable=usable,
+    )
+
+
+@pytest.mark.parametrize(
+    ("report", "well"),
+    [(stack(), True), (stack(server="stopped"), False), (stack(usable=False), False)],
+)
+def test_a_stack_is_well_when_all_of_it_is(report: StackReport, *, well: bool) -> None:
+    """Servers, processes, database and files."""
+    assert report.well is well
+    assert report.started
+    fields = report.as_json()
+    assert list(fields) == ["servers", "processes", "flower", "problems", "remarks", "well"]
+
+
+@pytest.mark.parametrize(
+    ("restarts", "text"),
+    [(0, "for 61 s"), (1, "for 61 s, restarted 1 time"), (2, "for 61 s, restarted 2 times")],
+)
+def test_a_process_says_how_long_it_has_run(restarts: int, text: str) -> None:
+    """And how often it was started again; one that was once is not told of as several."""
+    report = stack(restarts=restarts)
+
+    assert report.processes[0].history == text
+    assert [report.flower_at(each) for each in report.processes] == [None, "http://127.0.0.1:5555"]
