@@ -68,7 +68,7 @@ def test_a_model_that_returns_too_few_rows_fails_its_shard_and_says_so(bench: Be
     bench.declare(lazy)
     run = bench.run()
     assert (run.state, run.predicted, run.rejected) == (RunState.FAILED, 0, 0)
-    assert "1 of 1 shards failed" in (run.error or "")
+    assert "1 of 1 shard failed" in (run.error or "")
     assert "11 rows for 12 records" in (run.error or "")
 
 
@@ -206,6 +206,6 @@ def test_a_shard_that_grew_and_then_failed_still_adds_up(bench: Bench) -> None:
     bench.sql("INSERT INTO records (id, body) SELECT n, 'late' FROM generate_series(2, 8) AS n")
     ended = bench.run_on(run_id, messages)
     assert (ended.state, ended.predicted) == (RunState.PARTIAL, 8)
-    assert "0 rows for 1 records" in (ended.error or "")
+    assert "0 rows for 1 record" in (ended.error or "")
     assert ended.summary is not None
     assert ended.summary["pending"] == 0
