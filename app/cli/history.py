@@ -1,6 +1,6 @@
 """What ran: ``runs``, ``show``, ``rejections``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import click
@@ -11,7 +11,6 @@ from batchord.core.text.visible import as_one_entry
 from batchord.reports.rejections import newest_rejections
 from batchord.reports.run import RunDetail, RunOutcome, detail_of, outcome_of
 from batchord.reports.runs import newest_runs, run_named, short_id
-from batchord.reports.steps import StepReport
 from batchord.reports.summaries import StepSummary
 
 from .output import cell, coloured, console, json_option, print_json, shortened, table
@@ -21,6 +20,8 @@ from .terminal import foreign, text
 _MOST = 12
 #: Characters shown of a step's output.
 _MOST_OUTPUT = 120
+#: In place of an error that stands above in full.
+_ABOVE = "see above"
 #: From here on a rate has no decimals.
 _WHOLE = 10
 
@@ -70,12 +71,12 @@ def show(run_id: str, *, as_json: bool) -> None:
         print_json(detail.as_json())
         return
     print_outcome(detail.outcome)
-    _print_steps(detail.steps)
+    _print_steps(detail)
     _print_shards(detail)
     _print_troubles(detail)
 
 
-def _print_steps(steps: Sequence[StepReport]) -> None:
+def _print_steps(detail: RunDetail) -> None:
     rows = [
         (
             step.name,
@@ -84,9 +85,9 @@ def _print_steps(steps: Sequence[StepReport]) -> None:
             text(coloured(step.state), *([(" (from the earlier run)", "dim")] if step.reused else [])),
             step.executed,
             step.seconds,
-            step.note or shortened(step.value, _MOST_OUTPUT),
+            _ABOVE if detail.is_told_by_run(step) else step.note or shortened(step.value, _MOST_OUTPUT),
         )
-        for step in steps
+        for step in detail.steps
     ]
     console.print()
     columns = ("step", "kind", "after", "state", ">attempts", ">seconds", "result")
@@ -109,7 +110,7 @@ def _print_troubles(detail: RunDetail) -> None:
             trouble.worker,
             trouble.started_at,
             trouble.seconds,
-            "the step's error" if detail.is_shown_with_step(trouble) and trouble.error else trouble.error or "",
+            _ABOVE if detail.is_told_by_step(trouble) else trouble.error or "",
         )
         for trouble in troubles
     ]

@@ -54,9 +54,14 @@ class RunDetail:
         shown = {fault_of(trouble.error) for trouble in self.troubles}
         return [None if fault_of(shard.error) in shown else shard.error for shard in self.shards]
 
-    def is_shown_with_step(self, trouble: AttemptGroup) -> bool:
-        """Whether the step's own error says the same."""
-        return any(step.name == trouble.step and step.error == trouble.error for step in self.steps)
+    def is_told_by_run(self, step: StepReport) -> bool:
+        """Whether the run's own error has the step's in full."""
+        return bool(step.error) and str(step.error) in (self.outcome.error or "")
+
+    def is_told_by_step(self, trouble: AttemptGroup) -> bool:
+        """Whether the step's own error has the attempts' in full."""
+        errors = [step.error or "" for step in self.steps if step.name == trouble.step]
+        return bool(trouble.error) and any(error.endswith(str(trouble.error)) for error in errors)
 
     def as_json(self) -> dict[str, Any]:
         """The contract for programs."""

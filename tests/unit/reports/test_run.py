@@ -52,6 +52,8 @@ def test_equal_attempts_stand_together(bench: Bench) -> None:
     assert groups == {(STEP, "0-3", "1", "retried"): 4, (STEP, "0-3", "2", "failed"): 4}
     assert all("no price list" in (group.error or "") for group in run.troubles)
     assert set(run.shard_errors) == {None}, "the attempts show them"
+    assert [run.is_told_by_step(group) for group in run.troubles] == [True, True], "the step has the first one's"
+    assert [run.is_told_by_run(step) for step in run.steps] == [True]
     assert all(shard.error for shard in run.shards)
 
 
@@ -80,7 +82,7 @@ def test_a_step_that_was_run_again_has_as_many_attempts(bench: Bench) -> None:
     (step,) = report.steps
 
     assert (step.state, step.attempt, step.executed) == ("failed", 3, 3)
-    shown = [(group.numbers, report.is_shown_with_step(group)) for group in report.troubles]
+    shown = [(group.numbers, report.is_told_by_step(group)) for group in report.troubles]
     assert shown == [("1-2", True), ("3", True)]
 
 
