@@ -9,6 +9,7 @@ from rich.table import Table
 from app.cli.output import console, table
 from app.cli.terminal import foreign, text
 from batchord.core.run.runs import Run
+from batchord.core.run.summary import rate
 from batchord.flow.upkeep.audit import Audit, audit
 from batchord.flow.upkeep.audit import as_json as counts
 from demo.models import BuiltModel
@@ -155,7 +156,7 @@ def _row(name: str, runs: list[Run], found: Audit, *, first: str | None, fresh: 
         predicted=found.predicted,
         rejected=found.rejected,
         seconds=round(seconds, 1),
-        records_per_second=round(accounted / seconds, 1) if seconds else None,
+        records_per_second=rate(accounted, seconds),
         labels=_sum(step["labels"] for step in steps),
         rejections=_sum(step["rejections"] for step in steps),
         fresh=fresh,

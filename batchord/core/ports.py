@@ -37,7 +37,7 @@ class Models(Protocol):
         """
 
     def load_at_hand(self, declared: Model, version: str) -> LoadedModel | None:
-        """As ``load``, if that is quick and needs no download; else None."""
+        """As ``load``, if that is quick, needs no download, and its libraries are installed here; else None."""
 
 
 class LoadedImages(NamedTuple):

@@ -81,7 +81,10 @@ class ModelLibrary:
             return None
         if isinstance(declared, StoredModel) and not self._is_here(declared, version):
             return None
-        return self.load(declared, version)
+        try:
+            return self.load(declared, version)
+        except ModuleNotFoundError:  # a machine that only gives commands has no library of models
+            return None
 
     def _is_here(self, declared: StoredModel, version: str) -> bool:
         in_place = not declared.location.startswith("s3://") and local_path(declared) is not None

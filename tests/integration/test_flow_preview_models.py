@@ -1,5 +1,6 @@
 """A plan says what a run would fail for: a column that is not there, a model that cannot be loaded."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,18 @@ def test_a_plan_names_types_that_are_not_trusted(bench: Bench, tmp_path: Path) -
 
     assert ["trusted=['sklearn.tree._tree.Tree']" in problem for problem in step.problems] == [True]
     assert (step.model_loaded, step.records) == (False, 3)
+
+
+def test_a_machine_without_libraries_of_models_plans_all_the_same(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command line needs none of them: the model is not loaded there, which is no problem of the model's."""
+    location = regressor(tmp_path, "rooms")
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+
+    step = planned(bench, SklearnModel(location))
+
+    assert (step.problems, step.model_loaded, step.records) == ([], False, 3)
 
 
 def test_a_plan_that_found_a_problem_ends_with_1(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from batchord.flow.parts import Parts
 
 
 def check_model(parts: Parts, declared: Predict, source: SourceReader, version: str) -> tuple[list[str], bool]:
-    """What is wrong, one sentence each, and whether the model was loaded: only if that is quick and needs no download.
+    """What is wrong, one sentence each, and whether the model was loaded: only where it is at hand.
 
     Raises TransientError when a server does not answer, ConfigurationError for a source that cannot be read.
     """
