@@ -212,7 +212,7 @@ def _advice(error: BaseException) -> str:
     if not isinstance(error, ModuleNotFoundError):
         return ""
     if error.name == "app":
-        return ": import Batchord's names with `from batchord`; put a package of your own beside the pipelines' folder"
+        return ": write `from batchord import …`; put a package app of your own beside the pipelines' folder"
     if error.name in ("workers", "beat"):
         return f": write `from batchord.{error.name}`"
     return ": install this module where the workers run"

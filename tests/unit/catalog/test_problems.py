@@ -67,7 +67,7 @@ def test_an_error_in_an_imported_module_names_that_module(tmp_path: Path, write:
             "batchord import Pipeline",
         ),
         (ImportError("cannot import name 'clean' from 'app' (app/__init__.py)", name="app"), ""),
-        (ModuleNotFoundError("No module named 'app'", name="app"), "`from batchord`"),
+        (ModuleNotFoundError("No module named 'app'", name="app"), "`from batchord import …`"),
         (ModuleNotFoundError("No module named 'workers'", name="workers"), "`from batchord.workers`"),
     ],
 )
