@@ -47,6 +47,10 @@ def take_up(folder: Path, before: Edition | None, stamps: dict[str, list[int]], 
     newcomers = first.bad - set(before.good)
     if second.bad & held and newcomers:  # as a copy of a file, which takes the names of its pipelines
         second = try_files(folder, [file for file in every if file not in newcomers], kept)
+    if hopeless := second.bad & first.bad & held:
+        # The text that was kept cannot be loaded either, as after an upgrade: the author is told of the new one.
+        good = [file for file in before.good if file not in hopeless]
+        return take_up(folder, replace(before, good=good), stamps, store)
     told = [
         replace(problem, what=problem.what + _KEPT) if problem.file in held - second.bad else problem
         for problem in first.problems

@@ -15,6 +15,23 @@ from tests.unit.catalog.pipeline_files import Write, sound
 _ROOT = Path(__file__).parents[3]
 
 
+def test_where_the_kept_text_does_not_load_either_the_new_problem_is_told(
+    catalog: Open, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an upgrade, when the correction of a file has a slip: the author has left the old problem behind."""
+    monkeypatch.setenv("LIVE_TEST", "set")
+    write("a.py", scoring("a", "1", head="import os\nos.environ['LIVE_TEST']"))
+    write("b.py", sound("b"))
+    assert catalog().problems == []
+    monkeypatch.delenv("LIVE_TEST")
+
+    write("a.py", "raise ValueError('a slip')")
+    newest = catalog()
+
+    (problem,) = newest.problems
+    assert (newest.names(), problem.file, problem.what) == (["b"], "a.py", "line 1: ValueError: a slip")
+
+
 def test_a_command_does_not_decide_that_a_file_is_broken(
     catalog: Open, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
