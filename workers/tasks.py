@@ -70,7 +70,7 @@ def start_run(
     ``by`` says who asks for it, see :class:`batchord.core.run.history.Actor`. A tick (``trigger="schedule"``)
     opens what is due by the schedule: None when that is nothing.
     """
-    with retrying(self):
+    with retrying(self, only_here=trigger != start.SCHEDULE and after_run is None):
         if trigger == start.SCHEDULE:
             runs, messages = start.tick(parts(), pipeline=pipeline)
             publish(messages)
@@ -218,12 +218,13 @@ def _actor(task: Task, by: Any) -> Actor:
 
 
 @contextmanager
-def retrying(task: Task) -> Iterator[None]:
+def retrying(task: Task, *, only_here: bool = False) -> Iterator[None]:
     """Turns a TransientError into Celery's retry, with exponential backoff and jitter.
 
     The number of those attempts is not limited here: the ledger counts the ones that did work. In a rolling
     deploy, a message of a newer release, or for a pipeline that this worker does not know, is handed back in
-    the same way for a worker that does; that is limited, since there may be none.
+    the same way for a worker that does; that is limited, since there may be none. But what stands ``only_here``, in
+    this message, waits for as long as a pipeline file cannot be loaded: nothing would send it again.
     """
     understand(task, messages.VERSION)
     try:
@@ -234,11 +235,13 @@ def retrying(task: Task) -> Iterator[None]:
             raise Ignore(str(error)) from error
         raise task.retry(exc=error, countdown=wait, max_retries=None) from error
     except UnknownPipeline as error:
-        if task.request.retries >= MOST_HAND_BACKS:
+        waits = only_here and bool(parts().catalog.problems)
+        if task.request.retries >= MOST_HAND_BACKS and not waits:
             raise
         log.warning(
             "This worker does not know the pipeline of %s and hands the message back for another worker: %s",
             task.name,
             error,
         )
-        raise task.retry(exc=error, countdown=next_wait(task), max_retries=MOST_HAND_BACKS) from error
+        most = None if waits else MOST_HAND_BACKS
+        raise task.retry(exc=error, countdown=next_wait(task), max_retries=most) from error

@@ -31,7 +31,7 @@ def up(*, as_json: bool) -> None:
 
     The exit code is 1 when a pipeline file is broken. Everything else runs all the same.
     """
-    from batchord.wiring import decide_on_code
+    from batchord.wiring import catalog, decide_on_code
 
     from ..localstack import start_background, unconfigured_servers
     from ..localstack.background import refuse_second
@@ -45,6 +45,7 @@ def up(*, as_json: bool) -> None:
             with console.status("Starting the servers …"):
                 stack = prepare()
             decide_on_code()
+            catalog().snapshot()  # before a worker begins with code that was kept, which another release may have tried
             with closing(stack.claim), console.status("Starting workers, beat and Flower …"):
                 start_background(stack.home, stack.specs, servers=unconfigured_servers(os.environ))
                 wait_for_workers({"control", "worker"})

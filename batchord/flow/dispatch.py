@@ -30,8 +30,11 @@ def dispatch(parts: Parts, message: Message, *, in_new_process: bool = True) -> 
     """Does what the message asks for, and returns the messages that follow from it.
 
     Whoever calls this sends them, or works them off: the verb has committed. ``in_new_process``: whether nothing was
-    predicted in this process before. Raises what the verbs raise.
+    predicted in this process before. Raises what the verbs raise; and UnknownPipeline, before it begins anything, where
+    the run's pipeline may be in a file that cannot be loaded.
     """
+    if isinstance(message, StepReady | ShardReady):
+        parts.check_files(message.run_id)
     match message:
         case StepReady(run_id=run_id, step=step, kind=StepKind.PREDICT):
             return plan_step(parts, run_id=run_id, step=step)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.sources import Source, Window
+from batchord.core.errors import CatalogError, UnknownPipeline
 from batchord.core.ports import ImageStore, Models, Notifier, Shell, SqlRunner, Switchboard
 from batchord.core.run.logs import AttemptName, LogStore
 from batchord.flow.attempt.heartbeat import Heartbeat
@@ -74,6 +75,18 @@ class Parts:
     def took_up_code_after(self, moment: datetime | None) -> bool:
         """Whether the code here is newer than work of that time: then it was edited, else this worker may be behind."""
         return moment is not None and self.code_since is not None and self.code_since >= moment
+
+    def check_files(self, run_id: str) -> None:
+        """Raises UnknownPipeline where the run's pipeline may be in a file that cannot be loaded here.
+
+        Asked before anything of the run is claimed: no attempt goes better until somebody corrects the file.
+        """
+        if not self.catalog.problems:
+            return
+        try:
+            self.catalog.get(self.ledger.runs.get(run_id).pipeline)
+        except CatalogError as error:
+            raise UnknownPipeline(str(error)) from error
 
     def interrupted_with(self, beat: Heartbeat) -> Self:
         """The same parts, whose sources are read no further when the lease that ``beat`` keeps is lost."""

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from batchord.catalog import Problem
 from batchord.core.declared.retries import Retry
 from batchord.core.declared.steps import Branch, Python
-from batchord.core.errors import CommandFailed
+from batchord.core.errors import CommandFailed, UnknownPipeline
 from batchord.core.run.messages import LONGEST_DELAY, StepReady
 from batchord.core.run.runs import RunState
+from batchord.flow.dispatch import dispatch
 from batchord.flow.drive.cancel import cancel_run
 from batchord.flow.step.execute import execute_step
 from batchord.flow.upkeep.recover import sweep
@@ -212,3 +214,18 @@ def test_a_step_that_left_the_file_is_handed_back(bench: Bench, calls: Calls) ->
     run = bench.run_on(run_id, messages, max_attempts=2)
     assert run.state is RunState.FAILED
     assert "has no step 'work' in this process" in error(bench, run_id, "work")
+
+
+def test_nothing_is_begun_while_the_file_cannot_be_loaded(bench: Bench, calls: Calls) -> None:
+    """No attempt goes better until somebody corrects it, so none is counted; then the run goes on."""
+    declare_graph(bench, calls.step("work"))
+    run_id, messages = opened(bench)
+    known = dict(bench.catalog.pipelines)
+    bench.catalog.pipelines.clear()
+    bench.catalog.problems.append(Problem(file="graph.py", pipeline=None, what="line 1: ImportError"))
+    for _ in range(10):
+        with pytest.raises(UnknownPipeline):
+            dispatch(bench.parts(), messages[0])
+    assert history(bench, run_id, "work") == []
+    bench.catalog.pipelines.update(known)
+    assert bench.run_on(run_id, messages).state is RunState.SUCCEEDED

@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ from celery import Celery, Task
 from celery.app.trace import build_tracer
 from celery.exceptions import Ignore, Retry
 
+from batchord.catalog import Problem, Snapshot
+from batchord.catalog.reading import Loaded
 from batchord.core.errors import TransientError, UnknownPipeline
 from batchord.core.run.messages import LONGEST_DELAY, VERSION
 from workers.bearing import BearingTask
@@ -24,11 +28,11 @@ def celery() -> Iterator[Celery]:
         yield app
 
 
-def _ended(celery: Celery, work: Callable[[], Any], *, retries: int = 0, **kwargs: Any) -> Any:
+def _ended(celery: Celery, work: Callable[[], Any], *, retries: int = 0, only_here: bool = False, **kwargs: Any) -> Any:
     """What the task's process tells its parent: None where the task succeeded."""
 
     def body(self: Task, **_: Any) -> None:
-        with retrying(self):
+        with retrying(self, only_here=only_here):
             work()
 
     names = itertools.count()
@@ -68,6 +72,18 @@ def test_a_pipeline_that_is_unknown_here_is_handed_back_for_a_while(celery: Cele
     unknown = UnknownPipeline("There is no pipeline p")
     assert isinstance(_ended(celery, _raises(unknown)), Retry)
     assert _ended(celery, _raises(unknown), retries=MOST_HAND_BACKS) is unknown
+
+
+def test_a_request_waits_for_as_long_as_a_file_is_broken(celery: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing would send it again; when all files are loaded and none knows its pipeline, it ends like others."""
+    files = Loaded()
+    monkeypatch.setattr("workers.tasks.parts", lambda: SimpleNamespace(catalog=Snapshot(Path("pipelines"), files)))
+    unknown = UnknownPipeline("There is no pipeline p")
+    files.problems.append(Problem(file="p.py", pipeline=None, what="line 1: ImportError"))
+    assert isinstance(_ended(celery, _raises(unknown), retries=1000, only_here=True), Retry)
+    assert _ended(celery, _raises(unknown), retries=MOST_HAND_BACKS) is unknown
+    files.problems.clear()
+    assert _ended(celery, _raises(unknown), retries=1000, only_here=True) is unknown
 
 
 def test_a_message_of_a_newer_release_is_not_begun(celery: Celery, caplog: pytest.LogCaptureFixture) -> None:
