@@ -37,10 +37,10 @@ class Stack:
     claim: PortClaim
 
 
-def prepare(*, environment: dict[str, str] | None = None) -> Stack:
+def prepare() -> Stack:
     """Starts the servers that are not configured, brings the schema up to date, and says what to run.
 
-    ``environment`` is added to that of the processes. Raises ConfigurationError.
+    Raises ConfigurationError.
     """
     home = settings().home.expanduser().absolute()
     start_servers(home, needs=unconfigured_servers(os.environ))
@@ -56,7 +56,7 @@ def prepare(*, environment: dict[str, str] | None = None) -> Stack:
     flower = f"http://127.0.0.1:{claim.port}"
     write_private(home / _FLOWER_FILE, flower)
     keep_flower_remark(home, wanted=ports[0], port=claim.port)
-    specs = _specs(configured, home, claim.port, environment or {})
+    specs = _specs(configured, home, claim.port)
     return Stack(home=home, specs=specs, flower=flower, claim=claim)
 
 
@@ -81,12 +81,11 @@ def keep_flower_remark(home: Path, *, wanted: int, port: int) -> None:
         file.unlink(missing_ok=True)
 
 
-def _specs(configured: Settings, home: Path, port: int, environment: dict[str, str]) -> tuple[ProcessSpec, ...]:
+def _specs(configured: Settings, home: Path, port: int) -> tuple[ProcessSpec, ...]:
     env = {
         "BATCHORD_HOME": str(home),
         "BATCHORD_PIPELINES": str(configured.pipelines.expanduser().absolute()),
         **CELERY_ENVIRONMENT,
-        **environment,
     }
     # Workers need not know of each other: the ledger tells them all. Mingling alone is a second of each start.
     worker = (*CELERY_COMMAND, "worker", "--without-mingle", "--without-gossip", "-l", "info")

@@ -1,7 +1,6 @@
 """The statements of :mod:`.shards`: each changes a shard, and its attempt with it."""
 
 from batchord.core.reasons import LossCause
-from batchord.core.run.runs import ShardState
 from batchord.ledger.attempts import ending
 
 #: Still running, and the lease ran out: the worker vanished without a word. Unless the server was restarted since the
@@ -122,4 +121,6 @@ END_BADLY = f"""
         discovered = greatest(discovered, predicted + rejected),
         lease_token = NULL, lease_until = NULL WHERE {OWNED} {RETURNED}
 """
-FAIL, LEAVE = (ending(END_BADLY, state=state) for state in (ShardState.FAILED, ShardState.CODE_CHANGED))
+FAIL = ending(END_BADLY, state="failed")
+#: Planned with other code than is loaded now: its records are left to a follow-up run.
+LEAVE = ending(END_BADLY, state="code-changed")

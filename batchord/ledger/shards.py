@@ -10,7 +10,7 @@ from batchord.core.errors import ConservationError, LeaseLost
 from batchord.core.reasons import LossCause
 from batchord.core.run.predictions import Batch
 from batchord.core.run.records import Position, Scalar
-from batchord.core.run.runs import Claim, ShardLease, ShardOutcome, ShardState
+from batchord.core.run.runs import Claim, ShardLease, ShardOutcome
 from batchord.core.run.shards import ShardRange
 from batchord.core.text.counts import counted
 from batchord.ledger import shard_statements as statements
@@ -151,12 +151,12 @@ class ShardsTable:
     def fail(self, lease: ShardLease, error: str) -> None:
         """Marks the shard failed for good; quietly nothing when the lease is lost."""
         with self._connections.transaction() as connection:
-            connection.execute(statements.FAIL, _values(lease, error=told(error), state=ShardState.FAILED))
+            connection.execute(statements.FAIL, _values(lease, error=told(error), state="failed"))
 
     def leave(self, lease: ShardLease, error: str) -> None:
         """Ends the shard as one whose code has changed, for a follow-up run; nothing when the lease is lost."""
         with self._connections.transaction() as connection:
-            connection.execute(statements.LEAVE, _values(lease, error=told(error), state=ShardState.CODE_CHANGED))
+            connection.execute(statements.LEAVE, _values(lease, error=told(error), state="code-changed"))
 
 
 def _insert_half(connection: Connection, lease: ShardLease, part: ShardRange, losses: int) -> int:

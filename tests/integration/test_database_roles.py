@@ -18,6 +18,7 @@ from batchord.sources.sql import SqlSource
 from batchord.sources.sql.engine import dispose_engines
 from batchord.sources.sql.reader import open_source
 from batchord.steps.sql import StatementRunner
+from tests.database_roles import all_one
 
 #: What no statement of an author's, and no query of a source, may do.
 OF_THE_SERVER = (
@@ -182,7 +183,7 @@ def test_a_name_without_a_schema_never_means_the_ledgers(empty_database_url: str
     assert ask(url, f'TABLE "{home}".reviews') == [(3,)]
     assert keys(url, "SELECT id FROM reviews") == [3]
     assert ask(url, "SELECT current_schema()") == [("batchord",)]
-    prepare_database(DatabaseRoles.all_one(url))
+    prepare_database(all_one(url))
     assert ask(url, "SELECT current_schema()") == [(home,)], "and psql"
 
 
@@ -203,13 +204,13 @@ def test_roles_of_ones_own_give_no_cause_for_remarks(database_roles: DatabaseRol
 
 def test_one_role_for_everything_works_and_is_remarked_on(database_url: str, database_roles: DatabaseRoles) -> None:
     """A superuser's powers, or those of one who owns the ledger; nothing is refused."""
-    (superuser,) = remarks(DatabaseRoles.all_one(database_url))
+    (superuser,) = remarks(all_one(database_url))
     assert superuser.startswith(
         "The role batchord (migrations, workers and commands, Sql steps, sources) is a superuser"
     )
-    prepare_database(DatabaseRoles.all_one(database_roles.owner))
+    prepare_database(all_one(database_roles.owner))
     ask(database_url, "CREATE TABLE orders (id int)")
-    (owner,) = remarks(DatabaseRoles.all_one(database_roles.owner))
+    (owner,) = remarks(all_one(database_roles.owner))
     assert "can alter the ledger's tables" in owner
     assert "can write to your tables" in owner
     assert "docs/how-to/roles.md" in owner

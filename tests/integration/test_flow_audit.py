@@ -13,7 +13,7 @@ from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import ConfigurationError
 from batchord.flow.begin.preview import preview
-from batchord.flow.begin.start import start_run
+from batchord.flow.begin.start import tick
 from batchord.flow.upkeep.audit import Audit, as_json, audit
 from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, length
@@ -167,7 +167,7 @@ def test_windows_that_are_over_are_audited_to_their_end(bench: Bench) -> None:
     bench.sql("DELETE FROM records")
     for hour in (9, 10, 11, 12):
         bench.sql("INSERT INTO records (body, created_at) VALUES ('x', %s)", noon.replace(hour=hour, minute=30))
-    run, messages = start_run(bench.parts(), pipeline="hourly", trigger="schedule", now=noon)
+    (run,), messages = tick(bench.parts(), pipeline="hourly", now=noon)
     bench.run_on(run.id, messages)
     found, examples = audit(bench.parts(), pipeline="hourly")
     assert found == counts(records=4, predicted=1, pending=1, missing=2)

@@ -17,7 +17,7 @@ from batchord.core.declared.steps import Predict
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.messages import BacklogLeft
 from batchord.core.run.runs import RunState, StepLease
-from batchord.flow.begin.start import start_run
+from batchord.flow.begin.start import start_run, tick
 from batchord.flow.predict.plan import plan_step
 from batchord.flow.upkeep.recover import sweep
 from batchord.sources.sql import SqlSource
@@ -93,7 +93,7 @@ def test_a_follow_up_reads_the_window_of_the_run_before_it(bench: Bench) -> None
     bench.catalog.pipelines[ITEMS] = Pipeline(ITEMS, schedule=every(hours=1), steps=[step])
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     bench.sql("UPDATE records SET created_at = %s", noon - timedelta(minutes=30))
-    run, messages = start_run(bench.parts(max_shards=1), pipeline=ITEMS, trigger="schedule", now=noon)
+    (run,), messages = tick(bench.parts(max_shards=1), pipeline=ITEMS, now=noon)
     bench.run_on(run.id, messages, max_shards=1)
     runs = bench.ledger.reports.runs()
     assert [(one.kind, one.predicted) for one in runs] == [("follow-up", 4), ("follow-up", 4), ("scheduled", 4)]

@@ -15,7 +15,7 @@ from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.steps import Predict
 from batchord.core.run.records import Scalar
 from batchord.core.run.runs import RunState
-from batchord.flow.begin.start import start_run
+from batchord.flow.begin.start import tick
 from batchord.flow.upkeep.audit import audit
 from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, length
@@ -222,8 +222,8 @@ def test_a_scheduled_run_reads_its_own_window(bench: Bench) -> None:
         bench.sql("INSERT INTO records (body, created_at) VALUES ('x', %s)", noon.replace(hour=hour, minute=30))
     counts = []
     for hour in (12, 11):
-        tick = noon.replace(hour=hour, minute=1)
-        run, messages = start_run(bench.parts(), pipeline=ITEMS, trigger="schedule", now=tick)
+        moment = noon.replace(hour=hour, minute=1)
+        (run,), messages = tick(bench.parts(), pipeline=ITEMS, now=moment)
         ended = bench.run_on(run.id, messages)
         assert (ended.window_start, ended.window_end) == (noon.replace(hour=hour - 1), noon.replace(hour=hour))
         counts.append(ended.predicted)

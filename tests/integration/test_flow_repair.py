@@ -16,7 +16,7 @@ from batchord.core.errors import UnknownPipeline
 from batchord.core.run.messages import AlertsKept
 from batchord.core.run.runs import Run, RunState
 from batchord.flow.begin.repair import repair_missing, retry_rejections
-from batchord.flow.begin.start import start_run
+from batchord.flow.begin.start import tick
 from batchord.flow.drive.cancel import cancel_run
 from batchord.flow.predict.plan import plan_step
 from batchord.flow.upkeep.audit import audit, audit_and_repair
@@ -213,7 +213,7 @@ def test_a_repair_of_a_windowed_source_reads_all_windows(bench: Bench) -> None:
     bench.catalog.pipelines["hourly"] = Pipeline("hourly", schedule=every(hours=1), steps=[step])
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     bench.sql("UPDATE records SET created_at = %s", noon.replace(hour=11, minute=30))
-    run, messages = start_run(bench.parts(), pipeline="hourly", trigger="schedule", now=noon)
+    (run,), messages = tick(bench.parts(), pipeline="hourly", now=noon)
     assert bench.run_on(run.id, messages).predicted == 12
     bench.sql("DELETE FROM batchord.predictions WHERE pipeline = 'hourly' AND record_key = '1'")
     repair, messages = repair_missing(bench.parts(), pipeline="hourly")

@@ -16,6 +16,7 @@ from batchord.core.addresses.database_roles import DatabaseRoles
 from batchord.ledger import migrate
 from batchord.ledger.roles.powers import remarks
 from batchord.ledger.roles.preparing import prepare_database
+from tests.database_roles import all_one
 
 #: Without schemas, as authors write: all of it came to lie in the schema batchord.
 _AUTHORS = """
@@ -110,7 +111,7 @@ def test_a_new_homes_superuser_puts_nothing_among_the_ledgers_tables(own_home: P
 
 def test_one_role_becomes_four(empty_database_url: str, servers: Servers) -> None:
     """A stack of this release that had one role is given the others later: what it made is handed over."""
-    prepare_database(DatabaseRoles.all_one(empty_database_url))
+    prepare_database(all_one(empty_database_url))
     ask(empty_database_url, "CREATE TABLE reviews AS SELECT 1 AS id")
     name, roles = empty_database_url.rpartition("/")[2], servers.database_roles()
     here = {purpose: f"{url.rpartition('/')[0]}/{name}" for purpose, url in roles.__dict__.items() if url}

@@ -18,11 +18,6 @@ class DatabaseRoles:
     #: A superuser, who makes the others; None: somebody else did.
     admin: str | None = None
 
-    @classmethod
-    def all_one(cls, url: str) -> "DatabaseRoles":
-        """One role for everything."""
-        return cls(owner=url, ledger=url, author=url, source=url)
-
     def by_variable(self) -> dict[str, str]:
         """Each address by the variable that sets it, for what people are told; the superuser's is left out."""
         return {

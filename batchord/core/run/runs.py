@@ -64,18 +64,6 @@ class StepState(StrEnum):
         return self not in (StepState.PENDING, StepState.READY, StepState.PLANNING, StepState.RUNNING)
 
 
-class ShardState(StrEnum):
-    """pending → running → one of the others."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    SPLIT = "split"
-    #: Planned with other code than is loaded now; its records are left to a follow-up run.
-    CODE_CHANGED = "code-changed"
-
-
 class Kind(StrEnum):
     """What a run is for; with the pipeline and the slot it names a run once."""
 

@@ -33,7 +33,6 @@ def start_run(
     request: str | None = None,
     params: dict[str, Any] | None = None,
     after_run: str | None = None,
-    now: datetime | None = None,
     actor: Actor | None = None,
 ) -> tuple[Run, list[Message]]:
     """Opens the run that is wanted, or finds it, and starts it when nothing stands in its way.
@@ -41,13 +40,11 @@ def start_run(
     Args:
         parts: what the verb works with.
         pipeline: its name.
-        trigger: who asks, a word or a few; ``schedule`` makes it a scheduled run of the newest slot, whoever has paused
-            the pipeline.
+        trigger: who asks, a word or a few.
         request: names the request, so that a message delivered twice opens one run.
         params: values for the run, JSON-like.
         after_run: with trigger ``backlog`` the run whose backlog this one goes on with, with trigger ``after`` the
             run of another pipeline that this one follows.
-        now: the clock, when not the ledger's.
         actor: who is noted for it, of a run by hand.
 
     Raises UnknownPipeline, CatalogError, ConfigurationError, TransientError.
@@ -60,17 +57,11 @@ def start_run(
             "spaces, and any of . : / @ + # _ -, such as nightly-import."
         )
     standing = parts.ledger.pipelines.standing(pipeline)
-    now = now or standing.now
     if after_run is not None:
         new = _after(parts, declared, standing, after_run, trigger)
     else:
-        schedule = schedule_now(declared, standing)
-        slot = None if schedule is None or trigger != SCHEDULE else schedule.slot_at(now)
-        if schedule is not None and slot is not None:
-            new = _scheduled(declared, schedule, slot)
-        else:
-            start, end = window_by_hand(schedule, standing, now)
-            new = replace(new_run(declared, Kind.MANUAL, trigger), request=request, window_start=start, window_end=end)
+        start, end = window_by_hand(schedule_now(declared, standing), standing, standing.now)
+        new = replace(new_run(declared, Kind.MANUAL, trigger), request=request, window_start=start, window_end=end)
     detail = {"params": params or None, "trigger": trigger}
     noted = change(parts, actor, "run", pipeline=pipeline, detail=detail)
     return open_run(parts, replace(new, params=params or new.params, change=noted))

@@ -20,7 +20,6 @@ def change(
     action: str,
     *,
     pipeline: str | None = None,
-    run_id: str | None = None,
     detail: Mapping[str, Any] | None = None,
 ) -> Change | None:
     """The change to be written in the transaction that makes it; None where nobody made it by hand.
@@ -34,7 +33,7 @@ def change(
     said = masked_value(given, known=known)
     bounded = {name: _bounded(value) for name, value in list(said.items())[:_MOST_VALUES]}
     who = replace(actor, user=masked_value(actor.user, known=known), host=masked_value(actor.host, known=known))
-    return Change(action=action, actor=who, pipeline=pipeline, run_id=run_id, detail=bounded)
+    return Change(action=action, actor=who, pipeline=pipeline, detail=bounded)
 
 
 def _bounded(value: Any) -> Any:

@@ -12,7 +12,6 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from batchord.core.addresses.database_roles import DatabaseRoles
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.steps import Predict, Sql
 from batchord.core.errors import ConfigurationError
@@ -22,6 +21,7 @@ from batchord.ledger.roles.preparing import prepare_database
 from batchord.sources.sql import SqlSource
 from batchord.sources.sql.engine import dispose_engines
 from batchord.sources.sql.reader import open_source
+from tests.database_roles import all_one
 from tests.integration.flow_parts import RECORDS, STEP, Bench, length
 
 
@@ -105,7 +105,7 @@ def test_no_path_of_ours_reaches_other_clients(database_url: str, pooled: Callab
     with connections.transaction() as ours:
         assert ours.execute(asked).fetchone() == {"path": "pg_catalog, pg_temp"}
     connections.close()
-    prepare_database(DatabaseRoles.all_one(url))
+    prepare_database(all_one(url))
     source = open_source(SqlSource("SELECT 1 AS id", key="id", settle=timedelta(0)), default_url=url)
     assert len(list(source.keys(after=None, chunk_rows=10))) == 1
     dispose_engines()

@@ -24,8 +24,8 @@ _format = logging.Formatter().format
 os.register_at_fork(after_in_child=lambda: of_context.set(None))
 
 
-def install(level: int = logging.INFO, *, log_printed: bool = False) -> None:
-    """Routes the root logger's records from ``level`` on, and prints, to the attempt of their context.
+def install(*, log_printed: bool = False) -> None:
+    """Routes the root logger's records from INFO on, and prints, to the attempt of their context.
 
     What an attempt prints still goes to its stream; with ``log_printed`` the logger ``batchord.output`` gets each
     line instead, so that a worker's log names the attempt with it. Outside of attempts nothing changes. Give the
@@ -33,7 +33,7 @@ def install(level: int = logging.INFO, *, log_printed: bool = False) -> None:
     """
     global _installed  # noqa: PLW0603 -- as sys.stdout and the root logger, there is one in a process
     uninstall()
-    _installed = _Installed(level, log_printed=log_printed)
+    _installed = _Installed(log_printed=log_printed)
 
 
 def uninstall() -> None:
@@ -54,13 +54,13 @@ def end_printed(log: AttemptLog) -> None:
 class _Installed:
     """The handler and both streams, and what was there before."""
 
-    def __init__(self, level: int, *, log_printed: bool) -> None:
+    def __init__(self, *, log_printed: bool) -> None:
         self.log_printed = log_printed
         root = logging.getLogger()
-        self._handler = _Handler(level)
+        self._handler = _Handler(logging.INFO)
         self._level = root.level
-        if root.level > level:
-            root.setLevel(level)
+        if root.level > logging.INFO:
+            root.setLevel(logging.INFO)
         root.addHandler(self._handler)
         self._before = {name: getattr(sys, name) for name in _STREAMS}
         self._ours = {

@@ -52,9 +52,9 @@ class AttemptLog:
         #: The store's answer to it is not known: it is sent again as it is, and never as another of the same number.
         self._unsure: LogPart | None = None
 
-    def line(self, source: str, message: str, level: str = "INFO") -> None:
+    def line(self, source: str, message: str) -> None:
         """Adds one line, of a command's output for example, without its end of line."""
-        self.add(time.time(), level, source, message)
+        self.add(time.time(), "INFO", source, message)
 
     def add(self, created: float, level: str, source: str, message: str) -> None:
         """Adds one line that was said at ``created``, in seconds since 1970; after the end of the attempt none."""
