@@ -11,17 +11,23 @@ from batchord.core.declared.models import Images, Model, StoredModel
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.retries import Retry
 from batchord.core.declared.sources import Source
-from batchord.core.declared.steps import Bash, Branch, Predict, Python, Sql
-from batchord.core.errors import CommandFailed, ModelError, OutOfTime, SqlFailed
+from batchord.core.declared.step_context import Choice, StepContext
+from batchord.core.declared.steps import Predict, TaskStep
+from batchord.core.errors import CommandFailed, ModelError, OutOfTime, SqlFailed, StepError, TransientError
 from batchord.models.function import FunctionModel
 from batchord.models.sklearn import SklearnModel
 from batchord.models.transformer import TransformersImage, TransformersText
 from batchord.sources.sql import SqlSource
+from batchord.steps.bash import Bash
+from batchord.steps.branch import Branch
+from batchord.steps.python import Python
+from batchord.steps.sql import Sql
 
 __all__ = [
     "Alerts",
     "Bash",
     "Branch",
+    "Choice",
     "CommandFailed",
     "FunctionModel",
     "Images",
@@ -39,10 +45,14 @@ __all__ = [
     "Sql",
     "SqlFailed",
     "SqlSource",
+    "StepContext",
+    "StepError",
     "StepOutput",
     "StoredModel",
+    "TaskStep",
     "TransformersImage",
     "TransformersText",
+    "TransientError",
     "after_pipeline",
     "cron",
     "every",

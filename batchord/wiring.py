@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 #: What :func:`parts` builds.
 _ADAPTERS = (
-    "ledger", "models.library", "people", "queue.switchboard", "sources.sql.reader", "steps.shell", "steps.sql",
+    "ledger", "models.library", "people", "queue.switchboard", "sources.sql.reader", "steps.bash.shell",
+    "steps.sql.runner",
     "storage.images", "storage.logs", "storage.objects",
 )  # fmt: skip
 #: Whether this process decides for all of its machine that a file is broken; workers and `batchord up` do.
@@ -80,8 +81,6 @@ def objects() -> "Objects":
 def _parts() -> Parts:
     from batchord.people import AppriseNotifier
     from batchord.queue.switchboard import Switchboard
-    from batchord.steps.shell import Shell
-    from batchord.steps.sql import StatementRunner
     from batchord.storage.images import ImageReader
 
     configured = settings()
@@ -105,8 +104,7 @@ def _parts() -> Parts:
         open_source=open_source,
         models=_models(),
         images=ImageReader(objects(), readers=configured.image_readers, memory=configured.image_memory_mb * 2**20),
-        shell=Shell(),
-        sql=StatementRunner(default_url=roles.author, lock_seconds=configured.lease_seconds),
+        author_url=roles.author,
         logs=log_store(),
         notifier=AppriseNotifier(),
         switchboard=Switchboard(redis_url),

@@ -33,7 +33,6 @@ from batchord.core.run.messages import (
     StepEnded,
     StepReady,
 )
-from batchord.core.run.runs import StepKind
 from batchord.flow.begin import start
 from batchord.flow.dispatch import dispatch
 from batchord.flow.drive import cancel
@@ -49,9 +48,6 @@ from .replacing import is_new
 from .slots import reading_slot
 
 log = logging.getLogger(__name__)
-
-#: Any kind that is executed, not planned: which it is the ledger knows.
-_EXECUTED = StepKind.PYTHON
 
 
 @shared_task(bind=True, name="batchord.start_run")  # type: ignore[untyped-decorator]
@@ -124,9 +120,9 @@ def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     Request=f"{__package__}.requests:StepRequest",
 )  # type: ignore[untyped-decorator]
 def run_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
-    """Executes a step that is a function, SQL, a command or a decision."""
+    """Executes a step that is no Predict step."""
     with retrying(self):
-        _do(StepReady(run_id=run_id, step=step, kind=_EXECUTED))
+        _do(StepReady(run_id=run_id, step=step, sharded=False))
         fail_with_step(run_id, step)
 
 

@@ -26,6 +26,8 @@ BatchordError
 A message says what is wrong, with which id, and what to do next.
 """
 
+from typing import Any
+
 from batchord.core.reasons import Reason
 
 
@@ -83,12 +85,17 @@ class ConservationError(BatchordError):
 class StepError(BatchordError):
     """A step's own work failed: its command, its SQL, what it returned."""
 
+    def __init__(self, message: str = "", *, value: Any = None) -> None:
+        super().__init__(message)
+        #: What later steps may read of the step although it failed; None: nothing.
+        self.value = value
+
 
 class CommandFailed(StepError):
     """A command ended with an exit code other than 0."""
 
     def __init__(self, message: str, *, exit_code: int) -> None:
-        super().__init__(message)
+        super().__init__(message, value={"exit_code": exit_code})
         #: As the shell gives it; negative: the signal that ended it.
         self.exit_code = exit_code
 

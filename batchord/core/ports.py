@@ -7,15 +7,12 @@ A source's port stands beside its declaration, :mod:`batchord.core.declared.sour
 model's: a declaration says what it becomes.
 """
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.declared.models import Images, Model
-from batchord.core.declared.steps import Sql
 from batchord.core.run.records import Rejection, Scalar
-from batchord.core.run.runs import StepLease
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,49 +68,6 @@ class ImageStore(Protocol):
         Raises TransientError when the store delivers nothing, such as at a time-out or a 503 that outlasts
         the client's own retries, and ConfigurationError when the credentials are refused. Where it delivers others
         of the same prefix at the same time, the record is undelivered.
-        """
-
-
-class Shell(Protocol):
-    """Runs commands."""
-
-    def run(
-        self,
-        command: str,
-        *,
-        env: Mapping[str, str],
-        cwd: str | None,
-        time_limit: float | None,
-        stop: threading.Event,
-        on_line: Callable[[str, str], None],
-    ) -> str:
-        """Runs ``bash -c command`` and returns its last line of standard output, empty when there was none.
-
-        It has a process group of its own. The whole group ends with the command's end, with the time limit
-        (seconds), when ``stop`` is set, and with this process, however this process ends. ``env`` is added to this
-        process's environment, which comes without Batchord's own secrets. ``on_line`` is called with ``stdout`` or
-        ``stderr`` and each line as it comes, one at a time, in this thread; what it raises ends the command and is
-        raised here. Lines hold no NUL; one of more than 64 KiB comes in pieces.
-
-        Raises CommandFailed for an exit code other than 0, OutOfTime, LeaseLost when it was stopped,
-        ConfigurationError when it cannot be started, and TransientError when the machine has no room for it now.
-        """
-
-
-class SqlRunner(Protocol):
-    """Executes the statements of a Sql step."""
-
-    def run(
-        self, declared: Sql, *, values: Mapping[str, Any], time_limit: float | None, lease: StepLease
-    ) -> dict[str, Any]:
-        """Executes the statements in one transaction; ``values`` are what their parameters may name.
-
-        Returns ``row_count`` and ``rows`` (dicts, at most 100) of the last statement. On the ledger's database the
-        output is written down in the same transaction, if ``lease`` is still the step's.
-
-        Raises SqlFailed, OutOfTime, OutputRefused, LeaseLost, TransientError, and ConfigurationError for a parameter
-        that has no value, a statement that ends the transaction, or an address that cannot be used. Nothing is
-        committed then; only after a TransientError it may be, which the lease of the next attempt tells.
         """
 
 

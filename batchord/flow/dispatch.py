@@ -14,7 +14,6 @@ from batchord.core.run.messages import (
     StepEnded,
     StepReady,
 )
-from batchord.core.run.runs import StepKind
 from batchord.flow.begin.follow import followers
 from batchord.flow.begin.start import AFTER, follow_up, start_run
 from batchord.flow.drive.advance import advance
@@ -36,7 +35,7 @@ def dispatch(parts: Parts, message: Message, *, in_new_process: bool = True) -> 
     if isinstance(message, StepReady | ShardReady):
         parts.check_files(message.run_id)
     match message:
-        case StepReady(run_id=run_id, step=step, kind=StepKind.PREDICT):
+        case StepReady(run_id=run_id, step=step, sharded=True):
             return plan_step(parts, run_id=run_id, step=step)
         case StepReady(run_id=run_id, step=step):
             return execute_step(parts, run_id=run_id, step=step)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -10,7 +10,7 @@ from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.sources import Source, Window
 from batchord.core.errors import CatalogError, UnknownPipeline
-from batchord.core.ports import ImageStore, Models, Notifier, Shell, SqlRunner, Switchboard
+from batchord.core.ports import ImageStore, Models, Notifier, Switchboard
 from batchord.core.run.logs import AttemptName, LogStore
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.attempt.log import AttemptLog, attempt_log
@@ -56,8 +56,8 @@ class Parts:
     open_source: OpenSource
     models: Models
     images: ImageStore
-    shell: Shell
-    sql: SqlRunner
+    #: The ledger's database by the author's role, for steps.
+    author_url: str = field(repr=False)
     logs: LogStore
     notifier: Notifier
     switchboard: Switchboard

@@ -13,7 +13,7 @@ _HELD = "(state = 'planning' OR (state = 'running' AND kind <> 'predict'))"
 _CLAIM = f"""
     WITH old AS (
         SELECT run_id, name, attempt FROM batchord.steps
-        WHERE run_id = %(run)s AND name = %(step)s AND (%(predict)s::bool IS NULL OR (kind = 'predict') = %(predict)s)
+        WHERE run_id = %(run)s AND name = %(step)s AND (%(sharded)s::bool IS NULL OR (kind = 'predict') = %(sharded)s)
           AND (state = 'ready' OR ({_HELD} AND lease_until < clock_timestamp()))
           AND EXISTS (SELECT FROM batchord.runs WHERE id = %(run)s AND state = 'running')
         FOR NO KEY UPDATE
@@ -94,15 +94,15 @@ def claim_step(
     lease_seconds: float,
     worker: str,
     task: str | None,
-    predict: bool | None,
+    sharded: bool | None,
 ) -> StepLease | None:
     """The right to plan or to execute a step; None when that is done, or another worker is at it.
 
-    ``task``: the id of the Celery task, kept with the attempt. ``predict``: True: only if it is a Predict step;
-    False: only if it is none.
+    ``task``: the id of the Celery task, kept with the attempt. ``sharded``: True: only if it becomes
+    shards; False: only if it does not.
     """
     token = str(uuid4())
-    values: dict[str, object] = {"run": run_id, "step": step, "predict": predict}
+    values: dict[str, object] = {"run": run_id, "step": step, "sharded": sharded}
     values |= {"token": token, "lease": lease_seconds, "worker": worker, "task": task}
     row = connection.execute(_CLAIM, values).fetchone()
     if row is None:

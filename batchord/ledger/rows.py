@@ -3,7 +3,7 @@
 from typing import Any
 
 from batchord.core.errors import ConfigurationError
-from batchord.core.run.runs import Run, RunState, Step, StepKind, StepState
+from batchord.core.run.runs import Run, RunState, Step, StepState
 from batchord.ledger.connection import Connection
 
 RUN_COLUMNS = (
@@ -34,7 +34,7 @@ def step_from(row: dict[str, Any]) -> Step:
         state=StepState(row["state"]),
         attempt=row["attempt"],
         error=row["error"],
-        kind=StepKind(row["kind"]),
+        kind=row["kind"],
         join=row["join_rule"],
         queue=row["queue"],
         time_limit=row["time_limit"],

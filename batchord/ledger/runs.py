@@ -134,16 +134,16 @@ class RunsTable:
         lease_seconds: float,
         worker: str,
         task: str | None = None,
-        predict: bool | None = None,
+        sharded: bool | None = None,
     ) -> StepLease | None:
         """The right to plan or to execute a step; None when that is done, or another worker is at it.
 
-        ``task``: the id of the Celery task, kept with the attempt. ``predict``: True: only if it is a Predict step;
-        False: only if it is none.
+        ``task``: the id of the Celery task, kept with the attempt. ``sharded``: True: only if it becomes shards;
+        False: only if it does not.
         """
         with self._connections.transaction() as connection:
             return claim_step(
-                connection, run_id, step, lease_seconds=lease_seconds, worker=worker, task=task, predict=predict
+                connection, run_id, step, lease_seconds=lease_seconds, worker=worker, task=task, sharded=sharded
             )
 
     def begin_step(self, lease: StepLease) -> bool:
@@ -212,7 +212,7 @@ def _step_values(run_id: str, ordinal: int, step: NewStep) -> dict[str, Any]:
         "run": run_id,
         "name": step.name,
         "ordinal": ordinal,
-        "kind": step.kind.value,
+        "kind": step.kind,
         "after": list(step.after),
         "join": step.join,
         "queue": step.queue,

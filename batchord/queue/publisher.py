@@ -29,7 +29,6 @@ from batchord.core.run.messages import (
     StepEnded,
     StepReady,
 )
-from batchord.core.run.runs import StepKind
 from batchord.flow.begin.follow import followers
 from batchord.flow.begin.start import BACKLOG
 from batchord.flow.parts import Catalog
@@ -41,9 +40,6 @@ CONTROL = "control"
 #: What sending raises while Redis is away: Kombu's error for a message, redis-py's for a chord's size, and a
 #: RuntimeError where Celery wants to follow the results of the chord's parts, which nobody asked for.
 UNSENT = (OperationalError, RedisError, RuntimeError)
-#: Steps that end by themselves when their time is over; only if they cannot, their process is ended.
-_BOUND_THEMSELVES = (StepKind.BASH, StepKind.SQL)
-_GRACE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,10 +142,7 @@ def _of_step(message: StepReady) -> Envelope:
     """A Predict step is planned by control workers, every other is executed where it says."""
     values = {"run_id": message.run_id, "step": message.step}
     wait = message.delay or None
-    if message.kind is StepKind.PREDICT:
+    if message.sharded:
         return Envelope(task="batchord.plan_step", kwargs=values, countdown=wait)
-    limit = message.time_limit
-    if limit is not None and message.kind in _BOUND_THEMSELVES:
-        limit += _GRACE_SECONDS
     queue = message.queue or STEPS_QUEUE
-    return Envelope(task="batchord.run_step", kwargs=values, queue=queue, time_limit=limit, countdown=wait)
+    return Envelope(task="batchord.run_step", kwargs=values, queue=queue, time_limit=message.time_limit, countdown=wait)

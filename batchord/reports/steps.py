@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from batchord.core.run.runs import StepKind, StepState
+from batchord.core.run.runs import StepState, becomes_shards
 from batchord.output.masking import mask_known
 from batchord.reports.times import seconds_between
 
@@ -44,7 +44,7 @@ class StepReport:
     def waits_for_worker(self) -> bool:
         """Whether its turn has come and no worker of its queue has taken it; a Predict step has no queue of its own."""
         ready = self.state == StepState.READY and self.attempt == 0
-        return ready and bool(self.queue) and self.kind != StepKind.PREDICT
+        return ready and bool(self.queue) and not becomes_shards(self.kind)
 
     @property
     def note(self) -> str:
@@ -55,7 +55,7 @@ class StepReport:
             queue = shlex.quote(str(self.queue))
             return f"waits for a worker on queue {self.queue}: celery -A batchord.app worker -Q {queue}"
         counts = self.output or {}
-        if self.kind == StepKind.PREDICT and "predicted" in counts:
+        if becomes_shards(self.kind) and "predicted" in counts:
             return f"{counts['predicted']:,} predicted, {counts['rejected']:,} rejected"
         return ""
 
@@ -63,7 +63,7 @@ class StepReport:
     def value(self) -> str:
         """What it hands on to later steps, as JSON without secrets; empty for nothing."""
         output = self.output or {}
-        if self.kind == StepKind.PREDICT or output.get("value") is None:
+        if becomes_shards(self.kind) or output.get("value") is None:
             return ""
         # Masked before anybody cuts it: half a secret is not known any more.
         return mask_known(json.dumps(output["value"], ensure_ascii=False))

@@ -27,7 +27,7 @@ from batchord.core.run.messages import (
 )
 from batchord.core.run.predictions import Batch, Predictions
 from batchord.core.run.records import Rejection, Scalar
-from batchord.core.run.runs import Run, ShardLease, StepKind
+from batchord.core.run.runs import Run, ShardLease
 from batchord.flow.begin.follow import followers
 from batchord.flow.begin.start import AFTER, follow_up, start_run
 from batchord.flow.drive.advance import advance
@@ -44,8 +44,6 @@ from batchord.output.masking import mask
 from batchord.settings import Settings
 from batchord.sources.sql import SqlSource
 from batchord.sources.sql.engine import dispose_engines
-from batchord.steps.shell import Shell
-from batchord.steps.sql import StatementRunner
 from batchord.storage.images import ImageReader
 from batchord.storage.objects import Objects
 
@@ -148,8 +146,7 @@ class Bench:
             ),
             models=ModelLibrary(home=home, objects=objects),
             images=ImageReader(objects),
-            shell=Shell(grace=0.5),
-            sql=StatementRunner(author),
+            author_url=author,
             logs=self.ledger.logs,
             notifier=self.notifier,
             switchboard=self.switchboard,
@@ -263,8 +260,8 @@ class Bench:
 def _handle(parts: Parts, message: Message) -> list[Message]:  # noqa: PLR0911 -- one for each message
     """Each message on its own path, as ``workers.tasks`` has it."""
     match message:
-        case StepReady(run_id=run_id, step=step, kind=kind):
-            verb = plan_step if kind is StepKind.PREDICT else execute_step
+        case StepReady(run_id=run_id, step=step, sharded=sharded):
+            verb = plan_step if sharded else execute_step
             return verb(parts, run_id=run_id, step=step)
         case ShardsReady(run_id=run_id, step=step, indexes=indexes):
             said = [predict_shard(parts, run_id=run_id, step=step, index=index) for index in indexes]

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from batchord import Bash, Python
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.steps import Bash, Predict, Python, Step
+from batchord.core.declared.steps import Predict, Step
 from batchord.core.run.messages import Message, StepReady
 from batchord.core.run.runs import Run
 from batchord.flow.begin.start import start_run

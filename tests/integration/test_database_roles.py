@@ -6,10 +6,10 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from batchord import Sql
 from batchord.core.addresses.database_roles import DatabaseRoles
-from batchord.core.declared.steps import Sql
 from batchord.core.errors import ConfigurationError, SqlFailed
-from batchord.core.run.runs import Kind, NewRun, NewStep, StepKind, StepLease, StepState
+from batchord.core.run.runs import Kind, NewRun, NewStep, StepLease, StepState
 from batchord.ledger import Ledger
 from batchord.ledger.roles.own import LEDGERS_OWN
 from batchord.ledger.roles.powers import remarks
@@ -17,8 +17,8 @@ from batchord.ledger.roles.preparing import prepare_database
 from batchord.sources.sql import SqlSource
 from batchord.sources.sql.engine import dispose_engines
 from batchord.sources.sql.reader import open_source
-from batchord.steps.sql import StatementRunner
 from tests.database_roles import all_one
+from tests.integration.step_contexts import step_context
 
 #: What no statement of an author's, and no query of a source, may do.
 OF_THE_SERVER = (
@@ -51,7 +51,7 @@ REFUSED = r"denied|must be|cannot|Only roles"
 def lease(database_roles: DatabaseRoles) -> Iterator[StepLease]:
     """A worker's lease on a Sql step, taken by the ledger's role."""
     ledger = Ledger(database_roles.ledger)
-    step = NewStep(name="load", kind=StepKind.SQL, after=(), state=StepState.READY)
+    step = NewStep(name="load", kind="sql", after=(), state=StepState.READY)
     run = ledger.runs.open(NewRun(pipeline="orders", kind=Kind.MANUAL, trigger="call", steps=(step,))).run
     with ledger.runs.lock(run.id) as locked:
         assert locked.start()
@@ -63,7 +63,7 @@ def lease(database_roles: DatabaseRoles) -> Iterator[StepLease]:
 
 def execute(url: str, lease: StepLease, *statements: str) -> None:
     """Executes a Sql step's statements by the role of the address."""
-    StatementRunner(url).run(Sql("load", statements), values={}, time_limit=60, lease=lease)
+    Sql("load", statements).execute(step_context(url, lease))
 
 
 def ask(url: str, query: str) -> list[tuple[object, ...]]:
@@ -179,7 +179,7 @@ def test_a_name_without_a_schema_never_means_the_ledgers(empty_database_url: str
     ask(url, f"ALTER ROLE batchord IN DATABASE {database} SET search_path = {looks_through}")
     home = "else%where" if name == "elsewhere" else "public"
     elsewhere = Sql("load", ["CREATE TABLE reviews (id int)", "INSERT INTO reviews VALUES (3)"], url=url)
-    StatementRunner(url).run(elsewhere, values={}, time_limit=60, lease=lease)
+    elsewhere.execute(step_context(url, lease))
     assert ask(url, f'TABLE "{home}".reviews') == [(3,)]
     assert keys(url, "SELECT id FROM reviews") == [3]
     assert ask(url, "SELECT current_schema()") == [("batchord",)]

@@ -28,8 +28,6 @@ from batchord.queue.switchboard import Switchboard
 from batchord.settings import Settings
 from batchord.sources.sql import SqlSource
 from batchord.sources.sql.engine import dispose_engines
-from batchord.steps.shell import Shell
-from batchord.steps.sql import StatementRunner
 from batchord.storage.images import ImageReader
 from batchord.storage.objects import Objects
 from tests.contracts import small_models
@@ -55,6 +53,14 @@ def block(page: str, part: str, language: str = "python") -> str:
     return found
 
 
+#: What examples import of their page, by name.
+MODULES = {
+    name: code
+    for page in PAGES
+    for name, code in re.findall(
+        r"^`pipelines/(\w+)\.py`:\n\n```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+}
 EXAMPLES = [
     pytest.param(code, id=f"{page.relative_to(ROOT)}:{number}")
     for page in PAGES
@@ -89,8 +95,7 @@ def run_example(
                 ),
                 models=ModelLibrary(home=tmp_path, objects=objects),
                 images=ImageReader(objects),
-                shell=Shell(),
-                sql=StatementRunner(database_url),
+                author_url=database_url,
                 logs=ledger.logs,
                 notifier=AppriseNotifier(),
                 switchboard=Switchboard(None),
@@ -111,6 +116,9 @@ def test_examples_are_declared_without_problems(code: str, tmp_path: Path) -> No
     if "skops" in code:
         import_skops()  # the example's own import would bring torch into this process
     if "Pipeline(" in code:
+        for name, module in MODULES.items():
+            if f"from {name} import" in code:
+                (tmp_path / f"{name}.py").write_text(module, encoding="utf-8")
         (tmp_path / "example.py").write_text(code, encoding="utf-8")
         catalog = Catalog(tmp_path)
         assert catalog.problems == []

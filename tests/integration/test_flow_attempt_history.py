@@ -1,16 +1,14 @@
 """What the ledger keeps of every attempt, and the mark by which a Sql step happens exactly once."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from batchord import FunctionModel
+from batchord import FunctionModel, Sql
 from batchord.core.declared.retries import Retry
-from batchord.core.declared.steps import Sql
 from batchord.core.errors import TransientError
 from batchord.core.reasons import LossCause
 from batchord.core.run.runs import RunState
@@ -26,7 +24,7 @@ VANISHED = "lost: the worker vanished"
 INSERT = Sql("work", ["INSERT INTO done (what) VALUES (:run_id)", "SELECT count(*) AS rows FROM done"])
 
 
-class Died(BaseException):
+class Died(KeyboardInterrupt):
     """A worker's end: nothing in it is caught."""
 
 
@@ -94,37 +92,36 @@ def test_a_sql_step_that_did_not_commit_is_executed_again(bench: Bench, monkeypa
     assert bench.column("SELECT what FROM done") == [run_id]
 
 
-def test_a_worker_that_was_overtaken_commits_no_sql(bench: Bench) -> None:
+def test_a_worker_that_was_overtaken_commits_no_sql(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between its last statement and its commit another has claimed the step: all is rolled back."""
     declare_graph(bench, INSERT)
     run_id, messages = opened(bench)
-    run_sql = bench.parts().sql.run
 
-    class Slow:
-        def run(self, *args: Any, **options: Any) -> dict[str, Any]:
+    def overtaken(place: str) -> None:
+        if place == "before-step-work:work":
             bench.expire_leases()
             assert bench.ledger.runs.claim_step(run_id, "work", lease_seconds=60, worker="other:2") is not None
-            return run_sql(*args, **options)
 
-    assert execute_step(replace(bench.parts(), sql=Slow()), run_id=run_id, step="work") == []
+    with monkeypatch.context() as patch:
+        patch.setattr(operators, "fault", overtaken)
+        assert execute_step(bench.parts(), run_id=run_id, step="work") == []
     assert bench.value("SELECT count(*) FROM done") == 0
     bench.expire_leases()
     assert bench.run_on(run_id, messages).state is RunState.SUCCEEDED
     assert bench.value("SELECT count(*) FROM done") == 1
 
 
-def test_sql_of_a_cancelled_run_is_rolled_back(bench: Bench) -> None:
+def test_sql_of_a_cancelled_run_is_rolled_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mark cannot be set any more, and nothing is committed without it."""
     declare_graph(bench, INSERT)
     run_id, _ = opened(bench)
-    run_sql = bench.parts().sql.run
 
-    class Cancelled:
-        def run(self, *args: Any, **options: Any) -> dict[str, Any]:
+    def cancelled(place: str) -> None:
+        if place == "before-step-work:work":
             cancel_run(bench.parts(), run_id=run_id)
-            return run_sql(*args, **options)
 
-    assert execute_step(replace(bench.parts(), sql=Cancelled()), run_id=run_id, step="work") == []
+    monkeypatch.setattr(operators, "fault", cancelled)
+    assert execute_step(bench.parts(), run_id=run_id, step="work") == []
     assert bench.value("SELECT count(*) FROM done") == 0
     assert bench.ledger.runs.get(run_id).state is RunState.CANCELLED
 

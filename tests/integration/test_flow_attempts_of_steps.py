@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
+from batchord import Branch, Python
 from batchord.catalog import Problem
 from batchord.core.declared.retries import Retry
-from batchord.core.declared.steps import Branch, Python
 from batchord.core.errors import CommandFailed, UnknownPipeline
 from batchord.core.run.messages import LONGEST_DELAY, StepReady
 from batchord.core.run.runs import RunState
 from batchord.flow.dispatch import dispatch
 from batchord.flow.drive.cancel import cancel_run
+from batchord.flow.step import operators
 from batchord.flow.step.execute import execute_step
 from batchord.flow.upkeep.recover import sweep
 from tests.integration.flow_parts import Bench
@@ -164,19 +165,17 @@ def test_a_run_that_is_cancelled_in_mid_step_stays_so(bench: Bench, calls: Calls
     assert history(bench, run.id, "work") == [("cancelled", "test:1", "cancelled by Ada")]
 
 
-def test_a_command_ends_with_its_lease(bench: Bench) -> None:
+def test_a_command_ends_with_its_lease(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the worker learns that the run was cancelled, it ends the command."""
     declare_graph(bench, bash("work", "echo started; sleep 60"))
     run_id, _ = opened(bench)
-    parts = bench.parts(lease_seconds=0.3)
-    shell = parts.shell
 
-    class Cancelling:
-        def run(self, *args: Any, **options: Any) -> str:
+    def cancelled(place: str) -> None:
+        if place == "before-step-work:work":
             cancel_run(bench.parts(), run_id=run_id)
-            return shell.run(*args, **options)
 
-    assert execute_step(replace(parts, shell=Cancelling()), run_id=run_id, step="work") == []
+    monkeypatch.setattr(operators, "fault", cancelled)
+    assert execute_step(bench.parts(lease_seconds=0.3), run_id=run_id, step="work") == []
     assert bench.ledger.runs.get(run_id).state is RunState.CANCELLED
 
 

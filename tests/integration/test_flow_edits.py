@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchord import FunctionModel
+from batchord import Bash, FunctionModel, Python
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.steps import Bash, Predict, Python
+from batchord.core.declared.steps import Predict
 from batchord.core.errors import TransientError
 from batchord.core.run.messages import BacklogLeft, RunEnded, StepEnded
 from batchord.core.run.runs import Run, RunState

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from batchord import Python
 from batchord.core.calendar.schedules import EARLIEST, after_pipeline, every
-from batchord.core.declared.steps import Python
 from batchord.core.run.messages import FollowUp, RunEnded
 from batchord.core.run.runs import Kind, Run, RunState
 from batchord.flow.begin.follow import followers

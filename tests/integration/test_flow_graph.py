@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from batchord.core.declared.steps import Branch, Python
+from batchord import Branch, Python
 from batchord.core.run.messages import RunEnded
 from batchord.core.run.runs import RunState
 from batchord.flow.drive.advance import advance

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from batchord import Python
 from batchord.core.declared.retries import Retry
-from batchord.core.declared.steps import Python
 from batchord.core.errors import LeaseLost
 from batchord.core.reasons import LossCause
 from batchord.core.run.runs import RunState, StepLease
@@ -248,7 +248,7 @@ def test_what_is_handed_back_at_a_shutdown_is_no_loss(
     declare_graph(bench, bash("work", "exit 0"))
     run_id, messages = opened(bench)
     for _ in range(1 if begun else 3):
-        lease = bench.ledger.runs.claim_step(run_id, "work", lease_seconds=60, worker="told:1", predict=False)
+        lease = bench.ledger.runs.claim_step(run_id, "work", lease_seconds=60, worker="told:1", sharded=False)
         assert lease is not None
         assert not begun or bench.ledger.runs.begin_step(lease)
         assert bench.ledger.runs.lose_step(

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchord import FunctionModel
-from batchord.core.declared.steps import Python
+from batchord import FunctionModel, Python
 from batchord.core.run.runs import RunState
 from tests.integration.flow_parts import ITEMS, STEP, Bench, length
 from tests.integration.graph_parts import declare_graph, error, ran

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from batchord import Branch, Python, Sql
 from batchord.core.calendar.schedules import every
 from batchord.core.declared.context import MOST_OUTPUT_BYTES
-from batchord.core.declared.steps import Branch, Python, Sql
 from batchord.core.run.runs import RunState
 from batchord.flow.begin.backfill import fill_windows
 from batchord.flow.begin.start import tick

@@ -8,9 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from batchord import FunctionModel
+from batchord import Branch, FunctionModel, Python
 from batchord.core.calendar.schedules import every
-from batchord.core.declared.steps import Branch, Python
 from batchord.core.errors import ConfigurationError, UnknownPipeline
 from batchord.core.run.runs import Run, RunState
 from batchord.flow.begin.rerun import rerun

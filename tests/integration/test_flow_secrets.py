@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from batchord import Bash, Python
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.steps import Bash, Predict, Python
+from batchord.core.declared.steps import Predict
 from batchord.core.errors import ConfigurationError
 from batchord.core.reasons import LossCause
 from batchord.flow.attempt import log as attempt_log

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from batchord import Python
 from batchord.catalog import Problem
 from batchord.core.calendar.schedules import every
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.steps import Python
 from batchord.core.run.messages import AlertsKept
 from batchord.flow.upkeep.watch import watch
 from tests.integration.flow_parts import Bench

@@ -18,10 +18,11 @@ from app.cli import changes as history_of_changes
 from app.cli import checks, history, interventions, run, stack, switches, upkeep
 from app.cli import logs as kept_logs
 from app.cli.terminal import Terminal, text
+from batchord import Python
 from batchord.catalog import Problem
 from batchord.catalog.reading import Loaded
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.steps import Predict, Python
+from batchord.core.declared.steps import Predict
 from batchord.flow.attempt import log as attempt_log
 from batchord.reports.stack import ProcessReport, ServerReport, StackReport
 from batchord.sources.sql import SqlSource

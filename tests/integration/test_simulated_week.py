@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from batchord import Python
 from batchord.core.calendar.schedules import Schedule, cron, every, rrule
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.steps import Python
 from batchord.flow.begin.start import tick
 from beat.schedule import Fires, offset
 from tests.integration.flow_parts import Bench

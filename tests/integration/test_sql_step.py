@@ -12,10 +12,11 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from batchord.core.declared.steps import Sql
+from batchord import Sql
 from batchord.core.errors import ConfigurationError, LeaseLost, OutOfTime, OutputRefused, SqlFailed, TransientError
 from batchord.core.run.runs import Run, RunState, StepLease
-from batchord.steps.sql import StatementRunner, runner
+from batchord.steps.sql import runner
+from tests.integration.step_contexts import step_context
 from tests.waiting import wait_until
 
 Execute = Callable[..., dict[str, Any]]
@@ -52,9 +53,8 @@ def execute(database_url: str, lease: StepLease) -> Execute:
     def execute(
         *statements: str, time_limit: float | None = 60, values: dict[str, Any] | None = None, **options: Any
     ) -> dict[str, Any]:
-        return StatementRunner(database_url).run(
-            Sql("load", statements, **options), values=values or {}, time_limit=time_limit, lease=lease
-        )
+        context = step_context(database_url, lease, time_limit=time_limit, params=values)
+        return Sql("load", statements, **options).execute(context)
 
     return execute
 
@@ -172,7 +172,7 @@ def test_rows_are_json(execute: Execute) -> None:
         ("DO $$ BEGIN RAISE deadlock_detected; END $$", TransientError, "stopped by the database"),
         ("SELECT pg_terminate_backend(pg_backend_pid())", TransientError, "stopped by the database"),
         ("SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(9)", TransientError, "user request"),
-        ("SELECT :missing", ConfigurationError, "The parameters are: none"),
+        ("SELECT :missing", ConfigurationError, "The parameters are: pipeline, run_id, slot"),
     ],
 )
 def test_what_cannot_be_done_leaves_nothing(

@@ -3,14 +3,13 @@
 import json
 import uuid
 from datetime import UTC, datetime
-from typing import Any
 
 import psycopg
 import pytest
 
-from batchord.core.declared.steps import Sql
+from batchord import Sql
 from batchord.core.run.runs import Run, RunState, StepLease
-from batchord.steps.sql import StatementRunner
+from tests.integration.step_contexts import step_context
 
 
 @pytest.fixture
@@ -53,9 +52,7 @@ def test_what_python_has_not_is_postgresqls_text(database_url: str, lease: StepL
     }
     columns = ", ".join(f"{expression} AS c{number}" for number, expression in enumerate(odd))
     statements = ["CREATE TABLE t (n int)", "INSERT INTO t VALUES (1)", f"SELECT {columns}"]
-    output: dict[str, Any] = StatementRunner(database_url).run(
-        Sql("load", statements), values={}, time_limit=60, lease=lease
-    )
+    output = Sql("load", statements).execute(step_context(database_url, lease))
     assert json.loads(json.dumps(output, allow_nan=False)) == output
     assert list(output["rows"][0].values()) == list(odd.values())
     with psycopg.connect(database_url) as connection:

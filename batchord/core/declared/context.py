@@ -9,7 +9,7 @@ from typing import Any
 from batchord.core.declared.params import Params, is_not_finite
 from batchord.core.errors import OutputRefused
 from batchord.core.run.records import unstorable
-from batchord.core.run.runs import StepKind, StepState
+from batchord.core.run.runs import StepState, becomes_shards
 from batchord.core.text.counts import counted
 
 #: Bytes of JSON that a step may hand to later ones.
@@ -21,7 +21,7 @@ class StepOutput:
     """What became of an earlier step of the run."""
 
     name: str
-    kind: StepKind
+    kind: str
     state: StepState
     #: As it stands in the ledger. Of a Predict step its summary; of every other step ``{"value": …}``.
     output: Mapping[str, Any] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class StepOutput:
 
     def __getitem__(self, key: str) -> Any:
         """A part of the step's value, or of a Predict step's summary. Raises KeyError, which names the parts."""
-        parts = self.output if self.kind is StepKind.PREDICT else self.value
+        parts = self.output if becomes_shards(self.kind) else self.value
         if not isinstance(parts, Mapping):
             raise KeyError(f"step {self.name} ({self.state}) has no parts with names; its value is {parts!r}")
         if key not in parts:

@@ -17,7 +17,7 @@ from batchord.core.declared.limits import RejectionLimit
 from batchord.core.declared.models import Model
 from batchord.core.declared.retries import Retry
 from batchord.core.declared.sources import Source
-from batchord.core.declared.steps import STEP_TYPES, Predict, Step, Task, names_before, time_limit_seconds
+from batchord.core.declared.steps import Predict, Step, TaskStep
 from batchord.core.errors import UnknownStep
 from batchord.core.run.graph import cycle
 from batchord.core.run.runs import NewStep
@@ -62,7 +62,7 @@ class Pipeline:
     listed: bool = field(init=False, repr=False, default=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "listed", not isinstance(self.steps, STEP_TYPES))
+        object.__setattr__(self, "listed", not isinstance(self.steps, Step))
         steps: tuple[Any, ...] = as_names(self.steps)
         object.__setattr__(self, "short_form", not steps)
         if not steps and self.source is not None and self.model is not None:
@@ -125,15 +125,15 @@ class Pipeline:
             "changed since the run began."
         )
 
-    def task(self, name: str) -> Task:
+    def task(self, name: str) -> TaskStep:
         """The step of that name, which is no Predict step. Raises UnknownStep as :meth:`step` does."""
         step = self.step(name)
-        if isinstance(step, Predict):
-            raise UnknownStep(
-                f"Step {name!r} of pipeline {self.name!r} is a Predict step in this process: its file changed since "
-                "the run began."
-            )
-        return step
+        if isinstance(step, TaskStep):
+            return step
+        raise UnknownStep(
+            f"Step {name!r} of pipeline {self.name!r} is a {type(step).__name__} step in this process: its file "
+            "changed since the run began."
+        )
 
     def new_steps(self) -> tuple[NewStep, ...]:
         """The steps as a run keeps them."""
@@ -143,8 +143,8 @@ class Pipeline:
                 kind=step.kind,
                 after=tuple(step.after),
                 join=step.join,
-                queue=None if isinstance(step, Predict) else step.queue,
-                time_limit=time_limit_seconds(step),
+                queue=step.queue if isinstance(step, TaskStep) else None,
+                time_limit=step.process_seconds if isinstance(step, TaskStep) else None,
             )
             for step in self.steps
         )
@@ -164,7 +164,7 @@ class Pipeline:
             found.append(f"description= is a {type(self.description).__name__}: give a text")
         found += problems_of(self._option_problems)
         for step in self.steps:
-            if not isinstance(step, STEP_TYPES):
+            if not isinstance(step, Step):
                 found.append(f"steps holds a {type(step).__name__}: give Predict, Python, Sql, Bash or Branch")
                 continue
             found += [f"step {step.name!r}: {problem}" for problem in problems_of(step.problems)]
@@ -202,22 +202,26 @@ class Pipeline:
 
     def _graph_problems(self) -> list[str]:
         # Of a name that is no text, or no hashable thing at all, the step's own problems tell.
-        steps = [step for step in self.steps if isinstance(step, STEP_TYPES) and isinstance(step.name, str)]
+        steps = [step for step in self.steps if isinstance(step, Step) and isinstance(step.name, str)]
         names = [step.name for step in steps]
         found = [f"two steps are named {name!r}" for name in sorted({n for n in names if names.count(n) > 1})]
         for step in steps:
             found += [
                 f"step {step.name!r}: after={unknown!r} names an unknown step; the other steps are: "
                 + _others(names, step.name)
-                for unknown in names_before(step)
+                for unknown in step.names_before
                 if unknown not in names
             ]
-            if step.kind == "branch" and not any(step.name in names_before(other) for other in steps):
+            if (
+                isinstance(step, TaskStep)
+                and step.chooses
+                and not any(step.name in other.names_before for other in steps)
+            ):
                 found.append(
                     f"step {step.name!r} is a branch, but no step has after={[step.name]}: a branch needs a step to "
                     "choose"
                 )
-        if waiting := cycle({step.name: names_before(step) for step in steps}):
+        if waiting := cycle({step.name: step.names_before for step in steps}):
             found.append(f"steps {', '.join(waiting)} wait for each other in a cycle: remove one after=")
         return found
 

@@ -13,10 +13,8 @@ steps right after it that it did not choose, unless a chosen one leads to them, 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from batchord.core.run.runs import RunState, Step, StepKind, StepState
+from batchord.core.run.runs import CHOSEN, RunState, Step, StepState
 
-#: Key in a branch's output under which the chosen steps stand.
-CHOSEN = "chosen"
 _FAILED = (StepState.FAILED, StepState.CODE_CHANGED, StepState.UPSTREAM_FAILED)
 
 
@@ -79,9 +77,9 @@ def _passed_over(steps: Sequence[Step]) -> set[str]:
     found: set[str] = set()
     after = {step.name: step.after for step in steps}
     for branch in steps:
-        if branch.kind is not StepKind.BRANCH or branch.state is not StepState.DONE:
+        if branch.state is not StepState.DONE or not branch.chose:
             continue
-        chosen = set((branch.output or {}).get(CHOSEN, ()))
+        chosen = set((branch.output or {})[CHOSEN])
         wanted = chosen | downstream(after, chosen)
         found |= {step.name for step in steps if branch.name in step.after} - wanted
     return found
@@ -117,7 +115,7 @@ def state_at_end(steps: Sequence[Step], *, predicted: int) -> RunState:
     if not failed:
         changed = any(step.state is StepState.CODE_CHANGED for step in steps)
         return RunState.PARTIAL if changed else RunState.SUCCEEDED
-    if predicted and all(step.kind is StepKind.PREDICT for step in failed):
+    if predicted and all(step.sharded for step in failed):
         return RunState.PARTIAL
     return RunState.FAILED
 

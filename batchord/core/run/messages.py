@@ -6,7 +6,7 @@ verbs run on Celery and in one process alike. Any message may be lost, doubled, 
 
 from dataclasses import dataclass
 
-from batchord.core.run.runs import RunState, Step, StepKind
+from batchord.core.run.runs import RunState, Step
 
 #: What each message says of itself. It rises only when the release before would misread what is sent: a new keyword
 #: does not ask for it, since tasks ignore those that they do not know.
@@ -22,10 +22,11 @@ class StepReady:
 
     run_id: str
     step: str
-    kind: StepKind = StepKind.PREDICT
+    #: Whether it becomes shards, and so is to be planned; else it is executed.
+    sharded: bool = True
     #: The queue whose workers execute it; None: control workers plan it.
     queue: str | None = None
-    #: Seconds that it may take; None: as long as it likes.
+    #: Seconds after which its process is ended; None: never.
     time_limit: float | None = None
     #: Seconds to wait before.
     delay: float = 0
@@ -33,12 +34,11 @@ class StepReady:
 
 def step_ready(step: Step, *, delay: float = 0) -> StepReady:
     """The message for a step as the ledger knows it."""
-    executed = step.kind is not StepKind.PREDICT
     return StepReady(
         run_id=step.run_id,
         step=step.name,
-        kind=step.kind,
-        queue=step.queue if executed else None,
+        sharded=step.sharded,
+        queue=None if step.sharded else step.queue,
         time_limit=step.time_limit,
         delay=delay,
     )

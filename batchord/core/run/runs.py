@@ -29,14 +29,15 @@ class RunState(StrEnum):
         return self not in (RunState.QUEUED, RunState.RUNNING)
 
 
-class StepKind(StrEnum):
-    """What a step does when its turn comes."""
+#: Key in a step's output under which the steps stand that it chose.
+CHOSEN = "chosen"
+#: The kind of step that becomes shards, as the ledger names it. Every other is executed as a whole.
+PREDICT = "predict"
 
-    PREDICT = "predict"
-    PYTHON = "python"
-    SQL = "sql"
-    BASH = "bash"
-    BRANCH = "branch"
+
+def becomes_shards(kind: str) -> bool:
+    """Whether steps of the kind are planned and become shards, instead of being executed as a whole."""
+    return kind == PREDICT
 
 
 class StepState(StrEnum):
@@ -86,13 +87,14 @@ class NewStep:
     """A step of a run that somebody wants, as its pipeline declares it now."""
 
     name: str
-    kind: StepKind = StepKind.PREDICT
+    #: The declaration's, see :attr:`batchord.core.declared.steps.Step.kind`.
+    kind: str = PREDICT
     after: tuple[str, ...] = ()
     #: ``all_done_ok`` or ``always``.
     join: str = "all_done_ok"
     #: Where it is executed; None for Predict steps, whose shards go where their model says.
     queue: str | None = None
-    #: Seconds that an attempt may take; None: as long as it likes.
+    #: Seconds after which the process of an attempt is ended; None: never.
     time_limit: float | None = None
     #: Of a rerun: what became of the step in the run before, which is not to be repeated.
     state: StepState = StepState.PENDING
@@ -179,7 +181,8 @@ class Step:
     state: StepState
     attempt: int
     error: str | None
-    kind: StepKind = StepKind.PREDICT
+    #: The declaration's, see :attr:`batchord.core.declared.steps.Step.kind`.
+    kind: str = PREDICT
     join: str = "all_done_ok"
     #: Where its shards go, or the step itself; None for a Predict step that is not planned yet.
     queue: str | None = None
@@ -188,6 +191,16 @@ class Step:
     backlog_left: bool = False
     #: What it came to; None before its end.
     output: dict[str, Any] | None = None
+
+    @property
+    def sharded(self) -> bool:
+        """Whether it becomes shards."""
+        return becomes_shards(self.kind)
+
+    @property
+    def chose(self) -> bool:
+        """Whether it chose which of the steps right after it run."""
+        return CHOSEN in (self.output or {})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from batchord.core.errors import ConfigurationError
 from batchord.core.run.graph import moves, upstream
 from batchord.core.run.history import Actor
 from batchord.core.run.messages import Message
-from batchord.core.run.runs import Kind, NewStep, Run, Step, StepKind, StepState
+from batchord.core.run.runs import Kind, NewStep, Run, Step, StepState
 from batchord.flow.begin.repeat import FAILED, reused, with_followers
 from batchord.flow.begin.start import new_run, open_run
 from batchord.flow.parts import Parts
@@ -92,7 +92,7 @@ def _refuse_what_cannot_run(steps: tuple[NewStep, ...], name: str, *, run_id: st
     else:
         left = {name, *(step.name for step in mine if step.state is StepState.SKIPPED)}
         ways = {each for step in steps if step.name in left for each in step.after}
-        causes, why = [step for step in mine if step.kind is StepKind.BRANCH and step.name in ways], "chose another way"
+        causes, why = [step for step in mine if _as_known(step).chose and step.name in ways], "chose another way"
         more = ""
     # The step that is to blame may have gone from the file.
     causes = causes or [step for step in mine if step.state.over]

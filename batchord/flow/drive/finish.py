@@ -9,7 +9,7 @@ from batchord.core.errors import CatalogError, ConservationError, UnknownPipelin
 from batchord.core.reasons import of_the_model
 from batchord.core.run.alerts import AlertKind, NewAlert
 from batchord.core.run.messages import Message
-from batchord.core.run.runs import Run, RunState, StepKind, StepLease, StepState
+from batchord.core.run.runs import Run, RunState, StepLease, StepState
 from batchord.core.run.summary import check_conservation, step_summary
 from batchord.core.text.counts import counted
 from batchord.flow.drive.advance import drive
@@ -23,7 +23,7 @@ CODE_CHANGED = "code-changed: its file was edited while it was at work; a follow
 def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     """Ends the step if all its shards have ended, and drives the run on."""
     with parts.ledger.runs.lock(run_id) as locked:
-        state = {known.name: known.state for known in locked.steps if known.kind is StepKind.PREDICT}.get(step)
+        state = {known.name: known.state for known in locked.steps if known.sharded}.get(step)
         if state is not StepState.RUNNING or locked.run.state is not RunState.RUNNING:
             return drive(locked)
         totals = locked.totals(step)

@@ -18,7 +18,7 @@ from batchord.core.run.logs import AttemptName
 from batchord.core.run.messages import Message, ShardsReady, StepEnded, step_ready
 from batchord.core.run.plans import Plan
 from batchord.core.run.records import Position
-from batchord.core.run.runs import StepKind, StepLease, StepState
+from batchord.core.run.runs import StepLease, StepState
 from batchord.core.run.shards import ShardCutter, ShardRange, ShardSize
 from batchord.core.run.sizing import Estimate, estimate
 from batchord.core.text.counts import counted
@@ -44,7 +44,7 @@ def plan_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     """
     seconds = parts.settings.lease_seconds
     lease = parts.ledger.runs.claim_step(
-        run_id, step, lease_seconds=seconds, worker=parts.worker, task=parts.task, predict=True
+        run_id, step, lease_seconds=seconds, worker=parts.worker, task=parts.task, sharded=True
     )
     if lease is None:
         return _misrouted(parts, run_id, step)
@@ -59,7 +59,7 @@ def plan_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
 def _misrouted(parts: Parts, run_id: str, step: str) -> list[Message]:
     """A worker of the release before, in a deploy, sends every step to be planned: on to where it belongs."""
     known = [known for known in parts.ledger.runs.steps(run_id) if known.name == step]
-    return [step_ready(each) for each in known if each.kind is not StepKind.PREDICT and each.state is StepState.READY]
+    return [step_ready(each) for each in known if not each.sharded and each.state is StepState.READY]
 
 
 def _plan(parts: Parts, lease: StepLease) -> list[Message]:

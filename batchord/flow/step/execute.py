@@ -7,21 +7,24 @@ twice. What it came to is written down together with its end.
 import logging
 from collections.abc import Callable
 from functools import partial
+from types import TracebackType
 from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_when_event_set, wait_random_exponential
 
+from batchord.core.code import is_authors
 from batchord.core.declared.context import checked_output
 from batchord.core.declared.retries import NO_RETRY, Retry
-from batchord.core.declared.steps import Task, retry_of
+from batchord.core.declared.steps import TaskStep, retry_of
 from batchord.core.errors import (
     BatchordError,
-    CommandFailed,
     ConfigurationError,
     FinalStepError,
     LeaseLost,
     MayHaveRun,
     OutOfTime,
+    OutputRefused,
+    StepError,
     TransientError,
     UnknownPipeline,
     UnknownStep,
@@ -54,7 +57,7 @@ def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     """
     seconds = parts.settings.lease_seconds
     lease = parts.ledger.runs.claim_step(
-        run_id, step, lease_seconds=seconds, worker=parts.worker, task=parts.task, predict=False
+        run_id, step, lease_seconds=seconds, worker=parts.worker, task=parts.task, sharded=False
     )
     if lease is None:
         return []
@@ -101,7 +104,7 @@ def _attempt(parts: Parts, lease: StepLease, said: AttemptLog, beat: Heartbeat) 
     return operate(parts, lease, declared, said=said, beat=beat)
 
 
-def _look_back(parts: Parts, lease: StepLease, task: Task, retry: Retry) -> None:
+def _look_back(parts: Parts, lease: StepLease, task: TaskStep, retry: Retry) -> None:
     """Raises when attempts before were lost with their workers, and there must not be another."""
     if lease.begun_before and not task.idempotent:
         raise MayHaveRun(
@@ -131,15 +134,23 @@ def _ended_badly(parts: Parts, lease: StepLease, error: Exception) -> list[Messa
         failures = lease.handed_back + 1
     said = parts.mask(_said(error))[:MOST_ERROR]
     if not retry.allows(error, attempt=failures):
-        # A step that cleans up may look at it.
-        output = {"value": {"exit_code": error.exit_code}} if isinstance(error, CommandFailed) else {}
-        return _end(parts, lease, StepState.FAILED, output, said)
+        return _end(parts, lease, StepState.FAILED, _left_by(error, lease.step), said)
     wait = retry.wait(failures)
     if not parts.ledger.runs.release_step(lease, said, wait=wait, own_error=own_error):
         return []
     (known,) = [step for step in parts.ledger.runs.steps(lease.run.id) if step.name == lease.step]
     log.info("Step %s of run %s starts again in %.1f s", lease.step, lease.run.id, wait)
     return [step_ready(known, delay=wait)]
+
+
+def _left_by(error: Exception, step: str) -> dict[str, Any]:
+    """What a step that cleans up may read of one that failed."""
+    value = error.value if isinstance(error, StepError) else None
+    try:
+        return {} if value is None else checked_output(step, value)
+    except OutputRefused as refused:
+        log.warning("What step %s left at its failure is dropped: %s", step, refused)
+        return {}
 
 
 def _may_be_anothers(parts: Parts, lease: StepLease, error: Exception) -> bool:
@@ -170,12 +181,16 @@ def _retry(parts: Parts, lease: StepLease) -> Retry:
 
 def _log_failure(error: Exception) -> None:
     """With its traceback where it is the author's own error; those of Batchord explain themselves."""
-    trace = error.__traceback__
-    # From the author's function on: how we came to call it helps nobody.
-    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("batchord.flow."):
-        trace = trace.tb_next
     said_in_full = isinstance(error, BatchordError)
-    log.error("%s", _said(error), exc_info=None if said_in_full else (type(error), error, trace or error.__traceback__))
+    log.error("%s", _said(error), exc_info=None if said_in_full else (type(error), error, _authors_part(error)))
+
+
+def _authors_part(error: Exception) -> TracebackType | None:
+    """From the author's function on: how we came to call it helps nobody."""
+    trace = error.__traceback__
+    while trace is not None and not is_authors(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return trace or error.__traceback__
 
 
 def _said(error: Exception) -> str:

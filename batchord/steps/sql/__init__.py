@@ -1,5 +1,5 @@
-"""A step's SQL statements in one transaction: the ``SqlRunner`` port over SQLAlchemy."""
+"""A step's SQL statements, in one transaction."""
 
-from batchord.steps.sql.runner import StatementRunner
+from batchord.steps.sql.step import Sql
 
-__all__ = ["StatementRunner"]
+__all__ = ["Sql"]

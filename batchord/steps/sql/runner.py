@@ -9,17 +9,17 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from batchord.core.declared.context import checked_output
-from batchord.core.declared.steps import Sql
+from batchord.core.declared.context import RunContext, checked_output
+from batchord.core.declared.step_context import StepContext
 from batchord.core.errors import LeaseLost, OutOfTime
 from batchord.core.process.faults import fault
-from batchord.core.run.runs import StepLease
 from batchord.database.engine import create_engine, resolved_url
 from batchord.database.lenient import as_text, bear_times
 from batchord.database.own import PATH_WITHOUT_LEDGER
 from batchord.steps.sql.failures import connecting, executing, was_cancelled
 from batchord.steps.sql.parameters import bound
 from batchord.steps.sql.rows import output_of
+from batchord.steps.sql.step import Sql
 
 #: Not one of the ledger's: discovery waits for the transactions of such a session, which may write to a source.
 APPLICATION_NAME = "batchord-sql-step"
@@ -37,44 +37,43 @@ _COMMITTED = sa.text("""
 """)
 
 
-class StatementRunner:
-    """Executes statements, each step's in one transaction on a connection of its own.
+def execute(declared: Sql, context: StepContext) -> dict[str, Any]:
+    """Executes the statements in one transaction; see :meth:`batchord.steps.sql.step.Sql.execute`.
 
-    Connections are not kept: what a step sets, locks or creates for its session must not reach the next one.
+    Returns ``row_count`` and ``rows`` (dicts, at most 100) of the last statement. The connection is not kept: what a
+    step sets, locks or creates for its session must not reach the next one.
     """
+    url = resolved_url(declared.url, declared.url_env, context.database_url, whose="step")
+    values = {**context.run.params, **_of_run(context.run), **declared.params}
+    statements = [bound(each, values, dialect=url.get_backend_name()) for each in declared.statements]
+    clock = _Clock(context.time_limit)
+    with _connection(url, context.lock_seconds) as connection:
+        output: dict[str, Any] = {}
+        for number, statement in enumerate(statements, start=1):
+            what = f"Statement {number} of {len(statements)}"
+            with executing(url, what, values), clock.bounding(connection):
+                result = connection.execute(statement)
+                if number == len(statements):
+                    output = output_of(result)
+        checked_output(context.run.step, output)  # too large a one is refused while nothing is committed
+        with executing(url, "The end of the transaction", values), clock.bounding(connection):
+            if declared.url is None and declared.url_env is None:
+                _write_down(connection, context, output)
+            fault("before-sql-commit")
+            connection.commit()
+    fault("after-sql-commit")
+    return output
 
-    def __init__(self, default_url: str, *, lock_seconds: float = 60) -> None:
-        """``default_url``: the ledger's database by the author's role, for steps that name no database.
 
-        ``lock_seconds``: how long a process that is stopped in mid-transaction may hold the rows it locked.
-        """
-        self._default_url = default_url
-        self._lock_seconds = lock_seconds
-
-    def run(
-        self, declared: Sql, *, values: Mapping[str, Any], time_limit: float | None, lease: StepLease
-    ) -> dict[str, Any]:
-        """See :class:`batchord.core.ports.SqlRunner`."""
-        url = resolved_url(declared.url, declared.url_env, self._default_url, whose="step")
-        every = {**values, **declared.params}
-        statements = [bound(each, every, dialect=url.get_backend_name()) for each in declared.statements]
-        clock = _Clock(time_limit)
-        with _connection(url, self._lock_seconds) as connection:
-            output: dict[str, Any] = {}
-            for number, statement in enumerate(statements, start=1):
-                what = f"Statement {number} of {len(statements)}"
-                with executing(url, what, every), clock.bounding(connection):
-                    result = connection.execute(statement)
-                    if number == len(statements):
-                        output = output_of(result)
-            checked_output(lease.step, output)  # too large a one is refused while nothing is committed
-            with executing(url, "The end of the transaction", every), clock.bounding(connection):
-                if declared.url is None and declared.url_env is None:
-                    _write_down(connection, lease, output)
-                fault("before-sql-commit")
-                connection.commit()
-        fault("after-sql-commit")
-        return output
+def _of_run(run: RunContext) -> dict[str, Any]:
+    """What parameters may name besides the run's own."""
+    return {
+        "run_id": run.id,
+        "pipeline": run.pipeline,
+        "slot": run.slot,
+        "window_start": run.window_start,
+        "window_end": run.window_end,
+    }
 
 
 @contextmanager
@@ -153,15 +152,14 @@ class _Clock:
         )
 
 
-def _write_down(connection: sa.Connection, lease: StepLease, output: Mapping[str, Any]) -> None:
+def _write_down(connection: sa.Connection, context: StepContext, output: Mapping[str, Any]) -> None:
     # The author may have taken a role that knows nothing of the ledger.
     connection.exec_driver_sql("RESET ROLE")
-    named = {"output": json.dumps(output), "run_id": lease.run.id, "step": lease.step, "token": lease.token}
+    run = context.run
+    named = {"output": json.dumps(output), "run_id": run.id, "step": run.step, "token": context.token}
     if not connection.scalar(_COMMITTED, named):
         connection.rollback()
-        raise LeaseLost(
-            f"Step {lease.step} of run {lease.run.id} belongs to another worker now. Nothing of it was committed."
-        )
+        raise LeaseLost(f"Step {run.step} of run {run.id} belongs to another worker now. Nothing of it was committed.")
 
 
 def _no_transactions_of_its_own(connection: Any, _record: Any) -> None:

@@ -12,8 +12,9 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from batchord import Sql
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.steps import Predict, Sql
+from batchord.core.declared.steps import Predict
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.runs import RunState
 from batchord.ledger.connection import Connections

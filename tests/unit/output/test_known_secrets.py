@@ -3,9 +3,10 @@
 import pytest
 from pydantic import SecretStr
 
+from batchord import Bash, Sql
 from batchord.core.declared.alerts import Alerts
 from batchord.core.declared.pipelines import Pipeline
-from batchord.core.declared.steps import Bash, Predict, Sql
+from batchord.core.declared.steps import Predict
 from batchord.core.secrets.patterns import masked
 from batchord.output.known_secrets import known_secrets, secrets_around, secrets_of
 from batchord.settings import Settings

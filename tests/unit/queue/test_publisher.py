@@ -24,16 +24,16 @@ from batchord.core.run.messages import (
     StepEnded,
     StepReady,
 )
-from batchord.core.run.runs import RunState, StepKind
+from batchord.core.run.runs import RunState
 from batchord.queue import publisher
 from batchord.queue.publisher import publish
 
 _CATALOG: Any = SimpleNamespace(names=list, get=None)
 _SINGLE: list[tuple[Message, str, str, dict[str, Any]]] = [
     (StepReady(run_id="r", step="s"), "control", "plan_step", {"run_id": "r", "step": "s"}),
-    (StepReady(run_id="r", step="s", kind=StepKind.SQL), "steps", "run_step", {"run_id": "r", "step": "s"}),
+    (StepReady(run_id="r", step="s", sharded=False), "steps", "run_step", {"run_id": "r", "step": "s"}),
     (
-        StepReady(run_id="r", step="s", kind=StepKind.BASH, queue="warehouse"),
+        StepReady(run_id="r", step="s", sharded=False, queue="warehouse"),
         "warehouse",
         "run_step",
         {"run_id": "r", "step": "s"},
@@ -101,11 +101,10 @@ def test_shards_are_a_chord_whose_body_finishes_the_step(redis: Redis) -> None:
 
 
 def test_a_time_limit_travels_with_its_step(redis: Redis) -> None:
-    """What ends by itself at its limit is ended from outside only when it does not."""
-    limits = {StepKind.PYTHON: 60.0, StepKind.BASH: 90.0, StepKind.SQL: 90.0}
-    for kind, limit in limits.items():
-        publish([StepReady(run_id="r", step="s", kind=kind, time_limit=60.0)], catalog=_CATALOG)
-        assert _taken(redis, "steps")[0]["timelimit"] == [limit, None], kind
+    """Its process is ended after it."""
+    publish([StepReady(run_id="r", step="s", sharded=False, time_limit=60.0)], catalog=_CATALOG)
+
+    assert _taken(redis, "steps")[0]["timelimit"] == [60.0, None]
 
 
 def test_a_short_wait_travels_and_a_long_one_is_left_to_the_sweeper(redis: Redis) -> None:

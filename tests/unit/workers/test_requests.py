@@ -8,7 +8,7 @@ import pytest
 
 from batchord.core.reasons import LossCause
 from batchord.core.run.messages import Message, StepReady
-from batchord.core.run.runs import Step, StepKind, StepState
+from batchord.core.run.runs import Step, StepState
 from workers.requests import StepRequest
 
 
@@ -21,7 +21,7 @@ def test_a_step_that_was_lost_is_sent_again(
 ) -> None:
     """With its queue and limit; not one that another worker has, nor one whose message returns by itself."""
     values = {"run_id": "r", "after": (), "state": StepState.READY, "attempt": 1, "error": None, "queue": "gpu"}
-    steps = [Step(name=name, kind=StepKind.PYTHON, time_limit=9, **values) for name in ("a", "b")]
+    steps = [Step(name=name, kind="python", time_limit=9, **values) for name in ("a", "b")]
     told: list[dict[str, Any]] = []
     published: list[Message] = []
 
@@ -36,5 +36,5 @@ def test_a_step_that_was_lost_is_sent_again(
     request = SimpleNamespace(kwargs={"run_id": "r", "step": "b"})
     StepRequest.note_loss(request, "host:1", LossCause.KILLED, "lost", loss=loss)  # type: ignore[arg-type]
     assert told == [{"worker": "host:1", "cause": LossCause.KILLED, "error": "lost", "loss": loss}]
-    again = StepReady(run_id="r", step="b", kind=StepKind.PYTHON, queue="gpu", time_limit=9, delay=1)
+    again = StepReady(run_id="r", step="b", sharded=False, queue="gpu", time_limit=9, delay=1)
     assert published == [again] * sent

@@ -5,13 +5,14 @@ from typing import Any, cast
 
 import pytest
 
+from batchord import Bash, Branch, Python, Sql
 from batchord.core.calendar.schedules import Every, after_pipeline, every, once, rrule
 from batchord.core.declared.alerts import Alerts
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.retries import Retry
-from batchord.core.declared.steps import Bash, Branch, Predict, Python, Sql
+from batchord.core.declared.steps import Predict
 from batchord.core.errors import UnknownPipeline
-from batchord.core.run.runs import NewStep, StepKind
+from batchord.core.run.runs import NewStep
 from batchord.sources.sql import SqlSource
 
 _SOURCE = SqlSource("SELECT id, body FROM reviews", key="id")
@@ -49,14 +50,12 @@ def test_a_graph_of_all_kinds_is_sound() -> None:
 
     assert pipeline.problems() == []
     assert pipeline.new_steps() == (
-        NewStep(name="load", kind=StepKind.SQL, queue="sql", time_limit=3600),
-        NewStep(name="score", kind=StepKind.PREDICT, after=("load",)),
-        NewStep(name="choose", kind=StepKind.BRANCH, after=("score",), queue="steps", time_limit=300),
-        NewStep(name="left", kind=StepKind.PYTHON, after=("choose",), queue="steps"),
-        NewStep(name="right", kind=StepKind.BASH, after=("choose",), queue="steps", time_limit=120),
-        NewStep(
-            name="last", kind=StepKind.PYTHON, after=("left", "right"), join="always", queue="steps", time_limit=3600
-        ),
+        NewStep(name="load", kind="sql", queue="sql", time_limit=3630),
+        NewStep(name="score", kind="predict", after=("load",)),
+        NewStep(name="choose", kind="branch", after=("score",), queue="steps", time_limit=300),
+        NewStep(name="left", kind="python", after=("choose",), queue="steps"),
+        NewStep(name="right", kind="bash", after=("choose",), queue="steps", time_limit=150),
+        NewStep(name="last", kind="python", after=("left", "right"), join="always", queue="steps", time_limit=3600),
     )
     assert [step.name for step in pipeline.predict_steps] == ["score"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from batchord.core.declared.steps import Bash, Sql
+from batchord import Bash, Sql
 
 
 def _sql(name: Any = "a", **options: Any) -> Sql:

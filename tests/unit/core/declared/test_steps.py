@@ -4,16 +4,15 @@ import asyncio
 import functools
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from batchord import FunctionModel, TransformersText
-from batchord.core.declared.functions import takes_run
+from batchord import Bash, Branch, FunctionModel, Python, Sql, TransformersText
 from batchord.core.declared.retries import NO_RETRY, Retry
-from batchord.core.declared.steps import Bash, Branch, Predict, Python, Sql, Step, retry_of, time_limit_seconds
-from batchord.core.run.runs import StepKind
+from batchord.core.declared.steps import Predict, Step, TaskStep, retry_of
 from batchord.sources.sql import SqlSource
+from batchord.steps.functions import takes_run
 
 #: Builds a sound step of one kind, with options.
 Build = Callable[..., Any]
@@ -264,20 +263,23 @@ def test_what_cannot_be_called_says_why(function: Any, said: str) -> None:
 @pytest.mark.parametrize(
     ("step", "kind", "limit", "idempotent"),
     [
-        (_python(), StepKind.PYTHON, 3600, True),
-        (_python(idempotent=False), StepKind.PYTHON, 3600, False),
-        (_branch(), StepKind.BRANCH, 300, True),
-        (_sql(), StepKind.SQL, 3600, True),
-        (_bash(), StepKind.BASH, 3600, False),
-        (_bash(idempotent=True, time_limit=None), StepKind.BASH, None, True),
+        (_python(), "python", 3600, True),
+        (_python(idempotent=False), "python", 3600, False),
+        (_branch(), "branch", 300, True),
+        (_sql(), "sql", 3630, True),
+        (_bash(), "bash", 3630, False),
+        (_bash(idempotent=True, time_limit=None), "bash", None, True),
     ],
 )
 def test_what_a_step_is_unless_it_says_otherwise(
-    step: Any, kind: StepKind, limit: float | None, *, idempotent: bool
+    step: Any, kind: str, limit: float | None, *, idempotent: bool
 ) -> None:
-    """A command may have done anything when its worker dies: it is not run again unless it says so."""
-    assert step.kind is kind
-    assert time_limit_seconds(step) == limit
+    """A command may have done anything when its worker dies: it is not run again unless it says so.
+
+    What ends by itself at its limit is ended from outside only when it does not.
+    """
+    assert step.kind == kind
+    assert step.process_seconds == limit
     assert step.idempotent is idempotent
     assert step.queue == "steps"
 
@@ -286,8 +288,8 @@ def test_a_predict_step_has_no_limit_of_its_own() -> None:
     """Its shards have one each."""
     step = _predict()
 
-    assert time_limit_seconds(step) is None
-    assert step.kind is StepKind.PREDICT
+    assert not isinstance(step, TaskStep)
+    assert step.kind == "predict"
     assert step.declared_model == FunctionModel(len)
 
 
@@ -300,3 +302,19 @@ def test_a_steps_retry_goes_before_its_pipelines(build: Callable[..., Step]) -> 
     assert retry_of(build(), default) == default
     assert retry_of(build(retry=Retry(0)), default) == Retry(0)
     assert retry_of(build(), None) == NO_RETRY
+
+
+@pytest.mark.parametrize("name", ["predict", "My kind", "", "copy_table"])
+def test_a_kind_of_ones_own_has_a_name_that_is_not_taken(name: str) -> None:
+    """What the ledger calls 'predict' becomes shards."""
+
+    class Copy(TaskStep):
+        kind: ClassVar[str] = name
+
+    class CopyTable(TaskStep):
+        pass
+
+    said = Copy("a").problems()
+
+    assert said == [] if name == "copy_table" else f"Copy cannot be a kind of step named {name!r}" in said[0]
+    assert (CopyTable.kind, CopyTable("a").problems()) == ("copytable", [])

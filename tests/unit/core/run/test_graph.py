@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchord.core.run.graph import Moves, cycle, downstream, moves, state_at_end, upstream
-from batchord.core.run.runs import RunState, Step, StepKind, StepState
+from batchord.core.run.runs import RunState, Step, StepState
 
 DONE, FAILED, SKIPPED, STOPPED = StepState.DONE, StepState.FAILED, StepState.SKIPPED, StepState.UPSTREAM_FAILED
 PENDING, RUNNING = StepState.PENDING, StepState.RUNNING
@@ -18,7 +18,7 @@ def step(
     state: StepState = PENDING,
     after: Sequence[str] = (),
     *,
-    kind: StepKind = StepKind.PYTHON,
+    kind: str = "python",
     join: str = "all_done_ok",
     chosen: Sequence[str] | None = None,
 ) -> Step:
@@ -39,7 +39,7 @@ def step(
 
 def branch(name: str, *chosen: str, after: Sequence[str] = ()) -> Step:
     """A branch that has decided."""
-    return step(name, DONE, after, kind=StepKind.BRANCH, chosen=chosen)
+    return step(name, DONE, after, kind="branch", chosen=chosen)
 
 
 def test_steps_without_others_before_them_start_together() -> None:
@@ -124,9 +124,9 @@ def test_a_step_whose_ways_were_all_skipped_is_skipped() -> None:
     ("steps", "predicted", "state"),
     [
         ([step("a", DONE), step("b", SKIPPED)], 0, RunState.SUCCEEDED),
-        ([step("a", FAILED, kind=StepKind.PREDICT)], 5, RunState.PARTIAL),
-        ([step("a", FAILED, kind=StepKind.PREDICT)], 0, RunState.FAILED),
-        ([step("a", DONE, kind=StepKind.PREDICT), step("b", FAILED)], 5, RunState.FAILED),
+        ([step("a", FAILED, kind="predict")], 5, RunState.PARTIAL),
+        ([step("a", FAILED, kind="predict")], 0, RunState.FAILED),
+        ([step("a", DONE, kind="predict"), step("b", FAILED)], 5, RunState.FAILED),
         ([step("a", FAILED), step("clean", DONE, join="always")], 0, RunState.FAILED),
     ],
 )
@@ -147,7 +147,7 @@ def _graphs(draw: st.DrawFn) -> list[Step]:
     steps: list[Step] = []
     for number in range(draw(st.integers(1, 8))):
         after = draw(st.lists(st.sampled_from(steps), unique_by=lambda each: each.name)) if steps else []
-        kind = draw(st.sampled_from([StepKind.PYTHON, StepKind.BRANCH]))
+        kind = draw(st.sampled_from(["python", "branch"]))
         join = draw(st.sampled_from(["all_done_ok", "all_done_ok", "always"]))
         steps.append(step(f"s{number}", after=[each.name for each in after], kind=kind, join=join))
     return steps
@@ -177,7 +177,7 @@ def test_every_graph_comes_to_its_end(graph: list[Step], data: st.DataObject) ->
         choices = [other for other, before in after.items() if name in before]
         chosen = data.draw(st.lists(st.sampled_from(choices), unique=True)) if choices else []
         state = data.draw(st.sampled_from([DONE, DONE, FAILED]))
-        decided = chosen if ready.kind is StepKind.BRANCH and state is DONE else None
+        decided = chosen if ready.kind == "branch" and state is DONE else None
         steps[name] = step(name, state, ready.after, kind=ready.kind, join=ready.join, chosen=decided)
     assert all(each.state.over for each in steps.values())
 

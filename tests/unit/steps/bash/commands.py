@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from batchord.steps.shell import Shell
+from batchord.steps.bash.shell import run_command
 from tests.waiting import wait_until
 
 
@@ -25,8 +25,14 @@ def run(
     on_line: Callable[[str, str], None] = ignore,
 ) -> str:
     """Runs a command with short patience."""
-    return Shell(grace=grace).run(
-        command, env=env or {}, cwd=cwd, time_limit=time_limit, stop=stop or threading.Event(), on_line=on_line
+    return run_command(
+        command,
+        env=env or {},
+        cwd=cwd,
+        time_limit=time_limit,
+        stop=stop or threading.Event(),
+        on_line=on_line,
+        grace=grace,
     )
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from batchord.core.errors import CommandFailed, ConfigurationError, OutOfTime
 from batchord.output.masking import learn
-from batchord.steps.shell.output import LONGEST_LAST_LINE
-from tests.unit.steps.shell.commands import run
+from batchord.steps.bash.output import LONGEST_LAST_LINE
+from tests.unit.steps.bash.commands import run
 
 
 def test_the_last_line_that_is_not_blank_is_the_result() -> None:

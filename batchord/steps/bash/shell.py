@@ -13,8 +13,8 @@ from batchord.core.errors import BatchordError, CommandFailed, ConfigurationErro
 from batchord.core.process.loading import LOADING_VARIABLE
 from batchord.output.own_secrets import is_own_secret
 from batchord.processes.endings import GRACE_SECONDS, end_processes
-from batchord.steps.shell.guard import MARK_VARIABLE, CommandGuard
-from batchord.steps.shell.output import Lines, Streams
+from batchord.steps.bash.guard import MARK_VARIABLE, CommandGuard
+from batchord.steps.bash.output import Lines, Streams
 
 #: How soon a lost lease is noticed.
 _POLL_SECONDS = 0.2
@@ -26,48 +26,52 @@ _PASSING = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _BY_SIGNAL = 128
 
 
-class Shell:
-    """Runs commands on this machine; ``grace``: seconds between SIGTERM and SIGKILL."""
+def run_command(
+    command: str,
+    *,
+    env: Mapping[str, str],
+    cwd: str | None,
+    time_limit: float | None,
+    stop: threading.Event,
+    on_line: Callable[[str, str], None],
+    grace: float = GRACE_SECONDS,
+) -> str:
+    """Runs ``bash -c command`` and returns its last line of standard output, empty when there was none.
 
-    def __init__(self, *, grace: float = GRACE_SECONDS) -> None:
-        self._grace = grace
+    It has a process group of its own. The whole group ends with the command's end, with the time limit (seconds),
+    when ``stop`` is set, and with this process, however this process ends. ``env`` is added to this process's
+    environment, which comes without Batchord's own secrets. ``on_line`` is called with ``stdout`` or ``stderr`` and
+    each line as it comes, one at a time, in this thread; what it raises ends the command and is raised here. Lines
+    hold no NUL; one of more than 64 KiB comes in pieces. ``grace``: seconds between SIGTERM and SIGKILL.
 
-    def run(
-        self,
-        command: str,
-        *,
-        env: Mapping[str, str],
-        cwd: str | None,
-        time_limit: float | None,
-        stop: threading.Event,
-        on_line: Callable[[str, str], None],
-    ) -> str:
-        """See :class:`batchord.core.ports.Shell`."""
-        deadline = None if time_limit is None else time.monotonic() + time_limit
-        with _started(command, env, cwd) as (process, mark):
-            assert process.stdout is not None  # noqa: S101 -- opened in _started
-            assert process.stderr is not None  # noqa: S101 -- as above
-            streams = Streams(process.stdout, process.stderr, on_line)
-            try:
-                ended = _ended(process, streams)
-                early: BatchordError | None = None
-                while not ended.is_set() and early is None:
-                    streams.read(_POLL_SECONDS if deadline is None else min(_POLL_SECONDS, deadline - time.monotonic()))
-                    if stop.is_set():
-                        early = LeaseLost("Batchord ended the command: another worker holds the step's lease now.")
-                    elif deadline is not None and time.monotonic() >= deadline:
-                        early = _out_of_time(time_limit, streams.err)
-                # In every case: what the command left behind holds the pipes, and must not go on without a run.
-                end_processes([process.pid], mark, grace=self._grace, pause=streams.read)
-                ended.wait(_POLL_SECONDS)
-                streams.finish()
-            finally:
-                streams.close()
-        if early is not None:
-            raise early
-        if process.returncode != 0:
-            raise _failed(process.returncode, streams.err)
-        return streams.out.last
+    Raises CommandFailed for an exit code other than 0, OutOfTime, LeaseLost when it was stopped, ConfigurationError
+    when it cannot be started, and TransientError when the machine has no room for it now.
+    """
+    deadline = None if time_limit is None else time.monotonic() + time_limit
+    with _started(command, env, cwd) as (process, mark):
+        assert process.stdout is not None  # noqa: S101 -- opened in _started
+        assert process.stderr is not None  # noqa: S101 -- as above
+        streams = Streams(process.stdout, process.stderr, on_line)
+        try:
+            ended = _ended(process, streams)
+            early: BatchordError | None = None
+            while not ended.is_set() and early is None:
+                streams.read(_POLL_SECONDS if deadline is None else min(_POLL_SECONDS, deadline - time.monotonic()))
+                if stop.is_set():
+                    early = LeaseLost("Batchord ended the command: another worker holds the step's lease now.")
+                elif deadline is not None and time.monotonic() >= deadline:
+                    early = _out_of_time(time_limit, streams.err)
+            # In every case: what the command left behind holds the pipes, and must not go on without a run.
+            end_processes([process.pid], mark, grace=grace, pause=streams.read)
+            ended.wait(_POLL_SECONDS)
+            streams.finish()
+        finally:
+            streams.close()
+    if early is not None:
+        raise early
+    if process.returncode != 0:
+        raise _failed(process.returncode, streams.err)
+    return streams.out.last
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from batchord.core.errors import LeaseLost, OutOfTime
-from tests.unit.steps.shell.commands import pid_in, run, runs
+from tests.unit.steps.bash.commands import pid_in, run, runs
 from tests.waiting import wait_until
 
 #: Ways to leave something behind; ``{file}`` gets its process number.
@@ -86,8 +86,8 @@ def test_a_line_that_cannot_be_kept_ends_the_command(tmp_path: Path) -> None:
 
 _PARENT = """
 import sys, threading
-from batchord.steps.shell import Shell
-Shell().run(
+from batchord.steps.bash.shell import run_command
+run_command(
     sys.argv[1], env={}, cwd=None, time_limit=None, stop=threading.Event(), on_line=lambda *line: print(*line)
 )
 """

@@ -4,6 +4,13 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from batchord.core.declared.context import RunContext
+
+
+def called(function: Callable[..., Any], run: RunContext) -> Any:
+    """What the function returns, called with the run if it takes one; raises what it raises."""
+    return function(run) if takes_run(function) else function()
+
 
 def takes_run(function: Callable[..., Any]) -> bool:
     """Whether the function is to be called with the run: it needs one argument, or accepts it as its first."""

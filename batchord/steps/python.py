@@ -1,0 +1,29 @@
+"""Functions as steps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from batchord.core.declared.step_context import StepContext
+from batchord.core.declared.steps import TaskStep
+from batchord.steps.functions import called, function_problems
+
+
+@dataclass(frozen=True)
+class Python(TaskStep):
+    """A step that calls a plain function, with the run (:class:`app.RunContext`) if it takes an argument.
+
+    What it returns, JSON-like and at most 64 KiB of it, is ``run["<name>"].value`` to later steps. It may be
+    called again when its worker dies before the end was written down: make it bear that, or say
+    ``idempotent=False``.
+    """
+
+    function: Callable[..., Any]
+
+    def problems(self) -> list[str]:
+        """See the base class."""
+        return super().problems() + function_problems(self.function)
+
+    def execute(self, context: StepContext) -> Any:
+        """See the base class."""
+        return called(self.function, context.run)
