@@ -8,12 +8,12 @@ from batchord.ledger.connection import Connection
 from batchord.ledger.rows import find_run
 from batchord.ledger.told import told
 
-#: A Predict step is planned under its lease; every other step is executed under it.
-_HELD = "(state = 'planning' OR (state = 'running' AND kind <> 'predict'))"
+#: A step that becomes shards is planned under its lease; every other step is executed under it.
+_HELD = "(state = 'planning' OR (state = 'running' AND NOT sharded))"
 _CLAIM = f"""
     WITH old AS (
         SELECT run_id, name, attempt FROM batchord.steps
-        WHERE run_id = %(run)s AND name = %(step)s AND (%(sharded)s::bool IS NULL OR (kind = 'predict') = %(sharded)s)
+        WHERE run_id = %(run)s AND name = %(step)s AND (%(sharded)s::bool IS NULL OR sharded = %(sharded)s)
           AND (state = 'ready' OR ({_HELD} AND lease_until < clock_timestamp()))
           AND EXISTS (SELECT FROM batchord.runs WHERE id = %(run)s AND state = 'running')
         FOR NO KEY UPDATE
@@ -39,7 +39,7 @@ _CLAIM = f"""
                 ON before.run_id = old.run_id AND before.step = old.name AND before.shard = -1) AS attempts
     ), claimed AS (
         UPDATE batchord.steps AS step SET
-            state = CASE WHEN step.kind = 'predict' THEN 'planning' ELSE 'running' END,
+            state = CASE WHEN step.sharded THEN 'planning' ELSE 'running' END,
             attempt = step.attempt + 1, resent = 0, lease_token = %(token)s, worker = %(worker)s,
             lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
             started_at = coalesce(step.started_at, clock_timestamp())

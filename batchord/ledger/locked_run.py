@@ -88,7 +88,7 @@ class LockedRun:
     def outputs(self) -> dict[str, dict[str, Any]]:
         """Each step's summary by its name."""
         rows = self._connection.execute(
-            "SELECT name, output FROM batchord.steps WHERE run_id = %s AND output IS NOT NULL AND kind = 'predict' "
+            "SELECT name, output FROM batchord.steps WHERE run_id = %s AND output IS NOT NULL AND sharded "
             "ORDER BY ordinal",
             [self.run.id],
         )

@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Any, LiteralString
 
 from batchord.core.run.history import Change
+from batchord.core.run.runs import CHOSEN
 from batchord.ledger.connection import Connections
 from batchord.ledger.history import keep_change
 
 #: Rows of one transaction: locks are short, and a stop in the middle costs little.
 _ROWS = 1000
 # The ids of runs rise with time, so a run's steps, shards and attempts, which cascade, lie together.
-_RUNS = """
+_RUNS = f"""
     DELETE FROM batchord.runs WHERE id IN (
         SELECT run.id FROM batchord.runs AS run
         WHERE run.state NOT IN ('queued', 'running')
@@ -18,7 +19,8 @@ _RUNS = """
                OR (run.created_at < %(idle_before)s AND run.discovered = 0 AND run.state IN ('succeeded', 'skipped')
                    -- Nor did anything else than look whether there is anything.
                    AND NOT EXISTS (SELECT FROM batchord.steps AS step WHERE step.run_id = run.id
-                                   AND step.kind NOT IN ('predict', 'branch') AND step.state = 'done')))
+                                   AND NOT step.sharded AND NOT coalesce(step.output ? '{CHOSEN}', false)
+                                   AND step.state = 'done')))
           -- The newest scheduled one tells which fire times have passed, and the newest of all how the pipeline is.
           AND run.id <> ALL (
               SELECT newest.id FROM (

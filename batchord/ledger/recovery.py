@@ -95,7 +95,7 @@ _STEPS = f"""
           - make_interval(secs => CASE WHEN step.wait_seconds > {LONGEST_DELAY} THEN 0
                                        ELSE %(age)s * 2 ^ least(step.resent, 6) END)
       AND (step.state = 'ready'
-           OR ((step.state = 'planning' OR (step.state = 'running' AND step.kind <> 'predict'))
+           OR ((step.state = 'planning' OR (step.state = 'running' AND NOT step.sharded))
                AND step.lease_until < clock_timestamp()))
     RETURNING {", ".join(f"step.{column}" for column in STEP_COLUMNS.split(", "))}
 """
@@ -114,7 +114,7 @@ _SHARDS = """
 _ENDS = """
     UPDATE batchord.steps AS step SET sent_at = clock_timestamp()
     FROM batchord.runs AS run
-    WHERE run.id = step.run_id AND run.state = 'running' AND step.state = 'running' AND step.kind = 'predict'
+    WHERE run.id = step.run_id AND run.state = 'running' AND step.state = 'running' AND step.sharded
       AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
       AND step.sent_at < clock_timestamp() - make_interval(secs => %(age)s)
       AND step.planned_at NOT BETWEEN clock_timestamp() - make_interval(secs => %(age)s) AND clock_timestamp()
