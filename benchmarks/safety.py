@@ -19,8 +19,8 @@ import psycopg
 
 from app.localstack import Server, start_servers, stop_servers, superuser_url
 from batchord.core.process.faults import fault
+from batchord.core.run.leases import ShardLease, ShardOutcome
 from batchord.core.run.predictions import Batch, Predictions
-from batchord.core.run.runs import ShardLease, ShardOutcome
 from batchord.flow.local import run_local
 from batchord.flow.parts import Parts
 from batchord.ledger.roles.preparing import prepare_database

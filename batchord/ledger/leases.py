@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from batchord.core.reasons import LossCause
-from batchord.core.run.runs import StepLease
+from batchord.core.run.leases import Lease, StepLease, StepWork
 from batchord.ledger.connection import Connection
 from batchord.ledger.rows import find_run
 from batchord.ledger.told import told
@@ -107,18 +107,23 @@ def claim_step(
     row = connection.execute(_CLAIM, values).fetchone()
     if row is None:
         return None
-    return StepLease(
-        run=find_run(connection, run_id),
+    run = find_run(connection, run_id)
+    return Lease(
+        run_id=run_id,
+        pipeline=run.pipeline,
         step=step,
         attempt=row["attempt"],
         token=token,
-        retried=row["retried"],
-        handed_back=row["handed_back"],
         losses=row["losses"],
-        lost=row["lost"],
+        last_error=row["lost"],
         cause=None if row["cause"] is None else LossCause(row["cause"]),
-        begun_before=row["begun"],
-        committed=row["committed"],
+        work=StepWork(
+            run=run,
+            retried=row["retried"],
+            handed_back=row["handed_back"],
+            begun_before=row["begun"],
+            committed=row["committed"],
+        ),
     )
 
 
@@ -155,4 +160,4 @@ def lose_step(
 
 
 def _values(lease: StepLease) -> dict[str, object]:
-    return {"run": lease.run.id, "step": lease.step, "token": lease.token}
+    return {"run": lease.run_id, "step": lease.step, "token": lease.token}

@@ -8,7 +8,8 @@ from psycopg.types.json import Jsonb
 
 from batchord.core.run.alerts import NewAlert
 from batchord.core.run.history import Change
-from batchord.core.run.runs import Run, RunState, Step, StepLease, StepState
+from batchord.core.run.leases import StepLease
+from batchord.core.run.runs import Run, RunState, Step, StepState
 from batchord.core.run.totals import StepTotals
 from batchord.ledger.aggregates import step_aggregates, step_totals
 from batchord.ledger.alerts import close_incidents, keep_alert, open_incident

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from psycopg.types.json import Jsonb
 
 from batchord.core.run.frontier import Candidate, Frontier
+from batchord.core.run.leases import StepLease
 from batchord.core.run.plans import Plan
 from batchord.core.run.records import Position, Scalar
-from batchord.core.run.runs import StepLease
 from batchord.core.run.sizing import Rate
 from batchord.ledger.attempts import end_attempts
 from batchord.ledger.connection import Connection, Connections
@@ -90,19 +90,19 @@ class PlannerTables:
 
     def plan(self, lease: StepLease, plan: Plan) -> bool:
         """Writes shards and frontier; False (and writes nothing) when the lease is lost."""
-        values = {"run": lease.run.id, "step": lease.step, "token": lease.token}
+        values = {"run": lease.run_id, "step": lease.step, "token": lease.token}
         with self._connections.transaction() as connection:
             pinned = {"queue": plan.queue, "backlog": plan.backlog_left, "code": plan.code}
             planned = connection.execute(_PLANNED, {**values, **pinned})
             if planned.rowcount != 1:
                 return False
-            end_attempts(connection, lease.run.id, step=lease.step, state="done", error=None)
+            end_attempts(connection, lease.run_id, step=lease.step, state="done", error=None)
             version = Jsonb({lease.step: plan.model_version})
             connection.execute(_PIN, {**values, "version": version, "records": plan.records})
             frontier = connection.execute(
                 _SAVE_FRONTIER,
                 {
-                    "pipeline": lease.run.pipeline,
+                    "pipeline": lease.pipeline,
                     "step": lease.step,
                     "digest": plan.source_digest,
                     "version": plan.model_version,
@@ -127,4 +127,4 @@ def _write_shards(connection: Connection, lease: StepLease, plan: Plan, *, dense
         }
         for index, shard in enumerate(plan.shards)
     ]
-    connection.execute(_SHARDS, {"run": lease.run.id, "step": lease.step, "shards": Jsonb(shards)})
+    connection.execute(_SHARDS, {"run": lease.run_id, "step": lease.step, "shards": Jsonb(shards)})

@@ -9,7 +9,8 @@ from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
 from batchord.core.reasons import LossCause
-from batchord.core.run.runs import NewRun, NewStep, Run, RunState, Step, StepLease
+from batchord.core.run.leases import StepLease
+from batchord.core.run.runs import NewRun, NewStep, Run, RunState, Step
 from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.history import keep_change
 from batchord.ledger.leases import begin_step, claim_step, lose_step, release_step, renew_step

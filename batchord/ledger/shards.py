@@ -8,9 +8,9 @@ from psycopg.types.json import Jsonb
 
 from batchord.core.errors import ConservationError, LeaseLost
 from batchord.core.reasons import LossCause
+from batchord.core.run.leases import Claim, Lease, ShardLease, ShardOutcome, ShardWork
 from batchord.core.run.predictions import Batch
 from batchord.core.run.records import Position, Scalar
-from batchord.core.run.runs import Claim, ShardLease, ShardOutcome
 from batchord.core.run.shards import ShardRange
 from batchord.core.text.counts import counted
 from batchord.ledger import shard_statements as statements
@@ -41,25 +41,27 @@ class ShardsTable:
                 found = connection.execute(statements.HELD, values).fetchone()
                 return Claim.HELD if found is not None and found["held"] else Claim.ENDED
         window = (row["window_start"], row["window_end"])
-        return ShardLease(
+        return Lease(
             run_id=run_id,
             pipeline=row["pipeline"],
             step=step,
-            index=index,
-            first=Position.from_json(row["first_position"]),
-            last=Position.from_json(row["last_position"]),
-            planned=row["planned"],
+            shard=index,
             attempt=row["attempt"],
             token=token,
-            accounted_before=row["accounted"],
-            dense=row["dense"],
             losses=row["losses"],
             last_error=row["error"],
             cause=None if row["cause"] is None else LossCause(row["cause"]),
-            model_version=row["model_version"],
-            window=None if None in window else window,
-            code=row["code"],
-            planned_at=row["planned_at"],
+            work=ShardWork(
+                first=Position.from_json(row["first_position"]),
+                last=Position.from_json(row["last_position"]),
+                planned=row["planned"],
+                accounted_before=row["accounted"],
+                dense=row["dense"],
+                model_version=row["model_version"],
+                window=None if None in window else window,
+                code=row["code"],
+                planned_at=row["planned_at"],
+            ),
         )
 
     def accounted(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> set[Scalar]:
@@ -97,9 +99,8 @@ class ShardsTable:
                 raise _lost(lease)
             if row["accounted"] != outcome.found:
                 raise ConservationError(
-                    f"Shard {lease.index} of step {lease.step} in run {lease.run_id} found "
-                    f"{counted(outcome.found, 'record')} but accounted for {row['accounted']}. The shard stays open. "
-                    "Please report this."
+                    f"{lease} found {counted(outcome.found, 'record')} but accounted for {row['accounted']}. The shard "
+                    "stays open. Please report this."
                 )
 
     def release(self, lease: ShardLease, error: str, *, wait: float = 0) -> None:
@@ -163,7 +164,7 @@ def _insert_half(connection: Connection, lease: ShardLease, part: ShardRange, lo
     values = {
         "run": lease.run_id,
         "step": lease.step,
-        "index": lease.index,
+        "index": lease.shard,
         "first": Jsonb(part.first.to_json()),
         "last": Jsonb(part.last.to_json()),
         "planned": part.planned,
@@ -179,7 +180,7 @@ def _insert_half(connection: Connection, lease: ShardLease, part: ShardRange, lo
 
 
 def _values(lease: ShardLease, **more: Any) -> dict[str, Any]:
-    return {"run": lease.run_id, "step": lease.step, "index": lease.index, "token": lease.token, **more}
+    return {"run": lease.run_id, "step": lease.step, "index": lease.shard, "token": lease.token, **more}
 
 
 def _owned(connection: Connection, statement: str, lease: ShardLease, **more: Any) -> None:
@@ -190,6 +191,6 @@ def _owned(connection: Connection, statement: str, lease: ShardLease, **more: An
 
 def _lost(lease: ShardLease) -> LeaseLost:
     return LeaseLost(
-        f"Shard {lease.index} of step {lease.step} in run {lease.run_id} no longer belongs to this worker: "
-        "its lease ran out and another worker took it over, or the run was ended."
+        f"{lease} no longer belongs to this worker: its lease ran out and another worker took it over, or the run was "
+        "ended."
     )

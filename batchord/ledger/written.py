@@ -11,9 +11,9 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow
 
 from batchord.core.process.faults import fault
+from batchord.core.run.leases import ShardLease
 from batchord.core.run.predictions import Predictions
 from batchord.core.run.records import Rejection, Scalar, ledger_texts, record_key, storable
-from batchord.core.run.runs import ShardLease
 from batchord.ledger.connection import Connection
 from batchord.ledger.told import told
 
@@ -73,8 +73,8 @@ class Rows:
 def copied(lease: ShardLease, predictions: Predictions) -> Rows:
     """To be called before the transaction: a million characters that need an escape take their time."""
     keys = [record_key(key) for key in predictions.keys]
-    constants = [lease.pipeline, lease.step, lease.model_version, lease.run_id, str(lease.index), str(lease.attempt)]
-    prefix = "\t".join(_escaped(value) for value in constants)
+    constants = (lease.pipeline, lease.step, lease.work.model_version, lease.run_id, lease.shard, lease.attempt)
+    prefix = "\t".join(_escaped(str(value)) for value in constants)
     columns = (
         _escaped_all(keys),
         _labels(predictions.labels),
@@ -150,9 +150,9 @@ def _lease_values(lease: ShardLease) -> dict[str, object]:
     return {
         "pipeline": lease.pipeline,
         "step": lease.step,
-        "version": lease.model_version,
+        "version": lease.work.model_version,
         "run": lease.run_id,
-        "shard": lease.index,
+        "shard": lease.shard,
         "attempt": lease.attempt,
     }
 

@@ -14,6 +14,7 @@ from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.sources import Source, SourceContext
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import TransientError, UnknownPipeline
+from batchord.core.run.leases import Lease, ShardLease
 from batchord.core.run.messages import (
     AlertsKept,
     BacklogLeft,
@@ -27,7 +28,7 @@ from batchord.core.run.messages import (
 )
 from batchord.core.run.predictions import Batch, Predictions
 from batchord.core.run.records import Rejection, Scalar
-from batchord.core.run.runs import Run, ShardLease
+from batchord.core.run.runs import Run
 from batchord.flow.begin.follow import followers
 from batchord.flow.begin.start import AFTER, follow_up, start_run
 from batchord.flow.drive.advance import advance
@@ -224,7 +225,7 @@ class Bench:
     def claim(self, run_id: str, index: int = 0, *, worker: str = "test:1") -> ShardLease:
         """A shard's lease, which must be free."""
         lease = self.ledger.shards.claim(run_id, STEP, index, lease_seconds=60, worker=worker)
-        assert isinstance(lease, ShardLease), lease
+        assert isinstance(lease, Lease), lease
         return lease
 
     def expire_leases(self) -> None:

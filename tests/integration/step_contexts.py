@@ -6,7 +6,7 @@ from typing import Any
 
 from batchord.core.declared.context import RunContext
 from batchord.core.declared.step_context import StepContext
-from batchord.core.run.runs import StepLease
+from batchord.core.run.leases import StepLease
 
 
 def step_context(
@@ -14,7 +14,7 @@ def step_context(
 ) -> StepContext:
     """The context of an attempt that has the lease; its log goes nowhere, and it knows no secrets."""
     run = RunContext(
-        id=lease.run.id, pipeline="p", step=lease.step, attempt=lease.attempt, kind="manual", params=params or {}
+        id=lease.run_id, pipeline="p", step=lease.step, attempt=lease.attempt, kind="manual", params=params or {}
     )
     return StepContext(
         run=run,

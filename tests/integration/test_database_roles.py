@@ -9,7 +9,8 @@ import pytest
 from batchord import Sql
 from batchord.core.addresses.database_roles import DatabaseRoles
 from batchord.core.errors import ConfigurationError, SqlFailed
-from batchord.core.run.runs import Kind, NewRun, NewStep, StepLease, StepState
+from batchord.core.run.leases import StepLease
+from batchord.core.run.runs import Kind, NewRun, NewStep, StepState
 from batchord.ledger import Ledger
 from batchord.ledger.roles.own import LEDGERS_OWN
 from batchord.ledger.roles.powers import remarks

@@ -12,8 +12,9 @@ import pytest
 
 from batchord import FunctionModel
 from batchord.core.errors import TransientError
+from batchord.core.run.leases import ShardLease
 from batchord.core.run.messages import StepEnded
-from batchord.core.run.runs import RunState, ShardLease
+from batchord.core.run.runs import RunState
 from batchord.flow.predict import shard as predict
 from batchord.flow.predict.prepare import Prepared
 from batchord.flow.predict.shard import ShardHeld, predict_shard

@@ -13,8 +13,9 @@ from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import ConfigurationError, LeaseLost
+from batchord.core.run.leases import Claim
 from batchord.core.run.messages import RunReady
-from batchord.core.run.runs import Claim, RunState
+from batchord.core.run.runs import RunState
 from batchord.flow.begin.start import start_run
 from batchord.flow.drive.cancel import cancel_run
 from batchord.flow.predict.plan import plan_step

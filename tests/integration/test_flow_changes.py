@@ -15,8 +15,9 @@ from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import ConfigurationError
+from batchord.core.run.leases import StepLease
 from batchord.core.run.messages import BacklogLeft
-from batchord.core.run.runs import RunState, StepLease
+from batchord.core.run.runs import RunState
 from batchord.flow.begin.start import start_run, tick
 from batchord.flow.predict.plan import plan_step
 from batchord.flow.upkeep.recover import sweep

@@ -12,7 +12,8 @@ from batchord import Python
 from batchord.core.declared.retries import Retry
 from batchord.core.errors import LeaseLost
 from batchord.core.reasons import LossCause
-from batchord.core.run.runs import RunState, StepLease
+from batchord.core.run.leases import StepLease
+from batchord.core.run.runs import RunState
 from batchord.flow.parts import Parts
 from batchord.flow.step.execute import execute_step
 from batchord.flow.upkeep.recover import sweep

@@ -10,8 +10,9 @@ import pytest
 
 from batchord import FunctionModel
 from batchord.core.reasons import LOSS_REASONS
+from batchord.core.run.leases import ShardOutcome
 from batchord.core.run.records import Rejection
-from batchord.core.run.runs import RunState, ShardOutcome
+from batchord.core.run.runs import RunState
 from batchord.flow.drive.finish import finish_step
 from tests.integration.flow_parts import ITEMS, STEP, Bench, batch_of
 

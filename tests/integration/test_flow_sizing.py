@@ -89,7 +89,7 @@ def test_a_record_that_kills_says_little_of_sizes(bench: Bench) -> None:
             lease = bench.claim(run_id, index, worker="dead:1")
             bench.ledger.shards.lost(run_id, STEP, index, worker="dead:1", cause=LossCause.KILLED, error="lost")
         predict_shard(bench.parts(), run_id=run_id, step=STEP, index=index)
-    assert lease.planned < RECORDS // 2
+    assert lease.work.planned < RECORDS // 2
     bench.run_on(run_id, [ShardsReady(run_id=run_id, step=STEP, queue="table", indexes=(2, 4, 5, 6))])
     assert bench.sql("SELECT most_rows FROM batchord.rates") == [(RECORDS // 2,)]
 
@@ -118,7 +118,7 @@ def test_a_shard_that_exhausted_its_memory_makes_the_next_ones_smaller(bench: Be
     for _ in range(2):
         lease = bench.claim(run_id, worker="dead:1")
         bench.ledger.shards.lost(run_id, STEP, 0, worker="dead:1", cause=LossCause.OUT_OF_MEMORY, error="lost")
-    assert lease.planned == 3000
+    assert lease.work.planned == 3000
     bench.run_on(run_id, messages)
     assert bench.sql("SELECT most_rows FROM batchord.rates") == [(1500,)]
     bench.sql(many)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from batchord.core.run.leases import ShardOutcome
 from batchord.core.run.messages import RunReady, ShardsReady, StepEnded, StepReady
-from batchord.core.run.runs import Kind, NewRun, NewStep, ShardOutcome
+from batchord.core.run.runs import Kind, NewRun, NewStep
 from batchord.flow.upkeep.recover import sweep
 from batchord.ledger.recovery import LostStep
 from batchord.sources.sql import SqlSource

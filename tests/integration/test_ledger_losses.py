@@ -9,8 +9,8 @@ import pytest
 
 from batchord.core.errors import LeaseLost
 from batchord.core.reasons import LossCause
+from batchord.core.run.leases import Claim, ShardLease, ShardOutcome
 from batchord.core.run.records import Position
-from batchord.core.run.runs import Claim, ShardLease, ShardOutcome
 from batchord.core.run.shards import ShardRange
 from tests.integration.flow_parts import STEP, Bench, batch_of
 
@@ -47,7 +47,7 @@ def test_a_lost_workers_shard_is_free_at_once(bench: Bench, run_id: str) -> None
     bench.ledger.shards.commit(lease, batch_of(1, rejected=[2]))
     assert lose(bench, run_id)
     again = bench.claim(run_id, worker="next:2")
-    assert (again.attempt, again.losses, again.accounted_before, again.last_error) == (2, 1, 2, KILLED)
+    assert (again.attempt, again.losses, again.work.accounted_before, again.last_error) == (2, 1, 2, KILLED)
     with pytest.raises(LeaseLost):
         bench.ledger.shards.commit(lease, batch_of(3))
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from batchord.core.run.leases import ShardOutcome
 from batchord.core.run.messages import BacklogLeft, RunReady, ShardsReady, StepEnded, StepReady
-from batchord.core.run.runs import Kind, NewRun, NewStep, RunState, ShardOutcome
+from batchord.core.run.runs import Kind, NewRun, NewStep, RunState
 from batchord.flow.begin.start import follow_up
 from batchord.flow.predict.shard import predict_shard
 from batchord.flow.upkeep.recover import sweep

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from batchord.core.errors import ConservationError, LeaseLost, TransientError
+from batchord.core.run.leases import Claim, Lease, ShardLease, ShardOutcome
 from batchord.core.run.messages import ShardsReady
 from batchord.core.run.predictions import Batch, Predictions
-from batchord.core.run.runs import Claim, RunState, ShardLease, ShardOutcome
+from batchord.core.run.runs import RunState
 from batchord.ledger import Ledger
 from tests.integration.flow_parts import STEP, Bench, batch_of
 from tests.waiting import wait_until
@@ -53,18 +54,18 @@ def shard(bench: Bench) -> tuple[str, int, int, int]:
 def test_a_claim_says_what_is_to_be_done(bench: Bench, run_id: str) -> None:
     """Its range and model as planned, and the attempt, which is in the ledger before any work is."""
     lease = bench.claim(run_id)
-    assert (lease.first.key, lease.last.key, lease.planned) == (1, 4, 4)
-    assert (lease.attempt, lease.accounted_before) == (1, 0)
+    assert (lease.work.first.key, lease.work.last.key, lease.work.planned) == (1, 4, 4)
+    assert (lease.attempt, lease.work.accounted_before) == (1, 0)
     run = bench.ledger.runs.get(run_id)
-    assert lease.window == (run.window_start, run.window_end)
-    assert lease.model_version == bench.ledger.runs.get(run_id).models[STEP]
+    assert lease.work.window == (run.window_start, run.window_end)
+    assert lease.work.model_version == bench.ledger.runs.get(run_id).models[STEP]
     assert shard(bench) == ("running", 1, 0, 0)
 
 
 def test_a_live_lease_is_respected_and_a_dead_one_is_taken_over(bench: Bench, run_id: str) -> None:
     """HELD while it lives; then the next attempt, which knows what the first one wrote."""
     first = try_claim(bench, run_id, lease_seconds=1, worker="test:1")
-    assert isinstance(first, ShardLease)
+    assert isinstance(first, Lease)
     assert bench.ledger.shards.commit(first, batch_of(1, 2, rejected=[3])) == 3
     assert try_claim(bench, run_id) is Claim.HELD
     wait_until(
@@ -73,7 +74,7 @@ def test_a_live_lease_is_respected_and_a_dead_one_is_taken_over(bench: Bench, ru
         timeout=5,
     )
     second = bench.claim(run_id, worker="test:2")
-    assert (second.attempt, second.accounted_before, second.losses) == (2, 3, 1)
+    assert (second.attempt, second.work.accounted_before, second.losses) == (2, 3, 1)
 
 
 def test_whoever_lost_the_lease_writes_nothing(bench: Bench, run_id: str) -> None:
@@ -180,7 +181,7 @@ def test_a_shard_that_was_given_back_is_free_and_keeps_its_error(bench: Bench, r
     assert shard(bench) == ("pending", 1, 1, 0)
     assert bench.value("SELECT error FROM batchord.shards") == "the store did not answer\\u0000"
     again = bench.claim(run_id)
-    assert (again.attempt, again.accounted_before) == (2, 1)
+    assert (again.attempt, again.work.accounted_before) == (2, 1)
 
 
 def test_a_failed_shard_is_over_and_says_why(bench: Bench, run_id: str) -> None:

@@ -8,9 +8,10 @@ from threading import Barrier
 import pytest
 
 from batchord.core.run.frontier import Frontier
+from batchord.core.run.leases import StepLease
 from batchord.core.run.plans import Plan
 from batchord.core.run.records import Position
-from batchord.core.run.runs import RunState, StepLease, StepState
+from batchord.core.run.runs import RunState, StepState
 from batchord.core.run.shards import ShardRange
 from tests.integration.flow_parts import ITEMS, STEP, Bench
 from tests.waiting import wait_until

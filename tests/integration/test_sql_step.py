@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from batchord import Sql
 from batchord.core.errors import ConfigurationError, LeaseLost, OutOfTime, OutputRefused, SqlFailed, TransientError
-from batchord.core.run.runs import Run, RunState, StepLease
+from batchord.core.run.leases import Lease, StepLease, StepWork
+from batchord.core.run.runs import Run, RunState
 from batchord.steps.sql import runner
 from tests.integration.step_contexts import step_context
 from tests.waiting import wait_until
@@ -43,7 +44,7 @@ def lease(database_url: str) -> StepLease:
         state=RunState.RUNNING, params={}, full_scan=False, rerun_of=None, models={}, discovered=0, predicted=0,
         rejected=0, summary=None, error=None, created_at=datetime.now(UTC), started_at=None, finished_at=None,
     )  # fmt: skip
-    return StepLease(run=run, step="load", attempt=1, token=token)
+    return Lease(run_id=run_id, pipeline="p", step="load", attempt=1, token=token, work=StepWork(run=run))
 
 
 @pytest.fixture

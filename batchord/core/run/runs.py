@@ -5,9 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from batchord.core.reasons import LossCause
 from batchord.core.run.history import Change
-from batchord.core.run.records import Position
 
 
 class RunState(StrEnum):
@@ -201,84 +199,3 @@ class Step:
     def chose(self) -> bool:
         """Whether it chose which of the steps right after it run."""
         return CHOSEN in (self.output or {})
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepLease:
-    """The right to plan or to execute a step, until another claims it."""
-
-    run: Run
-    step: str
-    #: Counts from 1; counted before any work.
-    attempt: int
-    token: str
-    #: Attempts that ended with an error of the step's own, its time limit among them.
-    retried: int = 0
-    #: Attempts that were given back for other reasons, such as a server that is away.
-    handed_back: int = 0
-    #: Attempts whose workers were lost.
-    losses: int = 0
-    #: How the worker of the attempt before was lost, and why; None when it ended otherwise, or there was none.
-    lost: str | None = None
-    cause: LossCause | None = None
-    #: Whether a lost attempt, the last or one before, had begun what cannot be taken back: what it did is not known.
-    begun_before: bool = False
-    #: What a Sql step committed together with its work, in an attempt whose end was not written down.
-    committed: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardLease:
-    """The right to predict a shard and to write its results, as long as the token is the ledger's."""
-
-    run_id: str
-    pipeline: str
-    step: str
-    index: int
-    first: Position
-    last: Position
-    planned: int
-    #: Counts from 1; counted before any work, so that an attempt that killed its worker counts.
-    attempt: int
-    token: str
-    #: Records that earlier attempts at this shard accounted for.
-    accounted_before: int
-    #: Whether no record between its ends was accounted for when it was planned.
-    dense: bool
-    #: Attempts that ended with the death or the disappearance of their worker.
-    losses: int
-    #: What is known of the last attempt's end; None after a good one.
-    last_error: str | None
-    #: Why the last attempt was lost; None when it ended otherwise, or there was none.
-    cause: LossCause | None
-    model_version: str
-    window: tuple[datetime, datetime] | None
-    #: What the step's code was when it was planned, and when that was; None: planned by an earlier release.
-    code: str | None = None
-    planned_at: datetime | None = None
-
-    @property
-    def untouched(self) -> bool:
-        """Whether none of its records can have been accounted for: runs of a pipeline follow each other."""
-        return self.dense and self.attempt == 1
-
-
-class Claim(StrEnum):
-    """Why a claim gave no lease."""
-
-    #: The shard has ended (or its run has): nothing is left to do.
-    ENDED = "ended"
-    #: Another worker holds a live lease.
-    HELD = "held"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardOutcome:
-    """What a worker reports of a shard that it finished."""
-
-    #: Records of the range that were this shard's to account for, in all its attempts.
-    found: int
-    #: Seconds spent in each phase: ``fetch``, ``predict``, ``write``; phases overlap. ``work``: all of it.
-    timings: dict[str, float]
-    #: What the model ran on, such as ``cpu`` or ``cuda``; None when it did not run.
-    runs_on: str | None = None

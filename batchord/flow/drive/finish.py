@@ -8,8 +8,9 @@ from batchord.core.declared.limits import RejectionLimit
 from batchord.core.errors import CatalogError, ConservationError, UnknownPipeline
 from batchord.core.reasons import of_the_model
 from batchord.core.run.alerts import AlertKind, NewAlert
+from batchord.core.run.leases import StepLease
 from batchord.core.run.messages import Message
-from batchord.core.run.runs import Run, RunState, StepLease, StepState
+from batchord.core.run.runs import Run, RunState, StepState
 from batchord.core.run.summary import check_conservation, step_summary
 from batchord.core.text.counts import counted
 from batchord.flow.drive.advance import drive
@@ -99,7 +100,7 @@ MOST_ERROR = 4000
 
 def fail_step(parts: Parts, lease: StepLease, error: str, *, state: StepState = StepState.FAILED) -> list[Message]:
     """Ends a step that cannot be planned, unless another planner has taken it over, and drives the run on."""
-    with parts.ledger.runs.lock(lease.run.id) as locked:
+    with parts.ledger.runs.lock(lease.run_id) as locked:
         if locked.holds(lease):
             locked.end_step(lease.step, state, {}, parts.mask(error)[:MOST_ERROR])
         return drive(locked)

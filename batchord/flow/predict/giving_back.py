@@ -8,7 +8,7 @@ from batchord.core.declared.steps import retry_of
 from batchord.core.errors import BatchordError, ConfigurationError, TransientError
 from batchord.core.process.exhaustion import note_exhaustion
 from batchord.core.reasons import LossCause
-from batchord.core.run.runs import ShardLease
+from batchord.core.run.leases import ShardLease
 from batchord.core.text.counts import counted
 from batchord.core.text.error_text import error_text
 from batchord.flow.parts import Parts
@@ -25,15 +25,21 @@ def leave_to_others(parts: Parts, lease: ShardLease, error: BaseException, *, in
     But a record that stands alone is not blamed for what was in this process before.
     """
     note_exhaustion(error)
-    alone = lease.planned - lease.accounted_before <= 1
+    alone = lease.work.planned - lease.work.accounted_before <= 1
     loss = in_new_process or not alone or lease.attempt - lease.losses >= parts.settings.max_attempts
     said = f"{'lost' if loss else 'handed back by a process without free memory'}: out of memory {error}".rstrip()
-    shard = (lease.run_id, lease.step, lease.index)
+    assert lease.shard is not None  # noqa: S101 -- a shard's lease has one
     parts.ledger.shards.lost(
-        *shard, worker=parts.worker, cause=LossCause.OUT_OF_MEMORY, error=parts.mask(said), loss=loss
+        lease.run_id,
+        lease.step,
+        lease.shard,
+        worker=parts.worker,
+        cause=LossCause.OUT_OF_MEMORY,
+        error=parts.mask(said),
+        loss=loss,
     )
     raise TransientError(
-        f"Shard {lease.index} of step {lease.step} in run {lease.run_id}: {said}",
+        f"Shard {lease.shard} of step {lease.step} in run {lease.run_id}: {said}",
         wait=min(_NEW_PROCESS_SECONDS, parts.settings.retry_base_seconds),
     ) from error
 
@@ -43,7 +49,7 @@ def fail_or_give_back(parts: Parts, lease: ShardLease, error: BaseException) -> 
 
     What nobody foresaw, a bug of ours or of a library, is tried again, since nobody knows.
     """
-    where = (lease.index, lease.step, lease.run_id)
+    where = (lease.shard, lease.step, lease.run_id)
     if not isinstance(error, BatchordError):
         log.error("Shard %s of step %s in run %s met an unexpected error", *where, exc_info=error)
         give_back(parts, lease, error, said=error_text(error))
@@ -72,7 +78,7 @@ def _hand_back(
 ) -> NoReturn:
     parts.ledger.shards.release(lease, parts.mask(said), wait=wait or 0)
     raise TransientError(
-        f"Shard {lease.index} of step {lease.step} in run {lease.run_id} is handed back: {said}",
+        f"Shard {lease.shard} of step {lease.step} in run {lease.run_id} is handed back: {said}",
         wait=wait,
         counted=True,
     ) from error

@@ -14,11 +14,11 @@ from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
 from batchord.core.process.faults import fault
 from batchord.core.run.frontier import Frontier, Sighting
 from batchord.core.run.horizon import Stray
-from batchord.core.run.logs import AttemptName
+from batchord.core.run.leases import StepLease
 from batchord.core.run.messages import Message, ShardsReady, StepEnded, step_ready
 from batchord.core.run.plans import Plan
 from batchord.core.run.records import Position
-from batchord.core.run.runs import StepLease, StepState
+from batchord.core.run.runs import StepState
 from batchord.core.run.shards import ShardCutter, ShardRange, ShardSize
 from batchord.core.run.sizing import Estimate, estimate
 from batchord.core.text.counts import counted
@@ -52,7 +52,7 @@ def plan_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
         return fail_step(
             parts, lease, f"{counted(lease.attempt - 1, 'attempt')} to plan the step ended without a result"
         )
-    with parts.log_of(AttemptName(run_id, step, None, lease.attempt)):
+    with parts.log_of(lease.attempt_name):
         return _plan(parts, lease)
 
 
@@ -76,7 +76,7 @@ def _plan(parts: Parts, lease: StepLease) -> list[Message]:
             fault("before-plan-commit")
             written = parts.ledger.planner.plan(lease, plan)
     except (TransientError, UnknownPipeline, UnknownStep) as error:
-        if isinstance(error, UnknownStep) and parts.took_up_code_after(lease.run.created_at):
+        if isinstance(error, UnknownStep) and parts.took_up_code_after(lease.work.run.created_at):
             return fail_step(parts, lease, f"{CODE_CHANGED}: {error}", state=StepState.CODE_CHANGED)
         if beat.overdue.is_set():
             return _overdue(parts, lease)
@@ -93,7 +93,7 @@ def _failed(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
         return _handed_back(parts, lease, error)
     if isinstance(error, BatchordError):
         return fail_step(parts, lease, str(error))
-    log.error("Step %s of run %s cannot be planned", lease.step, lease.run.id, exc_info=error)
+    log.error("Step %s of run %s cannot be planned", lease.step, lease.run_id, exc_info=error)
     return fail_step(parts, lease, error_text(error))
 
 
@@ -108,15 +108,15 @@ def _handed_back(parts: Parts, lease: StepLease, error: Exception) -> list[Messa
     said = str(error) if isinstance(error, BatchordError) else error_text(error)
     if lease.attempt < parts.settings.max_attempts:
         parts.ledger.runs.release_step(lease, parts.mask(said))
-        raise TransientError(f"Step {lease.step} of run {lease.run.id} is handed back: {said}") from error
+        raise TransientError(f"Step {lease.step} of run {lease.run_id} is handed back: {said}") from error
     return fail_step(parts, lease, said)
 
 
 def _planned(lease: StepLease, plan: Plan) -> list[Message]:
     if not plan.shards:
-        return [StepEnded(run_id=lease.run.id, step=lease.step)]
+        return [StepEnded(run_id=lease.run_id, step=lease.step)]
     indexes = tuple(range(len(plan.shards)))
-    return [ShardsReady(run_id=lease.run.id, step=lease.step, queue=plan.queue, indexes=indexes)]
+    return [ShardsReady(run_id=lease.run_id, step=lease.step, queue=plan.queue, indexes=indexes)]
 
 
 def discover(parts: Parts, lease: StepLease) -> Plan:
@@ -124,7 +124,7 @@ def discover(parts: Parts, lease: StepLease) -> Plan:
 
     Raises ConfigurationError, ModelNotFound, TransientError.
     """
-    run = lease.run
+    run = lease.work.run
     declared = parts.catalog.get(run.pipeline).predict_step(lease.step)
     model = declared.declared_model
     window = None if run.window_start is None or run.window_end is None else (run.window_start, run.window_end)

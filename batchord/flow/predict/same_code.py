@@ -1,7 +1,7 @@
 """A shard is predicted with the code that it was planned with."""
 
 from batchord.core.errors import CodeChanged, UnknownPipeline, UnknownStep
-from batchord.core.run.runs import ShardLease
+from batchord.core.run.leases import ShardLease
 from batchord.flow.parts import Parts
 
 
@@ -11,14 +11,14 @@ def check_code(parts: Parts, lease: ShardLease) -> None:
     Raises CodeChanged where the file was edited after the plan. Else it is the planner who has other code, on another
     machine or in a deploy: UnknownPipeline, and the shard is handed back for a worker that has it, too.
     """
-    newer = parts.took_up_code_after(lease.planned_at)
+    newer = parts.took_up_code_after(lease.work.planned_at)
     try:
         declared = parts.catalog.get(lease.pipeline).predict_step(lease.step)
     except UnknownStep as error:
         if not newer:
             raise
         raise CodeChanged(f"code-changed: {error}") from error
-    if lease.code is None or declared.code == lease.code:
+    if lease.work.code is None or declared.code == lease.work.code:
         return
     if newer or parts.code_since is None:
         raise CodeChanged("code-changed: its file was edited after the step was planned")

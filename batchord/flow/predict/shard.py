@@ -15,11 +15,10 @@ from batchord.core.errors import BatchordError, CodeChanged, LeaseLost, Transien
 from batchord.core.process.exhaustion import is_exhaustion
 from batchord.core.process.faults import fault
 from batchord.core.process.leaving import ends_the_process
-from batchord.core.run.logs import AttemptName
+from batchord.core.run.leases import Claim, Lease, ShardLease, ShardOutcome
 from batchord.core.run.messages import Message, StepEnded
 from batchord.core.run.predictions import Batch
 from batchord.core.run.records import Rejection, Scalar
-from batchord.core.run.runs import Claim, ShardLease, ShardOutcome
 from batchord.core.text.counts import counted
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.parts import Parts
@@ -96,9 +95,9 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int, in_new_pr
     lease = parts.ledger.shards.claim(run_id, step, index, lease_seconds=seconds, worker=parts.worker, task=parts.task)
     if lease is Claim.ENDED:
         return []
-    if lease is Claim.HELD or not isinstance(lease, ShardLease):
+    if not isinstance(lease, Lease):
         raise ShardHeld(f"Shard {index} of step {step} in run {run_id} is held by another worker.")
-    with parts.log_of(AttemptName(run_id, step, index, lease.attempt)):
+    with parts.log_of(lease.attempt_name):
         return _attempt(parts, lease, in_new_process=in_new_process)
 
 
@@ -110,7 +109,7 @@ def _attempt(parts: Parts, lease: ShardLease, *, in_new_process: bool) -> list[M
         log.warning("%s", error)
         raise ShardHeld(str(error)) from error
     except CodeChanged as error:
-        where = (lease.index, lease.step, lease.run_id)
+        where = (lease.shard, lease.step, lease.run_id)
         log.info("A follow-up run will predict shard %s of step %s in run %s: %s", *where, error)
         parts.ledger.shards.leave(lease, parts.mask(str(error)))
         return [StepEnded(run_id=lease.run_id, step=lease.step)]
@@ -138,7 +137,7 @@ def _work_off(parts: Parts, lease: ShardLease, progress: _Progress) -> list[Mess
     seconds = parts.settings.lease_seconds
     with Heartbeat(lambda: parts.ledger.shards.renew(lease, lease_seconds=seconds), every=seconds / 3) as beat:
         _work(parts.interrupted_with(beat), lease, beat, progress)
-        found = lease.accounted_before + progress.fetched - progress.conflicts
+        found = lease.work.accounted_before + progress.fetched - progress.conflicts
         timings = {name: round(value, 4) for name, value in vars(progress.phases).items()}
         outcome = ShardOutcome(found=found, timings=timings, runs_on=progress.runs_on)
         if progress.rows_left_out:
@@ -151,11 +150,11 @@ def _work_off(parts: Parts, lease: ShardLease, progress: _Progress) -> list[Mess
 
 def _work(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: _Progress) -> None:
     declared = parts.catalog.get(lease.pipeline).predict_step(lease.step)
-    model = parts.models.load(declared.declared_model, lease.model_version)
+    model = parts.models.load(declared.declared_model, lease.work.model_version)
     progress.runs_on = model.runs_on
     began = time.perf_counter()
     # A record that is all there is to the shard stands alone already: then the process is a loss.
-    alone = lease.planned - lease.accounted_before <= 1
+    alone = lease.work.planned - lease.work.accounted_before <= 1
     suspects: list[Scalar] | None = None if alone else []
 
     def write(batch: Batch) -> None:
@@ -175,7 +174,7 @@ def _work(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: _Progress)
         for prepared in frames:
             if beat.lost.is_set():
                 raise LeaseLost(
-                    f"Shard {lease.index} of step {lease.step} in run {lease.run_id} no longer belongs to this worker."
+                    f"Shard {lease.shard} of step {lease.step} in run {lease.run_id} no longer belongs to this worker."
                 )
             started = time.perf_counter()
             progress.undelivered += prepared.undelivered
@@ -248,9 +247,9 @@ def _fresh(
     chunk_rows: int,
 ) -> Generator["pd.DataFrame", None, None]:
     """Frames of records that nobody has accounted for; to ``unreadable`` come those that are in no frame."""
-    source = parts.open_source(declared.source, lease.window)
+    source = parts.open_source(declared.source, lease.work.window)
     reads = declared.declared_model.reads or model.reads
-    rows = source.rows(first=lease.first, last=lease.last, chunk_rows=chunk_rows, columns=reads)
+    rows = source.rows(first=lease.work.first, last=lease.work.last, chunk_rows=chunk_rows, columns=reads)
     with spooled(rows, weight=_bytes, most=SPOOLED) as chunks:
         for frame, rejections in chunks:
             known = _accounted(parts, lease, [*frame.index, *(rejection.key for rejection in rejections)])
@@ -265,7 +264,12 @@ def _bytes(chunk: Fetched) -> int:
 
 
 def _accounted(parts: Parts, lease: ShardLease, keys: list[Scalar]) -> set[Scalar]:
-    return set() if lease.untouched else parts.ledger.shards.accounted(lease.pipeline, lease.step, keys)
+    return set() if _untouched(lease) else parts.ledger.shards.accounted(lease.pipeline, lease.step, keys)
+
+
+def _untouched(lease: ShardLease) -> bool:
+    """Whether none of its records can have been accounted for: runs of a pipeline follow each other."""
+    return lease.work.dense and lease.attempt == 1
 
 
 def _predict(model: LoadedModel, prepared: Prepared, suspects: list[Scalar] | None) -> Batch:

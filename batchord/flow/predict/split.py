@@ -7,10 +7,10 @@ suspicion; a record that stands alone must lose two workers of its own. So a sha
 """
 
 from batchord.core.reasons import LOSS_REASONS, reason_of
+from batchord.core.run.leases import ShardLease, ShardOutcome
 from batchord.core.run.messages import Message, ShardsReady, StepEnded
 from batchord.core.run.predictions import Batch, Predictions
 from batchord.core.run.records import Position, Rejection
-from batchord.core.run.runs import ShardLease, ShardOutcome
 from batchord.core.run.shards import ShardRange
 from batchord.flow.parts import Parts
 
@@ -41,7 +41,7 @@ def split_shard(parts: Parts, lease: ShardLease) -> list[Message]:
         rejection = Rejection(key=left[0].key, reason=reason_of(lease.cause), detail=lease.last_error or "")
         nothing = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
         parts.ledger.shards.commit(lease, Batch(predictions=nothing, rejections=[rejection]))
-    found = lease.accounted_before + len(left)
+    found = lease.work.accounted_before + len(left)
     parts.ledger.shards.finish(lease, ShardOutcome(found=found, timings={}))
     return [StepEnded(run_id=lease.run_id, step=lease.step)]
 
@@ -51,7 +51,7 @@ def rows_to_leave(lease: ShardLease, predicted: int, elapsed: float, *, aim: flo
     if elapsed < _FAR_TOO_LONG * aim or not predicted:
         return 0
     speed = predicted / elapsed
-    left = lease.planned - lease.accounted_before - predicted
+    left = lease.work.planned - lease.work.accounted_before - predicted
     return max(1, round(speed * aim)) if left > speed * aim else 0
 
 
@@ -82,9 +82,9 @@ def _halve(parts: Parts, lease: ShardLease, left: list[Position]) -> list[Messag
 
 def _unaccounted(parts: Parts, lease: ShardLease) -> list[Position]:
     """Positions of the shard's records that have no prediction and no rejection; a shard is small enough."""
-    source = parts.open_source(parts.catalog.get(lease.pipeline).predict_step(lease.step).source, lease.window)
+    source = parts.open_source(parts.catalog.get(lease.pipeline).predict_step(lease.step).source, lease.work.window)
     left: list[Position] = []
-    for chunk in source.positions(first=lease.first, last=lease.last, chunk_rows=_CHUNK_ROWS):
+    for chunk in source.positions(first=lease.work.first, last=lease.work.last, chunk_rows=_CHUNK_ROWS):
         known = parts.ledger.shards.accounted(lease.pipeline, lease.step, [position.key for position in chunk])
         left += [position for position in chunk if position.key not in known]
     return left

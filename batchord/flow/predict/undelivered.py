@@ -4,9 +4,9 @@ import logging
 from collections.abc import Callable, Sequence
 
 from batchord.core.errors import TransientError
+from batchord.core.run.leases import ShardLease
 from batchord.core.run.predictions import Batch, Predictions
 from batchord.core.run.records import Rejection
-from batchord.core.run.runs import ShardLease
 from batchord.core.text.counts import counted
 
 log = logging.getLogger(__name__)
@@ -18,10 +18,10 @@ _A_FEW, _SHARE = 5, 10
 
 def check_undelivered(lease: ShardLease, undelivered: Sequence[Rejection]) -> None:
     """Raises TransientError when these are too many for the store to be well."""
-    most = max(_A_FEW, lease.planned // _SHARE)
+    most = max(_A_FEW, lease.work.planned // _SHARE)
     if len(undelivered) > most:
         raise TransientError(
-            f"The store did not deliver {counted(len(undelivered), 'object')} of shard {lease.index}, more than "
+            f"The store did not deliver {counted(len(undelivered), 'object')} of shard {lease.shard}, more than "
             f"{most}. The cause is the store, not the records. The first: {undelivered[0].detail}"
         )
 

@@ -32,9 +32,9 @@ from batchord.core.errors import (
 from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
 from batchord.core.process.faults import fault
 from batchord.core.reasons import LossCause
-from batchord.core.run.logs import AttemptName
+from batchord.core.run.leases import StepLease
 from batchord.core.run.messages import Message, step_ready
-from batchord.core.run.runs import StepLease, StepState
+from batchord.core.run.runs import StepState
 from batchord.core.text.counts import counted
 from batchord.core.text.error_text import error_text
 from batchord.flow.attempt.heartbeat import Heartbeat
@@ -64,7 +64,7 @@ def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     with Heartbeat(partial(parts.ledger.runs.renew_step, lease, lease_seconds=seconds), every=seconds / 3) as beat:
         output: dict[str, Any] = {}
         failed: Exception | None = None
-        with parts.log_of(AttemptName(run_id, step, None, lease.attempt)) as said:
+        with parts.log_of(lease.attempt_name) as said:
             try:
                 output = _attempt(parts, lease, said, beat)
             except LeaseLost as error:
@@ -96,50 +96,50 @@ def _patiently(parts: Parts, beat: Heartbeat, end: Callable[[], list[Message]]) 
 
 
 def _attempt(parts: Parts, lease: StepLease, said: AttemptLog, beat: Heartbeat) -> dict[str, Any]:
-    declared = parts.catalog.get(lease.run.pipeline)
+    declared = parts.catalog.get(lease.pipeline)
     task = declared.task(lease.step)
-    if lease.committed is not None:  # together with its work, in an attempt that died before it could say so
-        return checked_output(lease.step, lease.committed)
+    if lease.work.committed is not None:  # together with its work, in an attempt that died before it could say so
+        return checked_output(lease.step, lease.work.committed)
     _look_back(parts, lease, task, retry_of(task, declared.retry))
     return operate(parts, lease, declared, said=said, beat=beat)
 
 
 def _look_back(parts: Parts, lease: StepLease, task: TaskStep, retry: Retry) -> None:
     """Raises when attempts before were lost with their workers, and there must not be another."""
-    if lease.begun_before and not task.idempotent:
+    if lease.work.begun_before and not task.idempotent:
         raise MayHaveRun(
-            f"the step lost its worker while it ran ({lease.lost or 'in an earlier attempt'}). Nobody knows how much "
-            "of its work was done, so it was not run again. Check what it did, then run `batchord rerun "
-            f"{lease.run.id} --from {lease.step}`. If the step may safely run twice, declare it with idempotent=True"
+            f"the step lost its worker while it ran ({lease.last_error or 'in an earlier attempt'}). Nobody knows how "
+            "much of its work was done, so it was not run again. Check what it did, then run `batchord rerun "
+            f"{lease.run_id} --from {lease.step}`. If the step may safely run twice, declare it with idempotent=True"
         )
     if lease.cause is LossCause.OUT_OF_TIME:
-        error = OutOfTime(f"the step took too long, and Batchord ended it ({lease.lost})")
-        if not retry.allows(error, attempt=lease.retried):
+        error = OutOfTime(f"the step took too long, and Batchord ended it ({lease.last_error})")
+        if not retry.allows(error, attempt=lease.work.retried):
             raise error
     elif lease.losses >= parts.settings.max_attempts:
-        raise MayHaveRun(f"the step lost its worker in {counted(lease.losses, 'attempt')}, last: {lease.lost}")
+        raise MayHaveRun(f"the step lost its worker in {counted(lease.losses, 'attempt')}, last: {lease.last_error}")
 
 
 def _ended_badly(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
     """Another attempt, or the end as failed."""
     configured = parts.settings
-    if isinstance(error, UnknownStep) and parts.took_up_code_after(lease.run.created_at):
+    if isinstance(error, UnknownStep) and parts.took_up_code_after(lease.work.run.created_at):
         return _end(parts, lease, StepState.CODE_CHANGED, {}, f"{CODE_CHANGED}: {error}")
     own_error = not isinstance(error, TransientError | UnknownPipeline) and not _may_be_anothers(parts, lease, error)
     if own_error:
         retry = NO_RETRY if isinstance(error, _FINAL) else _retry(parts, lease)
-        failures = lease.retried + 1
+        failures = lease.work.retried + 1
     else:  # a server is away, this worker does not know the file yet, or its process was full
         retry = Retry(configured.max_attempts - 1, base=configured.retry_base, ceiling=configured.retry_ceiling)
-        failures = lease.handed_back + 1
+        failures = lease.work.handed_back + 1
     said = parts.mask(_said(error))[:MOST_ERROR]
     if not retry.allows(error, attempt=failures):
         return _end(parts, lease, StepState.FAILED, _left_by(error, lease.step), said)
     wait = retry.wait(failures)
     if not parts.ledger.runs.release_step(lease, said, wait=wait, own_error=own_error):
         return []
-    (known,) = [step for step in parts.ledger.runs.steps(lease.run.id) if step.name == lease.step]
-    log.info("Step %s of run %s starts again in %.1f s", lease.step, lease.run.id, wait)
+    (known,) = [step for step in parts.ledger.runs.steps(lease.run_id) if step.name == lease.step]
+    log.info("Step %s of run %s starts again in %.1f s", lease.step, lease.run_id, wait)
     return [step_ready(known, delay=wait)]
 
 
@@ -155,12 +155,12 @@ def _left_by(error: Exception, step: str) -> dict[str, Any]:
 
 def _may_be_anothers(parts: Parts, lease: StepLease, error: Exception) -> bool:
     """Whether a new process may bear it: this one had no memory left, perhaps for what it did before."""
-    return is_exhaustion(error) and parts.catalog.get(lease.run.pipeline).task(lease.step).idempotent
+    return is_exhaustion(error) and parts.catalog.get(lease.pipeline).task(lease.step).idempotent
 
 
 def _end(parts: Parts, lease: StepLease, state: StepState, output: dict[str, Any], error: str | None) -> list[Message]:
     try:
-        with parts.ledger.runs.lock(lease.run.id) as locked:
+        with parts.ledger.runs.lock(lease.run_id) as locked:
             if locked.holds(lease):
                 locked.end_step(lease.step, state, output, error)
             return drive(locked)
@@ -170,12 +170,12 @@ def _end(parts: Parts, lease: StepLease, state: StepState, output: dict[str, Any
         if not output:
             raise
         # Whatever the ledger cannot keep, the step must not stand still for it.
-        log.exception("The result of step %s of run %s cannot be stored", lease.step, lease.run.id)
+        log.exception("The result of step %s of run %s cannot be stored", lease.step, lease.run_id)
         return _end(parts, lease, StepState.FAILED, {}, f"the step's result cannot be stored: {error_text(refused)}")
 
 
 def _retry(parts: Parts, lease: StepLease) -> Retry:
-    declared = parts.catalog.get(lease.run.pipeline)
+    declared = parts.catalog.get(lease.pipeline)
     return retry_of(declared.step(lease.step), declared.retry)
 
 

@@ -13,7 +13,8 @@ from batchord.core.errors import ConfigurationError, LeaseLost, StepError, Wrong
 from batchord.core.process.faults import fault
 from batchord.core.process.leaving import ends_the_process
 from batchord.core.run.graph import downstream, upstream
-from batchord.core.run.runs import CHOSEN, Step, StepLease
+from batchord.core.run.leases import StepLease
+from batchord.core.run.runs import CHOSEN, Step
 from batchord.core.text.error_text import error_text
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.attempt.log import AttemptLog
@@ -29,7 +30,7 @@ def operate(parts: Parts, lease: StepLease, declared: Pipeline, *, said: Attempt
     Raises LeaseLost, StepError, TransientError, ConfigurationError, and whatever the author's function raises.
     """
     task = declared.task(lease.step)
-    run = run_context(lease, parts.ledger.runs.steps(lease.run.id))
+    run = run_context(lease, parts.ledger.runs.steps(lease.run_id))
     fault(f"before-step-begin:{task.name}")
     if not task.idempotent and not parts.ledger.runs.begin_step(lease):
         raise LeaseLost("its lease ran out before the step began")
@@ -61,7 +62,7 @@ def _context(
 
 def run_context(lease: StepLease, steps: list[Step]) -> RunContext:
     """The run as the step's function sees it, with the outputs of the steps before it, however far."""
-    run = lease.run
+    run = lease.work.run
     before = upstream({step.name: step.after for step in steps}, lease.step)
     return RunContext(
         id=run.id,
