@@ -104,11 +104,17 @@ def _no_heartbeat() -> Any:
         def __exit__(self, *_: object) -> None:
             """Nothing to end."""
 
+        def stop(self) -> None:
+            """Nothing to end."""
+
+        def at_loss(self, _: object) -> None:
+            """The lease is not lost."""
+
     class _Never:
         def is_set(self) -> bool:
             return False
 
-    with patch("batchord.flow.predict.shard.Heartbeat", Nothing):
+    with patch("batchord.flow.attempt.attempt.Heartbeat", Nothing):
         yield
 
 

@@ -1,6 +1,6 @@
 """Drill of what a death costs: work that was not committed is done again, and no more than that."""
 
-from batchord.flow.predict.shard import BEHIND
+from batchord.flow.predict.records import BEHIND
 from tests.drills.drill import Drill
 
 _RECORDS = 4000

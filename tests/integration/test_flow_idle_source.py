@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from batchord.core.run.runs import RunState
-from batchord.flow.predict import shard as predict
+from batchord.flow.predict import records as predict
 from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import Bench
 from tests.waiting import wait_until

@@ -1,1 +1,1 @@
-"""The heartbeat and the log of every attempt."""
+"""One attempt at a piece of work: its lease, its log, and what its errors mean."""

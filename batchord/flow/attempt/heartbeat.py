@@ -43,6 +43,10 @@ class Heartbeat:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Lets the lease be; to be called once the work is done, or at the end of the block at the latest."""
         self._stop.set()
         self._thread.join()
 

@@ -5,12 +5,12 @@ The order of the statements is what makes it lose nothing; see :mod:`batchord.co
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.steps import Predict
-from batchord.core.errors import BatchordError, TransientError, UnknownPipeline, UnknownStep
-from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
+from batchord.core.errors import BatchordError, LeaseLost, TransientError
 from batchord.core.process.faults import fault
 from batchord.core.run.frontier import Frontier, Sighting
 from batchord.core.run.horizon import Stray
@@ -23,7 +23,10 @@ from batchord.core.run.shards import ShardCutter, ShardRange, ShardSize
 from batchord.core.run.sizing import Estimate, estimate
 from batchord.core.text.counts import counted
 from batchord.core.text.error_text import error_text
+from batchord.flow.attempt.attempt import Attempt, Line
 from batchord.flow.attempt.heartbeat import Heartbeat
+from batchord.flow.attempt.log import AttemptLog
+from batchord.flow.attempt.policy import Fault, Policy, Verdict, is_passing
 from batchord.flow.drive.finish import CODE_CHANGED, fail_step
 from batchord.flow.parts import Parts
 from batchord.flow.predict.look import look
@@ -52,8 +55,7 @@ def plan_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
         return fail_step(
             parts, lease, f"{counted(lease.attempt - 1, 'attempt')} to plan the step ended without a result"
         )
-    with parts.log_of(lease.attempt_name):
-        return _plan(parts, lease)
+    return _Planning(parts, lease).make()
 
 
 def _misrouted(parts: Parts, run_id: str, step: str) -> list[Message]:
@@ -62,54 +64,63 @@ def _misrouted(parts: Parts, run_id: str, step: str) -> list[Message]:
     return [step_ready(each) for each in known if not each.sharded and each.state is StepState.READY]
 
 
-def _plan(parts: Parts, lease: StepLease) -> list[Message]:
-    seconds = parts.settings.lease_seconds
-    limit = parts.settings.plan_time_limit_seconds
-    beat = Heartbeat(
-        lambda: parts.ledger.runs.renew_step(lease, lease_seconds=seconds),
-        every=min(seconds / 3, _LOOK_SECONDS),
-        limit=limit,
-    )
-    try:
-        with beat:
-            plan = discover(parts.interrupted_with(beat), lease)
-            fault("before-plan-commit")
-            written = parts.ledger.planner.plan(lease, plan)
-    except (TransientError, UnknownPipeline, UnknownStep) as error:
-        if isinstance(error, UnknownStep) and parts.took_up_code_after(lease.work.run.created_at):
+class _Planning(Attempt[Plan | None]):
+    """An attempt at a plan. Its work returns the plan that was written; None when the lease was lost before that."""
+
+    def __init__(self, parts: Parts, lease: StepLease) -> None:
+        self._parts = parts
+        self._lease = lease
+        self._seconds = parts.settings.lease_seconds
+        self.every = min(self._seconds / 3, _LOOK_SECONDS)
+        self.limit = parts.settings.plan_time_limit_seconds
+
+    def renew(self) -> bool:
+        return self._parts.ledger.runs.renew_step(self._lease, lease_seconds=self._seconds)
+
+    def log(self) -> AbstractContextManager[AttemptLog]:
+        return self._parts.log_of(self._lease.attempt_name)
+
+    def work(self, beat: Heartbeat, line: Line) -> Plan | None:  # noqa: ARG002 -- what it says is logged
+        plan = discover(self._parts.interrupted_with(beat), self._lease)
+        fault("before-plan-commit")
+        return plan if self._parts.ledger.planner.plan(self._lease, plan) else None
+
+    def policy(self) -> Policy:
+        return Policy(
+            own_attempts=self._lease.attempt,
+            attempts=self._lease.attempt,
+            most_attempts=self._parts.settings.max_attempts,
+            edited=self._parts.took_up_code_after(self._lease.work.run.created_at),
+            # A bug of ours or of a library's must not leave the step open.
+            unforeseen=Fault.FINAL,
+        )
+
+    def tell(self, error: BaseException, verdict: Verdict) -> None:
+        if verdict.fault is Fault.FINAL and not isinstance(error, BatchordError):
+            log.error("%s cannot be planned", self._lease, exc_info=error)
+
+    def done(self, result: Plan | None, beat: Heartbeat) -> list[Message]:  # noqa: ARG002 -- the base class's
+        return [] if result is None else _planned(self._lease, result)
+
+    def failed(self, error: BaseException, verdict: Verdict, beat: Heartbeat) -> list[Message]:
+        parts, lease = self._parts, self._lease
+        if verdict.fault is Fault.EDITED:
             return fail_step(parts, lease, f"{CODE_CHANGED}: {error}", state=StepState.CODE_CHANGED)
-        if beat.overdue.is_set():
-            return _overdue(parts, lease)
-        # An unknown pipeline: this worker is older than its file, or newer than its end; another may know it.
-        return _handed_back(parts, lease, error)
-    except Exception as error:  # noqa: BLE001 -- a bug of ours or of a library's must not leave the step open
-        return _failed(parts, lease, error)
-    return _planned(lease, plan) if written else []
-
-
-def _failed(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
-    if is_exhaustion(error):  # perhaps of what this process did before
-        note_exhaustion(error)
-        return _handed_back(parts, lease, error)
-    if isinstance(error, BatchordError):
-        return fail_step(parts, lease, str(error))
-    log.error("Step %s of run %s cannot be planned", lease.step, lease.run_id, exc_info=error)
-    return fail_step(parts, lease, error_text(error))
-
-
-def _overdue(parts: Parts, lease: StepLease) -> list[Message]:
-    limit = parts.settings.plan_time_limit_seconds
-    said = f"planning took longer than {limit:g} s (BATCHORD_PLAN_TIME_LIMIT_SECONDS). An index on the arrival"
-    return fail_step(parts, lease, f"{said} and the key may help, see docs/how-to/write-a-source.md")
-
-
-def _handed_back(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
-    """Leaves the step to another attempt, by raising TransientError; after the last it has failed."""
-    said = str(error) if isinstance(error, BatchordError) else error_text(error)
-    if lease.attempt < parts.settings.max_attempts:
+        if beat.overdue.is_set() and is_passing(error):
+            return fail_step(parts, lease, self._overdue)
+        said = str(error) if isinstance(error, BatchordError) else error_text(error)
+        if not verdict.again:
+            return fail_step(parts, lease, said)
         parts.ledger.runs.release_step(lease, parts.mask(said))
-        raise TransientError(f"Step {lease.step} of run {lease.run_id} is handed back: {said}") from error
-    return fail_step(parts, lease, said)
+        raise TransientError(f"{lease} is handed back: {said}") from error
+
+    def lost(self, error: LeaseLost) -> list[Message]:  # noqa: ARG002 -- the base class's
+        return []
+
+    @property
+    def _overdue(self) -> str:
+        said = f"planning took longer than {self.limit:g} s (BATCHORD_PLAN_TIME_LIMIT_SECONDS). An index on the arrival"
+        return f"{said} and the key may help, see docs/how-to/write-a-source.md"
 
 
 def _planned(lease: StepLease, plan: Plan) -> list[Message]:

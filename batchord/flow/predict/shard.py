@@ -1,86 +1,35 @@
-"""A shard becomes predictions: fetch, prepare, predict and write overlap."""
+"""A shard is predicted under its lease, by whoever claims it; what cannot be ended here is left to another attempt."""
 
 import logging
-import time
-from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import NoReturn
 
-from batchord.core.declared.limits import MOST_RECORDS
-from batchord.core.declared.loaded_model import LoadedModel
-from batchord.core.declared.source_reader import Fetched
-from batchord.core.declared.steps import Predict
-from batchord.core.errors import BatchordError, CodeChanged, LeaseLost, TransientError, UnknownPipeline
-from batchord.core.process.exhaustion import is_exhaustion
+from batchord.core.declared.retries import NO_RETRY, Retry
+from batchord.core.declared.steps import retry_of
+from batchord.core.errors import BatchordError, ConfigurationError, LeaseLost, TransientError
 from batchord.core.process.faults import fault
-from batchord.core.process.leaving import ends_the_process
+from batchord.core.reasons import LossCause
 from batchord.core.run.leases import Claim, Lease, ShardLease, ShardOutcome
 from batchord.core.run.messages import Message, StepEnded
-from batchord.core.run.predictions import Batch
-from batchord.core.run.records import Rejection, Scalar
 from batchord.core.text.counts import counted
+from batchord.core.text.error_text import error_text
+from batchord.flow.attempt.attempt import Attempt, Line
 from batchord.flow.attempt.heartbeat import Heartbeat
+from batchord.flow.attempt.log import AttemptLog
+from batchord.flow.attempt.policy import Fault, Policy, Verdict, is_passing
 from batchord.flow.parts import Parts
-from batchord.flow.predict.batches import batches_of_like_length
-from batchord.flow.predict.giving_back import fail_or_give_back, give_back, is_last, leave_to_others
-from batchord.flow.predict.isolate import predict_isolating
-from batchord.flow.predict.outputs import to_batch
-from batchord.flow.predict.prepare import Prepared, nothing_but, prepare
+from batchord.flow.predict.records import Progress, predict_records
 from batchord.flow.predict.same_code import check_code
-from batchord.flow.predict.split import MOST_LOSSES, divide_shard, rows_to_leave, split_shard
-from batchord.flow.predict.spool import spooled
-from batchord.flow.predict.stages import WriteBehind, read_ahead
-from batchord.flow.predict.undelivered import check_undelivered, settle_undelivered
-
-if TYPE_CHECKING:
-    import pandas as pd
+from batchord.flow.predict.split import MOST_LOSSES, divide_shard, split_shard
 
 log = logging.getLogger(__name__)
 
-#: Frames read ahead of the model, and batches written behind it: memory is bounded by both.
-AHEAD = 2
-BEHIND = 2
-#: Bytes of a shard's records that are read while the model works: usually all, so that no transaction on the source
-#: stays open for longer than reading takes.
-SPOOLED = 64 * 2**20
+#: Until a process that is out of memory has ended, and a new one has taken its place.
+_NEW_PROCESS_SECONDS = 1.0
 
 
 class ShardHeld(BatchordError):
     """Another worker holds a live lease on the shard; this message must not count as its end."""
-
-
-@dataclass(kw_only=True)
-class _Phases:
-    """Seconds in each phase; each is written by one thread only."""
-
-    fetch: float = 0.0
-    predict: float = 0.0
-    write: float = 0.0
-    #: From the model being there to the last record being written.
-    work: float = 0.0
-
-
-@dataclass(kw_only=True)
-class _Progress:
-    """What one attempt found and wrote."""
-
-    runs_on: str = "cpu"
-    #: Records that the model was given so far.
-    predicted: int = 0
-    #: Of a shard that would take far too long: how many records a shard may hold that does not. 1 where records are
-    #: left that this process lacked memory for: each is looked at alone, by a new one. Else 0.
-    rows_left_out: int = 0
-
-    #: Records of the range that nobody had accounted for when this attempt read them, as far as they were taken.
-    fetched: int = 0
-    #: Of those, records that another run accounted for first.
-    conflicts: int = 0
-    #: Records whose objects were not delivered; not counted above.
-    undelivered: list[Rejection] = field(default_factory=list)
-    #: Records whose outcome is committed.
-    written: int = 0
-    phases: _Phases = field(default_factory=_Phases)
 
 
 def predict_shard(parts: Parts, *, run_id: str, step: str, index: int, in_new_process: bool = True) -> list[Message]:
@@ -97,184 +46,119 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int, in_new_pr
         return []
     if not isinstance(lease, Lease):
         raise ShardHeld(f"Shard {index} of step {step} in run {run_id} is held by another worker.")
-    with parts.log_of(lease.attempt_name):
-        return _attempt(parts, lease, in_new_process=in_new_process)
+    return _Prediction(parts, lease, in_new_process=in_new_process).make()
 
 
-def _attempt(parts: Parts, lease: ShardLease, *, in_new_process: bool) -> list[Message]:
-    progress = _Progress()
-    try:
-        parted = _work_off(parts, lease, progress)
-    except LeaseLost as error:
-        log.warning("%s", error)
-        raise ShardHeld(str(error)) from error
-    except CodeChanged as error:
-        where = (lease.shard, lease.step, lease.run_id)
-        log.info("A follow-up run will predict shard %s of step %s in run %s: %s", *where, error)
-        parts.ledger.shards.leave(lease, parts.mask(str(error)))
-        return [StepEnded(run_id=lease.run_id, step=lease.step)]
-    except (TransientError, UnknownPipeline) as error:
-        # An unknown pipeline: a deploy is under way, or over; another worker may know it.
-        give_back(parts, lease, error, said=str(error), moved_on=progress.written > 0)
-    except BaseException as error:
-        if ends_the_process(error):
-            raise
-        if is_exhaustion(error):
-            leave_to_others(parts, lease, error, in_new_process=in_new_process)
-        fail_or_give_back(parts, lease, error)
-    else:
-        if parted is not None:
-            return parted
-    # After anything out of the ordinary the chord's count may be off: say it aloud, it is idempotent.
-    return [StepEnded(run_id=lease.run_id, step=lease.step)] if lease.attempt > 1 else []
+class _Prediction(Attempt[list[Message] | None]):
+    """An attempt at a shard. Its work returns what is to be sent where it was parted, so that others do the rest."""
 
+    def __init__(self, parts: Parts, lease: ShardLease, *, in_new_process: bool) -> None:
+        self._parts = parts
+        self._lease = lease
+        self._in_new_process = in_new_process
+        self._progress = Progress()
+        self._seconds = parts.settings.lease_seconds
+        self.every = self._seconds / 3
 
-def _work_off(parts: Parts, lease: ShardLease, progress: _Progress) -> list[Message] | None:
-    """Predicts the shard to its end; what is to be sent where it was parted instead, so that others do the rest."""
-    check_code(parts, lease)
-    if lease.losses >= MOST_LOSSES:
-        return split_shard(parts, lease)
-    seconds = parts.settings.lease_seconds
-    with Heartbeat(lambda: parts.ledger.shards.renew(lease, lease_seconds=seconds), every=seconds / 3) as beat:
-        _work(parts.interrupted_with(beat), lease, beat, progress)
+    def renew(self) -> None:
+        self._parts.ledger.shards.renew(self._lease, lease_seconds=self._seconds)
+
+    def log(self) -> AbstractContextManager[AttemptLog]:
+        return self._parts.log_of(self._lease.attempt_name)
+
+    def work(self, beat: Heartbeat, line: Line) -> list[Message] | None:  # noqa: ARG002 -- what it says is logged
+        parts, lease, progress = self._parts, self._lease, self._progress
+        check_code(parts, lease)
+        if lease.losses >= MOST_LOSSES:
+            return split_shard(parts, lease)
+        predict_records(parts.interrupted_with(beat), lease, beat, progress)
         found = lease.work.accounted_before + progress.fetched - progress.conflicts
         timings = {name: round(value, 4) for name, value in vars(progress.phases).items()}
         outcome = ShardOutcome(found=found, timings=timings, runs_on=progress.runs_on)
         if progress.rows_left_out:
             return divide_shard(parts, lease, outcome, rows=progress.rows_left_out)
-    fault("before-shard-finish")
-    parts.ledger.shards.finish(lease, outcome)
-    fault("after-shard-finish")
-    return None
+        beat.stop()
+        fault("before-shard-finish")
+        parts.ledger.shards.finish(lease, outcome)
+        fault("after-shard-finish")
+        return None
 
+    def policy(self) -> Policy:
+        lease = self._lease
+        return Policy(
+            own_attempts=lease.attempt - lease.losses,
+            attempts=lease.attempt,
+            most_attempts=self._parts.settings.max_attempts,
+            moved_on=self._progress.written > 0,
+            retry=self._retry(),
+            exhausted=Fault.PROCESS,
+            # A bug of ours or of a library: nobody knows whether it comes again.
+            unforeseen=Fault.PASSING,
+        )
 
-def _work(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: _Progress) -> None:
-    declared = parts.catalog.get(lease.pipeline).predict_step(lease.step)
-    model = parts.models.load(declared.declared_model, lease.work.model_version)
-    progress.runs_on = model.runs_on
-    began = time.perf_counter()
-    # A record that is all there is to the shard stands alone already: then the process is a loss.
-    alone = lease.work.planned - lease.work.accounted_before <= 1
-    suspects: list[Scalar] | None = None if alone else []
+    def tell(self, error: BaseException, verdict: Verdict) -> None:
+        if verdict.fault is Fault.EDITED:
+            log.info("A follow-up run will predict what is left. %s: %s", self._lease, error)
+        elif verdict.fault in (Fault.OWN, Fault.FINAL):
+            log.error("%s failed: %s", self._lease, error)
+        elif verdict.fault is Fault.PASSING and not is_passing(error):
+            log.error("%s met an unexpected error", self._lease, exc_info=error)
 
-    def write(batch: Batch) -> None:
-        started = time.perf_counter()
-        given = len(batch.predictions.keys) + len(batch.rejections)
-        fault("before-batch-commit")
-        written = parts.ledger.shards.commit(lease, batch)
-        progress.written += written
-        progress.conflicts += given - written
-        fault("after-batch-commit")
-        progress.phases.write += time.perf_counter() - started
+    def done(self, result: list[Message] | None, beat: Heartbeat) -> list[Message]:  # noqa: ARG002 -- the base class's
+        return self._ended() if result is None else result
 
-    with (
-        WriteBehind(write, depth=BEHIND) as writer,
-        _ahead(_batches(parts, lease, declared, progress, model), declared) as frames,
-    ):
-        for prepared in frames:
-            if beat.lost.is_set():
-                raise LeaseLost(
-                    f"Shard {lease.shard} of step {lease.step} in run {lease.run_id} no longer belongs to this worker."
-                )
-            started = time.perf_counter()
-            progress.undelivered += prepared.undelivered
-            check_undelivered(lease, progress.undelivered)
-            batch = _predict(model, prepared, suspects)
-            fault("after-predict")
-            progress.phases.predict += time.perf_counter() - started
-            writer.put(batch)
-            progress.fetched += len(batch.predictions.keys) + len(batch.rejections)
-            progress.predicted += len(prepared.frame)
-            if suspects and len(suspects) > MOST_RECORDS:  # it is the process
-                raise MemoryError(f"for {counted(len(suspects), 'record')}, each alone")
-            if declared.shard_rows is None:  # an author who gives a size means it
-                elapsed = time.perf_counter() - began
-                aim = parts.settings.aimed_shard_seconds
-                progress.rows_left_out = rows_to_leave(lease, progress.predicted, elapsed, aim=aim)
-            if progress.rows_left_out:
-                break
-    if suspects and not progress.rows_left_out:
-        progress.rows_left_out = 1
-    if progress.undelivered and not progress.rows_left_out:
-        last = is_last(parts, lease, moved_on=progress.written > 0)
-        settle_undelivered(lease, progress.undelivered, last=last, write=write)
-        progress.fetched += len(progress.undelivered)
-    progress.phases.work = time.perf_counter() - began
+    def failed(self, error: BaseException, verdict: Verdict, beat: Heartbeat) -> list[Message]:  # noqa: ARG002 -- as above
+        said = self._parts.mask(str(error) if isinstance(error, BatchordError) else error_text(error))
+        shards = self._parts.ledger.shards
+        if verdict.fault is Fault.EDITED:
+            shards.leave(self._lease, said)
+            return [StepEnded(run_id=self._lease.run_id, step=self._lease.step)]
+        if verdict.fault is Fault.PROCESS:
+            self._leave_to_others(error)
+        if verdict.again:
+            self._hand_back(error, said, wait=verdict.wait)
+        passing = verdict.fault is Fault.PASSING
+        shards.fail(self._lease, f"after {counted(self._lease.attempt, 'attempt')}: {said}" if passing else said)
+        return self._ended()
 
+    def lost(self, error: LeaseLost) -> list[Message]:
+        raise ShardHeld(str(error)) from error
 
-def _ahead(batches: Iterator[Prepared], declared: Predict) -> AbstractContextManager[Iterator[Prepared]]:
-    """Prepares batches while the model works; one at a time where each has pictures, which take memory."""
-    if declared.declared_model.images is None:
-        return read_ahead(batches, depth=AHEAD)
-    return spooled(batches, weight=lambda _: 1, most=1)
+    def _ended(self) -> list[Message]:
+        # After anything out of the ordinary the chord's count may be off: say it aloud, it is idempotent.
+        lease = self._lease
+        return [StepEnded(run_id=lease.run_id, step=lease.step)] if lease.attempt > 1 else []
 
+    def _retry(self) -> Retry:
+        """The author's word on errors of the model; none when this process does not know the file."""
+        try:
+            declared = self._parts.catalog.get(self._lease.pipeline)
+            return retry_of(declared.step(self._lease.step), declared.retry)
+        except ConfigurationError:
+            return NO_RETRY
 
-def _batches(
-    parts: Parts, lease: ShardLease, declared: Predict, progress: _Progress, model: LoadedModel
-) -> Iterator[Prepared]:
-    """The shard's records that nobody has accounted for, ready for the model."""
-    wanted, arrival = declared.declared_model, declared.source.arrival
-    rows = declared.batch_rows or wanted.usual_batch_rows
-    unreadable: list[Rejection] = []
-    # Closed by name: an error keeps what it passed through, and with it an open transaction on the source.
-    with closing(_fresh(parts, lease, declared, model, unreadable, chunk_rows=rows)) as fresh:
-        frames: Iterator[pd.DataFrame] = fresh
-        if wanted.text is not None and model.costly_characters is not None:
-            frames = batches_of_like_length(fresh, wanted.text, rows=rows, costly=model.costly_characters)
-        started = time.perf_counter()
-        for frame in frames:
-            left: pd.DataFrame | None = frame
-            while left is not None:
-                prepared = prepare(left, wanted, parts.images, arrival=arrival, picture_side=model.picture_side)
-                left = prepared.left
-                prepared.rejections.extend(unreadable)
-                unreadable.clear()
-                progress.phases.fetch += time.perf_counter() - started
-                yield prepared
-                started = time.perf_counter()
-        progress.phases.fetch += time.perf_counter() - started
-        if unreadable:
-            yield nothing_but(unreadable)
+    def _hand_back(self, error: BaseException, said: str, *, wait: float | None) -> NoReturn:
+        self._parts.ledger.shards.release(self._lease, said, wait=wait or 0)
+        raise TransientError(f"{self._lease} is handed back: {said}", wait=wait, counted=True) from error
 
+    def _leave_to_others(self, error: BaseException) -> NoReturn:
+        """Leaves the shard to another process: a loss, as if the kernel had killed this one.
 
-def _fresh(
-    parts: Parts,
-    lease: ShardLease,
-    declared: Predict,
-    model: LoadedModel,
-    unreadable: list[Rejection],
-    *,
-    chunk_rows: int,
-) -> Generator["pd.DataFrame", None, None]:
-    """Frames of records that nobody has accounted for; to ``unreadable`` come those that are in no frame."""
-    source = parts.open_source(declared.source, lease.work.window)
-    reads = declared.declared_model.reads or model.reads
-    rows = source.rows(first=lease.work.first, last=lease.work.last, chunk_rows=chunk_rows, columns=reads)
-    with spooled(rows, weight=_bytes, most=SPOOLED) as chunks:
-        for frame, rejections in chunks:
-            known = _accounted(parts, lease, [*frame.index, *(rejection.key for rejection in rejections)])
-            unreadable += [rejection for rejection in rejections if rejection.key not in known]
-            fresh = frame[[key not in known for key in frame.index]] if known else frame
-            if len(fresh):
-                yield fresh
-
-
-def _bytes(chunk: Fetched) -> int:
-    return int(chunk[0].memory_usage(deep=True).sum())
-
-
-def _accounted(parts: Parts, lease: ShardLease, keys: list[Scalar]) -> set[Scalar]:
-    return set() if _untouched(lease) else parts.ledger.shards.accounted(lease.pipeline, lease.step, keys)
-
-
-def _untouched(lease: ShardLease) -> bool:
-    """Whether none of its records can have been accounted for: runs of a pipeline follow each other."""
-    return lease.work.dense and lease.attempt == 1
-
-
-def _predict(model: LoadedModel, prepared: Prepared, suspects: list[Scalar] | None) -> Batch:
-    if len(prepared.frame) == 0:  # not .empty: pandas calls a frame without columns empty, too
-        return to_batch(prepared.frame, prepared.frame, [], prepared.rejections)
-    returned, digests, rejections = predict_isolating(model, prepared, suspects=suspects)
-    given = prepared.frame if len(returned) == len(prepared.frame) else prepared.frame.loc[returned.index]
-    return to_batch(given, returned, digests, rejections)
+        But a record that stands alone is not blamed for what was in this process before.
+        """
+        parts, lease = self._parts, self._lease
+        assert lease.shard is not None  # noqa: S101 -- a shard's lease has one
+        alone = lease.work.planned - lease.work.accounted_before <= 1
+        loss = self._in_new_process or not alone or lease.attempt - lease.losses >= parts.settings.max_attempts
+        said = f"{'lost' if loss else 'handed back by a process without free memory'}: out of memory {error}".rstrip()
+        parts.ledger.shards.lost(
+            lease.run_id,
+            lease.step,
+            lease.shard,
+            worker=parts.worker,
+            cause=LossCause.OUT_OF_MEMORY,
+            error=parts.mask(said),
+            loss=loss,
+        )
+        wait = min(_NEW_PROCESS_SECONDS, parts.settings.retry_base_seconds)
+        raise TransientError(f"{lease}: {said}", wait=wait) from error

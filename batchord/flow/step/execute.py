@@ -6,6 +6,7 @@ twice. What it came to is written down together with its end.
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -18,18 +19,13 @@ from batchord.core.declared.retries import NO_RETRY, Retry
 from batchord.core.declared.steps import TaskStep, retry_of
 from batchord.core.errors import (
     BatchordError,
-    ConfigurationError,
-    FinalStepError,
     LeaseLost,
     MayHaveRun,
     OutOfTime,
     OutputRefused,
     StepError,
     TransientError,
-    UnknownPipeline,
-    UnknownStep,
 )
-from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
 from batchord.core.process.faults import fault
 from batchord.core.reasons import LossCause
 from batchord.core.run.leases import StepLease
@@ -37,8 +33,10 @@ from batchord.core.run.messages import Message, step_ready
 from batchord.core.run.runs import StepState
 from batchord.core.text.counts import counted
 from batchord.core.text.error_text import error_text
+from batchord.flow.attempt.attempt import Attempt, Line
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.attempt.log import AttemptLog
+from batchord.flow.attempt.policy import Fault, Policy, Verdict
 from batchord.flow.drive.advance import drive
 from batchord.flow.drive.finish import CODE_CHANGED, MOST_ERROR
 from batchord.flow.parts import Parts
@@ -46,41 +44,103 @@ from batchord.flow.step.operators import operate
 
 log = logging.getLogger(__name__)
 
-#: Errors that no retry= of an author speaks of.
-_FINAL = (FinalStepError, ConfigurationError)
-
 
 def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     """Executes a step that is ready; does nothing when another worker does or did.
 
     Raises TransientError only when the ledger does not answer at first; every other error is written down in it.
     """
-    seconds = parts.settings.lease_seconds
     lease = parts.ledger.runs.claim_step(
-        run_id, step, lease_seconds=seconds, worker=parts.worker, task=parts.task, sharded=False
+        run_id,
+        step,
+        lease_seconds=parts.settings.lease_seconds,
+        worker=parts.worker,
+        task=parts.task,
+        sharded=False,
     )
-    if lease is None:
+    return [] if lease is None else _Execution(parts, lease).make()
+
+
+class _Execution(Attempt[dict[str, Any]]):
+    """An attempt at a step. Its work returns the step's output.
+
+    The lease is kept until its end is written down: the work is done, or is over, and a database that is away for a
+    moment must not undo that.
+    """
+
+    keeps_lease_to_end = True
+
+    def __init__(self, parts: Parts, lease: StepLease) -> None:
+        self._parts = parts
+        self._lease = lease
+        self._seconds = parts.settings.lease_seconds
+        self.every = self._seconds / 3
+        #: None until the file is known to have it.
+        self._task: TaskStep | None = None
+        self._retry = NO_RETRY
+
+    def renew(self) -> bool:
+        return self._parts.ledger.runs.renew_step(self._lease, lease_seconds=self._seconds)
+
+    def log(self) -> AbstractContextManager[AttemptLog]:
+        return self._parts.log_of(self._lease.attempt_name)
+
+    def work(self, beat: Heartbeat, line: Line) -> dict[str, Any]:
+        lease = self._lease
+        declared = self._parts.catalog.get(lease.pipeline)
+        self._task = task = declared.task(lease.step)
+        self._retry = retry_of(task, declared.retry)
+        if lease.work.committed is not None:  # together with its work, in an attempt that died before it could say so
+            return checked_output(lease.step, lease.work.committed)
+        _look_back(self._parts, lease, task, self._retry)
+        return operate(self._parts, lease, declared, line=line, stop=beat.lost)
+
+    def policy(self) -> Policy:
+        configured, work = self._parts.settings, self._lease.work
+        passing = Retry(configured.max_attempts - 1, base=configured.retry_base, ceiling=configured.retry_ceiling)
+        return Policy(
+            own_attempts=work.retried + 1,
+            attempts=work.handed_back + 1,
+            most_attempts=configured.max_attempts,
+            retry=self._retry,
+            wait=passing.wait,
+            edited=self._parts.took_up_code_after(work.run.created_at),
+            # A new process may bear it: this one had no memory left, perhaps for what it did before.
+            exhausted=Fault.PASSING if self._task is None or self._task.idempotent else None,
+        )
+
+    def tell(self, error: BaseException, verdict: Verdict) -> None:  # noqa: ARG002 -- the base class's
+        """With its traceback where it is the author's own error; those of Batchord explain themselves."""
+        said_in_full = isinstance(error, BatchordError)
+        log.error("%s", _said(error), exc_info=None if said_in_full else (type(error), error, _authors_part(error)))
+
+    def done(self, result: dict[str, Any], beat: Heartbeat) -> list[Message]:
+        return self._end(beat, StepState.DONE, result, None)
+
+    def failed(self, error: BaseException, verdict: Verdict, beat: Heartbeat) -> list[Message]:
+        if verdict.fault is Fault.EDITED:
+            return self._end(beat, StepState.CODE_CHANGED, {}, f"{CODE_CHANGED}: {error}")
+        said = self._parts.mask(_said(error))[:MOST_ERROR]
+        if not verdict.again:
+            return self._end(beat, StepState.FAILED, _left_by(error, self._lease.step), said)
+        fault(f"before-step-end:{self._lease.step}")
+        return _patiently(self._parts, beat, partial(self._release, verdict, said))
+
+    def lost(self, error: LeaseLost) -> list[Message]:  # noqa: ARG002 -- the base class's
         return []
-    with Heartbeat(partial(parts.ledger.runs.renew_step, lease, lease_seconds=seconds), every=seconds / 3) as beat:
-        output: dict[str, Any] = {}
-        failed: Exception | None = None
-        with parts.log_of(lease.attempt_name) as said:
-            try:
-                output = _attempt(parts, lease, said, beat)
-            except LeaseLost as error:
-                log.warning("The step no longer belongs to this worker: %s", error)
-                return []
-            except Exception as error:  # noqa: BLE001 -- whatever an author's function raises
-                failed = error
-                _log_failure(error)
-                if is_exhaustion(error):
-                    note_exhaustion(error)
-        # After the log is kept: who sees the step's end can read it.
-        fault(f"before-step-end:{lease.step}")
-        # The work is done, or is over: a database that is away for a moment must not undo that.
-        if failed is not None:
-            return _patiently(parts, beat, partial(_ended_badly, parts, lease, failed))
-        return _patiently(parts, beat, partial(_end, parts, lease, StepState.DONE, output, None))
+
+    def _end(self, beat: Heartbeat, state: StepState, output: dict[str, Any], error: str | None) -> list[Message]:
+        fault(f"before-step-end:{self._lease.step}")
+        return _patiently(self._parts, beat, partial(_end, self._parts, self._lease, state, output, error))
+
+    def _release(self, verdict: Verdict, said: str) -> list[Message]:
+        """Another attempt."""
+        runs, lease, wait = self._parts.ledger.runs, self._lease, verdict.wait or 0
+        if not runs.release_step(lease, said, wait=wait, own_error=verdict.fault is Fault.OWN):
+            return []
+        (known,) = [step for step in runs.steps(lease.run_id) if step.name == lease.step]
+        log.info("Step %s of run %s starts again in %.1f s", lease.step, lease.run_id, wait)
+        return [step_ready(known, delay=wait)]
 
 
 def _patiently(parts: Parts, beat: Heartbeat, end: Callable[[], list[Message]]) -> list[Message]:
@@ -93,15 +153,6 @@ def _patiently(parts: Parts, beat: Heartbeat, end: Callable[[], list[Message]]) 
         reraise=True,
     )
     return attempts(end)
-
-
-def _attempt(parts: Parts, lease: StepLease, said: AttemptLog, beat: Heartbeat) -> dict[str, Any]:
-    declared = parts.catalog.get(lease.pipeline)
-    task = declared.task(lease.step)
-    if lease.work.committed is not None:  # together with its work, in an attempt that died before it could say so
-        return checked_output(lease.step, lease.work.committed)
-    _look_back(parts, lease, task, retry_of(task, declared.retry))
-    return operate(parts, lease, declared, said=said, beat=beat)
 
 
 def _look_back(parts: Parts, lease: StepLease, task: TaskStep, retry: Retry) -> None:
@@ -120,30 +171,7 @@ def _look_back(parts: Parts, lease: StepLease, task: TaskStep, retry: Retry) -> 
         raise MayHaveRun(f"the step lost its worker in {counted(lease.losses, 'attempt')}, last: {lease.last_error}")
 
 
-def _ended_badly(parts: Parts, lease: StepLease, error: Exception) -> list[Message]:
-    """Another attempt, or the end as failed."""
-    configured = parts.settings
-    if isinstance(error, UnknownStep) and parts.took_up_code_after(lease.work.run.created_at):
-        return _end(parts, lease, StepState.CODE_CHANGED, {}, f"{CODE_CHANGED}: {error}")
-    own_error = not isinstance(error, TransientError | UnknownPipeline) and not _may_be_anothers(parts, lease, error)
-    if own_error:
-        retry = NO_RETRY if isinstance(error, _FINAL) else _retry(parts, lease)
-        failures = lease.work.retried + 1
-    else:  # a server is away, this worker does not know the file yet, or its process was full
-        retry = Retry(configured.max_attempts - 1, base=configured.retry_base, ceiling=configured.retry_ceiling)
-        failures = lease.work.handed_back + 1
-    said = parts.mask(_said(error))[:MOST_ERROR]
-    if not retry.allows(error, attempt=failures):
-        return _end(parts, lease, StepState.FAILED, _left_by(error, lease.step), said)
-    wait = retry.wait(failures)
-    if not parts.ledger.runs.release_step(lease, said, wait=wait, own_error=own_error):
-        return []
-    (known,) = [step for step in parts.ledger.runs.steps(lease.run_id) if step.name == lease.step]
-    log.info("Step %s of run %s starts again in %.1f s", lease.step, lease.run_id, wait)
-    return [step_ready(known, delay=wait)]
-
-
-def _left_by(error: Exception, step: str) -> dict[str, Any]:
+def _left_by(error: BaseException, step: str) -> dict[str, Any]:
     """What a step that cleans up may read of one that failed."""
     value = error.value if isinstance(error, StepError) else None
     try:
@@ -151,11 +179,6 @@ def _left_by(error: Exception, step: str) -> dict[str, Any]:
     except OutputRefused as refused:
         log.warning("What step %s left at its failure is dropped: %s", step, refused)
         return {}
-
-
-def _may_be_anothers(parts: Parts, lease: StepLease, error: Exception) -> bool:
-    """Whether a new process may bear it: this one had no memory left, perhaps for what it did before."""
-    return is_exhaustion(error) and parts.catalog.get(lease.pipeline).task(lease.step).idempotent
 
 
 def _end(parts: Parts, lease: StepLease, state: StepState, output: dict[str, Any], error: str | None) -> list[Message]:
@@ -174,18 +197,7 @@ def _end(parts: Parts, lease: StepLease, state: StepState, output: dict[str, Any
         return _end(parts, lease, StepState.FAILED, {}, f"the step's result cannot be stored: {error_text(refused)}")
 
 
-def _retry(parts: Parts, lease: StepLease) -> Retry:
-    declared = parts.catalog.get(lease.pipeline)
-    return retry_of(declared.step(lease.step), declared.retry)
-
-
-def _log_failure(error: Exception) -> None:
-    """With its traceback where it is the author's own error; those of Batchord explain themselves."""
-    said_in_full = isinstance(error, BatchordError)
-    log.error("%s", _said(error), exc_info=None if said_in_full else (type(error), error, _authors_part(error)))
-
-
-def _authors_part(error: Exception) -> TracebackType | None:
+def _authors_part(error: BaseException) -> TracebackType | None:
     """From the author's function on: how we came to call it helps nobody."""
     trace = error.__traceback__
     while trace is not None and not is_authors(trace.tb_frame.f_code.co_filename):
@@ -193,5 +205,5 @@ def _authors_part(error: Exception) -> TracebackType | None:
     return trace or error.__traceback__
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return str(error) if isinstance(error, BatchordError) else error_text(error)

@@ -1,6 +1,7 @@
 """A step of any kind is executed: its declaration does the work, with what this process offers."""
 
 import logging
+import threading
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -16,15 +17,14 @@ from batchord.core.run.graph import downstream, upstream
 from batchord.core.run.leases import StepLease
 from batchord.core.run.runs import CHOSEN, Step
 from batchord.core.text.error_text import error_text
-from batchord.flow.attempt.heartbeat import Heartbeat
-from batchord.flow.attempt.log import AttemptLog
+from batchord.flow.attempt.attempt import Line
 from batchord.flow.parts import Parts
 from batchord.output.own_secrets import own_secrets
 
 log = logging.getLogger(__name__)
 
 
-def operate(parts: Parts, lease: StepLease, declared: Pipeline, *, said: AttemptLog, beat: Heartbeat) -> dict[str, Any]:
+def operate(parts: Parts, lease: StepLease, declared: Pipeline, *, line: Line, stop: threading.Event) -> dict[str, Any]:
     """Executes the lease's step, which is no Predict step, and returns its output, as the ledger keeps it.
 
     Raises LeaseLost, StepError, TransientError, ConfigurationError, and whatever the author's function raises.
@@ -35,7 +35,7 @@ def operate(parts: Parts, lease: StepLease, declared: Pipeline, *, said: Attempt
     if not task.idempotent and not parts.ledger.runs.begin_step(lease):
         raise LeaseLost("its lease ran out before the step began")
     fault(f"before-step-work:{task.name}")
-    returned = _executed(task, _context(parts, lease, task, run, said=said, beat=beat))
+    returned = _executed(task, _context(parts, lease, task, run, line=line, stop=stop))
     if isinstance(returned, Choice):
         output = _chosen(declared, task, returned.steps)
     else:
@@ -45,13 +45,13 @@ def operate(parts: Parts, lease: StepLease, declared: Pipeline, *, said: Attempt
 
 
 def _context(
-    parts: Parts, lease: StepLease, task: TaskStep, run: RunContext, *, said: AttemptLog, beat: Heartbeat
+    parts: Parts, lease: StepLease, task: TaskStep, run: RunContext, *, line: Line, stop: threading.Event
 ) -> StepContext:
     return StepContext(
         run=run,
         time_limit=None if task.time_limit is None else task.time_limit.total_seconds(),
-        stop=beat.lost,
-        line=said.line,
+        stop=stop,
+        line=line,
         secrets=partial(_secrets, parts),
         home=parts.settings.home,
         database_url=parts.author_url,

@@ -1,13 +1,15 @@
 """Messages to people are sent: each at least once to each receiver, whoever dies in between."""
 
 import logging
-from functools import partial
 
 from batchord.core.addresses.receivers import address_digest, split_addresses
-from batchord.core.errors import ConfigurationError, TransientError
+from batchord.core.errors import ConfigurationError, LeaseLost, TransientError
 from batchord.core.process.faults import fault
 from batchord.core.run.alerts import Alert
+from batchord.core.run.messages import Message
+from batchord.flow.attempt.attempt import Attempt, Line
 from batchord.flow.attempt.heartbeat import Heartbeat
+from batchord.flow.attempt.policy import Policy, Verdict
 from batchord.flow.parts import Parts
 
 log = logging.getLogger(__name__)
@@ -20,27 +22,71 @@ _FIRST_WAIT, _LONGEST_WAIT = 30.0, 4 * 3600.0
 def send_alerts(parts: Parts) -> int:
     """Sends what is due; returns how many messages every receiver has now. Several at once share the work."""
     done = 0
-    seconds = parts.settings.lease_seconds
-    while (alert := parts.ledger.alerts.claim(lease_seconds=seconds)) is not None:
-        renew = partial(parts.ledger.alerts.renew, alert, lease_seconds=seconds)
-        with Heartbeat(renew, every=seconds / 3):
-            error = _send(parts, alert)
-        if error is None:
-            parts.ledger.alerts.close(alert)
-            done += 1
-        elif alert.attempts + 1 >= MOST_ATTEMPTS:
-            log.error("Alert %s (%s) was given up after %s attempts: %s", alert.id, alert.title, MOST_ATTEMPTS, error)
-            parts.ledger.alerts.close(alert, error=f"given up: {error}")
-        else:
-            log.warning(
-                "Some receivers did not take alert %s (%s). It will be sent to them again: %s",
-                alert.id,
-                alert.title,
-                error,
-            )
-            wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2**alert.attempts)
-            parts.ledger.alerts.postpone(alert, seconds=wait, error=error)
+    while (alert := parts.ledger.alerts.claim(lease_seconds=parts.settings.lease_seconds)) is not None:
+        sending = _Sending(parts, alert)
+        sending.make()
+        done += sending.taken
     return done
+
+
+class _Untaken(TransientError):
+    """A receiver did not take a message."""
+
+
+class _Sending(Attempt[None]):
+    """An attempt at a message. It has no log: it belongs to no step."""
+
+    def __init__(self, parts: Parts, alert: Alert) -> None:
+        self._parts = parts
+        self._alert = alert
+        self._seconds = parts.settings.lease_seconds
+        self.every = self._seconds / 3
+        #: Whether every receiver has it now.
+        self.taken = False
+
+    def renew(self) -> None:
+        self._parts.ledger.alerts.renew(self._alert, lease_seconds=self._seconds)
+
+    def work(self, beat: Heartbeat, line: Line) -> None:  # noqa: ARG002 -- no lease is lost, and nothing is kept
+        errors = _send(self._parts, self._alert)
+        if errors is not None:
+            raise _Untaken(errors)
+
+    def policy(self) -> Policy:
+        attempts = self._alert.attempts + 1
+        return Policy(
+            own_attempts=attempts,
+            attempts=attempts,
+            most_attempts=MOST_ATTEMPTS,
+            wait=lambda attempt: min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (attempt - 1)),
+        )
+
+    def tell(self, error: BaseException, verdict: Verdict) -> None:
+        if not isinstance(error, _Untaken):
+            return
+        alert = (self._alert.id, self._alert.title)
+        if verdict.again:
+            log.warning("Some receivers did not take alert %s (%s). It will be sent to them again: %s", *alert, error)
+        else:
+            log.error("Alert %s (%s) was given up after %s attempts: %s", *alert, MOST_ATTEMPTS, error)
+
+    def done(self, result: None, beat: Heartbeat) -> list[Message]:  # noqa: ARG002 -- the base class's
+        self._parts.ledger.alerts.close(self._alert)
+        self.taken = True
+        return []
+
+    def failed(self, error: BaseException, verdict: Verdict, beat: Heartbeat) -> list[Message]:  # noqa: ARG002 -- as above
+        if not isinstance(error, _Untaken):  # whoever called sends it again, and the next attempt is due with its lease
+            raise error
+        alerts = self._parts.ledger.alerts
+        if verdict.again:
+            alerts.postpone(self._alert, seconds=verdict.wait or 0, error=str(error))
+        else:
+            alerts.close(self._alert, error=f"given up: {error}")
+        return []
+
+    def lost(self, error: LeaseLost) -> list[Message]:  # noqa: ARG002 -- as above
+        return []
 
 
 def receivers(parts: Parts, pipeline: str | None) -> list[str]:
