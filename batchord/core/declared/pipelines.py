@@ -164,7 +164,7 @@ class Pipeline:
             found.append(f"description= is a {type(self.description).__name__}: give a text")
         found += problems_of(self._option_problems)
         for step in self.steps:
-            if not isinstance(step, Step):
+            if not isinstance(step, Predict | TaskStep):
                 found.append(f"steps holds a {type(step).__name__}: give Predict, Python, Sql, Bash or Branch")
                 continue
             found += [f"step {step.name!r}: {problem}" for problem in problems_of(step.problems)]

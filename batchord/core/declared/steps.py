@@ -110,6 +110,8 @@ class TaskStep(Step):
             found.append(f"queue={self.queue!r} cannot be a queue name: use lower-case letters, digits, '_' and '-'")
         if not isinstance(self.idempotent, bool):
             found.append(f"idempotent={self.idempotent!r}: give True or False")
+        if type(self).execute is TaskStep.execute:
+            found.append(f"the kind {type(self).__name__} does nothing: give the class a method execute(self, context)")
         if not is_name(self.kind) or becomes_shards(self.kind):
             found.append(
                 f"{type(self).__name__} cannot be a kind of step named {self.kind!r}: give the class "

@@ -10,6 +10,7 @@ import pytest
 
 from batchord import Bash, Branch, FunctionModel, Python, Sql, TransformersText
 from batchord.core.declared.retries import NO_RETRY, Retry
+from batchord.core.declared.step_context import StepContext
 from batchord.core.declared.steps import Predict, Step, TaskStep, retry_of
 from batchord.sources.sql import SqlSource
 from batchord.steps.functions import takes_run
@@ -308,13 +309,25 @@ def test_a_steps_retry_goes_before_its_pipelines(build: Callable[..., Step]) -> 
 def test_a_kind_of_ones_own_has_a_name_that_is_not_taken(name: str) -> None:
     """What the ledger calls 'predict' becomes shards."""
 
-    class Copy(TaskStep):
-        kind: ClassVar[str] = name
-
     class CopyTable(TaskStep):
-        pass
+        def execute(self, context: StepContext) -> None: ...
+
+    class Copy(CopyTable):
+        kind: ClassVar[str] = name
 
     said = Copy("a").problems()
 
     assert said == [] if name == "copy_table" else f"Copy cannot be a kind of step named {name!r}" in said[0]
     assert (CopyTable.kind, CopyTable("a").problems()) == ("copytable", [])
+
+
+def test_a_kind_that_does_nothing_is_a_problem() -> None:
+    """Also the base itself."""
+
+    class Copy(TaskStep):
+        pass
+
+    said = "does nothing: give the class a method execute(self, context)"
+
+    assert Copy("a").problems() == [f"the kind Copy {said}"]
+    assert TaskStep("a").problems() == [f"the kind TaskStep {said}"]
