@@ -1,6 +1,6 @@
-# Every target sets up .venv first, which takes a moment when all is there. Needs Python 3.11 or newer.
+# Every target sets up .venv first. If .venv is complete, this takes a moment. Needs Python 3.11 or newer.
 PYTHON ?= python3
-# TORCH=cpu|default|auto: see README. ARGS: handed on, as in make test ARGS="-k frontier".
+# TORCH=cpu|default|auto: see README. ARGS: passed on, as in make test ARGS="-k frontier".
 export TORCH NEWEST
 SETUP := @$(PYTHON) -m tools.setup
 BIN := .venv/bin
@@ -10,51 +10,51 @@ TIMES ?= 1
 MINUTES ?= 30
 .PHONY: help setup demo test drills soak bench check lock sbom clean
 
-# Tests start hundreds of processes. Where byte code is not to be kept, each would compile Batchord anew.
+# Tests start hundreds of processes. Without stored byte code, each would compile Batchord again.
 test test-% drills soak: export PYTHONDONTWRITEBYTECODE :=
 
-help:  ## What there is
+help:  ## List the targets
 	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /  make \1\t/; s/%/NAME/g' | expand -t 16
 
-setup:  ## Install what Batchord runs with into .venv
+setup:  ## Install Batchord and the packages that it needs into .venv
 	$(SETUP) run
 
-demo:  ## See it work: real models over real records, on servers of its own (add TORCH=cpu to avoid CUDA packages)
+demo:  ## Watch Batchord work: real models, real records, its own servers (add TORCH=cpu to avoid CUDA packages)
 	$(SETUP) demo
 	@$(BIN)/python -m demo $(ARGS)
 
-test:  ## Run all tests: make test ARGS="-k frontier"; ARGS="-m fast": those that take three minutes together
+test:  ## Run all tests; some: make test ARGS="-k frontier"; those that take three minutes together: ARGS="-m fast"
 	$(SETUP) test
 	@$(BIN)/pytest $(ARGS)
 
-test-%:  ## Run the tests in tests/needs/%, which need what make cannot install
+test-%:  ## Run the tests in tests/needs/%, which need programs that make cannot install
 	$(SETUP) test
 	@$(BIN)/pytest tests/needs/$* $(ARGS)
 
-drills:  ## Kill, stop and cut everything off, TIMES times: make drills TIMES=20 ARGS="-k redis"
+drills:  ## Run the drills, which kill and stop everything, TIMES times: make drills TIMES=20 ARGS="-k redis"
 	$(SETUP) test
 	@$(BIN)/python -m tests.drills --times $(TIMES) $(ARGS)
 
-soak:  ## Write, tick and die for MINUTES; then count: make soak MINUTES=30 ARGS="--pooler --seed 7" (needs PgBouncer)
+soak:  ## Inject random faults for MINUTES, then count: make soak MINUTES=30 ARGS="--seed 7" (--pooler: with PgBouncer)
 	$(SETUP) test
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
 
-bench:  ## Measure speed against the bare loop: make bench ARGS="no-op --times 1"; PEERS=1: and against other systems
+bench:  ## Compare the speed with the bare loop: make bench ARGS="no-op --times 1"; PEERS=1: also with other systems
 	$(SETUP) bench
 	$(if $(PEERS),@$(PYTHON) -m tools.setup peers)
 	@$(BIN)/python -m benchmarks $(if $(PEERS),--peers) $(ARGS)
 
-check:  ## Lint, formatting, types, layers
+check:  ## Check lint, formatting, types and layers
 	$(SETUP) check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lock:  ## Write the lock files in requirements/ after a change of pyproject.toml; NEWEST=1: with the newest versions
+lock:  ## Write the lock files in requirements/ after a change of pyproject.toml; NEWEST=1: take the newest versions
 	$(SETUP) lock
 
-sbom:  ## Write what Batchord is made of into build/batchord.cdx.json (CycloneDX)
+sbom:  ## Write the bill of materials into build/batchord.cdx.json (CycloneDX)
 	$(SETUP) sbom
 
 clean:  ## Stop the local servers; remove .venv, their data (.batchord) and all caches

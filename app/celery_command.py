@@ -1,4 +1,4 @@
-"""Celery's commands on Batchord's app, for what Batchord starts: ``python -P -m batchord.app.celery_command worker``.
+"""Celery's commands on Batchord's app: Batchord starts ``python -P -m batchord.app.celery_command worker``.
 
 ``celery -A batchord.app`` looks for ``batchord`` in the working directory first, wherever that is, and while it does so
 every other import looks there, too. Here the app is imported before. Celery's own command also imports the commands of
@@ -14,12 +14,12 @@ import sys
 import click
 
 _APP = f"{__spec__.parent}.celery"
-#: Those that can do without the others.
+#: Commands that need no other command's module.
 _ALONE = {"worker": "celery.bin.worker", "beat": "celery.bin.beat"}
 
 
 def _run(name: str, options: list[str]) -> None:
-    """Runs one command of Celery's, as its group of commands does."""
+    """Runs one command as Celery's own group of commands does."""
     from celery import maybe_patch_concurrency
     from celery.bin.base import CLIContext
 

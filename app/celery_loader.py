@@ -1,4 +1,4 @@
-"""How Celery finds its settings, and imports what they name."""
+"""Celery's loader: it reads Batchord's settings for Celery and imports the modules that they name."""
 
 from types import ModuleType
 from typing import Any
@@ -9,13 +9,13 @@ from .configuration import celery_settings
 
 
 class Loader(AppLoader):  # type: ignore[misc]
-    """Imports as Python does. Celery's own puts the working directory before everything else while it imports."""
+    """Imports modules as Python does. Celery's own loader puts the working directory first while it imports."""
 
     def import_from_cwd(self, module: str, imp: Any = None, package: str | None = None) -> ModuleType:
-        """Despite its name, which is Celery's. Raises what the import raises."""
-        found: ModuleType = (imp or self.import_module)(module, package=package)
-        return found
+        """Imports a module, but not from the working directory, despite Celery's name for this method."""
+        imported: ModuleType = (imp or self.import_module)(module, package=package)
+        return imported
 
     def read_configuration(self, env: str = "") -> dict[str, Any]:  # noqa: ARG002 -- Celery's signature
-        """What Celery asks for when a setting is first needed."""
+        """The settings. Celery calls this when it first needs one."""
         return celery_settings()

@@ -1,6 +1,6 @@
-"""Every setting of Celery's that matters, with its reason; read when the app first needs one.
+"""Every setting of Celery that matters, with its reason. The app reads them when it first needs one.
 
-The rule behind all of them: PostgreSQL holds the truth, messages may be lost, doubled, late or out of order.
+The rule behind them: PostgreSQL holds the truth, and messages may be lost, doubled, late or out of order.
 """
 
 import sys
@@ -14,75 +14,79 @@ from batchord.core.errors import ConfigurationError
 from batchord.output.masking import mask
 from batchord.settings import Settings, settings
 
-#: Work is routed by kind, never by priority: a priority on Redis is a set of lists that are polled in turn.
+#: Queues are for kinds of work, never for priorities: on Redis, a priority is a set of lists that are polled in turn.
 QUEUES = ("control", "text", "image", "table", "train", "steps")
 
-#: Sockets that never answer must not hold a worker for ever, and idle ones must survive a firewall.
+#: A socket that never answers must not block a worker for ever, and an idle one must survive a firewall.
 _SOCKETS = {
     "socket_timeout": 30,
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
     "health_check_interval": 25,
 }
-#: What stands before the names of ``workers`` and ``beat``: ``batchord.`` where Batchord is installed.
+#: The prefix of the names of ``workers`` and ``beat``: ``batchord.`` in an installed Batchord, otherwise empty.
 _AROUND = __name__.removesuffix("app.configuration")
 
 
 def celery_settings() -> dict[str, Any]:
-    """By Celery's names. Raises ConfigurationError without a usable address of Redis; ends one of Celery's commands."""
+    """The settings by Celery's names.
+
+    Without a usable address of Redis, one of Celery's commands ends with one line; any other program gets a
+    ConfigurationError.
+    """
     configured, address = _configured()
     redis_url, tls = without_tls_options(address)
     return {
         "broker_url": redis_url,
         "result_backend": f"batchord.queue.replies:SecretFreeBackend+{redis_url}",
-        # Beside the address, not in it: Flower reads them here alone, and each client reads an address differently.
-        # RedBeat takes the broker's. None: without TLS.
+        # The TLS options are not in the address: Flower reads them only here, and each client reads an address
+        # differently. RedBeat uses the broker's. None: no TLS.
         "broker_use_ssl": tls or None,
         "redis_backend_use_ssl": tls or None,
-        # Named, not imported: the app does not know who runs it.
+        # Names, not imports: the app does not import the code that runs it.
         "include": [f"{_AROUND}workers.{name}" for name in ("tasks", "lifecycle", "memory", "inner_processes")],
         # -- Delivery ------------------------------------------------------------------------------------------
-        # A message is acknowledged when its work is done, so that a dead worker's message comes back.
+        # A worker acknowledges a message when its work is done, so that a dead worker's message comes back.
         "task_acks_late": True,
-        # The same when a pool child dies; attempts are counted in the ledger, so this cannot loop for ever.
+        # The message also comes back if a child of the pool dies. The ledger counts attempts, so this cannot loop.
         "task_reject_on_worker_lost": True,
-        # Shards are long: one in hand and none hoarded, or an idle worker would wait beside a full one.
+        # Shards are long. A process takes one and reserves no other; otherwise one worker would idle beside a full one.
         "worker_prefetch_multiplier": 1,
-        # Late acknowledgement bounds what a worker takes, and no drift was seen: decision 0049.
+        # Late acknowledgement already limits what a worker takes, and we have seen no drift: decision 0049.
         "worker_disable_prefetch": False,
-        # True loses a chord part when a worker dies between storing its result and counting it.
+        # True would lose a part of a chord if a worker dies between storing its result and counting it.
         "worker_deduplicate_successful_tasks": False,
-        # Celery's own consumer, but it bears the loss of its connection: see there.
+        # This consumer survives the loss of its connection.
         "worker_consumer": f"{_AROUND}workers.consumer:LossBearingConsumer",
-        # True would kill what runs at a lost connection: a lost worker for each shard, and a minute until its lease
-        # ends.
+        # True would kill running tasks at a lost connection: each shard would lose a worker and wait a minute for the
+        # end of its lease.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,
-        # None: a worker waits for Redis without a limit; its operator decides when to give up.
+        # None: a worker waits for Redis without a limit. Its operator decides when to give up.
         "broker_connection_max_retries": None,
         "broker_transport_options": {
-            # Longer than any shard may take; what outlasts it meets a live lease and is ignored.
+            # Longer than any shard may take. If a message comes back earlier, it meets a live lease and is ignored.
             "visibility_timeout": configured.visibility_timeout_seconds,
-            # Together how often messages past that time are looked for: about every 10 s instead of every 100 s.
+            # With these two, a worker looks for messages past that time about every 10 s instead of every 100 s.
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,
-            # Without retry_on_timeout: with it, redis-py connects again by itself where a subscription's connection is
-            # cut, forgets to subscribe, and reads on without a time limit: the worker would never take a message again.
+            # No retry_on_timeout: with it, redis-py reconnects by itself after a subscription's connection was cut,
+            # forgets to subscribe, and reads on without a time limit. The worker would never get a message again.
             **_SOCKETS,
         },
         # -- Messages ------------------------------------------------------------------------------------------
         "task_serializer": "json",
         "result_serializer": "json",
-        # Nothing but JSON is ever read: a pickle runs code.
+        # Batchord reads only JSON: a pickle runs code.
         "accept_content": ["json"],
         "result_accept_content": ["json"],
         "enable_utc": True,
         "timezone": "UTC",
         "task_queues": [Queue(name) for name in QUEUES],
         "task_default_queue": "control",
-        # A step may name a queue of its own, for workers that alone can execute it; it is made when it is first used.
+        # A step may name a queue of its own, for the only workers that can execute it. Celery creates it on first use.
         "task_create_missing_queues": True,
-        # A publish that fails for longer is left to the sweeper.
+        # If publishing fails for longer, the sweeper sends the message.
         "task_publish_retry_policy": {"max_retries": 5, "interval_start": 0.1, "interval_step": 0.5, "interval_max": 2},
         # -- Results: only what a chord needs to count its parts -------------------------------------------------
         "result_backend_always_retry": True,
@@ -93,12 +97,12 @@ def celery_settings() -> dict[str, Any]:
         "redis_socket_keepalive": True,
         "redis_retry_on_timeout": True,
         "redis_backend_health_check_interval": _SOCKETS["health_check_interval"],
-        # A result is a shard's index, read within seconds; the truth is in the ledger.
+        # A result is a shard's index, which is read within seconds. The truth is in the ledger.
         "result_expires": 3600,
-        # Longer than a run's shards may wait in a queue; when it runs out the sweeper finishes the run.
+        # Longer than a run's shards may wait in a queue. If it runs out, the sweeper finishes the run.
         "result_chord_expires": 24 * 3600,
         # -- Ends ----------------------------------------------------------------------------------------------
-        # Started with REMAP_SIGTERM=SIGQUIT, a worker that is told to stop gives running shards this long.
+        # With REMAP_SIGTERM=SIGQUIT, a worker that is told to stop lets running shards continue for this time.
         "worker_soft_shutdown_timeout": configured.shutdown_seconds,
         # -- Visibility: what Flower shows -----------------------------------------------------------------------
         "worker_send_task_events": True,
@@ -107,23 +111,23 @@ def celery_settings() -> dict[str, Any]:
         # Celery would replace the log handlers that workers.lifecycle sets up.
         "worker_hijack_root_logger": False,
         # -- Beat ----------------------------------------------------------------------------------------------
-        # RedBeat, with its entries taken from the catalog. Its address, which Celery would show with the password, is
-        # set there: beat alone needs it.
+        # RedBeat with entries from the catalog. The scheduler sets RedBeat's address itself: only beat needs it, and
+        # Celery would show it with the password.
         "beat_scheduler": f"{_AROUND}beat.schedule:PipelineScheduler",
         "beat_max_loop_interval": 1,
         "redbeat_redis_options": {**_SOCKETS, "retry_on_timeout": True, "retry_period": 10},
         "redbeat_key_prefix": "batchord:beat:",
-        # At least five loops, or a slow one would lose the lock; at most what a standby may wait.
+        # At least five loops: otherwise a slow loop would lose the lock. At most the time that a standby may wait.
         "redbeat_lock_timeout": 10,
     }
 
 
 def _configured() -> tuple[Settings, str]:
-    """The settings, and Redis's address. Celery's own commands end with one line where these cannot be used."""
+    """The settings, and Redis's address. If these cannot be used, Celery's own commands end with one line."""
     try:
         return settings(), settings().require_redis_url()
     except ConfigurationError as error:
         program = Path(sys.argv[0])
-        if "celery" in (program.name, program.parent.name):  # it would print a traceback instead of the error
+        if "celery" in (program.name, program.parent.name):  # Celery would print a traceback instead of the error
             sys.exit(f"ConfigurationError: {mask(str(error))}")
         raise

@@ -1,8 +1,8 @@
 """Every setting of Batchord, in one frozen class.
 
-A value comes from the environment (``BATCHORD_DATABASE_URL``, …); what the environment does not say is
-read from ``servers.json`` in :attr:`Settings.home`, where the local stack writes the addresses of the
-servers that it started. So ``celery -A batchord.app worker`` in a second terminal finds what ``batchord up`` runs.
+A value comes from the environment (``BATCHORD_DATABASE_URL``, …). If the environment does not have it, it comes from
+``servers.json`` in :attr:`Settings.home`, where the local stack writes the addresses of the servers that it started.
+So ``celery -A batchord.app worker`` in a second terminal finds the servers of ``batchord up``.
 """
 
 import os
@@ -27,34 +27,34 @@ from batchord.core.errors import ConfigurationError
 SERVERS_FILE = "servers.json"
 
 
-#: Of servers.json: roles of one server, which belong together.
+#: Keys of servers.json that belong together: the roles of one server.
 _ROLES = ("owner_url", "author_url", "source_url")
 
 
 class _LocalServers(JsonConfigSettingsSource):
-    """What the local stack wrote; where the environment names another PostgreSQL, nothing of the local one."""
+    """The settings that the local stack wrote, without its PostgreSQL roles if the environment names another server."""
 
     def __call__(self) -> dict[str, Any]:
         """The settings of the file."""
-        found = super().__call__()
+        values = super().__call__()
         if any(name.upper() == "BATCHORD_DATABASE_URL" and value for name, value in os.environ.items()):
-            return {name: value for name, value in found.items() if name not in _ROLES}
-        return found
+            return {name: value for name, value in values.items() if name not in _ROLES}
+        return values
 
 
 class Settings(BaseSettings):
-    """Environment variables with the prefix ``BATCHORD_``; times are in seconds unless said otherwise."""
+    """Environment variables with the prefix ``BATCHORD_``. Times are in seconds unless the name has another unit."""
 
     model_config = SettingsConfigDict(env_prefix="BATCHORD_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     #: PostgreSQL with the ledger, as a libpq URL: ``postgresql://user:password@host:5432/name``.
     database_url: SecretStr | None = None
-    #: The same database by other roles, see :class:`.core.addresses.database_roles.DatabaseRoles`; None: by
+    #: The same database with other roles, see :class:`.core.addresses.database_roles.DatabaseRoles`; None:
     #: ``database_url``.
     owner_url: SecretStr | None = None
     author_url: SecretStr | None = None
     source_url: SecretStr | None = None
-    #: A superuser of it, by whom ``batchord migrate`` makes those roles.
+    #: The same database with a superuser, as whom ``batchord migrate`` creates those roles.
     admin_url: SecretStr | None = None
     #: Celery's broker, result backend and RedBeat's store.
     redis_url: SecretStr | None = None
@@ -67,18 +67,18 @@ class Settings(BaseSettings):
 
     #: Folder with the pipeline files.
     pipelines: Path = Path("pipelines")
-    #: Where the embedded servers keep their data, and workers the models that they downloaded.
+    #: The folder of the embedded servers' data and of downloaded models.
     home: Path = Path(".batchord")
 
-    #: How long a worker owns a shard without renewing its lease; renewed three times in that time.
+    #: How long a worker owns a shard without renewing its lease. It renews the lease three times in that time.
     lease_seconds: float = Field(default=60, gt=0)
-    #: How long a message may be on its way before the sweeper sends it again; doubled each time.
+    #: How long a message may be on its way before the sweeper sends it again. The time doubles with each sending.
     resend_after_seconds: float = Field(default=60, gt=0)
-    #: How often beat sends the sweeper, which sends again what was lost.
+    #: How often beat starts the sweeper, which sends lost messages again.
     sweep_seconds: float = Field(default=10, gt=0)
-    #: After this long without an acknowledgement Redis hands a message to another worker.
+    #: After this time without an acknowledgement, Redis delivers a message to another worker.
     visibility_timeout_seconds: int = Field(default=900, gt=0)
-    #: How long a shard is to take; its size follows from what the ledger knows of the model's speed.
+    #: How long a shard should take. Its size follows from the model's speed in the ledger.
     shard_seconds: float = Field(default=15, gt=0)
     #: A shard's time limit, well below the visibility timeout.
     shard_time_limit_seconds: int = Field(default=600, gt=0)
@@ -87,47 +87,48 @@ class Settings(BaseSettings):
     #: Base and ceiling of the wait before a shard is tried again after an infrastructure error.
     retry_base_seconds: float = Field(default=2, gt=0)
     retry_ceiling_seconds: float = Field(default=60, gt=0)
-    #: How long a statement on a source may take, and wait for a lock, where the source does not say.
+    #: How long a statement on a source may take and may wait for a lock, if the source does not declare it.
     source_statement_seconds: float = Field(default=300, gt=0)
     source_lock_seconds: float = Field(default=30, gt=0)
-    #: How long a step may be planned, all statements together.
+    #: How long planning a step may take, all statements together.
     plan_time_limit_seconds: float = Field(default=3600, gt=0)
-    #: How long a worker that is told to stop gives the shards that it runs.
+    #: How long a worker that is told to stop lets its shards run.
     shutdown_seconds: float = Field(default=20, ge=0)
-    #: Shards of one run; a larger backlog goes on in a follow-up run. Celery's cost per chord part grows.
+    #: The most shards of one run. A follow-up run continues a larger backlog. Celery's cost per part of a chord grows
+    #: with their number.
     max_shards: int = Field(default=1000, ge=1, le=1000)
-    #: Shards that a small backlog is cut into at least, where they do not get too small: the cores in use.
+    #: How many shards a small backlog is cut into, unless they would get too small. The default is the number of cores.
     parallelism: int = Field(default_factory=lambda: max(2, os.cpu_count() or 2), ge=1)
 
-    #: Threads for one worker process's tensor work: several processes with several threads each thrash.
+    #: Threads of one worker process for tensors. Several processes with several threads each slow each other down.
     torch_threads: int = Field(default=1, ge=1)
     #: Memory that one worker process may allocate, in MiB; None: its share of the machine, at least 4 GiB.
     memory_limit_mb: int | None = Field(default=None, ge=256)
-    #: Concurrent reads of images by one worker process; also the size of its connection pool.
+    #: How many images one worker process reads at the same time. Its connection pool has the same size.
     image_readers: int = Field(default=16, ge=1)
-    #: Memory for pictures in one worker process, in MiB: for what is being decoded, and an eighth of it for those that
-    #: the model is given at once. What needs more is decoded alone.
+    #: Memory for pictures in one worker process, in MiB: for pictures that are being decoded, and an eighth of it for
+    #: those that the model gets together. A picture that needs more is decoded alone.
     image_memory_mb: int = Field(default=256, ge=16)
 
-    #: Who is told when something is wrong: apprise addresses, separated by white space or commas.
+    #: The receivers of alerts: apprise addresses, separated by white space or commas.
     alert_urls: SecretStr | None = None
-    #: How often beat has missed ticks, the age of records, and the like looked at.
+    #: How often beat starts the watch, which looks for missed ticks, old records and the like.
     watch_seconds: float = Field(default=30, gt=0)
     #: Where the logs of attempts are kept: ``ledger``, or ``s3://bucket/prefix``.
     log_store: str = Field(default="ledger", pattern=r"^(ledger|s3://[^/]+(/.*)?)$")
-    #: Bytes kept of one attempt's log: the first half as it comes, and the last half.
+    #: Bytes kept of an attempt's log: the first lines up to half of it, and the last lines.
     log_bytes: int = Field(default=262_144, ge=4096)
     #: Days for which ``batchord prune`` keeps the logs of attempts.
     keep_logs_days: float = Field(default=30, gt=0)
-    #: Days for which it keeps runs that have ended, with their steps, shards and attempts; and alerts. At least two:
-    #: for a day it is looked whether a run was followed.
+    #: Days for which it keeps alerts, and ended runs with their steps, shards and attempts. At least two: for one day,
+    #: the sweeper checks whether the runs that follow an ended run were started.
     keep_runs_days: float = Field(default=365, ge=2)
     #: Days for which it keeps runs that found nothing to predict.
     keep_idle_runs_days: float = Field(default=14, ge=2)
     #: Days for which it keeps the outputs of predictions; None: for ever. Keys, labels and scores always stay.
     keep_outputs_days: float | None = Field(default=None, gt=0)
 
-    #: Names besides localhost, addresses and this machine's own that Flower answers to, separated by commas.
+    #: Host names that Flower accepts besides localhost, IP addresses and this machine's own name; separated by commas.
     flower_hosts: str = ""
 
     #: ``text`` for people, ``json`` for log collectors.
@@ -145,7 +146,7 @@ class Settings(BaseSettings):
 
     @property
     def aimed_shard_seconds(self) -> float:
-        """``shard_seconds``, or less where a shard that takes three times as long would meet its time limit."""
+        """``shard_seconds``, but at most a quarter of the time limit: a shard may take three times as long."""
         return min(self.shard_seconds, self.shard_time_limit_seconds / 4)
 
     @classmethod
@@ -157,20 +158,20 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- pydantic-settings passes it by name
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- as above
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then the environment, then what the local stack wrote."""
+        """The sources in their order: arguments, the environment, the file of the local stack."""
         servers = Path(os.environ.get("BATCHORD_HOME", ".batchord")) / SERVERS_FILE
         return init_settings, env_settings, _LocalServers(settings_cls, json_file=servers)
 
     def require_database_url(self) -> str:
-        """The ledger's address, as libpq and SQLAlchemy read it.
+        """The ledger's address in the spelling that libpq and SQLAlchemy understand.
 
-        Raises ConfigurationError when none is configured and none runs locally, or it is none of PostgreSQL's.
+        Raises ConfigurationError if no server is configured or runs locally, or if the address is not PostgreSQL's.
         """
         name = "BATCHORD_DATABASE_URL"
         return postgres_url(_required(self.database_url, name, "PostgreSQL"), where=name)
 
     def database_roles(self) -> DatabaseRoles:
-        """The addresses of the ledger's database, one for each kind of work. Raises as the above."""
+        """The addresses of the ledger's database, one for each kind of work. Raises like the method above."""
         ledger = self.require_database_url()
 
         def address(name: str) -> str | None:
@@ -190,7 +191,7 @@ class Settings(BaseSettings):
     def require_redis_url(self) -> str:
         """Redis's address, in the spelling of :mod:`batchord.core.addresses.redis`.
 
-        Raises ConfigurationError when none is configured and none runs locally, or not every client can use it.
+        Raises ConfigurationError if no server is configured or runs locally, or if not every client can use it.
         """
         name = "BATCHORD_REDIS_URL"
         return redis_url(_required(self.redis_url, name, "Redis"), where=name)
@@ -209,7 +210,7 @@ def settings() -> Settings:
     """The settings of this process, read once. Raises ConfigurationError for a value that cannot be used."""
     try:
         return Settings()
-    except (ValueError, TypeError) as error:  # pydantic's own are ValueErrors; a broken file gives either
+    except (ValueError, TypeError) as error:  # pydantic raises ValueErrors; a broken file raises either
         raise ConfigurationError(
             f"The settings cannot be used: {error}. They come from BATCHORD_* variables and from {SERVERS_FILE} in "
             "BATCHORD_HOME, which `batchord up` writes again."

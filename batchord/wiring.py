@@ -1,7 +1,7 @@
 """The only place that builds adapters.
 
-They are imported where they are built, since they are most of a process's start: a command that only reads the ledger
-needs no other, and beat not even that.
+It imports each adapter where it builds it, because these imports take most of a process's start. A command that only
+reads the ledger needs no other adapter, and beat does not even need the ledger.
 """
 
 import importlib
@@ -26,40 +26,40 @@ if TYPE_CHECKING:
     from batchord.models.library import ModelLibrary
     from batchord.storage.objects import Objects
 
-#: What :func:`parts` builds.
+#: The adapters that :func:`parts` builds.
 _ADAPTERS = (
     "ledger", "models.library", "people", "queue.switchboard", "sources.sql.reader", "steps.bash.shell",
     "steps.sql.runner",
     "storage.images", "storage.logs", "storage.objects",
 )  # fmt: skip
-#: Whether this process decides for all of its machine that a file is broken; workers and `batchord up` do.
+#: Whether this process decides for its whole machine that a file is broken. Workers and `batchord up` do.
 _decides = False
 
 
 def decide_on_code() -> None:
-    """Lets this process say which text of each file is in use here; to be called before anything else."""
+    """Lets this process decide which text of each file this machine uses. Call it before anything else."""
     global _decides  # noqa: PLW0603 -- one process, one role
     _decides = True
     catalog.forget()
 
 
-#: The pipelines as they are now. A forked child loads its own.
+#: The current pipelines. A forked child loads its own.
 catalog = PerProcess(lambda: LiveCatalog(settings().pipelines, settings().home, decides=_decides))
 
 
 def load_adapters() -> None:
-    """Imports what :func:`parts` builds: before a pool's processes are forked, which then share it."""
+    """Imports the adapters. Call it before a pool's processes are forked, so that they share the imported modules."""
     for name in _ADAPTERS:
         importlib.import_module(f"batchord.{name}")
 
 
 @cache
 def ledger() -> "Ledger":
-    """The ledger that the settings name; connects when it is first used. Raises ConfigurationError."""
+    """The ledger that the settings name. It connects on first use. Raises ConfigurationError."""
     from batchord.ledger import Ledger
 
     configured = settings()
-    # No lock outlives a lease: whoever takes a shard over need not wait for the one who stands still.
+    # No lock outlives a lease: a worker that takes over a shard need not wait for a process that stands still.
     return Ledger(configured.require_database_url(), lock_seconds=configured.lease_seconds)
 
 
@@ -116,7 +116,7 @@ def _parts() -> Parts:
 
 @cache
 def log_store() -> LogStore:
-    """Where the logs of attempts are kept."""
+    """The store for the logs of attempts."""
     from batchord.storage.logs import LogObjects
 
     place = settings().log_store
@@ -131,12 +131,12 @@ def _models() -> "ModelLibrary":
     return ModelLibrary(home=configured.home, objects=objects(), torch_threads=configured.torch_threads)
 
 
-#: A forked child builds its own, since its name in the ledger is its own.
+#: A forked child builds its own parts, since it has a name of its own in the ledger.
 _built_parts = PerProcess(_parts)
 
 
 def parts() -> Parts:
-    """What the verbs work with. Each call has the code as it is now; a verb goes on with what it began with."""
+    """The parts that verbs work with. Each call takes the newest code; a verb keeps the code that it began with."""
     built, snapshot = _built_parts(), catalog().snapshot()
     since = None if snapshot.since is None else datetime.fromtimestamp(snapshot.since, UTC)
     return replace(built, catalog=snapshot, code_since=since)

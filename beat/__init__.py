@@ -1,1 +1,1 @@
-"""What beat does: pipelines become RedBeat entries."""
+"""Beat's scheduler: it turns pipelines into entries of RedBeat."""

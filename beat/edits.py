@@ -1,4 +1,4 @@
-"""Beat looks at the pipeline files beside its work."""
+"""Looks for edits of the pipeline files while beat works."""
 
 import logging
 import threading
@@ -9,10 +9,10 @@ log = logging.getLogger(__name__)
 
 
 class Edits:
-    """The pipelines as they are now, looked at in a thread.
+    """The current pipelines. A thread looks for edits.
 
-    To try and load files takes as long as it takes their libraries to load, and a beat that stands still for ten
-    seconds loses its lock.
+    Trying and loading files takes as long as loading their libraries. If beat waited for that for ten seconds, it would
+    lose its lock.
     """
 
     def __init__(self, catalog: LiveCatalog) -> None:
@@ -21,7 +21,7 @@ class Edits:
         self.newest: Snapshot = catalog.snapshot()
 
     def look(self) -> None:
-        """Begins to look, unless that is under way; ``newest`` is another afterwards where something was edited."""
+        """Starts to look for edits, unless a thread is doing so already. Afterwards, ``newest`` holds the edits."""
         if self._looking is None or not self._looking.is_alive():
             self._looking = threading.Thread(target=self._look, name="batchord-edits", daemon=True)
             self._looking.start()
@@ -29,5 +29,5 @@ class Edits:
     def _look(self) -> None:
         try:
             self.newest = self._catalog.snapshot()
-        except Exception:  # whatever it is, what is scheduled goes on
+        except Exception:  # whatever the error, beat must continue with its schedules
             log.exception("Beat cannot check the pipeline files. The schedules stay as they are.")

@@ -1,7 +1,7 @@
-"""Pipelines become RedBeat entries.
+"""Turns pipelines into entries of RedBeat.
 
-A pipeline's entry is due when the pipeline's own schedule has a new slot. Which slot a tick stands for is computed
-from the same schedule by whoever receives it: a tick whose slot has its run already changes nothing.
+A pipeline's entry is due when the pipeline's own schedule has a new slot. The worker that receives a tick computes the
+slot from the same schedule. If the slot has its run already, the tick changes nothing.
 """
 
 import contextlib
@@ -34,9 +34,9 @@ from .edits import Edits
 log = logging.getLogger(__name__)
 
 _MINUTE, _HOUR = 60, 3600
-#: How soon a pipeline that is due by nothing is looked at again; a switch at run time is seen at the next tick.
+#: When an entry without a next tick is checked again. A switch at run time is seen at beat's next tick anyway.
 _IDLE_SECONDS = 3600.0
-#: How often entries of the future are looked for: for each entry that is a question to Redis.
+#: How often beat looks for entries that last ran in the future. It has to ask Redis for each entry.
 _MEND_SECONDS = 5.0
 
 
@@ -44,16 +44,16 @@ _MEND_SECONDS = 5.0
 class Fires:
     """When a pipeline's ticks are sent."""
 
-    #: None: never by itself.
+    #: None: the pipeline has no schedule by time.
     schedule: Schedule | None
-    #: How long after their slots.
+    #: How long after its slot a tick is sent.
     offset: timedelta = timedelta(0)
     paused: bool = False
 
     def next_tick(self, last: datetime | None, now: datetime) -> datetime | None:
-        """When the first tick after the one at ``last`` is due, ``now`` if it is overdue; None: never.
+        """When the first tick after the one at ``last`` is due; ``now`` if it is overdue, None if there is none.
 
-        Without a last one, the newest slot that has passed is due at once.
+        If there was no last tick, the newest slot that has passed is due at once.
         """
         if self.schedule is None or self.paused:
             return None
@@ -67,17 +67,17 @@ class Fires:
 
 
 class PipelineEntry(RedBeatSchedulerEntry):  # type: ignore[misc]
-    """An entry of RedBeat's; one of a pipeline is due when the pipeline's schedule says so.
+    """An entry of RedBeat. A pipeline's entry is due when the pipeline's schedule says so.
 
-    RedBeat keeps a schedule of Celery's with each entry. That of a pipeline's entry is never asked: Celery's
-    crontabs know one time zone, no seconds, no ``L`` and ``#``, and nothing that happens once.
+    RedBeat stores one of Celery's schedules with each entry. For a pipeline's entry it is not used: Celery's crontabs
+    have a single time zone, no seconds, no ``L`` and ``#``, and no schedule that fires once.
     """
 
-    #: By the entries' names.
+    #: When pipelines' ticks are sent, by the names of their entries.
     fires: ClassVar[dict[str, Fires]] = {}
 
     def is_due(self) -> Any:
-        """Whether a tick is to be sent now, and in how many seconds to ask again."""
+        """Whether to send a tick now, and in how many seconds to ask again."""
         fires = self.fires.get(self.name)
         if fires is None:
             return super().is_due()
@@ -90,7 +90,7 @@ class PipelineEntry(RedBeatSchedulerEntry):  # type: ignore[misc]
 
     @property
     def due_at(self) -> datetime | None:
-        """When it is due, by which RedBeat orders entries; None: never."""
+        """When the entry is due; None: never. RedBeat orders entries by it."""
         fires = self.fires.get(self.name)
         if fires is None:
             due: datetime | None = super().due_at
@@ -99,14 +99,14 @@ class PipelineEntry(RedBeatSchedulerEntry):  # type: ignore[misc]
 
 
 class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
-    """RedBeat with the catalog's pipelines as its static entries: renamed and removed ones disappear."""
+    """RedBeat with the catalog's pipelines as its static entries. Renamed and removed pipelines disappear."""
 
     Entry = PipelineEntry
 
     def __init__(self, app: Celery, *args: Any, **kwargs: Any) -> None:
-        """Ends the process with one line when Redis lets nobody in; a server that does not answer is waited for."""
+        """Ends the process with one line if Redis refuses the connection. If Redis does not answer, beat waits."""
         if "redbeat_redis_url" not in app.conf:
-            # Not for every process: Celery shows what is set, and does not know that this holds a password.
+            # Only beat has this setting: Celery shows settings, and does not know that this one holds a password.
             app.conf.redbeat_redis_url = app.conf.broker_url
         configured = settings()
         try:
@@ -119,7 +119,7 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
         super().__init__(app, *args, **kwargs)
 
     def setup_schedule(self) -> None:
-        """Installs the entries; those that were there keep the time of their last tick."""
+        """Installs the entries. Existing entries keep the time of their last tick."""
         self._edits = Edits(LiveCatalog(settings().pipelines, settings().home, decides=True))
         self._catalog = self._edits.newest
         self._switched: str | None = None
@@ -131,37 +131,37 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
         super().setup_schedule()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Sends what is due; returns the seconds until it wants to be called again."""
-        self._see_edits()
-        self._see_switches()
+        """Sends the ticks that are due. Returns the seconds until the next call."""
+        self._take_up_edits()
+        self._take_up_switches()
         if time.monotonic() - self._mended_at >= _MEND_SECONDS:
             self._mend_last_runs()
             self._mended_at = time.monotonic()
         interval: float = super().tick(*args, **kwargs)
         return interval
 
-    def _see_switches(self) -> None:
-        """What a person has paused, resumed or scheduled differently, as workers show it in Redis."""
-        shown = get_redis(self.app).get(SWITCHED_KEY)
-        if shown == self._switched:
+    def _take_up_switches(self) -> None:
+        """Takes up what people have paused, resumed or scheduled differently. Workers show it in Redis."""
+        switched = get_redis(self.app).get(SWITCHED_KEY)
+        if switched == self._switched:
             return
-        self._switched = shown
-        self._fire_by(fires(self._catalog, _switches(shown)))
+        self._switched = switched
+        self._fire_by(fires(self._catalog, _switches(switched)))
 
-    def _see_edits(self) -> None:
-        """Pipelines that were added, removed or scheduled differently in their files since the last look."""
+    def _take_up_edits(self) -> None:
+        """Takes up pipelines that were added, removed or scheduled differently in their files since the last look."""
         self._edits.look()
         newest = self._edits.newest
         if newest is self._catalog:
             return
-        told, self._catalog = self._catalog.problems, newest
+        logged_problems, self._catalog = self._catalog.problems, newest
         for problem in newest.problems:
-            if problem not in told:
+            if problem not in logged_problems:
                 self.logger.error("%s", problem)
         before, now = self.app.conf.beat_schedule, entries(newest, settings())
         client, statics = get_redis(self.app), self.app.redbeat_conf.statics_key
         self.app.conf.beat_schedule = self.app.redbeat_conf.schedule = now
-        self._fire_by(fires(newest, _switches(self._switched)), known=before)
+        self._fire_by(fires(newest, _switches(self._switched)), in_redis=before)
         added = {name: entry for name, entry in now.items() if name not in before}
         if added:
             self.update_from_dict(added)
@@ -172,20 +172,21 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
                 self.Entry.from_key(self.Entry.generate_key(self.app, name), app=self.app).delete()
             client.srem(statics, name)
 
-    def _fire_by(self, new: dict[str, Fires], known: Collection[str] | None = None) -> None:
-        """From now on; ``known``: the entries that Redis has, if not all."""
+    def _fire_by(self, new: dict[str, Fires], in_redis: Collection[str] | None = None) -> None:
+        """Sends ticks by ``new`` from now on. ``in_redis``: the entries that Redis has; None: all."""
         before, PipelineEntry.fires = PipelineEntry.fires, new
         for name, now in new.items():
-            if before.get(name) != now and (known is None or name in known):
+            if before.get(name) != now and (in_redis is None or name in in_redis):
                 self.logger.info("%s has a new schedule: %s%s", name, now.schedule, ", paused" if now.paused else "")
-                # Its place in RedBeat's order is another now; the time of its last tick stays.
+                # Saving gives the entry its new place in RedBeat's order. The time of its last tick stays.
                 self.Entry.from_key(self.Entry.generate_key(self.app, name), app=self.app).save()
 
     def _mend_last_runs(self) -> None:
-        """When the clock steps back by an hour, nothing would be due for an hour, not even the sweeper.
+        """Sets the last run of entries that last ran in the future to now.
 
-        Whatever last ran in the future is taken to have run now. Asked in Redis, where the next beat finds it
-        too: comparing this process's clocks would miss a step between two beats.
+        Without this, nothing would be due for an hour after the clock steps back by an hour, not even the sweeper. It
+        reads the times in Redis, where the next beat finds them, too. Comparing this process's clocks would miss a step
+        between two beats.
         """
         now = self.app.now()
         keys = [self.Entry.generate_key(self.app, name) for name in self.app.conf.beat_schedule]
@@ -205,11 +206,11 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
 
 
 def entries(catalog: Snapshot, configured: Settings) -> dict[str, dict[str, Any]]:
-    """Beat's entries: one for each pipeline that may be scheduled by time, and those of the upkeep."""
+    """Beat's entries: one for each pipeline that can have a schedule by time, and those of the upkeep."""
     sweep, watch = configured.sweep_seconds, configured.watch_seconds
-    found: dict[str, dict[str, Any]] = {
-        # When workers were away for an hour, a few sweeps are enough. Not fewer: the clock of beat's machine may be
-        # behind the workers', and each sweep would have expired when it comes.
+    by_name: dict[str, dict[str, Any]] = {
+        # Sweeps expire: after workers were away for an hour, a few sweeps are enough. But they live at least a minute:
+        # if the clock of beat's machine is behind the workers', shorter-lived sweeps would arrive expired.
         "sweep": _upkeep("batchord.sweep", schedule(sweep), expires=max(sweep, _MINUTE)),
         "watch": _upkeep("batchord.watch", schedule(watch), expires=max(watch, _MINUTE)),
         "audit": _upkeep("batchord.audit", crontab(minute="17", hour="4"), expires=_HOUR),
@@ -218,18 +219,18 @@ def entries(catalog: Snapshot, configured: Settings) -> dict[str, dict[str, Any]
     for name in catalog.names():
         pipeline = catalog.get(name)
         if not isinstance(pipeline.schedule, AfterPipeline):
-            found[f"pipeline:{name}"] = _entry(pipeline)
-    return found
+            by_name[f"pipeline:{name}"] = _entry(pipeline)
+    return by_name
 
 
-def _switches(shown: str | None) -> dict[str, Any]:
-    """What is shown; nothing when it cannot be read: the next sweep, which only beat can start, shows it anew."""
+def _switches(text: str | None) -> dict[str, Any]:
+    """The switches that Redis holds; none if they cannot be read. The next sweep, which beat starts, rewrites them."""
     try:
-        found = json.loads(shown or "{}")
+        switches = json.loads(text or "{}")
     except ValueError:
-        found = None
-    if isinstance(found, dict) and all(isinstance(switch, dict) for switch in found.values()):
-        return found
+        switches = None
+    if isinstance(switches, dict) and all(isinstance(switch, dict) for switch in switches.values()):
+        return switches
     log.error(
         "Beat cannot read the schedules that were changed at run time from Redis (%s). It uses the files' schedules.",
         SWITCHED_KEY,
@@ -238,19 +239,19 @@ def _switches(shown: str | None) -> dict[str, Any]:
 
 
 def fires(catalog: Snapshot, switched: Mapping[str, Mapping[str, Any]]) -> dict[str, Fires]:
-    """When each pipeline's ticks are sent, by its entry's name; ``switched``: what is not as its file says."""
-    found = {}
+    """When each pipeline's ticks are sent, by its entry's name. ``switched``: what people switched at run time."""
+    by_name = {}
     for name in catalog.names():
         pipeline = catalog.get(name)
         if isinstance(pipeline.schedule, AfterPipeline):
             continue
         switch = switched.get(name, {})
-        found[f"pipeline:{name}"] = Fires(
+        by_name[f"pipeline:{name}"] = Fires(
             schedule=pipeline.scheduled_by(switch.get("schedule")),
             offset=offset(name, pipeline.jitter),
             paused=bool(switch.get("paused")),
         )
-    return found
+    return by_name
 
 
 def offset(name: str, jitter: timedelta) -> timedelta:
@@ -266,8 +267,8 @@ def _upkeep(task: str, when: object, *, expires: float) -> dict[str, Any]:
 def _entry(pipeline: Pipeline) -> dict[str, Any]:
     return {
         "task": "batchord.start_run",
-        "schedule": schedule(_MINUTE),  # never asked: see PipelineEntry
+        "schedule": schedule(_MINUTE),  # not used: see PipelineEntry
         "kwargs": {"pipeline": pipeline.name, "trigger": "schedule", "version": VERSION},
-        # An unread tick is worth nothing any more: the next one, or the watch, finds what it would have found.
+        # An old tick is useless: the next tick, or the watch, opens the run that it would have opened.
         "options": {"queue": "control", "ignore_result": True, "expires": _HOUR},
     }

@@ -1,1 +1,1 @@
-"""Batchord against the bare loop and against what people pick instead; see docs/benchmarks.md."""
+"""Compares Batchord with the bare loop and with other systems; see docs/benchmarks.md."""

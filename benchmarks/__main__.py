@@ -1,6 +1,6 @@
-"""``python -m benchmarks``: each workload in turn, a table, and ``benchmarks/results/latest.json``.
+"""``python -m benchmarks``: runs each workload, prints a table and writes ``benchmarks/results/latest.json``.
 
-Names of workloads as arguments choose among them. Ratios hold for one machine in one run, and nothing else.
+Arguments select workloads by name. Ratios hold only for one machine in one run.
 """
 
 import argparse
@@ -29,15 +29,13 @@ _RESULTS = ROOT / "benchmarks" / "results" / "latest.json"
 
 
 def main() -> int:
-    """1 when a workload failed; the others are measured all the same."""
+    """Returns 1 if a workload failed. The others are measured even so."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(WORKLOADS)}; default: all")
     parser.add_argument("--times", type=int, default=3, help="repetitions of each system")
-    parser.add_argument("--records", type=int, help="fewer or more records than usual")
+    parser.add_argument("--records", type=int, help="how many records, instead of the workload's usual number")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="worker processes, also of the bare loop")
-    parser.add_argument(
-        "--peers", action="store_true", help="also what people pick instead (an environment of its own)"
-    )
+    parser.add_argument("--peers", action="store_true", help="also measure other systems (they need .venv-peers)")
     parser.add_argument("--results", type=Path, default=_RESULTS, help="where the JSON goes")
     options = parser.parse_args()
     unknown = set(options.workloads) - set(WORKLOADS)
@@ -46,7 +44,7 @@ def main() -> int:
     if len(options.workloads) == 1:
         _measure(options)
         return 0
-    # Each in a process of its own: one must not find what another has left in memory.
+    # Each workload runs in a process of its own, so that it starts with an empty memory.
     arguments = [argument for argument in sys.argv[1:] if argument not in WORKLOADS]
     codes = [
         subprocess.run([sys.executable, "-m", "benchmarks", *arguments, name], check=False).returncode
@@ -66,9 +64,9 @@ def _measure(options: argparse.Namespace) -> None:
         Stack(Path(folder) / "home", processes=options.processes) as stack,
     ):
         records = options.records or _records(workload)
-        found = workload.measure(stack, records=records, times=options.times, peers=peers)
-    show(console, found)
-    write(options.results, found)
+        results = workload.measure(stack, records=records, times=options.times, peers=peers)
+    show(console, results)
+    write(options.results, results)
 
 
 def _records(workload: ModuleType) -> int:

@@ -1,4 +1,4 @@
-"""What a benchmark notes of a system: seconds, records per second, memory; and the table of it all."""
+"""Measures a system (seconds, records per second, memory), and shows the results in a table."""
 
 import json
 import statistics
@@ -12,10 +12,10 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-#: The system that all others are measured against.
+#: The system that all others are compared with.
 BARE = "bare loop"
-#: For all systems alike. To read the maps of a process that has torch takes 10 ms: four of them each second are 2 % of
-#: two cores.
+#: The same for all systems. Reading the memory maps of a process with torch takes 10 ms, so four of them each second
+#: take 2 % of two cores.
 _SAMPLE_SECONDS = 1.0
 _MEGABYTE = 2**20
 
@@ -25,7 +25,7 @@ class Measurement:
     """One repetition."""
 
     seconds: float
-    #: Of all processes that compute, servers left out: the sum of their proportional shares (PSS).
+    #: The sum of the proportional shares (PSS) of all processes that compute, without servers.
     peak_mb: float
 
 
@@ -37,14 +37,17 @@ class Row:
     system: str
     seconds: float
     records_per_second: float
-    #: Speed as a share of the bare loop's in the same run; None where there is none.
+    #: The speed as a share of the bare loop's in the same run; None without a bare loop.
     ratio_to_bare: float | None
     peak_rss_mb: float
 
 
 def rows(workload: str, records: int, taken: dict[str, Sequence[Measurement]], bare: str = BARE) -> list[Row]:
-    """The medians of what was ``taken`` in turn."""
-    seconds = {system: statistics.median(each.seconds for each in found) for system, found in taken.items()}
+    """The medians of the measurements ``taken`` of each system."""
+    seconds = {
+        system: statistics.median(measurement.seconds for measurement in measurements)
+        for system, measurements in taken.items()
+    }
     return [
         Row(
             workload=workload,
@@ -52,14 +55,14 @@ def rows(workload: str, records: int, taken: dict[str, Sequence[Measurement]], b
             seconds=round(seconds[system], 4),
             records_per_second=round(records / seconds[system], 1),
             ratio_to_bare=round(seconds[bare] / seconds[system], 3) if bare in seconds else None,
-            peak_rss_mb=round(statistics.median(each.peak_mb for each in found), 1),
+            peak_rss_mb=round(statistics.median(measurement.peak_mb for measurement in measurements), 1),
         )
-        for system, found in taken.items()
+        for system, measurements in taken.items()
     ]
 
 
 class PeakMemory:
-    """Samples the memory of processes and all that they start, while the block runs."""
+    """Samples the memory of processes and of all their descendants while the block runs."""
 
     def __init__(self, pids: Callable[[], Iterable[int]]) -> None:
         self._pids = pids
@@ -85,19 +88,19 @@ class PeakMemory:
 
 
 def proportional_mb(pids: Iterable[int]) -> float:
-    """MiB of the processes and their descendants; what several share counts once (PSS)."""
+    """MiB of the processes and their descendants. Memory that several share counts only once (PSS)."""
     family: dict[int, psutil.Process] = {}
     for pid in pids:
         try:
             process = psutil.Process(pid)
-            family |= {each.pid: each for each in (process, *process.children(recursive=True))}
+            family |= {member.pid: member for member in (process, *process.children(recursive=True))}
         except psutil.NoSuchProcess:
             continue
     return sum(_own(process) for process in family.values()) / _MEGABYTE
 
 
 def processor_seconds(pids: Iterable[int]) -> float:
-    """What the processes and their descendants, as far as they live, have used so far."""
+    """The processor time that the processes and their living descendants have used so far."""
     total = 0.0
     for pid in pids:
         parent = psutil.Process(pid)
@@ -109,19 +112,19 @@ def processor_seconds(pids: Iterable[int]) -> float:
 
 def _own(process: psutil.Process) -> int:
     try:
-        found = process.memory_full_info()
+        memory = process.memory_full_info()
     except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
         return 0
-    share: int = getattr(found, "pss", found.rss)  # macOS knows no proportional share
+    share: int = getattr(memory, "pss", memory.rss)  # macOS has no proportional share
     return share
 
 
-def show(console: Console, found: Sequence[Row]) -> None:
-    """A table for people."""
+def show(console: Console, results: Sequence[Row]) -> None:
+    """Prints a table for people."""
     table = Table("Workload", "System", header_style="bold")
     for name in ("Seconds", "Records/s", "Of the bare loop", "Peak MB"):
         table.add_column(name, justify="right")
-    for row in found:
+    for row in results:
         ratio = "" if row.ratio_to_bare is None else f"{row.ratio_to_bare:.2f}"
         table.add_row(
             row.workload,
@@ -134,11 +137,11 @@ def show(console: Console, found: Sequence[Row]) -> None:
     console.print(table)
 
 
-def write(path: Path, found: Sequence[Row]) -> None:
-    """The rows as a list of objects; those of workloads that did not run this time stay."""
-    new = {row.workload for row in found}
+def write(path: Path, results: Sequence[Row]) -> None:
+    """Writes the rows as a list of objects. Rows of workloads that did not run this time stay."""
+    new = {row.workload for row in results}
     kept: list[dict[str, Any]] = []
     if path.exists():
         kept = [row for row in json.loads(path.read_text(encoding="utf-8")) if row["workload"] not in new]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([*kept, *map(vars, found)], indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps([*kept, *map(vars, results)], indent=1) + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
-"""What safety costs: leases, a commit for each batch, fault points. One process, one model, the same records.
+"""Measures the cost of safety: leases, a commit for each batch, fault points. One process, one model, the same records.
 
-``python benchmarks/safety.py`` starts a PostgreSQL of its own. Each variant predicts all records anew, in turn, in
-each repetition; the table gives medians and the ratio to the variant without that safety.
+``python benchmarks/safety.py`` starts a PostgreSQL of its own. In each repetition, the variants predict all records
+again, one after the other. The table shows medians, and the ratio to Batchord as it is.
 """
 
 import os
@@ -27,7 +27,7 @@ from batchord.ledger.roles.preparing import prepare_database
 
 RECORDS = 100_000
 REPETITIONS = 5
-#: A linear model over hashed words: about as cheap per record as a real one gets.
+#: A linear model over hashed words. It is about as cheap per record as a real model can be.
 _PIPELINE = """
 import numpy as np
 import pandas as pd
@@ -57,7 +57,7 @@ _FILL = """
 
 
 class _CommitOnce:
-    """Shards whose predictions are written in one transaction at the end: a crash costs the whole shard."""
+    """Writes the predictions of a shard in a single transaction at its end: a crash costs the whole shard."""
 
     def __init__(self, shards: Any) -> None:
         self._shards = shards
@@ -82,7 +82,7 @@ class _CommitOnce:
 
 
 class _Ledger:
-    """A ledger with other shards."""
+    """A ledger whose shards are replaced."""
 
     def __init__(self, ledger: Any, shards: Any) -> None:
         self._ledger = ledger
@@ -102,7 +102,7 @@ def _no_heartbeat() -> Any:
             return self
 
         def __exit__(self, *_: object) -> None:
-            """Nothing to end."""
+            """Does nothing."""
 
         def stop(self) -> None:
             """Nothing to end."""
@@ -119,7 +119,7 @@ def _no_heartbeat() -> Any:
 
 
 def main() -> None:
-    """Prints a table."""
+    """Prints the table."""
     with tempfile.TemporaryDirectory(prefix="batchord-bench-") as folder:
         home = Path(folder)
         try:
@@ -155,17 +155,17 @@ def _measure(home: Path) -> None:
         "without renewing leases": lambda: _without_heartbeat(as_is, database_url),
         "one commit for each shard": lambda: _seconds(once, database_url),
     }
-    _seconds(as_is, database_url)  # imports, caches, and the pool's connections
+    _seconds(as_is, database_url)  # warms up: imports, caches, the pool's connections
     taken: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(REPETITIONS):
         for name, run in variants.items():
             taken[name].append(run())
     _print(taken)
     calls = 1_000_000
-    each = timeit.timeit(lambda: fault("before-batch-commit"), number=calls) / calls
+    per_call = timeit.timeit(lambda: fault("before-batch-commit"), number=calls) / calls
     passes = RECORDS / 1000 * 3 + RECORDS / 20_000 * 3
-    total = each * passes * 1e6
-    print(f"A fault point that is off: {each * 1e9:.0f} ns; {passes:.0f} passes in such a run: {total:.0f} µs")
+    total = per_call * passes * 1e6
+    print(f"A fault point that is off: {per_call * 1e9:.0f} ns; {passes:.0f} passes in such a run: {total:.0f} µs")
 
 
 def _without_heartbeat(parts: Parts, database_url: str) -> float:
@@ -174,7 +174,7 @@ def _without_heartbeat(parts: Parts, database_url: str) -> float:
 
 
 def _seconds(parts: Parts, database_url: str) -> float:
-    """Of predicting all records, planning and finishing left out: from the first claim to the last shard's end."""
+    """The seconds from the first claim to the last shard's end, without planning and finishing."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("TRUNCATE batchord.runs, batchord.predictions, batchord.frontiers CASCADE")
         connection.execute("CHECKPOINT")

@@ -1,1 +1,1 @@
-"""The demo's real data and real models: what ``make demo`` shows Batchord with."""
+"""``make demo``: shows Batchord with real data and real models."""

@@ -1,4 +1,4 @@
-"""``python -m demo``, which ``make demo`` calls."""
+"""``python -m demo``: ``make demo`` calls it."""
 
 from app.cli import main
 from demo.command import demo

@@ -1,4 +1,4 @@
-"""``make demo``: the whole path on real texts and images, with processes and servers of its own."""
+"""``make demo``: the whole path over real texts and images, with its own processes and servers."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ from batchord.settings import settings
 from demo import report
 from demo.models import BuiltModel
 
-#: Records of each pipeline that arrive while everything runs.
+#: How many records of each pipeline arrive while everything runs.
 FRESH = {"reviews": 25, "news": 10, "photos": 10}
 #: How long a phase may take on a slow machine before the demo gives up.
 _PATIENCE_SECONDS = 900
@@ -33,7 +33,7 @@ _POLL_SECONDS = 0.25
 @click.command()
 @json_option
 def demo(*, as_json: bool) -> None:
-    """See it work: three pipelines over real texts and images, scheduled, on servers of its own.
+    """Watch Batchord work: three scheduled pipelines over real texts and images, on its own servers.
 
     Exits with 0 only if every record is predicted once or rejected with a reason.
     """
@@ -43,7 +43,7 @@ def demo(*, as_json: bool) -> None:
         console.quiet = True
     started = time.monotonic()
     try:
-        with interrupted_once(), _stopped_in_the_end(home):
+        with interrupted_once(), _servers_stopped(home):
             results = _story(home)
     except KeyboardInterrupt:
         console.print("\nInterrupted; every process that the demo started is stopped.")
@@ -57,8 +57,8 @@ def demo(*, as_json: bool) -> None:
 
 
 @contextmanager
-def _stopped_in_the_end(home: Path) -> Iterator[None]:
-    """Stops the servers that were started before a supervisor watched over them."""
+def _servers_stopped(home: Path) -> Iterator[None]:
+    """Stops the servers at the end of the block, also those that started before the supervisor."""
     try:
         yield
     finally:
@@ -89,7 +89,7 @@ def _story(home: Path) -> report.Results:
 
 
 def _check_place(home: Path) -> None:
-    """The demo's pipelines name their models by paths below the current folder. Raises ConfigurationError."""
+    """Raises ConfigurationError if the demo would build its models in a folder other than the pipelines' paths name."""
     from batchord.wiring import catalog
 
     folder = home / "demo" / "models"
@@ -127,8 +127,8 @@ def _load(models: list[BuiltModel]) -> None:
             "photos": load.insert_photos(connection, store),
         }
         location = load.upload_model(store, pictures, prefix="mobilenet-v2/1")
-    said = ", ".join(f"{count:,} {name}" for name, count in added.items() if count) or "all there from before"
-    _done(f"records: {said}; the image model is in {location}")
+    counts = ", ".join(f"{count:,} {name}" for name, count in added.items() if count) or "all there from before"
+    _done(f"records: {counts}; the image model is in {location}")
 
 
 def _arrive() -> None:
@@ -155,12 +155,12 @@ def _watch(title: str, supervisor: Supervisor, *, since: str | None) -> None:
         while True:
             progress = report.progress(connection)
             live.update(report.progress_table(progress))
-            if all(each.finished for each in progress):
+            if all(pipeline.finished for pipeline in progress):
                 return
             if failed := report.failed_run(since):
                 raise BatchordError(f"A run of {failed.pipeline} ended as {failed.state}: {failed.error}")
             if time.monotonic() > deadline:
-                states = ", ".join(f"{each.name} {each.state}" for each in supervisor.status())
+                states = ", ".join(f"{process.name} {process.state}" for process in supervisor.status())
                 raise BatchordError(
                     f"Not finished after {_PATIENCE_SECONDS} s ({states}): look into {settings().home / 'logs'}."
                 )
@@ -172,5 +172,5 @@ def _done(what: str) -> None:
 
 
 def _near(path: Path) -> str:
-    """A path as seen from here, where that is shorter."""
+    """The path relative to the working directory, if it is below it."""
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,7 +1,7 @@
-"""Puts the demo's records and its image model where the demo pipelines look for them.
+"""Loads the demo's records and its image model for the demo's pipelines.
 
-Every table is filled from a sequence that is the same each time, so that filling it again adds only what
-is missing, and fresh records go on where it stands.
+Each table is filled from a sequence that is the same each time. So filling it again adds only the missing records, and
+fresh records continue the sequence.
 """
 
 import hashlib
@@ -26,11 +26,11 @@ REVIEWS, NEWS, PHOTOS = 5_400, 1_200, 400
 PHOTO_BUCKET, MODEL_BUCKET = "batchord-photos", "batchord-models"
 #: Two records of the first load that no model can predict: half a JPEG, and an object that does not exist.
 CORRUPT, MISSING = "corrupt.jpg", "missing.jpg"
-#: Which of the photos they stand for.
+#: Which photos, by number, these two replace.
 _UNUSABLE = {120: CORRUPT, 260: MISSING}
 
 _UPLOADS = 8
-#: A table of one column besides key and arrival, and an index in the order in which records are discovered.
+#: A table with one column besides key and arrival, and an index in the order in which records are discovered.
 _TABLE = """
 CREATE TABLE IF NOT EXISTS {table} (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -43,7 +43,7 @@ _COLUMNS = {"demo_reviews": "body", "demo_news": "body", "demo_photos": "locatio
 
 
 def create_tables(connection: Connection) -> None:
-    """Create ``demo_reviews``, ``demo_news`` and ``demo_photos`` where they do not exist."""
+    """Creates ``demo_reviews``, ``demo_news`` and ``demo_photos`` if they do not exist."""
     with connection.transaction():
         for table, column in _COLUMNS.items():
             connection.execute(
@@ -56,24 +56,24 @@ def create_tables(connection: Connection) -> None:
 
 
 def insert_reviews(connection: Connection, *, rows: int = REVIEWS, fresh: int = 0) -> int:
-    """Fill ``demo_reviews`` up to ``rows``, then add ``fresh`` more; how many were added.
+    """Fills ``demo_reviews`` up to ``rows`` and then adds ``fresh`` more. Returns how many were added.
 
-    Only reviews that no model was trained on; after all 6,466 they begin again.
+    It takes only reviews that no model was trained on. After all 6,466, it begins again.
     """
     return _fill(connection, "demo_reviews", _unseen(texts.reviews()), rows=rows, fresh=fresh)
 
 
 def insert_news(connection: Connection, *, rows: int = NEWS, fresh: int = 0) -> int:
-    """As :func:`insert_reviews`, with 2,189 Reuters stories for ``demo_news``."""
+    """Like :func:`insert_reviews`, with 2,189 Reuters stories for ``demo_news``."""
     return _fill(connection, "demo_news", _unseen(texts.news()), rows=rows, fresh=fresh)
 
 
 def insert_photos(
     connection: Connection, s3: "S3Client", *, rows: int = PHOTOS, fresh: int = 0, bucket: str = PHOTO_BUCKET
 ) -> int:
-    """As :func:`insert_reviews`, with the locations of photos for ``demo_photos``, uploaded before.
+    """Uploads photos and fills ``demo_photos`` with their locations, like :func:`insert_reviews`.
 
-    Two of the first 400 cannot be predicted: one is cut in half, one was never uploaded.
+    Two of the first 400 photos cannot be predicted: one is cut in half, and one is never uploaded.
     """
     present = _count(connection, "demo_photos")
     rows = max(rows, present)
@@ -82,11 +82,11 @@ def insert_photos(
 
 
 def upload_photos(s3: "S3Client", *, count: int = PHOTOS, bucket: str = PHOTO_BUCKET) -> list[str]:
-    """Upload those of the first ``count`` photos that are not there yet; the locations of all, in order."""
+    """Uploads the missing ones of the first ``count`` photos. Returns the locations of all, in order."""
     _ensure_bucket(s3, bucket)
     names = [_UNUSABLE.get(number) or photo_name(number) for number in range(count)]
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-    there = {found["Key"] for page in pages for found in page.get("Contents", [])}
+    uploaded = {item["Key"] for page in pages for item in page.get("Contents", [])}
 
     def upload(number: int) -> None:
         data = photo(number)
@@ -94,16 +94,16 @@ def upload_photos(s3: "S3Client", *, count: int = PHOTOS, bucket: str = PHOTO_BU
             data = data[: len(data) // 2]
         s3.put_object(Bucket=bucket, Key=names[number], Body=data, ContentType="image/jpeg")
 
-    absent = [number for number, name in enumerate(names) if name not in there and name != MISSING]
+    missing = [number for number, name in enumerate(names) if name not in uploaded and name != MISSING]
     with ThreadPoolExecutor(_UPLOADS) as pool:
-        list(pool.map(upload, absent))
+        list(pool.map(upload, missing))
     return [f"s3://{bucket}/{name}" for name in names]
 
 
 def upload_model(s3: "S3Client", folder: Path, *, bucket: str = MODEL_BUCKET, prefix: str) -> str:
-    """Upload the files of a model that are not there yet, byte for byte; the location for a pipeline.
+    """Uploads the files of a model that are missing or differ. Returns the location for a pipeline.
 
-    Files that are there already are left alone: writing them again might give the model a new version.
+    It does not write equal files again: that might give the model a new version.
     """
     _ensure_bucket(s3, bucket)
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -122,7 +122,7 @@ def _unseen(frame: "pd.DataFrame") -> list[str]:
 def _fill(connection: Connection, table: str, values: list[str], *, rows: int, fresh: int) -> int:
     target, column = sql.Identifier(table), sql.Identifier(_COLUMNS[table])
     with connection.transaction(), connection.cursor() as cursor:
-        # Two demos at once must not both fill the table; readers, such as a run, go on.
+        # Two demos must not fill the table at the same time. Readers, such as a run, continue.
         cursor.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(target))
         present = _count(connection, table)
         added = max(0, rows - present) + fresh
@@ -133,9 +133,9 @@ def _fill(connection: Connection, table: str, values: list[str], *, rows: int, f
 
 
 def _count(connection: Connection, table: str) -> int:
-    counted = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchone()
-    assert counted is not None  # noqa: S101 -- count(*) always gives a row
-    number: int = counted[0]
+    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchone()
+    assert row is not None  # noqa: S101 -- count(*) always returns a row
+    number: int = row[0]
     return number
 
 

@@ -1,4 +1,4 @@
-"""The demo's three models: built once from real data and weights, each with an honest measure."""
+"""The demo's three models. They are built once from real data and weights, each with an honest measure."""
 
 import json
 import os
@@ -16,13 +16,16 @@ class Recipe(Protocol):
     """A module that builds one model."""
 
     NAME: str
-    #: One line for the user, while it is built.
+    #: One line for the user while the model is being built.
     DOING: str
-    #: Rises with every change of what is built, so that an older build is not taken for it.
+    #: Rises with every change of the model, so that an older build is not used.
     REVISION: int
 
     def build(self, folder: Path) -> "tuple[str, float, int]":
-        """Write the model into ``folder``, which exists; what was measured, the share from 0 to 1, and of how many."""
+        """Writes the model into ``folder``, which exists.
+
+        Returns what was measured, the share from 0 to 1, and the number of measured records.
+        """
 
 
 RECIPES: tuple[Recipe, ...] = (sentiment, topics, pictures)
@@ -33,24 +36,24 @@ class BuiltModel:
     """A model on disk, and how good it is."""
 
     name: str
-    #: The folder; what a pipeline gives as its model's location.
+    #: The model's folder, which is its location in a pipeline.
     location: str
     #: What ``accuracy`` is the share of, such as "held-out reviews of films not trained on".
     measure: str
     accuracy: float
-    #: How many were held out.
+    #: How many records were held out.
     n: int
-    #: How long the building took.
+    #: How long it took to build the model.
     seconds: float
 
 
 def build_models(
     folder: Path, progress: Callable[[str], None], recipes: Iterable[Recipe] = RECIPES
 ) -> list[BuiltModel]:
-    """The models of ``recipes`` below ``folder``, built where they are not there yet: about a minute in all.
+    """The models of ``recipes`` below ``folder``. It builds missing ones, which takes about a minute in all.
 
-    ``progress`` is told what is being built, once for each; nothing when all are there. A model is there
-    entirely or not at all. Raises ConfigurationError when the demo's data are missing.
+    It calls ``progress`` once for each model that it builds. A model is there entirely or not at all. Raises
+    ConfigurationError if the demo's data are missing.
     """
     return [_built(folder, recipe) or _build(folder, recipe, progress) for recipe in recipes]
 
@@ -59,10 +62,10 @@ def _built(folder: Path, recipe: Recipe) -> BuiltModel | None:
     facts = _facts(folder, recipe)
     if not facts.exists():
         return None
-    found = json.loads(facts.read_text())
-    if found.pop("revision") != recipe.REVISION:
+    values = json.loads(facts.read_text())
+    if values.pop("revision") != recipe.REVISION:
         return None
-    return BuiltModel(**found | {"location": str(folder / recipe.NAME)})
+    return BuiltModel(**values | {"location": str(folder / recipe.NAME)})
 
 
 def _build(folder: Path, recipe: Recipe, progress: Callable[[str], None]) -> BuiltModel:
@@ -73,7 +76,7 @@ def _build(folder: Path, recipe: Recipe, progress: Callable[[str], None]) -> Bui
     draft.mkdir(parents=True)
     try:
         measure, accuracy, n = recipe.build(draft)
-        # The facts go first and come last: whoever finds them finds the whole model.
+        # The file with the facts is deleted first and written last. So if it exists, the whole model exists.
         facts.unlink(missing_ok=True)
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
@@ -87,12 +90,12 @@ def _build(folder: Path, recipe: Recipe, progress: Callable[[str], None]) -> Bui
         n=n,
         seconds=round(time.monotonic() - started, 1),
     )
-    written = facts.with_suffix(".draft")
-    written.write_text(json.dumps(asdict(built) | {"revision": recipe.REVISION}))
-    written.replace(facts)
+    facts_draft = facts.with_suffix(".draft")
+    facts_draft.write_text(json.dumps(asdict(built) | {"revision": recipe.REVISION}))
+    facts_draft.replace(facts)
     return built
 
 
 def _facts(folder: Path, recipe: Recipe) -> Path:
-    # Beside the model, not in it: what lies in its folder is part of its version.
+    # Beside the model's folder, not in it: every file in the folder is a part of the model's version.
     return folder / f"{recipe.NAME}.json"

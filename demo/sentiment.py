@@ -12,7 +12,7 @@ MEASURE = "held-out reviews, of films that it was not trained on"
 
 
 def build(folder: Path) -> tuple[str, float, int]:
-    """Write ``model.skops``: words and pairs of words (TF-IDF) into a logistic regression. Takes a few seconds.
+    """Writes ``model.skops``: a logistic regression over words and pairs of words (TF-IDF). Takes a few seconds.
 
     skops trusts all of its types, so a pipeline needs no ``trusted=``.
     """
@@ -29,5 +29,5 @@ def build(folder: Path) -> tuple[str, float, int]:
     model.fit(train["body"], train["label"])
     path = folder / "model.skops"
     skops_io.dump(model, path)
-    stored = skops_io.load(path)  # what is measured is what will be served
+    stored = skops_io.load(path)  # measure the model that will be served
     return MEASURE, float((stored.predict(test["body"]) == test["label"]).mean()), len(test)

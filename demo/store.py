@@ -1,4 +1,4 @@
-"""The demo's own client of the object store, to fill it; pipelines read through their own."""
+"""The client with which the demo fills the object store. Pipelines read through their own client."""
 
 from typing import TYPE_CHECKING
 

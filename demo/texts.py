@@ -11,7 +11,7 @@ from demo.files import demo_file
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Percent of the films whose reviews a model may be trained on.
+#: Percentage of the films whose reviews a model may be trained on.
 _TRAIN_PERCENT = 55
 #: Lines before the first record of an Orange file: names, types, roles, and an empty one.
 _ORANGE_HEADER = 4
@@ -20,8 +20,8 @@ _ORANGE_HEADER = 4
 def reviews() -> "pd.DataFrame":
     """12,808 reviews of one sentence from Rotten Tomatoes: ``body``, ``label`` (fresh, rotten), ``split``.
 
-    Split by film, not by review, so that no film is known from training: 6,342 ``train``, 6,466 ``test``. The
-    order is the same every time, and mixed. Raises ConfigurationError when the data are not there.
+    They are split by film, not by review, so that no film of the test occurs in training: 6,342 ``train``, 6,466
+    ``test``. They are shuffled, in the same order every time. Raises ConfigurationError if the data are missing.
     """
     import pandas as pd
 
@@ -38,7 +38,7 @@ def reviews() -> "pd.DataFrame":
 def news() -> "pd.DataFrame":
     """7,674 Reuters stories on 8 topics (R8): ``body``, ``label``, ``split`` as published: 5,485 and 2,189.
 
-    The order is the same every time, and mixed. Raises ConfigurationError when the data are not there.
+    They are shuffled, in the same order every time. Raises ConfigurationError if the data are missing.
     """
     import pandas as pd
 
@@ -54,6 +54,6 @@ def news() -> "pd.DataFrame":
 
 
 def _split(film: str) -> str:
-    # A digest rather than a random number: a film stays on its side whatever else the file holds.
+    # A digest instead of a random number: a film stays in its split, whatever else the file holds.
     share = int.from_bytes(hashlib.sha256(film.encode()).digest()) % 100
     return "train" if share < _TRAIN_PERCENT else "test"

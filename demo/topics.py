@@ -1,7 +1,7 @@
 """A transformers model for Reuters' topics: MiniLM, whose last layer and head are trained here.
 
-Training all six layers takes minutes on a laptop's CPU. The first five are left as they are, so that each
-text passes them once, and what comes out is kept for all epochs.
+Training all six layers takes minutes on a laptop's CPU. So the first five stay as they are. Each text passes them only
+once, and their output is kept for all epochs.
 """
 
 import random
@@ -20,9 +20,9 @@ DOING = "Fine-tuning a MiniLM transformer on Reuters news (most of a minute)"
 REVISION = 1
 MEASURE = "held-out Reuters stories"
 
-#: Stories of each topic that are trained on, at most: two topics make up four fifths of the news.
+#: The most stories of a topic to train on: two topics make up four fifths of the news.
 _PER_TOPIC = 100
-#: Tokens of a story that are read in training; longer ones make it slower, not better.
+#: Tokens of a story that are read in training. More tokens make it slower, not better.
 _TOKENS = 48
 #: Tokens that the stored model reads.
 _TOKENS_SERVED = 128
@@ -30,12 +30,12 @@ _EPOCHS = 4
 _BATCH = 16
 #: Learning rates of the last layer and of the new head.
 _RATES = (2e-4, 1e-3)
-#: Stories that the stored model is measured on.
+#: How many stories the stored model is measured on.
 HELD_OUT = 300
 
 
 def build(folder: Path) -> tuple[str, float, int]:
-    """Write a BertForSequenceClassification as safetensors with its tokenizer."""
+    """Writes a BertForSequenceClassification as safetensors, with its tokenizer."""
     import torch
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
@@ -60,7 +60,7 @@ def build(folder: Path) -> tuple[str, float, int]:
 
 
 def _batches(frame: "pd.DataFrame") -> "list[pd.DataFrame]":
-    # Stories of like length together: little padding is computed.
+    # Stories of similar length share a batch, so that little is computed for padding.
     ordered = frame.iloc[frame["body"].str.len().argsort(kind="stable")]
     return [ordered.iloc[at : at + _BATCH] for at in range(0, len(ordered), _BATCH)]
 

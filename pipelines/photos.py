@@ -1,4 +1,4 @@
-"""What is in a photo? Images from S3, whose locations are in a table, a transformers model from S3 too."""
+"""What is in a photo? Images from S3, whose locations are in a table, and a transformers model from S3, too."""
 
 from batchord import Images, Pipeline, SqlSource, TransformersImage, every
 

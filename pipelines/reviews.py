@@ -1,10 +1,10 @@
-"""Are film reviews fresh or rotten? Texts from a table, a scikit-learn model from a file, and what follows from it."""
+"""Are film reviews fresh or rotten? Texts from a table, a scikit-learn model from a file, and a table of the moods."""
 
 from batchord import Branch, Pipeline, Predict, RunContext, SklearnModel, Sql, SqlSource, every
 
 
 def anything_new(run: RunContext) -> list[str]:
-    """The step that keeps the mood, if there is anything to keep."""
+    """The step that writes the mood, if this run has predicted anything."""
     return ["mood"] if run["predict"].predicted else []
 
 

@@ -1,7 +1,7 @@
-"""docker-compose.yml as processes on this machine: each service's own command, environment and health check.
+"""Runs the services of docker-compose.yml as processes: each with its own command, environment and health check.
 
-No Docker runs here. What a container would add is put in its place: names of services and folders of the
-image become local addresses and folders, and images' programs those of the packages that tests install.
+No Docker runs here. Names of services and folders of the image become local addresses and folders. Programs of images
+become those of the packages that tests install.
 """
 
 import os
@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 COMPOSE_FILE = ROOT / "docker-compose.yml"
-#: Nothing of the developer's shell reaches a service, as in a container.
+#: The only variables that a service inherits: as in a container, it gets none of the developer's shell.
 BARE_ENVIRONMENT = {
     "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     "HOSTNAME": socket.gethostname(),
@@ -36,33 +36,33 @@ class VariableNotSet(Exception):
 
 
 def compose_file() -> Any:
-    """docker-compose.yml as it stands, variables not yet replaced."""
+    """The contents of docker-compose.yml. Variables are not replaced yet."""
     return yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))
 
 
 def variables(text: str) -> dict[str, str | None]:
-    """Every variable that the text names, with its default; None where it has none."""
-    found = [match for match in _VARIABLE.finditer(text) if match["name"]]
-    return {match["name"]: match["other"] if match["operator"] == ":-" else None for match in found}
+    """Every variable in the text, with its default; None if it has no default."""
+    matches = [match for match in _VARIABLE.finditer(text) if match["name"]]
+    return {match["name"]: match["other"] if match["operator"] == ":-" else None for match in matches}
 
 
 def interpolated(text: str, values: Mapping[str, str]) -> str:
-    """The text with its variables replaced as Compose does. Raises VariableNotSet."""
+    """The text with its variables replaced as Compose does it. Raises VariableNotSet."""
 
-    def value(match: re.Match[str]) -> str:
+    def replacement(match: re.Match[str]) -> str:
         if match["dollar"]:
             return "$"
-        given = values.get(match["name"], "")
-        if not given and match["operator"] == ":?":
+        value = values.get(match["name"], "")
+        if not value and match["operator"] == ":?":
             raise VariableNotSet(f"{match['name']} {match['other']}")
-        return given or (match["other"] if match["operator"] == ":-" else "")
+        return value or (match["other"] if match["operator"] == ":-" else "")
 
-    return _VARIABLE.sub(value, text)
+    return _VARIABLE.sub(replacement, text)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """What one service would run, with local addresses and with variables replaced."""
+    """One service: what to run, with local addresses and with variables replaced."""
 
     name: str
     command: list[str]
@@ -71,20 +71,20 @@ class Service:
 
     @classmethod
     def read(cls, name: str, *, local: Mapping[str, str], values: Mapping[str, str]) -> "Service":
-        """The service of that name; each text of ``local`` is replaced by its value in all that it says."""
-        said = compose_file()["services"][name]
+        """The service of that name. Each key of ``local`` in its texts is replaced by its value."""
+        declared = compose_file()["services"][name]
 
         def here(text: str) -> str:
-            # Before the variables: a password may contain what looks like a port.
+            # Before the variables are replaced: a password may contain digits that look like a port.
             for there, value in local.items():
                 text = text.replace(there, value)
             return interpolated(text, values)
 
-        kind, *test = said["healthcheck"].get("test", ["NONE"])
+        kind, *test = declared["healthcheck"].get("test", ["NONE"])
         return cls(
             name=name,
-            command=[here(part) for part in said["command"]],
-            environment={key: here(value) for key, value in said["environment"].items()},
+            command=[here(part) for part in declared["command"]],
+            environment={key: here(value) for key, value in declared["environment"].items()},
             check=[here(part) for part in (["sh", "-c", *test] if kind == "CMD-SHELL" else test)],
         )
 
@@ -93,13 +93,13 @@ class Service:
         environment = BARE_ENVIRONMENT | self.environment
         try:
             done = subprocess.run(self.check, env=environment, capture_output=True, timeout=30, check=False)
-        except subprocess.TimeoutExpired:  # to Docker, too, no answer is a failure
+        except subprocess.TimeoutExpired:  # Docker, too, takes no answer for a failure
             return False
         return done.returncode == 0
 
 
 class Processes:
-    """Runs services in ``folder``, and ends them all, also when the test run is killed."""
+    """Runs services in ``folder`` and ends them all, even if the test run is killed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -125,7 +125,7 @@ class Processes:
         self._guard.watch(process.pid)
 
     def wait_healthy(self, service: Service, *, interval: float, timeout: float = 120) -> None:
-        """Returns when the service's health check succeeds. Raises AssertionError with its last output."""
+        """Waits until the service's health check succeeds. Raises AssertionError with the service's last output."""
         process = self._running[service.name]
         try:
             wait_until(
@@ -139,7 +139,7 @@ class Processes:
             raise AssertionError(f"{error}\n{self.output(service.name)}") from None
 
     def stop(self, name: str, number: signal.Signals = signal.SIGTERM, *, timeout: float = 20) -> int:
-        """Stop a service as `docker compose stop` does; its exit status."""
+        """Stops a service as `docker compose stop` does. Returns its exit status."""
         process = self._running.pop(name)
         process.send_signal(number)
         status = process.wait(timeout=timeout)
@@ -147,13 +147,13 @@ class Processes:
         return status
 
     def output(self, name: str, *, lines: int = 15) -> str:
-        """The end of what a service wrote."""
+        """The last lines that a service wrote."""
         text = (self._folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
     def close(self) -> None:
-        """End what still runs, most of it by SIGKILL: an orderly end is a test of its own."""
-        if "postgres" in self._running:  # killed, it would leave shared memory behind
+        """Ends the running services, most of them with SIGKILL: other tests try an orderly end."""
+        if "postgres" in self._running:  # a killed PostgreSQL would leave shared memory behind
             self.stop("postgres", signal.SIGINT)
         for process in self._running.values():
             if process.poll() is None:

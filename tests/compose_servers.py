@@ -1,7 +1,8 @@
-"""The three servers of docker-compose.yml with the programs of installed packages, instead of those of images.
+"""The three servers of docker-compose.yml with programs of installed packages instead of images.
 
-What differs from the images: ports are free ones on loopback; PostgreSQL's cluster is made by our own embedded
-server, where the image's entrypoint runs ``initdb`` with POSTGRES_INITDB_ARGS; no entrypoint changes the user.
+They differ from the images in three ways. The ports are free ports of loopback. Our own embedded server makes
+PostgreSQL's cluster, while the image's entrypoint runs ``initdb`` with POSTGRES_INITDB_ARGS. And no entrypoint changes
+the user.
 """
 
 import secrets
@@ -21,16 +22,16 @@ _PORTS = (
     *("postgres", "redis", "flower", "s3", "master", "volume", "filer"),
     *("s3.grpc", "master.grpc", "volume.grpc", "filer.grpc"),
 )
-#: valkey-cli is in no package; this asks the same, with the same variable.
+#: No package has valkey-cli. This program makes the same request, with the same variable.
 _PING = "import os, redis; redis.Redis(port={port}, password=os.environ['REDISCLI_AUTH']).ping()"
 
 
 class LocalPlace:
-    """Where the services run in a test: ports of their own, folders below ``folder``, passwords made up."""
+    """The place of the services in a test: their own ports, folders below ``folder``, random passwords."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = open_home(folder)
-        #: Closed when the test is over: no other test takes a port while a service restarts.
+        #: They are closed when the test is over, so that no other test takes a port while a service restarts.
         self._claims = {name: claim_port() for name in _PORTS}
         self.ports = {name: claim.port for name, claim in self._claims.items()}
         required = [name for name, default in variables(str(compose_file())).items() if default is None]
@@ -41,18 +42,18 @@ class LocalPlace:
         self.postgres = Postgres(home=self.folder, password=self.values["POSTGRES_PASSWORD"], durable=False)
 
     def service(self, name: str) -> Service:
-        """The service as it runs here, ready to be started."""
+        """The service with the changes for this machine, ready to be started."""
         read = Service.read(name, local=self._local(), values=self.values)
         prepared = {"postgres": self._postgres, "redis": self._redis, "s3": self._s3}
         return prepared[name](read) if name in prepared else read
 
     def close(self) -> None:
-        """Gives the ports back, and removes what a killed SeaweedFS leaves in the folder for temporary files."""
+        """Gives the ports back, and deletes the files that a killed SeaweedFS leaves in ``/tmp``."""
         for claim in self._claims.values():
             claim.close()
         for port in self.ports.values():
-            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 -- the server's own choice
-                left.unlink()
+            for file in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 -- the server's own choice
+                file.unlink()
 
     def _local(self) -> Mapping[str, str]:
         return {
@@ -61,7 +62,7 @@ class LocalPlace:
             "//s3:8333": f"//{LOOPBACK}:{self.ports['s3']}",
             "8333": str(self.ports["s3"]),
             "5555": str(self.ports["flower"]),
-            "0.0.0.0": LOOPBACK,  # noqa: S104 -- replaced, so that nobody listens there
+            "0.0.0.0": LOOPBACK,  # noqa: S104 -- replaced, so that no service listens there
             "/srv/batchord/pipelines": str(self.pipelines),
             "/var/lib/batchord": str(self._folder("home")),
             "/etc/valkey.conf": str(self.folder / "valkey.conf"),

@@ -1,6 +1,6 @@
-"""Real servers for every test: started once per test run, an empty corner of each for every test.
+"""Real servers for all tests. They start once per test run, and each test gets an empty place on each server.
 
-Nothing here skips: a server that does not start fails the run.
+Nothing here skips: if a server does not start, the run fails.
 """
 
 import itertools
@@ -37,15 +37,15 @@ from tests.sharing import (  # noqa: F401 -- hooks and fixtures count where pyte
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# A shell that runs the tests in the background ignores Ctrl-C for them, and every process that they start
-# would inherit that: tests of Ctrl-C would wait for ever.
+# A shell that runs the tests in the background makes them ignore Ctrl-C. Every process that they start would inherit
+# this, and tests of Ctrl-C would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options must stand here: other conftest files are read too late."""
-    parser.addoption("--times", type=int, default=1, help="run each drill so often")
+    """Adds our options. It must be in this file: pytest reads other conftest files too late."""
+    parser.addoption("--times", type=int, default=1, help="run each drill this many times")
     parser.addoption("--report-drills", type=Path, help="append a line of JSON for each drill to this file")
 
 
@@ -58,7 +58,7 @@ _redis_databases = itertools.cycle(range(1, 64))
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
-    """What the developer's shell configures must reach no test, least of all a real database."""
+    """Keeps the settings of the developer's shell away from all tests: they may name a real database."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("BATCHORD_", "AWS_"))]:
             patch.delenv(name)
@@ -75,13 +75,13 @@ def _servers_home() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def servers(_servers_home: Path) -> Iterator[Servers]:
-    """PostgreSQL, Valkey and S3 of this test run alone, in a folder of their own."""
+    """PostgreSQL, Valkey and S3 for this test run only, in a folder of their own."""
     guard = Guard()
     try:
         started = start_servers(_servers_home, durable=False)
         for status in server_status(_servers_home):
             assert status.pid is not None
-            guard.watch(status.pid)  # servers outlive their starter; those of a killed test run must not
+            guard.watch(status.pid)  # servers outlive the process that started them, but not a killed test run
         yield started
     finally:
         stop_servers(_servers_home)
@@ -90,17 +90,17 @@ def servers(_servers_home: Path) -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def superuser_url(servers: Servers, _servers_home: Path) -> str:  # noqa: ARG001 -- they must run
-    """PostgreSQL by the role that may do everything, for the tests alone."""
+    """PostgreSQL's address for its superuser. Only tests use it."""
     address = superusers_address(_servers_home)
     with psycopg.connect(address, autocommit=True) as connection:
-        # `batchord migrate` sees to it in each database, and tests copy theirs from a template.
+        # `batchord migrate` does this in each database, but tests copy their databases from a template.
         connection.execute("ALTER ROLE batchord SET search_path = public")
     return address
 
 
 @pytest.fixture
 def own_home() -> Iterator[Path]:
-    """An empty home for tests that start, kill and restart servers; whatever runs in it is stopped."""
+    """An empty home for tests that start, kill and restart servers. All servers in it are stopped at the end."""
     home = servers_folder("batchord-own-")
     try:
         yield home
@@ -115,11 +115,11 @@ def create_database(superuser_url: str) -> Callable[[str | None], str]:
 
     def create(template: str | None) -> str:
         name = f"test_{uuid.uuid4().hex}"
-        # Files that are copied as they are take half the time of pages that are logged.
+        # Copying files takes half the time of copying pages with the write-ahead log.
         origin = f" TEMPLATE {template} STRATEGY file_copy OWNER batchord_owner" if template else ""
         with psycopg.connect(_database(superuser_url, "postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}{origin}")
-            if template:  # the rights on a database itself are not copied
+            if template:  # rights on the database itself are not copied
                 connection.execute(f"GRANT CREATE ON DATABASE {name} TO batchord_author")
         return _database(superuser_url, name)
 
@@ -128,7 +128,7 @@ def create_database(superuser_url: str) -> Callable[[str | None], str]:
 
 @pytest.fixture(scope="session")
 def _ledger_template(servers: Servers, superuser_url: str) -> str:
-    """A database with the ledger's tables and everybody's rights, made once and copied for every test."""
+    """A database with the ledger's tables and all roles' rights. It is made once and copied for every test."""
     from batchord.ledger.roles.preparing import prepare_database
 
     with psycopg.connect(_database(superuser_url, "postgres"), autocommit=True) as connection:
@@ -139,7 +139,7 @@ def _ledger_template(servers: Servers, superuser_url: str) -> str:
 
 @pytest.fixture
 def database_url(create_database: Callable[[str | None], str], _ledger_template: str) -> Iterator[str]:
-    """A database of this test alone, with the ledger's tables and no rows, by a role that may do everything."""
+    """A database for this test only, with the ledger's tables and no rows; its address has the superuser."""
     url = create_database(_ledger_template)
     yield url
     _drop(url)
@@ -147,13 +147,13 @@ def database_url(create_database: Callable[[str | None], str], _ledger_template:
 
 @pytest.fixture
 def database_roles(servers: Servers, database_url: str) -> DatabaseRoles:
-    """The same database by the roles that users have, each for its kind of work."""
+    """Addresses of the same database with the roles that users have, one for each kind of work."""
     return replace(_roles(servers, database_url), admin=None)
 
 
 @pytest.fixture
 def empty_database_url(create_database: Callable[[str | None], str]) -> Iterator[str]:
-    """A database of this test alone, without any table."""
+    """A database for this test only, without any table."""
     url = create_database(None)
     yield url
     _drop(url)
@@ -161,7 +161,7 @@ def empty_database_url(create_database: Callable[[str | None], str]) -> Iterator
 
 @pytest.fixture
 def redis_url(servers: Servers) -> str:
-    """A logical Redis database of this test alone, empty."""
+    """An empty logical Redis database for this test only."""
     assert servers.redis_url is not None
     url = f"{servers.redis_url.rpartition('/')[0]}/{next(_redis_databases)}"
     with redis_client.Redis.from_url(url) as client:
@@ -186,7 +186,7 @@ def s3(servers: Servers) -> "Iterator[S3Client]":
 
 @pytest.fixture
 def bucket(s3: "S3Client") -> str:
-    """The name of a bucket of this test alone, empty."""
+    """The name of an empty bucket for this test only."""
     name = f"test-{uuid.uuid4().hex}"
     s3.create_bucket(Bucket=name)
     return name
@@ -203,7 +203,7 @@ def fork_server() -> Iterator[ForkServer]:
 
 @pytest.fixture
 def settings_env(servers: Servers, database_roles: DatabaseRoles, redis_url: str, tmp_path: Path) -> dict[str, str]:
-    """Environment variables for the processes of this test; combine with ``os.environ``."""
+    """Environment variables for the processes of this test, to be added to ``os.environ``."""
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     return {

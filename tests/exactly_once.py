@@ -1,11 +1,11 @@
-"""The promise, asked of the database in plain SQL that shares no code with the product."""
+"""Checks that each record has one outcome, in plain SQL that shares no code with the product."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
-#: Outcomes by record: how often each was predicted or rejected.
+#: The outcomes of each record: how often it was predicted or rejected.
 _OUTCOMES = """
     SELECT record_key, count(*) AS times FROM (
         SELECT record_key FROM batchord.predictions WHERE pipeline = %(pipeline)s
@@ -42,24 +42,24 @@ _SLOTS_TWICE = """
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What breaks the promise; all zero when nothing does."""
+    """What is wrong; all zero if nothing is."""
 
     #: Records without a prediction and without a rejection.
     lost: int = 0
-    #: Records with more than one of both together.
+    #: Records with more than one prediction or rejection.
     twice: int = 0
-    #: Outcomes of records that are not there.
+    #: Outcomes of records that do not exist.
     strays: int = 0
-    #: Runs that have not ended, or ended with steps or shards open.
+    #: Runs that have not ended, or that ended with open steps or shards.
     unended: int = 0
-    #: Runs whose discovered is not predicted + rejected, or not what the tables hold.
+    #: Runs for which discovered is not predicted + rejected, or whose numbers differ from the tables.
     unbalanced: int = 0
     #: Slots with more than one run.
     slots_twice: int = 0
 
 
 def findings(connection: psycopg.Connection[Any], table: str, pipeline: str, *, key: str = "id") -> Findings:
-    """Looks at every record of ``table``, known by its column ``key``, and at every run of ``pipeline``."""
+    """Checks every record of ``table``, whose key is the column ``key``, and every run of ``pipeline``."""
     values = {"pipeline": pipeline}
 
     def numbers(query: str) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
-"""A working directory whose files are named like modules; none of them may ever run."""
+"""A working directory with files that are named like modules. None of them may ever run."""
 
 from pathlib import Path
 
-#: Python's own, what Celery and Flower look for, and what our processes import late.
+#: Modules of Python, modules that Celery and Flower look for, and modules that our processes import late.
 _NAMES = [
     "json",
     "sitecustomize",
@@ -46,7 +46,7 @@ _RAN = "ran"
 
 
 def make_hostile(folder: Path) -> Path:
-    """Makes the folder with such files, each of which notes that it was run."""
+    """Makes the folder with such files. Each file writes down that it ran."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in _NAMES:
         (folder / f"{name}.py").write_text(
@@ -56,6 +56,6 @@ def make_hostile(folder: Path) -> Path:
 
 
 def run_there(folder: Path) -> str:
-    """The names of those that ran."""
+    """The names of the files that ran."""
     noted = folder / _RAN
     return noted.read_text() if noted.exists() else ""

@@ -1,4 +1,4 @@
-"""PgBouncer in front of a test's PostgreSQL, in transaction mode: a session of the server serves many clients."""
+"""PgBouncer in front of a test's PostgreSQL, in transaction mode: one session of the server serves many clients."""
 
 import os
 import shutil
@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from app.localstack.claims import claim_port
 from tests.waiting import wait_until
 
-#: ``auth_type = any``: whoever comes is who the server is told. It listens on loopback, for the time of a test.
-#: ``server_login_retry``: it would leave a server alone for 15 s that it found restarting.
+#: ``auth_type = any``: any client may connect, as the user of ``[databases]``. It listens on loopback during a test.
+#: ``server_login_retry``: by default, it would wait 15 s after it found a server restarting.
 _CONFIGURATION = """
 [databases]
 * = host={host} port={port} user={user} password={password}
@@ -34,15 +34,15 @@ server_login_retry = 1
 
 
 def pgbouncer() -> str | None:
-    """The program; None where it is not installed. Debian's package puts it where only root's PATH leads."""
+    """The path of the program; None if it is not installed. In Debian, only root's PATH has its folder."""
     return shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
 
 
 class Pooler:
-    """A PgBouncer of one test run alone; it ends with the block."""
+    """A PgBouncer for one test run only. It ends with the block."""
 
     def __init__(self, program: str, database_url: str, *, sessions: int = 20, log: Path | None = None) -> None:
-        """``sessions``: how many of the server's it uses at most. ``log``: what it writes to; None: nothing."""
+        """``sessions``: the most sessions of the server that it uses. ``log``: its log file; None: no log."""
         self._program = program
         self._behind = sa.make_url(database_url)
         self._sessions = sessions
@@ -53,7 +53,7 @@ class Pooler:
         claim = claim_port()
         self._resources.callback(claim.close)
         self.port = claim.port
-        # A folder of its own: as root it becomes somebody else, who may not enter the folders of a test.
+        # A folder of its own: if root starts it, it changes to another user, who may not enter the folders of a test.
         folder = Path(self._resources.enter_context(tempfile.TemporaryDirectory(prefix="batchord-pooler-")))
         self._file = folder / "pgbouncer.ini"
         self._file.touch(mode=0o600)
@@ -83,12 +83,12 @@ class Pooler:
         return psutil.Process(self._process.pid)
 
     def restart(self) -> None:
-        """Kills it, and starts it again on the same port."""
+        """Kills it and starts it again on the same port."""
         self._kill()
         self._start()
 
     def through(self, url: str) -> str:
-        """A database's address by way of the pooler."""
+        """The address of a database through the pooler."""
         address = sa.make_url(url).set(host="127.0.0.1", port=self.port, password=None)
         return address.render_as_string(hide_password=False)
 

@@ -1,4 +1,4 @@
-"""A reader who follows a page: its code blocks as they stand, its commands in a shell, its SQL in a database."""
+"""A reader who follows a page: it runs the page's code blocks unchanged, commands in a shell and SQL in a database."""
 
 import os
 import re
@@ -14,15 +14,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def code_blocks(page: str, language: str) -> list[str]:
-    """The code of a page's fenced blocks in one language, in order."""
+    """The code of a page's fenced blocks in one language, in their order."""
     text = (ROOT / page).read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def code_block(page: str, part: str, language: str) -> str:
-    """The only block of a page that holds ``part``."""
-    (found,) = (code for code in code_blocks(page, language) if part in code)
-    return found
+    """The only block of a page that contains ``part``."""
+    (block,) = (code for code in code_blocks(page, language) if part in code)
+    return block
 
 
 class Reader:
@@ -46,7 +46,7 @@ class Reader:
         }
 
     def shell(self, script: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Runs commands as they stand on a page, up to the first that fails."""
+        """Runs commands of a page unchanged, up to the first that fails."""
         ended = subprocess.run(
             ["bash", "-e", "-c", script],
             cwd=self.folder,
@@ -60,7 +60,7 @@ class Reader:
         return ended
 
     def sql(self, statements: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Runs statements and returns the rows of the last, if it has any."""
+        """Runs statements and returns the rows of the last statement, if it has any."""
         with psycopg.connect(self._database_url, autocommit=True) as connection:
             cursor = connection.execute(statements, values or None)  # type: ignore[call-overload]
             return cursor.fetchall() if cursor.description else []

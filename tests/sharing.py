@@ -1,7 +1,7 @@
-"""How the tests are shared out among several processes: how many there are, who gets which test, and when.
+"""Distributes the tests among several processes: how many there are, which process gets which test, and when.
 
-pytest-xdist starts the processes. Each has servers of its own (``conftest.py``), so no test meets another's rows,
-messages or objects. Tests wait for real processes more than they compute: two processes a core keep it busy.
+pytest-xdist starts the processes. Each has its own servers (``conftest.py``), so no test sees another's rows, messages
+or objects. Tests spend more time waiting for real processes than computing, so two processes a core keep it busy.
 """
 
 import os
@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-#: One process of tests with its servers and the workers that a test starts, at its peak.
+#: The peak memory of one test process with its servers and the workers that a test starts.
 _PROCESS_BYTES = 3 * 1024**3
-#: The folders of the suite, those with the longest tests first: what ends a run is short, so all processes end at once.
+#: The folders of the suite, those with the longest tests first.
+#: The last tests are short, so all processes end together.
 _ORDER = ("acceptance", "drills", "contracts", "integration", "unit")
 _FAST = ("contracts", "unit")
 _TESTS = Path(__file__).parent
@@ -22,7 +23,7 @@ _HAD_TORCH = pytest.StashKey[bool]()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two processes a core, fewer where memory is short; none but this one for the tests of one file."""
+    """Two processes a core, but fewer if memory is short. The tests of a single file run in this process."""
     if len(config.args) == 1 and ".py" in config.args[0]:
         return 0
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -31,7 +32,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts groups and long tests first, all tests that load torch into one process, and marks the fast ones."""
+    """Puts groups and long tests first, puts all tests that load torch into one process, and marks the fast tests."""
     for item in items:
         if _folder(item) in _FAST:
             item.add_marker(pytest.mark.fast)
@@ -58,7 +59,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def _torch_stays_out(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Torch takes 700 MB of each process that imports it, so only tests that say so may."""
+    """Fails a test that imports torch without the mark: torch takes 700 MB in each process that imports it."""
     yield
     imported = "torch" in sys.modules and not request.node.stash[_HAD_TORCH]
     if imported and request.node.get_closest_marker("torch") is None:
@@ -67,7 +68,7 @@ def _torch_stays_out(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_report_to_serializable() -> Iterator[None]:
-    """Reports travel between processes as UTF-8, which half a surrogate pair in a captured log is not."""
+    """Makes reports encodable: they travel between processes as UTF-8, and a captured log may hold lone surrogates."""
     report = yield
     return _encodable(report)  # type: ignore[return-value]
 
@@ -77,7 +78,7 @@ def _encodable(value: Any) -> Any:
         case str():
             return value.encode("utf-8", "backslashreplace").decode("utf-8")
         case dict():
-            return {_encodable(key): _encodable(each) for key, each in value.items()}
+            return {_encodable(key): _encodable(item) for key, item in value.items()}
         case list() | tuple():
             return type(value)(map(_encodable, value))
     return value

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis that let nobody in without TLS: of Debian's packages, since the embedded ones know none."""
+"""PostgreSQL and Redis that require TLS. They come from Debian's packages, since the embedded servers have no TLS."""
 
 import os
 import pwd
@@ -18,14 +18,14 @@ import trustme
 from app.localstack.claims import claim_port
 from tests.waiting import wait_until
 
-#: The name in the servers' certificates. Reached by any other, such as 127.0.0.1, they are not who they say.
+#: The name in the servers' certificates. With any other name, such as 127.0.0.1, the certificate does not match.
 HOST = "localhost"
-#: A role whose sessions need a certificate of the client's as well.
+#: A role whose sessions also need a certificate of the client.
 CERTIFIED = "certified"
 
 
 class Authority:
-    """Who signs a test's certificates, and the files that hold them."""
+    """The authority that signs a test's certificates, and the files of these certificates."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -34,7 +34,7 @@ class Authority:
         self._signer.cert_pem.write_to_path(str(self.certificate))
 
     def issue(self, name: str) -> tuple[Path, Path]:
-        """The files of a new certificate for ``name``, and of its key."""
+        """The files of a new certificate for ``name`` and of its key."""
         issued = self._signer.issue_cert(name, common_name=name)
         certificate, key = self._folder / f"{name}.pem", self._folder / f"{name}.key"
         issued.cert_chain_pems[0].write_to_path(str(certificate))
@@ -44,12 +44,12 @@ class Authority:
 
 
 class TlsServer:
-    """One server of a test run alone, on loopback, in a folder of its own; it ends with the block."""
+    """A server for one test run only, on loopback, in a folder of its own. It ends with the block."""
 
-    #: Its program, and where Debian has it beside PATH.
+    #: The program, and the folders besides PATH in which Debian may have it.
     program: str
     places: str = ""
-    #: Who runs it where the tests are root's: PostgreSQL refuses root.
+    #: The user that runs it if root runs the tests: PostgreSQL refuses root.
     user: str | None = None
     stop_signal = signal.SIGTERM
 
@@ -81,15 +81,15 @@ class TlsServer:
         self._resources.close()
 
     def prepare(self) -> list[str]:
-        """Makes its data; the command that runs it in the foreground."""
+        """Creates the server's data. Returns the command that runs it in the foreground."""
         raise NotImplementedError
 
     def answers(self) -> bool:
-        """Whether it serves."""
+        """Whether the server answers."""
         raise NotImplementedError
 
-    def found(self, program: str) -> str:
-        """A program's path. Fails where it is not installed."""
+    def path_of(self, program: str) -> str:
+        """The path of a program. Fails if the program is not installed."""
         path = shutil.which(program) or shutil.which(program, path=self.places)
         assert path, f"These tests need {program}, which is not installed: see tests/needs/tls/debian-packages.txt"
         return path
@@ -108,17 +108,17 @@ class TlsServer:
 
 
 class TlsRedis(TlsServer):
-    """Redis, without a port that knows no TLS."""
+    """Redis with TLS on its only port."""
 
     program = "redis-server"
 
     def url(self, *, host: str = HOST, scheme: str = "rediss", options: str = "") -> str:
-        """The address; it trusts the authority unless ``options`` say otherwise."""
+        """The address. It trusts the authority, unless ``options`` replace this."""
         trusting = options or f"?ssl_ca_certs={self.authority.certificate}"
         return f"{scheme}://:{self.password}@{host}:{self.port}/3{trusting}"
 
     def want_certificates(self, *, wanted: bool) -> None:
-        """Whether clients must show a certificate, from now on."""
+        """Sets whether clients must show a certificate from now on."""
         with self._client() as client:
             client.config_set("tls-auth-clients", "yes" if wanted else "optional")
 
@@ -138,7 +138,7 @@ class TlsRedis(TlsServer):
         }
         file = self.folder / "redis.conf"
         file.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
-        return [self.found(self.program), str(file)]
+        return [self.path_of(self.program), str(file)]
 
     def answers(self) -> bool:
         """See the base class."""
@@ -154,7 +154,7 @@ class TlsRedis(TlsServer):
 
 
 class TlsPostgres(TlsServer):
-    """PostgreSQL with databases of its own; the role ``certified`` needs a certificate."""
+    """PostgreSQL with its own databases. The role ``certified`` needs a certificate."""
 
     program = "postgres"
     user = "postgres"
@@ -162,7 +162,7 @@ class TlsPostgres(TlsServer):
     places = os.pathsep.join(map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)))
 
     def url(self, *, user: str = "batchord", host: str = HOST, options: str = "") -> str:
-        """The address; it checks the server unless ``options`` say otherwise."""
+        """The address. It checks the server's certificate, unless ``options`` replace this."""
         checking = options or f"?sslmode=verify-full&sslrootcert={self.authority.certificate}"
         return f"postgresql://{user}:{self.password}@{host}:{self.port}/postgres{checking}"
 
@@ -174,7 +174,7 @@ class TlsPostgres(TlsServer):
         if self._runs_as:
             shutil.chown(password, self._runs_as)
         made = ("--username=batchord", f"--pwfile={password}", "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync")
-        self.run(self.found("initdb"), f"--pgdata={data}", *made, "--locale=C")
+        self.run(self.path_of("initdb"), f"--pgdata={data}", *made, "--locale=C")
         (data / "pg_hba.conf").write_text(
             f"hostssl all {CERTIFIED} 127.0.0.1/32 scram-sha-256 clientcert=verify-full\n"
             "hostssl all all 127.0.0.1/32 scram-sha-256\n"
@@ -190,14 +190,14 @@ class TlsPostgres(TlsServer):
             "ssl_ca_file": self.folder / "ca.pem",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return [self.found(self.program), "-D", str(data), *options]
+        return [self.path_of(self.program), "-D", str(data), *options]
 
     def answers(self) -> bool:
         """See the base class."""
         try:
             with psycopg.connect(self.url(), autocommit=True) as session:
-                known = session.execute("SELECT FROM pg_roles WHERE rolname = %s", [CERTIFIED]).fetchone()
-                if known is None:
+                role = session.execute("SELECT FROM pg_roles WHERE rolname = %s", [CERTIFIED]).fetchone()
+                if role is None:
                     session.execute(f"CREATE ROLE {CERTIFIED} SUPERUSER LOGIN PASSWORD '{self.password}'")
         except psycopg.OperationalError:
             return False

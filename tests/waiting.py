@@ -1,4 +1,4 @@
-"""How tests wait: for something to become true, never for a time to pass."""
+"""Lets tests wait until something becomes true, never for a fixed time."""
 
 import time
 from collections.abc import Callable
@@ -8,10 +8,10 @@ T = TypeVar("T")
 
 
 def wait_until(predicate: Callable[[], T], *, description: str, timeout: float = 30.0, interval: float = 0.05) -> T:
-    """The first truthy value of ``predicate``, asked every ``interval`` seconds and at least once.
+    """The first truthy value of ``predicate``, which is called every ``interval`` seconds and at least once.
 
-    Raises AssertionError that names the description and the last value when ``timeout`` seconds have passed.
-    Whatever the predicate raises is raised at once: catch inside it what is part of waiting.
+    After ``timeout`` seconds it raises AssertionError with the description and the last value. An error of the
+    predicate is raised at once: the predicate itself must catch the errors that belong to waiting.
     """
     deadline = time.monotonic() + timeout
     while not (value := predicate()):

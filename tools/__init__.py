@@ -1,1 +1,1 @@
-"""What the Makefile runs: sets up ``.venv`` on a bare machine. Needs nothing but Python itself."""
+"""The programs behind the Makefile. They set up ``.venv`` on a bare machine and need only Python itself."""

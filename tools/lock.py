@@ -1,4 +1,4 @@
-"""``make lock``: resolves what pyproject.toml asks for, for all Pythons at once, and writes the lock files."""
+"""``make lock``: resolves the dependencies of pyproject.toml for all Pythons at once, and writes the lock files."""
 
 import tempfile
 import tomllib
@@ -18,9 +18,10 @@ _HEADER = """\
 
 
 def write_locks(environment: Environment, *, newest: bool) -> str:
-    """Resolve everything and write the lock files; a sentence that says what changed. Raises SetupError.
+    """Resolves everything and writes the lock files. Returns a sentence about the changes. Raises SetupError.
 
-    ``newest``: of all that pyproject.toml admits; otherwise what is locked and still fits is kept.
+    ``newest``: whether to take the newest versions that pyproject.toml allows. Otherwise locked versions that still fit
+    are kept.
     """
     files = [lock.path for lock in (*LOCKS, SBOM)]
     before = set(pins(*(file for file in files if file.exists())).values())
@@ -39,14 +40,14 @@ def write_locks(environment: Environment, *, newest: bool) -> str:
 
 def _write_layers(resolver: "_Resolver") -> None:
     build = build_requirements(tomllib.loads((ROOT / "pyproject.toml").read_text()))
-    # All at once first: what the locks add to one another must be of one resolution.
+    # First resolve all locks together: the locks that build on each other must come from a single resolution.
     resolver.hold(pinned_torch())
     resolver.hold(resolver.resolve(_parts(LOCKS), *build))
-    known: set[str] = set()
+    written: set[str] = set()
     for number, lock in enumerate(LOCKS, 1):
         entries = _entries(resolver.resolve(_parts(LOCKS[:number]), *build))
-        _write(lock, [entry for entry in entries if entry not in known])
-        known.update(entries)
+        _write(lock, [entry for entry in entries if entry not in written])
+        written.update(entries)
 
 
 def _parts(locks: Sequence[Lock]) -> list[str]:
@@ -60,23 +61,23 @@ def _write(lock: Lock, entries: Iterable[str]) -> None:
 
 
 class _Resolver:
-    """uv, for all versions of Python and all machines at once, by markers."""
+    """Resolves with uv, for all versions of Python and all machines at once, with markers."""
 
     def __init__(self, environment: Environment, folder: Path, preferred: str) -> None:
-        """``preferred``: the versions to keep where they fit."""
+        """``preferred``: the versions to keep if they fit."""
         self._environment = environment
         self._preferred = preferred
         self._requirements, self._held, self._output = (folder / name for name in ("in.txt", "held.txt", "out.txt"))
         self._held.touch()
 
     def hold(self, requirements: str) -> None:
-        """Keeps to these versions from now on, wherever they are asked for."""
+        """Makes all later resolutions keep to these versions."""
         self._held.write_text(requirements + "\n")
 
     def resolve(self, parts: Sequence[str], *requirements: str) -> str:
         """The closure of these parts of pyproject.toml and ``requirements``, with digests. Raises SetupError."""
-        self._requirements.write_text("".join(f"{each}\n" for each in requirements))
-        self._output.write_text(self._preferred)  # uv keeps to what it finds there
+        self._requirements.write_text("".join(f"{requirement}\n" for requirement in requirements))
+        self._output.write_text(self._preferred)  # uv keeps to the versions that it finds in its output file
         failed = self._environment.run(
             [
                 *(str(self._environment.path / "bin" / "uv"), "pip", "compile", *parts, str(self._requirements)),
@@ -85,8 +86,8 @@ class _Resolver:
             ]
         )
         if failed is not None:
-            said = "\n".join(f"  {line}" for line in failed)
-            raise SetupError(f"What pyproject.toml asks for cannot be resolved:\n{said}")
+            output = "\n".join(f"  {line}" for line in failed)
+            raise SetupError(f"The dependencies of pyproject.toml cannot be resolved:\n{output}")
         return self._output.read_text()
 
 

@@ -1,6 +1,6 @@
-"""The lock files: what is installed, with the digest of every file that may be, for all supported versions of Python.
+"""The lock files: the packages to install, with the digests of all allowed files, for all supported Pythons.
 
-Each adds to those before it, so that the image takes the first alone. torch is apart: which build of it is right
+Each lock file adds to those before it, so that the image needs only the first. torch is not in them: the right build
 depends on the machine, and each build has digests of its own.
 """
 
@@ -15,9 +15,9 @@ from typing import Any
 from tools.environment import REQUIREMENTS, ROOT
 
 TORCH = REQUIREMENTS / "torch.txt"
-#: What torch brings with it where there is an NVIDIA card; its wheel pins them.
+#: Beginnings of the names of torch's CUDA packages. torch's wheel pins them.
 CUDA_NAMES = ("nvidia-", "cuda-", "triton")
-#: Only files that are listed, and no package's own installation code, which would fetch what is not.
+#: Installs only listed files, and runs no package's installation code, which might download other files.
 AS_LOCKED = ("--no-deps", "--require-hashes", "--only-binary=:all:")
 _STAMP = re.compile(r"^# Resolved from ([0-9a-f]{16})\b", re.MULTILINE)
 _PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9.-]*)==(?P<version>[^\s;\\]+)", re.MULTILINE)
@@ -25,18 +25,18 @@ _PIN = re.compile(r"^(?P<name>[a-z0-9][a-z0-9.-]*)==(?P<version>[^\s;\\]+)", re.
 
 @dataclass(frozen=True, kw_only=True)
 class Lock:
-    """One lock file: the closure of some parts of pyproject.toml, less that of the locks before it."""
+    """One lock file: the closure of some parts of pyproject.toml, without that of the locks before it."""
 
     name: str
     #: Extras and dependency groups, besides those of the locks before it.
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
-    #: What it is, for its first line.
+    #: The first line of the file: what it is for.
     what: str
 
     @property
     def path(self) -> Path:
-        """Where it stands."""
+        """The path of the file."""
         return REQUIREMENTS / f"{self.name}.txt"
 
 
@@ -44,9 +44,9 @@ RUN = Lock(name="run", extras=("models",), what="What every process of Batchord 
 LOCAL = Lock(name="local", extras=("local",), what="The embedded servers, besides run.txt")
 DEV = Lock(name="dev", groups=("dev",), what="What checks and tests need, besides run.txt and local.txt")
 LOCKS = (RUN, LOCAL, DEV)
-#: Apart from these: a tool with an environment of its own.
+#: Not one of LOCKS: a tool with an environment of its own.
 SBOM = Lock(name="sbom", groups=("sbom",), what="What writes the bill of materials, in an environment of its own")
-#: Lists of versions that are chosen by hand, each without what it depends on; only their digests are written.
+#: Lists of versions that people choose, without dependencies. `make lock` writes only their digests.
 CHOSEN = tuple(REQUIREMENTS / f"{name}.txt" for name in ("bootstrap", "uv", "demo-data"))
 
 
@@ -56,12 +56,12 @@ def pinned_torch() -> str:
 
 
 def pins(*files: Path) -> dict[str, str]:
-    """``name==version`` by name; of a package with several versions, for different Pythons, the last."""
+    """``name==version`` by name. If a package has several versions for different Pythons, the last one counts."""
     return {pin["name"]: pin[0] for file in files for pin in _PIN.finditer(file.read_text())}
 
 
 def inputs() -> str:
-    """Sixteen hexadecimal digits of what the locks are resolved from; other lines of pyproject.toml do not count."""
+    """Sixteen hexadecimal digits of a digest of the locks' inputs. Other lines of pyproject.toml do not count."""
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = (
         project["project"]["requires-python"],
@@ -75,12 +75,12 @@ def inputs() -> str:
 
 
 def build_requirements(project: dict[str, Any]) -> list[str]:
-    """What Batchord itself is built with; installed beforehand, since a build would fetch it unchecked."""
-    return [str(each) for each in project["build-system"]["requires"]]
+    """The packages that build Batchord itself. They are installed before: a build would download them unchecked."""
+    return [str(requirement) for requirement in project["build-system"]["requires"]]
 
 
 def outdated() -> list[str]:
-    """The lock files that were resolved from something else than what pyproject.toml and torch.txt say now."""
+    """The lock files that were resolved from other inputs than the present pyproject.toml and torch.txt."""
     return [lock.path.name for lock in (*LOCKS, SBOM) if not _is_current(lock)]
 
 

@@ -8,10 +8,10 @@ _OUTPUT = ROOT / "build" / "batchord.cdx.json"
 
 
 def write_sbom(environment: Environment) -> str:
-    """Write the list; a sentence that says where. ``environment`` has cyclonedx-py. Raises SetupError.
+    """Writes the list with cyclonedx-py of ``environment``. Returns a sentence that says where. Raises SetupError.
 
-    From the locks, not from an environment: that would have the developer's tools in it, and not the digests. What only
-    tests and checks need is left out.
+    It reads the locks and not an environment, which would hold the developer's tools and no digests. It leaves out
+    packages that only tests and checks need.
     """
     _OUTPUT.parent.mkdir(exist_ok=True)
     wanted = environment.path / "locked.txt"
@@ -25,4 +25,4 @@ def write_sbom(environment: Environment) -> str:
     )
     if failed is not None:
         raise SetupError("\n".join(["cyclonedx-py failed:", *(f"  {line}" for line in failed)]))
-    return f"{_OUTPUT.relative_to(ROOT)}: what Batchord is made of, in CycloneDX."
+    return f"{_OUTPUT.relative_to(ROOT)}: the bill of materials, in CycloneDX."

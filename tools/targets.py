@@ -1,4 +1,4 @@
-"""What each make target needs, and whether it is there already."""
+"""Knows what each make target needs, and installs what is missing."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from tools.sbom import write_sbom
 from tools.terminal import SetupError, say
 from tools.torch_build import AUTO, CHOICES, prepare_torch
 
-#: Target -> what it needs. Those of ``OWN`` have an environment of their own.
+#: Target -> its needs. The targets of ``OWN`` have environments of their own.
 NEEDS = {
     "run": ("run",),
     "demo": ("run", "demo-data"),
@@ -27,13 +27,13 @@ NEEDS = {
     "lock": (),
 }
 OWN = {"peers": ".venv-peers", "sbom": ".venv-sbom"}
-#: Packages that peers run in the versions that Batchord runs.
+#: Packages that peers use in the same versions as Batchord.
 ALIKE = ("psycopg", "psycopg-binary", "scikit-learn", "skops", "torch", "transformers")
 STAMP = "setup-done.json"
 
 
 def run(arguments: list[str]) -> int:
-    """Set up what ``arguments[0]`` names; 0 when it is all there."""
+    """Sets up what the target ``arguments[0]`` needs. Returns 0 on success."""
     target = arguments[0] if arguments else ""
     torch = os.environ.get("TORCH") or AUTO
     if target not in NEEDS or torch not in CHOICES:
@@ -51,7 +51,7 @@ def run(arguments: list[str]) -> int:
 
 
 def set_up(target: str, torch: str) -> None:
-    """Install what ``target`` needs and is not there. Raises SetupError."""
+    """Installs what ``target`` needs and is missing. Raises SetupError."""
     environment = Environment(ROOT / OWN.get(target, ".venv"))
     if target == "lock":
         with environment.locked():
@@ -69,11 +69,11 @@ def _install(environment: Environment, target: str, torch: str) -> None:
         return
     started = time.monotonic()
     with environment.locked():
-        absent = missing(environment, target, key)  # again: another set-up may have been at work meanwhile
+        needs = missing(environment, target, key)  # again: another set-up may have installed them meanwhile
         environment.make()
-        if not absent:
+        if not needs:
             return
-        if "run" in absent or "dev" in absent:
+        if "run" in needs or "dev" in needs:
             if stale := outdated():
                 raise SetupError(
                     f"pyproject.toml asks for something else than requirements/{', '.join(stale)} was resolved from: "
@@ -86,28 +86,28 @@ def _install(environment: Environment, target: str, torch: str) -> None:
             files = [part for lock in locks for part in ("-r", str(lock.path))]
             environment.pip("install", *AS_LOCKED, *files, what="the packages that Batchord needs")
             prepare_torch(environment, torch)
-            # With what run.txt has installed: a build of its own would fetch setuptools unchecked.
+            # Builds with the setuptools of run.txt: an isolated build would download setuptools unchecked.
             project = ("--no-deps", "--no-build-isolation", "-e", str(ROOT))
             environment.pip("install", *project, what="Batchord")
-        if "demo-data" in absent:
+        if "demo-data" in needs:
             fetch_demo_data(environment)
-        if "peers" in absent:
+        if "peers" in needs:
             say("Installing into .venv-peers what requirements/peers.txt pins (about 2 GB on disk).")
             prepare_torch(environment, torch)
             locked = pins(RUN.path, TORCH)
             alike = [locked[name] for name in ALIKE]
             peers = ("-r", str(REQUIREMENTS / "peers.txt"), *alike)
             environment.pip("install", *peers, what="what Batchord is compared with")
-        if "sbom" in absent:
+        if "sbom" in needs:
             say("Installing into .venv-sbom what writes the list.")
             environment.pip("install", *AS_LOCKED, "-r", str(REQUIREMENTS / "sbom.txt"), what="cyclonedx-py")
-        _stamp(environment, absent, key)
+        _stamp(environment, needs, key)
         seconds = time.monotonic() - started
         say(f"Ready in {seconds:.0f} s: {environment.packages()} packages, {environment.megabytes():,} MB.")
 
 
 def fingerprint() -> str:
-    """Changes when what is to be installed does, or the place it is installed in."""
+    """A digest that changes when the packages to install or the place of the repository change."""
     digest = hashlib.sha256(f"{ROOT} {sys.version_info[:2]}".encode())
     for path in (ROOT / "pyproject.toml", *sorted(REQUIREMENTS.glob("*.txt"))):
         digest.update(path.read_bytes())
@@ -115,7 +115,7 @@ def fingerprint() -> str:
 
 
 def missing(environment: Environment, target: str, key: dict[str, str]) -> list[str]:
-    """What of a target's needs is not installed as ``key`` says; TORCH=auto is content with any build."""
+    """The needs of a target that are not installed as ``key`` says. TORCH=auto accepts any build."""
     done = _done(environment.path / STAMP)
     return [
         need
@@ -127,14 +127,14 @@ def missing(environment: Environment, target: str, key: dict[str, str]) -> list[
 
 def _done(stamp: Path) -> dict[str, dict[str, str]]:
     try:
-        found: dict[str, dict[str, str]] = json.loads(stamp.read_text())
-    except (FileNotFoundError, ValueError):  # none yet, or cut off by a full disk: then all is done again
+        done: dict[str, dict[str, str]] = json.loads(stamp.read_text())
+    except (FileNotFoundError, ValueError):  # there is none, or a full disk cut it off: then install everything again
         return {}
-    return found
+    return done
 
 
-def _stamp(environment: Environment, absent: list[str], key: dict[str, str]) -> None:
+def _stamp(environment: Environment, needs: list[str], key: dict[str, str]) -> None:
     stamp = environment.path / STAMP
     draft = stamp.with_suffix(".draft")
-    draft.write_text(json.dumps(_done(stamp) | dict.fromkeys(absent, key)))
+    draft.write_text(json.dumps(_done(stamp) | dict.fromkeys(needs, key)))
     draft.replace(stamp)

@@ -1,4 +1,4 @@
-"""Which build of torch is installed: nobody gets gigabytes of CUDA packages without having been told."""
+"""Chooses the build of torch. Users are told before they get gigabytes of CUDA packages."""
 
 import json
 import shutil
@@ -12,15 +12,15 @@ from tools.terminal import SetupError, say
 
 AUTO, CPU, DEFAULT = "auto", "cpu", "default"
 CHOICES = (AUTO, CPU, DEFAULT)
-#: What torch 2.13's wheel and its CUDA 13 packages for Linux x86_64 add up to, by the index's own sizes.
+#: The size of torch 2.13's wheel and its CUDA 13 packages for Linux x86_64, according to the index.
 CUDA_GIGABYTES = 2.7
 
 
 def prepare_torch(environment: Environment, choice: str) -> None:
-    """Install torch, after all that it needs besides CUDA packages; the CPU build where that is wanted.
+    """Installs torch. Call it after all its other dependencies are installed.
 
-    ``auto``: what pip gives where that brings no CUDA packages or there is an NVIDIA driver, else the CPU
-    build. ``cpu``, ``default`` (what pip gives): as the user says. Raises SetupError with both choices.
+    ``default`` is the build that pip chooses, and ``cpu`` is the CPU build. ``auto`` takes pip's build if it brings no
+    CUDA packages or if there is an NVIDIA driver, otherwise the CPU build. Raises SetupError, which names both choices.
     """
     present = environment.installed("torch")
     if choice == DEFAULT and present and present.endswith("+cpu"):
@@ -68,8 +68,8 @@ def _install_default_build(environment: Environment) -> None:
 
 
 def _install_cpu_build(environment: Environment) -> None:
-    # uv knows where torch's CPU builds are. pip would have to be given that index's address, and with
-    # a second index every other package might come from either.
+    # uv knows where torch's CPU builds are. pip would need the address of that index, and with a second index, any
+    # other package might come from there.
     environment.pip("install", "--require-hashes", "-r", str(REQUIREMENTS / "uv.txt"), what="uv")
     uv = environment.path / "bin" / "uv"
     where = ("--python", str(environment.python))

@@ -1,6 +1,7 @@
 """Celery tasks and worker signals.
 
-Whoever imports them has Batchord's app, whose name is derived: where Batchord is installed it is ``batchord.app``.
+Importing them imports Batchord's Celery app. Its name is derived, because an installed Batchord has it as
+``batchord.app``.
 """
 
 import importlib

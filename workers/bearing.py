@@ -1,6 +1,6 @@
-"""What all tasks have in common: none of them ends with a lack of memory, and none tells a secret.
+"""The base of all tasks: no task ends with a MemoryError, and no task's error holds a secret.
 
-Celery's parent process raises a task's MemoryError again as its own, and ends.
+If a task raises MemoryError, Celery's parent process raises it again as its own, and ends.
 """
 
 from typing import Any
@@ -14,13 +14,13 @@ from batchord.queue.replies import SecretFreeTask
 
 
 class BearingTask(SecretFreeTask):
-    """Celery's own, but for want of memory or threads it is handed back, for a process that has them."""
+    """A task that is handed back to another process if this one lacks memory or threads."""
 
-    #: None: where a task is tried again for as long as it takes, Celery would give up after three times.
+    #: None: some tasks are tried again without a limit, and Celery would give up after three attempts.
     max_retries = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs the task. Raises Retry in place of MemoryError and its like."""
+        """Runs the task. Raises Retry instead of MemoryError and similar errors."""
         from .handing_back import MOST_HAND_BACKS, next_wait
         from .replacing import begin_task
 
@@ -29,7 +29,7 @@ class BearingTask(SecretFreeTask):
         try:
             return run(*args, **kwargs)
         except (Retry, Ignore, Reject, BatchordError):
-            raise  # whoever raised it has seen to the rest
+            raise  # the code that raised it has done everything else
         except Exception as error:
             if not is_exhaustion(error):
                 raise

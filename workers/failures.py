@@ -1,8 +1,8 @@
-"""How a task ends when what it worked at has failed: as FAILURE, and its chord goes on.
+"""Ends a task as FAILURE if its shard, step or run has failed, while its chord continues.
 
-The ledger says whether it has failed, not the task: so a second delivery ends as the first did. Celery has no way
-for a chord's part to fail and to count: ``Ignore`` leaves its task as started for ever, and an error or ``Reject``
-counts the part as failed, whereupon the body never comes.
+The ledger, not the task, says whether it has failed. So a second delivery ends like the first. In Celery, a part of a
+chord cannot fail and still count. With ``Ignore``, its task stays started for ever. With an error or ``Reject``, the
+part counts as failed, and then the body never runs.
 """
 
 import logging
@@ -19,12 +19,12 @@ from batchord.wiring import parts
 
 log = logging.getLogger(__name__)
 
-#: The error stands in the ledger in full.
-_MOST_SAID = 500
+#: The most characters of an error's message. The ledger holds the whole error.
+_MOST_CHARACTERS = 500
 
 
 def fail_with_shard(task: Task, run_id: str, step: str, index: int) -> None:
-    """Ends the task as failed if the shard has; its part counts for the chord as that of any other shard."""
+    """Ends the task as failed if the shard has failed. The chord counts its part like that of any other shard."""
     error = parts().ledger.shards.failure(run_id, step, index)
     if error is not None:
         _count_part(task, index)
@@ -32,21 +32,21 @@ def fail_with_shard(task: Task, run_id: str, step: str, index: int) -> None:
 
 
 def fail_with_step(run_id: str, step: str) -> None:
-    """Ends the task as failed if the step has. Called after all that followed was sent."""
-    for known in parts().ledger.runs.steps(run_id):
-        if known.name == step and known.state is StepState.FAILED:
-            _fail(f"Step {step} of run {run_id} failed: {known.error}")
+    """Ends the task as failed if the step has failed. Call it after all messages that follow were sent."""
+    for row in parts().ledger.runs.steps(run_id):
+        if row.name == step and row.state is StepState.FAILED:
+            _fail(f"Step {step} of run {run_id} failed: {row.error}")
 
 
 def fail_with_run(run_id: str) -> None:
-    """Ends the task as failed if the run has."""
+    """Ends the task as failed if the run has failed."""
     run = parts().ledger.runs.get(run_id)
     if run.state in (RunState.FAILED, RunState.PARTIAL):
         _fail(f"Run {run_id} of {run.pipeline} ended as {run.state}: {run.error}")
 
 
 def _count_part(task: Task, result: int) -> None:
-    """What Celery does when a part succeeds; done before, it is not done again for the error."""
+    """Counts the part as successful, as Celery does. Because it is counted here, the error is not counted later."""
     request = task.request
     if not request.chord:
         return
@@ -60,6 +60,6 @@ def _count_part(task: Task, result: int) -> None:
     request.chord = None
 
 
-def _fail(said: str) -> NoReturn:
+def _fail(message: str) -> NoReturn:
     fault("before-failure")
-    raise WorkFailed(said if len(said) <= _MOST_SAID else f"{said[:_MOST_SAID]} …")
+    raise WorkFailed(message if len(message) <= _MOST_CHARACTERS else f"{message[:_MOST_CHARACTERS]} …")

@@ -1,10 +1,13 @@
-"""Processes that an author's code starts within a task: they work as anywhere else, and end with the task.
+"""Lets an author's code start processes within a task. They work as anywhere else, and they end with the task.
 
-``multiprocessing``, ``concurrent.futures``, joblib and torch's data loaders start processes. A child of Celery's pool
-must not have any by default, would hand on the signals that it ignores, and would leave them behind when it is killed.
-Here each child leads a process group of its own. What is left when a task ends is ended, and the child is replaced:
-what the author's code keeps for the next call (a pool in a global variable) is of no use any more. When the child
-itself is killed, a guard ends the group: a shell at the other end of a pipe, which closes however the child ends.
+``multiprocessing``, ``concurrent.futures``, joblib and torch's data loaders start processes. By default, a child of
+Celery's pool may not start any. It would also pass on the signals that it ignores, and would leave processes behind
+when it is killed.
+
+Here each child leads a process group of its own. When a task ends, its remaining processes are ended and the child is
+replaced: objects that the author's code keeps for the next call, such as a pool in a global variable, would not work
+any more. If the child itself is killed, a guard ends the group. The guard is a shell at the other end of a pipe, which
+closes however the child ends.
 """
 
 import contextlib
@@ -28,27 +31,28 @@ from .replacing import spend
 
 log = logging.getLogger(__name__)
 
-#: Between SIGTERM and SIGKILL for what a task left behind.
+#: The time between SIGTERM and SIGKILL for processes that a task left behind.
 _GRACE_SECONDS = 1.0
-#: From linux/prctl.h: processes whose parent ended become this one's children instead of those of process 1.
+#: From linux/prctl.h: processes whose parent has ended become children of this process instead of process 1.
 _PR_SET_CHILD_SUBREAPER = 36
-#: In the background, so that the shell is nobody's child: it waits for the end of the pipe, or for the word "done".
+#: The guard's shell. It runs in the background, so that it is not this process's child. It waits for the end of the
+#: pipe, or for the word "done".
 _WAIT = """
 exec 3<&0
 (
     trap '' INT TERM HUP QUIT
-    read -r said <&3
-    [ "$said" = done ] || exec "$@"
+    read -r word <&3
+    [ "$word" = done ] || exec "$@"
 ) >/dev/null 2>&1 &
 """
-#: What a process that is no child of Celery's pool does at these signals: it ends.
+#: Signals that end an ordinary process, which is not a child of Celery's pool.
 _ENDING_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
 
 
 class _Child:
-    """This process, while it is a child of the pool."""
+    """The state of this process, if it is a child of the pool."""
 
-    #: The pipe's end; None where no guard could be started, and in other processes.
+    #: This end of the guard's pipe; None in any other process.
     guard: int | None = None
 
 
@@ -57,61 +61,62 @@ _child = _Child()
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
 def allow_inner_processes(**_: Any) -> None:
-    """In each child of the pool, before its first task."""
-    _be_a_parent()
+    """Prepares each child of the pool before its first task."""
+    _allow_multiprocessing()
     os.setpgid(0, 0)
-    _child.guard = _guarded()
-    with contextlib.suppress(OSError, AttributeError):  # no Linux: what a task's processes started is not found
+    _child.guard = _start_guard()
+    with contextlib.suppress(OSError, AttributeError):  # not Linux: processes of a task's processes are not found
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    os.register_at_fork(after_in_child=_be_any_process)
+    os.register_at_fork(after_in_child=_become_ordinary)
 
 
 @signals.task_prerun.connect  # type: ignore[untyped-decorator]
 def hand_on_no_ignored_signal(**_: Any) -> None:
-    """What is ignored stays ignored in a program that is started; what has a handler does not."""
+    """Gives SIGTERM an empty handler: a started program would also ignore a signal that this process ignores."""
     if _in_pool_child() and signal.getsignal(signal.SIGTERM) is signal.SIG_IGN:
-        signal.signal(signal.SIGTERM, _bear)
+        signal.signal(signal.SIGTERM, _do_nothing)
 
 
 @signals.task_postrun.connect  # type: ignore[untyped-decorator]
 def end_inner_processes(**_: Any) -> None:
-    """Ends what the task left behind; then this process is replaced."""
+    """Ends the processes that the task left behind. If there were any, this process is replaced."""
     if not _in_pool_child():
         return
-    if left := _left():
+    if processes := _descendants():
         spend()
         log.info(
             "The task left these processes behind, and the worker ends them: %s",
-            ", ".join(str(each.pid) for each in left),
+            ", ".join(str(process.pid) for process in processes),
         )
-        _end(left)
+        _end(processes)
     _reap()
 
 
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
 def dismiss_guard(**_: Any) -> None:
-    """At the ordinary end of a child, of which nothing is left."""
+    """Ends the guard at the ordinary end of a child, after ending the child's processes."""
     if _in_pool_child():
-        _end(_left())
+        _end(_descendants())
         with contextlib.suppress(OSError):
             os.write(_child.guard or -1, b"done\n")
 
 
 def _in_pool_child() -> bool:
-    """Whether this is a child of a prefork pool, with a guard; not a control worker's thread."""
+    """Whether this process is a child of a prefork pool with a guard, and not a control worker with threads."""
     return _child.guard is not None
 
 
-def _be_a_parent() -> None:
-    """Lets multiprocessing start processes here: Celery's own library is asked for this process's settings by it."""
+def _allow_multiprocessing() -> None:
+    """Lets multiprocessing start processes here. It reads this process's settings, which Celery's own library made."""
     settings = multiprocessing.current_process()._config  # type: ignore[attr-defined]  # noqa: SLF001 -- no other way
-    # The pool's parent ends its children itself, whatever they are called; a daemon may have none.
+    # A daemon may not have children. The pool's parent ends its own children anyway, daemons or not.
     settings["daemon"] = False
-    # Of the library that is to hand it on: another's refuses to be pickled for a process that is spawned.
+    # A key of multiprocessing's own class: that of Celery's library refuses to be pickled for a spawned process.
     settings["authkey"] = AuthenticationString(bytes(settings["authkey"]))
 
 
-def _guarded() -> int | None:
+def _start_guard() -> int | None:
+    """Starts the guard and returns this end of its pipe."""
     mark = secrets.token_hex(8)
     reader, writer = os.pipe()
     command = [sys.executable, "-P", endings.__file__, endings.CHILD_MARK, mark, str(os.getpid())]
@@ -127,8 +132,8 @@ def _guarded() -> int | None:
     return writer
 
 
-def _be_any_process() -> None:
-    """In a process that was forked by a task: signals end it, and it neither holds the guard's pipe nor is a child."""
+def _become_ordinary() -> None:
+    """Makes a process that a task has forked an ordinary one: signals end it, and it does not hold the guard's pipe."""
     if _child.guard is not None:
         os.close(_child.guard)
         _child.guard = None
@@ -136,26 +141,26 @@ def _be_any_process() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def _bear(*_: object) -> None:
+def _do_nothing(*_: object) -> None:
     pass
 
 
-def _left() -> list[psutil.Process]:
-    """What still runs below this process. Costs a system call where there is nothing, as after most tasks."""
+def _descendants() -> list[psutil.Process]:
+    """The running descendants of this process. If it has no children, as after most tasks, it costs one system call."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return []
-    left = []
+    running = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             if process.status() != psutil.STATUS_ZOMBIE:
-                left.append(process)
-    return left
+                running.append(process)
+    return running
 
 
 def _reap() -> None:
-    """Takes note that orphans have ended, also those of a command that was killed: this process became their parent."""
+    """Collects orphans that have ended, such as those of a killed command: this process has become their parent."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG) != (0, 0):
             pass

@@ -1,4 +1,4 @@
-"""What a worker process does when it starts and ends."""
+"""What a worker does when it starts and ends."""
 
 import importlib
 import logging
@@ -21,20 +21,20 @@ from .log_format import log_formatter
 from .revoking import asker_of, listen
 from .transport import tolerate
 
-# Before the worker's first connection: Kombu keeps the class that it found for an address.
+# This comes before the worker's first connection: Kombu keeps the class of transport that it found for an address.
 tolerate()
-# Before any numeric library is imported in a child: several processes with several threads each thrash.
+# This comes before any numeric library is imported: several processes with several threads each slow each other down.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, str(settings().torch_threads))
-# The tokenizers' own threads do not survive a fork, and the worker's processes fill the cores already.
+# The tokenizers' own threads do not survive a fork, and the worker's processes already use all cores.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def set_up_logging(loglevel: int | str | None = None, **_: Any) -> None:
-    """Logs for people to standard error, or for collectors to standard output, by ``BATCHORD_LOG_FORMAT``.
+    """Sets up the log by ``BATCHORD_LOG_FORMAT``: text to standard error, or JSON to standard output.
 
-    What is logged in an attempt goes to the attempt's own log as well.
+    Records of an attempt also go to the attempt's own log.
     """
     configured = settings()
     handler = logging.StreamHandler(sys.stdout if configured.log_format == "json" else sys.stderr)
@@ -47,7 +47,7 @@ def set_up_logging(loglevel: int | str | None = None, **_: Any) -> None:
 
 
 def _task() -> dict[str, Any]:
-    """The task at work, and of its arguments what says where a line belongs outside of attempts."""
+    """The running task, and those of its arguments that say which run, step and shard a line belongs to."""
     if not current_task:
         return {}
     kwargs = current_task.request.kwargs or {}
@@ -56,10 +56,10 @@ def _task() -> dict[str, Any]:
 
 
 @signals.worker_init.connect  # type: ignore[untyped-decorator]
-def refuse_what_cannot_heal(**_: Any) -> None:
-    """A worker with a wrong password or the like ends at once with one line, instead of trying for ever.
+def refuse_wrong_configuration(**_: Any) -> None:
+    """Ends a worker with a wrong password or a similar mistake at once, with one line, instead of trying for ever.
 
-    Servers that do not answer are waited for, as ever.
+    If a server does not answer, the worker waits for it.
     """
     from batchord.wiring import ledger
 
@@ -73,9 +73,9 @@ def refuse_what_cannot_heal(**_: Any) -> None:
 
 @signals.worker_init.connect  # type: ignore[untyped-decorator]
 def load_libraries(sender: Any = None, **_: Any) -> None:
-    """Before the pool's processes are forked, which then share the libraries' memory instead of loading them each.
+    """Imports libraries before the pool's processes are forked, so that these share the libraries' memory.
 
-    A control worker, whose pool is of threads, needs no pandas and starts without.
+    A control worker has a pool of threads and needs no pandas, so it starts without.
     """
     from batchord.wiring import load_adapters
 
@@ -86,7 +86,7 @@ def load_libraries(sender: Any = None, **_: Any) -> None:
 
 @signals.worker_init.connect  # type: ignore[untyped-decorator]
 def replace_processes(**_: Any) -> None:
-    """What is edited is loaded anew at the next task, and a process that has had the old code is replaced."""
+    """Makes the next task load edited code, and replaces processes that have had the old code."""
     from celery.concurrency.asynpool import AsynPool
 
     from batchord.wiring import decide_on_code
@@ -94,13 +94,13 @@ def replace_processes(**_: Any) -> None:
     from .replacing import ReplaceableWorker
 
     decide_on_code()
-    # Celery has no setting for it, and a pool class of our own would have to be named wherever a worker is started.
+    # Celery has no setting for this. A pool class of our own would have to be named at each start of a worker.
     AsynPool.Worker = ReplaceableWorker
 
 
 @signals.worker_init.connect  # type: ignore[untyped-decorator]
 def note_who_revokes(**_: Any) -> None:
-    """Before the worker listens to commands."""
+    """Makes the worker remember who revokes tasks, before it listens to commands."""
     listen()
 
 
@@ -120,7 +120,7 @@ def cancel_revoked_run(request: Any = None, *, terminated: bool = False, **_: An
 
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
 def close_ledger(**_: Any) -> None:
-    """Ends this process's connections, so that PostgreSQL need not notice by itself."""
+    """Closes this process's connections, so that PostgreSQL notices at once."""
     from batchord.wiring import ledger
 
     ledger().close()

@@ -1,4 +1,4 @@
-"""How a process writes its own log: text for people or JSON for collectors, with the attempt, without secrets."""
+"""Formats a process's own log: text for people or JSON for collectors, with the attempt and without secrets."""
 
 import json
 import logging
@@ -20,12 +20,12 @@ def log_formatter(
     mask: Callable[[str], str],
     more: Callable[[], Mapping[str, Any]] = dict,
 ) -> logging.Formatter:
-    """The formatter of that kind. ``mask`` is applied to what is said; ``more`` gives further fields of a JSON line."""
+    """The formatter of that kind. ``mask`` is applied to texts; ``more`` returns further fields of a JSON line."""
     return _Json(mask, more) if kind == "json" else _Text(mask)
 
 
 class _Json(logging.Formatter):
-    """One JSON object per line, with run_id, step, shard and attempt where there are any."""
+    """One JSON object per line, with run_id, step, shard and attempt if there is an attempt."""
 
     def __init__(self, mask: Callable[[str], str], more: Callable[[], Mapping[str, Any]]) -> None:
         super().__init__()
@@ -53,9 +53,9 @@ class _Json(logging.Formatter):
 
 
 class _Text(logging.Formatter):
-    """One line per message, with ``[run step/shard #attempt]`` where there is one.
+    """One line per message, with ``[run step/shard #attempt]`` if there is an attempt.
 
-    Its further lines, and those of a traceback, begin with a mark: whatever they say, they are no messages.
+    Further lines of a message, and lines of a traceback, begin with a mark, so that they cannot pass for messages.
     """
 
     def __init__(self, mask: Callable[[str], str]) -> None:
@@ -66,11 +66,11 @@ class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         attempt = current()
         record.attempt = "" if attempt is None else f"[{_short(attempt)}] "
-        # Visible last: an escape inside of a secret must not hide it from the mask.
+        # Mask first: an escape within a secret would hide it from the mask.
         return as_one_entry(self._mask(super().format(record)))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- logging's name
-        """Before anything stands before it: a key's lines come one by one."""
+        """Masks private keys, whose lines come one by one, before the other fields are added to the line."""
         record.message = self._blocks.masked(record.name, record.message)
         return super().formatMessage(record)
 

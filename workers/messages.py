@@ -1,24 +1,24 @@
-"""What a task's message must look like before anything is done with it.
+"""Checks the form of a task's message before the worker uses it.
 
-Celery trusts what is in a queue: a time limit that is no number, or an argument list that is none, raises in the
-worker's own loop and ends the worker. The message comes back to the next one, and so on.
+Celery trusts the messages in a queue. If a time limit is not a number, or the arguments are not a list, the worker's
+own loop raises and the worker ends. Then the message comes back to the next worker, and so on.
 """
 
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-#: Longer than any task: ten years. A timer takes no more than so many digits.
+#: The longest time limit: ten years. A timer cannot hold a much larger number.
 _LONGEST_LIMIT = 10 * 365 * 24 * 3600
 _MOST_RETRIES = 1_000_000_000
-#: How much of an odd value is shown.
+#: The most characters of an odd value to show.
 _SHOWN = 100
 
 
 def problem(message: Any) -> str | None:
-    """What is wrong with a message that Kombu received; None when a task can be made of it.
+    """The problem of a message that Kombu received; None if it is a valid task.
 
-    Raises whatever Kombu raises for a body that it cannot read.
+    Raises the error that Kombu raises for a body that it cannot read.
     """
     headers, properties = message.headers, message.properties
     if not isinstance(headers, Mapping):
@@ -26,25 +26,30 @@ def problem(message: Any) -> str | None:
     payload = message.payload
     if "task" in headers:
         fields, body = headers, payload
-    elif isinstance(payload, Mapping):  # Celery's protocol 1, which clients in other languages still speak
-        fields, body = {**payload, **headers}, _of_protocol_1(payload)
+    elif isinstance(payload, Mapping):  # Celery's protocol 1, which clients in other languages still use
+        fields, body = {**payload, **headers}, _body_of_protocol_1(payload)
     else:
         return "it does not name a task"
-    return _of_fields(fields) or _of_properties(properties) or _of_body(body) or _of_text([fields, properties, body])
+    return (
+        _problem_of_fields(fields)
+        or _problem_of_properties(properties)
+        or _problem_of_body(body)
+        or _problem_of_texts([fields, properties, body])
+    )
 
 
 def shown(value: Any) -> str:
-    """A value as it may stand in one line of a log."""
+    """A value as a short text for a line of a log."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _of_protocol_1(payload: Mapping[str, Any]) -> list[Any]:
+def _body_of_protocol_1(payload: Mapping[str, Any]) -> list[Any]:
     embedded = {name: payload.get(name) for name in ("callbacks", "errbacks", "chord")}
     return [payload.get("args", ()), payload.get("kwargs", {}), embedded]
 
 
-def _of_fields(fields: Mapping[str, Any]) -> str | None:
+def _problem_of_fields(fields: Mapping[str, Any]) -> str | None:
     return next(
         (
             f"its {name} is {shown(fields.get(name))}, but must be {wanted}"
@@ -55,7 +60,7 @@ def _of_fields(fields: Mapping[str, Any]) -> str | None:
     )
 
 
-def _of_properties(properties: Any) -> str | None:
+def _problem_of_properties(properties: Any) -> str | None:
     if not isinstance(properties, Mapping):
         return f"its properties must be a mapping: {shown(properties)}"
     for name in ("correlation_id", "reply_to"):
@@ -64,7 +69,7 @@ def _of_properties(properties: Any) -> str | None:
     return None
 
 
-def _of_body(body: Any) -> str | None:
+def _problem_of_body(body: Any) -> str | None:
     try:
         args, kwargs, embedded = body
     except (TypeError, ValueError):
@@ -73,10 +78,10 @@ def _of_body(body: Any) -> str | None:
         return f"its arguments are {shown(args)}, but must be a list"
     if not isinstance(kwargs, Mapping):
         return f"its named arguments are {shown(kwargs)}, but must be a mapping"
-    return _of_embedded(embedded)
+    return _problem_of_embedded(embedded)
 
 
-def _of_embedded(embedded: Any) -> str | None:
+def _problem_of_embedded(embedded: Any) -> str | None:
     if not isinstance(embedded, Mapping | None):
         return f"its follow-up tasks are {shown(embedded)}, but must be a mapping"
     for name in ("chord", "callbacks", "errbacks", "chain"):
@@ -87,17 +92,17 @@ def _of_embedded(embedded: Any) -> str | None:
     return None
 
 
-def _of_text(value: Any) -> str | None:
-    """JSON can hold halves of characters, which can neither be stored nor sent."""
+def _problem_of_texts(value: Any) -> str | None:
+    """Looks for halves of characters, which JSON can hold, but which can neither be stored nor sent."""
     waiting = [value]
     while waiting:
-        each = waiting.pop()
-        if isinstance(each, Mapping):
-            waiting += [*each.keys(), *each.values()]
-        elif isinstance(each, list | tuple):
-            waiting += each
-        elif isinstance(each, str) and not _is_text(each):
-            return f"it holds half of a surrogate pair, which is not a character: {shown(each)}"
+        item = waiting.pop()
+        if isinstance(item, Mapping):
+            waiting += [*item.keys(), *item.values()]
+        elif isinstance(item, list | tuple):
+            waiting += item
+        elif isinstance(item, str) and not _is_text(item):
+            return f"it holds half of a surrogate pair, which is not a character: {shown(item)}"
     return None
 
 
@@ -144,7 +149,7 @@ def _is_optional_list(value: Any) -> bool:
 
 
 def _is_signature(value: Any) -> bool:
-    """Whether a task that is to follow is described in full."""
+    """Whether ``value`` is the full signature of a follow-up task."""
     return (
         isinstance(value, Mapping)
         and _is_name(value.get("task"))
@@ -160,7 +165,7 @@ def _is_optional_mapping(value: Any) -> bool:
     return isinstance(value, Mapping | None)
 
 
-#: A message's fields that Celery's worker looks at, what they must be, and whether they are.
+#: The fields of a message that Celery's worker reads: the name, what it must be in words, and the check.
 _FIELDS: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
     ("task", "a name", _is_name),
     ("id", "a name", _is_name),

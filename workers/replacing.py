@@ -1,6 +1,6 @@
-"""A process of the pool that is not to take another task ends after the one in hand, and a new one takes its place.
+"""Replaces a process of the pool between two tasks, if it must not take another one.
 
-One that lacked memory or threads keeps what it took, and would lack them for the next task, too.
+For example, a process that lacked memory or threads keeps what it took, so it would lack them for the next task, too.
 """
 
 import sys
@@ -14,33 +14,33 @@ from batchord.wiring import catalog
 
 
 class _Process:
-    """This process."""
+    """The state of this process."""
 
     spent = False
-    #: Tasks that it has begun.
+    #: How many tasks it has begun.
     begun = 0
 
 
 def spend() -> None:
-    """Says that this process is not to take another task: what it has in memory is of no use any more."""
+    """Notes that this process must not take another task: objects in its memory do not work any more."""
     _Process.spent = True
 
 
 def begin_task() -> None:
-    """Says that this process begins a task."""
+    """Notes that this process begins a task."""
     _Process.begun += 1
 
 
 def is_new() -> bool:
-    """Whether the task in hand is the first one of this process, so that what fills its memory is that task's."""
+    """Whether the current task is the first of this process, so that only this task has filled its memory."""
     return _Process.begun <= 1
 
 
 class ReplaceableWorker(asynpool.Worker):  # type: ignore[misc]
-    """Celery's own, but it leaves between two tasks when it is spent, lacked memory, or its code was edited.
+    """A worker process that exits between two tasks if it is spent, has lacked memory, or its code was edited.
 
-    It leaves as one does that has had enough tasks. A task that begins all the same finds the new code: the process
-    loads it anew. But what the old code left behind, in its libraries and in memory, goes with the process only.
+    It exits like a process that has had its number of tasks. If a task begins all the same, the process loads the new
+    code. But only a new process is free of what the old code left in libraries and in memory.
     """
 
     def _make_child_methods(self, *args: Any) -> None:
@@ -50,7 +50,7 @@ class ReplaceableWorker(asynpool.Worker):  # type: ignore[misc]
 
         def wait_for_job(*args: Any, **kwargs: Any) -> Any:
             nonlocal worked
-            # Right after a task, when no other can be on its way to a process that is at work.
+            # Only right after a task: no task can be on its way to a process that was busy until now.
             if worked and (_Process.spent or is_exhausted() or catalog().stale):
                 sys.exit(EX_RECYCLE)
             worked = False

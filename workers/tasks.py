@@ -1,14 +1,14 @@
-"""The spine: every task of Batchord, and how one leads to the next.
+"""All tasks of Batchord, and how one leads to the next.
 
     beat ─ start_run ─ plan_step ─┬─ predict_shard ─┬─ finish_step ─ (next step, next run)
                     │             ├─ predict_shard ─┤
                     │             └─ predict_shard ─┘    the chord
                     └─ run_step ─ (next step, next run)
 
-A task reads its arguments, which are a message's, lets the message's verb do it, and publishes what the verb returns:
-commit, then publish. Each takes keywords only and ignores those that it does not know, so that an old worker
-understands a new message.
-A task whose shard, step or run has failed ends as failed itself, after all that follows from it was sent.
+A task turns its arguments into a message, calls the message's verb, and publishes the messages that the verb returns:
+commit, then publish. Each task takes only keywords and ignores those that it does not know, so that an old worker
+understands a new message. If its shard, step or run has failed, a task ends as failed itself, after it has sent all
+messages that follow.
 """
 
 import logging
@@ -43,7 +43,7 @@ from batchord.settings import settings
 from batchord.wiring import parts
 
 from .failures import fail_with_run, fail_with_shard, fail_with_step
-from .handing_back import MOST_HAND_BACKS, next_wait, understand
+from .handing_back import MOST_HAND_BACKS, check_version, next_wait
 from .replacing import is_new
 from .slots import reading_slot
 
@@ -61,10 +61,10 @@ def start_run(
     by: Any = None,
     **_: Any,
 ) -> str | None:
-    """Opens a run of ``pipeline`` and starts it; returns the run's id. The way to run one by hand.
+    """Opens a run of ``pipeline``, starts it and returns its id. People call this task to start a run by hand.
 
-    ``by`` says who asks for it, see :class:`batchord.core.run.history.Actor`. A tick (``trigger="schedule"``)
-    opens what is due by the schedule: None when that is nothing.
+    ``by`` says who asks for it, see :class:`batchord.core.run.history.Actor`. A tick (``trigger="schedule"``) opens the
+    runs that are due by the schedule; it returns None if there are none.
     """
     with retrying(self, only_here=trigger != start.SCHEDULE and after_run is None):
         if trigger == start.SCHEDULE:
@@ -88,7 +88,7 @@ def start_run(
 def follow_run(self: Task, *, pipeline: str, after_run: str, **_: Any) -> None:
     """Opens a run of ``pipeline``, which follows the pipeline of ``after_run``.
 
-    Not a matter of ``start_run``: a worker of the release before takes every ``after_run`` for one with a backlog.
+    ``start_run`` cannot do this: a worker of the previous release assumes that every ``after_run`` left a backlog.
     """
     with retrying(self):
         _do(FollowUp(pipeline=pipeline, after_run=after_run))
@@ -96,7 +96,7 @@ def follow_run(self: Task, *, pipeline: str, after_run: str, **_: Any) -> None:
 
 @shared_task(bind=True, name="batchord.advance_run", ignore_result=True, throws=(WorkFailed,))  # type: ignore[untyped-decorator]
 def advance_run(self: Task, *, run_id: str, **_: Any) -> None:
-    """Starts what can start in a run."""
+    """Starts the steps of a run that can start."""
     with retrying(self):
         _do(RunReady(run_id=run_id))
         fail_with_run(run_id)
@@ -115,7 +115,7 @@ def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     name="batchord.run_step",
     ignore_result=True,
     throws=(WorkFailed,),
-    # Each message carries its step's own.
+    # Each message carries the time limit of its step.
     time_limit=None,
     Request=f"{__package__}.requests:StepRequest",
 )  # type: ignore[untyped-decorator]
@@ -129,27 +129,27 @@ def run_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
 @shared_task(
     bind=True,
     name="batchord.predict_shard",
-    # The chord counts its parts all the same.
+    # The chord counts its parts even so.
     ignore_result=True,
     throws=(WorkFailed,),
     time_limit=settings().shard_time_limit_seconds,
     Request=f"{__package__}.requests:ShardRequest",
 )  # type: ignore[untyped-decorator]
 def predict_shard(self: Task, *, run_id: str, step: str, index: int, **_: Any) -> int:
-    """Predicts a shard; returns only its index, so that a second delivery gives the chord the same result."""
+    """Predicts a shard. Returns only its index, so that a second delivery gives the chord the same result."""
     try:
         with retrying(self):
             _do(ShardReady(run_id=run_id, step=step, index=index))
             fail_with_shard(self, run_id, step, index)
     except ShardHeld as held:
-        # Acknowledged, and not counted by the chord: the owner's own message counts.
+        # Acknowledges the message, but the chord does not count it: it counts the message of the worker with the lease.
         raise Ignore(str(held)) from held
     return index
 
 
 @shared_task(bind=True, name="batchord.finish_step", ignore_result=True, throws=(WorkFailed,))  # type: ignore[untyped-decorator]
 def finish_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
-    """The chord's body: aggregates from the ledger and drives the run on."""
+    """The body of the chord. Aggregates the step from the ledger and moves the run on."""
     with retrying(self):
         _do(StepEnded(run_id=run_id, step=step))
         fail_with_step(run_id, step)
@@ -157,27 +157,27 @@ def finish_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
 
 @shared_task(name="batchord.sweep", ignore_result=True)  # type: ignore[untyped-decorator]
 def sweep(**_: Any) -> None:
-    """Sends again what was lost. Not retried: the next one comes within seconds."""
+    """Sends lost messages again. It is not retried: the next sweep comes within seconds."""
     publish(recover.sweep(parts()))
-    # Redis, in which beat sees it, may have been flushed.
+    # Beat reads the switches in Redis, which may have lost its data.
     switch.show_switched(parts())
 
 
 @shared_task(name="batchord.watch", ignore_result=True)  # type: ignore[untyped-decorator]
 def watch_pipelines(**_: Any) -> None:
-    """Opens runs for ticks that were lost, and looks at objectives. Not retried, as the sweep."""
+    """Opens the runs of lost ticks, and checks what alerts are about. Like the sweep, it is not retried."""
     publish(watch.watch(parts()))
 
 
 @shared_task(name="batchord.send_alerts", ignore_result=True)  # type: ignore[untyped-decorator]
 def send_alerts(**_: Any) -> None:
-    """Sends the messages to people that are due. Not retried: the sweep finds what is left."""
+    """Sends the alerts that are due. It is not retried: the sweep finds the remaining ones."""
     _do(AlertsKept())
 
 
 @shared_task(bind=True, name="batchord.prune", ignore_result=True)  # type: ignore[untyped-decorator]
 def prune_ledger(self: Task, *, by: Any = None, **_: Any) -> None:
-    """Deletes what need not be kept any longer. Sent daily by beat, which names nobody."""
+    """Deletes old rows and logs. Beat sends this task daily, without ``by``."""
     with retrying(self):
         actor = None if by is None else _actor(self, by)
         log.info("Pruned: %s", prune.prune(parts(), actor=actor).as_json())
@@ -185,28 +185,28 @@ def prune_ledger(self: Task, *, by: Any = None, **_: Any) -> None:
 
 @shared_task(bind=True, name="batchord.cancel_run", ignore_result=True)  # type: ignore[untyped-decorator]
 def cancel_run(self: Task, *, run_id: str, by: Any = None, **_: Any) -> None:
-    """Ends a run that has not ended; what was predicted stays."""
+    """Cancels a run that has not ended. Its predictions stay."""
     with retrying(self):
         publish(cancel.cancel_run(parts(), run_id=run_id, actor=_actor(self, by)))
 
 
 @shared_task(bind=True, name="batchord.audit", ignore_result=True)  # type: ignore[untyped-decorator]
 def audit_pipelines(self: Task, **_: Any) -> None:
-    """Audits every pipeline, and starts a run for what is missing. Sent daily by beat."""
+    """Audits every pipeline, and starts runs for missing records. Beat sends this task daily."""
     with reading_slot(self), retrying(self):
         for messages in audit.audit_all(parts()):
             publish(messages)
 
 
 def _do(message: Message) -> None:
-    """What the message asks for, and what follows from it."""
-    of_this_task = replace(parts(), task=current_task.request.id)
-    publish(dispatch(of_this_task, message, in_new_process=is_new()))
+    """Does what the message asks for, and publishes the messages that follow."""
+    task_parts = replace(parts(), task=current_task.request.id)
+    publish(dispatch(task_parts, message, in_new_process=is_new()))
 
 
-def publish(sent: Sequence[Message]) -> None:
-    """Sends what a verb returned, after its commit."""
-    publisher.publish(sent, catalog=parts().catalog)
+def publish(waiting: Sequence[Message]) -> None:
+    """Publishes the messages that a verb returned. Call it after the verb's commit."""
+    publisher.publish(waiting, catalog=parts().catalog)
 
 
 def _actor(task: Task, by: Any) -> Actor:
@@ -222,12 +222,12 @@ def retrying(task: Task, *, only_here: bool = False) -> Iterator[None]:
     the same way for a worker that does; that is limited, since there may be none. But what stands ``only_here``, in
     this message, waits for as long as a pipeline file cannot be loaded: nothing would send it again.
     """
-    understand(task, messages.VERSION)
+    check_version(task, messages.VERSION)
     try:
         yield
     except TransientError as error:
         wait = next_wait(task) if error.wait is None else error.wait
-        if wait > LONGEST_DELAY:  # the sweeper sends it when its time has come
+        if wait > LONGEST_DELAY:  # the sweeper sends the message when it is due
             raise Ignore(str(error)) from error
         raise task.retry(exc=error, countdown=wait, max_retries=None) from error
     except UnknownPipeline as error:

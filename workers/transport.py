@@ -1,6 +1,6 @@
-"""Kombu's connection to Redis, but what is in a queue and is no message does not end the worker.
+"""Kombu's connection to Redis, but an item in a queue that is not a message does not end the worker.
 
-Kombu reads an item, and makes a message of it, in the worker's own loop, and takes for granted that it can.
+Kombu reads an item and turns it into a message in the worker's own loop, and assumes that this always works.
 """
 
 import logging
@@ -16,12 +16,12 @@ from .messages import shown
 
 log = logging.getLogger(__name__)
 
-#: Not the item's fault.
+#: Errors for which the item is not to blame.
 _OUTSIDE = (RedisError, OSError, InconsistencyError, MemoryError)
 
 
 class TolerantChannel(Channel):  # type: ignore[misc]
-    """Drops items that are not JSON. They have left their queue, or their channel, when they are read."""
+    """Drops items that are not JSON. Reading has already removed them from their queue or channel."""
 
     def _brpop_read(self, **options: Any) -> Any:
         connected = self.client.connection is not None
@@ -30,7 +30,7 @@ class TolerantChannel(Channel):  # type: ignore[misc]
         except (Empty, *_OUTSIDE):
             raise
         except Exception as error:
-            if not connected:  # nothing was read
+            if not connected:  # no item was read
                 raise
             log.error("Dropped a malformed message from one of %s: %s", self.active_queues, shown(error))  # noqa: TRY400
             return True
@@ -49,18 +49,18 @@ class TolerantChannel(Channel):  # type: ignore[misc]
 
 
 class TolerantTransport(Transport):  # type: ignore[misc]
-    """Drops JSON that is no message: one without properties, or whose body cannot be decoded."""
+    """Drops JSON that is not a message: it has no properties, or its body cannot be decoded."""
 
     Channel = TolerantChannel
 
     def _deliver(self, message: Any, queue: str) -> None:
         try:
             super()._deliver(message, queue)
-        except DataError as error:  # its delivery tag is nothing that Redis can keep
+        except DataError as error:  # Redis cannot store the message's delivery tag
             self._drop(message, queue, error)
         except _OUTSIDE:
             raise
-        except Exception as error:  # noqa: BLE001 -- whatever it is, it is the message's
+        except Exception as error:  # noqa: BLE001 -- whatever the error, the message is to blame
             self._drop(message, queue, error)
 
     def _drop(self, message: Any, queue: str, error: Exception) -> None:
@@ -69,11 +69,11 @@ class TolerantTransport(Transport):  # type: ignore[misc]
             tag = message["properties"]["delivery_tag"]
             holders = [channel for channel in self.channels if channel and tag in channel.qos._delivered]  # noqa: SLF001
         except (TypeError, LookupError):
-            return  # it was never noted as taken
-        for channel in holders:  # or the worker would wait for its end for ever
+            return  # no channel has noted it as delivered
+        for channel in holders:  # otherwise the worker would wait for ever for its end
             channel.basic_reject(tag, requeue=False)
 
 
 def tolerate() -> None:
-    """Lets every connection to Redis that is made from now on be of this kind."""
+    """Makes Kombu use these classes for all new connections to Redis."""
     TRANSPORT_ALIASES.update(redis=f"{__name__}:TolerantTransport", rediss=f"{__name__}:TolerantTransport")

@@ -1,4 +1,4 @@
-"""Flower, closed: it asks for a password, answers to known names only, and shows no secret.
+"""Closes Flower: it asks for a password, answers only requests for known host names, and shows no secret.
 
-Flower executes ``flowerconfig.py`` of this folder: ``app.celery`` points ``FLOWER_CONF`` at it.
+Flower executes ``flowerconfig.py`` in this folder, because ``app.celery`` sets ``FLOWER_CONF`` to it.
 """

@@ -1,4 +1,4 @@
-"""Who asks Flower for a change travels with what Flower sends: a task's message, or a command to revoke one."""
+"""Adds the person who asks Flower for a change to what Flower sends: a task's message, or a command to revoke one."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -14,7 +14,7 @@ _OURS = "batchord."
 
 
 class ContextExecutor(ThreadPoolExecutor):
-    """Flower's calls of Celery run in threads, which are to know as well who asked."""
+    """Runs Flower's calls of Celery in threads, and passes the person who asked on to them."""
 
     def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """See the base class."""
@@ -22,10 +22,10 @@ class ContextExecutor(ThreadPoolExecutor):
 
 
 def note_asker(request: Any, user: str | None, cookie_secret: Any) -> None:
-    """From now on, and until the next request of its connection, it is this user that asks.
+    """Remembers the person behind this request, until the next request of its connection.
 
-    ``user``: whose password came with the request; None where another service lets people in, and Flower keeps their
-    name in a signed cookie.
+    ``user``: the name that came with the password; None if another service lets people in. Then Flower keeps their name
+    in a signed cookie.
     """
     if user is None:
         user = _user_of_cookie(request, cookie_secret)
@@ -35,7 +35,7 @@ def note_asker(request: Any, user: str | None, cookie_secret: Any) -> None:
 
 @before_task_publish.connect  # type: ignore[untyped-decorator]
 def tell_who_asked(sender: Any = None, body: Any = None, **_: Any) -> None:
-    """Whatever the request itself says in the task's arguments of who asks."""
+    """Adds the person who asks to the task's arguments, and overwrites what the request itself says."""
     actor = ASKER.get()
     if actor is None or not isinstance(sender, str) or not sender.startswith(_OURS):
         return

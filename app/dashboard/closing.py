@@ -1,4 +1,4 @@
-"""How Flower is closed: its application is replaced by one with a door, whose answers hold no secret."""
+"""Closes Flower: replaces its application by one that checks each request and masks secrets in each answer."""
 
 import importlib
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ _LOOPBACK = "127.0.0.1"
 
 
 def close_flower(options: Any) -> tuple[str, list[str]]:
-    """Closes the Flower that is about to start; returns its address and its ``name:password`` entries.
+    """Closes the Flower that is about to start. Returns its address and its ``name:password`` entries.
 
-    ``options`` are Flower's, as far as the environment and the command line gave them: what they say holds.
-    Raises ConfigurationError when no password can be had.
+    ``options`` are Flower's options from the environment and the command line, which are respected. Raises
+    ConfigurationError if there is no password and none can be made.
     """
     credentials = _credentials(options)
     prefix = "/" + options.url_prefix.strip("/") if options.url_prefix else ""
@@ -35,23 +35,23 @@ def close_flower(options: Any) -> tuple[str, list[str]]:
         hosts=settings().flower_hosts.replace(",", " ").split(),
         open_paths=(f"{prefix}/healthcheck",),
     )
-    known = learn([*credentials, *(each.partition(":")[2] for each in credentials)])
-    # Flower has no seam for this; its command looks the name up when it starts.
+    secrets = learn([*credentials, *(login.partition(":")[2] for login in credentials)])
+    # Flower offers no way to replace its application. Its command looks this name up when it starts.
     command: Any = importlib.import_module("flower.command")
-    command.Flower = partial(ClosedFlower, door=door, known=known, prefix=prefix)
+    command.Flower = partial(ClosedFlower, door=door, secrets=secrets, prefix=prefix)
     return options.address or ("" if options.unix_socket else _LOOPBACK), credentials
 
 
 def _credentials(options: Any) -> list[str]:
-    """What opens Flower: as given, or this home's password; none where OAuth is asked for."""
-    given = [each for each in options.basic_auth or () if each]
-    if wrong := [each for each in given if not all(each.partition(":"))]:
+    """The ``name:password`` entries that open Flower: those of the options, or this home's; none with OAuth."""
+    logins = [login for login in options.basic_auth or () if login]
+    if wrong := [login for login in logins if not all(login.partition(":"))]:
         raise ConfigurationError(
             f"Flower's basic_auth has {counted(len(wrong), 'entry', plural='entries')} without the form "
             "name:password. Correct FLOWER_BASIC_AUTH, or remove it: Batchord then makes a password."
         )
-    if given or options.auth:
-        return given
+    if logins or options.auth:
+        return logins
     return [f"{USER}:{flower_password(settings().home)}"]
 
 
@@ -60,14 +60,14 @@ class ClosedFlower(Flower):  # type: ignore[misc]
 
     pool_executor_cls = ContextExecutor
 
-    def __init__(self, *, door: Door, known: Sequence[str], prefix: str, **options: Any) -> None:
+    def __init__(self, *, door: Door, secrets: Sequence[str], prefix: str, **options: Any) -> None:
         self._door = door
         self._metrics = f"{prefix}/metrics"
         static = f"{prefix}/static/"
-        super().__init__(transforms=[partial(_WithoutSecrets, known=known, static=static)], **options)
+        super().__init__(transforms=[partial(_WithoutSecrets, secrets=secrets, static=static)], **options)
 
     def find_handler(self, request: Any, **more: Any) -> Any:
-        """Every request comes through here, whatever answers it."""
+        """The handler of a request. Every request passes this method."""
         authorization = request.headers.get("Authorization")
         refusal = self._door.refusal(path=request.path, host=request.host, authorization=authorization)
         if refusal is not None:
@@ -79,19 +79,19 @@ class ClosedFlower(Flower):  # type: ignore[misc]
 
 
 class _ClosedMetrics(Metrics):  # type: ignore[misc]
-    """Flower's own are open where people come in by OAuth."""
+    """Flower's metrics behind a login. With OAuth, Flower's own would be open to everybody."""
 
     get = authenticated(Metrics.get)
 
 
 class _Refused(RequestHandler):  # type: ignore[misc]
-    """Says why, and nothing of Flower."""
+    """Answers with the reason for the refusal, and with nothing of Flower."""
 
     def initialize(self, refusal: Refusal) -> None:
         self._refusal = refusal
 
     def check_xsrf_cookie(self) -> None:
-        """Refused in any case."""
+        """Skips the check: the request is refused in any case."""
 
     def prepare(self) -> None:
         self.set_status(self._refusal.status)
@@ -103,14 +103,14 @@ class _Refused(RequestHandler):  # type: ignore[misc]
 
 
 class _WithoutSecrets(OutputTransform):  # type: ignore[misc]
-    """Masks the secrets that this process knows in every answer, errors included.
+    """Masks the secrets that this process knows in every answer, also in errors.
 
-    Only those, not what looks like one: a page is code as well. What workers tell is masked at its source.
+    It does not mask text that only looks like a secret: a page is code as well. Workers mask their texts themselves.
     """
 
-    def __init__(self, request: Any, *, known: Sequence[str], static: str) -> None:
+    def __init__(self, request: Any, *, secrets: Sequence[str], static: str) -> None:
         super().__init__(request)
-        self._known = () if request.path.startswith(static) else tuple(known)
+        self._secrets = () if request.path.startswith(static) else tuple(secrets)
 
     def transform_first_chunk(
         self,
@@ -126,4 +126,4 @@ class _WithoutSecrets(OutputTransform):  # type: ignore[misc]
 
     def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:  # noqa: ARG002, FBT001 -- Tornado's signature
         text = chunk.decode("utf-8", "surrogateescape")
-        return without(self._known, text).encode("utf-8", "surrogateescape")
+        return without(self._secrets, text).encode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Who may come in: a request must name this machine, and know a password."""
+"""Decides which requests Flower answers: a request must name this machine and have a password."""
 
 import binascii
 import hmac
@@ -21,22 +21,22 @@ class Refusal:
 
 @dataclass(frozen=True, kw_only=True)
 class Door:
-    """Stands before every page, API call and stream, those of later releases included."""
+    """The check before every page, API call and stream, also those that later releases of Flower add."""
 
-    #: ``name:password``; any one opens. Empty: somebody else asks (OAuth).
+    #: ``name:password`` entries, each of which opens the door. Empty: another service asks for a login (OAuth).
     credentials: Collection[str] = field(repr=False)
-    #: Names that the requests may be for, besides addresses, ``localhost`` and this machine's own.
+    #: Host names that requests may have, besides IP addresses, ``localhost`` and this machine's own name.
     hosts: Collection[str] = ()
-    #: Open to everybody: tells nothing but that Flower runs.
+    #: Paths that are open to everybody. They tell only that Flower runs.
     open_paths: Collection[str] = ("/healthcheck",)
 
     def refusal(self, *, path: str, host: str, authorization: str | None) -> Refusal | None:
-        """Why a request for ``path`` is not answered; None: it is. ``host`` and ``authorization`` are its headers."""
+        """Why a request is not answered; None if it is. ``host`` and ``authorization`` are headers of the request."""
         if path in self.open_paths:
             return None
         name = _name(host)
         if name is None or not self._is_ours(name):
-            # A page of an attacker's whose name was made to point here (DNS rebinding) comes with that name.
+            # An attacker can make a host name point to this machine (DNS rebinding). Such a request has that name.
             return Refusal(
                 status=HTTPStatus.FORBIDDEN,
                 message="Flower refuses requests for this host name. If the name is yours, add it to "
@@ -50,25 +50,25 @@ class Door:
         return None
 
     def user(self, authorization: str | None) -> str | None:
-        """Whose name opened the door; None where somebody else asks for it."""
-        return _given(authorization or "").partition(b":")[0].decode("utf-8", "replace") if self.credentials else None
+        """The name of the login that opened the door; None if another service asks for the login."""
+        return _login(authorization or "").partition(b":")[0].decode("utf-8", "replace") if self.credentials else None
 
     def _is_ours(self, name: str) -> bool:
         try:
             ipaddress.ip_address(name)
         except ValueError:
             own = ("localhost", socket.gethostname(), *self.hosts)
-            return name.endswith(".localhost") or name in {each.lower().rstrip(".") for each in own}
-        return True  # nobody can make an address point elsewhere
+            return name.endswith(".localhost") or name in {host.lower().rstrip(".") for host in own}
+        return True  # an IP address cannot be made to point elsewhere
 
     def _opens(self, authorization: str) -> bool:
-        given = _given(authorization)
-        # Not any(): every comparison takes its time, whichever matches.
-        return True in [hmac.compare_digest(given, each.encode()) for each in self.credentials]
+        login = _login(authorization)
+        # Not any(): all comparisons must run, so that the time does not show which one matches.
+        return True in [hmac.compare_digest(login, allowed.encode()) for allowed in self.credentials]
 
 
-def _given(authorization: str) -> bytes:
-    """The name and the password of the header, as ``name:password``; empty for what is none of that."""
+def _login(authorization: str) -> bytes:
+    """The ``name:password`` of the header; empty for any other header."""
     scheme, _, encoded = authorization.strip().partition(" ")
     if scheme.lower() != "basic":
         return b""
@@ -79,7 +79,7 @@ def _given(authorization: str) -> bytes:
 
 
 def _name(host: str) -> str | None:
-    """The host's name or address without its port, in lower case; None for what is neither."""
+    """The name or address of a ``Host`` header without its port, in lower case; None for an invalid header."""
     if not host or set(host) & set("/\\?#@, "):
         return None
     try:

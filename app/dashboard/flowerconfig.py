@@ -1,6 +1,7 @@
-"""Flower's configuration: Flower executes this file when it starts, and takes the names below as its options.
+"""Flower's configuration. Flower executes this file when it starts and takes the names below as its options.
 
-A configuration of your own begins with ``from batchord.app.dashboard.flowerconfig import *``, or Flower is open again.
+Begin a configuration of your own with ``from batchord.app.dashboard.flowerconfig import *``. Without this line, Flower
+is open to everybody.
 """
 
 import sys
@@ -13,7 +14,7 @@ from batchord.output.masking import mask
 from batchord.queue.redis_server import check_redis
 from batchord.settings import settings
 
-# A file that is executed has no package: this one is of the application that starts Flower.
+# An executed file has no package. So take the module of the application that starts Flower.
 _closing = import_module(
     "batchord.app.dashboard.closing" if "batchord.app.celery" in sys.modules else "app.dashboard.closing"
 )
@@ -22,5 +23,5 @@ try:
     check_redis(settings().require_redis_url())
     address, basic_auth = _closing.close_flower(options)
 except BatchordError as error:
-    # Flower that cannot be closed does not start. One line: it goes to whoever typed the command.
+    # If Flower cannot be closed, it does not start. The person who typed the command sees one line.
     sys.exit(f"Flower does not start: {mask(str(error))}")

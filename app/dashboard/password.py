@@ -1,4 +1,4 @@
-"""The password of Flower: made once for a home, kept in a file that only its owner can read."""
+"""Flower's password. It is made once for each home and kept in a file that only its owner can read."""
 
 import secrets
 from pathlib import Path
@@ -15,10 +15,10 @@ _WAY_OUT = "Set FLOWER_BASIC_AUTH=name:password, or BATCHORD_HOME to a folder of
 
 
 def flower_password(home: Path) -> str:
-    """The password of this home, made at the first call; calls of several processes take turns.
+    """The password of this home. The first call makes it; calls of several processes wait for each other.
 
-    Raises ConfigurationError when none can be kept here, or the file was damaged; TransientError when another
-    process does not end its turn.
+    Raises ConfigurationError if a password cannot be saved here or the file is damaged, TransientError if another
+    process holds the lock for too long.
     """
     home = open_home(home)
     try:
@@ -35,7 +35,7 @@ def flower_password(home: Path) -> str:
 
 
 def kept_password(home: Path) -> str | None:
-    """The password of this home; None when none was made yet. Raises ConfigurationError for a damaged file."""
+    """The password of this home; None if there is none yet. Raises ConfigurationError for a damaged file."""
     path = home / _FILE
     try:
         password = path.read_text(encoding="utf-8").strip()

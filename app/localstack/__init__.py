@@ -1,8 +1,8 @@
 """The local stack: PostgreSQL, Valkey and an S3-compatible store for a machine that has none.
 
-The binaries come from packages that the extra ``local`` installs; how they are started, kept and stopped is
-ours, because those packages' own start-up code adds system users, opens the permissions of parent folders,
-or turns persistence off. Everything lives in one folder of mode 0700 and listens on loopback only.
+The binaries come from packages that the extra ``local`` installs. Batchord's own code starts and stops them, because
+the start-up code of these packages adds system users, opens the permissions of parent folders, or turns persistence
+off. All data are in one folder of mode 0700, and the servers listen only on loopback.
 """
 
 from .background import background_status, start_background, stop_background

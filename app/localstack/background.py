@@ -1,4 +1,4 @@
-"""The supervisor as a program of its own: started from one terminal, asked and stopped from another.
+"""The supervisor as a program of its own: one terminal starts it, another one can ask it for its status or stop it.
 
 ``python -m batchord.app.localstack --home HOME --spec FILE`` is what :func:`start_background` runs.
 """
@@ -29,9 +29,9 @@ from .supervisor import NAME, STATUS_FILE, run
 
 #: Longer than the slowest start of a server.
 _START_SECONDS = 180.0
-#: Longer than all servers take at worst to stop in turn, after the processes, each of which has its own time.
+#: Longer than all servers need to stop one after the other. The processes stop before, each within its own time.
 _STOP_SECONDS = 60.0
-#: The guard of a supervisor that was killed holds its lock until it has cleaned up.
+#: How long to wait for the lock of a supervisor that was killed: its guard holds the lock until it has cleaned up.
 _CLEANING_SECONDS = 20.0
 _POLL_SECONDS = 0.05
 
@@ -40,16 +40,16 @@ _MODULE = "batchord.app.localstack"
 
 
 def start_background(home: Path, specs: Sequence[ProcessSpec], *, servers: Collection[Server] = ()) -> int:
-    """Start servers and processes under a supervisor that outlives this program; its pid.
+    """Starts servers and processes under a supervisor that outlives this program. Returns the supervisor's pid.
 
-    Returns when all of them have been started. Raises ConfigurationError when a stack runs in this home
-    already, or cannot be started; then nothing of it runs.
+    Returns once all of them have been started. Raises ConfigurationError if a stack already runs in this home, or if
+    the stack cannot be started; then none of its processes run.
     """
     home = open_home(home)
     refuse_second(home)
-    # A name of its own: two that start at once must not read each other's. Deleted by its reader.
+    # The name is random, so that two programs that start at the same time do not share a file. Its reader deletes it.
     spec = home / "run" / f"spec.{secrets.token_hex(4)}.json"
-    processes = [{**vars(each), "env": dict(each.env)} for each in specs]
+    processes = [{**vars(process), "env": dict(process.env)} for process in specs]
     write_private(spec, json.dumps({"servers": sorted(servers), "processes": processes}))
     command = [sys.executable, "-P", "-m", _MODULE, "--home", str(home), "--spec", str(spec)]
     deadline = time.monotonic() + _START_SECONDS
@@ -60,20 +60,20 @@ def start_background(home: Path, specs: Sequence[ProcessSpec], *, servers: Colle
             pid = daemons.spawn(home, NAME, command, environment=os.environ)
             started = Daemon(pid=pid, born=daemons.born(pid) or "ended", port=0)
         while daemons.alive(started) and time.monotonic() < deadline:
-            if _said(home).get("supervisor") == pid:
+            if _status_file(home).get("supervisor") == pid:
                 up = True
                 return pid
             time.sleep(_POLL_SECONDS)
     finally:
-        if not up and started is not None:  # Ctrl-C while waiting, too
-            daemons.stop(started, ((signal.SIGTERM, _STOP_SECONDS + sum(each.patience for each in specs)),))
+        if not up and started is not None:  # also after Ctrl-C while waiting
+            daemons.stop(started, ((signal.SIGTERM, _STOP_SECONDS + sum(process.patience for process in specs)),))
         if not up:
             spec.unlink(missing_ok=True)
     raise ConfigurationError(f"The local stack did not start:\n{daemons.log_tail(home, NAME, lines=4)}")
 
 
 def refuse_second(home: Path) -> None:
-    """Raises ConfigurationError when a supervisor runs in this home."""
+    """Raises ConfigurationError if a supervisor already runs in this home."""
     running = daemons.find(home, NAME)
     if running is not None:
         raise ConfigurationError(
@@ -83,9 +83,9 @@ def refuse_second(home: Path) -> None:
 
 
 def stop_background(home: Path) -> bool:
-    """Stop the supervisor of this home with all that it runs, and servers without one; False if nothing ran.
+    """Stops the supervisor of this home with all its processes, and servers without a supervisor.
 
-    Raises TransientError when something cannot be ended.
+    Returns False if nothing was running. Raises TransientError if a process cannot be ended.
     """
     home = home.expanduser().absolute()
     if not (home / "run").is_dir():
@@ -93,43 +93,44 @@ def stop_background(home: Path) -> bool:
     supervisor = daemons.find(home, NAME)
     anything = supervisor is not None or any(daemons.find(home, server) for server in Server)
     if supervisor is not None:
-        daemons.stop(supervisor, ((signal.SIGTERM, _STOP_SECONDS + _said(home).get("patience", 0.0)),))
+        daemons.stop(supervisor, ((signal.SIGTERM, _STOP_SECONDS + _status_file(home).get("patience", 0.0)),))
     with held(daemons.lock_path(home, NAME), timeout=_CLEANING_SECONDS):
         stop_servers(home)
     return anything
 
 
 def background_status(home: Path) -> list[ProcessStatus]:
-    """What the supervisor of this home runs, asked from any program; all stopped when none runs."""
+    """The processes of this home's supervisor. Any program may ask; without a supervisor, all of them are stopped."""
     home = home.expanduser().absolute()
     supervisor = daemons.find(home, NAME)
-    said = _said(home)
-    runs = supervisor is not None and said.get("supervisor") == supervisor.pid
-    return [_status(each, runs=runs) for each in said.get("processes", [])]
+    file = _status_file(home)
+    runs = supervisor is not None and file.get("supervisor") == supervisor.pid
+    return [_status(values, runs=runs) for values in file.get("processes", [])]
 
 
-def _status(said: dict[str, Any], *, runs: bool) -> ProcessStatus:
-    state = ProcessState(said["state"]) if runs else ProcessState.STOPPED
+def _status(values: dict[str, Any], *, runs: bool) -> ProcessStatus:
+    state = ProcessState(values["state"]) if runs else ProcessState.STOPPED
     running = state is ProcessState.RUNNING
     return ProcessStatus(
-        name=said["name"],
-        pid=said["pid"] if running else None,
+        name=values["name"],
+        pid=values["pid"] if running else None,
         state=state,
-        restarts=said["restarts"],
-        uptime=max(0.0, time.time() - said["started"]) if running else 0.0,
+        restarts=values["restarts"],
+        uptime=max(0.0, time.time() - values["started"]) if running else 0.0,
     )
 
 
-def _said(home: Path) -> dict[str, Any]:
+def _status_file(home: Path) -> dict[str, Any]:
+    """The contents of the supervisor's status file; empty if it cannot be read."""
     try:
-        said = json.loads((home / STATUS_FILE).read_text(encoding="utf-8"))
+        contents = json.loads((home / STATUS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return contents if isinstance(contents, dict) else {}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Supervise in the foreground until SIGTERM or Ctrl-C; 0 after an orderly stop, 1 when it cannot start."""
+    """Supervise in the foreground until SIGTERM or Ctrl-C. Exits with 0 after an orderly stop, 1 if it cannot start."""
     parser = argparse.ArgumentParser(prog="batchord-supervisor", description=main.__doc__)
     parser.add_argument("--home", type=Path, required=True, help="folder with the stack's data and logs")
     parser.add_argument("--spec", type=Path, required=True, help="JSON file with servers and processes; deleted")
@@ -140,12 +141,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     spec = json.loads(options.spec.read_text(encoding="utf-8"))
     options.spec.unlink()  # the environments in it may hold passwords
-    specs = [ProcessSpec(**{**each, "command": tuple(each["command"])}) for each in spec["processes"]]
+    specs = [ProcessSpec(**{**values, "command": tuple(values["command"])}) for values in spec["processes"]]
     try:
         run(options.home, specs, [Server(name) for name in spec["servers"]])
     except BatchordError as error:
         print(mask(str(error)), file=sys.stderr)  # noqa: T201 -- this is the program's output
         return 1
-    except KeyboardInterrupt:  # asked to stop while still starting; everything is stopped again
+    except KeyboardInterrupt:  # told to stop while still starting; everything is stopped again
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""Ports of loopback, claimed by one stack of the machine before a program of it listens there."""
+"""Claims a port of loopback for one stack of the machine, before a program of the stack listens there."""
 
 import random
 import socket
@@ -11,41 +11,41 @@ from .embedded import LOOPBACK, PORTS, is_free
 
 @dataclass(frozen=True)
 class PortClaim:
-    """A port that no other stack takes while this claim is open: long enough for a program to listen there.
+    """A port that no other stack takes while this claim is open. Keep it open until a program listens there.
 
-    That a port is free holds for a moment only. Two stacks that start together would both see the usual port free,
-    and the second one's program would end each time that it is started.
+    A port that is free now may be taken a moment later. Without claims, two stacks that start together would both see
+    the usual port free. Then the second stack's program would end at each start.
     """
 
     port: int
-    _held: socket.socket
+    _socket: socket.socket
 
     def close(self) -> None:
-        """Lets other stacks have the port, once nobody listens there."""
-        self._held.close()
+        """Ends the claim. Then other stacks may have the port when nobody listens there."""
+        self._socket.close()
 
 
 def claim_port(*wanted: int) -> PortClaim:
-    """The first of the ``wanted`` ports that is free and not claimed, else any other.
+    """A claim of the first of the ``wanted`` ports that is free and not claimed, or else of any other port.
 
-    Raises ConfigurationError when there is none.
+    Raises ConfigurationError if there is none.
     """
     for port in (*wanted, *random.sample(PORTS, 200)):
-        held = _hold(port)
-        if held is None:
+        bound = _bind_name(port)
+        if bound is None:
             continue
         if is_free(port):
-            return PortClaim(port, held)
-        held.close()
+            return PortClaim(port, bound)
+        bound.close()
     raise ConfigurationError(f"No port between {PORTS.start} and {PORTS.stop} is free on {LOOPBACK}.")
 
 
-def _hold(port: int) -> socket.socket | None:
-    """A name that one process of the machine can have, and that the kernel takes back when the process ends."""
-    held = socket.socket(socket.AF_UNIX)
+def _bind_name(port: int) -> socket.socket | None:
+    """A socket bound to a name that only one process can have. The kernel frees the name when the process ends."""
+    bound = socket.socket(socket.AF_UNIX)
     try:
-        held.bind(f"\0batchord-port-{port}")
+        bound.bind(f"\0batchord-port-{port}")
     except OSError:
-        held.close()
+        bound.close()
         return None
-    return held
+    return bound

@@ -1,8 +1,8 @@
-"""Processes that outlive the one that started them, known again by pid *and* time of birth.
+"""Daemons: processes that outlive the process that started them. Their pid *and* their time of birth identify them.
 
-A daemon inherits the lock on ``run/NAME.lock``, and so do its own children: while the lock is held, some
-process may still write to the data folder and no second server may open it. A pid file alone cannot promise
-that: its writer can be killed between starting a server and noting its pid.
+A daemon inherits the lock on ``run/NAME.lock``, and so do its children. While the lock is held, some process may still
+write to the data folder, so no second server may open it. A pid file alone cannot ensure this: its writer may be killed
+between starting a server and writing its pid.
 """
 
 import contextlib
@@ -27,18 +27,18 @@ _KILL_SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Daemon:
-    """A process that was started by :func:`launch`."""
+    """A process that :func:`launch` has started."""
 
     pid: int
-    #: Tells a process from a later one that was given the same pid.
+    #: When the process began. It distinguishes the process from a later one with the same pid.
     born: str
     port: int
 
 
 def born(pid: int) -> str | None:
-    """When the process began, in a form that no clock adjustment changes; None when there is none.
+    """When the process began, in a form that no change of the clock affects; None if there is no such process.
 
-    Given for a zombie too: a process that has ended and whose exit status nobody has fetched.
+    A zombie has it, too: a process that has ended, but whose exit status nobody has fetched.
     """
     return _life(pid)[0]
 
@@ -51,12 +51,12 @@ def _life(pid: int) -> tuple[str | None, bool]:
     except OSError:
         return _life_elsewhere(pid)
     state, threads, ticks_since_boot = fields[0], int(fields[17]), fields[19]
-    # While other threads of a killed process are not over, it still holds its port, whatever became of the first.
+    # A killed process holds its port until all its threads have ended, even if its first thread is a zombie.
     return f"{boot}:{ticks_since_boot}", state in "ZX" and threads <= 1
 
 
 def _life_elsewhere(pid: int) -> tuple[str | None, bool]:
-    # macOS has no /proc. psutil's create_time() is not used on Linux: it moves when the clock is set.
+    # macOS has no /proc. On Linux, psutil's create_time() cannot be used: it changes when the clock is set.
     if Path("/proc/self/stat").exists():
         return None, False
     try:
@@ -67,7 +67,7 @@ def _life_elsewhere(pid: int) -> tuple[str | None, bool]:
 
 
 def recall(home: Path, name: str) -> Daemon | None:
-    """What was noted when the daemon was last started, alive or not; None when nothing readable was."""
+    """The daemon as noted at its last start, alive or not; None if there is no readable note."""
     try:
         return Daemon(**json.loads(_note(home, name).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -75,35 +75,35 @@ def recall(home: Path, name: str) -> Daemon | None:
 
 
 def alive(daemon: Daemon) -> bool:
-    """Whether this very process still runs."""
+    """Whether this daemon, and not a later process with its pid, still runs."""
     began, zombie = _life(daemon.pid)
     if began == daemon.born and zombie:
-        # Where this process started it, its exit status is ours to fetch; else whoever did will.
+        # If this process started the daemon, it must fetch the exit status. Otherwise the daemon's parent does so.
         with contextlib.suppress(ChildProcessError):
             os.waitpid(daemon.pid, os.WNOHANG)
     return began == daemon.born and not zombie
 
 
 def find(home: Path, name: str) -> Daemon | None:
-    """The running daemon of that name, also one from an earlier start; None when there is none."""
+    """The running daemon of that name, also from an earlier start; None if there is none."""
     daemon = recall(home, name)
     return daemon if daemon is not None and alive(daemon) else None
 
 
 def lock_path(home: Path, name: str) -> Path:
-    """The lock that the daemon holds for as long as it, or a child of it, runs."""
+    """The lock that the daemon holds while it, or a child of it, runs."""
     return home / "run" / f"{name}.lock"
 
 
 def log_path(home: Path, name: str) -> Path:
-    """Where the daemon's output is appended."""
+    """The file to which the daemon's output is appended."""
     return home / "logs" / f"{name}.log"
 
 
 def launch(
     home: Path, name: str, command: Sequence[str], *, environment: Mapping[str, str], port: int, lock: int
 ) -> Daemon:
-    """Start a command as a daemon and note it; ``lock`` is the held descriptor of its lock."""
+    """Starts a command as a daemon and notes it. ``lock`` is the descriptor of its lock, which is held."""
     with uninterrupted():
         return note(home, name, spawn(home, name, command, environment=environment, lock=lock), port=port)
 
@@ -111,17 +111,17 @@ def launch(
 def spawn(
     home: Path, name: str, command: Sequence[str], *, environment: Mapping[str, str], lock: int | None = None
 ) -> int:
-    """Start a command in its own session and return its pid.
+    """Starts a command in a session of its own and returns its pid.
 
-    Its own session, because Ctrl-C in a terminal is sent to every process of the terminal's group.
+    A session of its own, because a terminal sends Ctrl-C to all processes of its group.
     """
     files = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(log_path(home, name)), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    # posix_spawn and not Popen: there is no object to complain that the process was left running, and the
-    # lock becomes inheritable in the child alone, not in what other threads start at this moment.
+    # posix_spawn instead of Popen: a Popen object would complain that its process still runs. And only this child
+    # inherits the lock, not the processes that other threads start at this moment.
     return os.posix_spawnp(
         command[0],
         list(command),
@@ -134,22 +134,22 @@ def spawn(
 
 
 def note(home: Path, name: str, pid: int, *, port: int) -> Daemon:
-    """Note a process under that name, so that later programs find it."""
+    """Notes a process under that name, so that later programs find it."""
     daemon = Daemon(pid=pid, born=born(pid) or "ended", port=port)
     write_private(_note(home, name), json.dumps(asdict(daemon)))
     return daemon
 
 
 def forget(home: Path, name: str) -> None:
-    """Find it no longer, though it may go on."""
+    """Deletes the note of a daemon. The daemon may still run."""
     _note(home, name).unlink(missing_ok=True)
 
 
 def stop(daemon: Daemon, signals: Sequence[tuple[signal.Signals, float]]) -> None:
-    """Send each signal in turn and wait its seconds; at last kill the daemon's whole session.
+    """Sends each signal in turn and waits its seconds. At last it kills the daemon's whole session.
 
-    Returns when the process has ended. A foreign process that was given the pid since is left alone.
-    Raises TransientError when the system does not end it.
+    Returns once the process has ended. It does not touch another process that has the pid by now. Raises TransientError
+    if the system does not end the daemon.
     """
     for number, seconds in signals:
         if not _send(daemon, number):
@@ -159,7 +159,7 @@ def stop(daemon: Daemon, signals: Sequence[tuple[signal.Signals, float]]) -> Non
             if not alive(daemon):
                 return
             time.sleep(_POLL_SECONDS)
-    for kill in (os.killpg, os.kill):  # the second where it leads no group
+    for kill in (os.killpg, os.kill):  # os.kill for a daemon that leads no group
         with contextlib.suppress(ProcessLookupError):
             if alive(daemon):
                 kill(daemon.pid, signal.SIGKILL)

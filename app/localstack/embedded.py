@@ -1,4 +1,4 @@
-"""What the three embedded servers have in common: found in a package, on a free port, started until it answers."""
+"""The common part of the three embedded servers: find the binary, choose a free port, start, wait for an answer."""
 
 import importlib.util
 import os
@@ -17,49 +17,50 @@ from .daemons import Daemon
 from .home import held
 
 LOOPBACK = "127.0.0.1"
-#: Below the range from which systems take the ports of outgoing connections, so that few are taken by chance.
+#: Below the range from which systems take ports for outgoing connections, so that few of them are taken by chance.
 PORTS = range(20_000, 32_000)
 _START_TRIES = 4
-#: PostgreSQL replays its log after a crash, and Valkey loads its data, before they answer.
+#: How long to wait for an answer: PostgreSQL first replays its log after a crash, and Valkey first loads its data.
 _ANSWER_SECONDS = 120.0
-#: Children of a server that was killed go on for a moment and may still write.
+#: How long to wait for children of a killed server: they continue for a moment and may still write.
 _LEFTOVER_SECONDS = 20.0
 
 
 class EmbeddedServer(Protocol):
-    """One server that runs from a package's binary. Its data are in a folder of its own in the home."""
+    """A server that runs from a package's binary. Its data are in a folder of its own in the home."""
 
     @property
     def name(self) -> str:
-        """Names its folder, log and lock."""
+        """The name of the server's folder, log and lock."""
 
     @property
     def stop_signals(self) -> Sequence[tuple[signal.Signals, float]]:
-        """Signals that end it in order, each with the seconds to wait; clients that hang on do not delay it."""
+        """Signals for an orderly end, each with the seconds to wait. Connected clients must not delay the end."""
 
     def prepare(self, port: int, lock: int) -> None:
-        """Make its folder and configuration. Called while no process uses the folder.
+        """Creates the server's folder and configuration. It is called while no process uses the folder.
 
-        A program that it runs inherits the descriptor ``lock``, which keeps others out should it outlive us.
+        A program that it starts must inherit the descriptor ``lock``. If the program outlives this process, the lock
+        keeps others out.
         """
 
     def command(self, port: int) -> Sequence[str]:
-        """The command that runs it in the foreground. Holds no password: everybody can list processes."""
+        """The command that runs the server in the foreground. It has no password: everybody can list processes."""
 
     def environment(self) -> Mapping[str, str]:
-        """Its whole environment."""
+        """The server's whole environment."""
 
     def answers(self, port: int) -> bool:
-        """Whether it serves on this port and accepts our password."""
+        """Whether the server answers on this port and accepts our password."""
 
     def finish(self, port: int) -> None:
-        """What must exist before clients come, made when missing. Called at each start, re-use included."""
+        """Creates what clients need, if it is missing. Called at each start, also for a server that runs already."""
 
 
 def packaged(package: str, *parts: str) -> Path:
-    """A file inside an installed package, found without importing it: importing can run start-up code.
+    """A file in an installed package. It does not import the package: that could run start-up code.
 
-    Raises ConfigurationError when the package, or the file on this platform, is missing.
+    Raises ConfigurationError if the package is missing, or the file is missing on this platform.
     """
     spec = importlib.util.find_spec(package)
     if spec is not None and spec.submodule_search_locations:
@@ -74,14 +75,15 @@ def packaged(package: str, *parts: str) -> Path:
 
 
 def plain_environment() -> dict[str, str]:
-    """This process's environment without Batchord's settings, which hold passwords that no server needs."""
+    """The environment of this process without Batchord's settings, which hold passwords that no server needs."""
     return {name: value for name, value in os.environ.items() if not name.startswith("BATCHORD_")}
 
 
 def ensure(home: Path, server: EmbeddedServer) -> int:
-    """The port on which the server answers, started now or found alive. The caller holds the home's lock.
+    """Starts the server unless it runs already, and returns the port on which it answers.
 
-    Raises ConfigurationError when it cannot be started, TransientError when it runs and does not answer.
+    The caller holds the home's lock. Raises ConfigurationError if the server cannot be started, TransientError if it
+    runs but does not answer.
     """
     daemon = daemons.find(home, server.name) or _start(home, server)
     if not _answered(server, daemon):
@@ -95,7 +97,7 @@ def ensure(home: Path, server: EmbeddedServer) -> int:
 
 def _start(home: Path, server: EmbeddedServer) -> Daemon:
     earlier = daemons.recall(home, server.name)
-    # The same port as before where it is free: programs that were told the address find it again.
+    # The same port as before, if it is free: programs that know the address find the server again.
     port = earlier.port if earlier is not None and is_free(earlier.port) else free_port()
     for _ in range(_START_TRIES):
         with held(daemons.lock_path(home, server.name), timeout=_LEFTOVER_SECONDS) as lock:
@@ -110,7 +112,7 @@ def _start(home: Path, server: EmbeddedServer) -> Daemon:
             )
         if _answered(server, daemon) or daemons.alive(daemon):
             return daemon
-        # Ended at once: most often another program took the port after it was seen free.
+        # The server ended at once. Most often, another program has taken the port in between.
         port = free_port()
     raise ConfigurationError(
         f"The local server {server.name} did not start. Its last output:\n{daemons.log_tail(home, server.name)}\n"
@@ -121,7 +123,7 @@ def _start(home: Path, server: EmbeddedServer) -> Daemon:
 def _answered(server: EmbeddedServer, daemon: Daemon) -> bool:
     deadline = time.monotonic() + _ANSWER_SECONDS
     while time.monotonic() < deadline:
-        # Alive is asked after the answer: a foreign program on our port may answer while ours is ending.
+        # Check that it is alive only after the answer: another program may answer on our port while ours is ending.
         answers = server.answers(daemon.port)
         if not daemons.alive(daemon):
             return False
@@ -132,7 +134,7 @@ def _answered(server: EmbeddedServer, daemon: Daemon) -> bool:
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens on this port of loopback."""
+    """Whether no program listens on this port of loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -143,8 +145,8 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Any port on which nobody listens. Raises ConfigurationError when there is none."""
-    # Chosen by chance, not counted up: two homes that start together rarely want the same one.
+    """A port on which no program listens. Raises ConfigurationError if there is none."""
+    # Random ports, not the next ones: two homes that start together rarely want the same port.
     for _ in range(200):
         port = random.choice(PORTS)  # noqa: S311 -- nothing secret about a port
         if is_free(port):

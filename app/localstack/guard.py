@@ -1,9 +1,9 @@
-"""Ends what a supervisor started when the supervisor itself is killed.
+"""Ends a supervisor's processes if the supervisor itself is killed.
 
-The guard is a small process at the other end of a pipe. The pipe closes when the supervisor ends, however it
-ends; the guard then ends the groups that it was told of, and every process that carries the supervisor's mark
-in its environment. Linux's parent-death signal was not used: it comes when the *thread* that forked ends, and
-reaches children only, not theirs.
+The guard is a small process at the other end of a pipe. The pipe closes when the supervisor ends, however it ends. Then
+the guard ends the process groups that the supervisor has named, and every process with the supervisor's mark in its
+environment. Linux's parent-death signal was rejected: it comes when the *thread* that forked ends, and it reaches only
+children, not their children.
 """
 
 import secrets
@@ -13,7 +13,7 @@ import sys
 from batchord.processes import endings
 from batchord.processes.watching import GuardPipe
 
-#: Variable with the supervisor's mark, inherited by everything that its processes start.
+#: The variable with the supervisor's mark. All programs that its processes start inherit it.
 MARK_VARIABLE = "BATCHORD_SUPERVISOR"
 
 
@@ -21,22 +21,22 @@ class Guard(GuardPipe):
     """The supervisor's end of the pipe."""
 
     def __init__(self, *, inherit: tuple[int, ...] = ()) -> None:
-        #: Put into the environment of every process that is to be guarded.
+        #: The value of the mark, for the environment of every guarded process.
         self.mark = secrets.token_hex(8)
         process = subprocess.Popen(  # noqa: S603 -- our own file
             [sys.executable, "-P", endings.__file__, MARK_VARIABLE, self.mark],
             stdin=subprocess.PIPE,
-            # Ctrl-C must reach the supervisor only.
+            # Ctrl-C must reach only the supervisor.
             start_new_session=True,
-            # Held for as long as the guard runs, such as the lock that keeps a second supervisor out.
+            # Descriptors to hold while the guard runs, such as the lock that keeps a second supervisor out.
             pass_fds=inherit,
         )
         super().__init__(process)
 
     def watch(self, group: int) -> None:
-        """End this process group when the supervisor ends."""
+        """Makes the guard end this process group when the supervisor ends."""
         self.tell(f"+{group}")
 
     def forget(self, group: int) -> None:
-        """The group has ended; its number may be given to others."""
+        """Tells the guard that the group has ended: other processes may get its number."""
         self.tell(f"-{group}")

@@ -1,4 +1,4 @@
-"""The folder with everything that the local stack keeps: data, logs, passwords, addresses."""
+"""The home folder, in which the local stack keeps its data, logs, passwords and addresses."""
 
 import fcntl
 import json
@@ -17,20 +17,20 @@ _PASSWORDS_FILE = "passwords.json"
 
 
 def open_home(path: Path) -> Path:
-    """The absolute path of the home folder, which exists and has mode 0700 from now on.
+    """Creates the home folder if it is missing, sets its mode to 0700, and returns its absolute path.
 
-    Changes no permission outside it. Raises ConfigurationError for a folder that belongs to somebody else or
-    that others may write to, such as ``/tmp``: closing that one would hurt more than it protects.
+    It changes no permission outside of it. Raises ConfigurationError for a folder that belongs to somebody else or in
+    which others may write, such as ``/tmp``: closing that folder would do more harm than good.
     """
     home = path.expanduser().absolute()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        facts = home.stat()
+        status = home.stat()
     except OSError as error:
         raise ConfigurationError(
             f"The folder {home} cannot be used: {error.strerror}. Set BATCHORD_HOME to a folder of your own."
         ) from error
-    if facts.st_uid != os.geteuid() or facts.st_mode & (stat.S_ISVTX | stat.S_IWOTH):
+    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_ISVTX | stat.S_IWOTH):
         raise ConfigurationError(
             f"The folder {home} is shared with other users and cannot hold the local servers' data and passwords. "
             "Set BATCHORD_HOME to a folder of your own, for example ~/.batchord."
@@ -43,9 +43,9 @@ def open_home(path: Path) -> Path:
 
 @contextmanager
 def held(lock: Path, *, timeout: float) -> Iterator[int]:
-    """Hold the lock file exclusively and give its descriptor; processes that wait take turns.
+    """Holds the lock file exclusively and yields its descriptor. Other processes wait.
 
-    Raises TransientError when another process holds it for longer than ``timeout`` seconds.
+    Raises TransientError if another process holds it for longer than ``timeout`` seconds.
     """
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -71,7 +71,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace the file at once, so that a reader sees the old or the new text, with mode 0600."""
+    """Writes the file with mode 0600. It replaces the file at once, so that a reader sees the old or the new text."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
@@ -83,9 +83,9 @@ def write_private(path: Path, text: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Passwords:
-    """What the servers of one home ask for; random, made once, never shown."""
+    """The passwords of one home's servers. They are random, made once and never shown."""
 
-    #: The superuser's, by whom the stack makes the roles; no process of Batchord is told it.
+    #: The superuser's password, with which the stack creates the roles. No other process of Batchord gets it.
     postgres: str
     postgres_owner: str
     postgres_ledger: str
@@ -96,30 +96,33 @@ class Passwords:
     s3_secret_access_key: str
 
     def __repr__(self) -> str:
-        """Without the values: a repr ends up in logs and tracebacks."""
+        """Hides the values: a repr ends up in logs and tracebacks."""
         return "Passwords(…)"
 
 
 def passwords(home: Path) -> Passwords:
-    """The passwords of this home, made at the first call. The caller holds the home's lock.
+    """The passwords of this home. The first call makes them. The caller holds the home's lock.
 
-    A home of an earlier release gets those that it has not. Raises ConfigurationError when the file was damaged.
+    A home of an earlier release gets the passwords that it lacks. Raises ConfigurationError if the file is damaged.
     """
     path = home / _PASSWORDS_FILE
     try:
-        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        found = Passwords(**{**_new_passwords(), **kept})
+        stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        complete = Passwords(**{**_new_passwords(), **stored})
     except (ValueError, TypeError) as error:
         raise ConfigurationError(
             f"{path} cannot be read, so the servers' data in {home} cannot be opened. "
             "Restore the file. To start with empty servers instead, move the folder away."
         ) from error
-    if asdict(found) != kept:
-        write_private(path, json.dumps(asdict(found)))
-    return found
+    if asdict(complete) != stored:
+        write_private(path, json.dumps(asdict(complete)))
+    return complete
 
 
 def _new_passwords() -> dict[str, str]:
-    # Hexadecimal: needs no quoting in a URL, a configuration file or a shell.
-    made = {each.name: secrets.token_hex(24) for each in fields(Passwords)}
-    return made | {"s3_access_key_id": secrets.token_hex(10).upper(), "s3_secret_access_key": secrets.token_hex(20)}
+    # Hexadecimal digits need no quoting in a URL, a configuration file or a shell.
+    random_texts = {field.name: secrets.token_hex(24) for field in fields(Passwords)}
+    return random_texts | {
+        "s3_access_key_id": secrets.token_hex(10).upper(),
+        "s3_secret_access_key": secrets.token_hex(20),
+    }

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM where a moment's carelessness would leave processes behind."""
+"""Handles Ctrl-C and SIGTERM at moments at which they could leave processes behind."""
 
 import signal
 import threading
@@ -9,11 +9,9 @@ from types import FrameType
 
 @contextmanager
 def on_interrupt(action: Callable[[int], object]) -> Iterator[None]:
-    """SIGINT and SIGTERM do this for the while, where they are not ignored; then what they did before.
+    """During the block, SIGINT and SIGTERM call ``action`` with the signal's number. Ignored signals stay ignored.
 
-    ``action`` is given the signal's number.
-
-    Does nothing outside the main thread, which alone receives signals and may change what they do.
+    It does nothing outside of the main thread: only the main thread receives signals and may set their handlers.
     """
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -34,12 +32,12 @@ def on_interrupt(action: Callable[[int], object]) -> Iterator[None]:
 
 @contextmanager
 def interrupted_once() -> Iterator[None]:
-    """The first SIGINT or SIGTERM raises KeyboardInterrupt; later ones do not disturb the cleaning up."""
-    seen = threading.Event()
+    """The first SIGINT or SIGTERM raises KeyboardInterrupt. Later ones do not disturb the clean-up."""
+    raised = threading.Event()
 
     def interrupt(_number: int) -> None:
-        if not seen.is_set():
-            seen.set()
+        if not raised.is_set():
+            raised.set()
             raise KeyboardInterrupt
 
     with on_interrupt(interrupt):
@@ -48,14 +46,14 @@ def interrupted_once() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """SIGINT and SIGTERM wait for the end of the block: between a process's start and the note of its pid.
+    """SIGINT and SIGTERM take effect at the end of the block, such as one that starts a process and notes its pid.
 
-    A mask of signals would not do: Python runs the handler in the main thread, whichever thread was sent the signal.
+    A signal mask does not serve: Python runs the handler in the main thread, whichever thread gets the signal.
     """
-    came: list[int] = []
+    received: list[int] = []
     try:
-        with on_interrupt(came.append):
+        with on_interrupt(received.append):
             yield
     finally:
-        for number in came[:1]:
+        for number in received[:1]:
             signal.raise_signal(number)

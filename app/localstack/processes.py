@@ -1,4 +1,4 @@
-"""One long-running command under supervision: started, started again when it ends, stopped."""
+"""Supervises one long-running command: starts it, starts it again when it ends, stops it."""
 
 import contextlib
 import logging
@@ -29,49 +29,49 @@ class ProcessSpec:
     command: tuple[str, ...]
     #: Added to the supervisor's own environment.
     env: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold passwords
-    #: How many seconds it has to end by itself after SIGTERM.
+    #: How many seconds the process has to end by itself after SIGTERM.
     patience: float = 15.0
 
 
 class ProcessState(StrEnum):
-    """What a supervised process does now."""
+    """The state of a supervised process."""
 
     RUNNING = "running"
-    #: Ended by itself; started again after a pause.
+    #: The process ended by itself and will be started again after a pause.
     WAITING = "waiting"
     STOPPED = "stopped"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessStatus:
-    """One supervised process as it is now."""
+    """The present status of one supervised process."""
 
     name: str
     pid: int | None
     state: ProcessState
     #: How often it was started again.
     restarts: int
-    #: Seconds since it was last started; 0 when it does not run.
+    #: Seconds since it was last started; 0 if it does not run.
     uptime: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backoff:
-    """The pause before a process is started again doubles with every time it ends; seconds."""
+    """The pause, in seconds, before a process is started again. It doubles each time the process ends."""
 
     first: float = 0.5
     ceiling: float = 10.0
-    #: After running this long a process counts as healthy and begins with ``first`` again.
+    #: A process that has run this long counts as healthy: its next pause is ``first`` again.
     calm: float = 30.0
 
     def pause(self, failures: int) -> float:
-        """How long to wait after so many ends in a row, counted from 1."""
+        """How long to wait after the process has ended ``failures`` times in a row."""
         # The exponent is capped because a process may fail for weeks.
         return min(self.ceiling, self.first * 2.0 ** min(failures - 1, 30))
 
 
 class SupervisedProcess:
-    """Not safe for threads: the supervisor holds its lock around every call."""
+    """A process under supervision. It is not thread-safe: the supervisor holds its lock around every call."""
 
     def __init__(
         self, spec: ProcessSpec, home: Path, guard: Guard, backoff: Backoff, fork_server: ForkServer | None = None
@@ -124,9 +124,9 @@ class SupervisedProcess:
         return os.environ | self.spec.env | {MARK_VARIABLE: self._guard.mark}
 
     def tend(self) -> bool:
-        """Start it again where it ended and the pause is over; True when anything changed."""
+        """Starts the process again if it has ended and the pause is over. Returns True if anything changed."""
         if self._process is not None and self._process.poll() is not None:
-            self._bury(self._process)
+            self._clean_up(self._process)
             return True
         if self._due is None or time.monotonic() < self._due:
             return False
@@ -137,7 +137,7 @@ class SupervisedProcess:
             self._pause()
         return True
 
-    def _bury(self, process: subprocess.Popen[bytes] | ForkedProcess) -> None:
+    def _clean_up(self, process: subprocess.Popen[bytes] | ForkedProcess) -> None:
         # The pool of a worker that was killed would go on, without anybody to give it work or to stop it.
         _kill_group(process.pid)
         self._guard.forget(process.pid)
@@ -159,16 +159,16 @@ class SupervisedProcess:
         self._due = time.monotonic() + self._backoff.pause(self._failures)
 
     def send(self, number: signal.Signals) -> bool:
-        """Send a signal to the process itself, not to its children; False when it does not run."""
+        """Sends a signal to the process itself, not to its children. Returns False if it does not run."""
         if self._process is None or self._process.poll() is not None:
             return False
         self._process.send_signal(number)
         return True
 
     def stop(self, *, patience: float, in_a_hurry: Callable[[], bool]) -> None:
-        """SIGTERM, then SIGKILL for its whole group after ``patience`` seconds, or as soon as it is urgent.
+        """Sends SIGTERM, and SIGKILL to the whole group after ``patience`` seconds or once ``in_a_hurry()`` is True.
 
-        SIGTERM goes to the process alone: a Celery worker passes on to its pool what the pool should know.
+        Only the process itself gets SIGTERM: a Celery worker tells its pool what it needs to know.
         """
         self._due = None
         process = self._process
@@ -185,7 +185,7 @@ class SupervisedProcess:
         self._process = None
 
     def status(self) -> ProcessStatus:
-        """How it is now."""
+        """The present status of the process."""
         running = self._process is not None and self._process.returncode is None
         waiting = ProcessState.STOPPED if self._due is None else ProcessState.WAITING
         return ProcessStatus(
@@ -198,7 +198,7 @@ class SupervisedProcess:
 
 
 def _kill_group(group: int) -> None:
-    # macOS says "not permitted" for a group of which only zombies are left.
+    # macOS answers "not permitted" for a group in which all processes are zombies.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
 

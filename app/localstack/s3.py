@@ -1,4 +1,4 @@
-"""nanio, embedded: an S3-compatible store that keeps objects as plain files in ``home/s3``."""
+"""The embedded nanio: an S3-compatible store that keeps objects as plain files in ``home/s3``."""
 
 import signal
 import sys
@@ -17,13 +17,13 @@ _PROGRAM = Path(__file__).with_name("s3_server.py")
 
 @dataclass(frozen=True, kw_only=True)
 class S3:
-    """One bucket store with one pair of keys."""
+    """The object store, with one pair of keys."""
 
     home: Path
     access_key_id: str
     secret_access_key: str
     name: str = "s3"
-    #: An open download would delay SIGTERM's orderly end for as long as its client likes.
+    #: A short wait: after SIGTERM, the store waits for the end of each download, as long as the client takes.
     stop_signals: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 5.0),)
 
     def url(self, port: int) -> str:
@@ -31,15 +31,15 @@ class S3:
         return f"http://{LOOPBACK}:{port}"
 
     def prepare(self, port: int, lock: int) -> None:  # noqa: ARG002 -- the port is given on the command line
-        """Make the folder. Raises ConfigurationError when the package is missing."""
+        """Creates the folder. Raises ConfigurationError if the package is missing."""
         packaged("nanio")
         (self.home / "s3").mkdir(mode=0o700, exist_ok=True)
 
     def command(self, port: int) -> Sequence[str]:
-        """The server in the foreground; it would listen on every address if not told."""
+        """The command for the server in the foreground. Without --host, it would listen on all addresses."""
         return [
             sys.executable,
-            "-P",  # a folder `nanio` where the user happens to be is not the package
+            "-P",  # without it, a folder `nanio` in the working directory would pass for the package
             str(_PROGRAM),
             f"--host={LOOPBACK}",
             f"--port={port}",
@@ -47,12 +47,12 @@ class S3:
         ]
 
     def environment(self) -> Mapping[str, str]:
-        """The keys come this way: only the same user can read a process's environment."""
+        """The environment with the keys: only the same user can read a process's environment."""
         others = {name: value for name, value in plain_environment().items() if not name.startswith("NANIO_")}
         return others | {"NANIO_ACCESS_KEY": self.access_key_id, "NANIO_SECRET_KEY": self.secret_access_key}
 
     def answers(self, port: int) -> bool:
-        """Whether a request signed with our keys is served."""
+        """Whether the server accepts a request that is signed with our keys."""
         client = boto3.client(
             "s3",
             endpoint_url=self.url(port),
@@ -72,4 +72,4 @@ class S3:
         return True
 
     def finish(self, port: int) -> None:
-        """Nothing more is needed."""
+        """Does nothing: clients need nothing more."""

@@ -1,8 +1,8 @@
-"""The embedded S3-compatible store, as a program of its own: nanio, with keys taken as they are sent.
+"""The embedded S3-compatible store as a program of its own: nanio, with two corrections.
 
-nanio computes a signature over the decoded path, which it decodes once more: no request for a key that holds ``%`` is
-ever let in. Here it sees the path as it was signed while it checks, and the decoded one afterwards. And a part of a key
-that is no possible file name is no reason for a status of 500, which says that the store is failing.
+nanio computes a signature over the decoded path, which it decodes once more. So it refuses all requests for a key that
+holds ``%``. Here it sees the path as the client signed it during the check, and the decoded path afterwards. And for a
+key with a part that cannot be a file name, it answers 400 instead of 500, which would mean that the store is failing.
 """
 
 import argparse
@@ -18,14 +18,14 @@ from nanio.logging import setup_logging
 from starlette.middleware import Middleware
 from starlette.responses import Response
 
-#: Bytes of a file's name on every usual file system, and what nanio adds to the last part for its notes.
+#: The most bytes of a file's name on all usual file systems, and the bytes that nanio adds to a key's last part.
 _LONGEST_NAME = 255
 _ADDED = len(".json.tmp")
 _DECODED = "batchord.decoded_path"
 
 
 class KeyTooLong(S3Error):  # type: ignore[misc]
-    """As Amazon's store says it of keys beyond its own limit."""
+    """The error that Amazon's store returns for keys beyond its own limit."""
 
     code = "KeyTooLongError"
     message = f"A part of the key is longer than {_LONGEST_NAME} bytes, or the last one than {_LONGEST_NAME - _ADDED}."
@@ -33,26 +33,26 @@ class KeyTooLong(S3Error):  # type: ignore[misc]
 
 
 class AsSent:
-    """Shows the path as the client signed it, percent-encoded. Goes around the check of signatures."""
+    """Shows nanio the path as the client signed it, percent-encoded. It wraps the check of signatures."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """ASGI's own signature."""
+        """Handles a request; see ASGI."""
         if scope["type"] == "http":
             scope = {**scope, "path": scope["raw_path"].decode("ascii"), _DECODED: scope["path"]}
         await self._app(scope, receive, send)
 
 
 class AsNamed:
-    """Shows the decoded path again, and answers for keys that no file can have. Goes inside the check."""
+    """Shows nanio the decoded path again, and refuses keys that cannot be files. The check of signatures wraps it."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """ASGI's own signature."""
+        """Handles a request; see ASGI."""
         app = self._app
         if scope["type"] == "http":
             scope = {**scope, "path": scope[_DECODED]}
@@ -73,14 +73,17 @@ def main() -> None:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data-dir", type=Path, required=True)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     setup_logging("warning")
     settings = Settings(
-        data_dir=given.data_dir.resolve(), host=given.host, port=given.port, credentials=EnvCredentialResolver()
+        data_dir=arguments.data_dir.resolve(),
+        host=arguments.host,
+        port=arguments.port,
+        credentials=EnvCredentialResolver(),
     )
     app = build_app(settings)
     app.user_middleware = [Middleware(AsSent), *app.user_middleware, Middleware(AsNamed)]
-    uvicorn.run(app, host=given.host, port=given.port, access_log=False, log_level="warning")
+    uvicorn.run(app, host=arguments.host, port=arguments.port, access_log=False, log_level="warning")
 
 
 if __name__ == "__main__":

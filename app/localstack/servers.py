@@ -1,4 +1,4 @@
-"""Start, find again and stop the embedded servers of one home folder."""
+"""Starts, finds and stops the embedded servers of one home folder."""
 
 import json
 from collections.abc import Callable, Collection, Mapping
@@ -28,7 +28,7 @@ _TURN_SECONDS = 300.0
 
 
 class Server(StrEnum):
-    """The servers that Batchord can start by itself."""
+    """The servers that Batchord can start itself."""
 
     POSTGRES = "postgres"
     REDIS = "redis"
@@ -37,18 +37,18 @@ class Server(StrEnum):
 
 ALL_SERVERS = frozenset(Server)
 
-#: A server counts as configured when any of these is set.
+#: A server counts as configured if any of its variables is set.
 _VARIABLES = {
     Server.POSTGRES: ("BATCHORD_DATABASE_URL",),
     Server.REDIS: ("BATCHORD_REDIS_URL",),
-    # Keys without an endpoint mean Amazon's own store.
+    # Keys without an endpoint mean Amazon S3.
     Server.S3: ("BATCHORD_S3_ENDPOINT_URL", "BATCHORD_S3_ACCESS_KEY_ID"),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Servers:
-    """Addresses of the embedded servers, named as in :class:`batchord.settings.Settings`; None where not started."""
+    """Addresses of the embedded servers, with the names of :class:`batchord.settings.Settings`; None if not started."""
 
     database_url: str | None = None
     owner_url: str | None = None
@@ -60,7 +60,7 @@ class Servers:
     s3_secret_access_key: str | None = None
 
     def database_roles(self) -> DatabaseRoles:
-        """Who comes to PostgreSQL for what. Raises ValueError where it was not started."""
+        """The addresses of PostgreSQL's roles. Raises ValueError if PostgreSQL was not started."""
         if not (self.owner_url and self.database_url and self.author_url and self.source_url):
             raise ValueError("PostgreSQL was not started here")
         return DatabaseRoles(
@@ -68,75 +68,75 @@ class Servers:
         )
 
     def environment(self) -> dict[str, str]:
-        """The same as environment variables for another process."""
+        """The addresses as environment variables for another process."""
         return {f"BATCHORD_{name.upper()}": value for name, value in asdict(self).items() if value is not None}
 
     def __repr__(self) -> str:
-        """Without the values: they hold passwords, and a repr ends up in logs and tracebacks."""
+        """Hides the values: they hold passwords, and a repr ends up in logs and tracebacks."""
         return f"Servers({', '.join(name for name, value in asdict(self).items() if value is not None)})"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerStatus:
-    """One embedded server as it is now."""
+    """The present status of one embedded server."""
 
     name: Server
-    #: None when it is stopped.
+    #: None if it is stopped.
     pid: int | None
-    #: ``127.0.0.1:port`` without a password; None when it is stopped.
+    #: ``127.0.0.1:port`` without a password; None if it is stopped.
     address: str | None
     #: ``running``, ``not answering`` or ``stopped``.
     state: str
 
 
 def unconfigured_servers(environment: Mapping[str, str]) -> frozenset[Server]:
-    """The servers that the environment does not name, and that a local stack therefore needs."""
+    """The servers that the environment does not configure, so that the local stack must start them."""
     return frozenset(server for server, names in _VARIABLES.items() if not any(environment.get(name) for name in names))
 
 
 def start_servers(home: Path, *, needs: Collection[Server] = ALL_SERVERS, durable: bool = True) -> Servers:
-    """Start what of ``needs`` does not run yet, wait until it answers, and note the addresses in ``home``.
+    """Starts the servers of ``needs``, waits until they answer, and writes their addresses into ``home``.
 
-    Servers left by an earlier process are found and used again; they run on when this process ends. Starts
-    of one home take turns. ``durable=False`` is for tests: data may be lost when the machine crashes.
+    Servers of an earlier process that still run are used again. The servers continue when this process ends. Several
+    starts of one home wait for each other. ``durable=False`` is for tests: data may be lost if the machine crashes.
 
-    Raises ConfigurationError when a server cannot run here, TransientError when one hangs, KeyboardInterrupt
-    for SIGINT or SIGTERM; in all these cases what this call started is stopped.
+    Raises ConfigurationError if a server cannot run here, TransientError if one hangs, KeyboardInterrupt for SIGINT or
+    SIGTERM. In all these cases, the servers that this call started are stopped.
     """
     home = open_home(home)
     with interrupted_once(), held(home / "run" / "stack.lock", timeout=_TURN_SECONDS):
         secrets = passwords(home)
         wanted = {name: server for name, server in _embedded(home, secrets, durable=durable).items() if name in needs}
-        absent = [server for server in wanted.values() if daemons.find(home, server.name) is None]
+        not_running = [server for server in wanted.values() if daemons.find(home, server.name) is None]
         try:
             ports = _in_parallel(lambda server: ensure(home, server), wanted.values())
-        except BaseException:  # Ctrl-C too: what this call started has no owner now
-            _stop(home, absent)
+        except BaseException:  # also Ctrl-C: nobody would stop the servers that this call started
+            _stop(home, not_running)
             raise
         servers = _addresses(home, secrets, dict(zip(wanted, ports, strict=True)))
-        said = {name: value for name, value in asdict(servers).items() if value is not None}
-        write_private(home / SERVERS_FILE, json.dumps(said, indent=2) + "\n")
+        addresses = {name: value for name, value in asdict(servers).items() if value is not None}
+        write_private(home / SERVERS_FILE, json.dumps(addresses, indent=2) + "\n")
     return servers
 
 
 def stop_servers(home: Path) -> None:
-    """Stop every embedded server of this home, in order and within half a minute each; data stay.
+    """Stops all embedded servers of this home, each within half a minute. Their data stay.
 
-    Does nothing where none runs. Raises TransientError while another start or stop holds the home.
+    It does nothing if none runs. Raises TransientError if another start or stop holds the home's lock for too long.
     """
     home = home.expanduser().absolute()
     if not (home / "run").is_dir():
         return
     with held(home / "run" / "stack.lock", timeout=_TURN_SECONDS):
-        # First, so that no program is told the address of a server that is going away.
+        # Delete the file first, so that no program reads the address of a server that is about to stop.
         (home / SERVERS_FILE).unlink(missing_ok=True)
         _stop(home, _embedded(home, passwords(home), durable=True).values())
 
 
 def superuser_url(home: Path) -> str:
-    """PostgreSQL's address by its superuser: for whoever looks after this home. No process of Batchord is told it.
+    """PostgreSQL's address for its superuser. It is for the person who looks after this home, not for processes.
 
-    Raises ConfigurationError where it does not run.
+    Raises ConfigurationError if PostgreSQL does not run.
     """
     home = home.expanduser().absolute()
     daemon = daemons.find(home, Server.POSTGRES)
@@ -146,13 +146,13 @@ def superuser_url(home: Path) -> str:
 
 
 def server_status(home: Path) -> list[ServerStatus]:
-    """How each embedded server of this home is; changes nothing."""
+    """The status of each embedded server of this home. It changes nothing."""
     home = home.expanduser().absolute()
-    found = {name: daemons.find(home, name) for name in Server}
-    if not any(found.values()):
+    running = {name: daemons.find(home, name) for name in Server}
+    if not any(running.values()):
         return [ServerStatus(name=name, pid=None, address=None, state="stopped") for name in Server]
     embedded = _embedded(home, passwords(home), durable=True)
-    return [_status(name, embedded[name], daemon) for name, daemon in found.items()]
+    return [_status(name, embedded[name], daemon) for name, daemon in running.items()]
 
 
 def _stop(home: Path, servers: Collection[EmbeddedServer]) -> None:
@@ -165,7 +165,7 @@ def _stop(home: Path, servers: Collection[EmbeddedServer]) -> None:
 
 
 def _in_parallel(action: Callable[[EmbeddedServer], T], servers: Collection[EmbeddedServer]) -> list[T]:
-    # Leaving the block waits for all threads, also after an error: none goes on behind the caller's back.
+    # The end of the block waits for all threads, also after an error, so that none continues unnoticed.
     with ThreadPoolExecutor(max_workers=len(ALL_SERVERS), thread_name_prefix="batchord-servers") as threads:
         return list(threads.map(action, servers))
 
@@ -188,7 +188,7 @@ def _embedded(home: Path, secrets: Passwords, *, durable: bool) -> dict[Server, 
 
 
 def _logins(secrets: Passwords) -> Logins:
-    # None is called like the ledger's schema, in which its tables would come to lie.
+    # No role has the name of the ledger's schema: otherwise its tables would be created in that schema.
     return Logins(
         owner=Login(name="batchord_owner", password=secrets.postgres_owner),
         ledger=Login(name="batchord_ledger", password=secrets.postgres_ledger),
@@ -198,18 +198,18 @@ def _logins(secrets: Passwords) -> Logins:
 
 
 def _addresses(home: Path, secrets: Passwords, ports: Mapping[Server, int]) -> Servers:
-    said: dict[str, str] = {}
+    addresses: dict[str, str] = {}
     if (port := ports.get(Server.POSTGRES)) is not None:
         server, roles = Postgres(home=home, password=secrets.postgres), _logins(secrets)
-        said["database_url"] = server.url(port, role=roles.ledger)
-        said["owner_url"] = server.url(port, role=roles.owner)
-        said["author_url"] = server.url(port, role=roles.author)
-        said["source_url"] = server.url(port, role=roles.source)
+        addresses["database_url"] = server.url(port, role=roles.ledger)
+        addresses["owner_url"] = server.url(port, role=roles.owner)
+        addresses["author_url"] = server.url(port, role=roles.author)
+        addresses["source_url"] = server.url(port, role=roles.source)
     if (port := ports.get(Server.REDIS)) is not None:
-        said["redis_url"] = Redis(home=home, password=secrets.redis).url(port)
+        addresses["redis_url"] = Redis(home=home, password=secrets.redis).url(port)
     if (port := ports.get(Server.S3)) is not None:
         store = S3(home=home, access_key_id=secrets.s3_access_key_id, secret_access_key=secrets.s3_secret_access_key)
-        said["s3_endpoint_url"] = store.url(port)
-        said["s3_access_key_id"] = store.access_key_id
-        said["s3_secret_access_key"] = store.secret_access_key
-    return Servers(**said)
+        addresses["s3_endpoint_url"] = store.url(port)
+        addresses["s3_access_key_id"] = store.access_key_id
+        addresses["s3_secret_access_key"] = store.secret_access_key
+    return Servers(**addresses)

@@ -1,4 +1,4 @@
-"""Keeps the local stack running: servers and processes, started again when they end, stopped together."""
+"""Keeps the local stack running: it starts servers and processes again when they end, and stops them together."""
 
 import contextlib
 import json
@@ -24,19 +24,19 @@ from .processes import Backoff, ProcessSpec, ProcessStatus, SupervisedProcess
 from .servers import Server, start_servers, stop_servers
 
 _log = logging.getLogger(__name__)
-#: Names the supervisor's lock, note and log in the home.
+#: The name of the supervisor's lock, note and log in the home.
 NAME = "supervisor"
-#: Relative to the home: what :meth:`Supervisor.status` says, for other programs.
+#: The file, relative to the home, in which other programs find what :meth:`Supervisor.status` returns.
 STATUS_FILE = "run/processes.json"
 _TEND_SECONDS = 0.1
 _SERVERS_SECONDS = 1.0
 
 
 class Supervisor:
-    """Runs ``specs`` in order, after the servers of ``servers``; one supervisor per home.
+    """Runs first ``servers`` and then ``specs`` in their order. A home can have one supervisor.
 
-    Whatever happens to this process, Ctrl-C at any moment and SIGKILL included, no process of ``specs``
-    outlives it by more than seconds. Servers outlive SIGKILL, and the next start uses them again.
+    Whatever happens to this process, even Ctrl-C at any moment or SIGKILL, no process of ``specs`` outlives it by more
+    than seconds. Servers outlive a SIGKILL, and the next start uses them again.
     """
 
     def __init__(
@@ -68,15 +68,15 @@ class Supervisor:
     def __exit__(self, *_: object) -> None:
         try:
             self.stop()
-        except KeyboardInterrupt:  # in the moment before stop() began to listen for it
+        except KeyboardInterrupt:  # it came just before stop() began to handle signals
             self._hurry.set()
             self.stop()
             raise
 
     def start(self) -> None:
-        """Start everything, or nothing: an error, or Ctrl-C, stops what was started.
+        """Starts everything or nothing: after an error or Ctrl-C, it stops what it has started.
 
-        Raises ConfigurationError when a supervisor runs in this home already or something cannot be started.
+        Raises ConfigurationError if a supervisor already runs in this home, or if something cannot be started.
         """
         try:
             self._start()
@@ -93,7 +93,7 @@ class Supervisor:
                 f"The local stack in {self._home} is already running. Stop it with `batchord down`. For a second "
                 "stack, set BATCHORD_HOME to another folder."
             ) from error
-        # The guard holds the lock too: nobody starts here before it has cleaned up.
+        # The guard holds the lock, too, so that no supervisor starts here before the guard has cleaned up.
         guard = Guard(inherit=(lock,))
         self._resources.callback(guard.close)
         self._resources.callback(daemons.forget, self._home, NAME)
@@ -105,15 +105,15 @@ class Supervisor:
             process = SupervisedProcess(spec, self._home, guard, self._backoff, self._fork_server)
             self._processes.append(process)
             process.start()
-        self._say()
+        self._write_status()
         self._tending = threading.Thread(target=self._tend, name="batchord-supervisor", daemon=True)
         self._tending.start()
 
     def stop(self, *, patience: float | None = None) -> None:
-        """Stop the processes, last first, then the servers. Ctrl-C or SIGTERM meanwhile kills what is left.
+        """Stops the processes in reverse order, then the servers. Another Ctrl-C or SIGTERM kills those that still run.
 
-        Can be called again, and after a start that failed. ``patience``: seconds for each process to end by
-        itself, instead of its own.
+        It may be called again, and after a failed start. ``patience``: seconds for each process to end by itself,
+        instead of those of its spec.
         """
         with on_interrupt(lambda _: self._hurry.set()):
             self._stopping.set()
@@ -123,31 +123,31 @@ class Supervisor:
                 for process in reversed(self._processes):
                     own = process.spec.patience if patience is None else patience
                     process.stop(patience=own, in_a_hurry=self._hurry.is_set)
-                if self._tending is not None:  # not after a failed start: what was never up is not reported
-                    self._say()
+                if self._tending is not None:  # a failed start is not reported
+                    self._write_status()
             self._resources.close()
 
     def status(self) -> list[ProcessStatus]:
-        """Every process in the order of ``specs``."""
+        """The status of each process, in the order of ``specs``."""
         with self._turn:
             return [process.status() for process in self._processes]
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal to a process, as an accident would. Raises ConfigurationError when it does not run."""
+        """Sends a signal to a process. Raises ConfigurationError if no process of that name runs."""
         with self._turn:
             for process in self._processes:
                 if process.spec.name == name and process.send(number):
                     return
-        known = ", ".join(spec.name for spec in self._specs)
-        raise ConfigurationError(f"No process {name!r} runs here; this supervisor has: {known}.")
+        names = ", ".join(spec.name for spec in self._specs)
+        raise ConfigurationError(f"No process {name!r} runs here; this supervisor has: {names}.")
 
     def _tend(self) -> None:
         checked = time.monotonic()
         while not self._stopping.wait(_TEND_SECONDS):
             with self._turn:
-                # Not any(): every process is tended.
+                # Not any(), which would stop at the first change: every process must be tended.
                 if True in [process.tend() for process in self._processes]:
-                    self._say()
+                    self._write_status()
             if time.monotonic() - checked >= _SERVERS_SECONDS:
                 self._tend_servers()
                 checked = time.monotonic()
@@ -162,15 +162,15 @@ class Supervisor:
         except BatchordError:
             _log.exception("The servers could not be started again. The next try is in %.0f s.", _SERVERS_SECONDS)
 
-    def _say(self) -> None:
+    def _write_status(self) -> None:
         statuses = [asdict(status) for status in self.status()]
         now = time.time()
         for status in statuses:
             status["started"] = now - status.pop("uptime")
         patience = sum(spec.patience for spec in self._specs)
-        said = {"supervisor": os.getpid(), "processes": statuses, "patience": patience}
-        with contextlib.suppress(FileNotFoundError):  # the home was deleted meanwhile
-            write_private(self._home / STATUS_FILE, json.dumps(said))
+        contents = {"supervisor": os.getpid(), "processes": statuses, "patience": patience}
+        with contextlib.suppress(FileNotFoundError):  # somebody has deleted the home
+            write_private(self._home / STATUS_FILE, json.dumps(contents))
 
 
 def run(home: Path, specs: Sequence[ProcessSpec], servers: Collection[Server]) -> None:

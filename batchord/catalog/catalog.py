@@ -9,9 +9,9 @@ from batchord.core.errors import CatalogError, UnknownPipeline
 
 
 class Snapshot:
-    """What a folder held when it was loaded: it stays as it is, whatever is edited."""
+    """The pipelines of a folder as they were loaded. Later edits do not change it."""
 
-    #: When this machine took up the code that it holds, in seconds since 1970; None: it is not known.
+    #: When this machine took up the snapshot's code, in seconds since 1970; None: unknown.
     since: float | None = None
 
     def __init__(self, folder: Path, loaded: Loaded, *, since: float | None = None) -> None:
@@ -21,33 +21,33 @@ class Snapshot:
 
     def get(self, name: str) -> Pipeline:
         """See :class:`batchord.flow.parts.Catalog`."""
-        found = self.loaded.pipelines.get(name)
-        if found is not None:
-            return found
+        pipeline = self.loaded.pipelines.get(name)
+        if pipeline is not None:
+            return pipeline
         problems = [str(problem) for problem in self.loaded.problems if problem.pipeline in (name, None)]
         if any(problem.pipeline == name for problem in self.loaded.problems):
             raise CatalogError(f"Pipeline {name!r} cannot run:\n" + "\n".join(f"  - {text}" for text in problems))
-        known = ", ".join(self.names()) or "none"
+        names = ", ".join(self.names()) or "none"
         hint = "".join(f"\n  - {text}" for text in problems)
-        raise UnknownPipeline(f"There is no pipeline {name!r} in {self.folder}; there are: {known}.{hint}")
+        raise UnknownPipeline(f"There is no pipeline {name!r} in {self.folder}; there are: {names}.{hint}")
 
     def names(self) -> list[str]:
-        """All that can run, sorted."""
+        """The names of all pipelines that can run, sorted."""
         return sorted(self.loaded.pipelines)
 
     @property
     def problems(self) -> list[Problem]:
-        """Everything that an author must mend."""
+        """Everything that an author must correct."""
         return self.loaded.problems
 
 
 class Catalog(Snapshot):
-    """A snapshot of the folder as it is when it is first asked for."""
+    """A snapshot of the folder, loaded on first use."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     @cached_property
     def loaded(self) -> Loaded:  # type: ignore[override]  # read once, on first use
-        """What the folder holds."""
+        """The contents of the folder."""
         return load(self.folder)

@@ -1,7 +1,7 @@
-"""The author's modules, imported from texts that are kept: one load sees one text of each file.
+"""Imports the author's modules from stored texts, so that one load sees a single text of each file.
 
-Python's own way was rejected: it reads a file anew in each process, whenever it happens to import it, and takes
-bytecode of an older text where an edit kept the file's size within the same second.
+Python's own import was rejected. Each process would read a file whenever it happens to import it. And if an edit keeps
+a file's size within the same second, Python takes the bytecode of the older text.
 """
 
 import importlib
@@ -20,36 +20,37 @@ from batchord.core.code.authors import find_spec, imported_source
 
 
 class AuthorsCode(MetaPathFinder):
-    """The texts of one load, by absolute path; a file that is not among them is read when it is first imported.
+    """The texts of one load, by absolute path. A file that is not among them is read at its first import.
 
-    Of several in a process the last that was installed imports; functions of the others go on with what they have.
+    A process may have several of these. The one that was installed last imports modules. Functions that others have
+    imported keep their code.
     """
 
     def __init__(self, texts: Mapping[str, bytes] | None = None) -> None:
         self.texts = dict(texts or {})
-        #: The path of each module that was imported from here.
+        #: The path of each module that this object has imported.
         self.modules: dict[str, str] = {}
-        #: What pipelines' versions are taken from.
+        #: The code that the versions of pipelines' functions are computed from.
         self.code = Code(self.source)
         self._lock = threading.Lock()
 
     def install(self) -> None:
-        """Imports the author's modules from now on; those of the load before are imported anew when they are needed."""
-        for finder in [each for each in sys.meta_path if isinstance(each, AuthorsCode)]:
+        """Makes this object import the author's modules from now on, also those that an earlier load has imported."""
+        for finder in [entry for entry in sys.meta_path if isinstance(entry, AuthorsCode)]:
             sys.meta_path.remove(finder)
             finder.forget(finder.modules)
         importlib.invalidate_caches()
         sys.meta_path.insert(0, self)
 
     def forget(self, names: Iterable[str]) -> None:
-        """Takes modules out of Python's list of those that are imported."""
+        """Removes the author's modules of these names from ``sys.modules``."""
         for name in list(names):
             spec = getattr(sys.modules.get(name), "__spec__", None)
             if isinstance(getattr(spec, "loader", None), _Loader):
                 del sys.modules[name]
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """As Python finds it, or among the texts, where the file is gone by now."""
+        """The module as Python finds it. If its file is gone, the module among the texts."""
         for finder in sys.meta_path:
             spec = None if isinstance(finder, AuthorsCode) else finder.find_spec(name, path, target)
             if spec is None:
@@ -57,15 +58,15 @@ class AuthorsCode(MetaPathFinder):
             if type(spec.loader) is SourceFileLoader and is_authors(spec.origin):
                 spec.loader = _Loader(name, str(spec.origin), self)
             return spec
-        return self._kept(name, path)
+        return self._find_among_texts(name, path)
 
     def import_file(self, name: str, path: Path) -> ModuleType:
-        """Imports a file under that name."""
+        """Imports a file as the module ``name``."""
         loader = _Loader(name, str(path), self)
         spec = spec_from_file_location(name, path, loader=loader)
-        assert spec is not None  # noqa: S101 -- a loader was given
+        assert spec is not None  # noqa: S101 -- there is a loader
         module = module_from_spec(spec)
-        sys.modules[name] = module  # dataclasses and inspect look there
+        sys.modules[name] = module  # dataclasses and inspect need it there
         try:
             loader.exec_module(module)
         except BaseException:
@@ -74,14 +75,14 @@ class AuthorsCode(MetaPathFinder):
         return module
 
     def text(self, path: str) -> bytes:
-        """The file's text, always the same; raises OSError."""
+        """The file's text. It stays the same for this object. Raises OSError."""
         with self._lock:
             if path not in self.texts:
                 self.texts[path] = Path(path).read_bytes()
             return self.texts[path]
 
     def source(self, name: str) -> str | None:
-        """The text of an author's module; None for all others."""
+        """The text of an author's module; None for any other module."""
         path = self.modules.get(name)
         if path is None:
             if name in sys.modules:
@@ -95,7 +96,7 @@ class AuthorsCode(MetaPathFinder):
         except (OSError, SyntaxError, UnicodeDecodeError):
             return None
 
-    def _kept(self, name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+    def _find_among_texts(self, name: str, path: Sequence[str] | None) -> ModuleSpec | None:
         tail = name.rpartition(".")[2]
         for entry in sys.path if path is None else path:
             for place, package in ((f"{entry}/{tail}/__init__.py", True), (f"{entry}/{tail}.py", False)):
@@ -107,22 +108,22 @@ class AuthorsCode(MetaPathFinder):
 
 
 class _Loader(SourceFileLoader):
-    """Compiles the kept text under the file's own name."""
+    """Compiles the stored text under the file's own name."""
 
     def __init__(self, name: str, path: str, code: AuthorsCode) -> None:
         super().__init__(name, path)
         self._code = code
 
     def get_data(self, path: str) -> bytes:
-        """What Python compiles, and shows of it."""
+        """The text that Python compiles, and shows in tracebacks."""
         return self._code.text(path) if path == self.path else super().get_data(path)
 
     def get_code(self, fullname: str) -> CodeType:
-        """Without bytecode on disk: see the module's docstring."""
+        """The compiled text. It does not use bytecode on disk: see the module's docstring."""
         data = self.get_data(self.path)
         self._code.modules[fullname] = self.path
         code: CodeType = self.source_to_code(data, self.path)
-        # Tracebacks and inspect show the text that runs, not that of a later edit. None: not to be checked again.
+        # Tracebacks and inspect must show the text that runs, not a later edit. None: linecache never checks the file.
         lines = decode_source(data).splitlines(keepends=True)
         linecache.cache[self.path] = (len(data), None, lines, self.path)
         return code

@@ -1,4 +1,4 @@
-"""Editions: which text of each of the author's files is in use, kept on this machine for every process of it."""
+"""Editions: which text of each of the author's files this machine uses. All its processes share the current edition."""
 
 import base64
 import errno
@@ -16,88 +16,89 @@ from typing import Any
 
 from batchord.catalog.reading import Problem
 
-#: Texts that no edition names any more may still be read by a process that was about to.
+#: How long texts are kept that the current edition does not use. A process may be about to read them.
 _KEEP_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edition:
-    """What is loaded, from which texts, and how the files looked when that was decided."""
+    """Which files are loaded from which texts, and the state of the files when this was decided."""
 
-    #: Digest of the text of each file, by absolute path: the pipelines' and the author's modules that they import.
+    #: The digest of each file's text, by absolute path: pipeline files, and the author's modules that they import.
     texts: dict[str, str]
     #: The pipeline files that are loaded, relative to the folder.
     files: list[str]
-    #: Those of them that had no problem.
+    #: The pipeline files without problems.
     good: list[str] = field(default_factory=list)
-    #: The paths that each of them reaches by imports, itself included.
+    #: The paths that each pipeline file reaches by imports, including its own.
     closures: dict[str, list[str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    #: Of each file: time of its change, size and inode; nothing where it was not there.
+    #: The time of change, the size and the inode of each file; empty for a missing file.
     stamps: dict[str, list[int]] = field(default_factory=dict)
-    #: When these files were looked at last and when the texts were taken up, in seconds since 1970.
+    #: When these files were last tried, in seconds since 1970.
     tried_at: float = 0.0
+    #: When this machine took up these texts, in seconds since 1970.
     since: float = 0.0
 
     @property
     def id(self) -> str:
-        """The same for the same texts."""
+        """An id that is the same for the same texts and files."""
         return hashlib.sha256(json.dumps([self.texts, self.files], sort_keys=True).encode()).hexdigest()[:16]
 
     def as_json(self) -> str:
-        """For :meth:`from_json`."""
+        """The edition as JSON, which :meth:`from_json` reads."""
         return json.dumps({**asdict(self), "problems": [asdict(problem) for problem in self.problems]})
 
     @classmethod
     def from_json(cls, text: str) -> "Edition":
-        """Raises ValueError, KeyError or TypeError for what is none."""
+        """The inverse of :meth:`as_json`. Raises ValueError, KeyError or TypeError for any other text."""
         values: dict[str, Any] = json.loads(text)
         return cls(**{**values, "problems": [Problem(**problem) for problem in values["problems"]]})
 
 
 def stamp(path: str) -> list[int]:
-    """How the file looks from outside; empty when it is not there."""
+    """The file's time of change, size and inode; empty if the file is missing."""
     try:
-        found = os.stat(path)  # noqa: PTH116 -- thousands of files every two seconds
+        status = os.stat(path)  # noqa: PTH116 -- thousands of files every two seconds
     except OSError:
         return []
-    return [found.st_mtime_ns, found.st_size, found.st_ino]
+    return [status.st_mtime_ns, status.st_size, status.st_ino]
 
 
 class Store:
-    """Where the editions of one folder are kept: in ``home``, or in this process's memory where that is not possible.
+    """Stores the editions of one folder in ``home``, or in this process's memory if ``home`` cannot be written.
 
-    Everything is written beside its place and moved there, so that a reader never meets half of it. What is read is
-    executed: so only what this user has written is read, and texts are compared with their digests.
+    Each file is written under another name and then renamed, so that a reader never sees half of it. The texts are
+    executed later. So the store reads only files that this user has written, and compares texts with their digests.
     """
 
     def __init__(self, home: Path, folder: Path) -> None:
         self.folder = folder
         self.place = home.expanduser().absolute() / "code" / hashlib.sha256(str(folder).encode()).hexdigest()[:12]
         self._file = self.place / "edition.json"
-        self._seen: list[int] = []
+        self._read_stamp: list[int] = []
         self._read: Edition | None = None
         self._texts: dict[str, bytes] = {}
 
     def current(self) -> Edition | None:
-        """The edition in use; None when there is none yet, or it cannot be read."""
-        seen = stamp(str(self._file))
-        if seen != self._seen:
+        """The current edition; None if there is none yet or it cannot be read."""
+        file_stamp = stamp(str(self._file))
+        if file_stamp != self._read_stamp:
             try:
                 own = self._file.stat().st_uid == os.geteuid()
                 self._read = Edition.from_json(self._file.read_text(encoding="utf-8")) if own else None
             except (OSError, ValueError, KeyError, TypeError):
                 self._read = None
-            self._seen = seen
+            self._read_stamp = file_stamp
         return self._read
 
     def publish(self, edition: Edition) -> None:
-        """Makes it the edition in use. Raises OSError."""
+        """Makes ``edition`` the current one. Raises OSError."""
         _write(self._file, edition.as_json().encode())
         self._forget(set(edition.texts.values()))
 
     def keep(self, text: bytes) -> str:
-        """Keeps a text, and returns its digest."""
+        """Stores a text and returns its digest."""
         digest = hashlib.sha256(text).hexdigest()
         file = self._text_file(digest)
         try:
@@ -110,7 +111,7 @@ class Store:
         return digest
 
     def text(self, digest: str) -> bytes:
-        """A text that was kept. Raises OSError."""
+        """A stored text. Raises OSError."""
         if digest in self._texts:
             return self._texts[digest]
         text = self._text_file(digest).read_bytes()
@@ -119,16 +120,16 @@ class Store:
         return text
 
     def texts(self, edition: Edition) -> dict[str, bytes]:
-        """All of an edition, by path. Raises OSError."""
+        """All texts of an edition, by path. Raises OSError."""
         return {path: self.text(digest) for path, digest in edition.texts.items()}
 
     @contextmanager
     def locked(self, *, wait: bool) -> Iterator[bool]:
-        """Only one process of this machine tries new texts at a time; gives False where another does."""
+        """A lock for trying new texts. Yields False if another process has it and ``wait`` is False."""
         try:
             _make(self.place)
             file = (self.place / "lock").open("w", encoding="utf-8")
-        except OSError:  # nobody else can use this place either
+        except OSError:  # no other process can use this place either
             yield True
             return
         with file:
@@ -142,27 +143,27 @@ class Store:
     def _text_file(self, digest: str) -> Path:
         return self.place / "texts" / digest
 
-    def _forget(self, named: set[str]) -> None:
+    def _forget(self, used_digests: set[str]) -> None:
         for file in (self.place / "texts").iterdir():
-            if file.name not in named and time.time() - file.stat().st_mtime > _KEEP_SECONDS:
+            if file.name not in used_digests and time.time() - file.stat().st_mtime > _KEEP_SECONDS:
                 file.unlink(missing_ok=True)
 
 
 def packed(texts: Mapping[str, bytes]) -> dict[str, str]:
-    """Texts as JSON can hold them."""
+    """Texts in a form for JSON, by path."""
     return {path: base64.b64encode(text).decode() for path, text in texts.items()}
 
 
 def unpacked(texts: Mapping[str, str]) -> dict[str, bytes]:
-    """The opposite."""
+    """The inverse of :func:`packed`."""
     return {path: base64.b64decode(text) for path, text in texts.items()}
 
 
 def _make(folder: Path) -> None:
-    """The folder and those above it, each that is new for this user alone."""
-    for each in (*reversed(folder.parents), folder):
-        if not each.exists():
-            each.mkdir(mode=0o700, exist_ok=True)
+    """Creates the folder and its missing parents. Only this user can access them."""
+    for path in (*reversed(folder.parents), folder):
+        if not path.exists():
+            path.mkdir(mode=0o700, exist_ok=True)
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Which files of a folder are the author's."""
+"""Lists the author's files in a folder."""
 
 import os
 from collections.abc import Iterator
@@ -6,18 +6,18 @@ from pathlib import Path
 
 
 def pipeline_files(folder: Path) -> list[str]:
-    """Every file that is loaded, however nested, relative to the folder; names with ``_`` or ``.`` are left out."""
+    """The files to load at any depth, relative to the folder, without names that begin with ``_`` or ``.``."""
     return [file for file in python_files(folder) if not any(part.startswith("_") for part in Path(file).parts)]
 
 
 def python_files(folder: Path) -> list[str]:
-    """The same with those that begin with ``_``, which pipelines may import."""
+    """Like :func:`pipeline_files`, but with the names that begin with ``_``, which pipelines may import."""
     return sorted(_walk(folder), key=lambda file: Path(file).parts)
 
 
 def _walk(folder: Path) -> Iterator[str]:
     for place, folders, files in os.walk(folder):
-        # Copies of notebooks, version control, bytecode, and Pythons with all their libraries.
+        # Leaves out hidden folders (checkpoints of notebooks, version control), bytecode, and virtual environments.
         folders[:] = [
             name
             for name in folders

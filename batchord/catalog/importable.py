@@ -1,4 +1,4 @@
-"""What pipeline files may import beside what is installed."""
+"""Lets pipeline files import the author's other modules."""
 
 import stat
 import sys
@@ -6,17 +6,17 @@ from pathlib import Path
 
 
 def make_importable(folder: Path) -> None:
-    """Appends the project's root, which is where the pipelines' folder lies, and then that folder, to ``sys.path``.
+    """Appends the project's root, which contains the pipelines' folder, and then that folder to ``sys.path``.
 
-    The same in every process, whatever its working directory. Last, or a file that is named like one of Python's own
-    modules would take its place. A root in which everybody may write, such as ``/tmp``, is left out.
+    So every process imports the same, whatever its working directory. They come last: otherwise a file with the name of
+    one of Python's own modules would replace it. A root in which everybody may write, such as ``/tmp``, is left out.
     """
-    wanted = [folder] if _is_everybodys(folder.parent) else [folder.parent, folder]
-    sys.path += [str(each) for each in wanted if str(each) not in sys.path]
+    wanted = [folder] if _is_world_writable(folder.parent) else [folder.parent, folder]
+    sys.path += [str(path) for path in wanted if str(path) not in sys.path]
 
 
-def _is_everybodys(root: Path) -> bool:
+def _is_world_writable(root: Path) -> bool:
     try:
         return bool(root.stat().st_mode & stat.S_IWOTH)
-    except OSError:  # a disk that is away for a while: what was kept of the pipelines goes on
+    except OSError:  # the disk is away for a while: the stored texts of the pipelines are still used
         return False

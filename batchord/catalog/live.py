@@ -1,4 +1,4 @@
-"""The pipelines of a folder as they are now: what is edited is taken up within seconds, without a restart."""
+"""The current pipelines of a folder. Edits are taken up within seconds, without a restart."""
 
 import logging
 import os
@@ -17,18 +17,18 @@ from batchord.output.masking import learn
 
 log = logging.getLogger(__name__)
 
-#: How often the files are looked at.
+#: How often the files are checked for edits.
 LOOK_SECONDS = 2.0
-#: How often a file that is broken is tried again though it did not change: the library that it lacks may be there now.
+#: How often a broken file is tried again although it did not change: a missing library may be installed by now.
 AGAIN_SECONDS = 30.0
 
 
 class LiveCatalog:
-    """Takes up edits when it is asked for a snapshot. Safe in threads.
+    """Takes up edits when somebody asks for a snapshot. Threads may share it.
 
-    A change is tried in a throw-away process, by one process of the machine for all; the others find the edition in
-    ``home``. ``decides``: whether this process says for all of them that a file is broken. A command does not: its
-    shell may lack what the workers have.
+    One process of the machine tries a change, in a throw-away process. All others find the edition in ``home``.
+    ``decides``: whether this process decides for all of them that a file is broken. A command does not, because its
+    shell may lack libraries or variables that the workers have.
     """
 
     def __init__(self, folder: Path, home: Path, *, decides: bool = False) -> None:
@@ -46,11 +46,11 @@ class LiveCatalog:
         self.loads = 0
 
     def snapshot(self) -> Snapshot:
-        """The pipelines as they are now; whoever works with it goes on with it, whatever is edited."""
+        """The current pipelines. The caller keeps its snapshot: later edits do not change it."""
         snapshot = self._snapshot
-        # Others go on with what there is while one looks, if there is something.
+        # While one thread looks for edits, the other threads use the last snapshot, if there is one.
         if not self._lock.acquire(blocking=snapshot is None):
-            assert snapshot is not None  # noqa: S101 -- or it would have waited
+            assert snapshot is not None  # noqa: S101 -- without one, acquire() would have waited
             return snapshot
         try:
             return self._newest()
@@ -59,7 +59,7 @@ class LiveCatalog:
 
     @property
     def stale(self) -> bool:
-        """Whether this process carries another edition's modules than the one in use, or the remains of one."""
+        """Whether this process has loaded modules of an edition other than the current one."""
         if self._edition is None:
             return False
         edition = self._store.current()
@@ -67,12 +67,12 @@ class LiveCatalog:
 
     @property
     def loaded(self) -> Loaded:
-        """What the folder holds now."""
+        """The current contents of the folder."""
         return self.snapshot().loaded
 
     @property
     def problems(self) -> list[Problem]:
-        """Everything that an author must mend now."""
+        """Everything that an author must correct now."""
         return self.snapshot().problems
 
     def get(self, name: str) -> Pipeline:
@@ -80,7 +80,7 @@ class LiveCatalog:
         return self.snapshot().get(name)
 
     def names(self) -> list[str]:
-        """All that can run now, sorted."""
+        """The names of all pipelines that can run now, sorted."""
         return self.snapshot().names()
 
     def _newest(self) -> Snapshot:
@@ -90,11 +90,11 @@ class LiveCatalog:
         if now - self._looked_at >= LOOK_SECONDS:
             self._look()
             self._looked_at = now
-        edition = self._known()
-        if edition is None:  # another process tries the files for the first time
+        edition = self._usable_edition()
+        if edition is None:  # another process is trying the files for the first time
             self._look(wait=True)
-            edition = self._known()
-        assert edition is not None  # noqa: S101 -- _look() leaves one, kept or this process's own
+            edition = self._usable_edition()
+        assert edition is not None  # noqa: S101 -- _look() provides one, stored or this process's own
         if self._snapshot is None or self._edition != edition:
             try:
                 self._snapshot = self._load(edition)
@@ -107,34 +107,34 @@ class LiveCatalog:
         return self._snapshot
 
     def _without_folder(self) -> Snapshot:
-        """What was there last, if it is kept: a disk that is away for a while ends no pipeline."""
-        missing, edition = load(self.folder), self._known()
+        """The last stored pipelines, if there are any: a disk that is away for a while must not end a pipeline."""
+        missing, edition = load(self.folder), self._usable_edition()
         if edition is None:
             return Snapshot(self.folder, missing)
-        kept = self._load(edition)
-        problems = [*kept.problems, *missing.problems]
-        both = Loaded(pipelines=kept.loaded.pipelines, files=kept.loaded.files, problems=problems)
-        return Snapshot(self.folder, both, since=kept.since)
+        stored = self._load(edition)
+        problems = [*stored.problems, *missing.problems]
+        both = Loaded(pipelines=stored.loaded.pipelines, files=stored.loaded.files, problems=problems)
+        return Snapshot(self.folder, both, since=stored.since)
 
-    def _known(self) -> Edition | None:
-        """The edition in use here: what this process found for itself, until another has tried the files again."""
-        kept = self._store.current()
-        if self._own is not None and kept is not None and kept.tried_at > self._own.tried_at:
+    def _usable_edition(self) -> Edition | None:
+        """This process's own edition, or the stored one if another process has tried the files later."""
+        stored = self._store.current()
+        if self._own is not None and stored is not None and stored.tried_at > self._own.tried_at:
             self._own = None
-        return self._own or kept
+        return self._own or stored
 
     def _look(self, *, wait: bool = False) -> None:
-        if not self._to_try(self._known()):
+        if not self._must_try(self._usable_edition()):
             return
         with self._store.locked(wait=wait or not self._decides) as held:
-            before = self._known()
-            if held and self._to_try(before):
+            before = self._usable_edition()
+            if held and self._must_try(before):
                 self._take_up(self._store.current() or before)
 
     def _take_up(self, before: Edition | None) -> None:
         try:
             edition = take_up(self._root, before, stamps_of(self._root, before), self._store)
-        except OSError as error:  # no memory or place for another process
+        except OSError as error:  # no memory or disk space for another process
             if before is None:
                 raise
             log.warning(
@@ -152,16 +152,16 @@ class LiveCatalog:
             self._own = edition
         for problem in edition.problems:
             if before is None or problem not in before.problems:
-                log.info("%s", problem)  # a command shows it in its own way, beat logs it as an error
+                log.info("%s", problem)  # commands show it in their own way, and beat logs it as an error
 
-    def _to_try(self, known: Edition | None) -> bool:
-        if known is None or stamps_of(self._root, known) != known.stamps:
+    def _must_try(self, edition: Edition | None) -> bool:
+        if edition is None or stamps_of(self._root, edition) != edition.stamps:
             return True
         again = AGAIN_SECONDS if self._decides or self._own is not None else 0.0
-        return bool(known.problems) and not 0 <= time.time() - known.tried_at < again
+        return bool(edition.problems) and not 0 <= time.time() - edition.tried_at < again
 
     def _load(self, edition: Edition) -> Snapshot:
-        # With the same texts only what is known of the others has changed.
+        # With the same id, the texts are the same and only the problems may differ.
         if self._edition is None or self._edition.id != edition.id:
             code = AuthorsCode(self._store.texts(edition))
             self._loaded = load(self._root, code=code, files=edition.files)
@@ -170,7 +170,7 @@ class LiveCatalog:
             if self.loads > 1:
                 log.info("The pipelines' code has changed. This process has loaded the new code.")
         loaded, self._edition = self._loaded, edition
-        known = {(problem.file, problem.pipeline) for problem in edition.problems}
-        own = [problem for problem in loaded.problems if (problem.file, problem.pipeline) not in known]
+        reported = {(problem.file, problem.pipeline) for problem in edition.problems}
+        own = [problem for problem in loaded.problems if (problem.file, problem.pipeline) not in reported]
         both = Loaded(pipelines=loaded.pipelines, files=loaded.files, problems=[*edition.problems, *own])
         return Snapshot(self.folder, both, since=edition.since)

@@ -1,7 +1,7 @@
 """Loads and checks pipeline files.
 
-Every ``.py`` below the folder is read, however nested; names that begin with ``_`` or ``.`` are left out. A
-file that cannot be imported, or a pipeline with problems, is reported by name and hides no other.
+It reads every ``.py`` below the folder at any depth, except names that begin with ``_`` or ``.``. It reports a file
+that cannot be imported, or a pipeline with problems, by name. The others are still loaded.
 """
 
 import hashlib
@@ -31,10 +31,10 @@ from batchord.core.text.names import is_name
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing that an author must mend."""
+    """One thing that an author must correct."""
 
     file: str
-    #: None when the file as a whole cannot be read.
+    #: None if the file as a whole cannot be loaded.
     pipeline: str | None
     what: str
 
@@ -45,11 +45,11 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
-    """Everything that the folder holds, good and bad."""
+    """The contents of a folder: pipelines and problems."""
 
     #: Pipelines without problems, by name.
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
-    #: The file of each of them, relative to the folder.
+    #: The file of each of these pipelines, relative to the folder.
     files: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
@@ -61,10 +61,10 @@ def load(
     files: Sequence[str] | None = None,
     on_file: Callable[[str], None] = lambda _: None,
 ) -> Loaded:
-    """Loads the pipeline files below ``folder``; raises nothing for what they hold.
+    """Loads the pipeline files below ``folder``. It raises no error because of the contents of the files.
 
-    ``code``: the texts to load, instead of what the files hold now. ``files``: those to load, relative to the folder,
-    instead of all. ``on_file`` is called before each.
+    ``code``: the texts to load, instead of the files' current contents. ``files``: the files to load, relative to the
+    folder, instead of all. ``on_file`` is called before each file.
     """
     loaded = Loaded()
     if files is None and not folder.is_dir():
@@ -75,7 +75,7 @@ def load(
     folder = folder.resolve()
     make_importable(folder)
     code.install()
-    named: dict[str, list[tuple[str, Pipeline]]] = {}
+    by_name: dict[str, list[tuple[str, Pipeline]]] = {}
     for file in pipeline_files(folder) if files is None else files:
         path = folder / file
         on_file(file)
@@ -87,26 +87,26 @@ def load(
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            loaded.problems.append(Problem(file=file, pipeline=None, what=_said(error, path)))
+            loaded.problems.append(Problem(file=file, pipeline=None, what=_described(error, path)))
             continue
         for name, pipeline in declared:
-            others = named.setdefault(name, [])
-            # A file that imports another's pipeline does not declare it again.
+            others = by_name.setdefault(name, [])
+            # A file that imports a pipeline from another file does not declare it again.
             if not any(pipeline is other for _, other in others):
                 others.append((file, pipeline))
-    for name, found in named.items():
-        _admit(loaded, name, found)
-    _check_follows(loaded, {name for name in named if is_name(name)})
+    for name, declarations in by_name.items():
+        _admit(loaded, name, declarations)
+    _check_follows(loaded, {name for name in by_name if is_name(name)})
     return loaded
 
 
-def _admit(loaded: Loaded, name: str, found: list[tuple[str, Pipeline]]) -> None:
-    for file, pipeline in found:
+def _admit(loaded: Loaded, name: str, declarations: list[tuple[str, Pipeline]]) -> None:
+    for file, pipeline in declarations:
         problems = problems_of(pipeline.problems)
-        if len(found) > 1:
-            others = ", ".join(sorted({other for other, _ in found}))
+        if len(declarations) > 1:
+            others = ", ".join(sorted({other for other, _ in declarations}))
             problems.append(
-                f"{counted(len(found), 'pipeline')} have this name (in {others}): give each a name of its own"
+                f"{counted(len(declarations), 'pipeline')} have this name (in {others}): give each a name of its own"
             )
         loaded.problems.extend(Problem(file=file, pipeline=name, what=problem) for problem in problems)
         if not problems:
@@ -114,19 +114,19 @@ def _admit(loaded: Loaded, name: str, found: list[tuple[str, Pipeline]]) -> None
             loaded.files[name] = file
 
 
-def _check_follows(loaded: Loaded, known: set[str]) -> None:
-    """Pipelines that follow what is not there, or each other in a circle, cannot run."""
+def _check_follows(loaded: Loaded, declared_names: set[str]) -> None:
+    """Reports pipelines that follow an unknown pipeline, or each other in a cycle: they cannot run."""
     follows = {name: pipeline.after.pipeline for name, pipeline in loaded.pipelines.items() if pipeline.after}
     before = {name: [followed] for name, followed in follows.items()}
-    # Before any is taken out; what cannot be declared so, or has problems of its own, is nothing to follow.
-    there = ", ".join(sorted(loaded.pipelines)) or "none"
-    in_circle = sorted(name for name in before if name in upstream(before, name))
+    # The names that an author could follow: all pipelines without problems, before the loop below removes some.
+    names = ", ".join(sorted(loaded.pipelines)) or "none"
+    in_cycle = sorted(name for name in before if name in upstream(before, name))
     for name, followed in follows.items():
         what = None
-        if followed not in known:
-            what = f"after_pipeline({followed!r}) names an unknown pipeline; the pipelines are: {there}"
-        elif name in in_circle:
-            what = f"it follows {followed!r} and thereby itself: break the cycle of {', '.join(in_circle)}"
+        if followed not in declared_names:
+            what = f"after_pipeline({followed!r}) names an unknown pipeline; the pipelines are: {names}"
+        elif name in in_cycle:
+            what = f"it follows {followed!r} and thereby itself: break the cycle of {', '.join(in_cycle)}"
         if what is not None:
             loaded.problems.append(Problem(file=loaded.files.pop(name), pipeline=name, what=what))
             del loaded.pipelines[name]
@@ -137,15 +137,15 @@ def _import(code: AuthorsCode, path: Path, folder: Path) -> ModuleType:
     if plain is not None:
         spec = _spec(plain)
         if spec is not None and spec.origin is not None and Path(spec.origin).resolve() == path.resolve():
-            # The name by which other files import it: both then hold the same pipelines.
+            # Other files import the file by this name, so both get the same pipelines.
             return importlib.import_module(plain)
-    # A name of its own for each other file: two folders may both have a train.py.
+    # Any other file gets a name of its own: two folders may both have a train.py.
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     return code.import_file(f"batchord_pipelines_{digest}_{path.stem}", path)
 
 
 def _plain_name(code: AuthorsCode, path: Path, folder: Path) -> str | None:
-    """How other files import it: by its own name right in the folder, or as a package's module."""
+    """The name by which other files import it; None if they cannot. It may be a module of a package."""
     parts = path.relative_to(folder).with_suffix("").parts
     if not all(part.isidentifier() for part in parts):
         return None
@@ -156,7 +156,7 @@ def _plain_name(code: AuthorsCode, path: Path, folder: Path) -> str | None:
 def _spec(name: str) -> ModuleSpec | None:
     try:
         return importlib.util.find_spec(name)
-    except ValueError:  # the program that runs may have such a name, and is imported in another way
+    except ValueError:  # the running program may have this name, and has no spec
         return None
 
 
@@ -170,26 +170,26 @@ def _note_code(code: AuthorsCode, module: ModuleType, pipelines: Sequence[Pipeli
 
 
 def _pipelines(module: ModuleType) -> list[Pipeline]:
-    """Pipelines among the module's globals, also inside a list, tuple or dict; each once."""
-    found: dict[int, Pipeline] = {}
+    """The pipelines among the module's globals, also inside a list, tuple or dict; each once."""
+    pipelines: dict[int, Pipeline] = {}
     for value in vars(module).values():
-        # By type(): isinstance() also asks the value itself, and a proxy that stands for nothing yet raises.
+        # type() instead of isinstance(): the latter also asks the value itself, and an unset proxy would raise.
         kind = type(value)
         items = value.values() if issubclass(kind, dict) else value if issubclass(kind, list | tuple) else [value]
         for item in items:
             if issubclass(type(item), Pipeline):
-                found[id(item)] = item
-    return list(found.values())
+                pipelines[id(item)] = item
+    return list(pipelines.values())
 
 
-def _said(error: BaseException, path: Path) -> str:
-    """The error with the line of the pipeline's own file that led to it, and the author's file in which it arose."""
-    frames = [each for each in traceback.extract_tb(error.__traceback__) if is_authors(each.filename)]
-    lines = [each.lineno for each in frames if each.filename == str(path)]
+def _described(error: BaseException, path: Path) -> str:
+    """The error with the line of the pipeline file that led to it, and the author's file that raised it."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_authors(frame.filename)]
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
     where = f"line {lines[-1]}: " if lines else ""
     if isinstance(error, SyntaxError):
         place = f"line {error.lineno}: "
-        # Of another file: this one's line is that of its import.
+        # If the error is in another file, name this file's line with the import, too.
         where = place if error.filename in (None, str(path)) else f"{where}{_shown(error.filename, path)} {place}"
         return f"{where}SyntaxError: {error.msg}"
     if frames and frames[-1].filename != str(path):
@@ -198,7 +198,7 @@ def _said(error: BaseException, path: Path) -> str:
 
 
 def _shown(file: str | None, path: Path) -> str:
-    """A module's file as seen from the project's root."""
+    """The path of a module's file relative to the project's root."""
     root, name = path.parent.parent, Path(file or "")
     return str(name.relative_to(root)) if name.is_relative_to(root) else str(name)
 

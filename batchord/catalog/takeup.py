@@ -1,4 +1,4 @@
-"""What is loaded after an edit: the new texts, and the last good ones of what the edit broke."""
+"""Decides what to load after an edit: the new texts, but the last good texts of files that the edit broke."""
 
 import time
 from dataclasses import replace
@@ -7,13 +7,13 @@ from pathlib import Path
 from batchord.catalog.editions import Edition, Store, stamp
 from batchord.catalog.folder import pipeline_files, python_files
 from batchord.catalog.reading import Problem
-from batchord.catalog.trial import Tried, try_files
+from batchord.catalog.trial import TrialResult, try_files
 
-_KEPT = "; Batchord uses its last good version until you fix the file"
+_LAST_GOOD_USED = "; Batchord uses its last good version until you fix the file"
 
 
 def stamps_of(folder: Path, before: Edition | None) -> dict[str, list[int]]:
-    """How all files look now that may be loaded: those of the folder, and the author's modules of elsewhere."""
+    """The stamps of all files that may be loaded: those of the folder, and the author's modules elsewhere."""
     paths = {str(folder / file) for file in python_files(folder)}
     if before is not None:
         paths |= before.stamps.keys()
@@ -21,47 +21,47 @@ def stamps_of(folder: Path, before: Edition | None) -> dict[str, list[int]]:
 
 
 def take_up(folder: Path, before: Edition | None, stamps: dict[str, list[int]], store: Store) -> Edition:
-    """Tries the files as they are, and decides which text of each is to be used.
+    """Tries the current files and decides which text of each to use.
 
-    A file that the edit broke is held back at its last good text, and with it every file that shares a changed module
-    with it: nothing mixes two versions. All other files are taken as they are.
+    A file that the edit broke is held back: its last good text is used. Every file that shares a changed module with it
+    is held back, too, so that no file mixes two versions. All other files are used as they are.
     """
     texts = {}
     for path in stamps:
         try:
             texts[path] = Path(path).read_bytes()
-        except OSError:  # gone
+        except OSError:  # the file is gone
             continue
     files = pipeline_files(folder)
     first = try_files(folder, files, texts)
-    # Looked at before they were read: what changed meanwhile is looked at again.
-    looked = {**stamps, **{path: stamp(path) for path in first.texts if path not in stamps}}
+    # The stamps are older than the texts, so a file that changed in between will be tried again.
+    all_stamps = {**stamps, **{path: stamp(path) for path in first.texts if path not in stamps}}
     if before is None or not first.bad & set(before.good):
-        return _edition(first, first.problems, looked, store, before)
+        return _edition(first, first.problems, all_stamps, store, before)
     try:
-        held, kept = _held_back(before, first, store.texts(before))
-    except OSError:  # somebody has deleted what was kept
-        return _edition(first, first.problems, looked, store, before)
+        held, mixed_texts = _held_back(before, first, store.texts(before))
+    except OSError:  # somebody has deleted the stored texts
+        return _edition(first, first.problems, all_stamps, store, before)
     every = sorted({*files, *held})
-    second = try_files(folder, every, kept)
+    second = try_files(folder, every, mixed_texts)
     newcomers = first.bad - set(before.good)
     if second.bad & held and newcomers:  # as a copy of a file, which takes the names of its pipelines
-        second = try_files(folder, [file for file in every if file not in newcomers], kept)
+        second = try_files(folder, [file for file in every if file not in newcomers], mixed_texts)
     if hopeless := second.bad & first.bad & held:
         # The text that was kept cannot be loaded either, as after an upgrade: the author is told of the new one.
         good = [file for file in before.good if file not in hopeless]
         return take_up(folder, replace(before, good=good), stamps, store)
-    told = [
-        replace(problem, what=problem.what + _KEPT) if problem.file in held - second.bad else problem
+    first_problems = [
+        replace(problem, what=problem.what + _LAST_GOOD_USED) if problem.file in held - second.bad else problem
         for problem in first.problems
         if problem.file not in second.bad or problem.file in newcomers
     ]
-    problems = [*told, *(each for each in second.problems if each not in told)]
-    return _edition(second, problems, looked, store, before)
+    problems = [*first_problems, *(problem for problem in second.problems if problem not in first_problems)]
+    return _edition(second, problems, all_stamps, store, before)
 
 
-def _held_back(before: Edition, tried: Tried, old: dict[str, bytes]) -> tuple[set[str], dict[str, bytes]]:
-    """The files that are held back, and the texts that are loaded then; ``old``: the texts of before."""
+def _held_back(before: Edition, tried: TrialResult, old: dict[str, bytes]) -> tuple[set[str], dict[str, bytes]]:
+    """The files that are held back, and the texts to load instead. ``old``: the texts of the edition before."""
     changed = {path for path in old.keys() | tried.texts.keys() if old.get(path) != tried.texts.get(path)}
     reached = {
         file: changed & {*before.closures.get(file, ()), *tried.closures.get(file, ())}
@@ -74,8 +74,8 @@ def _held_back(before: Edition, tried: Tried, old: dict[str, bytes]) -> tuple[se
         if not more:
             break
         held |= more
-    kept = {path: text for path, text in tried.texts.items() if path not in paths}
-    return held, kept | {path: old[path] for path in paths if path in old}
+    new_texts = {path: text for path, text in tried.texts.items() if path not in paths}
+    return held, new_texts | {path: old[path] for path in paths if path in old}
 
 
 def _below(path: str, folder: Path) -> bool:
@@ -83,14 +83,14 @@ def _below(path: str, folder: Path) -> bool:
 
 
 def _edition(
-    tried: Tried,
+    tried: TrialResult,
     problems: list[Problem],
     stamps: dict[str, list[int]],
     store: Store,
     before: Edition | None,
 ) -> Edition:
     now = time.time()
-    # A module of elsewhere that nothing imports any more is the author's other business.
+    # A module outside of the folder that no pipeline file imports any more does not matter.
     reached = {path for closure in tried.closures.values() for path in closure}
     texts = {path: text for path, text in tried.texts.items() if path in reached or _below(path, store.folder)}
     edition = Edition(
@@ -99,7 +99,11 @@ def _edition(
         good=[file for file in tried.files if file not in tried.bad],
         closures=tried.closures,
         problems=problems,
-        stamps={path: seen for path, seen in stamps.items() if path in texts or (seen and _below(path, store.folder))},
+        stamps={
+            path: file_stamp
+            for path, file_stamp in stamps.items()
+            if path in texts or (file_stamp and _below(path, store.folder))
+        },
         tried_at=now,
         since=now,
     )

@@ -1,4 +1,4 @@
-"""Files are tried in a throw-away process first: what they do there does nothing to those that work."""
+"""Tries files in a throw-away process first, so that they cannot harm the processes that work."""
 
 import contextlib
 import json
@@ -16,60 +16,61 @@ from batchord.catalog.editions import packed, unpacked
 from batchord.catalog.reading import Problem
 from batchord.core.process.loading import LOADING_VARIABLE
 
-#: How long all files together may take; a library that is imported for the first time may take half a minute.
+#: How long all files together may take. A library that is imported for the first time may take half a minute.
 TRIAL_SECONDS = 120.0
 _START = "import json, sys; job = json.load(sys.stdin); sys.path[:] = job['path']; {}"
 _PROGRAM = _START.format("from batchord.catalog.trying import attempt; attempt(job)")
 
 
 @dataclass(kw_only=True)
-class Tried:
-    """What became of the files."""
+class TrialResult:
+    """The result of trying files."""
 
     files: list[str]
     problems: list[Problem] = field(default_factory=list)
-    #: All that was loaded, by absolute path.
+    #: The texts of all files and modules that were loaded, by absolute path.
     texts: dict[str, bytes] = field(default_factory=dict)
+    #: The paths that each file reaches by imports, including its own.
     closures: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def bad(self) -> set[str]:
-        """The files that have a problem."""
+        """The files with a problem."""
         return {problem.file for problem in self.problems}
 
     @property
     def unusable(self) -> set[str]:
-        """The files of which nothing can be loaded."""
+        """The files that cannot be loaded at all."""
         return {problem.file for problem in self.problems if problem.pipeline is None}
 
 
 def try_files(
     folder: Path, files: Sequence[str], texts: Mapping[str, bytes], *, seconds: float = TRIAL_SECONDS
-) -> Tried:
-    """Loads the files from these texts in processes of their own, until each is either loaded or has a problem.
+) -> TrialResult:
+    """Loads the files from these texts in another process, until each file is loaded or has a problem.
 
-    A file that ends its process, or does not end, is a problem of its own, and the others are tried without it.
+    If a file ends its process, or does not come to an end, this is its problem. The others are tried again without it.
     """
-    given_up: list[Problem] = []
-    left = list(files)
+    failed: list[Problem] = []
+    remaining = list(files)
     while True:
-        reports, how = _run(folder, left, texts, seconds)
+        reports, how = _run(folder, remaining, texts, seconds)
         last = reports[-1] if reports else {}
         if "problems" in last:
-            return Tried(
+            return TrialResult(
                 files=list(files),
-                problems=[*given_up, *(Problem(**problem) for problem in last["problems"])],
+                problems=[*failed, *(Problem(**problem) for problem in last["problems"])],
                 texts={**texts, **unpacked(last["texts"])},
                 closures=last["closures"],
             )
-        begun = [report["file"] for report in reports if report.get("file") in left]
-        if not begun:  # before the first of them, or after the last: no file can be blamed alone
-            given_up += [
-                Problem(file=file, pipeline=None, what=f"Batchord could not try the file: {how}") for file in left
+        begun = [report["file"] for report in reports if report.get("file") in remaining]
+        if not begun:  # the process ended before the first file: no single file can be blamed
+            failed += [
+                Problem(file=file, pipeline=None, what=f"Batchord could not try the file: {how}") for file in remaining
             ]
-            return Tried(files=list(files), problems=given_up, texts=dict(texts))
-        given_up.append(Problem(file=begun[-1], pipeline=None, what=f"loading the file failed: {how}"))
-        left.remove(begun[-1])
+            return TrialResult(files=list(files), problems=failed, texts=dict(texts))
+        failed.append(Problem(file=begun[-1], pipeline=None, what=f"loading the file failed: {how}"))
+        remaining.remove(begun[-1])
 
 
 def _run(
@@ -95,13 +96,13 @@ def _run(
             start_new_session=True,
         )
         try:
-            _, said = process.communicate(json.dumps(job).encode(), timeout=seconds)
-            last_line = (said.decode(errors="replace").strip().splitlines() or [""])[-1]
+            _, errors = process.communicate(json.dumps(job).encode(), timeout=seconds)
+            last_line = (errors.decode(errors="replace").strip().splitlines() or [""])[-1]
             how = f"its process ended with exit code {process.returncode} {last_line[:300]}".strip()
         except subprocess.TimeoutExpired:
             how = f"its process did not end within {seconds:g} s"
         finally:
-            # With all that the files have started.
+            # Also ends all processes that the files have started.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.kill()

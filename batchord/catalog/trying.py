@@ -1,4 +1,4 @@
-"""What the throw-away process does: see :mod:`batchord.catalog.trial`."""
+"""The code of the throw-away process of :mod:`batchord.catalog.trial`."""
 
 import ast
 import json
@@ -15,29 +15,29 @@ from batchord.core.code.parsed import imports_of
 
 
 def attempt(job: dict[str, Any]) -> None:
-    """Loads the job's files, and writes down before each that it begins, and at the end what came of them."""
+    """Loads the job's files. Writes a line into the report before each file, and the results at the end."""
     folder = Path(job["folder"])
-    given = unpacked(job["texts"])
-    code = AuthorsCode(given)
-    #: The modules that were there when each file began: what comes after that came with it.
-    began: dict[str, set[str]] = {}
+    job_texts = unpacked(job["texts"])
+    code = AuthorsCode(job_texts)
+    #: The modules that were loaded before each file began. Those that appear later belong to the file.
+    loaded_before: dict[str, set[str]] = {}
 
     def on_file(file: str) -> None:
-        began[file] = set(code.modules.values())
+        loaded_before[file] = set(code.modules.values())
         _note(job["report"], {"file": file})
 
     loaded = load(folder, code=code, files=job["files"], on_file=on_file)
     problems = [asdict(problem) for problem in loaded.problems]
-    files = list(began)
-    reaches = _reaches(code)
+    files = list(loaded_before)
+    imported_by = _imported_by(code)
     closures = {}
     for place, file in enumerate(files):
         path = str(folder.resolve() / file)
-        after = began[files[place + 1]] if place + 1 < len(files) else set(code.modules.values())
-        closures[file] = sorted(_closure({path} | (after - began[file]), reaches))
-    more = {path: text for path, text in code.texts.items() if path not in given}
+        after = loaded_before[files[place + 1]] if place + 1 < len(files) else set(code.modules.values())
+        closures[file] = sorted(_closure({path} | (after - loaded_before[file]), imported_by))
+    more = {path: text for path, text in code.texts.items() if path not in job_texts}
     _note(job["report"], {"problems": problems, "texts": packed(more), "closures": closures})
-    # Threads that a file has started, and what it registered for the end, are nobody's concern.
+    # Does not wait for threads that a file has started, and skips functions that it registered for the exit.
     os._exit(0)
 
 
@@ -46,10 +46,10 @@ def _note(file: str, line: dict[str, Any]) -> None:
         report.write(json.dumps(line) + "\n")
 
 
-def _reaches(code: AuthorsCode) -> dict[str, set[str]]:
-    """The paths that each path's imports name."""
+def _imported_by(code: AuthorsCode) -> dict[str, set[str]]:
+    """The paths of the modules that each module imports, by its own path."""
     paths = dict(code.modules)
-    found: dict[str, set[str]] = {}
+    imported_paths: dict[str, set[str]] = {}
     for module, path in paths.items():
         parsed = code.code.parsed(module)
         if parsed is None:
@@ -62,8 +62,8 @@ def _reaches(code: AuthorsCode) -> dict[str, set[str]]:
                     full = resolved(imported.module, package)
                     names += [] if full is None else [full, f"{full}.{imported.name}"]
                 reached = {paths[part] for name in names for part in _parents(name) if part in paths}
-                found.setdefault(path, set()).update(reached)
-    return found
+                imported_paths.setdefault(path, set()).update(reached)
+    return imported_paths
 
 
 def _parents(name: str) -> list[str]:
@@ -71,9 +71,9 @@ def _parents(name: str) -> list[str]:
     return [".".join(parts[:last]) for last in range(1, len(parts) + 1)]
 
 
-def _closure(paths: set[str], reaches: dict[str, set[str]]) -> set[str]:
-    found: set[str] = set()
+def _closure(paths: set[str], imported_by: dict[str, set[str]]) -> set[str]:
+    closure: set[str] = set()
     while paths:
-        found |= paths
-        paths = {each for path in paths for each in reaches.get(path, ())} - found
-    return found
+        closure |= paths
+        paths = {imported for path in paths for imported in imported_by.get(path, ())} - closure
+    return closure

@@ -5,7 +5,7 @@ BatchordError
 │   ├── CatalogError         a pipeline file cannot be used
 │   └── UnknownPipeline      no pipeline of that name is in the catalog
 │       └── UnknownStep      the pipeline has no such step, or one of another kind
-├── CodeChanged              the code is another than the work was planned with; a follow-up run takes it
+├── CodeChanged              the code changed since the work was planned; a follow-up run takes the work
 ├── TransientError           the outside world failed for a moment; retried with backoff
 ├── DataError                one record cannot be predicted; becomes a rejection, never retried
 ├── LeaseLost                another worker owns the shard now; stop and write nothing
@@ -16,9 +16,9 @@ BatchordError
 │   ├── OutOfTime            a step took longer than its time limit
 │   └── FinalStepError       another attempt would end no better, or must not be made
 │       ├── OutputRefused    what a step returned cannot be passed to other steps
-│       ├── WrongChoice      a branch chose what is no step right after it
-│       └── MayHaveRun       its worker died over a step that must not run twice
-├── WorkFailed               a task's shard, step or run has failed, and the ledger says so; the task ends like it
+│       ├── WrongChoice      a branch returned a name that no step right after it has
+│       └── MayHaveRun       its worker died during a step that must not run twice
+├── WorkFailed               a task's shard, step or run has failed, as the ledger says; the task ends as failed, too
 └── ModelError
     ├── ModelNotFound        the model's files are not where the pipeline says
     └── ModelContractViolation   the model returned something other than one row per record
@@ -32,15 +32,15 @@ from batchord.core.reasons import Reason
 
 
 class BatchordError(Exception):
-    """Root of all errors raised on purpose."""
+    """The root of all errors that Batchord raises on purpose."""
 
 
 class ConfigurationError(BatchordError):
-    """Something that a person wrote or configured cannot work; repeating it will not help."""
+    """Something that a person wrote or configured cannot work. Another attempt will not help."""
 
 
 class CatalogError(ConfigurationError):
-    """One or more pipeline files cannot be used; the message lists every problem found."""
+    """One or more pipeline files cannot be used. The message lists all problems."""
 
 
 class UnknownPipeline(ConfigurationError):
@@ -52,22 +52,22 @@ class UnknownStep(UnknownPipeline):
 
 
 class CodeChanged(BatchordError):
-    """The code of this process is another than the work was planned with, and no version may be mixed with another."""
+    """The code of this process is not the code that the work was planned with. No run may mix two versions."""
 
 
 class TransientError(BatchordError):
-    """A server or the network failed for a moment; the same call may work later."""
+    """A server or the network failed for a moment. The same call may work later."""
 
     def __init__(self, message: str = "", *, wait: float | None = None, counted: bool = False) -> None:
         super().__init__(message)
-        #: Whether the ledger counts these attempts, and so ends them itself.
+        #: Whether the ledger counts the attempts that end with this error, and so limits them.
         self.counted = counted
-        #: Seconds after which to try again; None: as usual.
+        #: Seconds after which to try again; None: the usual wait.
         self.wait = wait
 
 
 class DataError(BatchordError):
-    """One record cannot be predicted, for a reason that is counted; the message is the detail."""
+    """One record cannot be predicted. The ledger counts rejections by ``reason``; the message is the detail."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
@@ -75,7 +75,7 @@ class DataError(BatchordError):
 
 
 class LeaseLost(BatchordError):
-    """The shard's lease token changed: another worker owns the shard, nothing was written."""
+    """The shard's lease token changed: another worker owns the shard. Nothing was written."""
 
 
 class ConservationError(BatchordError):
@@ -83,7 +83,7 @@ class ConservationError(BatchordError):
 
 
 class StepError(BatchordError):
-    """A step's own work failed: its command, its SQL, what it returned."""
+    """A step's own work failed: its command, its SQL or its function."""
 
     def __init__(self, message: str = "", *, value: Any = None) -> None:
         super().__init__(message)
@@ -105,7 +105,7 @@ class SqlFailed(StepError):
 
 
 class OutOfTime(StepError):
-    """A step took longer than its time limit and was ended."""
+    """A step took longer than its time limit, so Batchord ended it."""
 
 
 class FinalStepError(StepError):
@@ -113,19 +113,19 @@ class FinalStepError(StepError):
 
 
 class OutputRefused(FinalStepError):
-    """What a step returned is too large, or no JSON."""
+    """The value that a step returned is too large, or is not JSON."""
 
 
 class WrongChoice(FinalStepError):
-    """A branch returned what is no step right after it."""
+    """A branch returned something other than names of steps right after it."""
 
 
 class MayHaveRun(FinalStepError):
-    """A step's worker died in the middle of it, what it did is not known, and it must not be done twice."""
+    """A step's worker died during the step. Nobody knows what the step did, and it must not run twice."""
 
 
 class WorkFailed(BatchordError):
-    """What a task worked at has failed. Everything is written down and sent: only the task's own end is left."""
+    """A task's shard, step or run has failed. The ledger says so and all messages are sent; only the task must end."""
 
 
 class ModelError(BatchordError):

@@ -1,4 +1,4 @@
-"""Why a record is rejected, and why an attempt was lost: what the ledger counts and nobody reads out of a sentence."""
+"""Why a record is rejected, and why an attempt was lost. The ledger counts these values; no code parses sentences."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -7,7 +7,7 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Why a record cannot be predicted."""
 
-    # The record's own input.
+    # The record's input cannot be used.
     MISSING_TEXT = "missing-text"
     EMPTY_TEXT = "empty-text"
     MISSING_LOCATION = "missing-location"
@@ -26,30 +26,30 @@ class Reason(StrEnum):
     DUPLICATE_KEY = "duplicate-key"
     UNREADABLE_VALUE = "unreadable-value"
     UNFITTING_VALUE = "unfitting-value"
-    # The model was given the record and came to nothing that can be stored.
+    # The model got the record and returned nothing that can be stored.
     MODEL_ERROR = "model-error"
     NO_OUTPUT = "no-output"
     NOT_FINITE = "not-finite"
     BYTES_OUTPUT = "bytes-output"
     NOT_JSON = "not-json"
-    # Its worker's process died, ran out of time or out of memory whenever it predicted this record.
+    # The worker's process died, ran out of time or ran out of memory each time it predicted this record.
     KILLED_WORKER = "killed-worker"
     OUT_OF_TIME = "out-of-time"
     OUT_OF_MEMORY = "out-of-memory"
 
 
 class LossCause(StrEnum):
-    """Why an attempt ended without its worker's word."""
+    """Why an attempt was lost: its worker did not report its end."""
 
-    #: Its lease ran out, and nothing more is known.
+    #: Its lease ran out. Nothing more is known.
     VANISHED = "vanished"
-    #: By SIGKILL: often by the kernel, for want of memory.
+    #: SIGKILL ended its process. Often the kernel sends it because memory is short.
     KILLED = "killed"
-    #: By another signal, or with an exit code.
+    #: Another signal ended its process, or its process exited.
     ENDED = "ended"
     OUT_OF_TIME = "out-of-time"
     OUT_OF_MEMORY = "out-of-memory"
-    #: The worker was told to stop, and its time was over: no fault of what it did.
+    #: Its worker was told to stop, and the time to finish was over. The work itself is not to blame.
     STOPPED = "stopped"
 
 
@@ -58,7 +58,7 @@ OUTPUT_REASONS = (Reason.MODEL_ERROR, Reason.NO_OUTPUT, Reason.NOT_FINITE, Reaso
 
 
 def reason_of(cause: LossCause | None) -> Reason:
-    """Why a record is rejected that lost its workers whenever it stood alone; ``cause``: of the last loss."""
+    """The reason to reject a record that lost its workers even alone in its shard. ``cause``: that of the last loss."""
     match cause:
         case LossCause.OUT_OF_TIME:
             return Reason.OUT_OF_TIME
@@ -68,5 +68,5 @@ def reason_of(cause: LossCause | None) -> Reason:
 
 
 def of_the_model(rejections: Mapping[str, int]) -> dict[str, int]:
-    """Of rejections by reason those for which the model was given the record; a corrupt image never reached it."""
+    """The rejections, by reason, of records that the model got. A record with a corrupt image never reaches it."""
     return {reason: count for reason, count in rejections.items() if reason in (*LOSS_REASONS, *OUTPUT_REASONS)}

@@ -1,1 +1,1 @@
-"""What sources, SQL steps and the ledger share of their databases. Importing it costs nothing."""
+"""Code for databases that sources, Sql steps and the ledger share. Importing it costs nothing."""

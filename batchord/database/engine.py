@@ -1,4 +1,4 @@
-"""Where an author's database is, and SQLAlchemy's engine for it."""
+"""The address of an author's database, and SQLAlchemy's engine for it."""
 
 import os
 from typing import Any
@@ -10,14 +10,15 @@ from batchord.core.errors import ConfigurationError
 
 #: Seconds to wait for a connection.
 CONNECT_TIMEOUT = 10
-#: A PostgreSQL server that vanished without a word is noticed within a minute.
+#: With these, a PostgreSQL server that vanished silently is noticed within a minute.
 _KEEPALIVES = {"keepalives_idle": 20, "keepalives_interval": 10, "keepalives_count": 3}
 
 
 def resolved_url(url: str | None, url_env: str | None, default_url: str, *, whose: str) -> sa.URL:
-    """What ``url`` or the variable ``url_env`` says, or else ``default_url``; ``whose``: ``source`` or ``step``.
+    """The address in ``url`` or in the variable ``url_env``, or else ``default_url``.
 
-    Raises ConfigurationError when the environment variable is not set or the URL cannot be read.
+    ``whose`` is ``source`` or ``step``, for messages. Raises ConfigurationError if the environment variable is not set
+    or the URL cannot be read.
     """
     where, text = f"The {whose}'s url=", url
     if url_env:
@@ -43,19 +44,19 @@ def resolved_url(url: str | None, url_env: str | None, default_url: str, *, whos
 
 
 def shown(url: sa.URL) -> str:
-    """The address for people: no password, and no option, which may hold one."""
+    """The address for people, without the password and without options, which may hold a password."""
     return url.set(query={}).render_as_string()
 
 
 def create_engine(url: sa.URL, *, application_name: str, whose: str, **options: Any) -> sa.Engine:
     """A new engine, which connects only when it is used. ``options`` are SQLAlchemy's, such as those of its pool.
 
-    Raises ConfigurationError when SQLAlchemy does not know the dialect or its driver is not installed.
+    Raises ConfigurationError if SQLAlchemy does not know the dialect or its driver is not installed.
     """
     arguments: dict[str, Any] = {}
     if url.drivername == "postgresql+psycopg":
-        # A prepared statement may switch to a generic plan, which does not see that the window is small.
-        # In UTF-8: a database without an encoding (SQL_ASCII) would give bytes for all texts.
+        # No prepared statements: they may switch to a generic plan, which does not see that the window is small.
+        # UTF-8: a database without an encoding (SQL_ASCII) would return bytes for all texts.
         arguments = {"application_name": application_name, "prepare_threshold": None, "client_encoding": "utf8"}
         arguments |= {name: value for name, value in _KEEPALIVES.items() if name not in url.query}
     if url.get_backend_name() in ("postgresql", "mysql", "mariadb") and "connect_timeout" not in url.query:

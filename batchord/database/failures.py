@@ -1,4 +1,4 @@
-"""What a database's error means: may a later attempt work, and what did the database say?"""
+"""Interprets a database's error: may a later attempt work, and what did the database say?"""
 
 import re
 
@@ -8,25 +8,25 @@ import sqlalchemy as sa
 from batchord.core.secrets.patterns import masked
 from batchord.database.refusals import advice_for
 
-#: SQLSTATE classes that a later attempt may not meet: connection, transaction rollback, resources,
-#: object in use, operator intervention, system and internal errors.
+#: SQLSTATE classes of errors after which a later attempt may work: connection, transaction rollback, resources, object
+#: in use, operator intervention, system and internal errors.
 _TRANSIENT_CLASSES = ("08", "40", "53", "55", "57", "58", "XX")
-#: SQLSTATE classes of errors that one row of a query may raise: a division by zero, a text that is no number, a
-#: subquery that finds two rows, a text that grows beyond a gigabyte, an error of a function of the author's.
+#: SQLSTATE classes of errors that a single row of a query may raise: a division by zero, a text that is not a number, a
+#: subquery that finds two rows, a text that grows beyond a gigabyte, an error of an author's function.
 _OF_THE_DATA = ("21", "22", "54", "P0")
-#: PostgreSQL's word, as an internal error, on a value of more than a gigabyte.
+#: PostgreSQL's internal error for a value of more than a gigabyte.
 _BEYOND_THE_SERVER = re.compile(r"invalid memory alloc request size")
-#: Numbers of MySQL's and MariaDB's errors, few of which have an SQLSTATE of their own. Those that a later attempt
-#: may not meet: too many connections, a server that ends, a lost connection, a lock that was waited for in vain, a
-#: deadlock, a statement that was ended by a limit or by somebody.
+#: Numbers of errors of MySQL and MariaDB after which a later attempt may work; few have an SQLSTATE of their own. They
+#: are: too many connections, a server that ends, a lost connection, a lock that could not be had in time, a deadlock, a
+#: statement that a limit or a person ended.
 _MYSQL_TRANSIENT = frozenset(
     {1040, 1053, 1080, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1317, 1927, 1969, 2002, 2003, 2006, 2013, 2055, 3024}
 )
-#: Those with which a connection is refused.
+#: Numbers of errors with which they refuse a connection.
 _MYSQL_REFUSED = frozenset({1044, 1045, 1049, 1130, 1251, 1698})
 _MYSQL_DRIVERS = frozenset({"pymysql", "MySQLdb", "mysql", "mariadb"})
-#: What drivers say in an OperationalError although a person must act: SQLite has one class for all its
-#: errors, and libpq gives no SQLSTATE for a connection that the server refused.
+#: Words in an OperationalError that mean that a person must act. SQLite has one class for all its errors, and libpq has
+#: no SQLSTATE for a connection that the server refused.
 _PERMANENT = re.compile(
     r"no such (table|column|function|module)|syntax error|unrecognized token|incomplete input|"
     r"ambiguous column|wrong number of arguments|attempt to write a readonly database|"
@@ -36,38 +36,38 @@ _PERMANENT = re.compile(
 
 
 def said_by(error: sa.exc.SQLAlchemyError, url: sa.URL) -> str:
-    """The database's own words, with the line of the SQL where it gives one, without the password of ``url``."""
-    said = str(error.orig if isinstance(error, sa.exc.DBAPIError) else error).strip()
+    """The database's own message, with the line of the SQL if it names one, without the password of ``url``."""
+    message = str(error.orig if isinstance(error, sa.exc.DBAPIError) else error).strip()
     if url.password:  # however short it is
-        said = said.replace(str(url.password), "***")
-    return masked(said)
+        message = message.replace(str(url.password), "***")
+    return masked(message)
 
 
-def refusal(error: sa.exc.SQLAlchemyError, said: str) -> str | None:
-    """What a person can do where the server let nobody in; None where it did, or may at a later attempt."""
+def refusal(error: sa.exc.SQLAlchemyError, message: str) -> str | None:
+    """What a person can do if the server refused the connection for good; None for any other error."""
     if not isinstance(error, sa.exc.DBAPIError):
         return None
     number = _mysql_number(error)
     refused = not getattr(error.orig, "sqlstate", None) if number is None else number in _MYSQL_REFUSED
-    return advice_for(said) if refused else None
+    return advice_for(message) if refused else None
 
 
-def is_transient(error: sa.exc.SQLAlchemyError, said: str, *, classes: tuple[str, ...] = _TRANSIENT_CLASSES) -> bool:
-    """Whether a later attempt may work. ``classes``: how the SQLSTATE of such an error begins."""
+def is_transient(error: sa.exc.SQLAlchemyError, message: str, *, classes: tuple[str, ...] = _TRANSIENT_CLASSES) -> bool:
+    """Whether a later attempt may work. ``classes``: the beginnings of the SQLSTATE of such errors."""
     if isinstance(error, sa.exc.TimeoutError):  # no free connection in the pool
         return True
     if not isinstance(error, sa.exc.DBAPIError):
         return False
-    if error.connection_invalidated or _BEYOND_THE_SERVER.search(said):
+    if error.connection_invalidated or _BEYOND_THE_SERVER.search(message):
         return error.connection_invalidated
-    known = _known_transient(error, classes)
-    if known is None and isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.InternalError):
-        return not _PERMANENT.search(said) and advice_for(said) is None
-    return bool(known)
+    by_code = _is_transient_by_code(error, classes)
+    if by_code is None and isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.InternalError):
+        return not _PERMANENT.search(message) and advice_for(message) is None
+    return bool(by_code)
 
 
-def _known_transient(error: sa.exc.DBAPIError, classes: tuple[str, ...]) -> bool | None:
-    """By the error's number or SQLSTATE; None where it has neither."""
+def _is_transient_by_code(error: sa.exc.DBAPIError, classes: tuple[str, ...]) -> bool | None:
+    """Whether the error's number or SQLSTATE says that a later attempt may work; None if it has neither."""
     number = _mysql_number(error)
     if number is not None:
         return number in _MYSQL_TRANSIENT
@@ -76,7 +76,7 @@ def _known_transient(error: sa.exc.DBAPIError, classes: tuple[str, ...]) -> bool
 
 
 def is_of_the_data(error: sa.exc.SQLAlchemyError) -> bool:
-    """Whether other rows of the same query may be read: one of its values is what cannot be had."""
+    """Whether a single value is the cause, so that other rows of the same query may be read."""
     if not isinstance(error, sa.exc.DBAPIError) or error.connection_invalidated:
         return False
     if _BEYOND_THE_SERVER.search(str(error.orig)):
@@ -86,7 +86,7 @@ def is_of_the_data(error: sa.exc.SQLAlchemyError) -> bool:
 
 
 def _mysql_number(error: sa.exc.DBAPIError) -> int | None:
-    """The number of the error, from whichever of the drivers; None for another database."""
+    """The number of an error of MySQL or MariaDB, from any of their drivers; None for another database."""
     if type(error.orig).__module__.partition(".")[0] not in _MYSQL_DRIVERS:
         return None
     number = getattr(error.orig, "errno", None) or next(iter(getattr(error.orig, "args", ())), None)
@@ -94,6 +94,6 @@ def _mysql_number(error: sa.exc.DBAPIError) -> int | None:
 
 
 def lacks_memory(error: sa.exc.SQLAlchemyError | psycopg.Error) -> bool:
-    """Whether it is this process, not the server, that has no memory for a result; libpq says so in words alone."""
+    """Whether this process, and not the server, has no memory for a result. Only libpq's words say so."""
     orig = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     return getattr(orig, "sqlstate", None) is None and "out of memory" in str(orig)

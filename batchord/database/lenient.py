@@ -1,7 +1,7 @@
-"""Times that PostgreSQL has and Python has not: ``infinity``, before our era, after the year 9999, ``24:00``.
+"""Times that PostgreSQL can express and Python cannot: ``infinity``, before our era, after the year 9999, ``24:00``.
 
-The driver raises for such a value, and with it for all rows that are fetched together. A reader says here what it
-gets instead.
+For such a value the driver raises, and then none of the rows that are fetched together can be read. Here a reader
+chooses a value to get instead.
 """
 
 from collections.abc import Callable
@@ -20,29 +20,29 @@ _INTERVAL = 1186
 
 
 def as_text(value: bytes) -> str:
-    """PostgreSQL's own text, which it reads again as the same value."""
+    """PostgreSQL's own text. PostgreSQL reads it again as the same value."""
     return value.decode()
 
 
 def as_missing(value: bytes) -> None:
-    """None."""
+    """None, whatever the value."""
 
 
 def bear_times(adapters: AdaptersMap, otherwise: Callable[[bytes], Any]) -> None:
-    """Makes whoever reads with ``adapters`` (a connection's, a cursor's) get ``otherwise`` for such a value.
+    """Makes ``adapters`` (of a connection or a cursor) return the result of ``otherwise`` for such a value.
 
-    Also inside of arrays and ranges, where None is an end that is open.
+    This includes values inside of arrays and ranges. In a range, None means an open end.
     """
     for oid in _TIMES:
         standard = psycopg.adapters.get_loader(oid, Format.TEXT)
-        assert standard is not None  # noqa: S101 -- the driver's own types
+        assert standard is not None  # noqa: S101 -- the driver has a loader for its own types
         adapters.register_loader(oid, _bearing(standard, otherwise))
-    # Python's own: the one in C counts days beyond 2**31 from the beginning again, and raises nothing.
+    # The loader in Python: the one in C overflows silently for days beyond 2**31.
     adapters.register_loader(_INTERVAL, _bearing(IntervalLoader, otherwise))
 
 
 def _bearing(standard: type[AnyLoader], otherwise: Callable[[bytes], Any]) -> type[Loader]:
-    # Not a subclass of the driver's, which is written in C and calls itself past any method of Python's.
+    # It wraps the driver's loader instead of deriving from it: that one is written in C and ignores overridden methods.
     class BearingLoader(Loader):
         def __init__(self, oid: int, context: Any = None) -> None:
             super().__init__(oid, context)

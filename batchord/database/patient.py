@@ -1,7 +1,7 @@
-"""A PostgreSQL connection that waits only so long for an answer.
+"""A PostgreSQL connection that waits for an answer only for a limited time.
 
-The server's own time limits do not help where it stands still itself, or what is between: keepalives are answered by
-the kernel, and a read would wait for ever.
+The server's own time limits do not help if the server itself, or a machine in between, stands still: the kernel still
+answers keepalives, and a read would wait for ever.
 """
 
 import time
@@ -12,13 +12,13 @@ import psycopg
 
 
 class PatientConnection(psycopg.Connection[Any]):
-    """Raises OperationalError, and is closed, when one answer takes longer than :attr:`patience`."""
+    """Closes itself and raises OperationalError if one answer takes longer than :attr:`patience`."""
 
-    #: Seconds; None: without end.
+    #: Seconds; None: no limit.
     patience: float | None = None
 
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-        """See psycopg: everything that is sent and received goes through this."""
+        """See psycopg. Everything that it sends and receives goes through this method."""
         return super().wait(gen if self.patience is None else self._bounded(gen, self.patience), *args, **kwargs)
 
     def _bounded(self, gen: Any, seconds: float) -> Generator[Any, Any, Any]:
@@ -26,7 +26,7 @@ class PatientConnection(psycopg.Connection[Any]):
         try:
             wanted = next(gen)
             while True:
-                # Nothing comes from time to time, too: so Ctrl-C is seen.
+                # psycopg also returns now and then without an event, so that Ctrl-C is noticed.
                 ready = yield wanted
                 if not ready and time.monotonic() > end:
                     gen.close()

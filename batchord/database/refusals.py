@@ -1,11 +1,11 @@
-"""What a server says when it refuses a connection for good, and what a person can do about it.
+"""A server's messages when it refuses a connection for good, and what a person can do about them.
 
-libpq gives no SQLSTATE for a connection that was refused, so its words are read.
+libpq has no SQLSTATE for a refused connection, so we look for words in the message.
 """
 
 import re
 
-#: The first that fits counts: what is said of a certificate may be said in other words of a password.
+#: The first match counts: words about a certificate also occur in messages about a password.
 _REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(words, re.IGNORECASE), advice)
     for words, advice in (
@@ -14,7 +14,7 @@ _REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "write sslmode=verify-full, and in sslrootcert= the file with the certificate of the server's CA",
         ),
         (
-            # Before the next: a private key's file may be what a permission is denied for.
+            # This comes before "permission denied": permission may be denied for the file of a private key.
             (
                 r"could not (load|read|open|stat|access) (the |own )?(client )?(certificate|private key) file|"
                 r"certificate present, but not private key|private key file .* (has group or world access|does not)|"
@@ -70,16 +70,16 @@ _REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 
-#: Which server it was is said by whoever tells of it.
+#: The name of the server, which is cut off: the caller's message has it.
 _WHERE = re.compile(r'^(connection failed: )?(connection to server at ".*?"(, port \d+)? failed: )?(FATAL: +)?')
 
 
-def advice_for(said: str) -> str | None:
-    """What to do about a refusal that no later attempt will heal; None where one may."""
-    return next((advice for words, advice in _REFUSALS if words.search(said)), None)
+def advice_for(message: str) -> str | None:
+    """What to do about a refusal, if no later attempt can succeed; None if one may."""
+    return next((advice for words, advice in _REFUSALS if words.search(message)), None)
 
 
-def one_line(said: str) -> str:
-    """The first of the reasons that are given, without the same once more for each address of the host."""
-    lines = [line.strip() for line in said.strip().splitlines() if line.strip()]
+def one_line(message: str) -> str:
+    """The first reason in ``message``, which repeats the reason for each address of the host."""
+    lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
     return _WHERE.sub("", lines[0]) if lines else "the server gave no reason"

@@ -1,4 +1,4 @@
-"""The ledger: the PostgreSQL tables that hold the truth about runs, shards and predictions."""
+"""The ledger: PostgreSQL tables that hold the truth about runs, shards and predictions."""
 
 from batchord.ledger.ledger import Ledger
 from batchord.ledger.migrate import migrate

@@ -1,4 +1,4 @@
-"""What a step's shards add up to, counted from the rows that were written."""
+"""The totals and aggregates of a step, counted from the rows in the tables."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ _TOTALS = """
                AS rejections_written
     FROM batchord.shards WHERE run_id = %(run)s AND step = %(step)s
 """
-#: More labels than this are counted together: a label per record must not fill the summary.
+#: The most labels in a summary: a model with a label for each record must not fill it.
 _MOST_LABELS = 50
 _LABELS = f"""
     SELECT label, count(*) AS records FROM batchord.predictions
@@ -53,7 +53,7 @@ _SHARDS = """
 
 
 def step_totals(connection: Connection, run_id: str, step: str) -> StepTotals:
-    """Counts for the conservation check."""
+    """The counts for the conservation check."""
     row = connection.execute(_TOTALS, {"run": run_id, "step": step}).fetchone()
     assert row is not None  # noqa: S101 -- an aggregate without GROUP BY gives exactly one row
     return StepTotals(**row)
@@ -74,7 +74,7 @@ def step_aggregates(connection: Connection, run_id: str, step: str) -> dict[str,
         "rejections": {row["reason"]: row["records"] for row in connection.execute(_REASONS, values)},
         "truncated": truncated["records"],
         "seconds": {phase: round(shards[phase], 3) for phase in ("fetch", "predict", "write")},
-        # Not below zero where the clock stepped back meanwhile; None without shards.
+        # max() is for a clock that stepped back meanwhile. None without shards.
         "elapsed": None if shards["elapsed"] is None else max(0.0, round(shards["elapsed"], 3)),
         "retries": shards["retries"],
         "shard_errors": (shards["errors"] or [])[:10],

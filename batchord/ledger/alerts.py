@@ -1,4 +1,4 @@
-"""Messages to people, kept once for each event, and what is wrong at the moment."""
+"""Alerts, kept once for each event, and open incidents: what is wrong at present."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from batchord.core.run.alerts import Alert, AlertKind, NewAlert
 from batchord.ledger.connection import Connection, Connections
-from batchord.ledger.told import told
+from batchord.ledger.masked_text import masked_text
 
 _KEEP = """
     INSERT INTO batchord.alerts (event, kind, pipeline, run_id, title, message)
@@ -35,75 +35,75 @@ _CLOSE = """
 
 
 def keep_alert(connection: Connection, alert: NewAlert) -> bool:
-    """Keeps a message, unless its event is known already."""
-    values = {**alert.as_values(), "title": told(alert.title), "message": told(alert.message)}
+    """Keeps an alert; False if there already is one for its event."""
+    values = {**alert.as_values(), "title": masked_text(alert.title), "message": masked_text(alert.message)}
     return connection.execute(_KEEP, values).rowcount == 1
 
 
 def open_incident(connection: Connection, pipeline: str, kind: str, message: str) -> datetime | None:
-    """Notes that something is wrong; None when that was known."""
-    row = connection.execute(_OPEN, [pipeline, kind, told(message)]).fetchone()
+    """Opens an incident and returns when it began; None if it was open already."""
+    row = connection.execute(_OPEN, [pipeline, kind, masked_text(message)]).fetchone()
     return None if row is None else row["opened_at"]
 
 
 def close_incidents(connection: Connection, pipeline: str, kinds: Sequence[str]) -> list[tuple[str, datetime]]:
-    """Notes that these are over; those that were open, with their beginnings."""
+    """Closes the pipeline's incidents of these kinds. Returns those that were open, and when each began."""
     return [(row["kind"], row["opened_at"]) for row in connection.execute(_CLOSE, [pipeline, list(kinds)])]
 
 
 class AlertsTable:
-    """Messages to people: kept once for each event, sent at least once to each receiver."""
+    """Alerts: the ledger keeps one for each event and sends it at least once to each receiver."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def keep(self, alert: NewAlert, *, incident: str | None = None) -> bool:
-        """Keeps a message, once for each event; False when the event was known.
+        """Keeps an alert; False if there already is one for its event.
 
-        ``incident``: what the pipeline has to recover from; noted with it.
+        ``incident``: the incident to open with it, from which the pipeline has to recover.
         """
         with self._connections.transaction() as connection:
             kept = keep_alert(connection, alert)
-            # Only then: what has recovered meanwhile must not be opened, and so told of, again.
+            # Only for a new alert: an incident that was closed meanwhile must not be opened and reported again.
             if kept and incident is not None:
                 open_incident(connection, alert.pipeline, incident, alert.title)
             return kept
 
     def begin(self, incident: str, alert: NewAlert) -> bool:
-        """Notes that something is wrong with the alert's pipeline, and keeps the alert; False when that was known.
+        """Opens an incident of the alert's pipeline and keeps the alert; False if the incident was open already.
 
-        The alert's event is completed with the time at which the incident began.
+        The time at which the incident began becomes a part of the alert's event.
         """
         with self._connections.transaction() as connection:
             since = open_incident(connection, alert.pipeline, incident, alert.title)
-            return since is not None and keep_alert(connection, _of(alert, since))
+            return since is not None and keep_alert(connection, _with_beginning(alert, since))
 
     def recover(self, incident: str, alert: NewAlert) -> bool:
-        """Notes that it is over, and keeps the alert; False when nothing was wrong. The event is completed likewise."""
+        """Closes an incident and keeps the alert; False if it was not open. Completes the event like :meth:`begin`."""
         with self._connections.transaction() as connection:
             closed = close_incidents(connection, alert.pipeline, [incident])
-            return bool(closed) and keep_alert(connection, _of(alert, closed[0][1]))
+            return bool(closed) and keep_alert(connection, _with_beginning(alert, closed[0][1]))
 
     def incidents(self, kind: str) -> dict[str, str]:
-        """What is wrong at the moment, of that kind: for each pipeline, or file, what it was opened with."""
+        """The messages of the open incidents of a kind, by their pipelines or files."""
         with self._connections.transaction() as connection:
             rows = connection.execute("SELECT pipeline, message FROM batchord.incidents WHERE kind = %s", [kind])
             return {row["pipeline"]: row["message"] for row in rows}
 
     def any_due(self) -> bool:
-        """Whether a message waits to be sent."""
+        """Whether an alert is due to be sent."""
         with self._connections.transaction() as connection:
             query = "SELECT FROM batchord.alerts WHERE closed_at IS NULL AND due_at <= clock_timestamp() LIMIT 1"
             return connection.execute(query).fetchone() is not None
 
     def claim(self, *, lease_seconds: float) -> Alert | None:
-        """A message that is due, for this process alone for that time; None when there is none."""
+        """An alert that is due. For ``lease_seconds`` only this process may send it. None if no alert is due."""
         with self._connections.transaction() as connection:
             row = connection.execute(_CLAIM, {"lease": lease_seconds}).fetchone()
         return None if row is None else Alert(**{**row, "kind": AlertKind(row["kind"]), "sent": frozenset(row["sent"])})
 
     def renew(self, alert: Alert, *, lease_seconds: float) -> None:
-        """Keeps a claimed message for this process."""
+        """Extends the claim of this process to an alert."""
         with self._connections.transaction() as connection:
             connection.execute(
                 "UPDATE batchord.alerts SET due_at = clock_timestamp() + make_interval(secs => %s) "
@@ -112,27 +112,27 @@ class AlertsTable:
             )
 
     def note_sent(self, alert: Alert, receiver: str) -> None:
-        """``receiver`` has taken it."""
+        """Notes that ``receiver`` has accepted the alert."""
         with self._connections.transaction() as connection:
             connection.execute(_SENT, {"id": alert.id, "receiver": receiver})
 
     def postpone(self, alert: Alert, *, seconds: float, error: str) -> None:
-        """Not every receiver took it: it is due again then."""
+        """Makes the alert due again after ``seconds``, because not every receiver has accepted it."""
         with self._connections.transaction() as connection:
             connection.execute(
                 "UPDATE batchord.alerts SET due_at = clock_timestamp() + make_interval(secs => %s), error = %s "
                 "WHERE id = %s",
-                [seconds, told(error), alert.id],
+                [seconds, masked_text(error), alert.id],
             )
 
     def close(self, alert: Alert, *, error: str | None = None) -> None:
-        """Every receiver has it; or it is given up, and ``error`` says why."""
+        """Ends the alert: every receiver has it, or nobody tries any more and ``error`` says why."""
         with self._connections.transaction() as connection:
             connection.execute(
                 "UPDATE batchord.alerts SET closed_at = clock_timestamp(), error = %s WHERE id = %s",
-                [told(error), alert.id],
+                [masked_text(error), alert.id],
             )
 
 
-def _of(alert: NewAlert, since: datetime) -> NewAlert:
+def _with_beginning(alert: NewAlert, since: datetime) -> NewAlert:
     return replace(alert, event=f"{alert.event}:{since.isoformat()}")

@@ -1,28 +1,28 @@
 """The history of attempts at steps and shards.
 
--1 in place of a shard's index stands for the step as a whole. An attempt is entered, and ended, in the statement that
-changes its step or its shard.
+A shard index of -1 stands for the step as a whole. The statement that changes a step or a shard also begins or ends its
+attempt.
 """
 
 from batchord.ledger.connection import Connection
-from batchord.ledger.told import told
+from batchord.ledger.masked_text import masked_text
 
 _END = """
     UPDATE batchord.attempts SET state = %(state)s, error = %(error)s, finished_at = clock_timestamp()
     WHERE run_id = %(run)s AND state = 'running'
-      -- Of a step its attempts as a whole: its shards have ended theirs.
+      -- Of a step, only the attempts at the step as a whole: its shards have ended their own.
       AND (%(step)s::text IS NULL OR (step = %(step)s AND shard = -1))
 """
 
 
 def end_attempts(connection: Connection, run_id: str, *, step: str | None, state: str, error: str | None) -> None:
-    """Ends what is under way of a step as a whole; ``step`` None: of the whole run."""
-    values = {"run": run_id, "step": step, "state": state, "error": told(error)}
+    """Ends the running attempts at a step as a whole; without ``step``, all running attempts of the run."""
+    values = {"run": run_id, "step": step, "state": state, "error": masked_text(error)}
     connection.execute(_END, values)
 
 
 def ending(update: str, *, state: str) -> str:
-    """``update``, which changes a shard and returns it as ``shard``, and ends the shard's attempt with it."""
+    """A statement that runs ``update``, which changes one shard and returns it, and ends this shard's attempt."""
     cause = ", cause = shard.cause" if state == "lost" else ""
     return f"""
         WITH shard AS ({update}), ended AS (

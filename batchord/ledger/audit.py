@@ -1,4 +1,4 @@
-"""What the audit asks: how often each record was accounted for, and what is still on its way."""
+"""The audit's queries: how often each record was accounted for, and whether a run is still open."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,31 +23,31 @@ _WINDOWS = """
 
 
 class AuditQueries:
-    """What the audit asks the ledger."""
+    """The audit's queries."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def states(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> dict[Scalar, tuple[int, int]]:
-        """How many predictions and rejections each of ``keys`` has; absent when it has none."""
+        """How many predictions and rejections each of ``keys`` has. Keys without any are absent."""
         by_text = ledger_texts(keys)
         values = {"pipeline": pipeline, "step": step, "keys": list(by_text)}
-        found: dict[Scalar, tuple[int, int]] = {}
+        counts: dict[Scalar, tuple[int, int]] = {}
         with self._connections.transaction() as connection:
             for row in connection.execute(_STATES, values):
-                # A key may be known by two texts, which would be once too often.
-                predictions, rejections = found.get(by_text[row["key"]], (0, 0))
-                found[by_text[row["key"]]] = (predictions + row["predictions"], rejections + row["rejections"])
-        return found
+                # The ledger may hold a key under two texts. Adding up shows that it was accounted for twice.
+                predictions, rejections = counts.get(by_text[row["key"]], (0, 0))
+                counts[by_text[row["key"]]] = (predictions + row["predictions"], rejections + row["rejections"])
+        return counts
 
     def has_open_run(self, pipeline: str) -> bool:
-        """Whether a run of the pipeline is queued or at work."""
+        """Whether a run of the pipeline is queued or running."""
         with self._connections.transaction() as connection:
             row = connection.execute(_OPEN, {"pipeline": pipeline}).fetchone()
             return row is not None and bool(row["open"])
 
     def windows_until(self, pipeline: str) -> datetime | None:
-        """Where the windows of the runs that succeeded end so far; None when there was none."""
+        """The latest end of a window of the pipeline's succeeded runs; None if there is none."""
         with self._connections.transaction() as connection:
             row = connection.execute(_WINDOWS, {"pipeline": pipeline}).fetchone()
             return None if row is None else row["until"]

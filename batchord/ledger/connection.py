@@ -1,4 +1,4 @@
-"""Connections to the ledger: one small pool per process, and psycopg's errors in Batchord's words."""
+"""Connections to the ledger: one small pool per process. Psycopg's errors become Batchord's."""
 
 import logging
 from collections.abc import Iterator
@@ -16,28 +16,28 @@ from batchord.processes.per_process import PerProcess
 
 Connection = psycopg.Connection[DictRow]
 
-# It says each second again what Connections.check() says once.
+# The pool repeats each second what Connections.check() reports once.
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
-#: How the ledger's sessions are called in ``pg_stat_activity``, for people.
+#: The name of the ledger's sessions in ``pg_stat_activity``, for people.
 APPLICATION_NAME = "batchord-ledger"
 
 
 class Connections:
-    """A pool that is opened on first use and never shared across a fork."""
+    """A pool that opens on first use. Processes after a fork do not share it."""
 
     def __init__(
         self, database_url: str, *, max_size: int = 4, lock_seconds: float = 60, wait_seconds: float = 20
     ) -> None:
-        """``lock_seconds``: how long a process that is stopped in mid-transaction may hold the rows it locked.
+        """``lock_seconds``: how long a process that is stopped during a transaction may hold the rows it locked.
 
         ``wait_seconds``: how long a transaction waits for a connection.
         """
         self._url = database_url
         self._max_size = max_size
         self._wait_seconds = wait_seconds
-        # A process that is stopped, swapped out or cut off between two statements would keep its row locks, and
-        # whoever wants to take its shard over would wait for it without end.
+        # A process that is stopped, swapped out or cut off between two statements would keep its row locks. A worker
+        # that takes over its shard would wait for them without end.
         milliseconds = max(1, int(lock_seconds * 1000))
         begin = f"BEGIN; SET LOCAL idle_in_transaction_session_timeout = {milliseconds}; {LOOK_NOWHERE}"
         self._begin = f"{begin}; {MARK_BOOKKEEPING}".encode()
@@ -46,15 +46,15 @@ class Connections:
 
     @contextmanager
     def transaction(self, *, writes_results: bool = False) -> Iterator[Connection]:
-        """One transaction: committed at the end of the block, rolled back when it raises.
+        """One transaction: committed at the end of the block, rolled back if the block raises.
 
-        ``writes_results``: that it adds predictions or rejections, which may be the records of another pipeline's
-        source; discovery there has to wait for it.
+        ``writes_results``: whether it adds predictions or rejections. These may be records of another pipeline's
+        source, whose discovery then has to wait for the transaction.
         """
         try:
             with self._pool().connection() as connection:
-                # One round trip, as BEGIN alone would be. No setting of the session: behind a pooler that would be
-                # whoever's comes next.
+                # One round trip, like BEGIN alone. The settings are the transaction's, not the session's: behind a
+                # pooler, another client gets the session next.
                 connection.execute(self._begin_results if writes_results else self._begin)
                 yield connection
         except PoolTimeout as error:
@@ -63,18 +63,18 @@ class Connections:
             raise translated(error, self._url) from error
 
     def check(self) -> None:
-        """Asks the database whether it lets us in.
+        """Checks that the database accepts a connection.
 
-        Raises ConfigurationError where no later attempt will, TransientError where one may.
+        Raises ConfigurationError if no later attempt can succeed, TransientError if one may.
         """
         try:
             psycopg.connect(self._url, **_CONNECT).close()
         except psycopg.Error as error:
-            # Not chained: libpq may quote what it could not read.
+            # Not chained: libpq's error may quote parts of the address.
             raise translated(error, self._url) from None
 
     def _raise_cause(self, error: PoolTimeout) -> NoReturn:
-        """The pool knows only that it waited in vain; the server says why."""
+        """Raises the cause of a time-out. The pool knows only that it waited in vain; the server says why."""
         self.check()
         raise translated(error, self._url) from None
 
@@ -85,8 +85,8 @@ class Connections:
             pool.close()
 
     def _open(self) -> "ConnectionPool[Connection]":
-        with suppress(TransientError):  # the pool waits for a server that starts
-            self.check()  # a refusal is told at once: the pool would repeat it, and tell nobody
+        with suppress(TransientError):  # the pool waits for a server that is starting
+            self.check()  # reports a refusal at once: the pool would try again and report nothing
         return ConnectionPool(
             self._url,
             min_size=1,
@@ -94,38 +94,38 @@ class Connections:
             timeout=self._wait_seconds,
             open=True,
             configure=self._avoid_prepared,
-            # A server that restarted costs one failed check instead of a failed shard.
+            # After a restart of the server, a check fails instead of a shard.
             check=self._check,
             kwargs=_CONNECT,
         )
 
     def _check(self, connection: Connection) -> None:
-        """Raises OperationalError when the connection is lost; the pool then hands out another."""
+        """Raises OperationalError if the connection is lost. Then the pool hands out another one."""
         try:
             ConnectionPool.check_connection(connection)
         except psycopg.OperationalError:
-            # Whatever cut this one has cut them all, most likely. The pool alone finds that out one by one, and
-            # waits 1, 2, 4, … seconds in between: longer than a lease may last.
+            # Most likely the other connections are lost, too. Without this check, the pool would notice it one by one,
+            # with waits of 1, 2, 4, … seconds: longer than a lease may last.
             self._pool().check()
             raise
 
     def _avoid_prepared(self, connection: Connection) -> None:
-        """Behind a transaction pooler a prepared statement stays with a session of the server that others get."""
+        """Turns prepared statements off behind a transaction pooler: they would stay in a session that others get."""
         row = connection.execute("SELECT pg_catalog.pg_backend_pid() AS pid").fetchone()
-        # A pooler makes up the number that a client needs to cancel a statement.
+        # A pooler invents the backend's number that clients use to cancel statements.
         if row is None or row["pid"] != connection.info.backend_pid:
             connection.prepare_threshold = None
 
 
 _CONNECT: dict[str, Any] = {
     "row_factory": dict_row,
-    # Transactions are begun by Connections.transaction(), in one round trip with their settings.
+    # Connections.transaction() begins transactions, in one round trip with their settings.
     "autocommit": True,
     "application_name": APPLICATION_NAME,
     "connect_timeout": 10,
-    # Whatever the database, the role or the environment has set: keys and labels are any texts.
+    # Overrides settings of the database, the role and the environment: keys and labels may be any text.
     "client_encoding": "utf8",
-    # A peer that vanished without a word is noticed within a minute.
+    # With these, a server that vanished silently is noticed within a minute.
     "keepalives_idle": 20,
     "keepalives_interval": 10,
     "keepalives_count": 3,

@@ -1,4 +1,4 @@
-"""The ledger's database refuses or does not answer: one line names the variable, the host, and what to do."""
+"""Errors of the ledger's database, as one line that names the variable, the host and what to do."""
 
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 VARIABLE = "BATCHORD_DATABASE_URL"
 
-#: What may be over at the next try. The server ends a session that idles in a transaction with an InternalError, and
-#: says with another that it has become a standby.
+#: Errors after which another attempt may succeed. Two of them are InternalErrors: the server ended a session that was
+#: idle in a transaction, or the server has become a standby.
 PASSING = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -24,34 +24,35 @@ PASSING = (
     psycopg.errors.ReadOnlySqlTransaction,
     PoolTimeout,
 )
-#: What an administrator has to see to.
+#: Errors of a missing or outdated schema, which an administrator has to migrate.
 MISSING = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)
 
 
 def translated(error: psycopg.Error, url: str, variable: str = VARIABLE) -> BatchordError:
-    """The error as Batchord's, for an address in the spelling of :mod:`batchord.core.addresses.postgres`.
+    """Batchord's error for psycopg's ``error``.
 
-    ``variable``: where the address stands.
+    ``url``: the address in the spelling of :mod:`batchord.core.addresses.postgres`. ``variable``: the variable that
+    holds it.
     """
     where = place(url, variable)
-    said = _without_password(one_line(str(error)), url)
+    message = _without_password(one_line(str(error)), url)
     if isinstance(error, MISSING):
-        return ConfigurationError(f"The ledger's schema is missing or too old ({said}): run `batchord migrate`.")
+        return ConfigurationError(f"The ledger's schema is missing or too old ({message}): run `batchord migrate`.")
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return ConfigurationError(
-            f"{where} denies a right: {clause(said)}. Run `batchord migrate`, which grants it; BATCHORD_OWNER_URL must "
-            "name the role that owns the schema batchord. See docs/how-to/roles.md."
+            f"{where} denies a right: {clause(message)}. Run `batchord migrate`, which grants it; BATCHORD_OWNER_URL "
+            "must name the role that owns the schema batchord. See docs/how-to/roles.md."
         )
-    advice = advice_for(said) if isinstance(error, psycopg.OperationalError | psycopg.ProgrammingError) else None
+    advice = advice_for(message) if isinstance(error, psycopg.OperationalError | psycopg.ProgrammingError) else None
     if advice is not None and not (isinstance(error, psycopg.OperationalError) and error.sqlstate):
-        return ConfigurationError(f"{where} refuses the connection: {clause(said)}. In {variable}, {advice}.")
+        return ConfigurationError(f"{where} refuses the connection: {clause(message)}. In {variable}, {advice}.")
     if isinstance(error, PASSING):
-        return TransientError(f"{where} failed: {said}")
-    return ConfigurationError(f"{where} refuses: {said}")
+        return TransientError(f"{where} failed: {message}")
+    return ConfigurationError(f"{where} refuses: {message}")
 
 
 def place(url: str, variable: str = VARIABLE) -> str:
-    """Which database it is, for people: no password, and no option, which may hold one."""
+    """The name of the database for people, without the password and without options, which may hold a password."""
     address = _address(url)
     host = address.host or address.query.get("host") or "the local socket"
     port = address.port or address.query.get("port")
@@ -62,12 +63,12 @@ def place(url: str, variable: str = VARIABLE) -> str:
 
 
 def _address(url: str) -> "URL":
-    # Here, not above: SQLAlchemy is more than half of a light command's start, and most meet no failure.
+    # Imported here: importing SQLAlchemy takes more than half of a light command's start, and most need no error.
     from sqlalchemy.engine import make_url
 
     return make_url(url)
 
 
-def _without_password(said: str, url: str) -> str:
+def _without_password(message: str, url: str) -> str:
     password = _address(url).password
-    return masked(said, known=[str(password)] if password else [])
+    return masked(message, known=[str(password)] if password else [])

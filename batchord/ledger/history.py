@@ -1,4 +1,4 @@
-"""What was changed by hand, written in the transaction of the change."""
+"""What people changed by hand, written in the transaction of the change."""
 
 import json
 from math import isfinite
@@ -15,7 +15,7 @@ _KEEP = """
 
 
 def keep_change(connection: Connection, change: Change | None, *, run_id: str | None = None, **more: Any) -> None:
-    """Keeps the change, if it is one by hand; ``run_id`` and ``more`` are what is known of it only now."""
+    """Keeps a change by hand; does nothing for None. ``run_id`` and ``more`` are details that exist only now."""
     if change is None:
         return
     connection.execute(
@@ -27,13 +27,13 @@ def keep_change(connection: Connection, change: Change | None, *, run_id: str | 
             "user": change.actor.user and storable(change.actor.user),
             "host": change.actor.host and storable(change.actor.host),
             "way": change.actor.way.value,
-            # A text that cannot be stored stands in JSON as an escape, which jsonb refuses.
-            "detail": _stored({**change.detail, **more}),
+            # json escapes characters that PostgreSQL cannot store, and jsonb refuses these escapes.
+            "detail": _storable_json({**change.detail, **more}),
         },
     )
 
 
-def _stored(detail: dict[str, Any]) -> str:
+def _storable_json(detail: dict[str, Any]) -> str:
     return json.dumps(_storable(detail), ensure_ascii=False, default=str)
 
 
@@ -42,9 +42,9 @@ def _storable(value: Any) -> Any:
         case str():
             return storable(value)
         case dict():
-            return {storable(str(name)): _storable(each) for name, each in value.items()}
+            return {storable(str(name)): _storable(item) for name, item in value.items()}
         case float() if not isfinite(value):
             return str(value)
         case list() | tuple():
-            return [_storable(each) for each in value]
+            return [_storable(item) for item in value]
     return value

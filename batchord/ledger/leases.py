@@ -5,8 +5,8 @@ from uuid import uuid4
 from batchord.core.reasons import LossCause
 from batchord.core.run.leases import Lease, StepLease, StepWork
 from batchord.ledger.connection import Connection
+from batchord.ledger.masked_text import masked_text
 from batchord.ledger.rows import find_run
-from batchord.ledger.told import told
 
 #: A step that becomes shards is planned under its lease; every other step is executed under it.
 _HELD = "(state = 'planning' OR (state = 'running' AND NOT sharded))"
@@ -143,7 +143,7 @@ def release_step(connection: Connection, lease: StepLease, error: str, *, wait: 
     ``own_error``: whether the step itself has failed, in contrast to what it needs.
     """
     state = "retried" if own_error else "handed back"
-    values = {**_values(lease), "error": told(error), "wait": wait, "state": state}
+    values = {**_values(lease), "error": masked_text(error), "wait": wait, "state": state}
     return connection.execute(_RELEASE, values).rowcount == 1
 
 
@@ -155,7 +155,7 @@ def lose_step(
     ``loss`` False: it was told to stop, which counts as a loss only if the attempt may have had effects.
     """
     values: dict[str, object] = {"run": run_id, "step": step, "worker": worker, "loss": loss}
-    values |= {"cause": cause, "error": told(error)}
+    values |= {"cause": cause, "error": masked_text(error)}
     return connection.execute(_LOSE, values).rowcount == 1
 
 

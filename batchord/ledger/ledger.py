@@ -16,18 +16,18 @@ from batchord.ledger.shards import ShardsTable
 
 
 class Ledger:
-    """One part for each who works with the ledger, over one pool of connections per process.
+    """The ledger's parts, one for each kind of caller, over one pool of connections per process.
 
-    Every method of a part is one transaction and is committed when it returns. All raise TransientError when the
-    database does not answer or ends the connection; the caller may repeat the call.
+    Each method of a part is one transaction, which is committed when the method returns. Each raises TransientError if
+    the database does not answer or ends the connection; then the caller may repeat the call.
     """
 
     def __init__(
         self, database_url: str, *, max_connections: int = 4, lock_seconds: float = 60, wait_seconds: float = 20
     ) -> None:
-        """``lock_seconds``: the longest time for which a process that stands still may hold a row's lock.
+        """``lock_seconds``: how long a stopped process may hold row locks.
 
-        ``wait_seconds``: how long a call waits for a server that is away before it raises TransientError.
+        ``wait_seconds``: how long a call waits for a server that does not answer before it raises TransientError.
         """
         self._connections = Connections(
             database_url, max_size=max_connections, lock_seconds=lock_seconds, wait_seconds=wait_seconds
@@ -40,51 +40,54 @@ class Ledger:
 
     @cached_property
     def planner(self) -> PlannerTables:
-        """Discovery's side."""
+        """For discovery."""
         return PlannerTables(self._connections)
 
     @cached_property
     def shards(self) -> ShardsTable:
-        """The workers' side."""
+        """For workers: shards."""
         return ShardsTable(self._connections)
 
     @cached_property
     def recovery(self) -> RecoveryQueries:
-        """The sweeper's side."""
+        """For the sweeper."""
         return RecoveryQueries(self._connections)
 
     @cached_property
     def audit(self) -> AuditQueries:
-        """The auditor's side."""
+        """For the audit."""
         return AuditQueries(self._connections)
 
     @cached_property
     def pipelines(self) -> PipelineRows:
-        """What was switched at run time."""
+        """The state of pipelines, and what people switched at run time."""
         return PipelineRows(self._connections)
 
     @cached_property
     def alerts(self) -> AlertsTable:
-        """Messages to people."""
+        """Alerts and incidents."""
         return AlertsTable(self._connections)
 
     @cached_property
     def pruning(self) -> PruningQueries:
-        """What need not be kept any longer."""
+        """For deleting old rows."""
         return PruningQueries(self._connections)
 
     @cached_property
     def logs(self) -> LogTable:
-        """What attempts logged."""
+        """The logs of attempts."""
         return LogTable(self._connections)
 
     @cached_property
     def reports(self) -> Reports:
-        """What people look at."""
+        """What commands and pages show to people."""
         return Reports(self._connections)
 
     def check(self) -> None:
-        """Asks the database whether it lets us in. Raises ConfigurationError where it never will, TransientError."""
+        """Checks that the database accepts a connection.
+
+        Raises ConfigurationError if no later attempt can succeed, TransientError if one may.
+        """
         self._connections.check()
 
     def close(self) -> None:

@@ -16,9 +16,9 @@ from batchord.ledger.alerts import close_incidents, keep_alert, open_incident
 from batchord.ledger.attempts import end_attempts
 from batchord.ledger.connection import Connection
 from batchord.ledger.history import keep_change
+from batchord.ledger.masked_text import masked_text
 from batchord.ledger.rates import learn_rates
 from batchord.ledger.rows import RUN_COLUMNS, find_run, one, read_steps, run_from, turn
-from batchord.ledger.told import told
 
 #: What may still go on in a run, by table.
 _OPEN_STATES = (("shards", ["pending", "running"]), ("steps", ["pending", "ready", "planning", "running"]))
@@ -102,7 +102,7 @@ class LockedRun:
             # So that its follow-up run is found where the message for it is lost.
             "backlog_left = backlog_left OR %s, "
             "lease_token = NULL, lease_until = NULL WHERE run_id = %s AND name = %s",
-            [state, Jsonb(output), told(error), state is StepState.CODE_CHANGED, self.run.id, step],
+            [state, Jsonb(output), masked_text(error), state is StepState.CODE_CHANGED, self.run.id, step],
         )
         end_attempts(self._connection, self.run.id, step=step, state=state, error=error)
         self._count()
@@ -154,7 +154,7 @@ class LockedRun:
         ended = connection.execute(
             "UPDATE batchord.runs SET state = %s, summary = %s, error = %s, finished_at = clock_timestamp() "
             f"WHERE id = %s RETURNING {RUN_COLUMNS}",
-            [state, Jsonb(summary), told(error), run.id],
+            [state, Jsonb(summary), masked_text(error), run.id],
         ).fetchone()
         self.run = run_from(one(ended))
         row = connection.execute(

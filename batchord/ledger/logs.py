@@ -10,11 +10,11 @@ from batchord.core.run.logs import AttemptName, LogLine, LogPart, PartName
 from batchord.core.run.run_ids import first_run_id
 from batchord.ledger.connection import Connections
 
-#: How a step as a whole stands in the table, whose key knows no NULL.
+#: The shard index that stands for the step as a whole: the table's key cannot hold NULL.
 _WHOLE = -1
-#: Parts that are in memory at once; one has about 64 KiB.
+#: How many parts are in memory at the same time. A part has about 64 KiB.
 _PAGE = 32
-#: Parts that one statement deletes: short transactions, which hold up no vacuum.
+#: The most parts that one statement deletes. Short transactions do not delay VACUUM.
 _DELETE = 1000
 
 _APPEND = """
@@ -45,7 +45,7 @@ class LogTable:
         self._connections = connections
 
     def append(self, part: LogPart) -> None:
-        """See the protocol."""
+        """See :class:`batchord.core.run.logs.LogStore`."""
         values = {
             "run": part.attempt.run_id,
             "step": part.attempt.step,
@@ -66,13 +66,13 @@ class LogTable:
         shard: int | None = None,
         seen: Container[PartName] = frozenset(),
     ) -> Iterator[LogPart]:
-        """See the protocol."""
+        """See :class:`batchord.core.run.logs.LogStore`."""
         values = {"run": run_id, "step": step, "shard": shard}
-        # Names, not the last id: one that was taken earlier may be committed later.
+        # `seen` holds names, not the last id: a part with a lower id may be committed later.
         with self._connections.transaction() as connection:
-            named = connection.execute(_NAMES, values).fetchall()
-        ids = [row["id"] for row in named if PartName(_attempt(run_id, row), row["part"]) not in seen]
-        # Page by page: a cursor would keep its transaction open while a person reads, and be cut off for that.
+            name_rows = connection.execute(_NAMES, values).fetchall()
+        ids = [row["id"] for row in name_rows if PartName(_attempt(run_id, row), row["part"]) not in seen]
+        # Page by page: a cursor would keep its transaction open while a person reads, and PostgreSQL would end it.
         for start in range(0, len(ids), _PAGE):
             with self._connections.transaction() as connection:
                 rows = connection.execute(_READ, {"run": run_id, "ids": ids[start : start + _PAGE]}).fetchall()
@@ -80,7 +80,7 @@ class LogTable:
                 yield _part(run_id, row)
 
     def delete_before(self, moment: datetime) -> int:
-        """See the protocol."""
+        """See :class:`batchord.core.run.logs.LogStore`."""
         values = {"bound": first_run_id(moment), "most": _DELETE}
         deleted = 0
         while True:

@@ -4,13 +4,16 @@ from importlib.resources import as_file, files
 
 
 def migrate(database_url: str, revision: str = "head", *, variable: str = "BATCHORD_DATABASE_URL") -> None:
-    """Brings schema ``batchord`` to ``revision``; safe to run by several processes at once.
+    """Brings the schema ``batchord`` to ``revision``. Several processes may do so at the same time.
 
-    ``database_url``: by the role that owns the schema, or is to; ``variable`` is where it stands, for errors.
+    Args:
+        database_url: The address for the role that owns the schema, or that will own it.
+        revision: A revision of Alembic.
+        variable: The name of the variable that holds the address, for errors.
 
-    Raises ConfigurationError and TransientError for what the database says.
+    Raises ConfigurationError or TransientError for an error of the database.
     """
-    # Here, not above: every worker imports this package, and Alembic is a third of a light worker's start.
+    # Imported here: every worker imports this package, and importing Alembic takes a third of a light worker's start.
     from alembic import command
     from alembic.config import Config
     from psycopg import Error
@@ -23,12 +26,12 @@ def migrate(database_url: str, revision: str = "head", *, variable: str = "BATCH
         config = Config()
         config.set_main_option("script_location", str(folder))
         url = make_url(database_url).set(drivername="postgresql+psycopg")
-        # Passed as an attribute, not as an option: options are interpolated and may be printed.
+        # An attribute, not an option: Alembic interpolates options and may print them.
         config.attributes["url"] = url
         try:
             command.upgrade(config, revision)
         except DBAPIError as error:
             if not isinstance(error.orig, Error):
                 raise
-            # Not chained: the driver may quote the address.
+            # Not chained: the driver's error may quote the address.
             raise translated(error.orig, database_url, variable) from None

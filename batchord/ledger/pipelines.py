@@ -1,4 +1,4 @@
-"""What was switched at run time, and how things stand with each pipeline."""
+"""What people switched at run time, and the state of each pipeline."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,25 +11,25 @@ from batchord.core.run.standing import Standing
 from batchord.ledger.connection import Connections
 from batchord.ledger.history import keep_change
 
-_KNOW = """
+_REGISTER = """
     INSERT INTO batchord.pipelines (name) SELECT unnest(%(names)s::text[]) ON CONFLICT (name) DO NOTHING
 """
 _STANDINGS = """
-    SELECT known.name, clock_timestamp() AS now, known.first_seen_at, known.paused_at, known.switched_at,
-           known.scheduled_at, known.schedule,
+    SELECT pipeline.name, clock_timestamp() AS now, pipeline.first_seen_at, pipeline.paused_at, pipeline.switched_at,
+           pipeline.scheduled_at, pipeline.schedule,
            (SELECT run.slot FROM batchord.runs AS run
-            WHERE run.pipeline = known.name AND run.kind = 'scheduled' AND run.slot IS NOT NULL
+            WHERE run.pipeline = pipeline.name AND run.kind = 'scheduled' AND run.slot IS NOT NULL
             ORDER BY run.slot DESC LIMIT 1) AS last_slot,
            success.window_end AS last_window_end, success.finished_at AS last_success_at,
            work.started_at AS running_since, work.id::text AS running_id
-    FROM batchord.pipelines AS known LEFT JOIN LATERAL (
+    FROM batchord.pipelines AS pipeline LEFT JOIN LATERAL (
         SELECT run.started_at, run.id FROM batchord.runs AS run
-        WHERE run.pipeline = known.name AND run.state = 'running' ORDER BY run.started_at LIMIT 1) AS work ON true
+        WHERE run.pipeline = pipeline.name AND run.state = 'running' ORDER BY run.started_at LIMIT 1) AS work ON true
     LEFT JOIN LATERAL (
         SELECT run.window_end, run.finished_at FROM batchord.runs AS run
-        WHERE run.pipeline = known.name AND run.state = 'succeeded' ORDER BY run.created_at DESC LIMIT 1
+        WHERE run.pipeline = pipeline.name AND run.state = 'succeeded' ORDER BY run.created_at DESC LIMIT 1
     ) AS success ON true
-    WHERE known.name = ANY(%(names)s)
+    WHERE pipeline.name = ANY(%(names)s)
 """
 _SWITCHED = """
     SELECT name, paused_at IS NOT NULL AS paused, schedule FROM batchord.pipelines
@@ -56,43 +56,43 @@ _WINDOWS = """
 
 
 class PipelineRows:
-    """What was switched at run time, kept across restarts."""
+    """The state of pipelines, and what people switched at run time. It survives restarts."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def standing(self, name: str) -> Standing:
-        """How things stand with a pipeline, which is known from now on."""
+        """The state of a pipeline. Registers the pipeline in the ledger if it is new."""
         return self.standings([name])[name]
 
     def standings(self, names: Sequence[str]) -> dict[str, Standing]:
-        """The same for many, all known from now on."""
+        """The states of several pipelines. Registers those that are new."""
         values = {"names": list(names)}
         with self._connections.transaction() as connection:
-            found = _read(connection.execute(_STANDINGS, values))
-            if len(found) < len(set(names)):
-                connection.execute(_KNOW, values)
-                found = _read(connection.execute(_STANDINGS, values))
-        return found
+            standings = _read(connection.execute(_STANDINGS, values))
+            if len(standings) < len(set(names)):
+                connection.execute(_REGISTER, values)
+                standings = _read(connection.execute(_STANDINGS, values))
+        return standings
 
     def switched(self) -> dict[str, dict[str, Any]]:
-        """For each pipeline that is not as its file says: ``paused`` and ``schedule``, as JSON values."""
+        """``paused`` and ``schedule``, as JSON values, of each pipeline that people paused or scheduled differently."""
         with self._connections.transaction() as connection:
             return {row.pop("name"): row for row in connection.execute(_SWITCHED)}
 
     def pause(self, name: str, *, paused: bool, change: Change | None = None) -> bool:
-        """Pauses or resumes a pipeline, and keeps the ``change``; False, and nothing kept, when it was so already."""
+        """Pauses or resumes a pipeline and keeps the ``change``. Returns False, doing nothing, if it was so already."""
         with self._connections.transaction() as connection:
-            connection.execute(_KNOW, {"names": [name]})
+            connection.execute(_REGISTER, {"names": [name]})
             if connection.execute(_PAUSE, {"name": name, "paused": paused}).rowcount == 0:
                 return False
             keep_change(connection, change)
             return True
 
     def reschedule(self, name: str, schedule: dict[str, Any] | None, *, change: Change | None = None) -> None:
-        """Schedules a pipeline by this instead of by its file, and keeps the ``change``; None: by its file again."""
+        """Replaces the schedule of the pipeline's file, and keeps the ``change``. None: the file's holds again."""
         with self._connections.transaction() as connection:
-            connection.execute(_KNOW, {"names": [name]})
+            connection.execute(_REGISTER, {"names": [name]})
             connection.execute(
                 "UPDATE batchord.pipelines SET schedule = %s, scheduled_at = clock_timestamp() WHERE name = %s",
                 [None if schedule is None else Jsonb(schedule), name],
@@ -100,23 +100,26 @@ class PipelineRows:
             keep_change(connection, change)
 
     def note_scheduled(self, names: Sequence[str]) -> None:
-        """Files schedule these pipelines now."""
+        """Notes that files schedule these pipelines now."""
         with self._connections.transaction() as connection:
             connection.execute(_SCHEDULED_BY_FILE, {"names": list(names)})
 
     def gone(self, declared: Sequence[str], *, for_seconds: float) -> dict[str, datetime]:
-        """Pipelines that files scheduled and that are not ``declared``, for so long: when a file last did."""
+        """Pipelines that no file has scheduled for ``for_seconds`` and that are not ``declared``.
+
+        Each comes with the time at which a file last scheduled it.
+        """
         with self._connections.transaction() as connection:
             rows = connection.execute(_GONE, {"names": list(declared), "seconds": for_seconds})
             return {row["name"]: row["scheduled_by_file_at"] for row in rows}
 
     def forget_scheduled(self, name: str) -> None:
-        """That no file schedules it any more is told."""
+        """Forgets that files scheduled the pipeline: its alert is kept."""
         with self._connections.transaction() as connection:
             connection.execute("UPDATE batchord.pipelines SET scheduled_by_file_at = NULL WHERE name = %s", [name])
 
     def open_windows(self, name: str) -> set[tuple[datetime, datetime]]:
-        """Windows that a backfill of the pipeline is about to fill, or at work on."""
+        """The windows of the pipeline's backfills that are queued or running."""
         with self._connections.transaction() as connection:
             return {(row["window_start"], row["window_end"]) for row in connection.execute(_WINDOWS, [name])}
 

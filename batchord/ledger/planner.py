@@ -1,4 +1,4 @@
-"""Discovery's side of the ledger: frontiers, and a step's shards written in one transaction."""
+"""The ledger for discovery: it reads frontiers, and writes a step's frontier and shards in one transaction."""
 
 from collections.abc import Sequence
 
@@ -42,8 +42,9 @@ _PIN = """
     UPDATE batchord.runs SET models = models || %(version)s, discovered = discovered + %(records)s
     WHERE id = %(run)s AND state = 'running'
 """
-#: One statement for all. psycopg's executemany() sends many without asking for an answer in between, and PostgreSQL's
-#: limit on a session that stands still begins with an answer: a process that was stopped there kept its locks for ever.
+#: One statement for all shards. psycopg's executemany() sends many statements without waiting for an answer in between.
+#: PostgreSQL's limit on an idle session begins only after an answer, so a process that was stopped there kept its locks
+#: for ever.
 _SHARDS = """
     INSERT INTO batchord.shards (run_id, step, index, first_position, last_position, planned, discovered, dense)
     SELECT CAST(%(run)s AS uuid), %(step)s, index, first, last, planned, planned, dense
@@ -52,18 +53,18 @@ _SHARDS = """
 
 
 class PlannerTables:
-    """Discovery's side of the ledger."""
+    """The ledger for discovery."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def accounted(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> set[Scalar]:
-        """The ``keys`` that have a prediction or a rejection, by any version of the model."""
+        """The ``keys`` that have a prediction or a rejection from any version of the model."""
         with self._connections.transaction() as connection:
             return accounted(connection, pipeline, step, keys)
 
     def frontier(self, pipeline: str, step: str, source_digest: str) -> Frontier:
-        """The step's frontier; a fresh one when there is none for this digest."""
+        """The step's frontier; a new one if the ledger has none for this digest of the source."""
         with self._connections.transaction() as connection:
             row = connection.execute(_FRONTIER, [pipeline, step, source_digest]).fetchone()
         if row is None:
@@ -74,18 +75,18 @@ class PlannerTables:
         )
 
     def rates(self, pipeline: str, step: str, model_version: str) -> list[Rate]:
-        """How fast workers were with this model version; empty when it has predicted nothing yet."""
+        """The speeds of workers with this model version; empty if it has predicted nothing yet."""
         with self._connections.transaction() as connection:
             return read_rates(connection, pipeline=pipeline, step=step, version=model_version)
 
     def run_outcomes(self, step: str, run_ids: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
-        """Of ``run_ids``: the runs whose step accounted for every record, and the runs whose step ended."""
+        """Two sets of ``run_ids``: the runs whose step accounted for every record, and the runs whose step ended."""
         with self._connections.transaction() as connection:
             rows = connection.execute(_OUTCOMES, [step, list(run_ids)]).fetchall()
-        known = {str(row["run_id"]) for row in rows}
+        in_ledger = {str(row["run_id"]) for row in rows}
         done = frozenset(str(row["run_id"]) for row in rows if row["done"])
-        # A run that was deleted from the ledger will never account for its records.
-        ended = frozenset(str(row["run_id"]) for row in rows if row["ended"]) | (frozenset(run_ids) - known)
+        # A run that was deleted from the ledger will never account for its records, so it counts as ended.
+        ended = frozenset(str(row["run_id"]) for row in rows if row["ended"]) | (frozenset(run_ids) - in_ledger)
         return done, ended
 
     def plan(self, lease: StepLease, plan: Plan) -> bool:
@@ -111,7 +112,8 @@ class PlannerTables:
                 },
             ).fetchone()
             assert frontier is not None  # noqa: S101 -- it was just written
-            # A record of another version may move into a shard unseen, and is no conflict for this one's predictions.
+            # A record that an earlier version predicted may move into a shard. Writing this version's prediction of it
+            # would raise no conflict. So shards are dense only as long as the step has had a single version.
             _write_shards(connection, lease, plan, dense=frontier["versions"] == 1)
             return True
 

@@ -1,4 +1,4 @@
-"""What is learned of a model's speed from the shards of a run."""
+"""The measured speeds of models: learned from the shards of each run."""
 
 from typing import Any
 
@@ -9,13 +9,14 @@ from batchord.ledger.connection import Connection
 _RATES = """
     SELECT worker_class, records_per_second, shards, most_rows FROM batchord.rates
     WHERE pipeline = %(pipeline)s AND step = %(step)s AND model_version = %(version)s
-      -- Workers that are gone say nothing of those that are here.
+      -- Older rates are of workers that are gone.
       AND updated_at > (SELECT max(updated_at) - interval '7 days' FROM batchord.rates
                         WHERE pipeline = %(pipeline)s AND step = %(step)s AND model_version = %(version)s)
     ORDER BY worker_class
 """
-#: Times of first attempts only: of a later one nobody knows how much was done before. A shard that was split for the
-#: loss of its worker has noted its size; its parts, small in search of one record, say nothing of what a worker bears.
+#: Only times of first attempts count: nobody knows how much of a shard was done before a later attempt. A shard that
+#: was split after it lost its worker counts with its size as out of memory. Its parts do not count: they are small to
+#: find one record, so they do not show how much a worker can hold.
 _TAKEN = f"""
     SELECT coalesce(worker_class, max(worker_class) OVER (), 'cpu') AS worker_class,
            (CASE WHEN timings ? 'work' THEN discovered ELSE (timings ->> 'rows')::bigint END)::bigint AS rows,
@@ -39,13 +40,13 @@ _SAVE = """
 
 
 def read_rates(connection: Connection, *, pipeline: str, step: str, version: str) -> list[Rate]:
-    """What is known of the step with this model version."""
+    """The rates of the step with this model version."""
     values = {"pipeline": pipeline, "step": step, "version": version}
     return [Rate(**row) for row in connection.execute(_RATES, values)]
 
 
 def learn_rates(connection: Connection, *, run_id: str, pipeline: str, step: str, version: str) -> None:
-    """Adds what the run's shards took."""
+    """Updates the rates with the times of the run's shards."""
     rows = connection.execute(_TAKEN, {"run": run_id, "step": step}).fetchall()
     taken = [ShardTaken(**row) for row in rows]
     if not taken:

@@ -1,4 +1,4 @@
-"""Rows of the ledger as the nouns of the core."""
+"""Turns rows of the ledger into objects of the core."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ STEP_COLUMNS = "run_id, name, kind, after, join_rule, state, attempt, error, que
 
 
 def turn(run: str) -> str:
-    """Orders queued runs of a pipeline: whatever fills windows of the past comes last, else who came first."""
+    """SQL that orders a pipeline's queued runs: oldest first, but backfills after all others."""
     return f"(({run}.kind = 'backfill'), {run}.created_at, {run}.id)"
 
 
@@ -44,13 +44,13 @@ def step_from(row: dict[str, Any]) -> Step:
 
 
 def read_steps(connection: Connection, run_id: str) -> list[Step]:
-    """The run's steps in the pipeline's order."""
+    """The run's steps in the order in which the pipeline declares them."""
     rows = connection.execute(f"SELECT {STEP_COLUMNS} FROM batchord.steps WHERE run_id = %s ORDER BY ordinal", [run_id])
     return [step_from(row) for row in rows]
 
 
 def find_run(connection: Connection, run_id: str, *, lock: bool = False) -> Run:
-    """The run, under its row lock if asked. Raises ConfigurationError when there is none of that id."""
+    """The run; with ``lock``, under its row lock. Raises ConfigurationError if no run has that id."""
     query = f"SELECT {RUN_COLUMNS} FROM batchord.runs WHERE id = %s"
     row = connection.execute(query + (" FOR UPDATE" if lock else ""), [run_id]).fetchone()
     if row is None:
@@ -59,7 +59,7 @@ def find_run(connection: Connection, run_id: str, *, lock: bool = False) -> Run:
 
 
 def one(row: dict[str, Any] | None) -> dict[str, Any]:
-    """The row that a statement cannot fail to give. Raises ConfigurationError when it did."""
+    """The row of a statement that always returns one. Raises ConfigurationError if it is missing."""
     if row is None:
         raise ConfigurationError(
             "The ledger returned no row where one must exist. Run `batchord migrate` to bring its schema up to date."

@@ -1,4 +1,4 @@
-"""Runs and steps: opened once, driven under a row lock, ended once."""
+"""Runs and steps: a run is opened once, moves on under a row lock, and ends once."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,13 +22,13 @@ class Opened(NamedTuple):
     """The outcome of opening a run."""
 
     run: Run
-    #: False when the run was there already: a tick sent twice.
+    #: False if the run existed already, for example because a tick was sent twice.
     created: bool
 
 
 _INSERT_RUN = f"""
     WITH active AS (
-        -- What fills windows of the past makes room at the end of its window: no tick is skipped for it.
+        -- No tick is skipped because of a backfill: a backfill gives way after each window.
         SELECT count(*) FILTER (WHERE kind <> 'backfill') AS runs,
                count(*) FILTER (WHERE state = 'queued' AND kind NOT IN ('backfill', 'rerun')) AS queued
         FROM batchord.runs WHERE pipeline = %(pipeline)s AND state IN ('queued', 'running')
@@ -36,7 +36,7 @@ _INSERT_RUN = f"""
         SELECT CASE
             WHEN %(skip_reason)s::text IS NOT NULL THEN %(skip_reason)s::text
             WHEN %(overlap)s = 'skip' AND runs >= %(max_active)s THEN 'an earlier run was active'
-            WHEN %(overlap)s = 'coalesce' AND queued > 0 THEN 'a run that sees the same was queued already'
+            WHEN %(overlap)s = 'coalesce' AND queued > 0 THEN 'a queued run will read the same records'
         END AS skipped, clock_timestamp() AS now FROM active
     )
     INSERT INTO batchord.runs (id, pipeline, kind, trigger, slot, window_start, window_end, state, params, request,
@@ -69,7 +69,7 @@ _TAKE_BACK = """
     DELETE FROM batchord.rejections WHERE pipeline = %(pipeline)s
       AND (%(reason)s::text IS NULL OR reason = %(reason)s)
       AND (%(keys)s::text[] IS NULL OR record_key = ANY(%(keys)s))
-      -- A run that is still at work counts on what it has rejected.
+      -- A run that is still running counts its rejections at its end.
       AND NOT EXISTS (SELECT FROM batchord.runs AS run WHERE run.id = run_id AND run.state = 'running')
 """
 
@@ -81,49 +81,50 @@ class RunsTable:
         self._connections = connections
 
     def now(self) -> datetime:
-        """The database's clock: the only one by which leases and frontiers are judged."""
+        """The time by the database's clock, the only clock that leases and frontiers use."""
         with self._connections.transaction() as connection:
             moment: datetime = one(connection.execute("SELECT clock_timestamp() AS now").fetchone())["now"]
             return moment
 
     def open(self, new: NewRun) -> Opened:
-        """Opens a run, or finds the one of the same pipeline, kind and slot, or of the same request."""
+        """Opens a run, or returns the existing run of the same pipeline, kind and slot, or of the same request."""
         with self._connections.transaction() as connection:
             return _open(connection, new)
 
     def open_retry(self, new: NewRun, *, reason: str | None, keys: Sequence[str] | None) -> tuple[Run | None, int]:
-        """Takes back rejections of the pipeline and opens ``new`` for them, in one transaction.
+        """Deletes rejections of the pipeline and opens the run ``new`` for their records, in one transaction.
 
-        Returns the run and how many rejections it takes; None and 0 when there were none to take back.
+        ``reason`` and ``keys`` select the rejections. Returns the run and how many rejections were deleted; None and 0
+        if there were none.
         """
         values = {"pipeline": new.pipeline, "reason": reason, "keys": None if keys is None else list(keys)}
         with self._connections.transaction() as connection:
-            taken = connection.execute(_TAKE_BACK, values).rowcount
-            if not taken:
+            count = connection.execute(_TAKE_BACK, values).rowcount
+            if not count:
                 return None, 0
-            # Should this run be cancelled or fail, the next one must look below the frontier too.
+            # If this run is cancelled or fails, the next one must look below the frontier, too.
             connection.execute("DELETE FROM batchord.frontiers WHERE pipeline = %(pipeline)s", values)
-            return _open(connection, new, rejections=taken).run, taken
+            return _open(connection, new, rejections=count).run, count
 
     def get(self, run_id: str) -> Run:
-        """The run. Raises ConfigurationError when there is none of that id."""
+        """The run. Raises ConfigurationError if no run has that id."""
         with self._connections.transaction() as connection:
             return find_run(connection, run_id)
 
     def last_rate(self, pipeline: str, step: str) -> float | None:
-        """Records per second of the step in the newest ended run that predicted any; None when there is none."""
+        """The step's records per second in the newest ended run that predicted records; None without such a run."""
         with self._connections.transaction() as connection:
             row = connection.execute(_LAST_RATE, {"pipeline": pipeline, "step": step}).fetchone()
             return None if row is None else row["rate"]
 
     @contextmanager
     def lock(self, run_id: str) -> Iterator[LockedRun]:
-        """The run under its row lock; committed when the block ends, rolled back when it raises."""
+        """The run under its row lock. Commits when the block ends, rolls back if it raises."""
         with self._connections.transaction() as connection:
             yield LockedRun(connection, run_id)
 
     def steps(self, run_id: str) -> list[Step]:
-        """The run's steps in the pipeline's order."""
+        """The run's steps in the order in which the pipeline declares them."""
         with self._connections.transaction() as connection:
             return read_steps(connection, run_id)
 
@@ -137,7 +138,7 @@ class RunsTable:
         task: str | None = None,
         sharded: bool | None = None,
     ) -> StepLease | None:
-        """The right to plan or to execute a step; None when that is done, or another worker is at it.
+        """A lease to plan or to execute a step; None if the step is done or another worker has the lease.
 
         ``task``: the id of the Celery task, kept with the attempt. ``sharded``: True: only if it becomes shards;
         False: only if it does not.
@@ -148,19 +149,19 @@ class RunsTable:
             )
 
     def begin_step(self, lease: StepLease) -> bool:
-        """Notes that from now on the attempt may have had effects; False when the lease is lost."""
+        """Notes that from now on the attempt may have had effects; False if the lease is lost."""
         with self._connections.transaction() as connection:
             return begin_step(connection, lease)
 
     def renew_step(self, lease: StepLease, *, lease_seconds: float) -> bool:
-        """Keeps the lease; False when it is lost."""
+        """Extends the lease; False if it is lost."""
         with self._connections.transaction() as connection:
             return renew_step(connection, lease, lease_seconds)
 
     def release_step(self, lease: StepLease, error: str, *, wait: float = 0, own_error: bool = False) -> bool:
-        """Gives the step back for another attempt, due after ``wait`` seconds; False when the lease is lost.
+        """Gives the step back for another attempt, due after ``wait`` seconds; False if the lease is lost.
 
-        ``own_error``: whether the step itself has failed, in contrast to what it needs.
+        ``own_error``: whether the step itself failed, and not a server or the network that it needs.
         """
         with self._connections.transaction() as connection:
             return release_step(connection, lease, error, wait=wait, own_error=own_error)
@@ -168,16 +169,16 @@ class RunsTable:
     def lose_step(
         self, run_id: str, step: str, *, worker: str, cause: LossCause, error: str, loss: bool = True
     ) -> bool:
-        """Notes that ``worker`` died while it executed the step, and ends its lease at once; False if it held none.
+        """Notes that ``worker`` died while it executed the step, and ends its lease at once; False if it had no lease.
 
-        ``loss`` False: it was told to stop, which counts as a loss only if the attempt may have had effects.
+        ``loss``: False if the worker was told to stop. Then the attempt counts as lost only if it may have had effects.
         """
         with self._connections.transaction() as connection:
             return lose_step(connection, run_id, step, worker=worker, cause=cause, error=error, loss=loss)
 
 
 def _open(connection: Connection, new: NewRun, **more: Any) -> Opened:
-    """``more``: what else is kept of its being opened by hand."""
+    """Opens a run. ``more``: further details for the history, if a person opens the run."""
     values = {
         "id": uuid7(),
         "pipeline": new.pipeline,
@@ -195,14 +196,14 @@ def _open(connection: Connection, new: NewRun, **more: Any) -> Opened:
         "disjoint": new.disjoint,
         "rerun_of": new.rerun_of,
     }
-    # Two requests at once must see each other's run, or both would think that none is active.
+    # Of two requests at the same time, the second must see the first one's run. Otherwise both would see no active run.
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"batchord:{new.pipeline}"])
     row = connection.execute(_INSERT_RUN, values).fetchone()
     if row is None:
         return Opened(run_from(one(connection.execute(_FIND_RUN, values).fetchone())), created=False)
     run = run_from(row)
     if run.state is not RunState.SKIPPED:
-        for place, step in enumerate(new.steps):  # not by executemany(): see planner.py
+        for place, step in enumerate(new.steps):  # not executemany(): see planner.py
             connection.execute(_INSERT_STEP, _step_values(run.id, place, step))
     keep_change(connection, new.change, run_id=run.id, **more)
     return Opened(run, created=True)

@@ -1,10 +1,10 @@
-"""The statements of :mod:`.shards`: each changes a shard, and its attempt with it."""
+"""The statements of :mod:`.shards`. Most change a shard together with its attempt."""
 
 from batchord.core.reasons import LossCause
 from batchord.ledger.attempts import ending
 
-#: Still running, and the lease ran out: the worker vanished without a word. Unless the server was restarted since the
-#: lease was renewed last: then nobody could renew it.
+#: The shard is still running, but its lease ran out: its worker vanished. A shard does not count as vanished if the
+#: server was restarted after the last renewal: then no worker could renew its lease.
 VANISHED = """
     (shard.state = 'running' AND shard.lease_until < clock_timestamp()
      AND coalesce(shard.renewed_at > pg_postmaster_start_time(), true))
@@ -24,7 +24,7 @@ CLAIM = f"""
       AND run.id = shard.run_id AND run.state = 'running'
       AND (shard.state = 'pending'
            OR (shard.state = 'running' AND shard.lease_until < clock_timestamp())
-           -- This very process, which could not give the shard back while the database was away.
+           -- This process itself has the shard: it could not give it back while the database was away.
            OR (shard.state = 'running' AND shard.worker = %(worker)s))
     RETURNING shard.run_id, shard.step, shard.index, shard.attempt, shard.losses, shard.error, shard.cause,
               shard.first_position, shard.last_position, shard.planned, shard.predicted + shard.rejected AS accounted,
@@ -48,7 +48,7 @@ HELD = """
     WHERE shard.run_id = %(run)s AND shard.step = %(step)s AND shard.index = %(index)s
 """
 FAILURE = """
-    SELECT coalesce(error, 'no reason was given') AS error FROM batchord.shards
+    SELECT coalesce(error, 'the ledger holds no reason') AS error FROM batchord.shards
     WHERE run_id = %(run)s AND step = %(step)s AND index = %(index)s AND state = 'failed'
 """
 OWNED = "run_id = %(run)s AND step = %(step)s AND index = %(index)s AND lease_token = %(token)s AND state = 'running'"
@@ -76,7 +76,7 @@ FINISH = ending(
 RELEASE = ending(
     f"""
     UPDATE batchord.shards AS shard SET state = 'pending', sent_at = clock_timestamp(), wait_seconds = %(wait)s,
-        -- The causes of earlier attempts stay: the last one alone may only say that a worker vanished.
+        -- The errors of earlier attempts stay: the last error alone may only say that a worker vanished.
         error = right(concat_ws('; ', error, %(error)s::text), 2000), cause = NULL,
         lease_token = NULL, lease_until = NULL WHERE {OWNED} {RETURNED}
     """,
@@ -117,7 +117,7 @@ HALF = """
 END_BADLY = f"""
     UPDATE batchord.shards AS shard SET state = %(state)s, finished_at = clock_timestamp(),
         error = right(concat_ws('; ', error, %(error)s::text), 2000),
-        -- Its range may have grown since it was planned.
+        -- The shard's range may have grown since it was planned.
         discovered = greatest(discovered, predicted + rejected),
         lease_token = NULL, lease_until = NULL WHERE {OWNED} {RETURNED}
 """

@@ -1,4 +1,4 @@
-"""Shards as workers see them: claimed, renewed, written batch by batch, ended."""
+"""The ledger for workers: they claim a shard, renew its lease, write it batch by batch and end it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,12 +15,12 @@ from batchord.core.run.shards import ShardRange
 from batchord.core.text.counts import counted
 from batchord.ledger import shard_statements as statements
 from batchord.ledger.connection import Connection, Connections
-from batchord.ledger.told import told
+from batchord.ledger.masked_text import masked_text
 from batchord.ledger.written import accounted, copied, write_predictions, write_rejections
 
 
 class ShardsTable:
-    """The workers' side of the ledger."""
+    """The ledger for workers."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
@@ -28,7 +28,7 @@ class ShardsTable:
     def claim(
         self, run_id: str, step: str, index: int, *, lease_seconds: float, worker: str, task: str | None = None
     ) -> ShardLease | Claim:
-        """The right to predict a shard. Counts the attempt before any work is done.
+        """A lease to predict a shard, or why there is none. It counts the attempt before any work is done.
 
         ``task``: the id of the Celery task, kept with the attempt.
         """
@@ -38,8 +38,8 @@ class ShardsTable:
         with self._connections.transaction() as connection:
             row = connection.execute(statements.CLAIM, claim).fetchone()
             if row is None:
-                found = connection.execute(statements.HELD, values).fetchone()
-                return Claim.HELD if found is not None and found["held"] else Claim.ENDED
+                state = connection.execute(statements.HELD, values).fetchone()
+                return Claim.HELD if state is not None and state["held"] else Claim.ENDED
         window = (row["window_start"], row["window_end"])
         return Lease(
             run_id=run_id,
@@ -65,31 +65,31 @@ class ShardsTable:
         )
 
     def accounted(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> set[Scalar]:
-        """The ``keys`` that have a prediction or a rejection, by any version of the model."""
+        """The ``keys`` that have a prediction or a rejection from any version of the model."""
         with self._connections.transaction() as connection:
             return accounted(connection, pipeline, step, keys)
 
     def commit(self, lease: ShardLease, batch: Batch) -> int:
         """Writes a batch and the shard's progress in one transaction.
 
-        Returns how many records it accounted for: fewer than given when another run was there before.
-        Raises LeaseLost, and has written nothing then.
+        Returns how many records it accounted for: fewer than the batch has if another run accounted for some before.
+        Raises LeaseLost after writing nothing.
         """
         rows = copied(lease, batch.predictions)
         with self._connections.transaction(writes_results=True) as connection:
             predicted = write_predictions(connection, lease, rows)
             rejected = write_rejections(connection, lease, batch.rejections)
-            # Last, and in the same transaction: when the token is another worker's, nothing was written.
+            # Checks the token last, in the same transaction: if it is another worker's, all of this is rolled back.
             _owned(connection, statements.PROGRESS, lease, predicted=predicted, rejected=rejected)
             return predicted + rejected
 
     def renew(self, lease: ShardLease, *, lease_seconds: float) -> None:
-        """Keeps the lease. Raises LeaseLost."""
+        """Extends the lease. Raises LeaseLost."""
         with self._connections.transaction() as connection:
             _owned(connection, statements.RENEW, lease, seconds=lease_seconds)
 
     def finish(self, lease: ShardLease, outcome: ShardOutcome) -> None:
-        """Marks the shard done. Raises LeaseLost; ConservationError when its counts do not add up."""
+        """Marks the shard as done. Raises LeaseLost, or ConservationError if its counts do not add up."""
         with self._connections.transaction() as connection:
             row = connection.execute(
                 statements.FINISH,
@@ -104,31 +104,31 @@ class ShardsTable:
                 )
 
     def release(self, lease: ShardLease, error: str, *, wait: float = 0) -> None:
-        """Gives the shard back for another attempt, due after ``wait`` seconds; nothing when the lease is lost."""
+        """Gives the shard back for another attempt, due after ``wait`` seconds. Does nothing if the lease is lost."""
         with self._connections.transaction() as connection:
-            connection.execute(statements.RELEASE, _values(lease, error=told(error), wait=wait))
+            connection.execute(statements.RELEASE, _values(lease, error=masked_text(error), wait=wait))
 
     def lost(
         self, run_id: str, step: str, index: int, *, worker: str, cause: LossCause, error: str, loss: bool = True
     ) -> bool:
-        """Notes that ``worker`` died while it held the shard, and ends its lease at once; False if it held none.
+        """Notes that ``worker`` died while it had the shard, and ends its lease at once; False if it had no lease.
 
-        ``loss``: whether that counts against the shard's records.
+        ``loss``: whether this counts against the shard's records.
         """
         values: dict[str, object] = {"run": run_id, "step": step, "index": index, "worker": worker, "loss": loss}
-        values |= {"cause": cause, "error": told(error)}
+        values |= {"cause": cause, "error": masked_text(error)}
         with self._connections.transaction() as connection:
             return connection.execute(statements.LOST, values).rowcount == 1
 
     def split(
         self, lease: ShardLease, parts: Sequence[ShardRange], *, losses: int, outcome: ShardOutcome | None = None
     ) -> list[int]:
-        """Ends the shard as split and adds ``parts`` as new ones, which count ``losses`` from the start.
+        """Ends the shard as split and adds ``parts`` as new shards, which begin with ``losses``.
 
-        Returns their indexes. Raises LeaseLost.
+        Returns the new shards' indexes. Raises LeaseLost.
         """
         with self._connections.transaction() as connection:
-            # Two shards of one step that split at once must not take the same index.
+            # Two shards of a step that split at the same time must not get the same indexes.
             connection.execute(
                 "SELECT FROM batchord.steps WHERE run_id = %s AND name = %s FOR NO KEY UPDATE",
                 [lease.run_id, lease.step],
@@ -138,26 +138,26 @@ class ShardsTable:
             return [_insert_half(connection, lease, part, losses) for part in parts]
 
     def blamed(self, lease: ShardLease, reasons: Sequence[str]) -> int:
-        """How many records of the lease's step were rejected for one of ``reasons`` in this run."""
+        """How many records this run rejected in the lease's step for one of ``reasons``."""
         with self._connections.transaction() as connection:
             rows = connection.execute(statements.BLAMED, _values(lease, reasons=list(reasons))).fetchall()
             return len(rows)
 
     def failure(self, run_id: str, step: str, index: int) -> str | None:
-        """Why the shard has failed; None when it has not, or there is none."""
+        """Why the shard failed; None if it did not fail or does not exist."""
         with self._connections.transaction() as connection:
             row = connection.execute(statements.FAILURE, {"run": run_id, "step": step, "index": index}).fetchone()
             return None if row is None else row["error"]
 
     def fail(self, lease: ShardLease, error: str) -> None:
-        """Marks the shard failed for good; quietly nothing when the lease is lost."""
+        """Marks the shard as failed for good. Does nothing if the lease is lost."""
         with self._connections.transaction() as connection:
-            connection.execute(statements.FAIL, _values(lease, error=told(error), state="failed"))
+            connection.execute(statements.FAIL, _values(lease, error=masked_text(error), state="failed"))
 
     def leave(self, lease: ShardLease, error: str) -> None:
-        """Ends the shard as one whose code has changed, for a follow-up run; nothing when the lease is lost."""
+        """Ends the shard because its code has changed; a follow-up run takes it. Does nothing if the lease is lost."""
         with self._connections.transaction() as connection:
-            connection.execute(statements.LEAVE, _values(lease, error=told(error), state="code-changed"))
+            connection.execute(statements.LEAVE, _values(lease, error=masked_text(error), state="code-changed"))
 
 
 def _insert_half(connection: Connection, lease: ShardLease, part: ShardRange, losses: int) -> int:
@@ -184,7 +184,7 @@ def _values(lease: ShardLease, **more: Any) -> dict[str, Any]:
 
 
 def _owned(connection: Connection, statement: str, lease: ShardLease, **more: Any) -> None:
-    """Runs an update that holds only while the lease does."""
+    """Runs an update of the lease's shard. Raises LeaseLost if the lease is lost."""
     if connection.execute(statement, _values(lease, **more)).rowcount != 1:
         raise _lost(lease)
 

@@ -1,4 +1,4 @@
-"""Predictions and rejections: written in bulk, never twice, and looked up by key."""
+"""Writes predictions and rejections in bulk and never twice, and looks them up by key."""
 
 import json
 import re
@@ -15,14 +15,14 @@ from batchord.core.run.leases import ShardLease
 from batchord.core.run.predictions import Predictions
 from batchord.core.run.records import Rejection, Scalar, ledger_texts, record_key, storable
 from batchord.ledger.connection import Connection
-from batchord.ledger.told import told
+from batchord.ledger.masked_text import masked_text
 
 _NULL = r"\N"
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _COLUMNS = "pipeline, step, model_version, run_id, shard, attempt, record_key, label, score, output, input_digest"
 _COPY = f"COPY batchord.predictions ({_COLUMNS}) FROM STDIN"
-#: One outcome for a record, ever: no prediction of what was rejected. Most steps have no rejection at all, and then the
-#: keys need not be sent.
+#: A record has one outcome for ever, so a rejected record gets no prediction. Most steps have no rejection at all. Then
+#: the keys need not be sent.
 _ANY_REJECTED = "SELECT FROM batchord.rejections WHERE pipeline = %(pipeline)s AND step = %(step)s LIMIT 1"
 _THESE_REJECTED = """
     SELECT FROM batchord.rejections
@@ -71,15 +71,15 @@ class Rows:
 
 
 def copied(lease: ShardLease, predictions: Predictions) -> Rows:
-    """To be called before the transaction: a million characters that need an escape take their time."""
+    """The predictions as rows for COPY. Call it before the transaction: escaping a million characters takes time."""
     keys = [record_key(key) for key in predictions.keys]
     constants = (lease.pipeline, lease.step, lease.work.model_version, lease.run_id, lease.shard, lease.attempt)
     prefix = "\t".join(_escaped(str(value)) for value in constants)
     columns = (
         _escaped_all(keys),
         _labels(predictions.labels),
-        _written(predictions.scores, repr),
-        _written(predictions.outputs, lambda output: _escaped(json.dumps(output, allow_nan=False))),
+        _texts(predictions.scores, repr),
+        _texts(predictions.outputs, lambda output: _escaped(json.dumps(output, allow_nan=False))),
         map(str, predictions.digests),
     )
     rows = [
@@ -90,11 +90,11 @@ def copied(lease: ShardLease, predictions: Predictions) -> Rows:
 
 
 def write_predictions(connection: Connection, lease: ShardLease, rows: Rows) -> int:
-    """Writes those that are new; returns how many were.
+    """Writes the predictions of records without an outcome. Returns how many these were.
 
-    Nearly always all of them: a record may have moved into the shard since it was planned, or another shard of the
-    run have seen it. So they are copied right into their table, and only when one of them turns out to have an
-    outcome, by way of a table of their own.
+    Nearly always these are all records. The exceptions are records that moved into the shard after it was planned, or
+    that another shard of the run has seen. So the rows are copied right into their table. Only if a record turns out to
+    have an outcome, they take the way through a temporary table.
     """
     if not rows.keys:
         return 0
@@ -103,7 +103,7 @@ def write_predictions(connection: Connection, lease: ShardLease, rows: Rows) -> 
             with connection.transaction(), connection.cursor() as cursor:
                 _copy(cursor, _COPY, rows)
         except UniqueViolation:
-            pass  # the transaction is where it was before; now one by one
+            pass  # the savepoint is rolled back; now go through the temporary table
         else:
             return len(rows.keys)
     with connection.cursor() as cursor:
@@ -127,20 +127,20 @@ def _copy(cursor: Cursor[DictRow], statement: LiteralString, rows: Rows) -> None
 
 
 def write_rejections(connection: Connection, lease: ShardLease, rejections: Sequence[Rejection]) -> int:
-    """Writes those that are new; returns how many were."""
+    """Writes the rejections of records without an outcome. Returns how many these were."""
     if not rejections:
         return 0
     values = {
         **_lease_values(lease),
         "keys": [record_key(rejection.key) for rejection in rejections],
         "reasons": [rejection.reason for rejection in rejections],
-        "details": [told(rejection.detail) for rejection in rejections],
+        "details": [masked_text(rejection.detail) for rejection in rejections],
     }
     return connection.execute(_REJECTIONS, values).rowcount
 
 
 def accounted(connection: Connection, pipeline: str, step: str, keys: Sequence[Scalar]) -> set[Scalar]:
-    """Those of ``keys`` that have a prediction or a rejection, whatever the model's version."""
+    """The ``keys`` that have a prediction or a rejection from any version of the model."""
     by_text = ledger_texts(keys)
     values = {"pipeline": pipeline, "step": step, "keys": list(by_text)}
     return {by_text[row["key"]] for row in connection.execute(_ACCOUNTED, values)}
@@ -158,12 +158,12 @@ def _lease_values(lease: ShardLease) -> dict[str, object]:
 
 
 def _labels(labels: Sequence[str | None]) -> list[str]:
-    # A classifier has few: each is looked at once.
-    written = {label: _NULL if label is None else _escaped(storable(label)) for label in set(labels)}
-    return [written[label] for label in labels]
+    # A classifier has few labels, so each is escaped only once.
+    texts = {label: _NULL if label is None else _escaped(storable(label)) for label in set(labels)}
+    return [texts[label] for label in labels]
 
 
-def _written(values: Sequence[Any], write: Callable[[Any], str]) -> Iterable[str]:
+def _texts(values: Sequence[Any], write: Callable[[Any], str]) -> Iterable[str]:
     return [_NULL if value is None else write(value) for value in values]
 
 
@@ -172,7 +172,7 @@ def _escaped_all(values: list[str]) -> list[str]:
 
 
 def _escaped(value: str) -> str:
-    """As COPY's text format wants it."""
+    """``value`` with the escapes of COPY's text format."""
     if _SPECIAL.search(value) is None:
         return value
     return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

@@ -1,1 +1,1 @@
-"""The kinds of models, one file each, and what finds, downloads and loads them. Importing it loads no ML library."""
+"""The kinds of models, one file each, and the code that finds, downloads and loads them. Loads no ML library itself."""

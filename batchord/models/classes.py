@@ -1,4 +1,4 @@
-"""What the numbers of a classifier mean: which class won, how likely a class is, and that there is no answer."""
+"""Turns a classifier's numbers into columns: the winning class, its likelihood, or no answer."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,23 +10,23 @@ from batchord.models.proba import ALL_CLASSES
 if TYPE_CHECKING:
     import numpy as np
 
-#: In the place of a value for a record whose numbers are none; the flow rejects the record.
+#: Stands in place of a value if a record's numbers are NaN or infinite. The flow then rejects the record.
 NOT_FINITE = DataError(Reason.NOT_FINITE, "the model's output for this record is NaN or infinite")
 
 
 def likelihoods(
     shares: "np.ndarray[Any, Any]", chosen: Sequence[int], names: Sequence[str], *, proba: str | None, model: str
 ) -> dict[str, list[Any]]:
-    """Column ``score``, and ``proba`` where all classes are asked for, from ``shares`` of rows x classes.
+    """Column ``score``, and column ``proba`` if all classes are wanted, from ``shares`` of rows x classes.
 
-    ``chosen`` is the place of each row's label in ``names``; -1, of a label that is no class, has no score.
-    Raises ConfigurationError when ``proba`` names no class.
+    ``chosen`` is the place of each row's label in ``names``. -1 stands for a label that is not a class; it has no
+    score. Raises ConfigurationError if ``proba`` is not the name of a class.
     """
     import numpy as np
 
-    asked = None if proba in (None, ALL_CLASSES) else _place_of(str(proba), names, model)
+    wanted = None if proba in (None, ALL_CLASSES) else _place_of(str(proba), names, model)
     rows, places = np.arange(len(shares)), np.asarray(chosen, dtype=int)
-    scores = np.where(places < 0, np.nan, shares[rows, places]) if asked is None else shares[:, asked]
+    scores = np.where(places < 0, np.nan, shares[rows, places]) if wanted is None else shares[:, wanted]
     columns: dict[str, list[Any]] = {"score": scores.astype(float).tolist()}
     if proba == ALL_CLASSES:
         _refuse_doubles(names, model)
@@ -35,9 +35,9 @@ def likelihoods(
 
 
 def refused(columns: dict[str, list[Any]], numbers: "np.ndarray[Any, Any]") -> dict[str, list[Any]]:
-    """The columns, without an answer in each row in which one of ``numbers``, of rows x any, is not finite.
+    """The columns, with :data:`NOT_FINITE` in each row where one of ``numbers`` (of rows x any) is not finite.
 
-    The greatest of numbers that are none is the first class: a label that nothing speaks for.
+    Without this, such a row would get the label of the first class, because argmax returns 0 for NaN.
     """
     import numpy as np
 

@@ -12,14 +12,14 @@ def digest_of_file(file: Path) -> str:
 
 
 def files_below(folder: Path) -> dict[str, Path]:
-    """Every file by its path below ``folder``, with ``/``; linked folders are entered, each once."""
-    found: dict[str, Path] = {}
+    """Every file by its path below ``folder``, with ``/``. It follows links to folders, but enters each folder once."""
+    files: dict[str, Path] = {}
     entered: set[tuple[int, int]] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         status = os.stat(parent)  # noqa: PTH116 -- a text
-        if (status.st_dev, status.st_ino) in entered:  # a link to where it came from
+        if (status.st_dev, status.st_ino) in entered:  # a link leads back to this folder
             folders.clear()
             continue
         entered.add((status.st_dev, status.st_ino))
-        found |= {(Path(parent) / name).relative_to(folder).as_posix(): Path(parent) / name for name in names}
-    return found
+        files |= {(Path(parent) / name).relative_to(folder).as_posix(): Path(parent) / name for name in names}
+    return files

@@ -1,4 +1,4 @@
-"""Models that are kept elsewhere, brought to this machine once."""
+"""Downloads models to this machine, each once."""
 
 import fcntl
 import json
@@ -17,28 +17,28 @@ _MANIFEST = ".manifest.json"
 
 
 class Downloads:
-    """The folder ``home/models``, with one folder for each model's weights, shared by all processes.
+    """The folder ``home/models``, with one folder for each model's weights. All processes share it.
 
-    A folder appears at once and complete, or not at all: files are fetched into a folder beside it, which is
-    then renamed. One process fetches, the others wait for it and use what it brought. What is there is used
-    without asking the store again, so that workers go on while the store is away.
+    A folder appears complete or not at all: files are downloaded into a folder beside it, which is then renamed. One
+    process downloads; the others wait and use its files. A complete folder is used without asking the store again, so
+    that workers continue while the store does not answer.
     """
 
     def __init__(self, home: Path) -> None:
         self._folder = home / "models"
 
     def find(self, weights: str) -> Path | None:
-        """The folder with ``weights`` when it holds all its files and no other, byte for byte, else None.
+        """The folder with ``weights`` if it holds exactly the downloaded files, byte for byte; otherwise None.
 
-        Reads them all: a disk that lost a part of a file, or a hand that changed one, leaves its size as it was.
+        It reads all files: after a fault of the disk, or an edit, a file may still have its old size.
         """
         folder = self._folder / weights
         try:
-            brought: dict[str, str] = json.loads((folder / _MANIFEST).read_text())
-            whole = _digests(folder) == brought
+            manifest: dict[str, str] = json.loads((folder / _MANIFEST).read_text())
+            whole = _digests(folder) == manifest
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
-        except OSError as error:  # a part of the disk cannot be read
+        except OSError as error:  # the disk is damaged
             log.warning("%s cannot be read. It is downloaded again: %s", folder, error)
             return None
         if not whole:
@@ -46,17 +46,17 @@ class Downloads:
         return folder if whole else None
 
     def bring(self, weights: str, fetch: Callable[[Path], None]) -> Path:
-        """The folder with ``weights``; ``fetch`` fills an empty folder where they are not here yet.
+        """The folder with ``weights``. If they are not on this machine yet, ``fetch`` fills an empty folder.
 
-        Raises what ``fetch`` raises, and ConfigurationError when ``home`` cannot be written.
+        Raises what ``fetch`` raises, and ConfigurationError if ``home`` cannot be written.
         """
         with self._locked(weights):
-            if found := self.find(weights):
-                return found
+            if folder := self.find(weights):
+                return folder
             target, part = self._folder / weights, self._folder / f".{weights}.part"
-            for left in (part, target):  # by a process that was killed, or by a disk that lost data
-                if left.exists():
-                    shutil.rmtree(left)
+            for incomplete in (part, target):  # a process was killed, or the disk lost data
+                if incomplete.exists():
+                    shutil.rmtree(incomplete)
             part.mkdir()
             try:
                 fetch(part)
@@ -76,7 +76,7 @@ class Downloads:
                 f"Models cannot be stored in {self._folder}: {error}. Make the folder writable, or set BATCHORD_HOME."
             ) from error
         with lock:
-            # The kernel lets go of it however the process ends, which a file that marks the lock would not.
+            # The kernel releases this lock however the process ends. A file that marks the lock would stay.
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

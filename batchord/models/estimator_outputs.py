@@ -1,4 +1,4 @@
-"""What an estimator's outputs are as columns: labels, scores, probabilities, margins."""
+"""Turns an estimator's outputs into columns: labels, scores, probabilities, margins."""
 
 import math
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from batchord.core.errors import ConfigurationError
 from batchord.models.classes import likelihoods, refused
 
 _VECTOR, _MATRIX = 1, 2
-#: Where a fitted wrapper keeps the estimator whose ``decision_function`` it passes on. The last is a frozen one's;
-#: elsewhere it was never fitted, and is not used.
+#: Attributes in which a fitted wrapper keeps the estimator whose ``decision_function`` it passes on. The last one
+#: counts only for a frozen estimator: in other wrappers it was never fitted.
 _WRAPPED = ("best_estimator_", "final_estimator_", "estimator_", "estimator")
 
 
 def check_proba(estimator: Any, proba: str | None, location: str) -> None:
-    """Raises ConfigurationError where probabilities are asked for that the estimator does not give."""
+    """Raises ConfigurationError if ``proba`` asks for probabilities, but the estimator has none."""
     if proba is not None and not hasattr(estimator, "predict_proba"):
         raise ConfigurationError(
             f"proba={proba!r}, but {location} holds a {type(estimator).__name__}, which gives no probabilities: leave "
@@ -23,9 +23,9 @@ def check_proba(estimator: Any, proba: str | None, location: str) -> None:
 
 
 def one_against_rest(estimator: Any) -> None:
-    """Has a support vector machine say one number for each class instead of one for each pair of classes.
+    """Makes a support vector machine return one number for each class instead of one for each pair of classes.
 
-    Both may be as many, so that nobody can tell them apart by their shape. What it predicts stays the same.
+    With three classes both have the same shape, so nobody could tell them apart. The predictions stay the same.
     """
     while estimator is not None:
         if getattr(estimator, "decision_function_shape", None) == "ovo":
@@ -38,16 +38,16 @@ def one_against_rest(estimator: Any) -> None:
 def output_columns(
     estimator: Any, features: Any, *, regressor: bool, proba: str | None, model: str
 ) -> dict[str, list[Any]]:
-    """Columns for ``features``: see :class:`batchord.models.estimators.LoadedEstimator`.
+    """The columns for ``features``: see :class:`batchord.models.estimators.LoadedEstimator`.
 
-    Raises ConfigurationError when ``proba`` names no class.
+    Raises ConfigurationError if ``proba`` is not the name of a class.
     """
     predicted = _dense(estimator.predict(features))
     several = predicted.ndim == _MATRIX and predicted.shape[1] > 1
     if regressor:
-        return _numbers(predicted) if several else {"score": _each(float, predicted.reshape(len(predicted)))}
+        return _numbers(predicted) if several else {"score": _converted(float, predicted.reshape(len(predicted)))}
     if several:
-        labels = {f"label_{index}": _each(_label, column) for index, column in enumerate(predicted.T)}
+        labels = {f"label_{index}": _converted(_label, column) for index, column in enumerate(predicted.T)}
         return labels | _several_likelihoods(estimator, features, predicted, proba=proba, model=model)
     values = predicted.reshape(len(predicted)).tolist()
     columns: dict[str, list[Any]] = {"label": list(map(_label, values))}
@@ -64,33 +64,35 @@ def output_columns(
 
 
 def _numbers(predicted: Any) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {f"score_{index}": _each(float, column) for index, column in enumerate(predicted.T)}
+    columns: dict[str, list[Any]] = {
+        f"score_{index}": _converted(float, column) for index, column in enumerate(predicted.T)
+    }
     return refused(columns, predicted.astype(float))
 
 
 def _several_likelihoods(
     estimator: Any, features: Any, predicted: Any, *, proba: str | None, model: str
 ) -> dict[str, list[Any]]:
-    """``score_0``, … or ``proba_0``, …, where they are asked for: several labels have no one probability."""
+    """``score_0``, … or ``proba_0``, …, if ``proba`` asks for them: several labels have no single probability."""
     import numpy as np
 
     if proba is None:
         return {}
     shares = estimator.predict_proba(features)
     if isinstance(shares, list):  # one matrix for each output
-        outputs = [(_dense(each), classes) for each, classes in zip(shares, estimator.classes_, strict=True)]
+        outputs = [(_dense(matrix), classes) for matrix, classes in zip(shares, estimator.classes_, strict=True)]
     else:  # the probability of each label
         outputs = [(np.column_stack([1 - share, share]), np.array([0, 1])) for share in _dense(shares).T]
     columns: dict[str, list[Any]] = {}
-    for index, (each, classes) in enumerate(outputs):
+    for index, (matrix, classes) in enumerate(outputs):
         chosen = _places(classes, predicted[:, index].tolist())
-        of_output = refused(likelihoods(each, chosen, _names(classes), proba=proba, model=model), each)
+        of_output = refused(likelihoods(matrix, chosen, _names(classes), proba=proba, model=model), matrix)
         columns |= {f"{name}_{index}": values for name, values in of_output.items()}
     return columns
 
 
 def _margins(margins: Any, chosen: Sequence[int], *, classes: int) -> dict[str, list[Any]]:
-    """The distance of each row's label from the border."""
+    """Column ``margin``: the distance of each row's label from the decision boundary."""
     import numpy as np
 
     places = np.array(chosen)
@@ -98,20 +100,20 @@ def _margins(margins: Any, chosen: Sequence[int], *, classes: int) -> dict[str, 
         values = np.where(places == 1, 1, -1) * margins.reshape(len(margins))
     elif margins.shape[1] == classes:
         values = margins[np.arange(len(places)), places]
-    else:  # of pairs of classes, say: no one number is the label's
+    else:  # one number for each pair of classes, say: none belongs to the label
         return {}
     return refused({"margin": values.astype(float).tolist()}, margins)
 
 
 def _label(value: Any) -> str | None:
-    """As text; None for what is no label, since "nan" would be one."""
+    """The label as text; None for a missing one, whose text "nan" would look like a label."""
     missing = value is None or (isinstance(value, float) and math.isnan(value))
     return None if missing else str(value)
 
 
 def _places(classes: Any, values: Sequence[Any]) -> list[int]:
-    """Where each label stands among the classes; -1 where it does not."""
-    places = {each: place for place, each in enumerate(classes.tolist())}
+    """The place of each label among the classes; -1 for a label that is not a class."""
+    places = {name: place for place, name in enumerate(classes.tolist())}
     return [places.get(value, -1) for value in values]
 
 
@@ -119,12 +121,12 @@ def _names(classes: Any) -> list[str]:
     return list(map(str, classes.tolist()))
 
 
-def _each(convert: Any, values: Any) -> list[Any]:
+def _converted(convert: Any, values: Any) -> list[Any]:
     return [convert(value) for value in values.tolist()]
 
 
 def _dense(values: Any) -> Any:
-    """An array; classifiers of many labels that were fitted on sparse ones give sparse ones."""
+    """``values`` as an array. A classifier of several labels that was fitted on sparse labels returns sparse ones."""
     import numpy as np
 
     return np.asarray(values.toarray() if hasattr(values, "toarray") else values)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def load_estimator(declared: SklearnModel, version: str, folder: Path, *, threads: int) -> "LoadedEstimator":
-    """Reads the ``.skops`` file at or in ``folder``. Nothing runs that is neither scikit-learn's nor trusted.
+    """Reads the ``.skops`` file at or in ``folder``. Only code of scikit-learn and of trusted types runs.
 
-    Raises ConfigurationError for types that are not trusted and for what has no ``predict``.
+    Raises ConfigurationError for types that are not trusted and for an object without ``predict``.
     """
     import threadpoolctl  # type: ignore[import-untyped]
 
@@ -49,7 +49,7 @@ def load_estimator(declared: SklearnModel, version: str, folder: Path, *, thread
         raise ConfigurationError(f"{declared.location} holds a {type(estimator).__name__}, which has no predict().")
     check_proba(estimator, declared.proba, declared.location)
     one_against_rest(estimator)
-    # Worker processes are what runs in parallel here; their threads on top of that would thrash.
+    # Worker processes already run in parallel. If each used many threads, they would slow each other down.
     threadpoolctl.threadpool_limits(limits=threads)
     jobs = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
     estimator.set_params(**dict.fromkeys(jobs))
@@ -64,11 +64,11 @@ def _only_file(declared: SklearnModel, folder: Path) -> Path:
 class LoadedEstimator:
     """Implements :class:`.LoadedModel` for an estimator or pipeline.
 
-    A classifier gives ``label`` and, where it knows probabilities, that of the label as ``score``, or what ``proba=``
-    asks for; with a decision function only, the label's distance from the border as ``margin``, which is no
-    probability. A regressor gives ``score``; clusterers and outlier detectors give ``label``. With several outputs the
-    columns are ``label_0``, ``label_1``, … or ``score_0``, …, and with ``proba=`` ``score_0``, … or ``proba_0``, …
-    beside the labels.
+    A classifier returns ``label``. If it knows probabilities, it also returns the label's probability as ``score``, or
+    what ``proba=`` asks for. If it has only a decision function, it returns ``margin``, the label's distance from the
+    decision boundary, which is not a probability. A regressor returns ``score``; clusterers and outlier detectors
+    return ``label``. With several outputs the columns are ``label_0``, ``label_1``, … or ``score_0``, …; with
+    ``proba=``, ``score_0``, … or ``proba_0``, … come beside the labels.
     """
 
     runs_on = "cpu"
@@ -83,16 +83,17 @@ class LoadedEstimator:
         self._declared = declared
         self._estimator = estimator
         self._regressor = is_regressor(estimator)
-        # As the pipeline's own predict and predict_proba do, but once for both: features often cost more than the
-        # estimator itself. Not by a slice of it, which says of itself that it was never fitted when its last step
-        # keeps no state. A subclass may have a predict of its own, and is called as a whole.
+        # The pipeline's predict and predict_proba would each compute the features, which often cost more than the
+        # estimator itself. So we compute them once for both. We do not use a slice of the pipeline: if its last step
+        # keeps no state, the slice claims that it was never fitted. A subclass may have a predict of its own, so it is
+        # called as a whole.
         steps = [step for _, step in estimator.steps] if type(estimator) is Pipeline else [estimator]
         self._transformers = [step for step in steps[:-1] if step is not None and step != "passthrough"]
         self._final = steps[-1]
 
     @property
     def reads(self) -> tuple[str, ...] | None:
-        """The columns that it was fitted on, where it knows their names."""
+        """The columns that the estimator was fitted on, if it knows their names."""
         fitted = getattr(self._estimator, "feature_names_in_", None)
         return None if fitted is None or self._declared.images is not None else tuple(map(str, fitted))
 
@@ -127,7 +128,7 @@ class LoadedEstimator:
         if declared.text:
             texts = frame[declared.text].astype(object)
             return texts if set(map(type, texts.tolist())) == {str} else texts.map(str)
-        # An estimator that was fitted on an array knows columns by their places only, and warns of names.
+        # An estimator that was fitted on an array knows columns only by their places, and warns about names.
         nameless = fitted is None and hasattr(self._estimator, "n_features_in_")
         return frame[wanted].to_numpy() if nameless else frame[wanted]
 

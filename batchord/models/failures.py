@@ -1,4 +1,4 @@
-"""What goes wrong inside a model, in our words."""
+"""Translates errors that models raise into Batchord's."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def predicting(version: str, frame: "pd.DataFrame") -> Iterator[None]:
-    """Turns whatever a model raises for ``frame`` into a ModelError that names the version and the records.
+    """Turns any error of a model for ``frame`` into a ModelError that names the version and the records.
 
-    MemoryError where this process lacked memory or threads for it, however the model's library says so.
+    It raises MemoryError if this process lacked memory or threads, in whatever words the model's library says so.
     """
     try:
         yield
     except (BatchordError, MemoryError, SoftTimeLimitExceeded):
-        raise  # ours already, or no fault of the model's: the worker's memory, Celery's clock
+        raise  # already Batchord's error, or not the model's fault: the worker's memory, Celery's time limit
     except BaseException as error:
         if ends_the_process(error):
             raise
@@ -33,21 +33,21 @@ def predicting(version: str, frame: "pd.DataFrame") -> Iterator[None]:
             raise MemoryError(f"{version} on {counted(len(frame), 'record')}: {error_text(error)}") from error
         keys = f"{frame.index[0]!r} to {frame.index[-1]!r}" if len(frame) else "none"
         raise ModelError(
-            f"{version} failed on {counted(len(frame), 'record')} (keys {keys}): {clause(_said(error))}. "
+            f"{version} failed on {counted(len(frame), 'record')} (keys {keys}): {clause(_cause(error))}. "
             "The traceback is in the log: `batchord logs RUN`."
         ) from error
 
 
-def _said(error: BaseException) -> str:
-    # Named as the author wrote it: of a SystemExit the text is a bare number, or nothing.
+def _cause(error: BaseException) -> str:
+    # The text of a SystemExit is a bare number or empty, so name the call that the author wrote.
     return f"it called sys.exit({error.code!r})" if isinstance(error, SystemExit) else error_text(error)
 
 
 def filled_column(frame: "pd.DataFrame", column: str, *, version: str, argument: str) -> "pd.Series[Any]":
-    """The column that a model reads, without a gap.
+    """The column that a model reads, which has no missing values.
 
-    Raises ConfigurationError when the source does not give it, and ModelError for a missing value, which the
-    caller has to reject before.
+    Raises ConfigurationError if the source does not have the column, and ModelError for a missing value: the caller
+    must reject such records before.
     """
     if column not in frame.columns:
         raise ConfigurationError(

@@ -18,37 +18,37 @@ if TYPE_CHECKING:
 @takes_functions
 @dataclass(frozen=True)
 class FunctionModel(Model):
-    """A plain function ``frame -> Series or DataFrame``. A numeric Series is the score, any other the label.
+    """A plain function ``frame -> Series or DataFrame``. A numeric Series is the score, any other is the label.
 
-    With ``images=`` the function finds PIL images (RGB) in the location's column.
+    With ``images=``, the column of locations holds PIL images (RGB) when the function gets the frame.
     """
 
     loads_quickly: ClassVar[bool] = True
 
     function: Callable[[Any], Any] = field(metadata=NOT_IN_VERSION)
     _: KW_ONLY
-    #: Given by the author; None: the digest of its code stands for it.
+    #: The version that the author gives; None: the digest of the function's code.
     version: str | None = field(default=None, metadata=NOT_IN_VERSION)
 
     @property
     def traits(self) -> dict[str, str]:
-        """See the base class; the function itself is told by its version."""
+        """See the base class. The version stands for the function itself."""
         return {**super().traits, "function": str(self.version or self.code_digest)}
 
     @cached_property
     def code_digest(self) -> str | None:
-        """Of the function and all that it reaches of the author's code, as it was loaded; None: no text can be had.
+        """The digest of the function and of all code of the author that it uses, as it was loaded; None without a text.
 
-        Taken once: what an object holds may change while it predicts.
+        It is computed only once: the values that an object holds may change while it predicts.
         """
         return self.code.digest(self.function, declared_in=self.declared_in)
 
     def own_version(self) -> str:
-        """``name@version`` where the author gave a version, else ``name@digest`` of the function's code as loaded.
+        """``name@version`` if the author gives a version, otherwise ``name@digest`` of the function's loaded code.
 
-        :meth:`.core.code.Code.digest` says what that covers: not the files, the environment and the libraries that the
-        function reads, nor what is imported by a name that is put together at run time. An author whose function
-        depends on such gives ``version=``. Raises ConfigurationError where no text can be had.
+        :meth:`.core.code.Code.digest` says what the digest covers. It does not cover the files, the environment and the
+        libraries that the function reads, nor modules whose names are put together at run time. If a function depends
+        on these, its author gives ``version=``. Raises ConfigurationError if the code's text is not available.
         """
         name = readable_name(getattr(self.function, "__name__", type(self.function).__name__))
         if self.version is not None:
@@ -62,7 +62,7 @@ class FunctionModel(Model):
         return f"{name}@{self.code_digest[:WEIGHT_DIGITS]}"
 
     def load(self, files: Path | None, version: str, *, threads: int, copied: bool) -> "LoadedFunction":  # noqa: ARG002
-        """See the base class: the function itself, as the file was loaded."""
+        """See the base class. It returns the function as it was loaded."""
         return LoadedFunction(self, version)
 
 
@@ -79,11 +79,11 @@ class LoadedFunction:
         self._function = declared.function
 
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
-        """See :meth:`.LoadedModel.predict`; rows and index are as the function gave them."""
+        """See :meth:`.LoadedModel.predict`. Rows and index are those that the function returned."""
         import pandas as pd
 
         with predicting(self.version, frame):
-            # A copy: notebooks add columns to the frame that they are given.
+            # A copy, because functions from notebooks often add columns to their frame.
             output = self._function(frame.copy())
         if isinstance(output, pd.Series):
             numeric = pd.api.types.is_numeric_dtype(output.dtype) and not pd.api.types.is_bool_dtype(output.dtype)
@@ -97,7 +97,7 @@ class LoadedFunction:
 
 
 def _text(label: Any) -> Any:
-    """A label as text; None where it is missing. Bytes stay, so that the flow can reject them."""
+    """A label as text; None for a missing label. Bytes stay bytes, so that the flow can reject them."""
     import pandas as pd
 
     if isinstance(label, bytes) or (pd.api.types.is_scalar(label) and pd.isna(label)):

@@ -1,4 +1,4 @@
-"""Models on the Hugging Face hub, or a mirror of it."""
+"""Models on the Hugging Face hub or a mirror of it."""
 
 import shutil
 from pathlib import Path
@@ -10,20 +10,20 @@ _ANSWER_SECONDS = 10.0
 
 
 def download(declared: StoredModel, revision: str, folder: Path, *, hub_url: str | None) -> None:
-    """Writes the files of one commit into ``folder``; neither pickles nor code are asked for.
+    """Downloads the files of one commit into ``folder``, without pickles and code.
 
-    Raises ModelNotFound for an unknown id or commit and for one that needs another login, TransientError
-    when the hub does not answer, ConfigurationError when the weights cannot be used or the hub is switched off.
+    Raises ModelNotFound for an unknown id or commit and for one that needs another login, TransientError if the hub
+    does not answer, ConfigurationError if the weights cannot be used or the hub is switched off.
     """
     from huggingface_hub import HfApi, errors
     from huggingface_hub.utils import disable_progress_bars
 
-    disable_progress_bars()  # in a worker's log they are noise
+    disable_progress_bars()  # they would fill a worker's log
     what = f"{declared.location!r} at commit {revision}"
     advice = "Or put its files into a folder or an s3:// prefix and give that as the location."
     try:
         api = HfApi(endpoint=hub_url)
-        # Asked first because it is answered, or not, at once: the download itself retries for long minutes.
+        # This call comes first because it succeeds or fails at once. The download itself retries for several minutes.
         api.model_info(declared.location, revision=revision, timeout=_ANSWER_SECONDS)
         api.snapshot_download(
             declared.location,
@@ -48,7 +48,7 @@ def download(declared: StoredModel, revision: str, folder: Path, *, hub_url: str
         raise TransientError(
             f"The hub did not deliver {what}: {_first_line(error)} Batchord tries again. {advice}"
         ) from error
-    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub client's own notes
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the hub client's bookkeeping
     declared.check_files([path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()])
 
 

@@ -17,13 +17,13 @@ from batchord.models.versions import WEIGHT_DIGITS, digest_of, readable_name, ve
 from batchord.processes.per_process import PerProcess
 from batchord.storage.objects import Objects
 
-#: Versions of one declaration kept in memory: while a model is replaced, runs of both versions take turns.
+#: Versions of one declaration kept in memory. While a model is being replaced, runs of both versions take turns.
 _KEPT = 2
 _DIGEST = re.compile(f"[0-9a-f]{{{WEIGHT_DIGITS}}}")
 
 
 class _Memory:
-    """What one process has read and loaded."""
+    """The models and digests that one process has in memory."""
 
     def __init__(self) -> None:
         self.files = LocalFiles()
@@ -36,7 +36,7 @@ class _Memory:
 
 
 class _Shelf:
-    """The loaded versions of one declaration; its lock lets other declarations load meanwhile."""
+    """The loaded versions of one declaration. Each shelf has its own lock, so that other declarations can load too."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -46,9 +46,9 @@ class _Shelf:
 class ModelLibrary:
     """Implements :class:`batchord.core.ports.Models`.
 
-    ``home`` is where downloaded models are kept. ``torch_threads`` are the threads of one process for
-    tensor and matrix work. ``hub_url`` names a mirror of the Hugging Face hub. Safe in threads, and across
-    forks: a library made before a fork holds no loaded model in the child.
+    ``home`` is the folder for downloaded models. ``torch_threads`` is the number of threads that one process uses for
+    tensors and matrices. ``hub_url`` names a mirror of the Hugging Face hub. Threads may share a library. After a fork,
+    the library holds no loaded model in the child.
     """
 
     def __init__(self, *, home: Path, objects: Objects, torch_threads: int = 1, hub_url: str | None = None) -> None:
@@ -59,7 +59,7 @@ class ModelLibrary:
         self._memory = PerProcess(_Memory)
 
     def version(self, declared: Model) -> str:
-        """See :meth:`batchord.core.ports.Models.version`; :mod:`batchord.models.versions` says what it holds."""
+        """See :meth:`batchord.core.ports.Models.version`. :mod:`batchord.models.versions` describes its parts."""
         if not isinstance(declared, StoredModel):
             return with_options(declared.own_version(), declared)
         return version_of(_name(declared), self._digest(declared), declared)
@@ -103,21 +103,22 @@ class ModelLibrary:
             return declared.load(self._from_hub(declared, version), version, threads=self._threads, copied=False)
         with nothing_but_parts(declared, folder) as parts:
             loaded = declared.load(parts, version, threads=self._threads, copied=True)
-        # Again: the files may have been replaced while they were read.
+        # Check again: the files may have been replaced while they were read.
         _check(self.version(declared), version, declared.location)
         return loaded
 
     def _from_s3(self, declared: StoredModel, version: str) -> Path:
         weights = weights_of(version)
         digest = weights.removeprefix(f"{_name(declared)}@")
-        # Compared before the store is asked: with the files on this machine it need not be.
+        # Compare the version with the declaration first. If they agree and the files are on this machine, the store
+        # need not be asked.
         if not _DIGEST.fullmatch(digest) or version_of(_name(declared), digest, declared) != version:
             _check(self.version(declared), version, declared.location)
 
         def fetch(folder: Path) -> None:
             _check(self.version(declared), version, declared.location)
-            brought = version_of(_name(declared), digest_of(self._s3.download(declared, folder)), declared)
-            _check(brought, version, declared.location)
+            downloaded = version_of(_name(declared), digest_of(self._s3.download(declared, folder)), declared)
+            _check(downloaded, version, declared.location)
 
         return self._downloads.find(weights) or self._downloads.bring(weights, fetch)
 
@@ -144,9 +145,9 @@ def _name(declared: StoredModel) -> str:
     return readable_name(str(path.absolute()) if path.exists() else declared.location)
 
 
-def _check(now: str, asked: str, location: str) -> None:
-    if now != asked:
+def _check(now: str, wanted: str, location: str) -> None:
+    if now != wanted:
         raise ModelNotFound(
-            f"The run needs model version {asked}, but {location} now holds {now}. Start a new run, which uses the "
+            f"The run needs model version {wanted}, but {location} now holds {now}. Start a new run, which uses the "
             "new version, or restore the old files. To avoid this, give each version a folder or prefix of its own."
         )

@@ -15,16 +15,16 @@ _State = tuple[int, int, int, int]
 
 
 class LocalFiles:
-    """Digests files by their contents; a file whose size, time and inode stand still is read once only."""
+    """Computes digests of files. It reads a file again only if its size, its times or its inode change."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: dict[Path, tuple[_State, str]] = {}
+        self._digests: dict[Path, tuple[_State, str]] = {}
 
     def fingerprints(self, declared: StoredModel, path: Path) -> list[Fingerprint]:
-        """The files at ``path`` that make up ``declared``.
+        """The fingerprints of the files at ``path`` that make up ``declared``.
 
-        Raises ModelNotFound when they are missing or unreadable, ConfigurationError when they are unusable.
+        Raises ModelNotFound if they are missing or unreadable, ConfigurationError if they are unusable.
         """
         try:
             parts = _parts(declared, path)
@@ -35,25 +35,26 @@ class LocalFiles:
     def _digest(self, file: Path) -> str:
         state = _state(file)
         with self._lock:
-            known = self._known.get(file)
-        if known is not None and known[0] == state:
-            return known[1]
+            cached = self._digests.get(file)
+        if cached is not None and cached[0] == state:
+            return cached[1]
         digest = digest_of_file(file)
         with self._lock:
-            self._known[file] = (state, digest)  # the state from before: a change meanwhile is seen next time
+            # The state from before reading: the next call notices a change that happened meanwhile.
+            self._digests[file] = (state, digest)
         return digest
 
 
 def _state(file: Path) -> _State:
-    found = file.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 @contextmanager
 def nothing_but_parts(declared: StoredModel, path: Path) -> Iterator[Path]:
-    """A folder that holds links to the files of the version, and nothing else that a library could find and load.
+    """A folder with links to the files of the version and nothing else that a library could find and load.
 
-    A model of a single file is that file. Raises as :meth:`LocalFiles.fingerprints`.
+    For a model of a single file, it is that file. Raises the errors of :meth:`LocalFiles.fingerprints`.
     """
     if path.is_file():
         yield path

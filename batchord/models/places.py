@@ -1,4 +1,4 @@
-"""Where a declared location lies."""
+"""Tells whether a declared location is a path on this machine or an id on a hub."""
 
 import re
 from pathlib import Path

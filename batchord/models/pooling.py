@@ -1,4 +1,4 @@
-"""From one vector per token to one per text."""
+"""Makes one vector per text from one vector per token."""
 
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,10 @@ from batchord.models.tensors import notes
 
 
 class Pooling:
-    """One vector per text from one per token: the mean, or the first, and whether to give it length 1.
+    """One vector per text from one per token: the mean or the first, scaled to length 1 or not.
 
-    A folder made by sentence-transformers says which (``1_Pooling``, ``modules.json``); any other gives
-    the plain mean, not normalised.
+    A folder made by sentence-transformers says which (``1_Pooling``, ``modules.json``). For any other folder it is the
+    plain mean, not normalised.
     """
 
     def __init__(self, *, first: bool = False, normalise: bool = False) -> None:
@@ -20,25 +20,25 @@ class Pooling:
 
     @classmethod
     def of(cls, folder: Path, location: str) -> "Pooling":
-        """As the folder says. Raises ConfigurationError for modules that are not implemented here."""
+        """The pooling that the folder describes. Raises ConfigurationError for modules that are not supported."""
         wanted = notes(folder, "1_Pooling/config.json", location) or {}
         chosen = {name for name, value in wanted.items() if name.startswith("pooling_mode_") and value is True}
         if wanted.get("pooling_mode"):  # newer versions name the mode
             chosen = {f"pooling_mode_{wanted['pooling_mode']}"}
         modules = notes(folder, "modules.json", location) or []
-        kinds = {str(each["type"]).rpartition(".")[2] for each in modules}
-        strange = kinds - {"Transformer", "Pooling", "Normalize"}
+        kinds = {str(module["type"]).rpartition(".")[2] for module in modules}
+        unsupported = kinds - {"Transformer", "Pooling", "Normalize"}
         mean = {"pooling_mode_mean_tokens", "pooling_mode_mean"}
         first = {"pooling_mode_cls_token", "pooling_mode_cls"}
-        if strange or len(chosen) > 1 or chosen - mean - first:
+        if unsupported or len(chosen) > 1 or chosen - mean - first:
             raise ConfigurationError(
-                f"{location} makes its embeddings with {sorted(strange | chosen)}, which Batchord does not support: "
-                "use a model with mean or cls pooling, or write a function model."
+                f"{location} makes its embeddings with {sorted(unsupported | chosen)}, which Batchord does not "
+                "support: use a model with mean or cls pooling, or write a function model."
             )
         return cls(first=bool(chosen & first), normalise="Normalize" in kinds)
 
     def __call__(self, states: Any, mask: Any) -> Any:
-        """Rows x width, from states of rows x tokens x width and a mask of rows x tokens."""
+        """Vectors of rows x width, from states of rows x tokens x width and a mask of rows x tokens."""
         import torch
 
         if self._first:

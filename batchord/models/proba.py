@@ -1,13 +1,13 @@
-"""``proba=``: which probability a classifier gives."""
+"""``proba=``: which probability a classifier returns."""
 
 from typing import Any
 
-#: For the probabilities of all classes; any other text names a class.
+#: Stands for the probabilities of all classes. Any other text names a class.
 ALL_CLASSES = "all"
 
 
 def problems_of_proba(proba: Any) -> list[str]:
-    """What is wrong with the option, one sentence each."""
+    """The problems of the option, one sentence each."""
     if proba is None or (isinstance(proba, str) and proba):
         return []
     return [

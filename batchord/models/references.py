@@ -1,4 +1,4 @@
-"""Files that a model's own files name: only parts of the model itself are followed."""
+"""Checks the file names in a model's own files: each must be a part of the model."""
 
 import json
 from collections.abc import Collection
@@ -14,10 +14,11 @@ _WEIGHTS, _INDEX = "model.safetensors", ".safetensors.index.json"
 
 
 def check_references(declared: StoredModel, folder: Path, names: Collection[str]) -> None:
-    """Checks what the files ``names`` in ``folder`` name, before any of it is loaded.
+    """Checks the references in the model's files ``names`` in ``folder``, before anything is loaded.
 
-    transformers joins such a name to the folder and opens what is there: ``../`` leads out of it, and a ``.bin`` is a
-    pickle. Raises ConfigurationError for a name that is no part of the model, ModelNotFound for one that is missing.
+    transformers joins such a reference to the folder and opens the file: ``../`` leads out of the folder, and a
+    ``.bin`` is a pickle. Raises ConfigurationError for a reference to a file that is not a part of the model,
+    ModelNotFound for a missing part.
     """
     if _ADAPTER in names and find_spec("peft") is None:
         raise ConfigurationError(
@@ -32,7 +33,7 @@ def check_references(declared: StoredModel, folder: Path, names: Collection[str]
     if "tokenizer_config.json" in names:
         for tokenizer in _texts(_notes(declared, folder, "tokenizer_config.json").get("fast_tokenizer_files")):
             _check(declared, "tokenizer_config.json", tokenizer, names)
-    # An index beside whole weights is not looked at.
+    # transformers ignores an index beside whole weights.
     index = str(weights or "") or (_WEIGHTS if _WEIGHTS in names else f"model{_INDEX}")
     if index.endswith(_INDEX) and index in names:
         for shard in _texts(_notes(declared, folder, index).get("weight_map")):
@@ -40,10 +41,10 @@ def check_references(declared: StoredModel, folder: Path, names: Collection[str]
 
 
 def _refuse_kernels(declared: StoredModel, config: dict[str, Any]) -> None:
-    """A name with a slash stands for compiled code on the hub, which transformers would fetch and run."""
+    """Raises ConfigurationError for a name with a slash: transformers would download compiled code and run it."""
     for key, value in config.items():
-        named = [value] if isinstance(value, str) else _texts(value)
-        if key.endswith("attn_implementation") and any("/" in name for name in named):
+        names = [value] if isinstance(value, str) else _texts(value)
+        if key.endswith("attn_implementation") and any("/" in name for name in names):
             raise ConfigurationError(
                 f"{declared.location}: config.json names code of its own ({key}={value!r}), which Batchord never runs: "
                 f"remove {key} from it."
@@ -52,18 +53,18 @@ def _refuse_kernels(declared: StoredModel, config: dict[str, Any]) -> None:
 
 def _notes(declared: StoredModel, folder: Path, name: str) -> dict[str, Any]:
     try:
-        found = json.loads((folder / name).read_text(encoding="utf-8"))
+        notes = json.loads((folder / name).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelNotFound(f"{declared.location} has a damaged {name} ({error}): save the model again.") from error
-    if not isinstance(found, dict):
+    if not isinstance(notes, dict):
         raise ModelNotFound(f"{declared.location} has a damaged {name} (not a JSON object): save the model again.")
-    return found
+    return notes
 
 
 def _texts(value: Any) -> list[str]:
     """The texts in a list, or among the values of a mapping, each once."""
     values = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return sorted({each for each in values if isinstance(each, str)})
+    return sorted({text for text in values if isinstance(text, str)})
 
 
 def _check(declared: StoredModel, name: str, part: str, names: Collection[str]) -> None:

@@ -15,24 +15,27 @@ class S3Files:
         self._objects = objects
 
     def fingerprints(self, declared: StoredModel) -> list[Fingerprint]:
-        """Sizes and ETags stand for the contents: they change with them, and cost one request per 1,000 files."""
+        """The fingerprints of the model's files, made of their sizes and ETags.
+
+        These change with the contents, and listing them costs one request for 1,000 files.
+        """
         _, files = self._list(declared)
-        return [Fingerprint(name, f"{each.size} {each.etag}") for name, each in files.items()]
+        return _fingerprints(files)
 
     def download(self, declared: StoredModel, folder: Path) -> list[Fingerprint]:
-        """Writes the model's files into ``folder`` and returns the fingerprints of exactly what was written."""
+        """Downloads the model's files into ``folder``. Returns the fingerprints of exactly the downloaded files."""
         bucket, files = self._list(declared)
-        for name, each in files.items():
+        for name, listed in files.items():
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
-                self._objects.download(bucket, each, target)
+                self._objects.download(bucket, listed, target)
             except (DataError, ObjectChanged) as error:
                 raise ModelNotFound(
                     f"{declared.location} changed while it was downloaded: {error} "
                     "Give each model version a prefix of its own, and start a new run."
                 ) from error
-        return [Fingerprint(name, f"{each.size} {each.etag}") for name, each in files.items()]
+        return _fingerprints(files)
 
     def _list(self, declared: StoredModel) -> tuple[str, dict[str, Listed]]:
         try:
@@ -45,13 +48,17 @@ class S3Files:
         except DataError as error:
             raise ModelNotFound(f"{declared.location} cannot be listed: {error}") from error
         if exact:
-            found = {path.rpartition("/")[2]: each for each in listed if each.key == path}
+            files = {path.rpartition("/")[2]: item for item in listed if item.key == path}
         else:
-            found = {each.key.removeprefix(prefix): each for each in listed if not each.key.endswith("/")}
-        declared.check_files(list(found))
-        parts = {name: each for name, each in found.items() if declared.is_part(name)}
+            files = {item.key.removeprefix(prefix): item for item in listed if not item.key.endswith("/")}
+        declared.check_files(list(files))
+        parts = {name: item for name, item in files.items() if declared.is_part(name)}
         for name in parts:
             # A key such as prefix/../../name or prefix//etc/name must not lead out of the folder.
             if not {"", ".", ".."}.isdisjoint(name.split("/")) or not name.isprintable():
                 raise ConfigurationError(f"{declared.location} has a key {name!r} that is not a file name: remove it.")
         return bucket, parts
+
+
+def _fingerprints(files: dict[str, Listed]) -> list[Fingerprint]:
+    return [Fingerprint(name, f"{listed.size} {listed.etag}") for name, listed in files.items()]

@@ -16,34 +16,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SklearnModel(StoredModel):
-    """A scikit-learn estimator or pipeline stored with skops. A classifier labels, a regressor scores.
+    """A scikit-learn estimator or pipeline stored with skops. A classifier returns labels, a regressor scores.
 
     ``location`` is a ``.skops`` file: a path, ``s3://bucket/key.skops``, or a folder that holds exactly one. With
-    ``text=`` the estimator is given that column as a Series, otherwise ``features`` as a DataFrame.
+    ``text=`` the estimator gets that column as a Series, otherwise it gets ``features`` as a DataFrame.
     """
 
     suffixes: ClassVar[frozenset[str]] = frozenset({".skops"})
     loads_quickly: ClassVar[bool] = True
 
     _: KW_ONLY
-    #: Columns for the estimator; None means all columns but key and arrival.
+    #: Columns for the estimator; None means all columns except key and arrival.
     features: Sequence[str] | None = None
-    #: Types beyond those that skops itself trusts which the file may contain, by full name.
+    #: Full names of types that the file may contain besides those that skops itself trusts.
     trusted: Sequence[str] = field(default=(), metadata=NOT_IN_VERSION)
-    #: Which probability a classifier gives: None, of the label that won; a class, of that one, whatever won; ``"all"``,
-    #: of the label as the score, and of every class in column ``proba``.
+    #: Which probability a classifier returns as ``score``. None: that of the label. The name of a class: that of this
+    #: class, whatever the label is. ``"all"``: that of the label, and those of all classes in column ``proba``.
     proba: str | None = None
 
     @property
     def reads(self) -> tuple[str, ...] | None:
-        """The text's column, or the features; and the images' column."""
+        """The column of the text, or the features; and the column of the images."""
         images = () if self.images is None else (self.images.column,)
         if self.text is not None:
             return (self.text, *images)
         return (*self.features, *images) if self.features else None
 
     def problems(self) -> list[str]:
-        """What is wrong with the declaration, one sentence each."""
+        """The problems of the declaration, one sentence each."""
         return super().problems() + problems_of_proba(self.proba)
 
     def __post_init__(self) -> None:
@@ -53,7 +53,7 @@ class SklearnModel(StoredModel):
 
     @property
     def takes_arrival(self) -> bool:
-        """Not among all columns: it has nothing to do with what was fitted."""
+        """See the base class. The arrival must not be a feature: the estimator was not fitted on it."""
         return self.features is not None or self.text is not None
 
     def check_files(self, names: Sequence[str]) -> None:

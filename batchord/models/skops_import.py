@@ -1,18 +1,19 @@
-"""How skops is imported: without torch."""
+"""Imports skops without torch."""
 
 import importlib
 import sys
 from types import ModuleType
 
-#: The part of scikit-learn that imports torch, and holds no estimator.
+#: The part of scikit-learn that imports torch. It holds no estimator.
 _IMPORTS_TORCH = "sklearn.externals.array_api_compat.torch"
 
 
 def import_skops() -> ModuleType:
-    """``skops.io``, which lists scikit-learn's estimators at its import, for which it imports all of scikit-learn.
+    """Imports ``skops.io`` without torch.
 
-    That would bring torch into each process that loads an estimator: a second and 180 MB, where torch is installed.
-    Python takes the entry None for a module that does not exist; scikit-learn passes over it, and can have it later.
+    When skops is imported, it lists all estimators of scikit-learn, and for that it imports all of scikit-learn. If
+    torch is installed, this would import torch into each process that loads an estimator: one second and 180 MB. For
+    Python, an entry of None means that the module does not exist, so scikit-learn skips it. It can be imported later.
     """
     hidden = _IMPORTS_TORCH not in sys.modules
     if hidden:

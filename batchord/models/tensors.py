@@ -12,13 +12,13 @@ from batchord.models.transformer import TransformersImage, TransformersText
 
 log = logging.getLogger(__name__)
 
-#: Weights that a checkpoint may lack: embeddings here never pass through a text model's pooler.
+#: Weights that a checkpoint may lack: Batchord's embeddings do not use a text model's pooler.
 _NOT_NEEDED = "pooler."
 
 
 def set_up_torch(threads: int) -> None:
-    """Gives this process ``threads`` threads for tensors, and quiets what is written for notebooks."""
-    # Read by the tokenizers at each call; unset, they warn once the process has forked.
+    """Gives this process ``threads`` threads for tensors, and silences output that is meant for notebooks."""
+    # The tokenizers read this variable at each call. If it is not set, they warn after a fork of the process.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true" if threads > 1 else "false")
     import torch
     from transformers.utils import logging
@@ -29,9 +29,9 @@ def set_up_torch(threads: int) -> None:
 
 
 def notes(folder: Path, name: str, location: str) -> Any:
-    """The JSON file ``name`` of a model's folder, None where there is none.
+    """The contents of the JSON file ``name`` in a model's folder; None if there is no such file.
 
-    Raises ModelNotFound for one that is damaged.
+    Raises ModelNotFound if the file is damaged.
     """
     try:
         return json.loads((folder / name).read_text(encoding="utf-8"))
@@ -42,10 +42,10 @@ def notes(folder: Path, name: str, location: str) -> Any:
 
 
 def device_of(declared: str) -> str:
-    """``auto`` as ``cuda`` or ``cpu``, anything else as declared.
+    """``cuda`` or ``cpu`` for ``auto``; any other device as it is declared.
 
-    Raises ConfigurationError where this machine lacks the device: quietly taking the CPU would make a
-    run many times slower, and nobody would know why.
+    Raises ConfigurationError if this machine lacks the device. If it silently took the CPU instead, a run would be many
+    times slower, and nobody would know why.
     """
     import torch
 
@@ -67,12 +67,12 @@ def load_weights(
 ) -> Any:
     """The model in ``folder`` on ``device``, ready for inference, in ``declared.dtype``.
 
-    On a CPU, weights of the file's own type are the file itself, mapped into memory and shared by all processes.
-    Where somebody may write to the file, ask for them ``copied``: written over, it would change the predictions of a
-    loaded model, and cut short, it would kill the process.
+    On a CPU, weights of the declared type are not copied: all processes share the file, mapped into memory. Pass
+    ``copied`` if somebody may write to the file. Otherwise overwriting it would change the predictions of a loaded
+    model, and shortening it would kill the process.
 
-    Raises ModelNotFound for files that are missing or damaged, ConfigurationError for a model that needs
-    code of its own or lacks weights for the task: transformers itself would fill these at random.
+    Raises ModelNotFound for files that are missing or damaged. Raises ConfigurationError for a model that needs code of
+    its own, or that lacks weights for the task: transformers itself would fill these at random.
     """
     import torch
     from safetensors import SafetensorError
@@ -111,19 +111,20 @@ def load_weights(
 
 
 def _has_bfloat16() -> bool:
-    """Whether the processor computes in bfloat16 by itself: AVX512-BF16 or AMX on x86, BF16 on Arm."""
+    """Whether the processor has instructions for bfloat16: AVX512-BF16 or AMX on x86, BF16 on Arm."""
     import torch
 
     return any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
 
 
 def classified(model: Any, logits: Any, declared: TransformersText | TransformersImage) -> dict[str, list[Any]]:
-    """Columns from the logits of a classifier, one row per row.
+    """The columns for the logits of a model, one row for each row.
 
-    Softmax, ``label`` and its ``score``, or what ``proba=`` asks for; for a model of one output that is no classifier,
-    the output as ``score``; for one of several labels at once, sigmoid, and in ``labels`` all labels of at least 0.5.
+    A classifier's softmax gives ``label`` and its ``score``, or what ``proba=`` asks for. A regression gives its output
+    as ``score``. If the model gives several labels at once, its sigmoid gives these columns, and ``labels`` holds all
+    labels of at least 0.5.
 
-    Raises ConfigurationError when ``proba=`` names no class.
+    Raises ConfigurationError if ``proba=`` is not the name of a class.
     """
     import torch
 
@@ -148,13 +149,13 @@ def classified(model: Any, logits: Any, declared: TransformersText | Transformer
 
 
 def embedded(vectors: Any) -> dict[str, list[Any]]:
-    """Column ``embedding`` from rows x width."""
+    """Column ``embedding`` from vectors of rows x width."""
     vectors = vectors.float().cpu()
     return refused({"embedding": vectors.tolist()}, vectors.numpy())
 
 
 def columns_without_rows(model: Any, declared: TransformersText | TransformersImage) -> dict[str, list[Any]]:
-    """The columns that the declared task gives, empty. Raises ConfigurationError when ``proba=`` names no class."""
+    """The columns of the declared task, without rows. Raises ConfigurationError if ``proba=`` is not a class's name."""
     import torch
 
     if declared.task == "embed":
@@ -163,5 +164,5 @@ def columns_without_rows(model: Any, declared: TransformersText | TransformersIm
 
 
 def joined(parts: list[dict[str, list[Any]]]) -> dict[str, list[Any]]:
-    """Columns of consecutive parts, one after the other."""
+    """The columns of consecutive parts, joined."""
     return {name: [value for part in parts for value in part[name]] for name in parts[0]}

@@ -20,11 +20,11 @@ from batchord.models.transformer import TransformersText
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Tokens with padding in one forward pass. On a CPU few: MiniLM made 83 texts a second with 256 or 512 and 65 with
-#: 4,096, a BERT of the usual size 9.9 with 512 and 4.8 with 4,096, whose values no longer fit the caches. A card wants
-#: more.
+#: Tokens with padding in one forward pass. A CPU is faster with few: MiniLM predicted 83 texts a second with 256 or 512
+#: tokens and 65 with 4,096. A BERT of the usual size predicted 9.9 with 512 and 4.8 with 4,096, whose values no longer
+#: fit the caches. A GPU needs more.
 _BUDGET_CPU, _BUDGET_CARD = 512, 65_536
-#: Of usual texts.
+#: In ordinary texts.
 _CHARACTERS_PER_TOKEN = 4
 
 
@@ -46,7 +46,7 @@ def load_text_model(
 class LoadedTextModel:
     """Implements :class:`.LoadedModel`: ``label`` and ``score``, or ``embedding``.
 
-    Column ``truncated`` is True where a text had more tokens than the model reads.
+    Column ``truncated`` is True if the text had more tokens than the model reads.
     """
 
     picture_side = None
@@ -67,7 +67,7 @@ class LoadedTextModel:
         self._budget = _BUDGET_CPU if device == "cpu" else _BUDGET_CARD
 
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
-        """See :meth:`.LoadedModel.predict`. Rows are sorted by length inside, and back."""
+        """See :meth:`.LoadedModel.predict`. Inside, it sorts rows by length; it returns them in their old order."""
         import pandas as pd
 
         with predicting(self.version, frame):

@@ -1,4 +1,4 @@
-"""transformers models over texts and images, from safetensors alone."""
+"""transformers models for texts and images, with weights in safetensors only."""
 
 import re
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from batchord.models.pictures import LoadedPictureModel
     from batchord.models.texts import LoadedTextModel
 
-#: ``classify`` gives a label and a score, ``embed`` gives a vector in column ``embedding``.
+#: ``classify`` returns a label and a score, ``embed`` returns a vector in column ``embedding``.
 Task = Literal["classify", "embed"]
-#: What a network computes in.
+#: The number type that the network computes with.
 Dtype = Literal["float32", "bfloat16"]
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -28,8 +28,8 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 class _Transformers(StoredModel):
     """A folder, an ``s3://`` prefix, or a hub id with a pinned revision; safetensors weights only."""
 
-    #: What transformers reads of a folder. Pickles (.bin, .pt, .ckpt) are not among them, nor is code (.py); README
-    #: files and training states do not change a version.
+    #: The files of a folder that transformers may read. Pickles (.bin, .pt, .ckpt) and code (.py) are not among them.
+    #: README files and training states do not change a version.
     suffixes: ClassVar[frozenset[str]] = frozenset(
         {".safetensors", ".json", ".txt", ".model", ".spm", ".bpe", ".vocab", ".tiktoken"}
     )
@@ -37,36 +37,36 @@ class _Transformers(StoredModel):
 
     _: KW_ONLY
     task: Task = "classify"
-    #: Commit of a hub model (40 hexadecimal digits); a hub id without it is refused.
+    #: Commit of a hub model (40 hexadecimal digits). A hub id without it is refused.
     revision: str | None = field(default=None, metadata=NOT_IN_VERSION)
-    #: ``auto`` takes CUDA when there is a card, else the CPU; ``cuda:1`` names a card.
+    #: ``auto`` takes CUDA if there is a GPU, otherwise the CPU; ``cuda:1`` names a GPU.
     device: str = field(default="auto", metadata=NOT_IN_VERSION)
-    #: ``bfloat16`` takes half the time and memory where the processor or card has instructions for it, and changes
+    #: ``bfloat16`` takes half the time and memory if the processor or the GPU has instructions for it. It changes
     #: scores in their second or third digit.
     dtype: Dtype = "float32"
-    #: Which probability a classifier gives; see :class:`SklearnModel`.
+    #: Which probability a classifier returns; see :class:`SklearnModel`.
     proba: str | None = None
 
     @property
     def reads(self) -> tuple[str, ...] | None:
-        """The text's column, the images' column."""
+        """The columns of the text and of the images."""
         images = None if self.images is None else self.images.column
         return tuple(name for name in (self.text, images) if name is not None)
 
     def problems(self) -> list[str]:
-        """What is wrong with the declaration, one sentence each."""
-        found = super().problems() + problems_of_proba(self.proba)
+        """The problems of the declaration, one sentence each."""
+        problems = super().problems() + problems_of_proba(self.proba)
         if self.task == "embed" and self.proba is not None:
-            found.append(f"proba={self.proba!r} with task='embed': a vector has no probability; leave proba= out")
+            problems.append(f"proba={self.proba!r} with task='embed': a vector has no probability; leave proba= out")
         if self.task not in ("classify", "embed"):
-            found.append(f"task={self.task!r} is unknown: use 'classify' or 'embed'")
+            problems.append(f"task={self.task!r} is unknown: use 'classify' or 'embed'")
         if self.dtype not in ("float32", "bfloat16"):
-            found.append(f"dtype={self.dtype!r} is unknown: use 'float32' or 'bfloat16'")
+            problems.append(f"dtype={self.dtype!r} is unknown: use 'float32' or 'bfloat16'")
         if self.revision is not None and not _COMMIT.fullmatch(self.revision):
-            found.append(f"revision={self.revision!r} is not a full commit: pin all 40 hexadecimal digits")
+            problems.append(f"revision={self.revision!r} is not a full commit: pin all 40 hexadecimal digits")
         if not _DEVICE.fullmatch(self.device):
-            found.append(f"device={self.device!r} is unknown: use 'auto', 'cpu', 'cuda' or 'cuda:N'")
-        return found
+            problems.append(f"device={self.device!r} is unknown: use 'auto', 'cpu', 'cuda' or 'cuda:N'")
+        return problems
 
     def check_files(self, names: Sequence[str]) -> None:
         """See the base class."""
@@ -75,7 +75,7 @@ class _Transformers(StoredModel):
             raise self.lacks("config.json and *.safetensors (write them with model.save_pretrained)", names)
 
     def _checked(self, files: Path | None) -> Path:
-        """The files, none of which names code, or a part that is not among them. Raises ConfigurationError."""
+        """The files, after a check that they name no code and no missing part. Raises what check_references raises."""
         assert files is not None  # noqa: S101 -- a stored model's files are there
         check_references(self, files, files_below(files).keys())
         return files
@@ -83,7 +83,7 @@ class _Transformers(StoredModel):
 
 @dataclass(frozen=True)
 class TransformersText(_Transformers):
-    """A transformers model over the column ``text``: sequence classification, or embeddings."""
+    """A transformers model for the column ``text``: sequence classification or embeddings."""
 
     queue: ClassVar[str] = "text"
     batch_rows: ClassVar[int] = 256
@@ -91,15 +91,15 @@ class TransformersText(_Transformers):
     min_shard_rows: ClassVar[int] = 64
 
     _: KW_ONLY
-    #: Longest input in tokens; None means what the model was made for. The rest is cut off and counted.
+    #: The longest input in tokens; None: what the model was made for. Longer texts are cut off and counted.
     max_tokens: int | None = None
 
     def problems(self) -> list[str]:
-        """What is wrong with the declaration, one sentence each."""
-        found = super().problems()
+        """The problems of the declaration, one sentence each."""
+        problems = super().problems()
         if not self.text:
-            found.append("no text column: give text='body', the column that holds the text")
-        return found
+            problems.append("no text column: give text='body', the column that holds the text")
+        return problems
 
     def load(self, files: Path | None, version: str, *, threads: int, copied: bool) -> "LoadedTextModel":
         """See the base class."""
@@ -110,7 +110,7 @@ class TransformersText(_Transformers):
 
 @dataclass(frozen=True)
 class TransformersImage(_Transformers):
-    """A transformers model over ``images``: classification, or embeddings."""
+    """A transformers model for ``images``: classification or embeddings."""
 
     queue: ClassVar[str] = "image"
     batch_rows: ClassVar[int] = PICTURE_ROWS
@@ -118,11 +118,11 @@ class TransformersImage(_Transformers):
     min_shard_rows: ClassVar[int] = 32
 
     def problems(self) -> list[str]:
-        """What is wrong with the declaration, one sentence each."""
-        found = super().problems()
+        """The problems of the declaration, one sentence each."""
+        problems = super().problems()
         if self.images is None:
-            found.append("no images: give images=Images(column='location', allow=['s3://bucket/prefix/'])")
-        return found
+            problems.append("no images: give images=Images(column='location', allow=['s3://bucket/prefix/'])")
+        return problems
 
     def load(self, files: Path | None, version: str, *, threads: int, copied: bool) -> "LoadedPictureModel":
         """See the base class."""

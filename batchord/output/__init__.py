@@ -1,1 +1,1 @@
-"""Where text leaves: what is secret, and how it is masked."""
+"""Masks the secrets in all text that leaves the process."""

@@ -1,4 +1,4 @@
-"""The secrets that this process can know: those of its settings, of its environment, and of its pipelines."""
+"""The secrets that this process can know: those of its settings, its environment and its pipelines."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -17,26 +17,26 @@ from batchord.core.secrets.values import (
 )
 from batchord.settings import Settings
 
-#: Whether messages to people go to what the setting holds.
+#: A setting whose name holds this word holds receivers of alerts.
 _RECEIVERS = "alert"
 
 
 def known_secrets(settings: Settings) -> list[str]:
-    """The passwords, keys and tokens in the settings; of addresses only what is secret in them."""
+    """The passwords, keys and tokens in the settings, and the secret parts of addresses."""
     return worth_hiding(_of_settings(settings))
 
 
 def secrets_around(environment: Mapping[str, str]) -> list[str]:
-    """What is called a secret in the environment, and the passwords of addresses there.
+    """The variables that are named like a secret, and the passwords of addresses in the environment.
 
-    Pipelines name such variables (``url_env``), and what a process that loads no pipeline tells may hold them, too.
+    Pipelines name such variables (``url_env``). Text of a process that loads no pipeline may hold their values, too.
     """
     return worth_hiding(of_environment(environment))
 
 
 def secrets_of(pipelines: Iterable[Pipeline], environment: Mapping[str, str]) -> list[str]:
-    """What pipelines are declared with: the passwords of databases, receivers of alerts, what commands are given."""
-    return worth_hiding(each for pipeline in pipelines for each in _of_pipeline(pipeline, environment))
+    """The secrets in declarations of pipelines: passwords of databases, receivers of alerts, arguments of commands."""
+    return worth_hiding(secret for pipeline in pipelines for secret in _of_pipeline(pipeline, environment))
 
 
 def _of_settings(settings: Settings) -> Iterator[str]:
@@ -47,20 +47,20 @@ def _of_settings(settings: Settings) -> Iterator[str]:
             elif "://" in text:
                 yield from of_address(text)
             elif name.endswith("url"):
-                yield from of_address(text)  # libpq's other form: host=… password=…
+                yield from of_address(text)  # libpq's key=value form: host=… password=…
             else:
                 yield from of_secret(text)
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Those that are secret, and addresses, whose writers may have put a password into them."""
+    """The secret texts in a setting's value, and addresses, which may hold a password."""
     if isinstance(value, SecretStr):
         yield value.get_secret_value()
     elif isinstance(value, str) and "://" in value:
         yield value
     elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
-        for each in value:
-            yield from _texts(each)
+        for item in value:
+            yield from _texts(item)
 
 
 def _of_pipeline(pipeline: Pipeline, environment: Mapping[str, str]) -> Iterator[str]:
@@ -75,8 +75,8 @@ def _of_pipeline(pipeline: Pipeline, environment: Mapping[str, str]) -> Iterator
                 yield from of_address(address)
         for values in (getattr(step, "env", None), getattr(step, "params", None)):
             if isinstance(values, Mapping):
-                called = (value for name, value in values.items() if isinstance(name, str) and is_called_secret(name))
-                yield from (part for value in called if isinstance(value, str) for part in of_secret(value))
+                named = (value for name, value in values.items() if isinstance(name, str) and is_called_secret(name))
+                yield from (part for value in named if isinstance(value, str) for part in of_secret(value))
 
 
 def _of_receivers(text: str) -> Iterator[str]:

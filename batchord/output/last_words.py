@@ -1,6 +1,6 @@
-"""What a process tells where nobody has seen to it: errors that nobody caught, warnings, logs without a handler.
+"""Masks the output that no other code masks: uncaught errors, warnings, log records without a handler.
 
-Masked as everything else. Nothing is imported for it before it is needed: commands start fast.
+It imports what it needs only when it needs it, so that commands start fast.
 """
 
 import logging
@@ -15,20 +15,22 @@ _log = logging.getLogger("batchord.warnings")
 
 
 class MaskedFormatter(logging.Formatter):
-    """Any format, without secrets, each record as one entry."""
+    """Formats records without secrets, each as one entry."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record's line, and those that go on with it."""
-        return _told(super().format(record))
+        """The record's line, and the lines that continue it."""
+        return _masked_entry(super().format(record))
 
 
 def mask_last_words() -> None:
-    """Lets this process tell no secret, whatever happens; to be called when it starts."""
+    """Masks this process's uncaught errors, its warnings and its records without a handler. Call it at the start."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(MaskedFormatter())
     warnings.showwarning = _warn
-    sys.excepthook = _tell_uncaught
-    threading.excepthook = lambda seen: _tell_uncaught(seen.exc_type, seen.exc_value, seen.exc_traceback)
+    sys.excepthook = _print_uncaught
+    threading.excepthook = lambda uncaught: _print_uncaught(
+        uncaught.exc_type, uncaught.exc_value, uncaught.exc_traceback
+    )
 
 
 def _warn(  # noqa: PLR0917 -- the signature of the warnings module
@@ -42,14 +44,15 @@ def _warn(  # noqa: PLR0917 -- the signature of the warnings module
     _log.warning("%s", warnings.formatwarning(message, category, filename, lineno, line).rstrip("\n"))
 
 
-def _tell_uncaught(kind: type[BaseException], error: BaseException | None, where: TracebackType | None) -> None:
+def _print_uncaught(kind: type[BaseException], error: BaseException | None, where: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt | SystemExit):
         sys.__excepthook__(kind, error or kind(), where)
         return
-    print(_told("".join(traceback.format_exception(kind, error, where)).rstrip("\n")), file=sys.stderr)  # noqa: T201
+    entry = _masked_entry("".join(traceback.format_exception(kind, error, where)).rstrip("\n"))
+    print(entry, file=sys.stderr)  # noqa: T201
 
 
-def _told(text: Any) -> str:
+def _masked_entry(text: Any) -> str:
     from batchord.core.text.visible import as_one_entry
     from batchord.output.masking import mask
 

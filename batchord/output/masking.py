@@ -1,6 +1,6 @@
-"""Takes secrets out of what leaves this process: its log, the ledger's errors, events, messages, pages, the terminal.
+"""Masks secrets in text that leaves this process: its log, the ledger's errors, events, messages, pages, the terminal.
 
-One place for all of them, since what one of them forgets is not secret any more.
+All of them use this module: a secret that one of them forgets to mask is not secret any more.
 """
 
 import os
@@ -15,7 +15,7 @@ from batchord.output.known_secrets import known_secrets, secrets_around
 from batchord.settings import settings
 
 _lock = threading.Lock()
-#: None until they are first asked for: a process may still set up its environment.
+#: None until the secrets are first needed: until then, a process may still set up its environment.
 _known: tuple[str, ...] | None = None
 
 
@@ -25,7 +25,7 @@ def known() -> tuple[str, ...]:
 
 
 def learn(secrets: Iterable[str]) -> tuple[str, ...]:
-    """Adds secrets, of pipelines that were loaded, say; returns all. What was known once stays known."""
+    """Adds secrets, for example those of loaded pipelines, and returns all. A secret is never removed."""
     global _known  # noqa: PLW0603 -- one process, one environment
     with _lock:
         _known = tuple(sorted({*(_known or ()), *_own(), *worth_hiding(secrets)}))
@@ -33,7 +33,7 @@ def learn(secrets: Iterable[str]) -> tuple[str, ...]:
 
 
 def mask(text: str) -> str:
-    """``text`` without secrets: those that are known, and what says itself that it is one."""
+    """``text`` without known secrets, and without text that clearly looks like a secret."""
     return masked(text, known=known())
 
 
@@ -43,7 +43,7 @@ def mask_value(value: Any) -> Any:
 
 
 def mask_known(text: str) -> str:
-    """``text`` without known secrets, for what programs read: what merely looks like a secret stays."""
+    """``text`` without known secrets, for programs to read. Text that only looks like a secret stays."""
     return without(known(), text)
 
 
@@ -52,13 +52,13 @@ def _new_lock() -> None:
     _lock = threading.Lock()
 
 
-# A child that was forked while another thread held it would wait for ever.
+# A child that was forked while another thread held the lock would wait for ever.
 os.register_at_fork(after_in_child=_new_lock)
 
 
 def _own() -> set[str]:
-    around = {*secrets_around(os.environ)}
+    secrets = {*secrets_around(os.environ)}
     try:
-        return around | {*known_secrets(settings())}
-    except ConfigurationError:  # the settings are what is wrong
-        return around
+        return secrets | {*known_secrets(settings())}
+    except ConfigurationError:  # the settings cannot be read, and the text to mask may be about that
+        return secrets

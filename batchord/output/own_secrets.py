@@ -1,4 +1,4 @@
-"""The environment variables that hold Batchord's own secrets: no command of an author's is given them unasked."""
+"""The environment variables that hold Batchord's own secrets. An author's command gets only those it asks for."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -9,32 +9,32 @@ from pydantic import SecretStr
 from batchord.settings import Settings
 
 _PREFIX = "BATCHORD_"
-#: What Flower and Celery read by themselves: passwords, OAuth secrets, addresses of the broker.
+#: Beginnings of variables that Flower and Celery read themselves: passwords, OAuth secrets, addresses of the broker.
 _OTHERS = ("FLOWER_", "CELERY_BROKER", "CELERY_RESULT_BACKEND")
 
 
 def is_own_secret(variable: str) -> bool:
-    """Whether the variable holds a secret of Batchord's; settings are read in upper and in lower case."""
+    """Whether the variable holds a secret of Batchord. Settings are read in upper and in lower case."""
     name = variable.upper()
     return name in _of_settings() or name.startswith(_OTHERS)
 
 
 def own_secrets(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
-    """Every such variable that has a value, wherever it comes from: the environment, or what the local stack wrote."""
-    found = {name.upper(): value for name, value in environment.items() if is_own_secret(name) and value}
+    """The values of all such variables, from the environment or from the file of the local stack."""
+    secrets = {name.upper(): value for name, value in environment.items() if is_own_secret(name) and value}
     for variable, field in _of_settings().items():
         value = getattr(settings, field)
         if isinstance(value, SecretStr):
-            found[variable] = value.get_secret_value()
+            secrets[variable] = value.get_secret_value()
     if settings.database_url is not None:
         # A role that is not configured has the ledger's address.
-        found |= settings.database_roles().by_variable()
-    return found
+        secrets |= settings.database_roles().by_variable()
+    return secrets
 
 
 @cache
 def _of_settings() -> dict[str, str]:
-    """Variables of secret settings, and the settings' names."""
+    """The names of secret settings, by their variables."""
     return {
         f"{_PREFIX}{name.upper()}": name
         for name, field in Settings.model_fields.items()

@@ -1,4 +1,4 @@
-"""Messages to people: by mail, chat, webhook and whatever else apprise knows."""
+"""Messages to people, by mail, chat, webhook and any other way that apprise knows."""
 
 from batchord.people.notifier import AppriseNotifier
 

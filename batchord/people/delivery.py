@@ -1,7 +1,7 @@
-"""One message, or one look at an address: JSON comes in, JSON goes out, secrets stay here.
+"""Sends one message, or examines one address. JSON comes in, JSON goes out, and secrets stay here.
 
-Run as a script by :mod:`batchord.people.notifier`; imports nothing of Batchord, so that it costs little.
-Its answer is made of fixed words, numbers and what apprise publishes of its plugins, never of an error's text.
+:mod:`batchord.people.notifier` runs it as a script. It imports nothing of Batchord, so that it starts fast. Its answer
+holds only fixed words, numbers and published facts about apprise's plugins, never the text of an error.
 """
 
 import contextlib
@@ -14,26 +14,26 @@ import signal
 import sys
 from typing import Any
 
-#: Seconds in which a receiver must take a connection, or answer; some plugins would wait for 30.
+#: Seconds in which a receiver must accept a connection, and then answer. Some plugins would wait for 30.
 _PATIENCE = 8.0
-#: How plugins log what a server said: with HTTP's status, or with SMTP's.
+#: How plugins log a server's answer: with a status of HTTP or of SMTP.
 _STATUS = re.compile(r"error=(\d{3})\b|Exception: [^(]{0,200}\((\d{3}), |was refused: (\d{3}) ")
 
 
 class _Statuses(logging.Handler):
-    """Keeps the last status that a server answered with."""
+    """Remembers the last status that a server answered with."""
 
     last: str | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Looks for a status; the payload, which is logged too, may hold anything."""
+        """Looks for a status, but not in a logged payload, which may hold any text."""
         message = record.getMessage()
-        if "Payload" not in message and (found := _STATUS.search(message)):
-            self.last = next(status for status in found.groups() if status)
+        if "Payload" not in message and (match := _STATUS.search(message)):
+            self.last = next(status for status in match.groups() if status)
 
 
 def _opened(address: str) -> tuple[Any, str]:
-    """The plugin for an address, or None and why there is none."""
+    """The plugin for an address and an empty text, or None and the reason."""
     from apprise import Apprise, AppriseAsset
     from apprise.manager_plugins import NotificationManager
 
@@ -41,7 +41,7 @@ def _opened(address: str) -> tuple[Any, str]:
         storage_mode="memory",  # nothing is written to disk
         pgp_autogen=False,
         pem_autogen=False,
-        # A redirected POST becomes a GET without the message. An address can ask for it: ?redirect=yes
+        # A redirected POST becomes a GET without the message. An address can allow it with ?redirect=yes.
         http_redirects=False,
         interpret_escapes=False,
         interpret_emojis=False,
@@ -49,18 +49,18 @@ def _opened(address: str) -> tuple[Any, str]:
         app_id="Batchord",
         app_desc="Batchord alerts",
     )
-    known = NotificationManager()
+    plugins = NotificationManager()
     schema = address.partition("://")[0].strip().lower()
-    # An address that is no URL at all may raise.
+    # apprise may raise anything for an address that is not a URL.
     with contextlib.suppress(Exception):
         plugin = Apprise.instantiate(address, asset=asset)
         if plugin is not None:
             return plugin, ""
-    if schema not in known:
+    if schema not in plugins:
         return None, f"apprise does not know {schema}://; https://appriseit.com/services/ lists all receivers"
-    if not known[schema].enabled:
-        return None, f"{schema}:// needs a Python package that is not installed; see {known[schema].setup_url}"
-    return None, f"the part after {schema}:// is incomplete or wrong; see {known[schema].setup_url}"
+    if not plugins[schema].enabled:
+        return None, f"{schema}:// needs a Python package that is not installed; see {plugins[schema].setup_url}"
+    return None, f"the part after {schema}:// is incomplete or wrong; see {plugins[schema].setup_url}"
 
 
 def _sent(plugin: Any, title: str, body: str, *, failure: bool) -> bool:
@@ -68,7 +68,7 @@ def _sent(plugin: Any, title: str, body: str, *, failure: bool) -> bool:
 
     plugin.socket_connect_timeout = _bounded(plugin.socket_connect_timeout)
     plugin.socket_read_timeout = _bounded(plugin.socket_read_timeout)
-    # The plugin itself rather than Apprise.notify, which takes ?optional=yes in an address for a success and
+    # This calls the plugin and not Apprise.notify. The latter reports success for an address with ?optional=yes, and
     # leaves a thread behind for each receiver that does not answer.
     return bool(
         plugin.notify(
@@ -76,7 +76,7 @@ def _sent(plugin: Any, title: str, body: str, *, failure: bool) -> bool:
             body=body or title,
             notify_type=NotifyType.FAILURE if failure else NotifyType.SUCCESS,
             body_format=NotifyFormat.TEXT,
-            overflow=OverflowMode.TRUNCATE,  # not several messages, of which one may fail
+            overflow=OverflowMode.TRUNCATE,  # one message: of several, some may fail
         )
     )
 
@@ -97,22 +97,22 @@ def _answer(task: dict[str, Any]) -> dict[str, str]:
     try:
         if _sent(plugin, task["title"], task["body"], failure=task["failure"]):
             return {"outcome": "sent"}
-    except Exception as error:  # noqa: BLE001 -- plugins raise anything, and the text of it may hold the address
+    except Exception as error:  # noqa: BLE001 -- plugins raise anything, and the error's text may hold the address
         return {"outcome": "refused", "why": f"apprise failed with {type(error).__name__}"}
-    said = (
+    why = (
         f"the receiver answered with status {statuses.last}" if statuses.last else "no connection, or no answer in time"
     )
-    return {"outcome": "refused", "why": said}
+    return {"outcome": "refused", "why": why}
 
 
 if __name__ == "__main__":
-    asked = json.load(sys.stdin)
-    # Who started this may have been killed; SIGALRM then ends it all the same.
+    request = json.load(sys.stdin)
+    # If the parent process was killed, SIGALRM ends this one.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(math.ceil(asked["time_limit"]) + 1)
-    # What plugins print must not stand in the answer.
+    signal.alarm(math.ceil(request["time_limit"]) + 1)
+    # Text that plugins print must not become a part of the answer.
     answers = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    os.write(answers, json.dumps(_answer(asked)).encode())
-    # A thread that a plugin left behind must not hold the answer back.
+    os.write(answers, json.dumps(_answer(request)).encode())
+    # Does not wait for a thread that a plugin left behind.
     os._exit(0)

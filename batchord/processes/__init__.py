@@ -1,1 +1,1 @@
-"""What a process needs to know of itself, its children, and those that watch over it."""
+"""Processes: values of a single process, guards, and the end of a process's children."""

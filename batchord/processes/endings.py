@@ -1,9 +1,9 @@
-"""Ends processes for good: whole groups, and everything that carries a mark in its environment.
+"""Ends processes for good: whole groups, and all processes with a mark in their environment.
 
-What a group's member starts in a session of its own leaves the group, but inherits the environment, and with it
-the mark. Out of reach is what left the group and also removed or overwrote its environment.
+A process that starts a session of its own leaves its group, but it inherits the environment, and with it the mark. A
+process is out of reach if it has left the group and has also removed or overwritten its environment.
 
-This file is also run as a script, by what watches over a process that may be killed. It imports nothing of
+This file also runs as a script: a guard, which watches over a process that may be killed. It imports nothing of
 Batchord, so that it costs little and never fails to start.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection
 
 import psutil
 
-#: Variable with the mark of a child of the workers' pool, inherited by every program that is started in it.
+#: The variable with the mark of a process of the workers' pool. Every program that this process starts inherits it.
 CHILD_MARK = "BATCHORD_CHILD"
 GRACE_SECONDS = 5.0
 _POLL_SECONDS = 0.05
@@ -29,58 +29,57 @@ def end_processes(
     grace: float = GRACE_SECONDS,
     pause: Callable[[float], object] = time.sleep,
 ) -> None:
-    """SIGTERM to whatever is left; ``grace`` seconds later SIGKILL. Returns when nothing is left.
+    """Sends SIGTERM to these processes, and SIGKILL ``grace`` seconds later. Returns once all have ended.
 
-    ``marked``: an environment variable and its value. ``pause`` waits for so many seconds, or less. Gives up when
-    something is still there after SIGKILL and once more the grace, at least 5 seconds: the kernel does not let
-    it go.
+    ``marked``: an environment variable and its value. ``pause`` waits for the given seconds or less. It gives up if a
+    process still runs after SIGKILL and another ``grace`` seconds, but at least 5: then the kernel does not end it.
     """
-    if not (left := _left(groups, marked)):
+    if not (running := _running(groups, marked)):
         return
-    # Once, and not to those that come up later: a process may start others to clean up.
-    for process in left:
+    # Only these get SIGTERM, not processes that start later: a process may start others to clean up.
+    for process in running:
         with contextlib.suppress(psutil.Error):
             process.terminate()
     deadline = time.monotonic() + grace
-    while (left := _left(groups, marked)) and time.monotonic() < deadline:
+    while (running := _running(groups, marked)) and time.monotonic() < deadline:
         pause(_POLL_SECONDS)
     deadline = time.monotonic() + max(grace, GRACE_SECONDS)
-    while left and time.monotonic() < deadline:
-        _kill(groups, left)
+    while running and time.monotonic() < deadline:
+        _kill(groups, running)
         pause(_POLL_SECONDS)
-        left = _left(groups, marked)
+        running = _running(groups, marked)
 
 
-def _kill(groups: Collection[int], left: Collection[psutil.Process]) -> None:
-    for process in left:
+def _kill(groups: Collection[int], processes: Collection[psutil.Process]) -> None:
+    for process in processes:
         with contextlib.suppress(psutil.Error, OSError):
-            # All of a group at once: nothing else stops one that forks faster than it can be listed.
+            # Kills the whole group at once: otherwise a process that forks faster than we list would escape.
             if (group := os.getpgid(process.pid)) in groups:
                 os.killpg(group, signal.SIGKILL)
             process.kill()
 
 
-def _left(groups: Collection[int], marked: tuple[str, str]) -> set[psutil.Process]:
-    """What still runs, by two looks: a list of processes is not taken in one moment, and a fork may slip through."""
-    return _found(groups, marked) or _found(groups, marked)
+def _running(groups: Collection[int], marked: tuple[str, str]) -> set[psutil.Process]:
+    """The processes that still run. It looks twice: a process may fork while the list is being read."""
+    return _listed(groups, marked) or _listed(groups, marked)
 
 
-def _found(groups: Collection[int], marked: tuple[str, str]) -> set[psutil.Process]:
+def _listed(groups: Collection[int], marked: tuple[str, str]) -> set[psutil.Process]:
     variable, value = marked
-    found = set()
+    processes = set()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             belongs = os.getpgid(process.pid) in groups or process.environ().get(variable) == value
-            # A zombie has ended; in a container it may have nobody to bury it.
+            # A zombie has ended, but in a container no process may collect it.
             if belongs and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
-                found.add(process)
-    return found
+                processes.add(process)
+    return processes
 
 
-def _when_input_ends(variable: str, value: str, groups: set[int]) -> None:
-    """Waits for the end of standard input, whose lines ``+12`` and ``-12`` add and remove groups; then ends all."""
+def _end_with_input(variable: str, value: str, groups: set[int]) -> None:
+    """Reads standard input, whose lines ``+12`` and ``-12`` add and remove groups. Ends all processes at its end."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # only the end of the pipe ends the guard
+        signal.signal(number, signal.SIG_IGN)  # the guard ends only with its pipe
     for line in sys.stdin:
         group = int(line[1:])
         if line[0] == "+":
@@ -91,4 +90,4 @@ def _when_input_ends(variable: str, value: str, groups: set[int]) -> None:
 
 
 if __name__ == "__main__":
-    _when_input_ends(sys.argv[1], sys.argv[2], {int(each) for each in sys.argv[3:]})
+    _end_with_input(sys.argv[1], sys.argv[2], {int(group) for group in sys.argv[3:]})

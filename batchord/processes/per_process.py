@@ -1,4 +1,4 @@
-"""A value that belongs to one process: built when first asked for, and built again after a fork."""
+"""A value that belongs to a single process. It is built on first use, and built again after a fork."""
 
 import os
 import threading
@@ -10,37 +10,37 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """Calls ``build`` at most once in each process, from whichever thread asks first.
+    """Calls ``build`` at most once in each process, in the thread that needs the value first.
 
-    A forked child starts anew: connections, thread pools and locks of its parent do not work there.
+    A forked child builds its own value: connections, thread pools and locks of its parent do not work there.
     """
 
     _lock: threading.Lock
-    #: Empty until built; a list, since None may be a value.
+    #: Empty until the value is built. It is a list, since None may be a value.
     _built: list[T]
 
     def __init__(self, build: Callable[[], T]) -> None:
         self._build = build
-        #: Values of the processes before the fork: letting them go would close sockets that are theirs.
+        #: Values of the parent process. Kept here, because deleting them would close the parent's sockets.
         self._inherited: list[T] = []
         self._built = []
         self.forget()
         _LIVING.add(self)
 
     def __call__(self) -> T:
-        """This process's value. Raises what ``build`` raises, and then builds again at the next call."""
+        """The value of this process. Raises what ``build`` raises; then the next call builds again."""
         with self._lock:
             if not self._built:
                 self._built.append(self._build())
             return self._built[0]
 
     def take(self) -> T | None:
-        """This process's value, which the next call builds anew; None if it was not built."""
+        """Removes and returns the value of this process; None if it was not built. The next call builds a new one."""
         with self._lock:
             return self._built.pop() if self._built else None
 
     def forget(self) -> None:
-        """Lets the next call build anew; for a process that has one thread only, as after a fork."""
+        """Makes the next call build a new value. Only for a process with a single thread, as after a fork."""
         self._lock = threading.Lock()
         self._inherited += self._built
         self._built = []
@@ -54,5 +54,5 @@ def _after_fork() -> None:
         value.forget()
 
 
-# Comparing process ids at each call was rejected: two threads of a new child may both find a difference.
+# Comparing process ids at each call was rejected: two threads of a new child could both see a difference and build.
 os.register_at_fork(after_in_child=_after_fork)

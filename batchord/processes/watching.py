@@ -1,20 +1,20 @@
-"""This process's end of the pipe to a guard, which acts when the pipe closes: however this process ends."""
+"""This process's end of the pipe to a guard. The guard acts when the pipe closes, however this process ends."""
 
 import contextlib
 import subprocess
 
-#: Longer than a guard gives what it ends.
+#: Longer than a guard waits for the processes that it ends.
 _PATIENCE_SECONDS = 15.0
 
 
 class GuardPipe:
-    """Speaks to a guard that reads lines from its standard input."""
+    """The pipe to a guard that reads lines from its standard input."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
 
     def close(self) -> None:
-        """Ends whatever is left; returns when the guard has ended."""
+        """Makes the guard end all remaining processes. Returns once the guard has ended."""
         assert self._process.stdin is not None  # noqa: S101 -- a guard is started with a pipe
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
@@ -25,7 +25,7 @@ class GuardPipe:
             self._process.wait()
 
     def tell(self, line: str) -> None:
-        """Sends one line. A guard that was killed guards no more; the ordinary end still ends everything."""
+        """Sends one line. Nothing happens if the guard was killed: this process's ordinary end still ends the rest."""
         assert self._process.stdin is not None  # noqa: S101 -- as above
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(f"{line}\n".encode())

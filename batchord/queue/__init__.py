@@ -1,1 +1,1 @@
-"""Redis and Celery's messages: addresses and TLS, what is told of tasks, what processes share."""
+"""Redis and Celery: connections and TLS, Celery's messages, replies and events, and what workers show beat."""

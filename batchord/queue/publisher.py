@@ -1,6 +1,6 @@
-"""The only place that says which Celery message carries what, on which queue; it publishes for workers and commands.
+"""Publishes messages for workers and commands. Only this module knows which Celery message carries what on which queue.
 
-A message that is lost here is no harm: the sweeper sends it again. So a broker that is away fails nothing.
+If a message is lost here, the sweeper sends it again. So nothing fails while the broker does not answer.
 """
 
 import logging
@@ -35,34 +35,34 @@ from batchord.flow.parts import Catalog
 
 log = logging.getLogger(__name__)
 
-#: The queue of all tasks that only the ledger keeps waiting.
+#: The queue of all tasks that wait for nothing but the ledger.
 CONTROL = "control"
-#: What sending raises while Redis is away: Kombu's error for a message, redis-py's for a chord's size, and a
-#: RuntimeError where Celery wants to follow the results of the chord's parts, which nobody asked for.
+#: The errors of sending while Redis does not answer: Kombu's for a message, redis-py's for a chord's size, and a
+#: RuntimeError when Celery tries to follow the results of the chord's parts, which nobody uses.
 UNSENT = (OperationalError, RedisError, RuntimeError)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Envelope:
-    """A task by its name, and how it is sent."""
+    """A Celery message: the name of a task, its arguments, and how it is sent."""
 
     task: str
     kwargs: dict[str, Any] = field(default_factory=dict)
     queue: str = CONTROL
-    #: Seconds after which its process is ended; None: as the task says.
+    #: Seconds after which its process is killed; None: the task's own limit.
     time_limit: float | None = None
-    #: Seconds to wait before; None: none.
+    #: Seconds to wait before the task runs; None: no wait.
     countdown: float | None = None
     #: The task's id; None: a new one.
     task_id: str | None = None
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What the task is called with: every message says of which version it is."""
+        """The arguments of the task. Every message carries its version."""
         return {**self.kwargs, "version": messages.VERSION}
 
     def send(self) -> None:
-        """Publishes it. Raises one of :data:`UNSENT`, after the attempts of ``task_publish_retry_policy``."""
+        """Publishes the message. Raises one of :data:`UNSENT` after the attempts of ``task_publish_retry_policy``."""
         current_app.send_task(
             self.task,
             kwargs=self.arguments,
@@ -74,13 +74,14 @@ class Envelope:
         )
 
 
-def publish(sent: Sequence[Message], *, catalog: Catalog) -> list[Message]:
-    """Publishes what a verb returned, after its commit; returns what could not be sent, for the sweeper to send again.
+def publish(waiting: Sequence[Message], *, catalog: Catalog) -> list[Message]:
+    """Publishes the messages that a verb returned. Call it after the verb's commit.
 
-    ``catalog`` says which pipelines follow a run that has ended.
+    ``catalog`` says which pipelines follow a run that has ended. Returns the messages that could not be sent; the
+    sweeper sends them again.
     """
     unsent = []
-    for message in sent:
+    for message in waiting:
         fault("after-commit-before-publish")
         try:
             _publish(message, catalog)
@@ -100,15 +101,15 @@ def _publish(message: Message, catalog: Catalog) -> None:
             for follower in followers(catalog, message):
                 envelope(follower).send()
         case StepReady(delay=delay) if delay > LONGEST_DELAY:
-            pass  # the sweeper sends it when its time has come
+            pass  # the sweeper sends it when it is due
         case _:
             envelope(message).send()
 
 
 def _publish_chord(message: ShardsReady) -> None:
-    def signature(each: ShardReady | StepEnded, queue: str) -> Any:
-        part = envelope(each)
-        return current_app.signature(part.task, kwargs=part.arguments, immutable=True, queue=queue, ignore_result=True)
+    def signature(part: ShardReady | StepEnded, queue: str) -> Any:
+        sent = envelope(part)
+        return current_app.signature(sent.task, kwargs=sent.arguments, immutable=True, queue=queue, ignore_result=True)
 
     run_id, step = message.run_id, message.step
     header = [signature(ShardReady(run_id=run_id, step=step, index=index), message.queue) for index in message.indexes]
@@ -116,10 +117,10 @@ def _publish_chord(message: ShardsReady) -> None:
 
 
 def envelope(message: Message) -> Envelope:  # noqa: PLR0911 -- a case each
-    """The task that does what a single message asks for."""
+    """The Celery message for a single message of the flow."""
     match message:
         case StepReady():
-            return _of_step(message)
+            return _step_envelope(message)
         case ShardReady(run_id=run_id, step=step, index=index):
             return Envelope(task="batchord.predict_shard", kwargs={"run_id": run_id, "step": step, "index": index})
         case StepEnded(run_id=run_id, step=step):
@@ -138,8 +139,8 @@ def envelope(message: Message) -> Envelope:  # noqa: PLR0911 -- a case each
     assert_never(message)
 
 
-def _of_step(message: StepReady) -> Envelope:
-    """A Predict step is planned by control workers, every other is executed where it says."""
+def _step_envelope(message: StepReady) -> Envelope:
+    """Control workers plan a Predict step. The workers of a step's own queue execute any other step."""
     values = {"run_id": message.run_id, "step": message.step}
     wait = message.delay or None
     if message.sharded:

@@ -1,6 +1,6 @@
-"""Redis as this process may use it: its clients, and whether it lets us in.
+"""Redis for this process: its clients, and a check whether Redis accepts the connection.
 
-What no waiting heals is said at once, in one line, by commands, workers and beat.
+If waiting cannot help, commands, workers and beat say so at once in one line.
 """
 
 from collections.abc import Mapping
@@ -19,23 +19,23 @@ from batchord.queue.redis_tls import advice_for, expects_tls, knows_no_tls, refu
 
 VARIABLE = "BATCHORD_REDIS_URL"
 _SECONDS = 5
-_SECOND_LOOK_SECONDS = 2
+_EXAMINE_SECONDS = 2
 
 
 def redis_place(url: str) -> str:
-    """Which server it is, for people."""
+    """The name of the server for people."""
     parts = urlsplit(url)
     return f"Redis at {parts.hostname or 'localhost'}:{parts.port or 6379} ({VARIABLE})"
 
 
 def redis_client(url: str, **options: Any) -> Redis:
-    """A client, which connects when it is first used. Raises ConfigurationError for an address that cannot be read."""
+    """A client that connects on first use. Raises ConfigurationError for an address that cannot be read."""
     address, tls = without_tls_options(redis_url(url, where=VARIABLE))
     return Redis.from_url(address, **tls, **options)
 
 
 def check_redis(url: str) -> bool:
-    """Asks once; whether it answers. Raises ConfigurationError for what a person must mend."""
+    """Whether Redis answers one request. Raises ConfigurationError for a problem that a person must solve."""
     url = redis_url(url, where=VARIABLE)
     where = redis_place(url)
     address, tls = without_tls_options(url)
@@ -54,20 +54,20 @@ def check_redis(url: str) -> bool:
             f"{where} refuses: {clause(str(error))}. Correct the number of the database."
         ) from None
     except RedisError as error:
-        advice = advice_for(str(error)) or _second_look(address, tls)
+        advice = advice_for(str(error)) or _examine(address, tls)
         if advice is not None:
             raise ConfigurationError(f"{where} cannot be used: {advice}") from None
         return False
     return True
 
 
-def _second_look(address: str, tls: Mapping[str, str | bool]) -> str | None:
-    """What to do where the connection was ended without a word, or nothing was understood."""
+def _examine(address: str, tls: Mapping[str, str | bool]) -> str | None:
+    """Advice after the server ended the connection without a reason, or its answer was not understood."""
     parts = urlsplit(address)
     place = parts.hostname or "localhost", parts.port or 6379
     if not tls:
-        expected = expects_tls(*place, timeout=_SECOND_LOOK_SECONDS)
+        expected = expects_tls(*place, timeout=_EXAMINE_SECONDS)
         return "it expects TLS. Write rediss:// instead of redis://." if expected else None
-    if knows_no_tls(*place, timeout=_SECOND_LOOK_SECONDS):
+    if knows_no_tls(*place, timeout=_EXAMINE_SECONDS):
         return "it does not speak TLS. Write redis:// instead of rediss://."
-    return advice_for(refusal_after_greeting(*place, tls, timeout=_SECOND_LOOK_SECONDS))
+    return advice_for(refusal_after_greeting(*place, tls, timeout=_EXAMINE_SECONDS))

@@ -1,11 +1,11 @@
-"""Why a connection to Redis by TLS did not come about, and what a person can do about it."""
+"""Why a connection to Redis by TLS failed, and what a person can do about it."""
 
 import re
 import socket
 import ssl
 from collections.abc import Mapping
 
-#: In the words of OpenSSL, as redis-py hands them on. The first that fits counts.
+#: Words of OpenSSL, which redis-py passes on, and our advice. The first match counts.
 _REFUSALS = tuple(
     (re.compile(words, re.IGNORECASE), advice)
     for words, advice in (
@@ -38,13 +38,13 @@ _REFUSALS = tuple(
 )
 
 
-def advice_for(said: str) -> str | None:
-    """What is wrong and what to do, where no later attempt will go better; None where one may."""
-    return next((advice for words, advice in _REFUSALS if words.search(said)), None)
+def advice_for(message: str) -> str | None:
+    """The problem and what to do, if no later attempt can succeed; None if one may."""
+    return next((advice for words, advice in _REFUSALS if words.search(message)), None)
 
 
 def unusable_file(files: Mapping[str, str]) -> str | None:
-    """What is wrong with the first file that cannot be used; redis-py would not say which it is."""
+    """The problem of the first file that cannot be used; None if all can. redis-py would not name the file."""
     context = ssl.create_default_context()
     try:
         if ca := files.get("ssl_ca_certs"):
@@ -53,7 +53,7 @@ def unusable_file(files: Mapping[str, str]) -> str | None:
         return f"ssl_ca_certs={ca} does not hold a readable certificate ({error.strerror or error})"
     try:
         if certificate := files.get("ssl_certfile"):
-            # An answer, lest OpenSSL asks on the terminal for the password of a key.
+            # An empty password. Without one, OpenSSL would ask on the terminal for the password of an encrypted key.
             context.load_cert_chain(certificate, files.get("ssl_keyfile"), password=lambda: "")
     except OSError as error:
         return (
@@ -64,9 +64,9 @@ def unusable_file(files: Mapping[str, str]) -> str | None:
 
 
 def refusal_after_greeting(host: str, port: int, options: Mapping[str, str | bool], *, timeout: float) -> str:
-    """What the server says when it has seen our certificate, or that we have none; empty where it says nothing.
+    """The server's error after it has seen our certificate, or that we have none; empty if it sends no error.
 
-    A client that writes at once mostly finds the connection ended, and never reads why.
+    A client that writes at once usually finds the connection closed and never reads the reason. So this one only reads.
     """
     context = ssl.create_default_context(cafile=_file(options, "ssl_ca_certs"))
     context.check_hostname = bool(options["ssl_check_hostname"])
@@ -76,9 +76,9 @@ def refusal_after_greeting(host: str, port: int, options: Mapping[str, str | boo
     try:
         with (
             socket.create_connection((host, port), timeout=timeout) as plain,
-            context.wrap_socket(plain, server_hostname=host) as greeted,
+            context.wrap_socket(plain, server_hostname=host) as encrypted,
         ):
-            greeted.recv(1)
+            encrypted.recv(1)
     except OSError as error:
         return str(error)
     return ""
@@ -89,7 +89,7 @@ def _file(options: Mapping[str, str | bool], name: str) -> str | None:
 
 
 def expects_tls(host: str, port: int, *, timeout: float) -> bool:
-    """Whether the server there answers a greeting of TLS; nothing more is sent to it, and so nobody is trusted."""
+    """Whether the server completes a TLS handshake. Nothing else is sent, so it need not be trusted."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -104,7 +104,7 @@ def expects_tls(host: str, port: int, *, timeout: float) -> bool:
 
 
 def knows_no_tls(host: str, port: int, *, timeout: float) -> bool:
-    """Whether the server there answers in Redis's own words without TLS; no password is sent to it."""
+    """Whether the server answers as Redis without TLS. No password is sent to it."""
     try:
         with socket.create_connection((host, port), timeout=timeout) as plain:
             plain.sendall(b"PING\r\n")

@@ -1,7 +1,7 @@
-"""What Celery tells of itself over Redis, without secrets: replies to ``inspect`` and ``control``, events, results.
+"""Masks what Celery sends over Redis about itself: replies to ``inspect`` and ``control``, events, results.
 
-Celery censors settings by their names, and misses addresses with passwords in some of them, in error messages,
-and in the broker's alternates. Here each text is masked where it leaves the process.
+Celery hides settings by their names. It misses passwords in the addresses of some settings, in error messages and in
+the broker's alternates. So this module masks each text where it leaves the process.
 """
 
 import copy
@@ -24,7 +24,7 @@ from batchord.core.text.nested import in_every_text
 from batchord.core.text.visible import visible
 from batchord.output.masking import mask, mask_value
 
-#: In Flower, who asks for what is sent; None in every other process.
+#: In Flower, the person behind the current request; None in every other process.
 ASKER: ContextVar[Actor | None] = ContextVar("asker", default=None)
 
 
@@ -32,8 +32,8 @@ class SecretFreeNode(Node):  # type: ignore[misc]
     """A worker's mailbox."""
 
     def reply(self, data: Any, *args: Any, **kwargs: Any) -> None:
-        """Answers a command."""
-        super().reply(_told(data), *args, **kwargs)
+        """Answers a command, masked."""
+        super().reply(_presentable(data), *args, **kwargs)
 
 
 class SecretFreeMailbox(Mailbox):  # type: ignore[misc]
@@ -48,7 +48,7 @@ class SecretFreeControl(Control):  # type: ignore[misc]
     Mailbox = SecretFreeMailbox
 
     def broadcast(self, command: str, arguments: Any = None, **options: Any) -> Any:
-        """Sends a command to workers; with ``revoke`` goes who asks for it."""
+        """Sends a command to workers. Adds the person who asks for it to a ``revoke``."""
         actor = ASKER.get()
         if actor is not None and command == "revoke":
             arguments = {**(arguments or {}), "by": actor.to_json()}
@@ -56,15 +56,15 @@ class SecretFreeControl(Control):  # type: ignore[misc]
 
 
 class SecretFreeDispatcher(EventDispatcher):  # type: ignore[misc]
-    """Sends events: a task's arguments, its error and its traceback are among them."""
+    """Sends events, masked. They hold a task's arguments, its error and its traceback."""
 
     def send(self, type: str, **fields: Any) -> Any:  # noqa: A002 -- Celery's name
         """Sends an event of this process."""
-        return super().send(type, **_told(fields))
+        return super().send(type, **_presentable(fields))
 
     def publish(self, type: str, fields: dict[str, Any], producer: Any, **options: Any) -> Any:  # noqa: A002
-        """Sends an event by a producer: that a task was sent."""
-        return super().publish(type, _told(fields), producer, **options)
+        """Sends the event that a task was sent."""
+        return super().publish(type, _presentable(fields), producer, **options)
 
 
 class SecretFreeEvents(Events):  # type: ignore[misc]
@@ -74,10 +74,10 @@ class SecretFreeEvents(Events):  # type: ignore[misc]
 
 
 class SecretFreeBackend(RedisBackend):  # type: ignore[misc]
-    """Keeps results: of a task that failed or is tried again its error and its traceback."""
+    """Stores results, masked: the error and the traceback of a task that failed or is tried again."""
 
     def store_result(self, task_id: str, result: Any, state: str, traceback: Any = None, **options: Any) -> Any:
-        """Keeps what a task came to."""
+        """Stores the result of a task."""
         if isinstance(result, BaseException):
             result = without_secrets(result)
         if isinstance(traceback, str):
@@ -86,44 +86,44 @@ class SecretFreeBackend(RedisBackend):  # type: ignore[misc]
 
 
 class SecretFreeTask(Task):  # type: ignore[misc]
-    """Masks the error of a task before the worker's main process learns of it, and sends it as an event.
+    """Masks the error of a task before the worker's main process gets it and sends it as an event.
 
-    Only the process that the task ran in has loaded the pipelines, and knows the secrets that they name.
+    Only the process in which the task ran has loaded the pipelines, so only this process knows their secrets.
     """
 
     abstract = True
 
     def on_failure(self, exc: Any, task_id: Any, args: Any, kwargs: Any, einfo: Any) -> None:
-        """The task raised an error."""
+        """Celery calls this if the task raised an error."""
         _mask_info(einfo)
         super().on_failure(exc, task_id, args, kwargs, einfo)
 
     def on_retry(self, exc: Any, task_id: Any, args: Any, kwargs: Any, einfo: Any) -> None:
-        """The task is tried again."""
+        """Celery calls this if the task is tried again."""
         _mask_info(einfo)
         super().on_retry(exc, task_id, args, kwargs, einfo)
 
 
 class MaskedError(BatchordError):
-    """Says what an error said whose own class cannot say it without a secret."""
+    """Holds the masked text of an error whose own class cannot be masked."""
 
 
 def without_secrets(error: BaseException) -> BaseException:
-    """``error`` if it tells no secret; else one that says the same without, of its class where that can be."""
-    if not _tells_secrets(error):
+    """``error`` itself if its text holds no secret; otherwise a masked copy, of the same class if possible."""
+    if not _holds_secrets(error):
         return error
     try:
-        told = copy.copy(error)
-        told.args = mask_value(error.args)
-        told.__cause__, told.__context__ = error.__cause__, error.__context__
-        told.__suppress_context__ = error.__suppress_context__
-        told.__traceback__ = error.__traceback__
-    except Exception:  # noqa: BLE001 -- a class of anybody's may not be copied
+        masked_error = copy.copy(error)
+        masked_error.args = mask_value(error.args)
+        masked_error.__cause__, masked_error.__context__ = error.__cause__, error.__context__
+        masked_error.__suppress_context__ = error.__suppress_context__
+        masked_error.__traceback__ = error.__traceback__
+    except Exception:  # noqa: BLE001 -- an author's class may refuse to be copied
         return MaskedError(mask(error_text(error)))
-    return MaskedError(mask(error_text(error))) if _tells_secrets(told) else told
+    return MaskedError(mask(error_text(error))) if _holds_secrets(masked_error) else masked_error
 
 
-def _tells_secrets(error: BaseException) -> bool:
+def _holds_secrets(error: BaseException) -> bool:
     try:
         texts = [str(error), repr(error)]
     except Exception:  # noqa: BLE001 -- see error_text
@@ -145,6 +145,6 @@ def _mask_info(einfo: Any) -> None:
     einfo.traceback = mask(einfo.traceback)
 
 
-def _told(value: Any) -> Any:
-    """As people may see it: pages show what workers tell as it is."""
+def _presentable(value: Any) -> Any:
+    """``value`` in a form that people may see: pages show texts from workers unchanged."""
     return in_every_text(mask_value(value), visible)

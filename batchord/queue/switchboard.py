@@ -1,4 +1,4 @@
-"""What was switched at run time, shown to beat in Redis."""
+"""Shows beat, in Redis, what people switched at run time."""
 
 import json
 from collections.abc import Mapping
@@ -19,20 +19,20 @@ class Switchboard:
     """Implements :class:`batchord.core.ports.Switchboard`."""
 
     def __init__(self, redis_url: str | None) -> None:
-        """``redis_url``: None where there is no Redis, and so no beat that could look."""
+        """``redis_url``: None if there is no Redis, and so no beat that reads it."""
         self._redis_url = redis_url
         self._client = PerProcess(self._connect)
 
     def show(self, switched: Mapping[str, Mapping[str, Any]]) -> None:
-        """See the protocol."""
+        """See :meth:`batchord.core.ports.Switchboard.show`."""
         if self._redis_url is None:
             return
         try:
             self._client().set(SWITCHED_KEY, json.dumps(switched, sort_keys=True))
         except RedisError as error:
-            check_redis(self._redis_url)  # what no waiting heals is told with what to do
+            check_redis(self._redis_url)  # raises with advice if waiting cannot help
             raise TransientError(f"Redis did not answer: {error}") from error
 
     def _connect(self) -> Redis:
-        assert self._redis_url is not None  # noqa: S101 -- show() has seen to it
+        assert self._redis_url is not None  # noqa: S101 -- show() has checked it
         return redis_client(self._redis_url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)

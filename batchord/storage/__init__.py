@@ -1,1 +1,1 @@
-"""Objects in S3 and in files, images, and the logs that are kept there."""
+"""Objects in S3 and in files: images, and logs of attempts."""

@@ -13,23 +13,23 @@ from batchord.core.run.logs import AttemptName, LogLine, LogPart, PartName
 from batchord.core.run.run_ids import first_run_id
 from batchord.storage.objects import Objects, parse_s3
 
-#: Objects that are read at once, and in memory at once; one has about 64 KiB.
+#: How many objects are read, and are in memory, at the same time. An object has about 64 KiB.
 _AT_ONCE = 8
-#: A part has a bounded size; what is far larger was not written by us.
+#: The most bytes of an object to read. A part has a limited size; Batchord has not written a far larger object.
 _MOST_BYTES = 16 * 1024 * 1024
-#: What one request may delete.
+#: The most objects that one request may delete.
 _DELETE = 1000
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 _WHOLE = "step"
-#: Of what else lies under the prefix nothing is deleted.
+#: Names of folders that may be deleted. Everything else under the prefix stays.
 _RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 class LogObjects:
     """Implements :class:`batchord.core.run.logs.LogStore`, with one object for each part.
 
-    A name begins with the time of the part's first line: names sort as the parts were written, and a part that is
-    sent a second time, because the answer to the first was lost, replaces itself. The store must list keys in their
+    A name begins with the time of the part's first line, so names sort in the order in which the parts were written. If
+    a part is sent twice, because the first answer was lost, it replaces itself. The store must list keys in their
     order, as Amazon's general purpose buckets do.
     """
 
@@ -43,7 +43,7 @@ class LogObjects:
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
     def append(self, part: LogPart) -> None:
-        """See the protocol."""
+        """See :class:`batchord.core.run.logs.LogStore`."""
         body = {"worker": part.worker, "lines": [line.to_json() for line in part.lines]}
         key = f"{self._prefix}{part.attempt.run_id}/{_name(part)}"
         self._objects.put(self._bucket, key, json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace"))
@@ -56,25 +56,25 @@ class LogObjects:
         shard: int | None = None,
         seen: Container[PartName] = frozenset(),
     ) -> Iterator[LogPart]:
-        """See the protocol."""
+        """See :class:`batchord.core.run.logs.LogStore`."""
         folder = f"{self._prefix}{run_id}/"
         listed = self._objects.iterate(self._bucket, folder)
-        named = (_Named.of(each.key.removeprefix(folder), run_id) for each in listed)
+        names = (_ObjectName.parsed(item.key.removeprefix(folder), run_id) for item in listed)
         wanted = (
-            each
-            for each in named
-            if each is not None
-            and (step is None or (each.attempt.step == step and (shard is None or each.attempt.shard == shard)))
-            and PartName(each.attempt, each.part) not in seen
+            name
+            for name in names
+            if name is not None
+            and (step is None or (name.attempt.step == step and (shard is None or name.attempt.shard == shard)))
+            and PartName(name.attempt, name.part) not in seen
         )
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="batchord-logs") as pool:
-            while names := list(islice(wanted, _AT_ONCE)):
-                for part in pool.map(self._get, names):
+            while batch := list(islice(wanted, _AT_ONCE)):
+                for part in pool.map(self._get, batch):
                     if part is not None:
                         yield part
 
     def delete_before(self, moment: datetime) -> int:
-        """See the protocol."""
+        """See :class:`batchord.core.run.logs.LogStore`."""
         bound = first_run_id(moment)
         deleted = 0
         for folder in self._objects.folders(self._bucket, self._prefix):
@@ -83,39 +83,39 @@ class LogObjects:
                 continue
             if run_id >= bound:
                 break
-            keys = (each.key for each in self._objects.iterate(self._bucket, folder))
+            keys = (item.key for item in self._objects.iterate(self._bucket, folder))
             while batch := list(islice(keys, _DELETE)):
                 self._objects.delete(self._bucket, batch)
                 deleted += len(batch)
         return deleted
 
-    def _get(self, named: "_Named") -> LogPart | None:
+    def _get(self, name: "_ObjectName") -> LogPart | None:
         try:
             data = self._objects.get(
-                self._bucket, f"{self._prefix}{named.attempt.run_id}/{named.name}", max_bytes=_MOST_BYTES
+                self._bucket, f"{self._prefix}{name.attempt.run_id}/{name.text}", max_bytes=_MOST_BYTES
             )
         except DataError as error:
-            if error.reason == "missing-object":  # its time was over between the listing and now
+            if error.reason == "missing-object":  # it was pruned after it was listed
                 return None
             raise
         body = json.loads(data)
         lines = tuple(LogLine.from_json(line) for line in body["lines"])
-        return LogPart(attempt=named.attempt, part=named.part, worker=body["worker"], lines=lines)
+        return LogPart(attempt=name.attempt, part=name.part, worker=body["worker"], lines=lines)
 
 
-class _Named(NamedTuple):
-    """What an object's name says."""
+class _ObjectName(NamedTuple):
+    """The name of an object, and what it says."""
 
-    name: str
+    text: str
     attempt: AttemptName
     part: int
 
     @classmethod
-    def of(cls, name: str, run_id: str) -> "_Named | None":
-        """None for an object that is no part of a log."""
+    def parsed(cls, name: str, run_id: str) -> "_ObjectName | None":
+        """The parsed name; None for an object that is not a part of a log."""
         _, _, rest = name.removesuffix(".json").partition("-")
         try:
-            step, shard, attempt, part = rest.rsplit("-", 3)  # a step's name may hold a dash
+            step, shard, attempt, part = rest.rsplit("-", 3)  # a step's name may contain a dash
             number = None if shard == _WHOLE else int(shard)
             return cls(name, AttemptName(run_id, step, number, int(attempt)), int(part))
         except ValueError:

@@ -1,1 +1,1 @@
-"""What is measured beside Batchord. Each is a program that stands alone, as somebody would write it as a script."""
+"""The systems that Batchord is compared with. Each is a program of its own, as somebody would write it as a script."""

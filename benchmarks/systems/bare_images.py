@@ -1,4 +1,4 @@
-"""The bare loop over images: files in a local folder, Pillow, the processor, small batches, COPY."""
+"""The bare loop over images: files of a local folder, Pillow, the processor, small batches, COPY."""
 
 from pathlib import Path
 from typing import Any
@@ -8,12 +8,12 @@ from psycopg import sql
 
 from benchmarks.systems.processes import main
 
-#: The fastest on a CPU of 1, 2, 4, 8, 16 and 32: see docs/benchmarks.md.
+#: The fastest number on a CPU among 1, 2, 4, 8, 16 and 32: see docs/benchmarks.md.
 _ROWS = 4
 
 
 def load(*, model: str, **_: Any) -> Any:
-    """Processor and classifier, with one thread."""
+    """Loads the processor and the classifier, with one thread."""
     import torch
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
@@ -26,9 +26,9 @@ def load(*, model: str, **_: Any) -> Any:
 def work(
     loaded: Any, part: int, parts: int, /, *, database_url: str, folder: str, output: str, least: int, **_: Any
 ) -> None:
-    """Predicts the records of the table ``photos`` whose id leaves ``part`` when divided by ``parts``.
+    """Predicts the records of the table ``photos`` with ``id % parts == part``.
 
-    ``least``: pixels of the shorter side that a JPEG is decoded at, at least; 0: in full.
+    ``least``: the least pixels of the shorter side at which a JPEG is decoded; 0: its full size.
     """
     import torch
     from PIL import Image
@@ -36,9 +36,9 @@ def work(
     processor, model = loaded
     rows: list[tuple[int, str, float]] = []
     with psycopg.connect(database_url) as connection:
-        found = connection.execute("SELECT id, location FROM photos WHERE id %% %s = %s", [parts, part]).fetchall()
-        for start in range(0, len(found), _ROWS):
-            chosen = found[start : start + _ROWS]
+        records = connection.execute("SELECT id, location FROM photos WHERE id %% %s = %s", [parts, part]).fetchall()
+        for start in range(0, len(records), _ROWS):
+            chosen = records[start : start + _ROWS]
             files = [Path(folder, location.rpartition("/")[2]) for _, location in chosen]
             pictures = [Image.open(file) for file in files]
             if least:

@@ -6,12 +6,12 @@ import psycopg
 
 from benchmarks.systems.processes import main
 
-#: Tokens of a batch, with padding: the fastest on a CPU, see docs/benchmarks.md.
+#: Tokens of a batch, with padding. This number is the fastest on a CPU, see docs/benchmarks.md.
 _TOKENS = 512
 
 
 def load(*, model: str, **_: Any) -> Any:
-    """Tokenizer and classifier, with one thread."""
+    """Loads the tokenizer and the classifier, with one thread."""
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -21,14 +21,14 @@ def load(*, model: str, **_: Any) -> Any:
 
 
 def work(loaded: Any, part: int, parts: int, /, *, database_url: str, max_tokens: int, **_: Any) -> None:
-    """Predicts the records of the table ``texts`` whose id leaves ``part`` when divided by ``parts``."""
+    """Predicts the records of the table ``texts`` with ``id % parts == part``."""
     import torch
 
     tokenizer, model = loaded
     with psycopg.connect(database_url) as connection:
-        found = connection.execute("SELECT id, body FROM texts WHERE id %% %s = %s", [parts, part]).fetchall()
-        encoded = tokenizer([body for _, body in found], truncation=True, max_length=max_tokens)["input_ids"]
-        order = sorted(range(len(found)), key=lambda row: -len(encoded[row]))
+        texts = connection.execute("SELECT id, body FROM texts WHERE id %% %s = %s", [parts, part]).fetchall()
+        encoded = tokenizer([body for _, body in texts], truncation=True, max_length=max_tokens)["input_ids"]
+        order = sorted(range(len(texts)), key=lambda row: -len(encoded[row]))
         rows: list[tuple[int, str, float]] = []
         start = 0
         with torch.inference_mode():
@@ -39,7 +39,7 @@ def work(loaded: Any, part: int, parts: int, /, *, database_url: str, max_tokens
                 shares = model(**batch).logits.softmax(-1)
                 scores, labels = shares.max(-1)
                 rows += [
-                    (found[row][0], model.config.id2label[label], score)
+                    (texts[row][0], model.config.id2label[label], score)
                     for row, label, score in zip(chosen, labels.tolist(), scores.tolist(), strict=True)
                 ]
         with connection.cursor().copy("COPY out_bare (id, label, score) FROM STDIN") as copy:

@@ -1,4 +1,4 @@
-"""A Celery app whose task notes when it ran: the bare way from one step to the next is a chain of such tasks."""
+"""A Celery app whose task notes when it ran. A chain of such tasks is the bare way from one step to the next."""
 
 import os
 import time
@@ -6,11 +6,11 @@ import time
 from celery import Celery
 
 app = Celery("hops", broker=os.environ["PEER_REDIS_URL"], backend=os.environ["PEER_REDIS_URL"])
-# As late as Batchord acknowledges, and as many messages at once.
+# Acknowledges as late as Batchord, and takes as many messages at once.
 app.conf.update(task_acks_late=True, worker_prefetch_multiplier=1, broker_connection_retry_on_startup=True)
 
 
 @app.task(name="hops.note")  # type: ignore[untyped-decorator]
 def note(times: list[float]) -> list[float]:
-    """The times of all links of the chain so far."""
+    """The times of all links of the chain so far, and of this one."""
     return [*times, time.time()]

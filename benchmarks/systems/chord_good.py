@@ -1,6 +1,6 @@
 """The chord that a good engineer writes by hand: 40 ranges, COPY into a staging table, ON CONFLICT, counts as results.
 
-Run by ``celery -A benchmarks.systems.chord_good worker``; ``python -m benchmarks.systems.chord_good`` is the clock.
+``celery -A benchmarks.systems.chord_good worker`` runs it; ``python -m benchmarks.systems.chord_good`` measures it.
 """
 
 import json
@@ -29,23 +29,23 @@ def _model(location: str) -> Any:
 
 @app.task(name="good.predict")  # type: ignore[untyped-decorator]
 def predict(first: int, last: int, model: str, database_url: str) -> int:
-    """Reads, predicts and writes a range; how many records it had."""
+    """Reads, predicts and writes a range. Returns how many records it had."""
     loaded = _model(model)
     with psycopg.connect(database_url) as connection:
-        found = connection.execute("SELECT id, body FROM texts WHERE id BETWEEN %s AND %s", [first, last]).fetchall()
-        shares = loaded.predict_proba([body for _, body in found])
+        texts = connection.execute("SELECT id, body FROM texts WHERE id BETWEEN %s AND %s", [first, last]).fetchall()
+        shares = loaded.predict_proba([body for _, body in texts])
         labels = loaded.classes_[shares.argmax(axis=1)].tolist()
         connection.execute("CREATE TEMP TABLE staging (LIKE out_good) ON COMMIT DROP")
         with connection.cursor().copy("COPY staging (id, label, score) FROM STDIN") as copy:
-            for (key, _), label, score in zip(found, labels, shares.max(1).tolist(), strict=True):
+            for (key, _), label, score in zip(texts, labels, shares.max(1).tolist(), strict=True):
                 copy.write_row((key, label, score))
         connection.execute("INSERT INTO out_good SELECT * FROM staging ON CONFLICT DO NOTHING")
-    return len(found)
+    return len(texts)
 
 
 @app.task(name="good.total")  # type: ignore[untyped-decorator]
 def total(counts: list[int]) -> int:
-    """How many records there were."""
+    """The number of all records."""
     return sum(counts)
 
 

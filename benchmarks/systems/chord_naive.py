@@ -1,6 +1,6 @@
 """The chord that people write first: one task for each 1,000 ids, the results in the chord's body.
 
-Run by ``celery -A benchmarks.systems.chord_naive worker``; ``python -m benchmarks.systems.chord_naive`` is the clock.
+``celery -A benchmarks.systems.chord_naive worker`` runs it; ``python -m benchmarks.systems.chord_naive`` measures it.
 """
 
 import json
@@ -28,18 +28,18 @@ def _model(location: str) -> Any:
 
 @app.task(name="naive.predict")  # type: ignore[untyped-decorator]
 def predict(ids: list[int], model: str, database_url: str) -> list[tuple[int, str, float]]:
-    """The predictions, as the task's result."""
+    """Predicts records. The predictions are the task's result."""
     loaded = _model(model)
     with psycopg.connect(database_url) as connection:
-        found = connection.execute("SELECT id, body FROM texts WHERE id = ANY(%s)", [ids]).fetchall()
-    shares = loaded.predict_proba([body for _, body in found])
+        texts = connection.execute("SELECT id, body FROM texts WHERE id = ANY(%s)", [ids]).fetchall()
+    shares = loaded.predict_proba([body for _, body in texts])
     labels = loaded.classes_[shares.argmax(axis=1)].tolist()
-    return [(key, label, score) for (key, _), label, score in zip(found, labels, shares.max(1).tolist(), strict=True)]
+    return [(key, label, score) for (key, _), label, score in zip(texts, labels, shares.max(1).tolist(), strict=True)]
 
 
 @app.task(name="naive.save")  # type: ignore[untyped-decorator]
 def save(parts: list[list[tuple[int, str, float]]], database_url: str) -> int:
-    """Writes all of them."""
+    """Writes all predictions. Returns their number."""
     rows = [row for part in parts for row in part]
     with psycopg.connect(database_url) as connection:
         connection.cursor().executemany(

@@ -1,6 +1,6 @@
-"""Daft over the texts: read_sql in partitions, a class of its own as UDF in each process, COPY from there.
+"""Daft over the texts: read_sql in partitions, a class as UDF in each process, COPY from these processes.
 
-Runs in an environment of its own, see ``requirements/peers.txt``.
+It runs in an environment of its own, see ``requirements/peers.txt``.
 """
 
 import json
@@ -18,7 +18,7 @@ _ROWS = 5_000
 
 @daft.cls(use_process=True, max_concurrency=os.cpu_count())
 class Predict:
-    """Has the model, predicts batches, and writes them."""
+    """Holds the model, predicts batches and writes them."""
 
     def __init__(self, model: str, database_url: str) -> None:
         import skops.io
@@ -28,7 +28,7 @@ class Predict:
 
     @daft.method.batch(return_dtype=daft.DataType.int64(), batch_size=_ROWS)
     def written(self, keys: daft.Series, bodies: daft.Series) -> list[int]:
-        """The ids of what was written."""
+        """Predicts and writes a batch. Returns the ids of its records."""
         ids: list[int] = keys.to_pylist()
         shares = self._model.predict_proba(bodies.to_pylist())
         labels = self._model.classes_[shares.argmax(axis=1)].tolist()
@@ -40,17 +40,17 @@ class Predict:
 
 
 def main(*, model: str, database_url: str, records: int, **_: Any) -> None:
-    """The processes, one for each core, load the model within the time, as every execution has its own."""
+    """Measures one execution. Its processes, one for each core, load the model within the measured time."""
     engine = sqlalchemy.create_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
     predict = Predict(model, database_url)
     started = time.perf_counter()
     texts = daft.read_sql(
         "SELECT id, body FROM texts", engine.connect, partition_col="id", num_partitions=max(1, records // _ROWS)
     )
-    found = texts.select(predict.written(daft.col("id"), daft.col("body")).alias("id")).to_pydict()
+    written = texts.select(predict.written(daft.col("id"), daft.col("body")).alias("id")).to_pydict()
     seconds = time.perf_counter() - started
-    if len(found["id"]) != records:
-        raise RuntimeError(f"{len(found['id'])} of {records} records")
+    if len(written["id"]) != records:
+        raise RuntimeError(f"{len(written['id'])} of {records} records")
     print(seconds)
 
 

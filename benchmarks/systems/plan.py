@@ -1,4 +1,4 @@
-"""Discovery alone, in a process of its own: prints its seconds. What is imported and connected before is left out."""
+"""Discovery alone, in a process of its own. Prints its seconds, without imports and connecting."""
 
 import json
 import resource

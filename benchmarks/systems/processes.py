@@ -1,4 +1,4 @@
-"""The clock of the bare loops: from the moment when all processes are ready to the moment when all are done."""
+"""Measures the bare loops, from the moment when all processes are ready to the moment when all are done."""
 
 import json
 import multiprocessing
@@ -10,9 +10,10 @@ from typing import Any
 
 
 def main(load: Callable[..., Any], work: Callable[..., None]) -> None:
-    """Reads the arguments, runs ``work(load(**arguments), part, parts, **arguments)`` in each process, prints seconds.
+    """Runs ``work(load(**arguments), part, parts, **arguments)`` in each process, and prints the seconds.
 
-    Loading is left out: a worker, too, has its model in memory when a run begins.
+    The arguments come from the command line. Loading does not count: a worker, too, has its model in memory when a run
+    begins.
     """
     arguments = json.loads(sys.argv[1])
     parts = arguments.pop("processes")

@@ -1,6 +1,6 @@
 """Ray Data over the texts: read_sql, a pool of actors with the model, COPY from the same actors.
 
-Runs in an environment of its own, see ``requirements/peers.txt``.
+It runs in an environment of its own, see ``requirements/peers.txt``.
 """
 
 import json
@@ -16,7 +16,7 @@ _ROWS = 5_000
 
 
 class Predict:
-    """Has the model, predicts batches, and writes them."""
+    """Holds the model, predicts batches and writes them."""
 
     def __init__(self, model: str, database_url: str) -> None:
         import skops.io
@@ -25,7 +25,7 @@ class Predict:
         self._connection = psycopg.connect(database_url)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Columns ``id`` and ``body`` in, the ids out."""
+        """Predicts and writes a batch with the columns ``id`` and ``body``. Returns the ids."""
         shares = self._model.predict_proba(batch["body"])
         labels = self._model.classes_[shares.argmax(axis=1)].tolist()
         with self._connection.cursor().copy("COPY out_ray (id, label, score) FROM STDIN") as copy:
@@ -36,9 +36,9 @@ class Predict:
 
 
 def main(*, model: str, database_url: str, processes: int, records: int, **_: Any) -> None:
-    """Ray is up before the clock starts; its actors load the model within it, as every execution has its own."""
+    """Measures one execution. Ray is up before; each execution has its own actors, which load the model within it."""
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    # One more than the actors take: what reads the table needs one, too.
+    # One CPU more than the actors take, for reading the table.
     ray.init(num_cpus=processes + 1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     ray.data.DataContext.get_current().enable_progress_bars = False
     started = time.perf_counter()

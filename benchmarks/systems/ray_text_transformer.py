@@ -1,6 +1,6 @@
-"""Ray Data over texts with a transformer: a pool of actors, batches sorted by length within, COPY from the actors.
+"""Ray Data over texts with a transformer: a pool of actors, batches sorted by length, COPY from the actors.
 
-Runs in an environment of its own, see ``requirements/peers.txt``.
+It runs in an environment of its own, see ``requirements/peers.txt``.
 """
 
 import json
@@ -12,12 +12,12 @@ from typing import Any
 import psycopg
 import ray
 
-#: Texts of a call, and tokens of a pass with padding.
+#: Texts in one call, and tokens in one pass with padding.
 _ROWS, _TOKENS = 512, 512
 
 
 class Predict:
-    """Has tokenizer and model, predicts batches, and writes them."""
+    """Holds the tokenizer and the model, predicts batches and writes them."""
 
     def __init__(self, model: str, database_url: str, max_tokens: int) -> None:
         import torch
@@ -30,7 +30,7 @@ class Predict:
         self._max_tokens = max_tokens
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Columns ``id`` and ``body`` in, the ids out."""
+        """Predicts and writes a batch with the columns ``id`` and ``body``. Returns the ids."""
         import torch
 
         encoded = self._tokenizer(batch["body"].tolist(), truncation=True, max_length=self._max_tokens)["input_ids"]
@@ -52,9 +52,9 @@ class Predict:
 
 
 def main(*, model: str, database_url: str, processes: int, records: int, max_tokens: int, **_: Any) -> None:
-    """Ray is up before the clock starts; its actors load the model within it, as every execution has its own."""
+    """Measures one execution. Ray is up before; each execution has its own actors, which load the model within it."""
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    # One more than the actors take: what reads the table needs one, too.
+    # One CPU more than the actors take, for reading the table.
     ray.init(num_cpus=processes + 1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     ray.data.DataContext.get_current().enable_progress_bars = False
     started = time.perf_counter()

@@ -8,7 +8,7 @@ from benchmarks.systems.processes import main
 
 
 def load(*, model: str, threads: int, max_tokens: int, **_: Any) -> Any:
-    """The pipeline, in one process with all threads, as it comes."""
+    """Loads the pipeline with its default settings, in one process with all threads."""
     import torch
     from transformers import pipeline
 
@@ -22,10 +22,10 @@ def work(classifier: Any, part: int, parts: int, /, *, database_url: str, **_: A
     """Predicts the whole table ``texts``."""
     del part, parts
     with psycopg.connect(database_url) as connection:
-        found = connection.execute("SELECT id, body FROM texts ORDER BY id").fetchall()
-        results = classifier([body for _, body in found], batch_size=32, truncation=True)
+        texts = connection.execute("SELECT id, body FROM texts ORDER BY id").fetchall()
+        results = classifier([body for _, body in texts], batch_size=32, truncation=True)
         with connection.cursor().copy("COPY out_usual (id, label, score) FROM STDIN") as copy:
-            for (key, _), result in zip(found, results, strict=True):
+            for (key, _), result in zip(texts, results, strict=True):
                 copy.write_row((key, result["label"], result["score"]))
 
 

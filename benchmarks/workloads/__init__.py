@@ -1,1 +1,1 @@
-"""What is measured: each module prepares its records, runs all systems in turn, and compares what they wrote."""
+"""The workloads. Each module prepares its records, runs all systems in turn, and compares their outputs."""

@@ -1,4 +1,4 @@
-"""What the local stack takes when nothing is to be done: seconds to start, memory, processor; and what a run leaves."""
+"""The cost of an idle local stack (seconds to start, memory, processor time), and the keys of a run in Redis."""
 
 import json
 import os
@@ -15,13 +15,13 @@ from benchmarks.stack import Stack
 from benchmarks.workloads.predictions import CONSTANT, fill
 
 NAME = "footprint"
-#: Of the run whose traces are counted.
+#: Records of the run whose keys in Redis are counted.
 RECORDS = 100_000
 _IDLE_SECONDS = 30.0
 
 
 def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> list[Row]:
-    """Rows of the table; ``seconds`` is what each is about, as its name says."""
+    """The rows of the table. The name of a row says what its ``seconds`` are."""
     del peers, times
     fill(stack, "texts", "body", ("text" for _ in range(records)))
     stack.declare("rows", CONSTANT)
@@ -31,9 +31,9 @@ def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> l
     before = client.dbsize()
     stack.forget()
     stack.run("rows")
-    left = client.dbsize() - before
+    added = client.dbsize() - before
     print(
-        f"keys left in Redis by a run of {records:,} records: {left}; in all {before}: {sorted(client.keys('*'))[:20]}"
+        f"keys left in Redis by a run of {records:,} records: {added}; in all {before}: {sorted(client.keys('*'))[:20]}"
     )
     stack.stop()
     return _local_stack(stack)
@@ -44,30 +44,30 @@ def _local_stack(stack: Stack) -> list[Row]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BATCHORD_")}
     environment |= {"BATCHORD_HOME": str(home), "BATCHORD_PIPELINES": str(stack.home / "none")}
     Path(environment["BATCHORD_PIPELINES"]).mkdir()
-    found: list[Row] = []
+    rows: list[Row] = []
     try:
         for name in ("first start (databases are made)", "second start"):
             _batchord(environment, "down")
             started = time.perf_counter()
             _batchord(environment, "up")
-            found.append(_row(name, seconds=time.perf_counter() - started, megabytes=0.0))
+            rows.append(_row(name, seconds=time.perf_counter() - started, megabytes=0.0))
         status = json.loads(_batchord(environment, "status", "--json"))
-        servers = {each["name"]: each["pid"] for each in status["servers"] if each["pid"]}
-        processes = {each["name"]: each["pid"] for each in status["processes"] if each["pid"]}
-        time.sleep(10)  # until all is at rest
-        everybody = [*servers.values(), *processes.values()]
-        before = processor_seconds(everybody)
+        servers = {server["name"]: server["pid"] for server in status["servers"] if server["pid"]}
+        processes = {process["name"]: process["pid"] for process in status["processes"] if process["pid"]}
+        time.sleep(10)  # until everything is idle
+        all_pids = [*servers.values(), *processes.values()]
+        before = processor_seconds(all_pids)
         time.sleep(_IDLE_SECONDS)
-        busy = processor_seconds(everybody) - before
-        found.append(_row(f"idle: processor seconds in {_IDLE_SECONDS:.0f} s", seconds=busy, megabytes=0.0))
+        busy = processor_seconds(all_pids) - before
+        rows.append(_row(f"idle: processor seconds in {_IDLE_SECONDS:.0f} s", seconds=busy, megabytes=0.0))
         for name, pid in {**servers, **processes}.items():
-            found.append(_row(f"idle: {name}", seconds=0.0, megabytes=proportional_mb([pid])))
+            rows.append(_row(f"idle: {name}", seconds=0.0, megabytes=proportional_mb([pid])))
         without = [pid for name, pid in {**servers, **processes}.items() if name != "postgres"]
-        found.append(_row("idle: all but PostgreSQL", seconds=0.0, megabytes=proportional_mb(without)))
-        found.append(_row("idle: all", seconds=0.0, megabytes=proportional_mb(everybody)))
+        rows.append(_row("idle: all but PostgreSQL", seconds=0.0, megabytes=proportional_mb(without)))
+        rows.append(_row("idle: all", seconds=0.0, megabytes=proportional_mb(all_pids)))
     finally:
         _batchord(environment, "down")
-    return found
+    return rows
 
 
 def _batchord(environment: dict[str, str], *arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""From one step of a graph to the next: functions that do nothing, one after another, on an idle stack."""
+"""The time from one step of a graph to the next: functions that do nothing, one after another, on an idle stack."""
 
 import os
 import statistics
@@ -31,11 +31,11 @@ _HOPS = """
 
 
 def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> list[Row]:
-    """Rows of the table, all of one hop; the bare one is a chain of tasks, on the same broker."""
+    """The rows of the table, each for one hop. The bare system is a chain of tasks on the same broker."""
     del peers
     stack.declare("graph", _PIPELINE.format(steps=records))
     stack.start()
-    stack.run("graph")  # until all processes are warm
+    stack.run("graph")  # warms the processes up
     starts: list[float] = []
     ends: list[float] = []
     for _ in range(times * _RUNS):
@@ -62,10 +62,10 @@ def _bare_hops(stack: Stack, steps: int, count: int) -> list[float]:
     seconds: list[float] = []
     for _ in range(count + 1):
         links = [app.signature("hops.note", args=([],)), *(app.signature("hops.note") for _ in range(steps - 1))]
-        noted = chain(*links)().get(timeout=60, interval=0.001)
-        seconds += [later - earlier for earlier, later in pairwise(noted)]
+        times = chain(*links)().get(timeout=60, interval=0.001)
+        seconds += [later - earlier for earlier, later in pairwise(times)]
     stack.stop()
-    return seconds[steps - 1 :]  # without the first, in which processes warm up
+    return seconds[steps - 1 :]  # without the first chain, in which processes warm up
 
 
 def _measured(seconds: float) -> Measurement:

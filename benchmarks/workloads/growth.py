@@ -1,4 +1,4 @@
-"""What grows with the data: the planner's memory and time over pending rows, and discovery beside old ones."""
+"""What grows with the data: the time and memory of planning pending rows, and of discovery beside many old rows."""
 
 import sys
 
@@ -10,30 +10,30 @@ from benchmarks.stack import Stack
 from benchmarks.workloads.predictions import CONSTANT
 
 NAME = "growth"
-#: The largest table.
+#: Records of the largest table.
 RECORDS = 10_000_000
 _FRESH = 1_000
 
 
 def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> list[Row]:
-    """Rows of the table; no ratios, since nothing else does this work."""
+    """The rows of the table. There are no ratios, since no other system does this work."""
     del peers
     stack.declare("rows", CONSTANT)
     stack.sql(
         "CREATE TABLE texts (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text, created_at timestamptz)"
     )
     stack.sql("CREATE INDEX ON texts (created_at, id)")
-    found: list[Row] = []
+    results: list[Row] = []
     size = 10_000
     while size <= records:
         _fill(stack, size)
         stack.forget()
-        found += rows(NAME, size, {f"{size:,} rows pending": [_plan(stack) for _ in range(times)]})
+        results += rows(NAME, size, {f"{size:,} rows pending": [_plan(stack) for _ in range(times)]})
         _account(stack)
         stack.sql("INSERT INTO texts (body, created_at) SELECT 'fresh', now() FROM generate_series(1, %s)", _FRESH)
-        found += rows(NAME, _FRESH, {f"{_FRESH:,} fresh beside {size:,} old": [_plan(stack) for _ in range(times)]})
+        results += rows(NAME, _FRESH, {f"{_FRESH:,} fresh beside {size:,} old": [_plan(stack) for _ in range(times)]})
         size *= 10
-    return found
+    return results
 
 
 def _fill(stack: Stack, size: int) -> None:
@@ -49,7 +49,7 @@ def _fill(stack: Stack, size: int) -> None:
 
 
 def _account(stack: Stack) -> None:
-    """Gives all rows a prediction, and takes the frontier above them as two runs do."""
+    """Gives all rows a prediction, and moves the frontier above them with two runs."""
     stack.sql(
         """
         INSERT INTO batchord.predictions

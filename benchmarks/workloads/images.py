@@ -16,12 +16,12 @@ from demo.store import s3_client
 
 NAME = "images"
 RECORDS = 2_000
-#: A picture may change its class when it is decoded at a smaller scale: as many as this share must not.
+#: A picture may change its class when it is decoded at a smaller scale. At least this share must keep its class.
 _SAME, _NEAR = 0.97, 0.2
-#: Pixels of the shorter side that are left to the model's own scaling to 256.
+#: The least pixels of the shorter side after decoding. The model itself scales to 256.
 _LEAST = 512
 _BUCKET = "bench-photos"
-#: Longer sides in pixels, and their shares: pictures of web pages, of messengers, of telephones' cameras.
+#: Ranges of the longer side in pixels, and their shares: pictures of web pages, of messengers, of phones' cameras.
 _SIDES = (((600, 1080), 0.4), ((1280, 2048), 0.4), ((3000, 4032), 0.2))
 _QUALITY = 85
 _PIPELINE = """
@@ -36,8 +36,8 @@ photos = Pipeline(
 
 
 def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> list[Row]:
-    """Rows of the table. Raises RuntimeError when two systems disagree."""
-    del peers  # none of them reads S3 and predicts in fewer than a page of code
+    """The rows of the table. Raises RuntimeError if two systems disagree."""
+    del peers  # each of them needs more than a page of code to read S3 and to predict
     (built,) = build_models(stack.models, print, [pictures])
     folder = stack.home / "photos"
     folder.mkdir()
@@ -67,9 +67,9 @@ def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> l
         "bare loop that decodes JPEGs at a reduced scale": lambda: loop("reduced", _LEAST),
         "Batchord": lambda: stack.batchord("photos", pids),
     }
-    found = in_turn(NAME, records, systems, times=times)
+    results = in_turn(NAME, records, systems, times=times)
     require_equal(stack, records=records, outputs=["reduced"], share=_SAME, near=_NEAR)
-    return found
+    return results
 
 
 def _enlarged(data: bytes, chance: random.Random) -> bytes:
@@ -78,7 +78,7 @@ def _enlarged(data: bytes, chance: random.Random) -> bytes:
     ranges, shares = zip(*_SIDES, strict=True)
     picture = Image.open(io.BytesIO(data))
     scale = chance.randint(*chance.choices(ranges, shares)[0]) / max(picture.size)
-    written = io.BytesIO()
+    file = io.BytesIO()
     size = (round(picture.width * scale), round(picture.height * scale))
-    picture.resize(size, Image.Resampling.BICUBIC).save(written, "JPEG", quality=_QUALITY)
-    return written.getvalue()
+    picture.resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=_QUALITY)
+    return file.getvalue()

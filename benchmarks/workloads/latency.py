@@ -1,4 +1,4 @@
-"""An idle stack: from a tick to its first shard, and to the end of a run of one shard of 100 records."""
+"""Latency of an idle stack: from a tick to its first shard, and to the end of a run with one shard of 100 records."""
 
 import os
 import statistics
@@ -12,13 +12,13 @@ from benchmarks.stack import Stack
 from benchmarks.workloads.predictions import CONSTANT, fill
 
 NAME = "latency"
-#: Of one run.
+#: Records of one run.
 RECORDS = 100
 _RUNS = 20
 
 
 def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> list[Row]:
-    """Rows of the table: the bare one is a chord of one part that does nothing, on the same broker."""
+    """The rows of the table. The bare system is a chord of one part that does nothing, on the same broker."""
     del peers
     fill(stack, "texts", "body", ("text" for _ in range(records)))
     stack.declare("rows", CONSTANT)

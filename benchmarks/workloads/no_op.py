@@ -1,4 +1,4 @@
-"""A model that returns a constant: what Batchord itself costs, against one SQL statement that writes as much."""
+"""A model that returns a constant: the cost of Batchord itself, compared with one SQL statement that writes as much."""
 
 import time
 
@@ -13,8 +13,8 @@ _SQL = "INSERT … SELECT … ON CONFLICT"
 
 
 def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> list[Row]:
-    """Rows of the table; ratios are to the statement."""
-    del peers  # nobody but SQL itself comes near
+    """The rows of the table. Ratios are to the statement."""
+    del peers  # only SQL itself comes near
     fill(stack, "texts", "body", (f"row {number}" for number in range(records)))
     stack.declare("rows", CONSTANT)
     pids = stack.start()

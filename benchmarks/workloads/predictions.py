@@ -1,4 +1,4 @@
-"""What the workloads with a model share: tables, repetitions in turn, and equal outputs."""
+"""The common part of the workloads with a model: tables, repetitions in turn, and a check for equal outputs."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -9,7 +9,7 @@ from rich.console import Console
 from benchmarks.measure import BARE, Measurement, Row, rows
 from benchmarks.stack import Stack
 
-#: Scores of two libraries' paths through one model differ in their last digits.
+#: The greatest difference of equal scores: two libraries' paths through one model differ in the last digits.
 _NEAR = 1e-3
 
 #: A pipeline over the table ``texts`` whose model costs nothing.
@@ -31,7 +31,7 @@ _console = Console()
 
 
 def fill(stack: Stack, table: str, column: str, values: Iterable[str]) -> int:
-    """A table with ``values`` in ``column``, as records arrive: a key, a time, an index on both. How many there are."""
+    """Creates a table of records with ``values`` in ``column``, a key, a time, and an index. Returns their number."""
     name, field = sql.Identifier(table), sql.Identifier(column)
     stack.sql(
         sql.SQL(
@@ -50,7 +50,7 @@ def fill(stack: Stack, table: str, column: str, values: Iterable[str]) -> int:
 
 
 def output_table(stack: Stack, name: str) -> None:
-    """An empty table for what a system other than Batchord writes."""
+    """Creates an empty table for the output of a system other than Batchord."""
     target = sql.Identifier(f"out_{name}")
     stack.sql(sql.SQL("DROP TABLE IF EXISTS {}").format(target))
     stack.sql(
@@ -62,7 +62,7 @@ def output_table(stack: Stack, name: str) -> None:
 def in_turn(
     workload: str, records: int, systems: Mapping[str, Callable[[], Measurement]], *, times: int, bare: str = BARE
 ) -> list[Row]:
-    """Each system once, then each once more, ``times`` times, so that a slow minute of the machine hits all alike."""
+    """Measures all systems in turn, ``times`` times, so that a slow minute of the machine affects all of them."""
     taken: dict[str, list[Measurement]] = {name: [] for name in systems}
     for time in range(times):
         for name, run in systems.items():
@@ -74,9 +74,9 @@ def in_turn(
 def require_equal(
     stack: Stack, *, records: int, outputs: Iterable[str], share: float = 1.0, near: float = _NEAR
 ) -> None:
-    """Raises RuntimeError unless each system predicted every record once, and as the bare loop did.
+    """Raises RuntimeError unless each system predicted every record once and like the bare loop.
 
-    ``share`` of the records must have the bare loop's label, and a score that is ``near`` its own.
+    At least ``share`` of the records must have the bare loop's label, and a score that differs by less than ``near``.
     """
     least = int(records * share)
     ((predicted, same),) = stack.sql(
@@ -86,13 +86,13 @@ def require_equal(
         """,
         near,
     )
-    found = {"batchord": (predicted, same)}
+    counts_by_system = {"batchord": (predicted, same)}
     for name in outputs:
         statement = sql.SQL(
             "SELECT count(*), count(*) FILTER (WHERE b.label = p.label AND abs(b.score - p.score) < %s) "
             "FROM {} AS p JOIN out_bare AS b USING (id)"
         ).format(sql.Identifier(f"out_{name}"))
-        (found[name],) = stack.sql(statement, near)
-    wrong = {name: counts for name, counts in found.items() if counts[0] != records or counts[1] < least}
+        (counts_by_system[name],) = stack.sql(statement, near)
+    wrong = {name: counts for name, counts in counts_by_system.items() if counts[0] != records or counts[1] < least}
     if wrong:
         raise RuntimeError(f"Of {records} records these predicted and agreed with the bare loop on: {wrong}")

@@ -1,4 +1,4 @@
-"""Many pipelines: what a catalog of 1,000 costs beat, and what ticks of 100 cost a stack with nothing else to do."""
+"""Many pipelines: the cost of a catalog of 1,000 for beat, and of the ticks of 100 for an otherwise idle stack."""
 
 import os
 import statistics
@@ -32,10 +32,10 @@ pipeline = Pipeline("{name}", schedule={schedule}, steps=[Python("nothing", lamb
 
 
 def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> list[Row]:
-    """Rows of the table; ``seconds`` is what each is about, as its name says."""
+    """The rows of the table. The name of a row says what its ``seconds`` are."""
     del peers
-    found = _large_catalog(stack, records, times)
-    # Runs of one step that does nothing, at each minute; and the same stack without a pipeline.
+    rows = _large_catalog(stack, records, times)
+    # First the stack without pipelines, then with pipelines whose runs do nothing, once a minute each.
     for count in (0, _TICKING):
         folder = stack.home / "pipelines"
         for file in folder.glob("*.py"):
@@ -45,8 +45,8 @@ def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> l
             stack.declare(name, _PIPELINE.format(name=name, schedule="every(minutes=1)"))
         busy, runs = _idle(stack)
         system = f"{count} pipelines, one tick a minute each: processor seconds in {_IDLE_SECONDS:.0f} s ({runs} runs)"
-        found.append(_row(system, busy))
-    return found
+        rows.append(_row(system, busy))
+    return rows
 
 
 def _large_catalog(stack: Stack, count: int, times: int) -> list[Row]:
@@ -84,7 +84,7 @@ def _large_catalog(stack: Stack, count: int, times: int) -> list[Row]:
 
 @contextmanager
 def _pipelines(folder: Path) -> Iterator[None]:
-    """Lets the settings name another folder while the block runs."""
+    """Makes the settings name another folder during the block."""
     before = os.environ["BATCHORD_PIPELINES"]
     os.environ["BATCHORD_PIPELINES"] = str(folder)
     settings.cache_clear()
@@ -103,10 +103,10 @@ def _load(folder: Path) -> None:
 
 
 def _idle(stack: Stack) -> tuple[float, int]:
-    """Processor seconds of workers and beat while nothing but ticks is to be done, and the runs of that time."""
+    """The processor seconds of workers and beat while there are only ticks, and the number of runs in that time."""
     stack.sql("TRUNCATE batchord.runs CASCADE")
     pids = [*stack.start(), *stack.start_beat()]
-    time.sleep(70)  # first ticks, and every process warm
+    time.sleep(70)  # waits for the first ticks, until every process is warm
     before, ((runs_before,),) = processor_seconds(pids), stack.sql("SELECT count(*) FROM batchord.runs")
     time.sleep(_IDLE_SECONDS)
     busy = processor_seconds(pids) - before

@@ -25,7 +25,7 @@ texts = Pipeline(
 
 
 def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> list[Row]:
-    """Rows of the table. Raises RuntimeError when two systems disagree."""
+    """The rows of the table. Raises RuntimeError if two systems disagree."""
     (built,) = build_models(stack.models, print, [topics])
     model = built.location
     fill(stack, "texts", "body", mixed_texts(records))
@@ -51,6 +51,6 @@ def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> l
     if peers is not None:
         systems |= peers.systems(stack, NAME, records=records, model=model, max_tokens=MAX_TOKENS)
         outputs += peers.outputs(NAME)
-    found = in_turn(NAME, records, systems, times=times)
+    results = in_turn(NAME, records, systems, times=times)
     require_equal(stack, records=records, outputs=outputs)
-    return found
+    return results

@@ -1,7 +1,7 @@
-"""Made-up bike stations: ``python data.py history`` makes the table, ``python data.py hours 24`` adds what came since.
+"""Made-up bike stations: ``python data.py history`` makes the table, ``python data.py hours 24`` adds the next hours.
 
-Demand follows the hour, the weekday, the weather, and a level that drifts from week to week; counts are
-Poisson. Everything follows from one seed, so that each call tells the same story.
+Demand follows the hour, the weekday, the weather, and a level that drifts from week to week. Counts are Poisson.
+Everything follows from one seed, so that all calls give the same data.
 """
 
 import argparse

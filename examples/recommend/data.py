@@ -1,7 +1,7 @@
 """Made-up listeners: ``python data.py history`` makes the table, ``python data.py sessions 200`` adds new sessions.
 
-Each user likes a few of the genres, each item belongs to one and is more or less popular. Everything follows
-from one seed.
+Each user likes a few of the genres. Each item belongs to one genre and is more or less popular. Everything follows from
+one seed.
 """
 
 import argparse
@@ -23,7 +23,7 @@ DROP TABLE IF EXISTS sessions;
 CREATE TABLE sessions (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     user_id  integer NOT NULL,
-    item_ids integer[] NOT NULL,  -- what was listened to
+    item_ids integer[] NOT NULL,  -- the items that the user listened to
     ended_at timestamptz NOT NULL
 );
 CREATE INDEX ON sessions (user_id, id);
@@ -31,7 +31,7 @@ CREATE INDEX ON sessions (user_id, id);
 
 
 def simulated() -> Iterator[tuple[int, list[int], datetime]]:
-    """Sessions without end, in the order of their ends: user, items, end."""
+    """Endless sessions, in the order of their ends: user, items, end."""
     random = np.random.default_rng(2026)
     genre = random.integers(GENRES, size=ITEMS)
     popularity = random.pareto(1.5, ITEMS) + 0.3
@@ -57,9 +57,9 @@ def main() -> None:
     with psycopg.connect(settings().database_roles().author) as connection:
         if arguments.command == "history":
             connection.execute(TABLE)
-        ((there,),) = connection.execute("SELECT count(*) FROM sessions").fetchall()
+        ((present,),) = connection.execute("SELECT count(*) FROM sessions").fetchall()
         count = HISTORY if arguments.command == "history" else arguments.count
-        new = [session for session, place in zip(simulated(), range(there + count), strict=False) if place >= there]
+        new = [session for session, place in zip(simulated(), range(present + count), strict=False) if place >= present]
         with connection.cursor().copy("COPY sessions (user_id, item_ids, ended_at) FROM STDIN") as copy:
             for session in new:
                 copy.write_row(session)

@@ -1,4 +1,4 @@
-"""Fits item factors on the sessions in the table, says how good they are, and writes ``factors-VERSION.npz``."""
+"""Fits item factors on the sessions in the table, prints how good they are, and writes ``factors-VERSION.npz``."""
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ def sessions() -> pd.DataFrame:
 
 
 def fitted(listened: pd.DataFrame) -> recommend.Fitted:
-    """Factors of the items: which are listened to by the same users."""
+    """Factors of the items. Items that the same users listen to get similar factors."""
     pairs = listened[["user_id", "item_id"]].drop_duplicates()
     users, _ = pd.factorize(pairs["user_id"])
     items, places = np.unique(pairs["item_id"], return_inverse=True)
@@ -37,21 +37,21 @@ def hits(wanted: "pd.Series[list[int]]", offered: "pd.Series[list[int]]") -> flo
 
 
 def main() -> None:
-    """Fits without each user's last session to measure, then with it to keep."""
+    """Fits without each user's last session to measure the model, then with it to store it."""
     listened = sessions()
     last = listened["id"] == listened.groupby("user_id")["id"].transform("max")
     before = listened[~last]
     had = before.groupby("user_id")["item_id"].agg(list)
     latest = listened[last & listened["user_id"].isin(had.index)]
-    # What a user had before is never offered, so it cannot be asked for.
+    # Items that a user has had before are never offered, so they do not count.
     new = latest.merge(before[["user_id", "item_id"]].drop_duplicates(), how="left", indicator=True)
     wanted = new[new["_merge"] == "left_only"].groupby("user_id")["item_id"].agg(list)
-    asked = pd.DataFrame({"item_ids": had.loc[wanted.index]})
+    histories = pd.DataFrame({"item_ids": had.loc[wanted.index]})
 
     model = fitted(before)
-    offered = recommend.offer(asked, model)["items"]
+    offered = recommend.offer(histories, model)["items"]
     popular = model.item_ids[np.argsort(-model.popularity, kind="stable")]
-    usual = asked["item_ids"].map(lambda ids: [item for item in popular if item not in set(ids)][: recommend.TOP])
+    usual = histories["item_ids"].map(lambda ids: [item for item in popular if item not in set(ids)][: recommend.TOP])
     print(f"share of {sum(map(len, wanted))} new items in last sessions, held out, that were among the ten offered:")
     print(f"  model        {hits(wanted, offered):.3f}")
     print(f"  most popular {hits(wanted, usual):.3f}")

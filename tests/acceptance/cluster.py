@@ -126,7 +126,7 @@ class Cluster:
         return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
 
     def stop(self, name: str) -> None:
-        """Stops one process for good, and in order: it ends or hands back what it has in hand."""
+        """Stops one process for good by SIGTERM: it ends its work or hands it back."""
         self._running.pop(name).stop()
 
     def process(self, name: str) -> psutil.Process:
@@ -205,7 +205,7 @@ class Cluster:
         return sent.stdout.strip()
 
     def send(self, task: str, **arguments: Any) -> str:
-        """Sends a task's message, as a program of somebody else would: it knows the broker and the task's name."""
+        """Sends a task's message as a foreign program would, which knows only the broker and the task's name."""
         with Celery(broker=self.environment["BATCHORD_REDIS_URL"], set_as_current=False) as client:
             client.conf.task_default_queue = "control"
             return str(client.send_task(task, kwargs=arguments, ignore_result=True).id)

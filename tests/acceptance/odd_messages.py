@@ -1,4 +1,4 @@
-"""Messages as nobody should send them, made from a seed: the same ones each time."""
+"""Malformed messages, made from a seed, so that each run makes the same ones."""
 
 import base64
 import copy
@@ -21,7 +21,7 @@ _ODD: tuple[Any, ...] = (
         {"__type__": [], "__value__": 1},
     ),
 )
-#: What is put into a queue that is no message at all.
+#: Values in a queue that are not messages.
 _NOISE = (
     b"",
     b"{",

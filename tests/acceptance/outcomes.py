@@ -1,4 +1,4 @@
-"""What the ledger holds after runs, and what transformers itself says of the same inputs."""
+"""The contents of the ledger after runs, and the predictions of transformers itself for the same inputs."""
 
 import io
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from tests.acceptance.cluster import Cluster
 
 
 def found(cluster: Cluster, pipeline: str) -> list[tuple[str, int, int, int]]:
-    """State, discovered, predicted and rejected of the runs that ended and found something, in order."""
+    """State, discovered, predicted and rejected of all ended runs that discovered records, in order."""
     return cluster.sql(
         "SELECT state, discovered, predicted, rejected FROM batchord.runs "
         "WHERE pipeline = %s AND discovered > 0 AND finished_at IS NOT NULL ORDER BY created_at",

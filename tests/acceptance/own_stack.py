@@ -54,17 +54,17 @@ class OwnStack:
         )
 
     def processes(self) -> list[str]:
-        """Every process that works in the home or was told of it, whoever its parent is now."""
-        return [said for process in psutil.process_iter() if (said := self._said(process))]
+        """Every process that works in the home or has it in its environment, with any parent."""
+        return [line for process in psutil.process_iter() if (line := self._described(process))]
 
-    def _said(self, process: psutil.Process) -> str | None:
+    def _described(self, process: psutil.Process) -> str | None:
         home = str(self.home)
         try:
             if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                 return None
             command = process.cmdline()
             # PostgreSQL's children write their title over command and environment, but stay in their folder.
-            told = process.environ().get("BATCHORD_HOME") == home or any(home in word for word in command)
-            return f"{process.pid}: {' '.join(command)}" if told or process.cwd().startswith(home) else None
+            is_ours = process.environ().get("BATCHORD_HOME") == home or any(home in word for word in command)
+            return f"{process.pid}: {' '.join(command)}" if is_ours or process.cwd().startswith(home) else None
         except psutil.Error:  # it has ended meanwhile
             return None

@@ -1,4 +1,4 @@
-"""People are told of what went wrong, by a webhook and by mail, and never of a secret."""
+"""Failures are reported to people by webhook and by mail, without secrets."""
 
 import json
 from collections.abc import Iterator
@@ -33,8 +33,8 @@ def mail() -> MailServer:
     return MailServer(user="alerts", password=_PASSWORD)
 
 
-def test_a_failing_pipeline_is_told_by_webhook_and_by_mail(notes: Cluster, webhook: Webhook, mail: MailServer) -> None:
-    """The message names the run, what is wrong and what to do; everybody's receiver and the pipeline's own have it."""
+def test_a_failing_pipeline_sends_a_webhook_and_a_mail(notes: Cluster, webhook: Webhook, mail: MailServer) -> None:
+    """The message names the run, the cause and the remedy. The global receiver and the pipeline's own get it."""
     notes.pipeline("failing", _FAILING)
     with mail.serving() as place:
         notes.environment["BATCHORD_ALERT_URLS"] = f"json://hook:{_PASSWORD}@{webhook.place}/alerts"

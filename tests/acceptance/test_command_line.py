@@ -1,4 +1,4 @@
-"""Every command says what it should, to people and to programs, and tells errors in one line."""
+"""Every command prints the right output for people and for programs, and reports errors in one line."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 from tests.acceptance.cluster import Cluster
 from tests.acceptance.own_stack import OwnStack
 
-#: What takes time to import, and what a machine without workers need not have.
+#: Libraries that are slow to import or that a machine without workers need not have.
 _HEAVY = ("alembic", "boto3", "celery", "numpy", "pandas", "PIL", "psycopg", "sklearn", "sqlalchemy", "torch")
 _RUN_FIELDS = {
     "id",
@@ -93,7 +93,7 @@ def test_commands_for_programs(ran: Cluster) -> None:
 
 
 def test_commands_for_people(ran: Cluster) -> None:
-    """The same as tables: each names what it is about."""
+    """The same output as tables. Each names its subject."""
     run_id = ran.runs("notes")[0]["id"]
     assert run_id[:13] in _as_text(ran, "runs")
     shown = _as_text(ran, "show", run_id[:13])
@@ -121,8 +121,8 @@ def test_commands_for_people(ran: Cluster) -> None:
         (("rejections", "--run", "0123"), "ConfigurationError: There is no run 0123. `batchord runs` lists the runs."),
     ],
 )
-def test_wrong_names_are_told_in_one_line(notes: Cluster, command: tuple[str, ...], told: str) -> None:
-    """Exit code 1, and nothing but what is wrong and which names there are."""
+def test_wrong_names_are_reported_in_one_line(notes: Cluster, command: tuple[str, ...], told: str) -> None:
+    """Exit code 1, and one line with the wrong name and the existing names."""
     ended = notes.batchord(*command, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert len(ended.stderr.splitlines()) == 1
@@ -171,7 +171,7 @@ def test_a_broken_pipeline_file_is_named_and_hides_no_other(notes: Cluster) -> N
 
 
 def test_a_wrong_call_exits_with_two(notes: Cluster) -> None:
-    """As shells expect; click tells how to call it."""
+    """Shells expect this code. click explains how to call the command."""
     for command in (("run",), ("runs", "--limit", "0"), ("run", "notes", "--param", "novalue"), ("nonsense",)):
         ended = notes.batchord(*command, check=False)
         assert ended.returncode == 2

@@ -1,4 +1,4 @@
-"""Files are edited while processes run: what is edited counts within seconds, and nobody restarts anything."""
+"""Files are edited while processes run. An edit takes effect within seconds, without a restart."""
 
 import json
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_a_scheduled_pipeline_comes_and_goes_with_its_file(notes: Cluster) -> No
 
 
 def test_a_broken_edit_stops_nobody(notes: Cluster) -> None:
-    """The last good version goes on, also in processes that begin after the edit; the command line says so."""
+    """The last good version still runs, also in processes that start after the edit. The command line says so."""
     notes.pipeline("factors", "FACTOR = 1")
     notes.pipeline("scored", _SCORES)
     notes.start("control", "worker", "beat")

@@ -1,4 +1,4 @@
-"""What Flower and ``celery events`` hear of tasks: a task whose work has failed has failed."""
+"""Task events for Flower and ``celery events``: a task whose work failed is shown as failed."""
 
 import json
 import threading
@@ -70,7 +70,7 @@ class Heard:
         self._thread.join(10)
 
     def ends(self, task: str) -> list[tuple[str, str]]:
-        """How tasks of this name ended, with what they said."""
+        """How the tasks of this name ended, with their messages."""
         names = {each["uuid"]: each["name"] for each in self.events if each["type"] == "task-received"}
         return [
             (each["type"], each.get("exception", ""))

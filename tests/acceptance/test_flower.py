@@ -1,4 +1,4 @@
-"""Flower is closed to strangers, and neither it nor Celery tells a secret to anybody."""
+"""Flower requires a password, and neither Flower nor Celery shows a secret."""
 
 import base64
 import json
@@ -51,7 +51,7 @@ class RunningFlower:
     def get(
         self, path: str, *, login: str | None = None, host: str | None = None, method: str = "GET"
     ) -> tuple[int, Message, str]:
-        """Status, headers and text of a reply; 0 when nobody answers."""
+        """Status, headers and text of a reply. The status is 0 if no server answers."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
         if login is not None:
             request.add_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
@@ -82,7 +82,7 @@ def cluster(settings_env: dict[str, str], database_url: str, tmp_path: Path) -> 
 
 @pytest.fixture
 def flower(cluster: Cluster, tmp_path: Path) -> Iterator[RunningFlower]:
-    """Flower without any option, in a folder with a configuration that somebody else left there."""
+    """Flower without any option, in a folder with a foreign configuration file."""
     (tmp_path / "flowerconfig.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w').close()\n")
     running = RunningFlower(cluster, tmp_path)
     try:
@@ -123,7 +123,7 @@ def _login(cluster: Cluster) -> str:
 
 
 def test_nobody_comes_in_without_the_password(flower: RunningFlower, tmp_path: Path) -> None:
-    """No page, no API, no metrics, whatever the method; only that it runs is told to everybody."""
+    """No page, API or metrics, with any method. Only the health check answers everybody."""
     for path in _PATHS:
         for method in ("GET", "POST"):
             status, headers, text = flower.get(path, method=method)
@@ -165,7 +165,7 @@ def test_requests_for_a_name_that_is_not_ours_are_refused(flower: RunningFlower)
 
 
 def test_no_reply_of_flower_or_celery_holds_a_secret(flower: RunningFlower) -> None:
-    """Every page and every answer of the API; every command of ``celery inspect``; what Celery prints of itself."""
+    """Every page and API answer, every command of ``celery inspect``, and Celery's own report."""
     cluster = flower.cluster
     secrets = {
         str(urlsplit(cluster.environment["BATCHORD_REDIS_URL"]).password),
@@ -196,7 +196,7 @@ def test_no_reply_of_flower_or_celery_holds_a_secret(flower: RunningFlower) -> N
 
 
 def _until(flower: RunningFlower, path: str, login: str, wanted: str) -> str:
-    """The reply as soon as it holds what is wanted: Flower hears of things by and by."""
+    """The reply, once it contains the wanted text: Flower learns of events with a delay."""
     wait_until(lambda: wanted in flower.get(path, login=login)[2], description=f"{path} shows {wanted}", interval=0.5)
     return flower.get(path, login=login)[2]
 

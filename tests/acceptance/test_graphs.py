@@ -47,7 +47,7 @@ _FOLLOWER = """
 
 
 def test_a_graph_of_every_kind_is_run_and_shown(notes: Cluster) -> None:
-    """Each step sees what those before it came to, the branch decides, and a pipeline that follows has its run."""
+    """Each step sees the results before it, the branch decides, and the following pipeline gets its run."""
     notes.insert_notes(7)
     notes.pipeline("graph", _EVERY_KIND)
     notes.pipeline("follower", _FOLLOWER)
@@ -78,7 +78,7 @@ def test_a_graph_of_every_kind_is_run_and_shown(notes: Cluster) -> None:
 
 
 def test_what_failed_is_run_again_after_a_fix(notes: Cluster) -> None:
-    """``rerun --failed`` takes over what was done, and repeats the rest as a new run."""
+    """``rerun --failed`` takes over the finished steps and repeats the others as a new run."""
     notes.pipeline(
         "mended",
         f"""

@@ -88,7 +88,7 @@ _CHILDREN = 2
 
 
 def _children(cluster: Cluster) -> set[int]:
-    """The pool's own, without what they start for a moment when they begin."""
+    """The children of the pool itself, without the short-lived processes that they start at first."""
     return {process.pid for process in cluster.process("worker").children()}
 
 
@@ -163,7 +163,7 @@ def test_what_a_killed_child_started_ends_with_it(notes: Cluster) -> None:
 
 
 def test_a_step_out_of_time_takes_its_processes_with_it(notes: Cluster) -> None:
-    """The pool's parent ends the child, and knows nothing of what the child started."""
+    """The pool's parent ends the child without knowing the processes that the child started."""
     notes.pipeline("inner", _PIPELINES)
     notes.start("control", "worker")
 
@@ -175,7 +175,7 @@ def test_a_step_out_of_time_takes_its_processes_with_it(notes: Cluster) -> None:
 
 
 def test_a_lease_is_kept_while_processes_work(notes: Cluster) -> None:
-    """For longer than it lasts: what the task waits for does not stop its heartbeat."""
+    """The task waits for longer than a lease lasts. Its heartbeat still runs."""
     notes.pipeline("inner", _PIPELINES)
     notes.start("control", "worker", "beat")
 

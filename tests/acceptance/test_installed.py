@@ -22,7 +22,7 @@ _ROOT = Path(__file__).parents[2]
 _FILES = {
     "app/__init__.py": "",
     "app/features.py": "def clean(texts):\n    return texts.str.strip().str.len()\n",
-    # Celery asks for these where it is told `-A app`; Batchord must never.
+    # Celery looks for these when it is started with `-A app`. Batchord must not.
     "app/celery.py": "raise SystemExit('the project's own app was started')\n",
     "workers/__init__.py": "raise SystemExit('the project\\'s own workers were imported')\n",
     "beat/__init__.py": "raise SystemExit('the project\\'s own beat was imported')\n",
@@ -47,7 +47,7 @@ pytestmark = [pytest.mark.xdist_group("wheel")]
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy of what is in the repository, in which the build leaves its files."""
+    """Built from a copy of the repository, so that the build's files stay out of the original."""
     folder = tmp_path_factory.mktemp("wheel")
     copy = folder / "source"
     copy.mkdir()
@@ -93,7 +93,7 @@ def installed(python: Path, project: Path, own_home: Path) -> Iterator[OwnStack]
 
 
 def test_a_wheel_holds_batchord_alone(wheel: Path) -> None:
-    """It takes no other name in anybody's environment; the ledger's migrations are part of it."""
+    """It installs no other top-level name, and it contains the ledger's migrations."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"batchord"}

@@ -87,7 +87,7 @@ def test_up_runs_everything_and_down_leaves_only_data(stack: OwnStack) -> None:
 
 
 def _assert_data_survived(stack: OwnStack, *, flower: str) -> None:
-    """``down`` and ``up`` lose neither runs nor predictions, and Flower stays where it was."""
+    """``down`` and ``up`` keep all runs and predictions, and Flower keeps its address."""
     again = json.loads(stack.batchord("up", "--json").stdout)
     assert (again["well"], again["flower"]) == (True, flower)
     (run,) = json.loads(stack.batchord("runs", "--json").stdout)

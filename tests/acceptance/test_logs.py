@@ -1,4 +1,4 @@
-"""What steps and shards logged and printed is read with ``batchord logs``, wherever it is kept."""
+"""``batchord logs`` shows the logged and printed lines of steps and shards from every log store."""
 
 import json
 import os
@@ -51,7 +51,7 @@ _TALKATIVE = """
 
 @pytest.fixture
 def talkative(notes: Cluster) -> Cluster:
-    """A pipeline whose steps say something; the last one fails."""
+    """A pipeline whose steps print lines. The last one fails."""
     notes.insert_notes(40)
     notes.pipeline("talkative", _TALKATIVE.format(folder=str(notes.folder)))
     return notes
@@ -59,7 +59,7 @@ def talkative(notes: Cluster) -> Cluster:
 
 @pytest.mark.parametrize("place", ["ledger", "s3"])
 def test_logs_are_there_when_the_workers_are_gone(talkative: Cluster, bucket: str, place: str) -> None:
-    """Of each step and shard: what it printed and logged, both streams of a command, the traceback of an error."""
+    """Each step and shard has its printed and logged lines, both streams of a command, and an error's traceback."""
     talkative.environment["BATCHORD_LOG_STORE"] = "ledger" if place == "ledger" else f"s3://{bucket}/logs"
     talkative.start("control", "worker")
     run = json.loads(talkative.batchord("run", "talkative", "--wait", "--json", check=False).stdout)
@@ -112,7 +112,7 @@ def test_logs_are_followed_while_a_run_is_at_work(talkative: Cluster) -> None:
         assert follow.wait(timeout=60) == 0
     followed = [json.loads(line) for line in output.read_text().splitlines()]
     assert [line["message"] for line in followed if line["step"] == "speak"][-1] == "after the gate"
-    # Which of two shards is told of first is chance, while both are at work.
+    # While two shards run, chance decides which of them is shown first.
     assert sorted(map(json.dumps, followed)) == sorted(map(json.dumps, _lines(talkative, opened["id"])))
 
 

@@ -36,7 +36,7 @@ _GATED = """
 
 
 def test_a_worker_killed_in_mid_shard_costs_only_time(notes: Cluster) -> None:
-    """The worker and its children are killed between two batches; another takes over what is missing."""
+    """The worker and its children are killed between two batches. Another worker predicts the missing records."""
     notes.insert_notes(400)
     notes.pipeline("notes", _GATED.format(folder=str(notes.folder)))
     notes.start("control", "worker", "beat")
@@ -57,7 +57,7 @@ def test_a_worker_killed_in_mid_shard_costs_only_time(notes: Cluster) -> None:
 
 
 def test_a_pool_child_killed_in_mid_shard_costs_only_time(notes: Cluster) -> None:
-    """The same for one pool child, whose worker lives on."""
+    """The same for one pool child. Its worker survives."""
     notes.insert_notes(400)
     notes.pipeline("notes", _GATED.format(folder=str(notes.folder)))
     notes.start("control", "worker", "beat")

@@ -1,4 +1,4 @@
-"""A message that nobody can understand is logged and dropped, and its worker goes on."""
+"""A message that cannot be read is logged and dropped, and the worker goes on."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def _waits(held: bytes) -> bool:
 
 
 def test_what_is_known_to_end_workers_is_named_and_dropped(notes: Cluster) -> None:
-    """The line in the log says what is wrong; neither kind of worker ends, and nothing comes back."""
+    """The log line names the problem. Neither kind of worker ends, and the message does not return."""
     notes.insert_notes(3)
     notes.start("control", "worker")
     wrong = {
@@ -80,7 +80,7 @@ def test_what_is_known_to_end_workers_is_named_and_dropped(notes: Cluster) -> No
 
 @pytest.mark.parametrize("seed", [1])
 def test_no_message_ends_a_worker(notes: Cluster, seed: int) -> None:
-    """Whatever chance makes of messages: what is left of them are tasks, which fail as tasks do."""
+    """Messages are changed at random. Those that can still be read become tasks and fail as tasks."""
     notes.insert_notes(3)
     notes.start("control", "worker")
     with _broker(notes) as broker:

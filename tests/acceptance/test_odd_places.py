@@ -68,16 +68,16 @@ def test_a_source_of_keys_alone_is_predicted(notes: Cluster) -> None:
     assert (ended["predicted"], ended["rejected"]) == (3, 0)
 
 
-def test_an_unmigrated_ledger_is_told_in_one_line(notes: Cluster) -> None:
-    """Not with PostgreSQL's own three lines in the middle."""
+def test_an_unmigrated_ledger_is_reported_in_one_line(notes: Cluster) -> None:
+    """The three lines of PostgreSQL's own error are not part of it."""
     notes.sql("DROP SCHEMA batchord CASCADE")
     ended = notes.batchord("runs", check=False)
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1, ended.stderr
 
 
-def test_retries_of_a_local_run_are_told_to_people(notes: Cluster) -> None:
-    """By the error and the pause, not by the insides of the program."""
+def test_retries_of_a_local_run_are_shown_to_people(notes: Cluster) -> None:
+    """The lines show the error and the pause, without a traceback."""
     source = (notes.pipelines / "notes.py").read_text()
     notes.insert_notes(1)
     failing = (
@@ -90,7 +90,7 @@ def test_retries_of_a_local_run_are_told_to_people(notes: Cluster) -> None:
 
 
 def test_status_is_well_with_configured_servers(notes: Cluster) -> None:
-    """What is configured elsewhere is not started here, and is nothing that status should miss."""
+    """Servers that are configured elsewhere are not started here, and status does not report them as missing."""
     try:
         assert notes.batchord("up").returncode == 0
         status = notes.batchord("status", "--json", check=False)

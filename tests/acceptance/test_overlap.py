@@ -94,7 +94,7 @@ def test_two_runs_by_hand_at_once(notes: Cluster) -> None:
 
 
 def test_a_run_by_hand_waits_for_the_scheduled_one(notes: Cluster) -> None:
-    """It is told to be queued, takes what arrived meanwhile, and ticks that come while it waits are skipped."""
+    """The command says that it is queued. It takes the records that arrived meanwhile; ticks until then are skipped."""
     _hold_first_run(notes, schedule="every(seconds=1)", overlap="skip", processes=("control", "worker", "beat"))
     notes.insert_notes(5)
 

@@ -79,7 +79,7 @@ def test_a_model_of_an_authors_own_kind(notes: Cluster) -> None:
 
 
 def test_files_of_another_kind_are_refused(notes: Cluster) -> None:
-    """The error says what such a model needs, and what is there."""
+    """The error names the files that such a model needs, and the files that exist."""
     folder = notes.folder / "model"
     folder.mkdir()
     (folder / "model.pkl").write_bytes(b"")

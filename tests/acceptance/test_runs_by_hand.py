@@ -40,7 +40,7 @@ def test_the_command_waits_for_its_run_and_reports_it(notes: Cluster) -> None:
 
 
 def test_a_run_with_nothing_to_do_succeeds_without_shards(notes: Cluster) -> None:
-    """An empty table is no error and needs no worker for models."""
+    """An empty table is not an error and needs no model worker."""
     notes.start("control")
     ended = json.loads(notes.batchord("run", "notes", "--wait", "--json").stdout)
     assert (ended["state"], ended["discovered"]) == ("succeeded", 0)
@@ -79,7 +79,7 @@ def test_flower_starts_and_ends_runs_over_http_and_names_its_user(notes: Cluster
         port = probe.getsockname()[1]
     flower = subprocess.Popen(
         [sys.executable, "-m", "celery", "-A", "batchord.app", "flower", "--address=127.0.0.1", f"--port={port}"],
-        # As in Compose: neither the database nor the pipelines are told to it.
+        # As in Compose, its environment has neither the database nor the pipelines.
         env={**os.environ, "BATCHORD_REDIS_URL": notes.environment["BATCHORD_REDIS_URL"], **_LOGIN},
         cwd=notes.folder,
         stdout=subprocess.DEVNULL,
@@ -97,7 +97,7 @@ def test_flower_starts_and_ends_runs_over_http_and_names_its_user(notes: Cluster
         wait_until(lambda: _answers(port), description="Flower answers", timeout=60)
 
         def listed() -> bool:
-            # Again and again: Flower answers before it listens to events, and what it did not hear it does not list.
+            # Repeated, because Flower answers before it listens to events and does not list events that it missed.
             notes.insert_notes(1)
             forged = {"pipeline": "notes", "by": {"user": "somebody else"}}
             assert ask("task/async-apply/batchord.start_run", {"kwargs": forged})["task-id"]

@@ -1,4 +1,4 @@
-"""Ticks of a real beat become runs, and runs find exactly what arrived."""
+"""Ticks of a real beat become runs, and runs discover exactly the records that arrived."""
 
 import psycopg
 
@@ -40,7 +40,7 @@ def test_ticks_predict_what_is_there_then_exactly_what_arrives(notes: Cluster) -
 
 
 def test_a_record_that_commits_late_is_found(notes: Cluster, database_url: str) -> None:
-    """An insert that is held open while later ones commit and are predicted is not passed over."""
+    """A record whose transaction stays open while later records are committed and predicted is not missed."""
     notes.pipeline("notes", _EVERY_SECOND)
     notes.start("control", "worker", "beat")
     with psycopg.connect(database_url) as slow:

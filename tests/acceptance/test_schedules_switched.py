@@ -13,14 +13,14 @@ _RARE = """
 
     rare = Pipeline("rare", schedule=every(days=1000), steps=[Python("nothing", nothing)])
 """
-#: Seconds in which beat sees what was switched, and workers what it sends.
+#: Seconds within which beat sees a switch and workers see beat's message.
 _SOON = 15
 
 
 def test_a_schedule_is_switched_paused_resumed_and_reset(notes: Cluster) -> None:
-    """Each is seen by the beat that runs already, and told by ``schedule`` and ``pipelines``.
+    """The running beat sees each change, and ``schedule`` and ``pipelines`` show it.
 
-    Over 30 seconds: beat looks at what is switched every few seconds, and it is switched four times.
+    Over 30 seconds: beat reads the switches every few seconds, and the test switches four times.
     """
     notes.pipeline("rare", _RARE)
     notes.start("control", "worker", "beat")
@@ -56,7 +56,7 @@ def test_a_schedule_is_switched_paused_resumed_and_reset(notes: Cluster) -> None
     before = len(_slots(notes))
     _wait_for_sweeps(notes, 3)
     assert len(_slots(notes)) == before
-    # Skipped is one that came while a slow machine was still at the run before.
+    # A tick is skipped if it comes while a slow machine still works on the run before.
     assert set(notes.sql("SELECT state FROM batchord.runs")) <= {("succeeded",), ("skipped",)}
 
 
@@ -79,7 +79,7 @@ def _wait_for_runs(cluster: Cluster, count: int) -> None:
 
 
 def _wait_for_sweeps(cluster: Cluster, count: int) -> None:
-    """Beat sends one each second, so that this is its time, and what was on its way before has been worked off."""
+    """Waits for new sweeps, one each second. All earlier messages have been processed by then."""
     before = _swept(cluster)
     wait_until(lambda: _swept(cluster) >= before + count, description="the sweeper comes by")
 

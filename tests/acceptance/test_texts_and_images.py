@@ -96,7 +96,7 @@ def put(s3: "S3Client", bucket: str) -> Callable[[str, bytes], str]:
 def test_texts_and_images_from_s3(
     cluster: Cluster, bucket: str, put: Callable[[str, bytes], str], tmp_path: Path
 ) -> None:
-    """The first load is accounted for, what cannot be predicted by its reason; then ten and ten more are found.
+    """The first load is accounted for, each rejection with its reason. Then ten and ten more are discovered.
 
     Over 30 seconds: each of two worker processes loads torch and two models.
     """
@@ -184,7 +184,7 @@ def test_estimators_over_texts_and_tables(cluster: Cluster, tmp_path: Path) -> N
 
 
 def test_characters_that_postgresql_cannot_hold(cluster: Cluster, tmp_path: Path) -> None:
-    """NUL in a text from SQLite, NUL and lone surrogates in what the model returns: written, made visible."""
+    """NUL in a text from SQLite, and NUL and lone surrogates in a model's labels, are written in a visible form."""
     file = tmp_path / "records.sqlite"
     with sqlite3.connect(file) as source:
         source.execute("CREATE TABLE texts (id INTEGER PRIMARY KEY, body TEXT)")

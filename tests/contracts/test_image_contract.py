@@ -98,7 +98,7 @@ def test_every_record_is_decoded_or_rejected(place: Place) -> None:
 
 
 def test_no_locations_give_nothing(place: Place) -> None:
-    """An empty frame is no special case for callers."""
+    """Callers need no special case for an empty frame."""
     assert place.read({}) == LoadedImages({}, {}, [])
 
 
@@ -132,7 +132,7 @@ def test_pictures_stand_upright(place: Place) -> None:
 def test_a_picture_much_larger_than_the_models_input_is_read_smaller(
     place: Place, kind: str, smaller: tuple[int, int]
 ) -> None:
-    """Its shorter side keeps at least twice what the model scales it to; others are left alone."""
+    """Its shorter side stays at least twice as long as the model's input. Smaller pictures are read in full."""
     sizes = {1: (800, 1200), 2: (90, 70), 3: (5000, 81)}
     locations = {key: place.put(f"photos/{key}", picture(kind, size=size)) for key, size in sizes.items()}
 

@@ -47,7 +47,7 @@ def run_id(opened: datetime = NOON) -> str:
 
 
 def part_of(name: AttemptName, part: int, *messages: str, seconds: float = 0) -> LogPart:
-    """A part whose first line was said so long after noon."""
+    """A part of a log whose first line was written so many seconds after noon."""
     lines = (
         LogLine(
             time=NOON + timedelta(seconds=seconds, milliseconds=number), level="INFO", source="stdout", message=text
@@ -123,7 +123,7 @@ def test_a_part_that_is_sent_twice_is_kept_once(store: LogStore) -> None:
 
 
 def test_a_run_without_lines_has_no_log(store: LogStore) -> None:
-    """Beside one that has."""
+    """A run beside it has one."""
     store.append(part_of(SHARD, 0))
 
     assert list(store.read(run_id(NOON + timedelta(days=1)))) == []

@@ -25,7 +25,7 @@ _TREE = "sklearn.tree._tree.Tree"
 
 
 def _lengths(frame: pd.DataFrame) -> "pd.Series[Any]":
-    frame["added"] = 1  # what a notebook does; the caller's frame must not have it
+    frame["added"] = 1  # A notebook adds a column like this. The caller's frame must not get it.
     return frame["body"].map(len).astype(int)
 
 
@@ -239,7 +239,7 @@ def test_other_weights_are_another_version(kind: str, declared: Model, library: 
 
 @pytest.mark.parametrize("kind", STORED, indirect=True)
 def test_replaced_files_are_refused(kind: str, library: ModelLibrary, tmp_path: Path) -> None:
-    """A run that pinned a version is not served by what now lies in its place."""
+    """A run that pinned a version does not use files that replaced that version."""
     save = KINDS[kind].save
     assert save is not None
     declared = KINDS[kind].declare(str(save(tmp_path / "kept", 0)))

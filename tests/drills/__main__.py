@@ -1,4 +1,4 @@
-"""Runs every drill in full, again and again, and prints what came of it.
+"""Runs every drill in full, repeatedly, and prints the results.
 
 ``python -m tests.drills --times 20``; arguments that it does not know are handed on to pytest.
 """

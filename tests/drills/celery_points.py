@@ -28,7 +28,7 @@ from batchord.core.process.faults import fault
 def _around(
     owner: type, name: str, *, before: str | Callable[..., str] | None = None, after: str | None = None
 ) -> None:
-    """``before``: the point's name, or what makes it of the arguments."""
+    """``before`` is the point's name, or a function that makes the name from the arguments."""
     wrapped: Callable[..., Any] = getattr(owner, name)
 
     def passed(*args: Any, **kwargs: Any) -> Any:

@@ -29,7 +29,7 @@ class Fault(StrEnum):
 
 
 class FaultyStore(ThreadingHTTPServer):
-    """Hands on what it has no fault for. Signatures hold, since the Host header is handed on as it came."""
+    """Forwards requests that have no fault. Signatures stay valid, because the Host header is forwarded unchanged."""
 
     daemon_threads = True
 

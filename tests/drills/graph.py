@@ -64,7 +64,7 @@ _PIPELINE = """
         ],
     )
 """
-#: What becomes of each step when nothing goes wrong, or only what costs time.
+#: The state of each step after a run without faults, or with faults that only cost time.
 WELL = {
     "prepare": "done",
     "predict": "done",
@@ -112,7 +112,7 @@ class GraphDrill:
             wait_until((self._folder / "reached" / step).exists, description=f"{step} is at its gate", timeout=60)
 
     def commands(self) -> list[psutil.Process]:
-        """The processes of commands that are at their gates, whoever their parent is now."""
+        """The processes of commands that wait at their gates, with any parent."""
         folder = str(self._folder / "gates")
         return [
             process
@@ -122,7 +122,7 @@ class GraphDrill:
         ]
 
     def states(self) -> dict[str, str]:
-        """Of each step."""
+        """The state of each step."""
         return dict(self.cluster.sql("SELECT name, state FROM batchord.steps ORDER BY ordinal"))
 
     def error(self, step: str) -> str:

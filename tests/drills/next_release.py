@@ -1,4 +1,4 @@
-"""Makes a worker that imports this one of the next release, whose messages those of this one would misread."""
+"""A worker that imports this module acts as one of the next release, with a newer version of messages."""
 
 from batchord.core.run import messages
 

@@ -1,4 +1,4 @@
-"""Pictures that are unusual, damaged or dangerous, and what becomes of each."""
+"""Unusual, damaged or dangerous pictures, and the expected result for each."""
 
 import os
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ Fate = tuple[Colour, Colour] | str
 
 
 def odd_pictures() -> Iterator[tuple[str, bytes, Fate]]:
-    """File names, what is stored, and what becomes of it; nothing stored needs more than a few kilobytes."""
+    """File name, stored bytes and expected result of each picture. None is larger than a few kilobytes."""
     jpeg = picture(size=(300, 200), colour="red")
     red, blue = Image.new("RGB", (40, 30), "red"), Image.new("RGB", (40, 30), "blue")
     yield "a PNG called.jpg", encoded(red, "PNG"), (_RED, _RED)
@@ -64,5 +64,5 @@ def odd_locations(photos: Path) -> Iterator[tuple[str | None, str]]:
     yield f"file://{photos}/leads to itself.jpg", "unreadable-object"
     (photos / "folder.jpg").mkdir()
     yield f"file://{photos}/folder.jpg", "unreadable-object"
-    os.mkfifo(photos / "never answers.jpg")  # whoever opens it as a file waits for ever
+    os.mkfifo(photos / "never answers.jpg")  # opening it as a file blocks for ever
     yield f"file://{photos}/never answers.jpg", "unreadable-object"

@@ -93,7 +93,7 @@ class _Connection(socketserver.BaseRequestHandler):
         with contextlib.suppress(OSError):
             while (chunk := server.recv(_CHUNK)) and not self._deaf:
                 client.sendall(chunk)
-        # Also when the answer to a COMMIT that arrived is here: nobody hears it.
+        # Also when the answer to a COMMIT has arrived here: it is not passed on.
         _hang_up(client)
         _hang_up(server)
 

@@ -1,4 +1,4 @@
-"""Drills of alerts: each arrives at least once at each receiver, whoever dies, and is one row of the ledger."""
+"""Drills of alerts: whichever process dies, each alert reaches each receiver and is one row of the ledger."""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -35,7 +35,7 @@ def second() -> Iterator[Webhook]:
 
 
 def test_a_sender_killed_before_it_noted_the_message_sends_it_again(drill: Drill, second: Webhook) -> None:
-    """Of two receivers the one that has it gets it twice, the other once."""
+    """Of two receivers, the one that already has the message gets it twice, the other once."""
     _fail(drill, f"json://{second.place}/one json://{second.place}/two", fault="before-alert-noted=kill")
     drill.wait_until_fired("before-alert-noted")
     _wait_until_closed(drill)
@@ -43,8 +43,8 @@ def test_a_sender_killed_before_it_noted_the_message_sends_it_again(drill: Drill
     assert drill.cluster.sql(_ALERTS) == [("run-failed", 2, None, True)]
 
 
-def test_a_receiver_that_was_down_is_told_when_it_is_back(drill: Drill, first: Webhook, second: Webhook) -> None:
-    """The other one has the message already, and gets no second."""
+def test_a_receiver_that_was_down_gets_the_alert_when_it_is_back(drill: Drill, first: Webhook, second: Webhook) -> None:
+    """The other receiver already has the message and does not get it again."""
     _fail(drill, f"json://{first.place} json://{second.place}")
     wait_until(
         lambda: drill.cluster.sql("SELECT id FROM batchord.alerts WHERE error LIKE '%503%'"),

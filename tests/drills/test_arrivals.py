@@ -35,7 +35,7 @@ def _insert_held_open(session: psycopg.Connection) -> Late:
 def _time_taken_long_before_the_first_write(session: psycopg.Connection) -> Late:
     session.execute("SELECT now()")
     yield None
-    # A minute earlier than it really began: what its own now() gives when it has been open for a minute.
+    # A minute before the real start: the value of its own now() if it had been open for a minute.
     yield _one(
         session, "INSERT INTO notes (body, created_at) VALUES ('late', now() - interval '1 minute') RETURNING id"
     )
@@ -60,7 +60,7 @@ def _prepared_transaction(session: psycopg.Connection) -> Late:
         yield key
         yield key
         end = "COMMIT"
-    finally:  # one that is left behind would outlive the test, and keep its database from being dropped
+    finally:  # a thread left behind would outlive the test and keep its database from being dropped
         session.rollback()
         session.autocommit = True
         session.execute(f"{end} PREPARED '{name}'".encode())
@@ -132,7 +132,7 @@ def test_six_writers_at_random_lose_nothing(drill: Drill) -> None:
         kept = sum(writer.result() for writer in writers)
     drill.settle()
     assert cluster.sql("SELECT count(*) FROM notes") == [(400 + kept,)]
-    # Who looks only above the last record that it saw would have lost these.
+    # A source that reads only above the last record that it saw would have lost these.
     assert _passed_over(drill, _BY_KEY) > 0
     _check(drill, _BY_KEY)
 
@@ -168,7 +168,7 @@ def _one(session: psycopg.Connection, query: str) -> int:
 
 
 def _wait_for_empty_runs(drill: Drill, count: int) -> None:
-    """Waits until so many more runs have looked and found nothing."""
+    """Waits until so many more runs have discovered no records."""
     query = "SELECT count(*) FROM batchord.runs WHERE discovered = 0 AND state = 'succeeded'"
     before = drill.cluster.sql(query)[0][0]
     wait_until(lambda: drill.cluster.sql(query)[0][0] >= before + count, description="more runs found nothing")

@@ -12,7 +12,7 @@ from tests.drills.drill import Drill
 from tests.drills.own_servers import kill, process_of
 from tests.waiting import wait_until
 
-#: Seconds: how long the lock of a lost beat holds, how often a standby asks for it, and what a busy machine takes.
+#: Seconds: the lock of a lost beat, the interval at which a standby tries it, and a busy machine's delay.
 _LOCK, _LOOP, _SLACK = 10, 1, 3
 _LOCK_KEY = "batchord:beat::lock"
 #: In slots of two seconds.
@@ -25,7 +25,7 @@ _TICK = "Sending due task pipeline:notes"
 
 
 def test_a_standby_takes_over_from_a_lost_beat(drill: Drill) -> None:
-    """Until then slots have no run; what arrived in them is in the next one."""
+    """Slots before the takeover have no run. Their records are in the next run."""
     cluster = drill.cluster
     drill.declare(schedule="every(seconds=2)")
     cluster.start("control", "worker", "beat")

@@ -15,7 +15,7 @@ _CHORD = "celery-taskset-meta-*"
 #: A point of the worker that is only counted: it never comes to the hundredth pass.
 _BODIES = "before-publish:batchord.finish_step"
 _COUNT_BODIES = {"worker": f"{_BODIES}=raise@100"}
-#: Notes what it predicts. The first shard waits in its first batch until the test lets it go on.
+#: The model notes what it predicts. The first shard waits in its first batch until the test releases it.
 _MODEL = """
         with (FOLDER / "predicted").open("a") as file:
             file.writelines(f"{key}\\n" for key in frame.index)
@@ -35,7 +35,7 @@ def broker(redis_url: str) -> Iterator[Any]:
 def test_a_chord_body_that_comes_twice_changes_nothing_the_second_time(drill: Drill, broker: Any) -> None:
     """The worker dies after it published the body; its message comes back when its claim is over."""
     cluster = drill.cluster
-    # No beat: what ends the step here are bodies, and not the sweeper.
+    # No beat: here the chord's body ends the step, not the sweeper.
     cluster.start(
         "control",
         "worker",
@@ -80,7 +80,7 @@ def test_a_child_that_dies_after_the_body_has_its_message_come_again_for_nothing
 
 
 def test_a_chord_whose_keys_expire_in_mid_run_is_ended_by_the_sweeper(drill: Drill, broker: Any) -> None:
-    """The last part finds that nobody knows how many there are, and publishes no body."""
+    """The last part finds the chord's counter gone and does not publish the body."""
     drill.declare(_MODEL)
     drill.cluster.start("control", "worker", "beat", faults=_COUNT_BODIES)
     drill.run()

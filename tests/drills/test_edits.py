@@ -16,7 +16,7 @@ def _begun(drill: Drill) -> None:
 
 
 def _check(drill: Drill) -> None:
-    """Nothing is lost, twice, or mixed; each run but the last was cut short, and nobody is alerted of that."""
+    """No record is lost, predicted twice or by mixed code. All runs but the last were cut short, without an alert."""
     sql = drill.cluster.sql
     states = tuple(state for (state,) in sql("SELECT state FROM batchord.runs ORDER BY created_at"))
     assert states == (*["partial"] * (len(states) - 1), "succeeded")
@@ -54,7 +54,7 @@ def test_a_broken_edit_in_mid_run_changes_nothing(drill: Drill) -> None:
 
 
 def test_many_edits_in_a_row_lose_nothing(drill: Drill) -> None:
-    """Each of them leaves what is open to a run of its own; the last code has the last word."""
+    """After each edit the open records go to a new run. The last code predicts the last ones."""
     _begun(drill)
     for versions in (2, 3):
         drill.declare(_SLOW.format(factor=versions), shard_rows=20)

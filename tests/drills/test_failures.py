@@ -55,7 +55,7 @@ def test_a_worker_that_dies_over_a_failed_shard_costs_only_time(drill: Drill, fa
 
 @pytest.mark.parametrize("fault", ["before-failure=kill@1", "before-failure=raise@1"])
 def test_a_worker_that_dies_over_a_failed_step_costs_only_time(drill: Drill, fault: str) -> None:
-    """What follows was sent before: the run has ended, and the task that comes again fails as well."""
+    """Later messages were sent before it died: the run has ended, and the repeated task fails as well."""
     drill.declare(_BROKEN)
     drill.cluster.start("control", "worker", faults={"control": fault}, BATCHORD_VISIBILITY_TIMEOUT_SECONDS="3")
     drill.run()

@@ -90,7 +90,7 @@ def test_a_broken_contract_fails_its_run_and_loses_nothing(drill: Drill) -> None
 
 
 def test_an_odd_value_costs_its_record_at_most(drill: Drill) -> None:
-    """What can be stored is stored, what cannot is rejected with its reason, and all others are predicted."""
+    """A value that can be stored is stored, another is rejected with its reason, and all others are predicted."""
     cluster = drill.cluster
     returned = {key: row for table in (_STORED, _REJECTED) for key, (row, _) in table.items()}
     drill.declare(_ODD.format(returned=returned).strip())

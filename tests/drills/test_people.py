@@ -44,7 +44,7 @@ def test_a_request_by_hand_survives_the_worker_that_took_it(drill: Drill) -> Non
 
 
 def test_a_run_by_hand_waits_for_the_run_of_a_tick(drill: Drill) -> None:
-    """Whoever asks is told so, and it starts as soon as that one has ended; ticks meanwhile are skipped."""
+    """The command says so. The run starts once the tick's run has ended; ticks meanwhile are skipped."""
     cluster, gate = drill.cluster, Gate(drill, schedule="every(seconds=1)")
     cluster.start("control", "worker", "beat")
     gate.wait_until_reached()
@@ -65,7 +65,7 @@ def test_a_run_by_hand_waits_for_the_run_of_a_tick(drill: Drill) -> None:
 
 
 def test_a_run_that_is_cancelled_in_mid_shard_writes_no_more(drill: Drill) -> None:
-    """Its worker goes on, and is fenced at its next write; the next run takes what is left."""
+    """Its worker goes on and is refused at its next write. The next run takes the remaining records."""
     cluster, gate = drill.cluster, Gate(drill)
     cluster.start("control", "worker", "beat")
     drill.run()
@@ -79,7 +79,7 @@ def test_a_run_that_is_cancelled_in_mid_shard_writes_no_more(drill: Drill) -> No
 
 
 def test_a_run_whose_task_is_terminated_in_mid_shard_is_cancelled(drill: Drill) -> None:
-    """As Flower does it: the process that predicts the shard is killed; the next run takes what is left."""
+    """As Flower does it: the process that predicts the shard is killed. The next run takes the remaining records."""
     cluster, gate = drill.cluster, Gate(drill)
     cluster.start("control", "worker", "beat")
     drill.run()
@@ -135,7 +135,7 @@ def test_a_step_that_is_renamed_under_its_run_ends_it(drill: Drill) -> None:
 
 
 def test_a_model_that_is_changed_under_its_run_ends_it(drill: Drill) -> None:
-    """A run never mixes two versions: the new one predicts what is left, in a follow-up run at once."""
+    """A run never mixes two versions: an immediate follow-up run predicts the rest with the new one."""
     cluster, gate = drill.cluster, Gate(drill)
     cluster.start("control", "worker", "beat")
     drill.run()

@@ -34,7 +34,7 @@ def test_a_record_that_crashes_its_worker_costs_itself_alone(drill: Drill) -> No
 
 
 def test_a_record_that_never_ends_costs_itself_alone(drill: Drill) -> None:
-    """The time limit ends whoever predicts it, again and again, until it stands alone."""
+    """The time limit ends every process that predicts it, until it is alone in a shard."""
     cluster = drill.cluster
     cluster.sql("UPDATE notes SET body = 'poison' WHERE id = 121")
     if not _FULL:  # each halving lasts as long as the time limit

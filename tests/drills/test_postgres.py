@@ -85,7 +85,7 @@ def test_connections_to_postgresql_are_cut_again_and_again(drill: Drill) -> None
 
 @pytest.mark.parametrize("arrives", [True, False], ids=["done without an answer", "never heard of"])
 def test_the_connection_is_lost_at_a_commit(drill: Drill, *, arrives: bool) -> None:
-    """Once at each kind of transaction nobody can know whether it was committed; none is lost or done twice."""
+    """Once at each kind of transaction it is unknown whether it was committed. No work is lost or done twice."""
     cluster = drill.cluster
     ledger = cluster.environment["BATCHORD_DATABASE_URL"]
     with CommitCuttingProxy(ledger, _TRANSACTIONS.values(), arrives=arrives) as proxy:

@@ -120,7 +120,7 @@ def test_connections_to_redis_are_cut(own_drill: Drill, kind: str) -> None:
 
 
 def test_redis_is_away_when_the_planner_publishes(own_drill: Drill, own_home: Path) -> None:
-    """The shards are committed and their chord cannot be sent, however often it is tried; the sweeper sends it."""
+    """The shards are committed, but all attempts to send their chord fail. Later the sweeper sends it."""
     cluster = own_drill.cluster
     cluster.start("control", "worker", "beat", faults={"control": "before-plan-commit=delay@1"}, **_LEASE)
     own_drill.run()

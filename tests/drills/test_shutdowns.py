@@ -1,4 +1,4 @@
-"""Drills of workers that are told to stop while they are at work: their shards end in time, or are handed over."""
+"""Drills of workers that are stopped by SIGTERM at work: their shards end in time or are handed over."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ from tests.waiting import wait_until
 
 
 def test_a_shard_that_can_end_in_time_ends(drill: Drill) -> None:
-    """The worker waits for it, then exits by itself; nobody else has to touch the shard."""
+    """The worker waits for it and then exits. No other worker has to touch the shard."""
     cluster, gate = drill.cluster, Gate(drill)
     cluster.start("control", "worker", "beat", BATCHORD_SHUTDOWN_SECONDS="5")
     drill.run()
@@ -19,7 +19,7 @@ def test_a_shard_that_can_end_in_time_ends(drill: Drill) -> None:
         stopping = hands.submit(_seconds_to_stop, drill, "worker")
         wait_until(lambda: "Initiating Soft Shutdown" in cluster.log("worker"), description="the worker waits")
         gate.open()
-        # Less than the patience of who stops it, after which it would be killed.
+        # Less than the time after which the test would kill the worker.
         assert stopping.result() < 25
     drill.settle()
     assert "Restoring" not in cluster.log("worker"), "it hands nothing back"
@@ -28,9 +28,9 @@ def test_a_shard_that_can_end_in_time_ends(drill: Drill) -> None:
 
 
 def test_a_shard_that_cannot_end_in_time_is_handed_over(drill: Drill) -> None:
-    """The worker exits by itself all the same; another one does what is left."""
+    """The worker still exits by itself. Another one predicts the rest."""
     cluster, gate = drill.cluster, Gate(drill)
-    # Long enough that nobody waits for them: the shard is given back, not taken over.
+    # Too long to wait for: the test passes only if the shard is given back, not taken over.
     long = {"BATCHORD_LEASE_SECONDS": "600", "BATCHORD_RESEND_AFTER_SECONDS": "600"}
     cluster.start("control", "worker", "beat", BATCHORD_SHUTDOWN_SECONDS="1", **long)
     drill.run()

@@ -8,7 +8,7 @@ from tests.drills.drill import Drill
 from tests.waiting import wait_until
 
 _RUNS = "SELECT slot FROM batchord.runs WHERE pipeline = 'notes' ORDER BY slot"
-#: Seconds in which beat is to see what a person switched.
+#: Seconds within which beat must see a switch.
 _SOON = 5
 
 
@@ -40,7 +40,7 @@ def test_a_moment_that_passes_while_all_are_dead_has_its_run(drill: Drill) -> No
 
 
 def test_a_moment_whose_tick_is_lost_has_its_run(drill: Drill) -> None:
-    """Its message died with its worker; whoever looks for missed ticks finds that there is no run."""
+    """Its message was lost with its worker. The search for missed ticks finds that its run is missing."""
     cluster = drill.cluster
     lost = "message-taken:batchord.start_run"
     moment = _declare_once(drill, timedelta(seconds=-22))
@@ -90,7 +90,7 @@ def _declare_once(drill: Drill, away: timedelta) -> datetime:
 
 
 def _wait_until_swept(drill: Drill) -> None:
-    """Waits until two more sweeps have ended: what was on its way before has been worked off."""
+    """Waits until two more sweeps have ended. All earlier messages have been processed by then."""
     swept = "batchord.sweep["
     before = _ended(drill, swept)
     wait_until(lambda: _ended(drill, swept) >= before + 2, description="the sweeper came by twice", timeout=40)

@@ -94,8 +94,8 @@ class Declared:
         return sorted(self.pipelines)
 
 
-class ToldPeople:
-    """A notifier that keeps what it sent, by address; ``down`` are those that take nothing."""
+class RecordingNotifier:
+    """A notifier that keeps its messages by address. The addresses in ``down`` refuse every message."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, str]] = []
@@ -113,7 +113,7 @@ class ToldPeople:
 
 
 class ShownSwitches:
-    """A switchboard that keeps what is shown."""
+    """A switchboard that keeps the switches that it is given."""
 
     def __init__(self) -> None:
         self.shown: dict[str, Any] = {}
@@ -124,7 +124,7 @@ class ShownSwitches:
 
 
 class Bench:
-    """Real parts, one table ``records``, and short ways to what most tests begin with."""
+    """Real parts, one table ``records``, and shortcuts to the states in which most tests begin."""
 
     def __init__(self, database_url: str, home: Path, *, by_roles: bool = True) -> None:
         """``by_roles`` False: all of it by the role of ``database_url``; a pooler lets no client say another."""
@@ -134,7 +134,7 @@ class Bench:
         )
         self.catalog = Declared()
         self.ledger = Ledger(ledger, max_connections=10)
-        self.notifier = ToldPeople()
+        self.notifier = RecordingNotifier()
         self.switchboard = ShownSwitches()
         objects = Objects()
         self._home = home
@@ -205,7 +205,7 @@ class Bench:
         return run
 
     def planned(self, **settings: Any) -> tuple[str, list[Message]]:
-        """A run whose step is planned: its id, and what the planner wants sent."""
+        """A run whose step is planned: its id and the planner's messages."""
         run = self.started(**settings)
         return run.id, plan_step(self.parts(**settings), run_id=run.id, step=STEP)
 
@@ -218,7 +218,7 @@ class Bench:
         return self.ledger.runs.get(run_id)
 
     def work(self, message: Message, **settings: Any) -> list[Message]:
-        """Works off a step's shards and its end; what comes after them is returned instead of done."""
+        """Processes a step's shards and its end. Later messages are returned and not processed."""
         parts = self.parts(**settings)
         return [after for ended in _handle(parts, message) for after in _handle(parts, ended)]
 
@@ -235,7 +235,7 @@ class Bench:
                      "WHERE lease_until IS NOT NULL")  # fmt: skip
 
     def outcomes(self, pipeline: str = ITEMS) -> dict[str, float | str]:
-        """What the ledger says of each record: its score, or why it was rejected."""
+        """The ledger's outcome for each record: its score or the reason of its rejection."""
         return dict(
             self.sql(
                 "SELECT record_key, to_jsonb(score) FROM batchord.predictions WHERE pipeline = %s "

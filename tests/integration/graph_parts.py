@@ -51,7 +51,7 @@ def scoring(*after: str, **options: Any) -> Predict:
 
 
 def opened(bench: Bench, pipeline: str = ITEMS, **start: Any) -> tuple[str, list[Message]]:
-    """A run by hand whose first messages are not worked off: its id, and they."""
+    """A manual run whose first messages are not processed yet: its id and those messages."""
     run, messages = start_run(bench.parts(), pipeline=pipeline, trigger="call", **start)
     return run.id, messages
 

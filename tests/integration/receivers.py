@@ -15,7 +15,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 
 class Request(NamedTuple):
-    """What a webhook was sent."""
+    """A request that a webhook got."""
 
     path: str
     headers: dict[str, str]
@@ -23,7 +23,7 @@ class Request(NamedTuple):
 
 
 class Webhook:
-    """A web server that keeps what it is sent, and answers with one status after another, then with 200."""
+    """A web server that keeps its requests. It answers with the given statuses in order, then with 200."""
 
     def __init__(self, *statuses: int) -> None:
         self.requests: list[Request] = []
@@ -46,7 +46,7 @@ class Webhook:
                 self.end_headers()
 
             def log_message(self, *_: Any) -> None:
-                """Says nothing: what it would print is no part of what is tested."""
+                """Prints nothing: the server's own log is not tested."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.place = f"127.0.0.1:{self._server.server_port}"
@@ -100,13 +100,13 @@ def silent_place(*, drip: bytes = b"") -> Iterator[str]:
 
 
 def closed_place() -> str:
-    """A place where nobody listens."""
+    """A host and port without a server."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return f"127.0.0.1:{server.getsockname()[1]}"
 
 
 class Mailed(NamedTuple):
-    """What the mail server took."""
+    """A mail that the server accepted."""
 
     sender: str
     recipients: list[str]

@@ -54,7 +54,7 @@ def one(statuses: list[ProcessStatus], name: str) -> ProcessStatus:
 
 
 def child_of(home: Path, name: str) -> int:
-    """The pid that a stubborn process told of."""
+    """The pid that a stubborn process reported."""
     return int(log(home, name).split("child ")[1].split()[0])
 
 
@@ -71,5 +71,5 @@ def _runs(pid: int) -> bool:
 
 
 def running(statuses: list[ProcessStatus]) -> list[int]:
-    """The pids of what runs."""
+    """The pids of the running processes."""
     return [status.pid for status in statuses if status.pid is not None]

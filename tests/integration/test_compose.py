@@ -151,7 +151,7 @@ def test_health_checks_notice_what_is_not_there(stack: Stack) -> None:
 
 
 def test_servers_let_nobody_in_without_a_password(stack: Stack) -> None:
-    """PostgreSQL, Redis, the store and Flower ask for what .env holds."""
+    """PostgreSQL, Redis, the store and Flower require the passwords in .env."""
     ports = stack.place.ports
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(f"postgresql://batchord:wrong@{LOOPBACK}:{ports['postgres']}/batchord")

@@ -63,7 +63,7 @@ def test_no_password_has_a_default() -> None:
 
 
 def test_the_example_names_every_variable_and_its_default() -> None:
-    """What can be set is listed with what is taken otherwise."""
+    """Each variable is listed with its default."""
     said = dict(re.findall(r"^# ([A-Z_0-9]+)=(\S+)", EXAMPLE, re.MULTILINE))
     defaults = {name: default for name, default in variables(str(FILE)).items() if default is not None}
     assert said == defaults
@@ -71,7 +71,7 @@ def test_the_example_names_every_variable_and_its_default() -> None:
 
 @pytest.mark.parametrize("name", LASTING)
 def test_lasting_services_restart_and_tell_their_health(name: str) -> None:
-    """What ends comes back, and what hangs is seen."""
+    """A service that ends is restarted, and one that hangs is reported as unhealthy."""
     service = SERVICES[name]
     assert service["restart"] == "unless-stopped"
     assert {"test", "interval", "timeout", "retries", "start_period"} == set(service["healthcheck"])
@@ -120,7 +120,7 @@ def test_our_own_containers_may_do_little(name: str) -> None:
     assert "user" not in service, "the image's own user"
 
 
-def test_each_service_is_told_the_secrets_that_it_needs() -> None:
+def test_each_service_gets_only_the_secrets_that_it_needs() -> None:
     """The superuser and the owner are migrate's, the other roles the workers'; Flower and beat come to Redis alone."""
     told = {name: {variable for variable in SERVICES[name]["environment"] if is_own_secret(variable)} for name in OURS}
     roles = {"BATCHORD_DATABASE_URL", "BATCHORD_AUTHOR_URL", "BATCHORD_SOURCE_URL"}

@@ -84,7 +84,7 @@ def keys(url: str, query: str) -> list[object]:
 
 
 def test_a_sql_step_writes_neither_the_ledger_nor_the_machine(database_roles: DatabaseRoles, lease: StepLease) -> None:
-    """Nor after it has taken back, or taken, a role: the session itself is the author's."""
+    """Also not after RESET ROLE, because the session itself belongs to the author's role."""
     for statement in (*OF_THE_SERVER, *OF_THE_LEDGER):
         with pytest.raises(SqlFailed, match=REFUSED):
             execute(database_roles.author, lease, "RESET ROLE", statement)
@@ -102,7 +102,7 @@ def test_the_sources_role_reads_and_does_nothing_else(database_url: str, databas
 
 
 def test_workers_and_migrations_do_nothing_to_the_machine(database_roles: DatabaseRoles) -> None:
-    """And workers write the ledger's rows; how its tables are is the owner's."""
+    """Workers write the ledger's rows. Only the owner changes its tables."""
     for url in (database_roles.ledger, database_roles.owner):
         for statement in OF_THE_SERVER:
             with pytest.raises(psycopg.Error, match=REFUSED):
@@ -141,7 +141,7 @@ def test_a_table_that_another_role_made_is_the_authors_too(
 def test_a_function_of_an_authors_is_called_by_nobody_else(
     database_url: str, database_roles: DatabaseRoles, lease: StepLease
 ) -> None:
-    """One that fits a call better than PostgreSQL's own would be executed with the rights of whoever calls."""
+    """A function that fits a call better than PostgreSQL's own would run with the caller's rights."""
     execute(
         database_roles.author,
         lease,
@@ -189,7 +189,7 @@ def test_a_name_without_a_schema_never_means_the_ledgers(empty_database_url: str
 
 
 def test_the_list_of_the_ledgers_own_is_true(database_url: str) -> None:
-    """What is not on it is taken for an author's."""
+    """Objects that are not on it are treated as an author's."""
     names = ask(
         database_url,
         "SELECT relname FROM pg_class WHERE relnamespace = 'batchord'::regnamespace AND relkind IN ('r', 'v') "
@@ -220,8 +220,8 @@ def test_one_role_for_everything_works_and_is_remarked_on(database_url: str, dat
     assert "can write to the ledger's tables" in ledger
 
 
-def test_an_admin_who_cannot_make_roles_is_told_so(database_url: str, database_roles: DatabaseRoles) -> None:
-    """With what to do; nothing was changed."""
+def test_an_admin_who_cannot_make_roles_is_reported(database_url: str, database_roles: DatabaseRoles) -> None:
+    """The error says what to do. Nothing was changed."""
     with pytest.raises(ConfigurationError, match="is not a superuser"):
         prepare_database(DatabaseRoles(**{**database_roles.__dict__, "admin": database_roles.owner}))
     with pytest.raises(ConfigurationError, match="is also the role of another variable"):

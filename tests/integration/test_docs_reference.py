@@ -15,7 +15,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
 def test_every_setting_is_described() -> None:
-    """And nothing is described that is no setting."""
+    """No other names are described."""
     described = set(re.findall(r"BATCHORD_[A-Z0-9_]+", (ROOT / "docs/reference/settings.md").read_text("utf-8")))
 
     assert described == {f"BATCHORD_{name.upper()}" for name in Settings.model_fields}

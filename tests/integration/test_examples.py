@@ -1,4 +1,4 @@
-"""The examples run as their page says, and are worth having: each beats what one would do without a model."""
+"""The examples run as their page says, and each is better than the result without a model."""
 
 import importlib.util
 import re

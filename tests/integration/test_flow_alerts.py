@@ -1,4 +1,4 @@
-"""People are told once of what happened, whoever finds it and how often."""
+"""Each event is reported to people once, even if several processes find it several times."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +44,7 @@ def calls() -> Calls:
 
 
 def kept(bench: Bench) -> list[str]:
-    """What people are told, oldest first."""
+    """The alerts, oldest first."""
     return bench.column("SELECT kind FROM batchord.alerts ORDER BY id")
 
 
@@ -55,13 +55,13 @@ def seen_hours_ago(bench: Bench, hours: int) -> None:
 
 
 def watched_by_eight(bench: Bench) -> None:
-    """As if beat had sent the look at everything eight times at once."""
+    """As if beat had sent the watch task eight times at once."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: watch(bench.parts()), range(8)))
 
 
-def test_a_run_that_failed_is_told_of(bench: Bench, calls: Calls) -> None:
-    """Once, however often it is driven on; with what is wrong and where to look."""
+def test_a_failed_run_is_reported(bench: Bench, calls: Calls) -> None:
+    """Once, even if the run is continued several times, with the cause and the place to look."""
     declare_graph(bench, calls.failing("a"), calls.failing("b"))
     run = ran(bench)
     with ThreadPoolExecutor(8) as pool:
@@ -74,7 +74,7 @@ def test_a_run_that_failed_is_told_of(bench: Bench, calls: Calls) -> None:
     assert f"batchord show {run.id}" in message
 
 
-def test_a_run_that_is_partial_is_told_of(bench: Bench) -> None:
+def test_a_partial_run_is_reported(bench: Bench) -> None:
     """Some shards failed, others did not."""
 
     def half(frame: pd.DataFrame) -> Any:
@@ -87,8 +87,8 @@ def test_a_run_that_is_partial_is_told_of(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("state", ["succeeded", "cancelled", "skipped"])
-def test_other_ends_are_nobodys_concern(bench: Bench, calls: Calls, state: str) -> None:
-    """A person who cancels knows it; a tick that is skipped is written down."""
+def test_other_ends_raise_no_alert(bench: Bench, calls: Calls, state: str) -> None:
+    """The person who cancelled a run knows it, and the ledger records a skipped tick."""
     declare_graph(bench, calls.step("a"), schedule=every(hours=1))
     run_id, messages = opened(bench)
     if state == "succeeded":
@@ -98,7 +98,7 @@ def test_other_ends_are_nobodys_concern(bench: Bench, calls: Calls, state: str) 
     assert kept(bench) == []
 
 
-def test_a_recovery_is_told_of_once(bench: Bench, calls: Calls) -> None:
+def test_a_recovery_is_reported_once(bench: Bench, calls: Calls) -> None:
     """After any number of failures; each failed run is an event of its own, and the second outage a new one."""
     for outage in (1, 2):
         declare_graph(bench, calls.failing("a"))
@@ -127,14 +127,14 @@ def refusing(frame: pd.DataFrame) -> "pd.Series[Any]":
 
 
 def test_too_many_rejections_are_one_alert(bench: Bench) -> None:
-    """Not also a run that is partial."""
+    """There is no second alert for the partial run."""
     bench.insert(12)
     declare_graph(bench, scoring(model=refusing, rejection_limit=RejectionLimit(share=0.2, count=2)))
     assert ran(bench).state is RunState.PARTIAL
     assert kept(bench) == ["rejection-limit"]
 
 
-def test_what_fails_besides_too_many_rejections_is_told_of(bench: Bench, calls: Calls) -> None:
+def test_a_failure_besides_too_many_rejections_is_reported(bench: Bench, calls: Calls) -> None:
     """The run has failed for another step."""
     bench.insert(12)
     declare_graph(
@@ -144,8 +144,8 @@ def test_what_fails_besides_too_many_rejections_is_told_of(bench: Bench, calls: 
     assert kept(bench) == ["rejection-limit", "run-failed"]
 
 
-def test_an_audit_that_is_not_clean_is_told_of_once_a_day(bench: Bench) -> None:
-    """A record below the frontier, against the rules."""
+def test_an_audit_that_is_not_clean_is_reported_once_a_day(bench: Bench) -> None:
+    """It finds a record below the frontier, which must not happen."""
     bench.insert(3)
     declare_graph(bench, scoring())
     ran(bench)
@@ -161,7 +161,7 @@ def test_an_audit_that_is_not_clean_is_told_of_once_a_day(bench: Bench) -> None:
     bench.assert_exactly_once()
 
 
-def test_records_that_wait_too_long_are_told_of_and_their_end(bench: Bench) -> None:
+def test_records_that_wait_too_long_are_reported_and_so_is_their_end(bench: Bench) -> None:
     """Once for as long as it lasts; the next time is a new event."""
     declare_graph(bench, scoring(source=BY_ARRIVAL), alerts=Alerts(max_record_age=HOUR))
     watched_by_eight(bench)
@@ -188,8 +188,8 @@ def test_a_record_that_arrived_before_all_time_has_no_age(bench: Bench) -> None:
     assert kept(bench) == ["record-age"]
 
 
-def test_a_record_that_is_young_or_rejected_is_not_told_of(bench: Bench) -> None:
-    """What has an outcome waits no longer, whatever the outcome."""
+def test_a_record_that_is_young_or_rejected_is_not_reported(bench: Bench) -> None:
+    """A record with any outcome does not wait any more."""
     declare_graph(bench, scoring(source=BY_ARRIVAL, model=refusing), alerts=Alerts(max_record_age=HOUR))
     bench.sql("INSERT INTO records (body, created_at) VALUES ('x', clock_timestamp() - interval '2 hours')")
     assert ran(bench).rejected == 1
@@ -198,10 +198,10 @@ def test_a_record_that_is_young_or_rejected_is_not_told_of(bench: Bench) -> None
     assert kept(bench) == ["run-failed"], "the model gave nothing, which is told; that the record waits is not"
 
 
-def test_an_age_that_cannot_be_told_hides_nothing_else(
+def test_an_age_that_cannot_be_computed_hides_nothing_else(
     bench: Bench, calls: Calls, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its table is gone, or the arrival is no time: said in the log, and the other pipelines are looked at."""
+    """Its table is gone, or the arrival is not a time. The log says so, and the other pipelines are still checked."""
     no_time = SqlSource("SELECT id, body, id * 2 AS n FROM records", key="id", arrival="n")
     gone = SqlSource("SELECT id, at FROM gone", key="id", arrival="at")
     bench.insert(1)
@@ -222,8 +222,8 @@ def started_hours_ago(bench: Bench, run_id: str, hours: int) -> None:
               hours, run_id)  # fmt: skip
 
 
-def test_a_run_that_takes_too_long_is_told_of(bench: Bench, calls: Calls) -> None:
-    """Once, while it is at work; its good end is a recovery."""
+def test_a_run_that_takes_too_long_is_reported(bench: Bench, calls: Calls) -> None:
+    """Once, while it runs. Its success is reported as a recovery."""
     declare_graph(bench, calls.step("a"), alerts=Alerts(max_run_time=HOUR))
     run_id, messages = opened(bench)
     watched_by_eight(bench)
@@ -237,8 +237,8 @@ def test_a_run_that_takes_too_long_is_told_of(bench: Bench, calls: Calls) -> Non
     assert kept(bench) == ["run-time", "recovered"]
 
 
-def test_a_long_run_beside_others_is_told_of_once(bench: Bench) -> None:
-    """The others' good ends are not one recovery each."""
+def test_a_long_run_beside_others_is_reported_once(bench: Bench) -> None:
+    """The success of the other runs is not a recovery each time."""
     declare_graph(bench, Calls().step("a"), max_active_runs=2, alerts=Alerts(max_run_time=HOUR))
     long, _ = opened(bench)
     started_hours_ago(bench, long, 2)
@@ -248,8 +248,8 @@ def test_a_long_run_beside_others_is_told_of_once(bench: Bench) -> None:
     assert kept(bench) == ["run-time", "recovered"]
 
 
-def test_silence_is_told_of(bench: Bench, calls: Calls) -> None:
-    """A pipeline of which no run succeeds, from its first day on; a run that does ends it."""
+def test_silence_is_reported(bench: Bench, calls: Calls) -> None:
+    """A pipeline without a successful run is reported from its first day on. A successful run ends the silence."""
     declare_graph(bench, calls.step("a"), alerts=Alerts(max_time_without_success=HOUR))
     watched_by_eight(bench)
     assert kept(bench) == []

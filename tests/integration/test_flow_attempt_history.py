@@ -48,7 +48,7 @@ def dying_at(place: str) -> Any:
 
 
 def test_a_sql_step_that_committed_is_not_executed_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its worker died between its commit and its end: the next one finds the mark, and hands on what it gave."""
+    """Its worker died between commit and end. The next worker finds the commit's mark and passes on the result."""
     declare_graph(bench, INSERT)
     run_id, messages = opened(bench)
     with monkeypatch.context() as patch:
@@ -127,7 +127,7 @@ def test_sql_of_a_cancelled_run_is_rolled_back(bench: Bench, monkeypatch: pytest
 
 
 def test_a_plan_is_an_attempt_at_the_step(bench: Bench) -> None:
-    """It is done when the shards are written, long before the step is; a planner that was lost is told apart."""
+    """It is done when the shards are written, long before the step. A lost planner has a state of its own."""
     declare_graph(bench, scoring())
     run_id, _ = opened(bench)
     assert bench.ledger.runs.claim_step(run_id, STEP, lease_seconds=60, worker="dead:1") is not None
@@ -197,7 +197,7 @@ def test_a_shard_is_tried_again_as_its_step_says(bench: Bench) -> None:
 
 
 def test_a_cancelled_run_leaves_no_attempt_open(bench: Bench) -> None:
-    """Of shards as of steps."""
+    """That holds for shards and for steps."""
     declare_graph(bench, scoring(), Calls().step("behind", STEP))
     run_id, _ = opened(bench)
     plan_step(bench.parts(parallelism=1), run_id=run_id, step=STEP)

@@ -1,4 +1,4 @@
-"""Attempts at a shard: what one leaves the next one does, until the last, which says why."""
+"""Attempts at a shard: each continues where the one before ended, and the last reports the cause."""
 
 import gc
 from collections.abc import Iterator
@@ -158,7 +158,7 @@ def test_the_last_attempt_fails_the_shard_with_its_cause(bench: Bench, monkeypat
     assert "refused" in (ended.error or "")
 
 
-def test_an_error_that_nobody_foresaw_is_tried_again_and_told(bench: Bench) -> None:
+def test_an_unexpected_error_is_tried_again_and_reported(bench: Bench) -> None:
     """The database refuses a row: after the last attempt the run's error holds its words."""
     bench.declare()
     run_id, messages = bench.planned(parallelism=1)

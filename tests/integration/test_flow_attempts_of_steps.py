@@ -89,7 +89,7 @@ def test_only_the_errors_that_are_named_are_tried_again(bench: Bench, calls: Cal
 
 
 def test_the_wait_stands_in_the_ledger(bench: Bench, calls: Calls) -> None:
-    """As the message has it; until then, and the time that a message may take, the sweeper keeps still."""
+    """The message has the same time. The sweeper waits until then, and for the time that a message may take."""
     declare_graph(bench, calls.failing("work", retry=Retry(1, base=timedelta(seconds=100))))
     run_id, _ = opened(bench)
     (message,) = execute_step(bench.parts(), run_id=run_id, step="work")
@@ -127,7 +127,7 @@ def test_a_long_wait_is_the_sweepers(bench: Bench, calls: Calls) -> None:
 
 
 def test_a_command_that_failed_of_itself_is_tried_again(bench: Bench, tmp_path: Path) -> None:
-    """What it did is known then: idempotent= speaks of lost workers only."""
+    """Its end is known then. ``idempotent=`` only concerns lost workers."""
     mark = tmp_path / "mark"
     declare_graph(bench, bash("work", f"test -e {mark} || {{ touch {mark}; exit 1; }}", retry=Retry(1, **SOON)))
     run = ran(bench)
@@ -195,7 +195,7 @@ def test_a_step_whose_file_is_gone_is_handed_back(bench: Bench, calls: Calls) ->
 
 
 def test_a_step_whose_file_stays_away_fails(bench: Bench, calls: Calls) -> None:
-    """After as many attempts as for any fault of the world around; its run ends and says so."""
+    """It has as many attempts as for any fault of the environment. Then its run ends and says so."""
     declare_graph(bench, calls.step("work"))
     run_id, messages = opened(bench)
     bench.catalog.pipelines.clear()

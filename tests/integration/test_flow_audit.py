@@ -1,4 +1,4 @@
-"""The audit reads every record and needs no assumption; the preview says what a run would do, and does nothing."""
+"""The audit reads every record without assumptions. The preview shows what a run would do and changes nothing."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -156,7 +156,7 @@ def test_examples_are_bounded_and_counts_are_complete(bench: Bench) -> None:
 
 
 def test_windows_that_are_over_are_audited_to_their_end(bench: Bench) -> None:
-    """What the last window held and nobody predicted is missing; what comes after it is pending."""
+    """Unpredicted records of the last window are missing; records after it are pending."""
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     windowed = replace(RECORDS, sql="SELECT id, body FROM records WHERE created_at >= :window_start "
                                     "AND created_at < :window_end")  # fmt: skip

@@ -37,13 +37,13 @@ def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
 
 
 def alerts(bench: Bench) -> list[tuple[str, str]]:
-    """What people are told of, by pipeline."""
+    """The alerts of each pipeline."""
     return [(row[0], row[1]) for row in bench.sql("SELECT pipeline, title FROM batchord.alerts ORDER BY pipeline")]
 
 
 @pytest.mark.parametrize(("source", "why"), [(BROKEN, "no_such_table"), (AWAY, "refused")], ids=["broken", "away"])
 def test_the_daily_audit_goes_on_behind_a_source_that_it_cannot_read(bench: Bench, source: SqlSource, why: str) -> None:
-    """The pipeline behind it in the alphabet is repaired; people are told of both."""
+    """The next pipeline in the alphabet is still repaired. Both get an alert."""
     bench.declare(name="a-bad", source=source)
     messages = [message for sent in audit_all(bench.parts()) for message in sent]
     assert alerts(bench) == [
@@ -75,7 +75,7 @@ def test_what_is_not_foreseen_ends_no_audit_either(bench: Bench) -> None:
 
 
 def test_the_other_steps_of_a_pipeline_are_audited(bench: Bench) -> None:
-    """What was counted before the error is not added to what the others count."""
+    """Counts from before the error are not added to those of the other steps."""
     steps = [Predict(STEP, source=RECORDS, model=length), Predict("bad", source=BROKEN, model=length)]
     bench.catalog.pipelines["z-good"] = Pipeline("z-good", steps=steps)
     found, examples = audit(bench.parts(), pipeline="z-good")
@@ -84,7 +84,7 @@ def test_the_other_steps_of_a_pipeline_are_audited(bench: Bench) -> None:
     assert list(found.not_audited) == ["bad"]
 
 
-def test_a_ledger_that_is_away_is_nobodys_result(bench: Bench) -> None:
+def test_a_ledger_that_is_away_is_not_an_audit_result(bench: Bench) -> None:
     """The task is tried again then, as any other."""
     away = Ledger("postgresql://nobody@127.0.0.1:9/x", wait_seconds=1)
     unreachable = replace(bench.parts(), ledger=away)

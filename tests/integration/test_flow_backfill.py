@@ -59,7 +59,7 @@ def test_each_window_is_a_run(bench: Bench) -> None:
 
 
 def test_only_as_many_as_may_be_are_at_work(bench: Bench) -> None:
-    """And the sweeper starts no more."""
+    """The sweeper starts no further runs either."""
     declare_graph(bench, Calls().step("a"), schedule=every(hours=1), max_active_runs=2)
     runs, messages = filled(bench)
     assert [bench.ledger.runs.get(run.id).state.value for run in runs] == ["running", "running", "queued", "queued"]
@@ -111,7 +111,7 @@ def test_a_window_that_was_cancelled_lets_the_next_go_on(bench: Bench) -> None:
 
 
 def test_only_whole_windows_are_filled(bench: Bench) -> None:
-    """What the range cuts off belongs to a window that it does not hold."""
+    """A window that the range cuts off is not filled."""
     runs, _ = fill_windows(
         bench.parts(), pipeline=ITEMS, start=DAY + HOUR / 2, end=DAY + 3.5 * HOUR
     )  # fmt: skip
@@ -125,7 +125,7 @@ def test_windows_are_those_of_the_schedule_as_it_is_now(bench: Bench) -> None:
 
 
 def test_without_a_schedule_the_range_is_one_window(bench: Bench) -> None:
-    """As it was given."""
+    """The window has the range's own bounds."""
     declare_graph(bench, Calls().step("a"))
     assert [(run.window_start, run.window_end) for run in filled(bench, 2.5)[0]] == [(DAY, DAY + 2.5 * HOUR)]
 

@@ -39,14 +39,14 @@ def test_95_records_take_five_runs_of_at_most_two_shards(bench: Bench) -> None:
 
 
 def test_a_backlog_of_exactly_two_runs_takes_no_third(bench: Bench) -> None:
-    """Nothing is left behind the fortieth record, so nobody is sent to look."""
+    """There are no records behind the fortieth, so no follow-up run is opened."""
     bench.sql("DELETE FROM records WHERE id > 40")
     bench.run(max_shards=2)
     assert [run.predicted for run in runs(bench)] == [20, 20]
 
 
 def test_the_frontier_follows_a_backlog_to_its_end(bench: Bench) -> None:
-    """It never passes what a run left, and stands at the last record when a run has seen that all is done."""
+    """It never passes a record that a run left, and ends at the last record once a run has seen that all are done."""
     source = bench.catalog.get(ITEMS).predict_step(STEP).source_digest
     bench.run(max_shards=2)
     reached = bench.ledger.planner.frontier(ITEMS, STEP, source)

@@ -1,4 +1,4 @@
-"""A run that a person ends: its workers write no more, and the next run takes what is left."""
+"""A run that a person cancels: its workers write no more, and the next run takes the remaining records."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,7 +35,7 @@ def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_a_cancelled_run_says_what_it_did(bench: Bench) -> None:
-    """In mid-shard: what was predicted stays and is counted, by whom it was ended stands in the run."""
+    """In mid-shard: its predictions stay and are counted, and the run names the person who cancelled it."""
     run_id, _ = bench.planned(parallelism=1)
     bench.ledger.shards.commit(bench.claim(run_id), batch_of(1, 2, rejected=[3]))
     assert cancel_run(bench.parts(), run_id=run_id, who="by Ada") == []

@@ -70,8 +70,8 @@ def test_a_planner_that_dies_every_time_is_given_up(bench: Bench) -> None:
     assert "3 attempts to plan the step ended without a result" in (ended.error or "")
 
 
-def test_the_error_of_an_overtaken_planner_is_nobodys(bench: Bench) -> None:
-    """Whoever lost the lease cannot end the step that another plans."""
+def test_the_error_of_an_overtaken_planner_changes_nothing(bench: Bench) -> None:
+    """A planner that lost its lease cannot end the step that another one plans."""
     bench.declare(source=SqlSource("SELECT id, body FROM recrods", key="id"))
     run = bench.started()
     parts = bench.parts()
@@ -103,7 +103,7 @@ def test_a_follow_up_reads_the_window_of_the_run_before_it(bench: Bench) -> None
 
 
 def test_the_backlog_of_a_pipeline_that_is_gone_is_left_alone(bench: Bench) -> None:
-    """Nobody can go on with it, so nobody is asked every few seconds."""
+    """No worker can continue it, so no message for it is sent every few seconds."""
     bench.declare(shard_rows=5)
     run_id, messages = bench.planned(max_shards=1)
     (shards,) = messages
@@ -115,7 +115,7 @@ def test_the_backlog_of_a_pipeline_that_is_gone_is_left_alone(bench: Bench) -> N
 
 
 def test_a_run_whose_process_died_is_worked_off_by_the_next_local_one(bench: Bench) -> None:
-    """Without a sweeper the next ``--local`` run does what the dead one left, and then its own."""
+    """Without a sweeper, the next ``--local`` run finishes the dead one first and then does its own work."""
 
     def dies(_: object) -> None:
         raise SystemExit(TERMINATED)

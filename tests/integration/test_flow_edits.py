@@ -66,7 +66,7 @@ def _taught(frame: "pd.DataFrame") -> "pd.Series[Any]":
     ],
 )
 def test_an_edit_after_the_plan_leaves_the_step_to_a_follow_up_run(bench: Bench, edit: dict[str, Any]) -> None:
-    """Nobody is alerted: an edit is no fault."""
+    """There is no alert, because an edit is not a fault."""
     run_id, messages = bench.planned()
     bench.declare(**edit)
 
@@ -98,7 +98,7 @@ def test_what_was_predicted_before_the_edit_stays(bench: Bench) -> None:
 
 
 def test_what_an_edit_does_not_concern_goes_on(bench: Bench) -> None:
-    """Another schedule, size of shards, or description is no other code."""
+    """Another schedule, shard size or description does not change the code."""
     run_id, messages = bench.planned()
     bench.declare(OLD, shard_rows=3, batch_rows=2)
 
@@ -129,7 +129,7 @@ def test_a_follow_up_run_repeats_no_command_that_is_done(bench: Bench) -> None:
 
 
 def test_a_follow_up_run_whose_message_is_lost_is_found(bench: Bench) -> None:
-    """The ledger tells that one is missing; one run has one."""
+    """The ledger shows that it is missing. Each run gets one follow-up run."""
     run_id, messages = bench.planned()
     bench.declare(NEW)
     parts = bench.parts()
@@ -147,7 +147,7 @@ def test_a_follow_up_run_whose_message_is_lost_is_found(bench: Bench) -> None:
 
 
 def test_a_repair_that_an_edit_cuts_short_still_reads_the_whole_source(bench: Bench) -> None:
-    """What it was to find lies below the frontier."""
+    """The records that it looks for lie below the frontier."""
     bench.run()
     bench.run()
     bench.sql("DELETE FROM batchord.predictions WHERE record_key = '3'")
@@ -164,7 +164,7 @@ def test_a_repair_that_an_edit_cuts_short_still_reads_the_whole_source(bench: Be
 
 
 def test_a_worker_whose_code_is_older_than_the_plan_hands_the_shard_back(bench: Bench) -> None:
-    """A deploy is under way: another worker may have the code. When nobody has, the run fails and says why."""
+    """During a deploy another worker may have the code. If no worker has it, the run fails and says why."""
     run_id, messages = bench.planned(parallelism=1)
     bench.declare(NEW)
     parts = _since(bench, datetime.now(UTC) - timedelta(hours=1))
@@ -222,7 +222,7 @@ def test_a_command_that_an_edit_removed_is_left_to_a_follow_up_run(bench: Bench)
 
 
 def test_a_shard_that_failed_by_itself_fails_the_step_whatever_was_edited(bench: Bench) -> None:
-    """That is a fault, and people are told."""
+    """That is a fault and raises an alert."""
 
     def broken(_: "pd.DataFrame") -> "pd.Series[Any]":
         raise ValueError("no")

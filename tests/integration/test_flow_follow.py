@@ -51,7 +51,7 @@ def runs(bench: Bench, pipeline: str = "next") -> list[Run]:
 
 
 def ended_alone(bench: Bench) -> str:
-    """A run of ``items`` whose end nobody was told of; its id."""
+    """The id of an ended run of ``items`` whose message to the followers was lost."""
     run_id, (message,) = opened(bench)
     bench.work(message)
     assert bench.ledger.runs.get(run_id).state is RunState.SUCCEEDED
@@ -64,7 +64,7 @@ def follow(bench: Bench, run_id: str) -> Run:
 
 
 def test_a_run_is_followed(bench: Bench, calls: Calls) -> None:
-    """The follower's run says what it is and whom it follows."""
+    """The follower's run shows its trigger and the run that it follows."""
     first = ran(bench)
     (run,) = runs(bench)
     assert (run.state, run.kind, run.trigger, run.slot) == (RunState.SUCCEEDED, Kind.EVENT, "after items", None)
@@ -105,8 +105,8 @@ def test_only_the_ends_that_were_asked_for_are_followed(
     assert sweep(bench.parts(), older_than_seconds=0) == asked
 
 
-def test_an_end_that_was_not_told_is_found(bench: Bench, calls: Calls) -> None:
-    """Only when the message could have come by itself, only once, and not for ever."""
+def test_an_end_whose_message_was_lost_is_found(bench: Bench, calls: Calls) -> None:
+    """Only after the message had time to arrive, only once, and only for a limited time."""
     run_id = ended_alone(bench)
     assert sweep(bench.parts(), older_than_seconds=60) == []
     messages = sweep(bench.parts(), older_than_seconds=0)
@@ -117,7 +117,7 @@ def test_an_end_that_was_not_told_is_found(bench: Bench, calls: Calls) -> None:
 
 
 def test_what_ended_days_ago_is_not_followed(bench: Bench) -> None:
-    """Who repairs a broken system on Monday does not want Friday's events."""
+    """A person who repairs a system on Monday does not want Friday's events."""
     run_id = ended_alone(bench)
     bench.sql("UPDATE batchord.runs SET finished_at = finished_at - interval '25 hours' WHERE id = %s", run_id)
     bench.sql("UPDATE batchord.pipelines SET first_seen_at = first_seen_at - interval '9 days'")
@@ -133,7 +133,7 @@ def test_a_follower_that_came_later_follows_no_earlier_run(bench: Bench, calls: 
 
 
 def test_a_paused_follower_passes_it_over(bench: Bench, calls: Calls) -> None:
-    """Written down as skipped, so that nobody asks again; when it is resumed it follows the next."""
+    """It is recorded as skipped and not asked again. After a resume it follows the next event."""
     pause(bench.parts(), pipeline="next", paused=True)
     ran(bench)
     (skipped,) = runs(bench)
@@ -151,7 +151,7 @@ def test_events_that_one_run_will_see_are_one_run(bench: Bench) -> None:
     first, second, third = (ended_alone(bench) for _ in range(3))
     states = [follow(bench, run_id).state for run_id in (first, second, third)]
     assert states == [RunState.RUNNING, RunState.QUEUED, RunState.SKIPPED]
-    assert runs(bench)[-1].error == "a run that sees the same was queued already"
+    assert runs(bench)[-1].error == "a queued run will read the same records"
     assert follow(bench, third).state is RunState.SKIPPED
 
 
@@ -167,7 +167,7 @@ def test_a_rerun_that_waits_does_not_see_what_an_event_brought(bench: Bench) -> 
 
 
 def test_the_window_is_handed_on(bench: Bench) -> None:
-    """The follower reads what was read before; with windows of their own no events are one."""
+    """The follower reads the same window. Events with different windows are never merged into one run."""
     seen: list[Any] = []
     declare_graph(bench, Calls().step("a"), schedule=every(hours=1))
     follower = [Python("b", lambda run: seen.append((run.window_start, run.window_end))), scoring(source=WINDOWED)]

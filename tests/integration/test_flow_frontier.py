@@ -55,7 +55,7 @@ def predicted(bench: Bench) -> int:
 
 
 def test_a_record_that_commits_two_runs_late_is_found(bench: Bench, late: psycopg.Connection) -> None:
-    """It took its id before all others; the frontier waits for it, and passes it when it is done."""
+    """It got its id before all others. The frontier waits for it and passes it once it is predicted."""
     late.execute("INSERT INTO records (body) VALUES ('late')")
     bench.insert(3)
     assert [predicted(bench) for _ in range(2)] == [3, 0]
@@ -134,7 +134,7 @@ def test_a_record_dated_in_the_future_takes_the_frontier_nowhere(bench: Bench) -
     bench.assert_exactly_once()
 
 
-def test_records_of_one_instant_are_told_apart_by_their_keys(bench: Bench) -> None:
+def test_records_of_one_instant_are_distinguished_by_their_keys(bench: Bench) -> None:
     """A bulk load gives thousands of rows one timestamp; shards are cut between them all the same."""
     bench.declare(source=BY_ARRIVAL, shard_rows=3)
     bench.sql(
@@ -162,7 +162,7 @@ def test_keys_that_do_not_rise_are_read_in_full_by_every_run(bench: Bench, make:
 
 
 def test_settle_keeps_the_frontier_behind_the_clock(bench: Bench) -> None:
-    """Clients date these records: what comes an hour late is found, whatever transactions say."""
+    """Clients date these records. A record that comes an hour late is found, even without an open transaction."""
     bench.declare(source=replace(BY_ARRIVAL, settle=HOUR))
     for minutes in (180, 90, 30, 0):
         bench.sql("INSERT INTO records (body, created_at) VALUES ('x', now() - make_interval(mins => %s))", minutes)
@@ -174,7 +174,7 @@ def test_settle_keeps_the_frontier_behind_the_clock(bench: Bench) -> None:
 
 
 def test_settle_over_a_key_waits_until_it_has_passed(bench: Bench) -> None:
-    """An id has no clock of its own: the frontier moves to what was seen ``settle`` ago."""
+    """An id has no time: the frontier moves to the position that was the greatest ``settle`` ago."""
     bench.declare(source=replace(RECORDS, settle=timedelta(seconds=0.2)))
     bench.insert(3)
     assert predicted(bench) == 3

@@ -1,4 +1,4 @@
-"""A run's graph: which steps run, in which order, and what became of the others."""
+"""A run's graph: which steps run, in which order, and how the others end."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -58,7 +58,7 @@ def test_steps_run_one_after_the_other(bench: Bench, calls: Calls) -> None:
 
 
 def test_what_may_run_at_once_is_sent_at_once(bench: Bench, calls: Calls) -> None:
-    """Three ways part and meet: the last step is sent by whoever ends last, and once."""
+    """Three paths split and join. The worker that ends last sends the last step, once."""
     middle = [calls.step(name, "first") for name in "abc"]
     declare_graph(bench, calls.step("first"), *middle, calls.step("last", "a", "b", "c"))
     run_id, messages = opened(bench)
@@ -94,8 +94,8 @@ def test_a_failure_stops_what_is_behind_it_and_nothing_else(bench: Bench, calls:
     assert history(bench, run.id, "meeting") == []
 
 
-def test_a_failure_is_told_on_at_once(bench: Bench, calls: Calls) -> None:
-    """Where two ways meet nobody waits for the one that is still at work, and what it does counts."""
+def test_a_failure_stops_later_steps_at_once(bench: Bench, calls: Calls) -> None:
+    """A join does not wait for the path that still runs. The work of that path counts."""
     declare_graph(bench, calls.failing("bad"), calls.step("slow"), calls.step("meeting", "bad", "slow"))
     run_id, _ = opened(bench)
     assert execute_step(bench.parts(), run_id=run_id, step="bad") == []
@@ -137,7 +137,7 @@ def test_a_step_that_always_runs_cleans_up(bench: Bench, calls: Calls) -> None:
     ],
 )
 def test_a_branch_chooses_the_way(bench: Bench, calls: Calls, chosen: Any, made: list[str]) -> None:
-    """One, several or none; what was passed over, and all that only it leads to, is skipped, and nothing has failed."""
+    """It chooses one, several or none. The others, and steps that only follow them, are skipped. Nothing failed."""
     declare_graph(
         bench,
         choosing(chosen),
@@ -166,7 +166,7 @@ def test_a_branch_may_jump_over_a_step(bench: Bench, calls: Calls) -> None:
     "returned", ["no-such-step", ["left", "no-such-step"], None, 7, {"left": 1}, [["left"]], [None], "behind", b"left"]
 )
 def test_a_branch_that_chooses_what_it_may_not_has_failed(bench: Bench, calls: Calls, returned: Any) -> None:
-    """It names what it may choose; no way is taken, and another attempt is not made."""
+    """The error names the possible choices. No path runs, and there is no other attempt."""
     declare_graph(
         bench, choosing(returned), calls.step("left", "which"), calls.step("behind", "left"), retry=None
     )  # fmt: skip
@@ -179,7 +179,7 @@ def test_a_branch_that_chooses_what_it_may_not_has_failed(bench: Bench, calls: C
 
 
 def test_a_predict_step_waits_for_the_step_before_it(bench: Bench) -> None:
-    """What that step brings is found, predicted, and handed on by counts and shares."""
+    """The records of that step are found and predicted. Later steps get counts and shares."""
     seen: dict[str, Any] = {}
 
     def notify(run: Any) -> None:

@@ -1,4 +1,4 @@
-"""A source that hangs holds up neither its own cancellation nor anybody else."""
+"""A source that hangs delays neither its own cancellation nor other runs."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

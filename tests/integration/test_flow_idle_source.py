@@ -1,4 +1,4 @@
-"""A source whose server ends transactions that stand still, as many hosted ones do."""
+"""A source whose server ends idle transactions, as many hosted ones do."""
 
 import os
 import threading

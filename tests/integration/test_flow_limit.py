@@ -1,4 +1,4 @@
-"""A run that rejects more than its limit fails loudly, keeps what it predicted, and tells people once."""
+"""A run that rejects more than its limit fails, keeps its predictions, and alerts people once."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ from batchord.flow.predict.shard import predict_shard
 from tests.integration.flow_parts import ITEMS, STEP, Bench
 
 STRICT = RejectionLimit(share=0.2, count=2)
-#: The last line of what is told of a run.
+#: The last line of an alert about a run.
 LOOK = "Look closer: batchord show {0}; batchord logs {0}"
 
 
@@ -39,7 +39,7 @@ def refusing(count: int) -> Any:
 
 
 def alerts(bench: Bench) -> list[tuple[str, str]]:
-    """What people are told, by event."""
+    """The alerts by event."""
     rows = bench.sql("SELECT event, message FROM batchord.alerts ORDER BY id")
     return [(event, message) for event, message in rows]
 
@@ -61,15 +61,15 @@ def test_a_run_over_its_limit_fails_with_the_figures_and_what_to_do(bench: Bench
 
 @pytest.mark.parametrize("limit", [RejectionLimit(share=0.25, count=2), RejectionLimit(share=0.2, count=3)])
 def test_a_run_at_its_limit_succeeds(bench: Bench, limit: RejectionLimit) -> None:
-    """Share and count must both be passed, and to reach is not to pass; nobody is told."""
+    """Share and count must both be exceeded; reaching them is allowed. There is no alert."""
     bench.declare(refusing(3), rejection_limit=limit)
     run = bench.run()
     assert (run.state, run.rejected, run.error) == (RunState.SUCCEEDED, 3, None)
     assert alerts(bench) == []
 
 
-def test_rejections_of_a_small_run_are_borne_by_default(bench: Bench) -> None:
-    """Eleven bad records of twelve are no reason to wake anybody; with twelve, the model would have given nothing."""
+def test_rejections_of_a_small_run_are_accepted_by_default(bench: Bench) -> None:
+    """Eleven bad records of twelve raise no alert. With twelve of twelve the model would have given nothing."""
     bench.declare(refusing(11))
     assert bench.run().state is RunState.SUCCEEDED
 
@@ -84,7 +84,7 @@ def test_a_large_run_that_rejects_most_fails_by_default(bench: Bench) -> None:
     assert "more than the limit of 50% and 100" in (run.error or "")
 
 
-def test_people_are_told_once_however_often_a_step_is_finished(bench: Bench) -> None:
+def test_people_are_alerted_once_even_if_a_step_is_finished_again(bench: Bench) -> None:
     """The chord's body and the sweeper both come, and come again; only the first wants messages sent."""
     bench.declare(refusing(3), rejection_limit=STRICT)
     run_id, _ = bench.planned(parallelism=1)
@@ -103,8 +103,8 @@ def test_people_are_told_once_however_often_a_step_is_finished(bench: Bench) -> 
     assert len(alerts(bench)) == 1
 
 
-def test_a_failed_run_is_told(bench: Bench) -> None:
-    """Whatever it failed of."""
+def test_a_failed_run_is_reported_with_its_error(bench: Bench) -> None:
+    """For any cause of the failure."""
     bench.declare(lambda frame: frame["no such column"])
     run = bench.run()
     said = f"Run {run.id} of {ITEMS} ended as failed.\n{run.error}\n{LOOK.format(run.id)}"

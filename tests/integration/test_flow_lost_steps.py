@@ -85,7 +85,7 @@ def test_a_second_message_for_a_step_does_nothing(bench: Bench, calls: Calls) ->
 
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_step_whose_worker_vanished_is_taken_over(bench: Bench, calls: Calls, begun: bool) -> None:  # noqa: FBT001
-    """Found by the sweeper when the lease has run out; it may run twice unless it says otherwise."""
+    """The sweeper finds it once the lease has run out. A step may run twice unless it is declared otherwise."""
     declare_graph(bench, calls.step("work"))
     run_id, _ = opened(bench)
     dies_over(bench, run_id, begun=begun)
@@ -97,7 +97,7 @@ def test_a_step_whose_worker_vanished_is_taken_over(bench: Bench, calls: Calls, 
 
 @pytest.mark.parametrize("kind", ["python", "bash"])
 def test_what_must_not_run_twice_is_not_run_again(bench: Bench, calls: Calls, kind: str) -> None:
-    """Its worker vanished in the middle: what it did only a person can find out, who is told how to go on."""
+    """Its worker vanished in the middle. Only a person can find out what it did; the error says how to continue."""
     step = calls.step("work", idempotent=False) if kind == "python" else bash("work", "exit 0")
     declare_graph(bench, step, calls.step("behind", "work"), retry=Retry(5, **SOON))
     run_id, messages = opened(bench)
@@ -185,7 +185,7 @@ def test_time_limits_use_up_the_authors_attempts(bench: Bench, calls: Calls) -> 
 
 
 def test_a_worker_that_was_overtaken_cannot_end_the_step(bench: Bench, calls: Calls) -> None:
-    """Neither as done nor as failed nor for another attempt: the new owner's word counts."""
+    """It cannot end it as done or failed or ask for another attempt: only the new owner decides."""
     leases: list[StepLease | None] = []
 
     def slow(run: Any) -> str:
@@ -224,7 +224,7 @@ def test_a_worker_that_lost_its_lease_before_the_work_does_not_begin(
 
 
 def test_a_worker_that_is_ended_in_a_function_blames_nobody(bench: Bench) -> None:
-    """A signal that ends a pool's process is SystemExit, too: the step is not failed but taken over."""
+    """A signal that ends a pool's process also raises SystemExit. The step does not fail; it is taken over."""
 
     def stopped(run: Any) -> None:
         if run.attempt == 1:
@@ -245,7 +245,7 @@ def test_what_is_handed_back_at_a_shutdown_is_no_loss(
     begun: bool,  # noqa: FBT001
     expected: str,
 ) -> None:
-    """Unless it had begun what must not be done twice."""
+    """Except if the worker had started a step that must not run twice."""
     declare_graph(bench, bash("work", "exit 0"))
     run_id, messages = opened(bench)
     for _ in range(1 if begun else 3):

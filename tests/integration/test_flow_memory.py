@@ -1,4 +1,4 @@
-"""A process that lacks memory or threads gives its work back; only what fails alone in new processes is to blame."""
+"""A process without memory or threads gives its work back. Only a record that fails alone in new ones is blamed."""
 
 import errno
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def calls() -> Calls:
 
 @pytest.fixture(autouse=True)
 def _new_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one test notes of its process is no other's."""
+    """Marks that one test leaves on its process do not reach another."""
     monkeypatch.setattr(exhaustion._Process, "exhausted", False)  # noqa: SLF001 -- a process forgets it by ending
 
 
@@ -67,7 +67,7 @@ def test_a_record_that_takes_all_memory_is_rejected_alone(bench: Bench, lack: Ex
 
 
 def test_what_fails_after_a_process_is_full_is_not_to_blame(bench: Bench) -> None:
-    """The record that filled it keeps what it took, and each later call fails; new processes predict the others."""
+    """The record that filled it keeps the memory, so each later call fails. New processes predict the others."""
     full: list[int] = []
 
     def keeps(frame: pd.DataFrame) -> "pd.Series[Any]":
@@ -101,7 +101,7 @@ def predict_next(bench: Bench, run_id: str) -> list[Any]:
 
 
 def test_a_record_is_not_blamed_by_a_process_that_was_full_before(bench: Bench) -> None:
-    """Alone in its shard, it waits for one that did nothing yet."""
+    """A record that is alone in its shard waits for a process that has done no work yet."""
     full = [True]
 
     def lacks(frame: pd.DataFrame) -> "pd.Series[Any]":

@@ -56,7 +56,7 @@ def _move(bench: Bench, key: int) -> None:
 @pytest.mark.parametrize("version", ["1", "2"])
 @pytest.mark.parametrize("key", [1, 2])
 def test_a_record_that_moves_in_keeps_its_outcome(bench: Bench, key: int, version: str) -> None:
-    """The ledger does not look up what it planned as new; what came in between it finds when it writes."""
+    """The ledger does not look up records that were planned as new. It finds later outcomes when it writes."""
     before = bench.outcomes()
     bench.declare(_model(version), source=_BY_ARRIVAL)
     _arrive(bench)

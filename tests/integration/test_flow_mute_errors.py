@@ -1,4 +1,4 @@
-"""Errors of authors' own classes that fail at telling what is wrong: they end a record or a step as others do."""
+"""Errors of authors' classes whose texts cannot be read end a record or a step like other errors."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_a_record_for_which_the_model_raises_such_an_error_is_rejected(bench: Be
 
 
 def test_a_step_that_raises_such_an_error_has_failed(bench: Bench) -> None:
-    """And says with what."""
+    """The step's error names it."""
 
     def broken() -> None:
         raise Mute

@@ -1,4 +1,4 @@
-"""A step whose model gave nothing for every record that it was given has failed, whether that is one or a million."""
+"""A step fails if its model gave no result for any of its records, be it one or a million."""
 
 import asyncio
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ NAN = float("nan")
 
 
 class Panic(BaseException):
-    """No Exception, as what a library written in Rust raises for a bug of its own."""
+    """Not an Exception, like the error that a library written in Rust raises for its own bugs."""
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def of_bytes(frame: pd.DataFrame) -> pd.DataFrame:
 )
 @pytest.mark.parametrize("count", [1, 9])
 def test_a_model_that_gives_nothing_fails_its_run(bench: Bench, model: Any, reason: str, count: int) -> None:
-    """Below every limit of rejections; people are told, and the rejections can be taken back."""
+    """Also below every rejection limit. People are alerted, and the rejections can be retried."""
     bench.insert(count)
     bench.declare(model)
 
@@ -82,7 +82,7 @@ def test_one_answer_is_enough(bench: Bench) -> None:
 
 
 def test_records_that_never_reached_the_model_are_not_its_fault(bench: Bench) -> None:
-    """Missing and blank texts, however many: the model was given none."""
+    """With any number of missing and blank texts: the model got none of them."""
     bench.sql("INSERT INTO records (body) VALUES (NULL), (' '), ('')")
     bench.declare(FunctionModel(of_nan, text="body"))
 
@@ -133,7 +133,7 @@ def test_a_step_that_only_lost_its_workers_has_failed(bench: Bench, reason: str)
 )
 @pytest.mark.parametrize("count", [1, 3])
 def test_leaving_is_an_error_of_the_model(bench: Bench, leaves: BaseException, said: str, count: int) -> None:
-    """What is no Exception ends neither the process nor, as if all were well, the run."""
+    """An error that is not an Exception, as SystemExit, neither ends the process nor lets the run succeed."""
 
     def leaving(_: pd.DataFrame) -> None:
         raise leaves
@@ -149,7 +149,7 @@ def test_leaving_is_an_error_of_the_model(bench: Bench, leaves: BaseException, s
 
 
 def test_a_record_that_makes_the_model_leave_costs_itself_alone(bench: Bench) -> None:
-    """As one that it raises for."""
+    """It is rejected like a record for which the model raises an error."""
 
     def leaving(frame: pd.DataFrame) -> "pd.Series[Any]":
         if 4 in frame.index:

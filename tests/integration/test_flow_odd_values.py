@@ -33,7 +33,7 @@ ODD = [
     ("interval", "3000000 years"),
 ]
 
-#: What cannot be had of the record whose n is 5, and what is said of it.
+#: A column that fails for the record whose n is 5, and the expected detail of its rejection.
 UNREADABLE = [
     ("100 / (n - 5)", "division by zero"),
     ("(CASE WHEN n = 5 THEN 'five' ELSE n::text END)::int", 'invalid input syntax for type integer: "five"'),
@@ -105,7 +105,7 @@ def test_a_record_may_arrive_at_a_moment_that_python_has_not(bench: Bench) -> No
         assert found.missing + found.pending == 1, (kind, moment)  # the one without an arrival
 
 
-def test_moments_inside_of_ranges_and_arrays_are_borne(bench: Bench) -> None:
+def test_moments_inside_of_ranges_and_arrays_are_accepted(bench: Bench) -> None:
     """An end of a range that is infinite is open."""
     bench.sql("CREATE TABLE stays (id int PRIMARY KEY, stay tstzrange, days date[])")
     bench.sql("INSERT INTO stays VALUES (1, '[2026-01-01,infinity)', '{infinity,2026-01-01}'), (2, NULL, NULL)")

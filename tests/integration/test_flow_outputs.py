@@ -1,4 +1,4 @@
-"""What steps hand on to later ones, and what they read of their run."""
+"""Values that steps pass to later steps, and facts of the run that they can read."""
 
 import json
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_each_kind_hands_on_what_it_came_to(bench: Bench) -> None:
-    """A function's value, rows, a last line, a choice: later steps read them by name, however far before."""
+    """A function's value, rows, a last line or a choice. Later steps read them by name from any earlier step."""
     seen: dict[str, Any] = {}
 
     def read(run: Any) -> None:
@@ -71,7 +71,7 @@ def test_each_kind_hands_on_what_it_came_to(bench: Bench) -> None:
 
 
 def test_a_step_sees_only_what_is_before_it(bench: Bench) -> None:
-    """What runs beside it may be over or not: the same step would read other things from run to run."""
+    """A step beside it may have ended or not, so its values would differ from run to run."""
     seen: list[list[str]] = []
     declare_graph(
         bench,
@@ -118,7 +118,7 @@ def test_bash_reads_outputs_from_a_file(bench: Bench) -> None:
          "deep", "cycle"],
 )  # fmt: skip
 def test_what_cannot_be_handed_on_ends_the_step(bench: Bench, returned: Any, said: str) -> None:
-    """It says what to return instead, no other attempt is made, and what does not need it goes on."""
+    """The error says what to return instead. There is no other attempt, and independent steps go on."""
     declare_graph(
         bench,
         Python("bad", lambda: returned),
@@ -177,7 +177,7 @@ def test_every_kind_reads_slot_window_and_parameters(bench: Bench) -> None:
 
 
 def test_parameters_reach_every_kind(bench: Bench) -> None:
-    """As they were given, quotes and all; a step's own win over the run's."""
+    """They arrive unchanged, with their quotes. A step's own parameters override the run's."""
     params = {"city": 'O\'Fallon "$HOME" ; rm -rf /', "deep": {"n": [1]}}
     seen: list[Any] = []
     declare_graph(

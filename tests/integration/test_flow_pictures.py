@@ -42,7 +42,7 @@ def declare(bench: Bench, folder: Path, sizes: list[int], **step: Any) -> None:
 
 
 def test_a_functions_batch_of_pictures_is_small(bench: Bench, tmp_path: Path) -> None:
-    """Of texts it is given 5,000."""
+    """A batch of texts has 5,000 records."""
     sizes: list[int] = []
     declare(bench, tmp_path, sizes, shard_rows=100)
     run = bench.run(parallelism=1)
@@ -52,7 +52,7 @@ def test_a_functions_batch_of_pictures_is_small(bench: Bench, tmp_path: Path) ->
 
 
 def test_large_pictures_come_in_smaller_batches(bench: Bench, tmp_path: Path) -> None:
-    """By their bytes, also where the author asks for more of them; what is left of a frame comes next."""
+    """The bytes limit a batch, even if the author asks for more. The rest of the frame is the next batch."""
     sizes: list[int] = []
     declare(bench, tmp_path, sizes, shard_rows=100, batch_rows=80)
     bench._parts = replace(bench._parts, images=ImageReader(Objects(), memory=8 * 10 * _BYTES))  # noqa: SLF001 -- as built

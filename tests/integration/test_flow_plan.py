@@ -38,7 +38,7 @@ def step_row(bench: Bench) -> tuple[str, int]:
 
 
 def broken_sources() -> list[tuple[SqlSource, str]]:
-    """Sources that a person must mend, and what the run's error must name."""
+    """Sources that a person must correct, and the words that the run's error must contain."""
     return [
         (SqlSource("SELECT id FROM recrods", key="id"), 'relation "recrods" does not exist'),
         (SqlSource("SELECT id, FROM records", key="id"), "syntax error"),
@@ -151,7 +151,7 @@ def test_steps_wait_for_those_before_them(bench: Bench) -> None:
 
 
 def test_a_failed_step_stops_those_after_it_and_not_those_beside_it(bench: Bench) -> None:
-    """The run is partial: what could be predicted was."""
+    """The run is partial: the other steps predicted their records."""
     broken = SqlSource("SELECT id FROM recrods", key="id")
     bench.catalog.pipelines[ITEMS] = Pipeline(
         ITEMS,
@@ -168,7 +168,7 @@ def test_a_failed_step_stops_those_after_it_and_not_those_beside_it(bench: Bench
 
 
 def test_manual_runs_queue_and_each_does_what_is_left(bench: Bench) -> None:
-    """Two more are asked for while one is at work: its end starts the second, whose end starts the third."""
+    """Two more are started while one runs. Its end starts the second, and the end of that starts the third."""
     bench.declare()
     parts = bench.parts()
     first, messages = start_run(parts, pipeline=ITEMS, trigger="call")

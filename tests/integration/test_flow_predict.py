@@ -48,7 +48,7 @@ def encoding(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def broken(frame: pd.DataFrame) -> "pd.Series[Any]":
-    """Works for nobody."""
+    """A model that always fails."""
     raise KeyError(frame.columns[0])
 
 
@@ -64,7 +64,7 @@ def test_a_record_that_the_model_cannot_bear_costs_itself_alone(bench: Bench) ->
 
 
 def test_a_model_that_returns_too_few_rows_fails_its_shard_and_says_so(bench: Bench) -> None:
-    """Nobody can tell whose row is missing, so nothing of the batch is written."""
+    """It is unknown which record has no row, so no row of the batch is written."""
     bench.declare(lazy)
     run = bench.run()
     assert (run.state, run.predicted, run.rejected) == (RunState.FAILED, 0, 0)
@@ -73,7 +73,7 @@ def test_a_model_that_returns_too_few_rows_fails_its_shard_and_says_so(bench: Be
 
 
 def test_one_failed_shard_makes_a_partial_run_whose_rest_the_next_run_takes(bench: Bench) -> None:
-    """What other shards predicted stays, and the mended model does what is missing."""
+    """The predictions of other shards stay, and the corrected model predicts the rest."""
 
     def moody(frame: pd.DataFrame) -> "pd.Series[Any]":
         lengths = frame["body"].str.len()
@@ -116,7 +116,7 @@ def test_bytes_reject_their_record(bench: Bench) -> None:
 
 
 def test_records_that_came_or_went_after_the_plan_are_followed(bench: Bench) -> None:
-    """A shard is a range: what is in it when it is read counts, and every count says the same."""
+    """A shard is a range: the records in it when it is read count, and all counts agree."""
     bench.declare()
     run_id, messages = bench.planned(parallelism=1)
     assert bench.ledger.runs.get(run_id).discovered == 12
@@ -130,7 +130,7 @@ def test_records_that_came_or_went_after_the_plan_are_followed(bench: Bench) -> 
 
 
 def test_a_shard_whose_records_are_all_gone_is_done(bench: Bench) -> None:
-    """Nothing to predict is no error."""
+    """A shard without records is not an error."""
     bench.declare()
     run_id, messages = bench.planned()
     bench.sql("TRUNCATE records")

@@ -1,4 +1,4 @@
-"""What need not be kept any longer goes, and nothing is lost by that."""
+"""Old rows are deleted, and no record is lost by that."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -55,7 +55,7 @@ def ids(bench: Bench) -> list[str]:
 
 
 def test_nothing_goes_before_its_time(bench: Bench) -> None:
-    """Nor on a ledger without a row."""
+    """Young runs stay. An empty ledger is pruned without an error."""
     assert prune(bench.parts()) == NOTHING
     ran(bench)
     ran(bench)
@@ -64,7 +64,7 @@ def test_nothing_goes_before_its_time(bench: Bench) -> None:
 
 
 def test_an_old_run_goes_with_all_that_is_its_own(bench: Bench) -> None:
-    """Steps, shards and attempts; its predictions stay, and are made by nobody again."""
+    """Its steps, shards and attempts go. Its predictions stay and are not made again."""
     old = ran(bench)
     days_pass(bench, 366)
     new = ran(bench)
@@ -108,7 +108,7 @@ def test_the_newest_tick_stays(bench: Bench) -> None:
 
 
 def test_a_run_that_has_not_ended_stays(bench: Bench) -> None:
-    """At work or waiting, for however long."""
+    """A running or waiting run stays, at any age."""
     first, messages = opened(bench)
     second, _ = opened(bench)
     days_pass(bench, 400)
@@ -118,7 +118,7 @@ def test_a_run_that_has_not_ended_stays(bench: Bench) -> None:
 
 
 def test_runs_that_found_nothing_go_earlier(bench: Bench) -> None:
-    """And ticks that were skipped; what predicted, or failed, stays for its year."""
+    """So do skipped ticks. Runs that predicted or failed stay for a year."""
     worked = ran(bench)
     idle = [ran(bench).id for _ in range(3)]
     declare_graph(bench, scoring(), Calls().failing("a", STEP))
@@ -138,7 +138,7 @@ def test_runs_without_a_predict_step_are_not_idle(bench: Bench) -> None:
 
 
 def with_backlog(bench: Bench) -> str:
-    """A run that took two records of six; whoever was to go on was not told."""
+    """A run that took two of six records. The message to its follow-up run was lost."""
     declare_graph(bench, scoring(shard_rows=2))
     run_id, _ = opened(bench)
     plan_step(bench.parts(max_shards=1), run_id=run_id, step=STEP)
@@ -149,7 +149,7 @@ def with_backlog(bench: Bench) -> str:
 
 
 def test_a_backlog_that_nobody_has_gone_on_with_stays(bench: Bench) -> None:
-    """The sweeper still finds it; afterwards both runs go, and neither before the other opens it again."""
+    """The sweeper still finds it. Afterwards both runs go together, so that no follow-up is opened again."""
     run = with_backlog(bench)
     days_pass(bench, 400)
     assert prune(bench.parts()).runs == 0
@@ -165,7 +165,7 @@ def test_a_backlog_that_nobody_has_gone_on_with_stays(bench: Bench) -> None:
 
 
 def test_a_follow_up_that_found_nothing_stays_with_its_run(bench: Bench) -> None:
-    """Alone it would go after two weeks, and its run would be gone on with once more."""
+    """Alone it would go after two weeks, and its run would get a second follow-up."""
     run = with_backlog(bench)
     bench.run_on(run, sweep(bench.parts(), older_than_seconds=0))
     bench.sql("UPDATE batchord.runs SET discovered = 0 WHERE kind = 'follow-up'")
@@ -176,7 +176,7 @@ def test_a_follow_up_that_found_nothing_stays_with_its_run(bench: Bench) -> None
 
 
 def test_a_frontier_that_names_a_run_that_has_gone_works(bench: Bench) -> None:
-    """What a failed run had seen and not done is taken by the next one, though nobody knows that run any more."""
+    """The records that a failed run saw and did not predict are taken by the next run, after the failed one is gone."""
     sick = [True]
 
     def model(frame: pd.DataFrame) -> Any:

@@ -1,4 +1,4 @@
-"""Rejections that a person sends again, and what an audit finds missing, are predicted wherever they stand."""
+"""Rejections that a person retries, and records that an audit finds missing, are predicted at any position."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ def retry(bench: Bench, *, reason: str | None = None, keys: Sequence[str] | None
 
 
 def rejected(bench: Bench) -> list[str]:
-    """Keys of what is still rejected."""
+    """Keys of the records that are still rejected."""
     return bench.column("SELECT record_key FROM batchord.rejections ORDER BY record_key")
 
 
@@ -80,7 +80,7 @@ def test_rejections_are_predicted_again(
 
 @pytest.mark.parametrize(("reason", "keys"), [("no-such-reason", None), (None, ["1"]), (None, [])])
 def test_nothing_to_take_back_opens_no_run(bench: Bench, reason: str | None, keys: list[str] | None) -> None:
-    """A key that was predicted is no rejection, and no keys are not all keys."""
+    """A predicted key is not a rejection, and an empty list of keys does not mean all keys."""
     runs = len(bench.ledger.reports.runs())
     assert retry_rejections(bench.parts(), pipeline=ITEMS, reason=reason, keys=keys) == (None, 0, [])
     assert len(bench.ledger.reports.runs()) == runs
@@ -173,8 +173,8 @@ def test_what_an_audit_finds_missing_is_predicted(bench: Bench, caplog: pytest.L
     bench.assert_exactly_once()
 
 
-def test_what_is_twice_is_told_and_left_alone(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    """Which of the two is right, a person must say; no run could mend it."""
+def test_duplicates_are_reported_and_left_alone(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """A person must decide which of the two is right. No run could repair it."""
     bench.sql(
         "INSERT INTO batchord.predictions (pipeline, step, record_key, model_version, run_id, shard, attempt) "
         "SELECT pipeline, step, record_key, 'other', run_id, shard, attempt FROM batchord.predictions "
@@ -187,8 +187,8 @@ def test_what_is_twice_is_told_and_left_alone(bench: Bench, caplog: pytest.LogCa
     assert len(bench.ledger.reports.runs()) == runs
 
 
-def test_people_are_told_of_an_audit_once_a_day(bench: Bench) -> None:
-    """However often it is asked for; who cannot be predicted is told, and starts no run."""
+def test_people_are_alerted_of_an_audit_once_a_day(bench: Bench) -> None:
+    """For any number of audits. A record that cannot be predicted is reported and starts no run."""
     bench.sql("CREATE TABLE nameless AS SELECT id, body FROM records")
     bench.declare(source=replace(RECORDS, sql="SELECT id, body FROM nameless"))
     bench.run()

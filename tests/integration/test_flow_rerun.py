@@ -90,7 +90,7 @@ def test_what_is_not_repeated_hands_on_what_it_came_to(bench: Bench, calls: Call
 
 
 def test_a_rerun_can_be_taken_up_in_turn(bench: Bench, calls: Calls) -> None:
-    """What it took over is handed on once more."""
+    """The results that it took over are taken over again."""
     first = again(bench, broken(bench, calls), failed=True)
     second = again(bench, first.id, from_step="c")
     assert (second.state, calls.made) == (RunState.SUCCEEDED, ["b", "c", "c"])
@@ -99,7 +99,7 @@ def test_a_rerun_can_be_taken_up_in_turn(bench: Bench, calls: Calls) -> None:
 
 
 def test_a_failure_elsewhere_stays_one(bench: Bench, calls: Calls) -> None:
-    """It is taken over with what it said, and the new run has failed for it."""
+    """It is taken over with its error, and the new run fails for it."""
     declare_graph(bench, calls.failing("bad"), calls.step("behind", "bad"), calls.step("fine"))
     run = again(bench, ran(bench).id, from_step="fine")
     assert calls.made == ["bad", "fine", "fine"]
@@ -182,7 +182,7 @@ def test_only_what_has_ended_is_taken_up(bench: Bench, calls: Calls) -> None:
 
 
 def test_a_cancelled_run_goes_on_where_it_was(bench: Bench, calls: Calls) -> None:
-    """What had not ended then counts as failed."""
+    """Steps that had not ended by then count as failed."""
     declare_graph(bench, calls.step("a"), calls.step("b", "a"), calls.step("c", "b"))
     run_id, messages = opened(bench)
     bench.work(messages[0])
@@ -193,7 +193,7 @@ def test_a_cancelled_run_goes_on_where_it_was(bench: Bench, calls: Calls) -> Non
 
 
 def test_a_step_that_the_file_has_got_since_runs(bench: Bench, calls: Calls) -> None:
-    """It has no result to take over; what is behind it and was done is left alone."""
+    """It has no result to take over. Finished steps behind it are not repeated."""
     old = broken(bench, calls)
     declare_graph(
         bench, calls.step("new"), calls.step("a"), calls.step("b", "a", "new", returns="b"), calls.step("c", "b")
@@ -203,7 +203,7 @@ def test_a_step_that_the_file_has_got_since_runs(bench: Bench, calls: Calls) -> 
 
 
 def test_a_step_that_has_left_the_file_is_left_out(bench: Bench, calls: Calls) -> None:
-    """What it had stopped can run now, and counts as what failed."""
+    """The steps that it had stopped can run now and count as failed steps."""
     old = broken(bench, calls)
     declare_graph(bench, calls.step("a"), calls.step("c", "a"))
     run = again(bench, old, failed=True)

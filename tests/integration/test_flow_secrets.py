@@ -54,8 +54,8 @@ def fail() -> None:
     raise ValueError(f"{WORD} and {KEY}")
 
 
-def told(bench: Bench) -> str:
-    """All that people read, in one text."""
+def all_texts(bench: Bench) -> str:
+    """All texts that people read, as one text."""
     rows = [bench.sql(f"SELECT {columns} FROM batchord.{table}") for table, columns in TEXTS.items()]  # noqa: S608
     return repr(rows)
 
@@ -77,7 +77,7 @@ def test_the_ledger_tells_no_secret(bench: Bench) -> None:
 
     assert str(run.state) == "failed"
     assert messages
-    text = told(bench)
+    text = all_texts(bench)
     assert WORD not in text
     assert "MIIE" not in text
     assert text.count("***") > 6
@@ -85,7 +85,7 @@ def test_the_ledger_tells_no_secret(bench: Bench) -> None:
 
 @pytest.mark.parametrize("trigger", ["[/oops]", "a\nb", "", "x" * 101])
 def test_a_trigger_that_is_no_name_is_refused(bench: Bench, trigger: str) -> None:
-    """Before a run is opened, and with what to give instead."""
+    """No run is opened, and the error says what to use instead."""
     bench.declare()
 
     with pytest.raises(ConfigurationError, match="such as nightly-import") as refused:

@@ -1,4 +1,4 @@
-"""The size of shards follows from what shards took before; one that takes far too long ends where it stands."""
+"""The size of shards follows from the times of earlier shards. A shard that takes far too long ends early."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ RECORDS = 60
 
 @pytest.fixture
 def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
-    """A pipeline whose author says nothing of shards."""
+    """A pipeline whose author sets no shard size."""
     with Bench(database_url, tmp_path) as bench:
         bench.declare()
         bench.insert(RECORDS)
@@ -25,7 +25,7 @@ def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_a_run_leaves_what_it_learned_to_the_next(bench: Bench) -> None:
-    """By model version and by what it ran on; `batchord plan` says so."""
+    """By model version and worker class. `batchord plan` shows it."""
     (before,) = preview(bench.parts(), pipeline=ITEMS)
     assert "this model version has no measured speed yet" in before.shard_size
     bench.run()

@@ -110,7 +110,7 @@ def test_a_record_that_takes_for_ever_is_rejected_as_out_of_time(bench: Bench) -
 
 
 def test_one_lost_worker_accuses_nobody(bench: Bench) -> None:
-    """A machine may go for its own reasons: the shard is tried again as it is."""
+    """A machine may fail for other reasons, so the shard is tried again unsplit."""
     bench.declare()
     run_id, messages = bench.planned(parallelism=1)
     lose(bench, run_id, KILLED)
@@ -119,7 +119,7 @@ def test_one_lost_worker_accuses_nobody(bench: Bench) -> None:
 
 
 def test_a_single_record_must_lose_two_workers_of_its_own(bench: Bench) -> None:
-    """It is not blamed for what its neighbour in the halved shard did."""
+    """It is not blamed for the losses of the shard before it was halved."""
     bench.sql("DELETE FROM records WHERE id > 2")
     bench.declare()
     run_id, messages = bench.planned()
@@ -160,7 +160,7 @@ def test_only_what_is_left_of_a_shard_is_halved(bench: Bench) -> None:
 
 
 def test_a_shard_whose_workers_died_after_its_last_commit_is_done(bench: Bench) -> None:
-    """Nothing is left to halve, and nobody to blame."""
+    """There are no records left to halve or to blame."""
     bench.declare()
     run_id, messages = bench.planned(parallelism=1)
     bench.ledger.shards.commit(bench.claim(run_id), batch_of(*range(1, RECORDS + 1)))

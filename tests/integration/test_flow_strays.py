@@ -1,4 +1,4 @@
-"""Positions that nothing can follow must not take the frontier along: what arrives later is found by the next run."""
+"""Positions that no record can follow must not move the frontier, so the next run finds all later records."""
 
 import sqlite3
 import time
@@ -45,7 +45,7 @@ def discovers_what_arrives_after_a_stray(bench: Bench) -> None:
     ],
 )  # fmt: skip
 def test_what_arrives_after_a_stray_is_found(bench: Bench, column: str, present: str, stray: str) -> None:
-    """Whatever a client's clock writes, and however."""
+    """For every wrong time, in every type, that a client's clock writes."""
     bench.sql(f"CREATE TABLE strayed (id text PRIMARY KEY, body text, at {column})")
     bench.sql(f"CREATE VIEW the_present AS SELECT CAST({present} AS {column}) AS present")
     bench.sql(f"INSERT INTO strayed SELECT 'stray', 'x', CAST({stray} AS {column})")
@@ -95,7 +95,7 @@ def test_ids_without_a_sequence_of_their_own_are_followed(bench: Bench) -> None:
 
 
 def test_a_frontier_that_a_stray_took_along_comes_back(bench: Bench) -> None:
-    """As a release left it that did not know better."""
+    """An earlier release left such a frontier."""
     bench.sql("CREATE TABLE strayed (id text PRIMARY KEY, body text, at bigint)")
     bench.sql("INSERT INTO strayed VALUES ('stray', 'x', 9000000000000)")
     bench.declare(source=SqlSource("SELECT id, body, at FROM strayed", key="id", arrival="at", settle=SETTLE))

@@ -1,4 +1,4 @@
-"""What a run says of itself, and the text that it kept, whatever characters the source and the model give."""
+"""A run's summary and its stored text, for any characters from the source and the model."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""What a person switches at run time: kept in the ledger, shown to beat."""
+"""Switches that a person sets at run time are kept in the ledger and shown to beat."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -47,7 +47,7 @@ def scheduled_by(bench: Bench) -> Schedule | None:
 
 
 def test_a_pause_is_kept_and_shown(bench: Bench) -> None:
-    """Until it is resumed; said twice it was so already, and when it began stays."""
+    """It lasts until a resume. A second pause reports that, and keeps the time of the first."""
     assert bench.ledger.pipelines.switched() == {}
     assert pause(bench.parts(), pipeline=ITEMS, paused=True)
     since = bench.ledger.pipelines.standing(ITEMS).paused_at
@@ -91,7 +91,7 @@ def test_pause_and_schedule_do_not_touch_each_other(bench: Bench) -> None:
 
 
 def test_redis_may_be_away(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    """What was switched stands in the ledger; beat sees it with the next sweep, which shows it again."""
+    """The switch is in the ledger. The next sweep shows it again, and then beat sees it."""
     away = replace(bench.parts(), switchboard=Away())
     assert pause(away, pipeline=ITEMS, paused=True)
     assert "Beat does not know the new schedule or pause yet: Redis did not answer" in caplog.text
@@ -110,7 +110,7 @@ def test_an_unknown_pipeline_is_not_switched(bench: Bench) -> None:
 
 
 def test_a_pipeline_that_follows_another_is_not_scheduled(bench: Bench) -> None:
-    """Its file says so; what was switched before the file said so can be taken back."""
+    """Its file declares that. A switch from before can still be reset."""
     reschedule(bench.parts(), pipeline=ITEMS, schedule=every(minutes=1))
     declare_graph(bench, Calls().step("a"), schedule=after_pipeline("features"))
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""Alerts are sent: to each receiver at least once, whoever is down and whoever dies."""
+"""Each receiver gets each alert at least once, even if receivers are down or senders die."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from batchord.core.run.messages import AlertsKept
 from batchord.flow.step.execute import execute_step
 from batchord.flow.upkeep.recover import sweep
 from batchord.flow.upkeep.tell import MOST_ATTEMPTS, send_alerts
-from tests.integration.flow_parts import ITEMS, Bench, ToldPeople
+from tests.integration.flow_parts import ITEMS, Bench, RecordingNotifier
 from tests.integration.graph_parts import Calls, declare_graph, opened
 
 ADA, BEN = "mail://ada", "chat://ben"
@@ -38,7 +38,7 @@ def failing(bench: Bench, said: str = "it broke", **options: Any) -> None:
 
 
 def fails(bench: Bench, pipeline: str = ITEMS, times: int = 1) -> None:
-    """Runs that fail, and of which nobody is told yet."""
+    """Runs that fail, whose alerts are not sent yet."""
     for _ in range(times):
         run_id, _ = opened(bench, pipeline)
         execute_step(bench.parts(), run_id=run_id, step="a")
@@ -54,28 +54,28 @@ def due(bench: Bench) -> None:
     bench.sql("UPDATE batchord.alerts SET due_at = clock_timestamp()")
 
 
-def told(bench: Bench) -> list[str]:
-    """Who was told, in order."""
+def addressees(bench: Bench) -> list[str]:
+    """The addresses that got a message, in order."""
     return [address for address, _, _ in bench.notifier.sent]
 
 
-def test_every_receiver_is_told_once(bench: Bench) -> None:
+def test_every_receiver_gets_an_alert_once(bench: Bench) -> None:
     """With the title, the cause and the commands that help."""
     fails(bench)
     assert (send(bench), send(bench)) == (1, 0)
-    assert told(bench) == [ADA, BEN]
+    assert addressees(bench) == [ADA, BEN]
     _, title, body = bench.notifier.sent[0]
     assert title == "[batchord] items: run failed"
     assert "ValueError: it broke" in body
     assert bench.value("SELECT closed_at IS NOT NULL AND error IS NULL FROM batchord.alerts")
 
 
-def test_nobody_is_told_where_nobody_is_named(bench: Bench) -> None:
-    """The alert stays in the ledger, and whoever is named later is not flooded with the past."""
+def test_without_receivers_no_alert_is_sent(bench: Bench) -> None:
+    """The alert stays in the ledger. A receiver that is added later does not get old alerts."""
     fails(bench)
     assert send(bench, "") == 1
     assert send(bench) == 0
-    assert told(bench) == []
+    assert addressees(bench) == []
 
 
 def test_only_the_receiver_that_was_down_is_tried_again(bench: Bench) -> None:
@@ -83,17 +83,17 @@ def test_only_the_receiver_that_was_down_is_tried_again(bench: Bench) -> None:
     fails(bench)
     bench.notifier.down = {BEN}
     assert send(bench) == 0
-    assert (send(bench), told(bench)) == (0, [ADA])
+    assert (send(bench), addressees(bench)) == (0, [ADA])
     assert AlertsKept() not in sweep(bench.parts(), older_than_seconds=0)
     bench.notifier.down = set()
     due(bench)
     assert AlertsKept() in sweep(bench.parts(), older_than_seconds=0)
     assert send(bench) == 1
-    assert told(bench) == [ADA, BEN]
+    assert addressees(bench) == [ADA, BEN]
 
 
 def test_the_wait_grows_until_it_is_given_up(bench: Bench) -> None:
-    """From half a minute to four hours; the cause stays in the ledger, and the one that answers was told once."""
+    """From half a minute to four hours. The cause stays in the ledger. The receiver that answers got one message."""
     fails(bench)
     bench.notifier.down = {BEN}
     waits = []
@@ -109,7 +109,7 @@ def test_the_wait_grows_until_it_is_given_up(bench: Bench) -> None:
     ]
     bench.notifier.down = set()
     due(bench)
-    assert (send(bench), told(bench)) == (0, [ADA])
+    assert (send(bench), addressees(bench)) == (0, [ADA])
 
 
 def test_one_message_that_cannot_be_sent_holds_up_no_other(bench: Bench) -> None:
@@ -120,10 +120,10 @@ def test_one_message_that_cannot_be_sent_holds_up_no_other(bench: Bench) -> None
     fails(bench, pipeline="other")
     bench.notifier.down = {BEN}
     assert send(bench, ADA, {"OWN": BEN}) == 1
-    assert told(bench) == [ADA, ADA]
+    assert addressees(bench) == [ADA, ADA]
 
 
-class Dying(ToldPeople):
+class Dying(RecordingNotifier):
     """The process dies right after a receiver has taken a message."""
 
     def __init__(self, over: str) -> None:
@@ -139,7 +139,7 @@ class Dying(ToldPeople):
 
 @pytest.mark.parametrize(("over", "again"), [(ADA, [ADA, BEN]), (BEN, [BEN])])
 def test_a_sender_that_dies_loses_nothing(bench: Bench, over: str, again: list[str]) -> None:
-    """Once its lease is over the rest is sent; the one who was just told is told twice, the others are not."""
+    """Once its lease is over the rest is sent. Only the receiver of its last message gets that message twice."""
     fails(bench)
     dying = Dying(over)
     with pytest.raises(Died):
@@ -147,7 +147,7 @@ def test_a_sender_that_dies_loses_nothing(bench: Bench, over: str, again: list[s
     assert send(bench) == 0
     due(bench)
     assert send(bench) == 1
-    assert told(bench) == again
+    assert addressees(bench) == again
 
 
 def test_senders_share_the_work(bench: Bench) -> None:
@@ -155,42 +155,42 @@ def test_senders_share_the_work(bench: Bench) -> None:
     fails(bench, times=12)
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(lambda _: send(bench), range(4))) == 12
-    assert sorted(told(bench)) == sorted([ADA, BEN] * 12)
+    assert sorted(addressees(bench)) == sorted([ADA, BEN] * 12)
     assert len({body for _, _, body in bench.notifier.sent}) == 12
 
 
 def test_a_pipeline_has_receivers_of_its_own(bench: Bench) -> None:
-    """Besides everybody's, from where the worker runs; each address is told once."""
+    """They come from the worker's environment, beside the global ones. Each address gets one message."""
     failing(bench, alerts=Alerts(urls_env="OWN"))
     declare_graph(bench, Calls().failing("a"), name="other")
     fails(bench)
     assert send(bench, ADA, {"OWN": f"{BEN}, {ADA}", "OTHER": "mail://nobody"}) == 1
-    assert told(bench) == [ADA, BEN]
+    assert addressees(bench) == [ADA, BEN]
 
 
 def test_receivers_that_are_not_set_here_are_named(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    """Everybody's are told all the same; for its own it is tried again, where the variable may be set."""
+    """The global receivers still get the alert. The pipeline's own are tried again where the variable may be set."""
     failing(bench, alerts=Alerts(urls_env="OWN"))
     fails(bench)
     assert send(bench, ADA) == 0
-    assert told(bench) == [ADA]
+    assert addressees(bench) == [ADA]
     assert "OWN is not set where this worker runs" in caplog.text
     bench.sql("UPDATE batchord.alerts SET due_at = now()")
     assert send(bench, ADA, {"OWN": BEN}) == 1
-    assert told(bench) == [ADA, BEN]
+    assert addressees(bench) == [ADA, BEN]
 
 
-def test_a_pipeline_whose_file_is_gone_is_told_of(bench: Bench) -> None:
-    """Its runs failed for that, perhaps: everybody's receivers learn it."""
+def test_alerts_of_a_pipeline_whose_file_is_gone_are_sent(bench: Bench) -> None:
+    """Its runs may have failed for that reason. The global receivers get the alert."""
     failing(bench, alerts=Alerts(urls_env="OWN"))
     fails(bench)
     bench.catalog.pipelines.clear()
     assert send(bench, ADA, {"OWN": BEN}) == 1
-    assert told(bench) == [ADA]
+    assert addressees(bench) == [ADA]
 
 
-def test_secrets_are_not_told(bench: Bench) -> None:
-    """Neither in what is kept nor in what is sent."""
+def test_alerts_hold_no_secrets(bench: Bench) -> None:
+    """Neither in the ledger nor in the messages."""
     failing(bench, "cannot reach postgresql://batch:hunter2hunter2@db/x with api_key=abcdef0123456789")
     fails(bench)
     send(bench)
@@ -200,8 +200,8 @@ def test_secrets_are_not_told(bench: Bench) -> None:
     assert "postgresql://batch:***@db/x" in bench.notifier.sent[0][2]
 
 
-def test_a_long_error_is_told_in_part(bench: Bench) -> None:
-    """More of it stands in the ledger, and the whole of it in the attempt's log."""
+def test_a_long_error_is_sent_in_part(bench: Bench) -> None:
+    """The ledger has more of it, and the attempt's log has all of it."""
     failing(bench, "x" * 10_000)
     fails(bench)
     send(bench)
@@ -210,9 +210,9 @@ def test_a_long_error_is_told_in_part(bench: Bench) -> None:
 
 
 def test_an_address_that_cannot_be_used_is_an_error_like_another(bench: Bench) -> None:
-    """It is tried again, since a person may mend it; the others are told."""
+    """It is tried again, since a person may correct it. The other receivers get the alert."""
 
-    class Refusing(ToldPeople):
+    class Refusing(RecordingNotifier):
         def send(self, address: str, **said: Any) -> None:
             if address == ADA:
                 raise ConfigurationError("the address has no host")

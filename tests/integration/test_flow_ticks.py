@@ -1,4 +1,4 @@
-"""Ticks become runs: one for each slot that is due, whoever ticks, how often and how late."""
+"""Ticks become runs: one for each due slot, for any number of ticks and any delay."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -121,7 +121,7 @@ def test_one_tick_opens_only_so_many(bench: Bench, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_first_tick_has_nothing_to_catch_up_with(bench: Bench) -> None:
-    """The past of a new pipeline is a backfill's."""
+    """Slots from before a new pipeline are filled only by a backfill."""
     hourly(bench, catchup="all")
     assert [run.slot for run in ticked(bench, NOON)] == [NOON]
 
@@ -139,7 +139,7 @@ def test_a_paused_pipeline_is_not_started(bench: Bench, catchup: str, slots_afte
 
 
 def test_a_paused_pipeline_runs_by_hand(bench: Bench) -> None:
-    """Who starts it means it; what is at work goes on."""
+    """A manual start is intended. Runs at work go on."""
     hourly(bench)
     pause(bench.parts(), pipeline=ITEMS, paused=True)
     run_id, messages = opened(bench)
@@ -147,7 +147,7 @@ def test_a_paused_pipeline_runs_by_hand(bench: Bench) -> None:
 
 
 def test_a_switched_schedule_makes_the_slots(bench: Bench) -> None:
-    """And the windows; taken back, the file's."""
+    """It makes the windows as well. After a reset the file's schedule counts."""
     hourly(bench)
     reschedule(bench.parts(), pipeline=ITEMS, schedule=every(minutes=10))
     bench.sql("UPDATE batchord.pipelines SET scheduled_at = %s", NOON)
@@ -192,7 +192,7 @@ def test_a_lost_tick_is_made_up_for(bench: Bench, ago: int, jitter: int, opens: 
     assert watch(bench.parts()) == []
 
 
-def test_a_slot_of_before_its_file_is_nobodys(bench: Bench) -> None:
+def test_a_slot_from_before_its_file_gets_no_run(bench: Bench) -> None:
     """A pipeline that is new today does not run for yesterday."""
     hourly(bench, schedule=once(datetime.now(UTC) - HOUR))
     assert [watch(bench.parts()) for _ in range(2)] == [[], []]
@@ -200,7 +200,7 @@ def test_a_slot_of_before_its_file_is_nobodys(bench: Bench) -> None:
 
 
 def test_lost_ticks_of_a_paused_pipeline_are_not_missed(bench: Bench) -> None:
-    """Nor those of a pipeline that follows another, or is started by hand alone."""
+    """Pipelines that follow another, or are only started by hand, miss no ticks either."""
     hourly(bench, schedule=once(datetime.now(UTC) - HOUR))
     hourly(bench, name="follows", schedule=after_pipeline(ITEMS))
     hourly(bench, name="by-hand", schedule=None)
@@ -221,7 +221,7 @@ def test_a_tick_while_a_run_is_at_work_is_skipped(bench: Bench) -> None:
 
 
 def test_runs_at_once_are_bounded(bench: Bench) -> None:
-    """Two at work, the others wait in the order of their slots; whoever ends starts the next, and all is predicted."""
+    """Two run, the others wait in the order of their slots. Each end starts the next, and all records are predicted."""
     bench.sql(
         "INSERT INTO records (body, created_at) SELECT 'x', %s + n * interval '10 minutes' "
         "FROM generate_series(0, 35) AS n",
@@ -246,7 +246,7 @@ def test_runs_at_once_are_bounded(bench: Bench) -> None:
 
 
 def _to_its_end(bench: Bench, message: Any) -> list[Any]:
-    """Works off a run; what starts another is returned."""
+    """Processes a run. Messages that start another run are returned."""
     waiting, others = [message], []
     while waiting:
         for each in _handle(bench.parts(), waiting.pop(0)):

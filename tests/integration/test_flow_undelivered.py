@@ -91,7 +91,7 @@ def test_an_object_that_never_comes_is_rejected_alone(pictures: Pictures, fault:
 
 
 def test_an_object_that_comes_late_is_predicted(pictures: Pictures) -> None:
-    """What it met before is no rejection."""
+    """The earlier failures do not reject it."""
     pictures.store.once = {"3.png": Fault.BROKEN}
 
     assert pictures.run().state is RunState.SUCCEEDED
@@ -100,7 +100,7 @@ def test_an_object_that_comes_late_is_predicted(pictures: Pictures) -> None:
 
 
 def test_a_record_that_is_left_alone_is_compared_with_what_is_stored(pictures: Pictures) -> None:
-    """A new record in a later run, whose object never comes, has no neighbours in its shard."""
+    """A new record in a later run whose object never comes is alone in its shard."""
     pictures.bench.sql("DELETE FROM records WHERE id <> 3")
     pictures.store.always = {"3.png": Fault.BROKEN}
 

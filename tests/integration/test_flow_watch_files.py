@@ -30,12 +30,12 @@ def _alerts(bench: Bench) -> list[tuple[str, str, str]]:
 
 
 def _later(bench: Bench) -> None:
-    """What was seen is seen two minutes ago."""
+    """Moves the times at which pipeline files were last seen two minutes into the past."""
     bench.sql("UPDATE batchord.pipelines SET scheduled_by_file_at = scheduled_by_file_at - interval '2 minutes'")
 
 
-def test_a_broken_file_is_told_of_once_and_again_when_it_is_mended(bench: Bench) -> None:
-    """However often it is looked at, and whatever else goes wrong in it meanwhile."""
+def test_a_broken_file_is_reported_once_and_so_is_its_repair(bench: Bench) -> None:
+    """Further reads and further problems in it raise no new alert."""
     bench.catalog.problems = [Problem(file="a.py", pipeline=None, what="line 3: ValueError: no")]
     assert AlertsKept() in watch(bench.parts())
     bench.catalog.problems = [Problem(file="a.py", pipeline="a", what="it has no steps")]
@@ -51,7 +51,7 @@ def test_a_broken_file_is_told_of_once_and_again_when_it_is_mended(bench: Bench)
     assert [kind for kind, *_ in _alerts(bench)] == ["broken-file", "recovered"]
 
 
-def test_a_scheduled_pipeline_that_disappears_is_told_of_once(bench: Bench) -> None:
+def test_a_scheduled_pipeline_that_disappears_is_reported_once(bench: Bench) -> None:
     """When no process has seen its file for a minute."""
     watch(bench.parts())
     bench.catalog.pipelines.clear()
@@ -66,7 +66,7 @@ def test_a_scheduled_pipeline_that_disappears_is_told_of_once(bench: Bench) -> N
     assert "no file declares the scheduled pipeline" in message
 
 
-def test_a_pipeline_that_comes_back_in_time_is_not_told_of(bench: Bench) -> None:
+def test_a_pipeline_that_comes_back_in_time_is_not_reported(bench: Bench) -> None:
     """As in a deploy, in which one process sees the old files and one the new ones."""
     watch(bench.parts())
     kept = dict(bench.catalog.pipelines)

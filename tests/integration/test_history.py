@@ -1,4 +1,4 @@
-"""What is changed by hand is kept with who did it, in the transaction of the change."""
+"""Changes by people are recorded with the person's name, in the transaction of the change."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -43,7 +43,7 @@ def kept(bench: Bench) -> list[dict[str, Any]]:
 
 
 def by_ada(action: str, run_id: str | None = None, pipeline: str | None = ITEMS, **detail: Any) -> dict[str, Any]:
-    """What the history is to say."""
+    """The expected rows of the history."""
     who = {"user": "ada", "host": "desk", "way": "command"}
     return {"action": action, "pipeline": pipeline, "run_id": run_id, **who, "detail": detail}
 
@@ -67,7 +67,7 @@ def test_runs_by_hand_are_kept(bench: Bench) -> None:
 
 
 def test_switches_are_kept_where_they_change_something(bench: Bench) -> None:
-    """A pause of what was paused already is none."""
+    """Pausing a paused pipeline is not a change."""
     parts = bench.parts()
     for paused in (True, True, False, False):
         pause(parts, pipeline=ITEMS, paused=paused, actor=ADA)
@@ -103,7 +103,7 @@ def test_retries_repairs_and_prunings_are_kept(bench: Bench) -> None:
 
 
 def test_what_the_machine_does_is_no_change_by_hand(bench: Bench) -> None:
-    """Ticks, follow-ups, the daily audit and pruning name nobody."""
+    """Ticks, follow-ups, the daily audit and pruning have no person."""
     parts = bench.parts()
     (run, *_), _ = tick(parts, pipeline=ITEMS)
     follow_up(parts, pipeline=ITEMS, after_run=run.id)
@@ -132,7 +132,7 @@ def test_a_change_and_its_history_are_one_transaction(bench: Bench) -> None:
 
 
 def test_what_is_kept_holds_no_secret_and_has_an_end(bench: Bench) -> None:
-    """Nor what no table can hold."""
+    """It also has no characters that the table cannot hold."""
     parts = bench.parts(redis_url=SecretStr("redis://:s3cret-of-redis@r/0"))
     odd = {"token": "abc-secret-123", "url": "redis://:s3cret-of-redis@r/0", "long": "x" * 10**6, "nul": "a\x00b"}
     odd |= {f"p{number}": "y" * 900 for number in range(100)}
@@ -185,6 +185,6 @@ def test_workers_do_not_write_the_history_anew(database_roles: DatabaseRoles) ->
         ({"user": "a" * 500, "way": "root"}, "", Actor(user="a" * 200, host=None, way=Way.MESSAGE)),
     ],
 )
-def test_whatever_a_message_says_of_its_sender_is_borne(said: Any, origin: Any, actor: Actor) -> None:
-    """What is no name is none."""
+def test_any_sender_in_a_message_is_accepted(said: Any, origin: Any, actor: Actor) -> None:
+    """A sender that is not a name counts as missing."""
     assert Actor.from_message(said, origin=origin) == actor

@@ -1,4 +1,4 @@
-"""What records, models, authors and callers say is printed as it is by every command, and steers no terminal."""
+"""Every command prints texts of records, models, authors and callers unchanged and without terminal controls."""
 
 import ast
 import json
@@ -80,8 +80,8 @@ def bench(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     attempt_log.uninstall()
 
 
-def told(command: Any, *arguments: str) -> str:
-    """What a command prints to both streams, whatever it ends with."""
+def output_of(command: Any, *arguments: str) -> str:
+    """The output of a command on both streams, for any exit code."""
     result = CliRunner().invoke(command, list(arguments))
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.output
@@ -129,15 +129,15 @@ def twice(bench: Bench) -> str:
         "INSERT INTO batchord.rejections (pipeline, step, record_key, model_version, reason, detail, attempts, run_id, "
         "shard) SELECT pipeline, step, record_key, model_version, 'odd', '', 1, run_id, shard FROM batchord.predictions"
     )
-    return told(checks.audit)
+    return output_of(checks.audit)
 
 
 def changes(bench: Bench) -> str:
     """What callers of the API of Flower, and other machines, may have called themselves."""
-    told(switches.pause, "odd")
+    output_of(switches.pause, "odd")
     bench.sql("UPDATE batchord.history SET by_user = %s, by_host = %s, action = %s, way = %s", *[ODD] * 4)
     bench.sql("UPDATE batchord.history SET pipeline = %s, detail = %s", ODD, Jsonb({ODD: FORGED}))
-    return told(history_of_changes.history)
+    return output_of(history_of_changes.history)
 
 
 def newest(bench: Bench) -> str:
@@ -151,26 +151,26 @@ COMMANDS: dict[str, Callable[[Bench], str] | None] = {
     "down": None,
     "status": status,
     "migrate": None,
-    "pipelines": lambda _: told(checks.pipelines),
-    "plan": lambda _: told(checks.plan, "odd"),
+    "pipelines": lambda _: output_of(checks.pipelines),
+    "plan": lambda _: output_of(checks.plan, "odd"),
     "audit": twice,
     # What its author prints in this very process is the author's own.
-    "run": lambda _: told(run.run, "odd", "--local").replace(f"{FORGED}\n", "", 1),
-    "runs": lambda _: told(history.runs),
-    "show": lambda bench: told(history.show, newest(bench)),
-    "rejections": lambda _: told(history.rejections),
-    "logs": lambda bench: told(kept_logs.logs, newest(bench)) + told(kept_logs.logs, newest(bench), "--json"),
-    "retry": lambda _: told(interventions.retry, "odd") + told(interventions.retry, "odd", "--key", ODD),
-    "rerun": lambda bench: told(interventions.rerun, newest(bench)[:35]),
-    "cancel": lambda bench: told(interventions.cancel, newest(bench)),
-    "pause": lambda _: told(switches.pause, "odd"),
-    "resume": lambda _: told(switches.resume, "odd"),
-    "schedule": lambda _: told(switches.schedule),
-    "alerts": lambda _: told(upkeep.alerts) + told(upkeep.alerts, "--test"),
-    "prune": lambda _: told(upkeep.prune),
+    "run": lambda _: output_of(run.run, "odd", "--local").replace(f"{FORGED}\n", "", 1),
+    "runs": lambda _: output_of(history.runs),
+    "show": lambda bench: output_of(history.show, newest(bench)),
+    "rejections": lambda _: output_of(history.rejections),
+    "logs": lambda bench: output_of(kept_logs.logs, newest(bench)) + output_of(kept_logs.logs, newest(bench), "--json"),
+    "retry": lambda _: output_of(interventions.retry, "odd") + output_of(interventions.retry, "odd", "--key", ODD),
+    "rerun": lambda bench: output_of(interventions.rerun, newest(bench)[:35]),
+    "cancel": lambda bench: output_of(interventions.cancel, newest(bench)),
+    "pause": lambda _: output_of(switches.pause, "odd"),
+    "resume": lambda _: output_of(switches.resume, "odd"),
+    "schedule": lambda _: output_of(switches.schedule),
+    "alerts": lambda _: output_of(upkeep.alerts) + output_of(upkeep.alerts, "--test"),
+    "prune": lambda _: output_of(upkeep.prune),
     "history": changes,
 }
-#: Those that print what a record, a model, an author or a caller said.
+#: Commands that print texts of a record, a model, an author or a caller.
 TELLING = {
     "up",
     "status",
@@ -209,12 +209,12 @@ def test_the_demos_report_prints_them_as_they_are(bench: Bench) -> None:
 def test_json_means_the_same(bench: Bench) -> None:
     """Programs get every character, and none in it steers the terminal that shows it."""
     run_id = newest(bench)
-    lines = [json.loads(line) for line in told(kept_logs.logs, run_id, "--json").splitlines()]
+    lines = [json.loads(line) for line in output_of(kept_logs.logs, run_id, "--json").splitlines()]
     # Of a progress bar, which returns to the beginning of its line, its last state is kept.
     assert {"forged line"} <= {line["message"] for line in lines}
     assert any(FORGED in line["message"] for line in lines)
-    assert json.loads(told(history.rejections, "--json"))[0]["key"] == f"2{FORGED}"
-    assert json.loads(told(history.runs, "--json"))[0]["trigger"] == FORGED
+    assert json.loads(output_of(history.rejections, "--json"))[0]["key"] == f"2{FORGED}"
+    assert json.loads(output_of(history.runs, "--json"))[0]["trigger"] == FORGED
 
 
 def test_nothing_is_printed_past_the_terminal() -> None:
@@ -232,7 +232,7 @@ def test_nothing_is_printed_past_the_terminal() -> None:
 
 
 def test_a_text_that_was_made_elsewhere_steers_nothing() -> None:
-    """The last net: even what nobody has looked at before is seen before it is written."""
+    """The last check: a text that no earlier code cleaned is cleaned before it is written."""
     from rich.text import Text
 
     console = Terminal(width=200)

@@ -1,4 +1,4 @@
-"""The database's clock steps back an hour: nobody waits for it to pass again, and whoever lives keeps its lease."""
+"""The database's clock steps back an hour. Work does not wait for that hour, and live workers keep their leases."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,12 +43,12 @@ def pass_time(bench: Bench, seconds: float) -> None:
 
 
 def swept(bench: Bench) -> list[object]:
-    """What a sweep wants sent."""
+    """The messages that a sweep returns."""
     return [*sweep(bench.parts(resend_after_seconds=AGE, lease_seconds=AGE))]
 
 
 def test_the_lease_of_a_dead_worker_runs_out_in_its_own_time(bench: Bench) -> None:
-    """Not an hour later; and whoever takes over knows that a worker was lost."""
+    """Not an hour later. The next owner knows that a worker was lost."""
     run_id, _ = bench.planned()
     bench.claim(run_id, 0)
     bench.claim(run_id, 1)
@@ -117,7 +117,7 @@ def test_the_lost_messages_of_shards_are_sent_again(bench: Bench) -> None:
 
 
 def test_a_lost_end_is_sent_again(bench: Bench) -> None:
-    """The shards ended in what is the future now: they count as long ended."""
+    """The shards now seem to have ended in the future. They count as ended long ago."""
     run_id, _ = bench.planned()
     for index in range(2):
         bench.ledger.shards.finish(bench.claim(run_id, index), ShardOutcome(found=0, timings={}))

@@ -42,7 +42,7 @@ def lose(bench: Bench, run_id: str, *, worker: str = "dead:1", error: str = KILL
 
 
 def test_a_lost_workers_shard_is_free_at_once(bench: Bench, run_id: str) -> None:
-    """Its lease would have run for a minute; the next attempt knows of the loss, its cause and what was done."""
+    """Its lease would have lasted a minute. The next attempt knows the loss, its cause and the finished records."""
     lease = bench.claim(run_id, worker="dead:1")
     bench.ledger.shards.commit(lease, batch_of(1, rejected=[2]))
     assert lose(bench, run_id)
@@ -64,7 +64,7 @@ def test_a_loss_is_counted_once(bench: Bench, run_id: str) -> None:
 
 
 def test_what_the_server_forgot_is_no_loss(bench: Bench, run_id: str) -> None:
-    """Since its start nobody has renewed the lease: nobody could before, so the worker may well live."""
+    """No worker could renew a lease while the server was down, so the worker may still live."""
     bench.claim(run_id, worker="alive:1")
     bench.expire_leases()
     bench.sql("UPDATE batchord.shards SET renewed_at = pg_postmaster_start_time() - interval '1 second'")
@@ -73,7 +73,7 @@ def test_what_the_server_forgot_is_no_loss(bench: Bench, run_id: str) -> None:
 
 
 def test_what_is_handed_back_is_no_loss(bench: Bench, run_id: str) -> None:
-    """A worker that was told to stop is no sign of a bad record."""
+    """A worker that was asked to stop is not a sign of a bad record."""
     bench.claim(run_id, worker="told:1")
     said = "handed back: its worker was told to stop"
     assert bench.ledger.shards.lost(run_id, STEP, 0, worker="told:1", cause=LossCause.STOPPED, error=said, loss=False)
@@ -111,7 +111,7 @@ def test_the_causes_of_all_losses_are_kept(bench: Bench, run_id: str) -> None:
 
 
 def test_an_attempt_that_was_given_back_is_no_loss(bench: Bench, run_id: str) -> None:
-    """The source was away: nobody suspects a record for that."""
+    """The source was away, which does not make any record suspect."""
     bench.ledger.shards.release(bench.claim(run_id), "the source did not answer")
     lease = bench.claim(run_id)
     assert (lease.attempt, lease.losses, lease.last_error) == (2, 0, "the source did not answer")

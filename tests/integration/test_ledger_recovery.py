@@ -1,4 +1,4 @@
-"""What was committed and never published is found again: all of it, each by one sweep, and nothing else."""
+"""All committed work whose message was lost is found again, each by one sweep, and no other work."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +42,7 @@ def pass_time(bench: Bench, seconds: float) -> None:
 
 
 def at_once(query: Callable[[], list[Any]]) -> list[Any]:
-    """What eight sweeps in the same moment find, together."""
+    """The messages of eight sweeps at the same moment."""
     barrier = Barrier(8)
 
     def one(_: int) -> list[Any]:

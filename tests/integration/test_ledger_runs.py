@@ -27,7 +27,7 @@ def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
 
 
 def manual(*, pipeline: str = "items", request: str | None = None) -> NewRun:
-    """A run that somebody asks for by hand."""
+    """A run that a person starts by hand."""
     return NewRun(pipeline=pipeline, kind=Kind.MANUAL, trigger="call", request=request, steps=STEPS)
 
 
@@ -61,7 +61,7 @@ def end(bench: Bench, run: Run) -> str | None:
 
 
 def test_a_tick_sent_eight_times_at_once_opens_one_run(bench: Bench) -> None:
-    """One run per pipeline, kind and slot, whoever asks and whenever."""
+    """One run per pipeline, kind and slot, for any number of requests at any time."""
     opened = open_at_once(bench, *[scheduled()] * AT_ONCE)
     assert sum(one.created for one in opened) == 1
     assert len({one.run.id for one in opened}) == 1

@@ -27,7 +27,7 @@ def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
 
 @pytest.fixture
 def run_id(bench: Bench) -> str:
-    """The run, whose only shard is number 0."""
+    """The id of a run whose only shard is number 0."""
     run_id, messages = bench.planned()
     assert messages == [ShardsReady(run_id=run_id, step=STEP, queue="table", indexes=(0,))]
     return run_id
@@ -77,7 +77,7 @@ def test_a_live_lease_is_respected_and_a_dead_one_is_taken_over(bench: Bench, ru
     assert (second.attempt, second.work.accounted_before, second.losses) == (2, 3, 1)
 
 
-def test_whoever_lost_the_lease_writes_nothing(bench: Bench, run_id: str) -> None:
+def test_an_owner_that_lost_the_lease_writes_nothing(bench: Bench, run_id: str) -> None:
     """Commit, renew and finish of the first owner raise LeaseLost; giving back and failing do nothing."""
     first = bench.claim(run_id, worker="test:1")
     bench.expire_leases()
@@ -97,7 +97,7 @@ def test_whoever_lost_the_lease_writes_nothing(bench: Bench, run_id: str) -> Non
 
 
 def test_an_owner_whose_lease_ran_out_unnoticed_may_go_on(bench: Bench, run_id: str) -> None:
-    """Only a new owner's token fences; an end that passed while nobody took over costs nothing."""
+    """Only a new owner's token shuts out the old one. An expired lease without a new owner costs nothing."""
     lease = bench.claim(run_id)
     bench.expire_leases()
     assert bench.ledger.shards.commit(lease, batch_of(1)) == 1
@@ -216,7 +216,7 @@ def test_accounted_tells_predicted_and_rejected_keys_from_new_ones(bench: Bench,
 
 
 def test_a_session_that_stands_still_in_mid_transaction_gives_its_locks_up(bench: Bench, run_id: str) -> None:
-    """Its process may be stopped for hours: whoever needs the row waits for no longer than a lease."""
+    """Its process may be stopped for hours. Others that need the row wait no longer than a lease."""
     still = Ledger(bench.url, lock_seconds=0.5)
     with pytest.raises(TransientError, match=r"ledger's database .* failed: terminating"):
         _stand_still(still, run_id, until=lambda: _locked(bench, run_id))

@@ -1,4 +1,4 @@
-"""The right to plan a step: one worker has it, and whoever lost it writes nothing."""
+"""The right to plan a step: one worker has it, and a worker that lost it writes nothing."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -65,7 +65,7 @@ def test_of_eight_workers_one_may_plan(bench: Bench) -> None:
 
 
 def test_a_lease_that_ran_out_is_taken_over_and_the_attempt_is_counted(bench: Bench) -> None:
-    """The next worker needs no word of the one that died."""
+    """The next worker needs no message from the one that died."""
     run = bench.started()
     assert claim(bench, run.id, lease_seconds=0.2) is not None
     assert claim(bench, run.id) is None

@@ -57,7 +57,7 @@ def test_a_prefix_is_a_folder(objects: Objects, s3: "S3Client", bucket: str, pre
 
 
 def test_what_is_not_a_log_stays(objects: Objects, s3: "S3Client", bucket: str) -> None:
-    """Deleted and read is only what has the form of our names."""
+    """Only objects whose names have our form are read or deleted."""
     store = LogObjects(objects, f"s3://{bucket}/logs")
     others = ["logs/notes.txt", "logs/01970000-old/notes.txt", "logs2/x.json", f"other/{RUN}/x-a-1-1-0.json"]
     for key in others:

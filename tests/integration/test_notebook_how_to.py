@@ -20,7 +20,7 @@ PAIRS = [
 
 @pytest.fixture
 def reader(tmp_path: Path, database_url: str, settings_env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Reader:
-    """Somebody who has made the page's table and fitted its model, and has patients of their own."""
+    """A reader with the page's table, its fitted model, and rows of their own."""
     from sklearn.datasets import load_diabetes
 
     import_skops()  # the page's own import would bring torch into this process

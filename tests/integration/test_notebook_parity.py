@@ -1,4 +1,4 @@
-"""What a model is given, and what it says, is what it would be in a notebook over the same rows.
+"""A model gets the same input and gives the same output as in a notebook over the same rows.
 
 The notebook reads them with ``pd.read_sql``, all at once, from a table in which each nullable column holds a NULL and a
 value. Batchord reads them in batches of any size, some of which hold nothing but NULLs.
@@ -93,7 +93,7 @@ def execute(url: str, *statements: str) -> None:
 
 
 def in_notebook(url: str, sql: str) -> pd.DataFrame:
-    """As a data scientist reads it."""
+    """The rows as a data scientist reads them."""
     engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.NullPool)
     with engine.connect() as connection:
         connection.exec_driver_sql("SET TIME ZONE 'UTC'")
@@ -101,7 +101,7 @@ def in_notebook(url: str, sql: str) -> pd.DataFrame:
 
 
 def in_batches(url: str, sql: str, rows: int, **declared: Any) -> list[pd.DataFrame]:
-    """As Batchord reads it."""
+    """The rows as Batchord reads them."""
     source = open_source(SqlSource(sql, key="id", **declared), default_url=url)
     (positions,) = source.keys(after=None, chunk_rows=ROWS)
     parts = list(source.rows(first=positions[0], last=positions[-1], chunk_rows=rows))
@@ -252,7 +252,7 @@ def test_an_estimator_says_what_it_says_in_the_notebook(sales: str, name: str, n
 
 
 def test_an_estimator_of_texts_says_what_it_says_in_the_notebook(sales: str, tmp_path: Path) -> None:
-    """A text is no feature among others: it comes as a series."""
+    """A single text column is passed as a series, not as a frame."""
     past = in_notebook(sales, "SELECT id, note, late FROM some_null ORDER BY id")
     estimator = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(past["note"], past["late"])
     declared = SklearnModel("m.skops", text="note", trusted=TRUSTED)

@@ -72,7 +72,7 @@ def test_forms_and_xml_are_sent_too(webhook: Webhook) -> None:
 
 
 def test_a_receiver_that_fails_once_takes_the_next_attempt() -> None:
-    """One attempt for each call: who calls has a backoff."""
+    """Each call makes one attempt. The caller has the backoff."""
     with Webhook(500).serving() as webhook:
         address = f"{address_of(webhook.place)}&retry=5"
         with pytest.raises(TransientError, match="answered with status 500"):
@@ -151,7 +151,7 @@ def test_a_title_adds_no_header_to_a_mail() -> None:
     assert (mail.message["Subject"], mail.message["Bcc"]) == ("failed Bcc: all@example.org x", None)
 
 
-def test_a_wrong_password_and_a_refused_mailbox_are_told_by_their_status() -> None:
+def test_a_wrong_password_and_a_refused_mailbox_are_named_by_their_status() -> None:
     """The status says what to repair."""
     with MailServer(user=USER, password="another", refused="ops@example.org").serving() as place:  # noqa: S106 -- a test's
         with pytest.raises(TransientError, match="status 535") as wrong:
@@ -175,7 +175,7 @@ def test_a_wrong_password_and_a_refused_mailbox_are_told_by_their_status() -> No
     ],
 )
 def test_an_address_that_nobody_can_use_is_explained_without_it(address: str, expected: str) -> None:
-    """Before anything is sent, and again when it is."""
+    """Both in the check before sending and in the error of sending."""
     problem = AppriseNotifier().problems(address)
 
     assert problem is not None
@@ -196,7 +196,7 @@ def test_an_address_that_nobody_can_use_is_explained_without_it(address: str, ex
     ],
 )
 def test_examining_an_address_sends_nothing(address: str) -> None:
-    """What can be used has no problem, whether or not anybody listens there."""
+    """A usable address has no problem, with or without a server at it."""
     assert AppriseNotifier().problems(address) is None
 
 
@@ -226,7 +226,7 @@ def test_the_one_who_sends_stays_light(webhook: Webhook) -> None:
 
 
 def test_long_messages_are_cut(webhook: Webhook) -> None:
-    """Receivers refuse what is too long, and then nobody learns anything."""
+    """Receivers refuse messages that are too long, and then the alert would be lost."""
     send(address_of(webhook.place), title="t" * 500, body="b" * 100_000)
 
     said = json.loads(webhook.requests[0].body)

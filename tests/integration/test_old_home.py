@@ -69,7 +69,7 @@ def ask(url: str | None, query: str) -> list[tuple[object, ...]]:
 
 
 def up(home: Path) -> Servers:
-    """What `batchord up` does to the database."""
+    """The part of `batchord up` that prepares the database."""
     servers = start_servers(home, needs=[Server.POSTGRES], durable=False)
     prepare_database(servers.database_roles())
     return servers
@@ -124,7 +124,7 @@ def test_one_role_becomes_four(empty_database_url: str, servers: Servers) -> Non
     assert remarks(DatabaseRoles(**here)) == []
 
 
-def test_no_process_is_told_the_superusers_password(old_home: Path) -> None:
+def test_no_process_has_the_superusers_password_in_its_environment(old_home: Path) -> None:
     """It stays in the file of passwords, for the stack's own start."""
     superusers = json.loads((old_home / "passwords.json").read_text())["postgres"]
     servers = up(old_home)

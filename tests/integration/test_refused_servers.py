@@ -1,4 +1,4 @@
-"""What cannot heal is told at once, in one line that names the variable, the host and what to do; never a password."""
+"""Wrong settings end in one line with the variable, the host and the remedy, at once and without a password."""
 
 import os
 import subprocess
@@ -26,8 +26,8 @@ def changed(url: str, **parts: object) -> str:
     return sa.make_url(url).set(**parts).render_as_string(hide_password=False)  # type: ignore[arg-type]
 
 
-def told(url: str) -> str:
-    """The one line for a ledger that refuses."""
+def error_line(url: str) -> str:
+    """The error line for a ledger that refuses the connection."""
     with pytest.raises(ConfigurationError) as caught:
         Ledger(url).check()
     (line,) = str(caught.value).splitlines()
@@ -38,13 +38,13 @@ def told(url: str) -> str:
 
 def test_each_refusal_says_what_to_do(database_url: str) -> None:
     """The server's words, and a person's next step."""
-    wrong = told(changed(database_url, password=SECRET))
+    wrong = error_line(changed(database_url, password=SECRET))
     assert SECRET not in wrong
     assert "correct the user and the password" in wrong
-    assert "create the database, or name another" in told(changed(database_url, database="nosuch"))
-    assert "correct the user" in told(changed(database_url, username="nobody", password=SECRET))
-    assert "sslmode" in told(changed(database_url, query={"sslmode": "require"}))
-    assert "correct the address" in told(changed(database_url, query={"nosuch": "x"}))
+    assert "create the database, or name another" in error_line(changed(database_url, database="nosuch"))
+    assert "correct the user" in error_line(changed(database_url, username="nobody", password=SECRET))
+    assert "sslmode" in error_line(changed(database_url, query={"sslmode": "require"}))
+    assert "correct the address" in error_line(changed(database_url, query={"nosuch": "x"}))
 
 
 def test_a_right_that_is_missing_is_named(database_url: str) -> None:

@@ -55,7 +55,7 @@ def test_a_database_that_is_away_hides_nothing_else_of_the_status(monkeypatch: p
 
 
 @pytest.mark.usefixtures("one_role")
-def test_addresses_of_different_databases_are_told_apart(
+def test_addresses_of_different_databases_are_distinguished(
     database_roles: DatabaseRoles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise migrations would go to the one, and commands would miss them in the other."""

@@ -24,7 +24,7 @@ KEY = "-----BEGIN PRIVATE KEY-----\nMIIEpAIBAAKCAQEA7bq\n-----END PRIVATE KEY---
 
 
 class OddError(Exception):
-    """Says more than what it was made of."""
+    """An error whose text has more than its arguments."""
 
     def __init__(self, word: str) -> None:
         super().__init__(word)
@@ -86,7 +86,7 @@ def wait(task: Any) -> None:
 
 @pytest.mark.parametrize("function", [fail, fail_oddly, wait])
 def test_an_error_holds_no_secret(celery: Celery, function: Any) -> None:
-    """Neither for the main process, which sends it as an event, nor in Redis; it still says what is wrong."""
+    """It reaches the main process, which sends events, and Redis without secrets, and still names the cause."""
     info, kept = traced(celery, function)
 
     for told in (repr(info.exception), str(info.exception), info.traceback, kept):
@@ -114,7 +114,7 @@ def test_an_error_without_a_secret_is_kept_as_it_is(celery: Celery) -> None:
 
 
 def test_an_event_steers_no_page(celery: Celery) -> None:
-    """Who looks at it in Flower sees the characters that would turn its text around."""
+    """Flower shows the characters that would reverse its text in a visible form."""
     sent: list[dict[str, Any]] = []
     with celery.connection_for_write() as writing, celery.connection_for_read() as reading:
         receiver = celery.events.Receiver(reading, handlers={"*": sent.append})

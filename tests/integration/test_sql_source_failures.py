@@ -58,7 +58,7 @@ def end_sessions(url: str) -> None:
         ("SELECT * FROM missing", 'relation "missing" does not exist'),
         ("SELECT id, bdy FROM records", 'column "bdy" does not exist'),
         ("SELECT id FROM records WHERE", "syntax error"),
-        ("SELECT id, 1 / (id - id) AS body FROM records", "101 of 1000 records cannot be read.*division by zero"),
+        ("SELECT id, 1 / (id - id) AS body FROM records", "101 of 1,000 records cannot be read.*division by zero"),
         ("SELECT id FROM records FOR UPDATE", "read-only transaction"),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_missing_right_is_the_operators(url: str) -> None:
             connection.execute("DROP ROLE stranger")
 
 
-def test_a_wrong_password_is_the_operators_and_is_not_told(url: str) -> None:
+def test_a_wrong_password_is_an_operator_error_and_is_not_shown(url: str) -> None:
     """Neither the right password nor the wrong one stands in the message."""
     wrong = sa.make_url(url).set(password="wr0ng-secret").render_as_string(hide_password=False)  # noqa: S106
     with pytest.raises(ConfigurationError, match="authentication failed") as caught:
@@ -137,7 +137,7 @@ def test_an_environment_variable_that_is_not_set_is_named() -> None:
 
 
 @pytest.mark.parametrize("address", ["postgresql://user:s3cret@host:port/name", "s3cret", "nosuch://u:s3cret@h/d"])
-def test_an_address_that_cannot_be_used_is_not_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_cannot_be_used_is_not_shown(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may hold a password."""
     monkeypatch.setenv("SHOP_DATABASE", address)
     declared = SqlSource("SELECT 1 AS id", key="id", url_env="SHOP_DATABASE", settle=timedelta(0))
@@ -149,7 +149,7 @@ def test_an_address_that_cannot_be_used_is_not_told(address: str, monkeypatch: p
 @pytest.mark.parametrize(
     "sql", ["SELECT * FROM missing", "SELECT id, bdy FROM records", "SELECT id FROM records WHERE"]
 )
-def test_sqlites_errors_are_told_apart(tmp_path: Path, sql: str) -> None:
+def test_sqlites_errors_are_distinguished(tmp_path: Path, sql: str) -> None:
     """SQLite calls everything operational: a wrong query and a locked file."""
     path = tmp_path / "records.sqlite"
     writer = sqlite3.connect(path, isolation_level=None)
@@ -185,7 +185,7 @@ def server_process(url: str) -> int:
 
 
 def tell_server_process(url: str, answers: "SimpleQueue[int]") -> None:
-    """What the child runs."""
+    """The function that the child process runs."""
     answers.put(server_process(url))
     dispose_engines()
 

@@ -66,7 +66,7 @@ class Poller:
 
 
 class NaivePoller:
-    """What everybody writes first: everything above the greatest value of the last time."""
+    """The usual first solution: read everything above the greatest value of the last time."""
 
     def __init__(self, connection: psycopg.Connection, column: str) -> None:
         self.seen: set[object] = set()

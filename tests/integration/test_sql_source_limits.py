@@ -40,7 +40,7 @@ def url(empty_database_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def session(url: str) -> Iterator[psycopg.Connection]:
-    """A session of somebody else's."""
+    """Another program's session."""
     with psycopg.connect(url, autocommit=True) as connection:
         yield connection
 
@@ -96,7 +96,7 @@ def test_a_shorter_limit_of_the_roles_stays(url: str, session: psycopg.Connectio
 
 
 def test_a_read_is_ended_from_outside(url: str, session: psycopg.Connection) -> None:
-    """Its server works for nobody then."""
+    """Its server process stops working on the query."""
     source = opened(url, HANGS)
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(source.greatest_position)

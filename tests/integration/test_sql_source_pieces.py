@@ -51,7 +51,7 @@ def fill(connection: psycopg.Connection, key_type: str, key: str) -> None:
 
 
 def account(connection: psycopg.Connection, *keys: Any, table: str = "predictions", step: str = "predict") -> None:
-    """As if these had been predicted, or rejected."""
+    """Writes outcomes, as if these keys had been predicted or rejected."""
     columns, values = ("reason, detail, attempts", "'r', 'd', 1") if table == "rejections" else ("attempt", "1")
     for key in keys:
         connection.execute(

@@ -72,7 +72,7 @@ def _run(environment: dict[str, str], folder: Path, *command: str) -> subprocess
 def test_nothing_of_the_working_directory_runs(
     settings_env: dict[str, str], hostile: Path, project: Path, command: tuple[str, ...]
 ) -> None:
-    """Neither by what Python does, nor by what Celery does."""
+    """Neither Python nor Celery imports from it."""
     told = {"BATCHORD_PIPELINES": str(project / "pipelines"), "SAID": os.devnull}
     ended = _run(settings_env | told, hostile, *command)
 

@@ -78,7 +78,7 @@ def _soak(home: Path, *, seconds: float, seed: int, program: str | None) -> bool
     """``program``: PgBouncer's; None: all go to PostgreSQL itself."""
     servers = start_servers(home)
     environment = servers.environment() | {"BATCHORD_HOME": str(home), "OMP_NUM_THREADS": "1"} | _SETTINGS
-    url = superuser_url(home)  # who writes, looks, and cuts sessions off
+    url = superuser_url(home)  # writers, observers, and sessions that end other sessions
     prepare_database(servers.database_roles())
     chance = random.Random(seed)  # noqa: S311 -- not for secrets
     with ExitStack() as resources:
@@ -105,7 +105,7 @@ def _soak(home: Path, *, seconds: float, seed: int, program: str | None) -> bool
         chaos = Chaos(cluster, home, chance, pooler)
         with Writers(url, pooled_url, seed=seed) as writers:
             _strike_until(time.monotonic() + seconds, chaos, chance)
-            chaos.end()  # or a writer would wait for ever, for what stands still
+            chaos.end()  # otherwise a writer would wait for ever for a stopped process
         return _is_clean(cluster, chaos, writers)
 
 

@@ -31,7 +31,7 @@ class Chaos:
     """Injects one fault at a time; which one, and where, is decided by ``chance`` alone."""
 
     def __init__(self, cluster: Cluster, home: Path, chance: random.Random, pooler: Pooler | None) -> None:
-        """``pooler``: what stands before PostgreSQL; None: nothing does."""
+        """``pooler`` is the pooler before PostgreSQL, or None."""
         self.locks = TableLocks(cluster.database_url, chance)
         self._cluster = cluster
         self._home = home
@@ -61,7 +61,7 @@ class Chaos:
                 "PgBouncer killed and restarted": (3, pooler.restart),
                 "PgBouncer stopped for up to 8 s": (2, lambda: self._stop(pooler.process)),
             }
-        #: How often each fault was injected, and how often it found nothing to harm.
+        #: How often each fault was injected, and how often it had no target.
         self.injected: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
 
@@ -79,7 +79,7 @@ class Chaos:
         return name
 
     def go_on(self, *, all_of_them: bool = False) -> None:
-        """Continues what has been stopped for long enough."""
+        """Continues the processes that have been stopped for long enough."""
         for due, process in list(self._stopped):
             if all_of_them or time.monotonic() >= due:
                 self._stopped.remove((due, process))
@@ -87,7 +87,7 @@ class Chaos:
                     process.send_signal(signal.SIGCONT)
 
     def end(self) -> None:
-        """Continues what stands still; returns when no table is locked any more."""
+        """Continues all stopped processes, and returns once no table is locked."""
         self.go_on(all_of_them=True)
         self.locks.end()
 
@@ -120,11 +120,11 @@ class Chaos:
         source = self._chance.choice(SOURCES)
         position = self._chance.choice(source.strays)
         with psycopg.connect(self._cluster.database_url, application_name=NAME, autocommit=True) as connection:
-            connection.execute("SET lock_timeout = '1s'")  # what stands still meanwhile waits to be continued
+            connection.execute("SET lock_timeout = '1s'")  # processes that are stopped meanwhile wait to be continued
             connection.execute(f"INSERT INTO {source.table} (body, {source.arrival}) VALUES ('stray', {position})")  # noqa: S608 -- our own
 
     def _restart(self, server: Server) -> None:
-        self.go_on(all_of_them=True)  # whoever stands still keeps the port of a server that was killed
+        self.go_on(all_of_them=True)  # a stopped process keeps the port of a killed server
         kill(process_of(self._home, server))
         start_servers(self._home, needs=[server])
 

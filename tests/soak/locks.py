@@ -35,7 +35,7 @@ class TableLocks:
         #: Locks that were held to their end, and those that a restart of PostgreSQL ended.
         self.held = 0
         self.cut_short = 0
-        #: Tables during whose lock no other pipeline went on.
+        #: Tables for which no other pipeline made progress during the lock.
         self.stood_still: list[str] = []
 
     def strike(self) -> None:

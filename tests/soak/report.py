@@ -1,4 +1,4 @@
-"""What a soak did, and what came of it, for people."""
+"""The report of a soak for people: its faults and results."""
 
 from rich.console import Console
 from rich.table import Table
@@ -10,7 +10,7 @@ from tests.soak.writers import Writers
 
 
 def report(console: Console, cluster: Cluster, chaos: Chaos, writers: Writers) -> None:
-    """Prints the faults, the counts of each pipeline, and what else is worth knowing."""
+    """Prints the faults, the counts of each pipeline, and other findings."""
     faults = Table("fault", "times", "nothing to harm")
     for name in sorted(chaos.injected | chaos.missed):
         faults.add_row(name, f"{chaos.injected[name]}", f"{chaos.missed[name]}")

@@ -107,5 +107,5 @@ class ClientClock:
         return int(taken * 1000)
 
     def in_time(self) -> bool:
-        """Whether a COMMIT now keeps what the pipeline was promised."""
+        """Whether a COMMIT now is within the settling time that the pipeline declares."""
         return self._earliest is None or time.time() - self._earliest < SETTLE_SECONDS - _COMMIT_SECONDS

@@ -43,7 +43,7 @@ class Verdict:
 
 
 def verdicts(database_url: str) -> dict[str, Verdict]:
-    """One for each pipeline, all of one moment: ticks go on, and what has just begun is no finding."""
+    """The verdict of each pipeline at one moment. Ticks go on, so runs that have just begun are not findings."""
     with psycopg.connect(database_url) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         return {source.table: _verdict(connection, source.table) for source in SOURCES}

@@ -1,4 +1,4 @@
-"""What importing costs: no process loads what it does not use. Each case is a fresh interpreter."""
+"""The cost of imports: no process loads modules that it does not use. Each case is a new interpreter."""
 
 import json
 import os

@@ -35,7 +35,7 @@ def test_nothing_needs_to_be_set(home: Path) -> None:
 
 
 def test_the_local_stacks_servers_are_found(home: Path) -> None:
-    """So that a second terminal needs no environment."""
+    """A second terminal therefore needs no variables."""
     _write_servers(home, database_url=_URL, redis_url="redis://127.0.0.1:6379/0")
 
     configured = Settings()
@@ -71,7 +71,7 @@ def test_roles_are_those_of_one_server(home: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_roles_address_that_cannot_be_read_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its variable, and without what it holds."""
+    """The problem names the variable and does not show its value."""
     _write_servers(home, database_url=_URL)
     monkeypatch.setenv("BATCHORD_SOURCE_URL", "mysql://me:hunter2@h/x")
     with pytest.raises(ConfigurationError, match="BATCHORD_SOURCE_URL must be the address of a PostgreSQL") as caught:

@@ -1,11 +1,11 @@
-"""The roles by which Batchord comes to its database, one for each kind of work."""
+"""The roles that Batchord connects to its database as, one for each kind of work."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseRoles:
-    """Addresses of one database, as :mod:`batchord.core.addresses.postgres` writes them. Several may be the same."""
+    """One address for each role, as :mod:`batchord.core.addresses.postgres` writes them. Several may be the same."""
 
     #: Owns the ledger's tables: only migrations need it.
     owner: str
@@ -15,11 +15,11 @@ class DatabaseRoles:
     author: str
     #: Reads sources, and writes nothing.
     source: str
-    #: A superuser, who makes the others; None: somebody else did.
+    #: A superuser that creates the other roles; None: somebody has created them already.
     admin: str | None = None
 
     def by_variable(self) -> dict[str, str]:
-        """Each address by the variable that sets it, for what people are told; the superuser's is left out."""
+        """Each address by the variable that sets it, for messages to people. The superuser's address is left out."""
         return {
             "BATCHORD_OWNER_URL": self.owner,
             "BATCHORD_DATABASE_URL": self.ledger,
@@ -28,5 +28,5 @@ class DatabaseRoles:
         }
 
     def __repr__(self) -> str:
-        """Without the values: they hold passwords, and a repr ends up in logs and tracebacks."""
+        """Hides the values: they hold passwords, and a repr ends up in logs and tracebacks."""
         return "DatabaseRoles(…)"

@@ -1,7 +1,7 @@
 """Every spelling of a PostgreSQL address becomes one: ``postgresql://user:password@host:port/database?option=value``.
 
-SQLAlchemy's spellings name a driver that libpq does not know, libpq's key=value form is nothing to SQLAlchemy, hosting
-services hand out ``postgres://``; whoever sets a variable has one of them at hand.
+SQLAlchemy's spellings name a driver that libpq does not know. SQLAlchemy cannot read libpq's key=value form. Hosting
+services hand out ``postgres://``. A user may have any of these at hand, so a setting accepts all of them.
 """
 
 import re
@@ -12,7 +12,7 @@ from batchord.core.errors import ConfigurationError
 
 _URL = re.compile(r"postgres(?:ql)?(?:\+\w+)?://", re.IGNORECASE)
 _OPTION = re.compile(r"\s*(?P<name>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<plain>(?:[^\s'\\]|\\.)*))(?=\s|$)")
-#: What stands in the URL itself; a password among the options would be printed with them.
+#: Values that stand in the URL itself, not among its options. A password among the options would be printed with them.
 _OWN_PLACE = ("user", "password", "host", "port", "dbname")
 #: Spellings of options that only one driver knows.
 _ALIASES = {"ssl": "sslmode", "database": "dbname", "username": "user"}
@@ -20,19 +20,19 @@ _SSL = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
 
 
 def is_postgres(text: str) -> bool:
-    """Whether it is a URL of a PostgreSQL database, in whatever spelling."""
+    """Whether ``text`` is a URL of a PostgreSQL database, in any spelling."""
     return _URL.match(text.strip()) is not None
 
 
 def postgres_url(text: str, *, where: str) -> str:
     """The address in the one spelling that libpq and SQLAlchemy understand.
 
-    Raises ConfigurationError, which names ``where`` it stands and nothing of the address.
+    Raises ConfigurationError, whose message names ``where`` the address stands, but no part of the address.
     """
     text = text.strip()
-    found = _URL.match(text)
-    if found:
-        return _written(_from_url(text[found.end() :], where))
+    scheme = _URL.match(text)
+    if scheme:
+        return _written(_from_url(text[scheme.end() :], where))
     if "://" in text:
         raise ConfigurationError(
             f"{where} must be the address of a PostgreSQL database, but it begins with "
@@ -45,7 +45,7 @@ def _from_url(rest: str, where: str) -> dict[str, str]:
     main, _, query = rest.partition("?")
     authority, slash, path = main.partition("/")
     if "@" in path or "#" in main or (not slash and "@" in query and "@" not in authority):
-        # What follows would be taken for a host, and printed.
+        # The password holds an unencoded character. Its rest would be taken for a host and printed.
         raise _unreadable(where)
     user_info, _, hosts = authority.rpartition("@")
     user, _, password = user_info.partition(":")
@@ -57,30 +57,30 @@ def _from_url(rest: str, where: str) -> dict[str, str]:
 
 def _hosts(text: str, where: str) -> tuple[str, str]:
     hosts, ports = [], []
-    for each in text.split(","):
-        found = re.fullmatch(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>\d*))?", each)
-        if found is None:
+    for place in text.split(","):
+        parts = re.fullmatch(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>\d*))?", place)
+        if parts is None:
             raise _unreadable(where)
-        hosts.append(unquote(found["host"]).strip("[]"))
-        ports.append(found["port"] or "")
+        hosts.append(unquote(parts["host"]).strip("[]"))
+        ports.append(parts["port"] or "")
     return ",".join(hosts), ",".join(ports).strip(",")
 
 
 def _from_options(text: str, where: str) -> dict[str, str]:
-    found: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     at = 0
     while option := _OPTION.match(text, at):
         value = option["plain"] if option["quoted"] is None else option["quoted"]
-        found.append((option["name"], re.sub(r"\\(.)", r"\1", value)))
+        pairs.append((option["name"], re.sub(r"\\(.)", r"\1", value)))
         at = option.end()
-    if text[at:].strip() or not found:
+    if text[at:].strip() or not pairs:
         raise _unreadable(where)
-    return _options(found)
+    return _options(pairs)
 
 
-def _options(found: Iterable[tuple[str, str]]) -> dict[str, str]:
+def _options(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     options: dict[str, str] = {}
-    for name, value in found:
+    for name, value in pairs:
         alias = _ALIASES.get(name, name)
         options[alias] = _SSL.get(value.lower(), value) if name == "ssl" else value
     return options

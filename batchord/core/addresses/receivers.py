@@ -1,36 +1,36 @@
-"""Where messages to people go: addresses hold secrets anywhere in them, so people see only what stands here."""
+"""Addresses of the receivers of alerts. Any part of such an address may be a secret, so people see only its name."""
 
 import hashlib
 import re
 
-#: As apprise has it: letters and digits.
+#: As in apprise: letters and digits.
 _SCHEMA = re.compile(r"\s*([a-z0-9]{1,32})://", re.IGNORECASE)
-#: A comma may stand inside an address, as between two mail addresses; before a schema it ends one.
+#: A comma before a schema ends an address. Any other comma belongs to it, such as one between two mail addresses.
 _COMMA = re.compile(r",(?=[a-z0-9]{1,32}://)", re.IGNORECASE)
 _DIGITS = 8
 
 
 def split_addresses(text: str) -> tuple[str, ...]:
-    """The addresses in ``text``, separated by spaces, line ends or commas; each once, in their order."""
-    found = (part.strip(",") for word in text.split() for part in _COMMA.split(word))
-    return tuple(dict.fromkeys(part for part in found if part))
+    """The addresses in ``text``, separated by spaces, line ends or commas; each once, in the order of the text."""
+    addresses = (part.strip(",") for word in text.split() for part in _COMMA.split(word))
+    return tuple(dict.fromkeys(address for address in addresses if address))
 
 
 def address_schema(address: str) -> str | None:
-    """What stands before ``://``, in lower case; None for an address without it."""
-    found = _SCHEMA.match(address)
-    return found[1].lower() if found else None
+    """The text before ``://``, in lower case; None for an address without it."""
+    schema = _SCHEMA.match(address)
+    return schema[1].lower() if schema else None
 
 
 def address_digest(address: str) -> str:
-    """Eight hexadecimal digits (of SHA-256) that tell one address from another and give nothing away."""
+    """Eight hexadecimal digits of the address's SHA-256. They tell addresses apart and reveal nothing."""
     return hashlib.sha256(address.strip().encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
 
 
 def address_name(address: str) -> str:
-    """What people may see of an address: ``slack receiver 3f2a9c1d``.
+    """The name that people may see instead of the address: ``slack receiver 3f2a9c1d``.
 
-    Not the host: in ``slack://TokenA/TokenB`` and many others the first secret stands in its place.
+    It leaves out the host too: in ``slack://TokenA/TokenB`` and many others, a secret stands in the host's place.
     """
     schema = address_schema(address)
     return f"{schema} receiver {address_digest(address)}" if schema else f"receiver {address_digest(address)}"

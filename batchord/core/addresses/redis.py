@@ -1,8 +1,8 @@
 """Every spelling of a Redis address becomes one: ``redis://user:password@host:port/number``, or ``rediss://…?ssl_…=``.
 
-Celery's broker, its result backend, RedBeat, Flower and redis-py read an address each in a way of its own: what one
-takes for an option another ignores, and a missing option of TLS lets Kombu trust every server. So the address is read
-here alone, and each of them is given what it cannot read differently.
+Celery's broker, its result backend, RedBeat, Flower and redis-py each read an address in their own way. One ignores
+what another takes for an option, and without the TLS options Kombu trusts every server. So only this module reads the
+address, and it passes on a spelling that all of them read alike.
 """
 
 import re
@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 from batchord.core.errors import ConfigurationError
 
 _SCHEMES = {"redis": "redis", "valkey": "redis", "rediss": "rediss", "valkeys": "rediss"}
-#: By a word of the scheme: why it is refused, and what to write instead.
+#: Why an address is refused whose scheme holds this word, and what to write instead.
 _REFUSED = {
     "sentinel": (
         "names Sentinels, but not every client here can ask Sentinels for the primary. Write the address of the "
@@ -33,9 +33,9 @@ _EXAMPLE = "redis://host:6379/0"
 
 
 def redis_url(text: str, *, where: str) -> str:
-    """The address in the one spelling; that of a server with TLS always says how its certificate is checked.
+    """The address in the one spelling. If the server uses TLS, the address says how its certificate is checked.
 
-    Raises ConfigurationError, which names ``where`` it stands and no password.
+    Raises ConfigurationError, whose message names ``where`` the address stands, but never the password.
     """
     text = text.strip()
     scheme = _scheme(text, where)
@@ -49,7 +49,7 @@ def redis_url(text: str, *, where: str) -> str:
     except ValueError:
         raise _unreadable(where) from None
     if parts.fragment or "@" in parts.path + parts.query:
-        raise _unreadable(where)  # a password that is not encoded: its rest would be taken for a path, and printed
+        raise _unreadable(where)  # an unencoded password: its rest would be taken for a path and printed
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     number = _number(options.pop("db", "") or parts.path.strip("/") or "0", where)
     tls = _tls(options, where) if scheme == "rediss" else _no_options(options, where)
@@ -59,9 +59,9 @@ def redis_url(text: str, *, where: str) -> str:
 
 
 def without_tls_options(url: str) -> tuple[str, dict[str, str | bool]]:
-    """The address alone, and the options of TLS as redis-py names them, none without TLS.
+    """The address without its TLS options, and these options as redis-py names them; empty without TLS.
 
-    ``url`` is in the one spelling.
+    ``url`` is in the spelling of :func:`redis_url`.
     """
     address, _, query = url.partition("?")
     options: dict[str, str | bool] = dict(parse_qsl(query))
@@ -71,17 +71,17 @@ def without_tls_options(url: str) -> tuple[str, dict[str, str | bool]]:
 
 
 def tls_files(options: Mapping[str, str | bool]) -> dict[str, str]:
-    """Those of the options that name a file."""
+    """The options that name a file."""
     return {name: str(options[name]) for name in _FILES if name in options}
 
 
 def _scheme(text: str, where: str) -> str:
-    written = text.partition("://")[0].lower() if "://" in text else ""
-    if written in _SCHEMES:
-        return _SCHEMES[written]
+    scheme = text.partition("://")[0].lower() if "://" in text else ""
+    if scheme in _SCHEMES:
+        return _SCHEMES[scheme]
     for word, why in _REFUSED.items():
-        if word in written:
-            raise ConfigurationError(f"{where} begins with {written[:20]}:// and {why}: {_EXAMPLE}.")
+        if word in scheme:
+            raise ConfigurationError(f"{where} begins with {scheme[:20]}:// and {why}: {_EXAMPLE}.")
     raise ConfigurationError(
         f"{where} must be an address of Redis: write {_EXAMPLE}, with user:password@ before the host if Redis needs "
         "it, and rediss:// for TLS."
@@ -96,17 +96,17 @@ def _number(text: str, where: str) -> int:
 
 def _tls(options: Mapping[str, str], where: str) -> dict[str, str | bool]:
     _no_options({name: value for name, value in options.items() if name not in _OPTIONS}, where)
-    # Celery's documents call them CERT_REQUIRED, and so on.
+    # Celery's documentation writes CERT_REQUIRED and so on.
     check = options.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")
-    names = _SWITCHES.get(options.get("ssl_check_hostname", "true").lower())
+    check_hostname = _SWITCHES.get(options.get("ssl_check_hostname", "true").lower())
     if check not in _CHECKS:
         raise ConfigurationError(f"{where} has a wrong ssl_cert_reqs: write required, optional or none.")
-    if names is None:
+    if check_hostname is None:
         raise ConfigurationError(f"{where} has a wrong ssl_check_hostname: write true or false.")
     files = {name: options[name] for name in _FILES if options.get(name)}
     if ("ssl_keyfile" in files) > ("ssl_certfile" in files):
         raise ConfigurationError(f"{where} has an ssl_keyfile but no ssl_certfile: give both.")
-    return {"ssl_cert_reqs": check, "ssl_check_hostname": names and check != "none", **files}
+    return {"ssl_cert_reqs": check, "ssl_check_hostname": check_hostname and check != "none", **files}
 
 
 def _no_options(options: Mapping[str, str], where: str) -> dict[str, str | bool]:
@@ -123,7 +123,7 @@ def _no_options(options: Mapping[str, str], where: str) -> dict[str, str | bool]
 
 
 def _login(parts: SplitResult) -> str:
-    user, password = (quote(unquote(each or ""), safe="") for each in (parts.username, parts.password))
+    user, password = (quote(unquote(text or ""), safe="") for text in (parts.username, parts.password))
     if not user and not password:
         return ""
     return f"{user}:{password}@" if password else f"{user}@"

@@ -1,1 +1,1 @@
-"""Schedules: when a pipeline is due, on every wall clock."""
+"""Schedules: when a pipeline is due, in any time zone."""

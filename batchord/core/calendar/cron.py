@@ -1,8 +1,8 @@
-"""Cron expressions. cronsim reads them and enumerates wall times; :mod:`.wallclock` knows the zone.
+"""Cron expressions. cronsim reads them and enumerates wall times; :mod:`.wallclock` turns these into instants.
 
-cronsim is given no zone although it takes one: in the second pass of an hour that comes twice its reverse search
-starts from the first pass and misses fire times, and its forward search can go back in time; where clocks move by
-half an hour it leaves out fire times of the hours after.
+We do not give cronsim the time zone, although it accepts one, because it has these bugs. When an hour comes twice, its
+reverse search in the second pass starts from the first pass and misses fire times, and its forward search can go back
+in time. Where clocks move by half an hour, it leaves out fire times of the hours after.
 """
 
 from collections.abc import Iterator
@@ -17,17 +17,17 @@ from cronsim import CronSim, CronSimError
 from batchord.core.calendar.wallclock import TICK, FireTimes, each_time_it_comes, moved_after_the_gap, zone_problems
 
 _FIELDS = 5
-#: Where the search for a first fire time starts: problems() must not depend on the day on which it is asked.
+#: Where problems() starts its search for a fire time. A fixed day: the result must not depend on today's date.
 _EARLY = datetime(2000, 1, 1)  # noqa: DTZ001 -- a wall time
 
 
 @dataclass(frozen=True)
 class Cron:
-    """A cron expression of five fields in a time zone, with Debian cron's treatment of daylight saving.
+    """A cron expression of five fields in a time zone. It treats daylight saving as Debian's cron does.
 
-    A time of day that clocks leave out runs right after the gap, one that they show twice runs once, at the first.
-    An expression whose minute or hour starts with ``*`` repeats all day long: it goes by what clocks show, so that
-    nothing is dropped or doubled in real time.
+    If clocks skip a time of day, it fires right after the gap. If clocks show a time of day twice, it fires once, at
+    the first. An expression whose minute or hour starts with ``*`` repeats all day long: it fires whenever clocks show
+    the time, so that no fire time is dropped or doubled in real time.
     """
 
     expression: str
@@ -47,8 +47,8 @@ class Cron:
 
     def problems(self) -> list[str]:
         """See :class:`batchord.core.calendar.schedules.Schedule`."""
-        if found := zone_problems(self.time_zone):
-            return found
+        if problems := zone_problems(self.time_zone):
+            return problems
         if not isinstance(self.expression, str) or len(self.expression.split()) != _FIELDS:
             return [f"cron({self.expression!r}) needs five fields: minute, hour, day of month, month, day of week"]
         try:
@@ -77,7 +77,7 @@ class _Matches:
     expression: str
 
     def rising(self, wall: datetime) -> Iterator[datetime]:
-        # cronsim drops microseconds, then looks strictly after: a match exactly at `wall` must count.
+        # cronsim drops microseconds and then looks strictly after. One tick less makes a match exactly at `wall` count.
         yield from CronSim(self.expression, wall - TICK)
 
     def falling(self, wall: datetime) -> Iterator[datetime]:

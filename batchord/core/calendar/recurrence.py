@@ -1,7 +1,7 @@
 """Recurrence rules of RFC 5545: :mod:`.rrules` reads them, python-dateutil enumerates their wall times.
 
-dateutil counts from the start of a rule, which may lie decades back. Here its start is moved forward by whole
-periods to the one that is asked for; all that follows from the rule's own start is written into the rule before.
+dateutil counts from the start of a rule, which may lie decades back. So we move the start forward by whole periods to
+the period that we need. First we write into the rule all parts that would follow from its own start.
 """
 
 from bisect import bisect_left, bisect_right
@@ -25,9 +25,9 @@ from batchord.core.calendar.wallclock import (
     zone_problems,
 )
 
-#: The first Monday of 2000: what a rule counts from that is given no start, in its time zone.
+#: The start of a rule that names none, as wall time in its time zone: the first Monday of 2000.
 DEFAULT_START = datetime(2000, 1, 3)  # noqa: DTZ001 -- a wall time
-#: The calendar repeats every 400 years: what does not fire in the last 400 that Python knows never does.
+#: The calendar repeats every 400 years: a rule that does not fire in the last 400 that Python knows never does.
 _LATE = datetime(9600, 1, 1)  # noqa: DTZ001 -- a wall time
 _DAY = timedelta(days=1)
 _PERIODS = {
@@ -43,14 +43,14 @@ _PERIODS = {
 class Rrule:
     """A recurrence rule in a time zone.
 
-    A time of day that clocks leave out is moved on by the gap, one that they show twice counts once, the first. Only
-    ``FREQ=HOURLY`` without BYHOUR goes by what clocks show, so that nothing is dropped or doubled in real time.
-    A day or a time that the rule does not name is that of its start.
+    If clocks skip a time of day, it moves on by the length of the gap. If clocks show a time of day twice, only the
+    first counts. ``FREQ=HOURLY`` without BYHOUR is different: it fires whenever clocks show the time, so that no fire
+    time is dropped or doubled in real time. If the rule names no day or no time of day, it takes that of its start.
     """
 
     rule: str
     _: KW_ONLY
-    #: DTSTART; one without a zone is wall time in ``time_zone``. None: Monday 2000-01-03, midnight.
+    #: DTSTART. Without a zone it is wall time in ``time_zone``. None: Monday 2000-01-03, midnight.
     start: datetime | None = None
     time_zone: str = "UTC"
 
@@ -68,8 +68,8 @@ class Rrule:
 
     def problems(self) -> list[str]:
         """See :class:`batchord.core.calendar.schedules.Schedule`."""
-        if found := zone_problems(self.time_zone):
-            return found
+        if problems := zone_problems(self.time_zone):
+            return problems
         if not isinstance(self.rule, str):
             return [f"rrule({self.rule!r}): give a text such as 'FREQ=WEEKLY;BYDAY=MO;BYHOUR=9'"]
         if self.start is not None and not isinstance(self.start, datetime):
@@ -95,7 +95,7 @@ class Rrule:
 
 @dataclass(frozen=True, eq=False)
 class _Recurrence:
-    """A rule that was read, with its start as a wall time of its zone."""
+    """A parsed rule, with its start as a wall time of its zone."""
 
     parts: Mapping[str, str]
     start: datetime
@@ -115,8 +115,8 @@ class _Recurrence:
         if "COUNT" in self.parts:
             index = bisect_right(self._counted, moment)
             return self._counted[index] if index < len(self._counted) else None
-        found = self._fire_times.after(moment)
-        return None if found is None or (self._until is not None and found > self._until) else found
+        due = self._fire_times.after(moment)
+        return None if due is None or (self._until is not None and due > self._until) else due
 
     def fires(self) -> bool:
         """Whether it has any fire time."""
@@ -125,12 +125,12 @@ class _Recurrence:
         return self._until is None or self.before(self._until + TICK) is not None
 
     def rising(self, wall: datetime) -> Iterator[datetime]:
-        """See :class:`batchord.core.calendar.wallclock.WallTimes`; UNTIL and COUNT are left to the fire times."""
+        """See :class:`batchord.core.calendar.wallclock.WallTimes`. UNTIL and COUNT are applied later, to fire times."""
         wall = max(wall, self.start)
-        return dropwhile(lambda each: each < wall, _until_year_10000(self.rule_from(wall)))
+        return dropwhile(wall.__gt__, _until_year_10000(self.rule_from(wall)))
 
     def falling(self, wall: datetime) -> Iterator[datetime]:
-        """See :class:`batchord.core.calendar.wallclock.WallTimes`; looks back over longer and longer spans."""
+        """See :class:`batchord.core.calendar.wallclock.WallTimes`. It looks back over longer and longer spans."""
         span = self._interval * _PERIODS[self.parts["FREQ"]]
         while wall > self.start:
             low = wall - span if wall - self.start > span else self.start
@@ -141,10 +141,10 @@ class _Recurrence:
         """The rule without an end, from the start of its last period that starts at or before ``wall``.
 
         Raises:
-            ValueError: dateutil finds no sense in it.
+            ValueError: dateutil cannot read the rule.
         """
         rule = rrulestr(self._text, dtstart=self._period_of(wall))
-        assert isinstance(rule, rrule)  # noqa: S101 -- a set of rules is only made of several lines
+        assert isinstance(rule, rrule)  # noqa: S101 -- only a text of several lines becomes a set of rules
         return rule
 
     def _period_of(self, wall: datetime) -> datetime:
@@ -169,17 +169,17 @@ class _Recurrence:
 
     @cached_property
     def _counted(self) -> list[datetime]:
-        """All fire times of a rule with a COUNT. What counts are instants: two wall times may make one, or one two."""
+        """All fire times of a rule with a COUNT. It counts instants: two wall times may be one instant, or one two."""
         count = int(self.parts["COUNT"])
-        found: set[datetime] = set()
+        instants: set[datetime] = set()
         last = None
         for wall in self.rising(self.start):
-            if last is None and len(found) >= count:
+            if last is None and len(instants) >= count:
                 last = wall + _DAY  # around a change of clocks a later wall time may be an earlier instant
             if last is not None and wall > last:
                 break
-            found.update(self._fire_times.instants(wall, self.zone))
-        return sorted(found)[:count]
+            instants.update(self._fire_times.instants(wall, self.zone))
+        return sorted(instants)[:count]
 
     @cached_property
     def _until(self) -> datetime | None:
@@ -195,7 +195,7 @@ class _Recurrence:
 
     @cached_property
     def _text(self) -> str:
-        """The rule without an end, and with what dateutil would else take from the start or from the process."""
+        """The rule without its end, with all parts that dateutil would otherwise take from the start or the process."""
         parts = {name: value for name, value in self.parts.items() if name not in ("COUNT", "UNTIL")}
         start, frequency = self.start, parts["FREQ"]
         if not any(name in parts for name in DAY_PARTS):
@@ -209,7 +209,7 @@ class _Recurrence:
             parts.setdefault("BYHOUR", str(start.hour))
         parts.setdefault("BYMINUTE", str(start.minute))
         parts.setdefault("BYSECOND", str(start.second))
-        parts.setdefault("WKST", "MO")  # dateutil's own is calendar.firstweekday(), which anyone may set
+        parts.setdefault("WKST", "MO")  # dateutil's default is calendar.firstweekday(), which any code may set
         return ";".join(f"{name}={value}" for name, value in parts.items())
 
 
@@ -232,6 +232,6 @@ def _recurrence(text: str, start: datetime | None, time_zone: str) -> _Recurrenc
     first = start or DEFAULT_START
     if first.tzinfo is not None:
         first = first.astimezone(zone).replace(tzinfo=None)
-    found = _Recurrence(parts, first.replace(microsecond=0, fold=0), zone)
-    found.rule_from(found.start)
-    return found
+    recurrence = _Recurrence(parts, first.replace(microsecond=0, fold=0), zone)
+    recurrence.rule_from(recurrence.start)  # raises now if dateutil cannot read the rule
+    return recurrence

@@ -1,20 +1,20 @@
-"""The text of a recurrence rule (RFC 5545, section 3.3.10): read strictly, into its parts.
+"""Reads the text of a recurrence rule (RFC 5545, section 3.3.10) strictly into its parts.
 
-dateutil takes values out of their range, and parts that mean nothing for a frequency, without a word; such a rule
+dateutil silently accepts values out of their range, and parts that mean nothing for the rule's frequency. Such a rule
 would fire at other times than its author thinks.
 """
 
 import re
 from collections.abc import Mapping
 
-#: The most fire times that a rule may count: they are all kept in memory.
+#: The greatest COUNT of a rule: all its fire times are kept in memory.
 MOST_COUNTED = 10_000
 FREQUENCIES = ("HOURLY", "DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-#: Parts that say which days; without one of them the day is that of the rule's start.
+#: Parts that say which days. A rule without any of them takes the day of its start.
 DAY_PARTS = ("BYWEEKNO", "BYYEARDAY", "BYMONTHDAY", "BYDAY")
 
-#: Least and most; a negative one counts from the end.
+#: The least and the greatest value of each part. A negative value counts from the end.
 _RANGES = {
     "BYSETPOS": (-366, 366),
     "BYMONTH": (1, 12),
@@ -33,10 +33,10 @@ _DAY = re.compile(rf"([+-]?[1-9]\d?)?({'|'.join(DAYS)})")
 
 
 def rule_parts(text: str) -> dict[str, str]:
-    """The parts of an RRULE by their names, in upper case; a leading ``RRULE:`` is accepted.
+    """The parts of an RRULE by their names, in upper case. The text may begin with ``RRULE:``.
 
     Raises:
-        ValueError: It is no rule, or none for a schedule; the message says what to give.
+        ValueError: The text is not a rule, or not one that a schedule can have; the message says what to give.
     """
     parts: dict[str, str] = {}
     for item in text.strip().upper().removeprefix("RRULE:").split(";"):
@@ -68,7 +68,7 @@ def _check_frequency(parts: Mapping[str, str]) -> None:
 def _check_ends(parts: Mapping[str, str]) -> None:
     if "COUNT" in parts and "UNTIL" in parts:
         raise ValueError("both COUNT and UNTIL are given: keep one")
-    # A date alone could mean its first moment, as dateutil has it, or its last, as most readers have it.
+    # A date alone is ambiguous: dateutil takes it for the day's first moment, most readers for its last.
     if "UNTIL" in parts and not _UNTIL.fullmatch(parts["UNTIL"]):
         raise ValueError(f"UNTIL={parts['UNTIL']} needs a time: give UNTIL=20301231T235959, with a final Z for UTC")
 

@@ -1,6 +1,6 @@
-"""When a pipeline runs. A schedule computes slots itself; a tick only says that one may be due.
+"""When a pipeline runs. The schedule computes the slots; a tick only says that one may be due.
 
-The slot is the schedule's own fire time, not the clock's: two ticks for one fire time name the same slot.
+The slot is the schedule's fire time, not the time of the tick. So two ticks for one fire time name the same slot.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,8 +31,8 @@ __all__ = [
     "window_of",
 ]
 
-#: Where the window of a schedule's first slot starts: before all records. Not the first day, so that any time
-#: zone can show it.
+#: Where the window of a schedule's first slot starts: before all records. It is the second day that Python knows, so
+#: that every time zone can show it.
 EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 _LONGEST = timedelta(days=1000)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -40,27 +40,27 @@ _STATES = ("succeeded", "partial", "failed")
 
 
 class Schedule(Protocol):
-    """Fire times in UTC: endless in both directions, or few, or none. Moments that are given are aware."""
+    """Fire times in UTC: endlessly many in both directions, a few, or none. All arguments must have a time zone."""
 
     def slot_at(self, now: datetime) -> datetime | None:
-        """The latest fire time at or before ``now``; None: it has not fired yet."""
+        """The latest fire time at or before ``now``; None if the schedule has not fired yet."""
 
     def slot_before(self, slot: datetime) -> datetime | None:
-        """The fire time strictly before ``slot``, where the slot's window starts; None: there is none."""
+        """The fire time strictly before ``slot``, where the slot's window starts; None if ``slot`` is the first."""
 
     def slot_after(self, moment: datetime) -> datetime | None:
-        """The earliest fire time strictly after ``moment``; None: it never fires again."""
+        """The earliest fire time strictly after ``moment``; None if the schedule never fires again."""
 
     def problems(self) -> list[str]:
-        """What is wrong with the declaration, one sentence each."""
+        """The problems of the declaration, one sentence each."""
 
     def to_json(self) -> dict[str, Any]:
-        """What :func:`schedule_from_json` makes an equal schedule of."""
+        """The schedule as JSON values, from which :func:`schedule_from_json` makes an equal schedule."""
 
 
 @dataclass(frozen=True)
 class Every:
-    """A fixed interval, counted from midnight UTC of 2000-01-01, so that it does not depend on a start-up."""
+    """A fixed interval, counted from 2000-01-01, midnight UTC. So slots do not depend on when a process started."""
 
     interval: timedelta
 
@@ -135,11 +135,11 @@ class Once:
 
 @dataclass(frozen=True)
 class AfterPipeline:
-    """The end of another pipeline's run: an event, which has no fire times."""
+    """Starts a run when a run of another pipeline ends. This is an event: it has no fire times."""
 
     pipeline: str
     _: KW_ONLY
-    #: How that run may have ended.
+    #: The states in which that run may end.
     states: Sequence[str] = ("succeeded",)
 
     def __post_init__(self) -> None:
@@ -156,15 +156,15 @@ class AfterPipeline:
 
     def problems(self) -> list[str]:
         """See :class:`Schedule`."""
-        found = []
+        problems = []
         if not isinstance(self.pipeline, str) or not self.pipeline.strip():
-            found.append(f"after_pipeline({self.pipeline!r}): give the name of a pipeline")
+            problems.append(f"after_pipeline({self.pipeline!r}): give the name of a pipeline")
         if not self.states or not all(state in _STATES for state in self.states):
-            found.append(f"after_pipeline(states={self.states!r}): give some of {', '.join(_STATES)}")
-        return found
+            problems.append(f"after_pipeline(states={self.states!r}): give some of {', '.join(_STATES)}")
+        return problems
 
     def to_json(self) -> dict[str, Any]:
-        """For people and logs: no times come of it, and :func:`schedule_from_json` does not take it."""
+        """JSON values for people and logs. :func:`schedule_from_json` does not read them: they hold no times."""
         return {"after_pipeline": self.pipeline, "states": list(self.states)}
 
     def __str__(self) -> str:
@@ -172,38 +172,39 @@ class AfterPipeline:
 
 
 def every(*, seconds: float = 0, minutes: float = 0, hours: float = 0, days: float = 0) -> Every:
-    """A run each interval: ``every(minutes=10)``."""
+    """Starts a run in each interval: ``every(minutes=10)``."""
     return Every(timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days))
 
 
 def cron(expression: str, time_zone: str = "UTC") -> Cron:
-    """A run at each fire time of a cron expression: ``cron("*/30 * * * *", "Europe/Berlin")``."""
+    """Starts a run at each fire time of a cron expression: ``cron("*/30 * * * *", "Europe/Berlin")``."""
     return Cron(expression, time_zone)
 
 
 def once(at: datetime) -> Once:
-    """A single run: ``once(datetime(2027, 1, 1, 6, tzinfo=UTC))``."""
+    """Starts a single run: ``once(datetime(2027, 1, 1, 6, tzinfo=UTC))``."""
     return Once(at)
 
 
 def rrule(rule: str, *, start: datetime | None = None, time_zone: str = "UTC") -> Rrule:
-    """A run at each fire time of a recurrence rule: ``rrule("FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=18")``.
+    """Starts a run at each fire time of a recurrence rule: ``rrule("FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=18")``.
 
     Args:
-        rule: As RFC 5545 has it, with or without ``RRULE:``. COUNT and UNTIL end it.
-        start: What it counts from (DTSTART); without a zone it is wall time. None: Monday 2000-01-03, midnight.
-        time_zone: Whose wall time the rule is about.
+        rule: A rule of RFC 5545, with or without ``RRULE:``. COUNT and UNTIL end it.
+        start: Where the rule starts to count (DTSTART). Without a zone it is wall time. None: Monday 2000-01-03,
+            midnight.
+        time_zone: The zone whose wall time the rule describes.
     """
     return Rrule(rule, start=start, time_zone=time_zone)
 
 
 def after_pipeline(name: str, *, states: Sequence[str] = ("succeeded",)) -> AfterPipeline:
-    """A run each time a run of another pipeline has ended in one of ``states``: ``after_pipeline("features")``."""
+    """Starts a run each time a run of another pipeline ends in one of ``states``: ``after_pipeline("features")``."""
     return AfterPipeline(name, states=states)
 
 
 def slots_between(schedule: Schedule, after: datetime, until: datetime, limit: int) -> list[datetime]:
-    """The first ``limit`` fire times after ``after`` and not after ``until``, oldest first."""
+    """The first ``limit`` fire times later than ``after`` and at or before ``until``, oldest first."""
     slots: list[datetime] = []
     slot = schedule.slot_after(after)
     while slot is not None and slot <= until and len(slots) < limit:
@@ -218,19 +219,18 @@ def open_start(start: datetime | None) -> datetime | None:
 
 
 def window_of(schedule: Schedule, slot: datetime) -> tuple[datetime, datetime]:
-    """The time that a slot stands for: from the fire time before it.
+    """The start and the end of a slot's window: from the fire time before the slot to the slot.
 
-    A slot with none before it, such as that of ``once``, stands for all time before: its window starts at
-    :data:`EARLIEST`.
+    The window of a schedule's first slot, such as that of ``once``, starts at :data:`EARLIEST`.
     """
     return schedule.slot_before(slot) or EARLIEST, slot
 
 
 def schedule_from_json(value: Mapping[str, Any]) -> Schedule:
-    """What ``to_json()`` of an equal schedule gave.
+    """The schedule whose ``to_json()`` returned ``value``.
 
     Raises:
-        ValueError: It is no schedule, or one with problems; the message says what is wrong.
+        ValueError: ``value`` is not a schedule, or the schedule has problems; the message says what is wrong.
     """
     kinds = [kind for kind in _READERS if isinstance(value, Mapping) and kind in value]
     if len(kinds) != 1:

@@ -1,8 +1,8 @@
 """From wall-clock times to instants, also on the days on which clocks change.
 
-A calendar rule speaks of wall time, which has gaps and comes twice; an instant is a moment in UTC. The rule's
-wall times are enumerated without any zone, and only here does a zone come in, so that looking ahead and looking
-back cannot differ.
+A calendar rule describes wall time, which has gaps and repeats; an instant is a moment in UTC. The rule enumerates its
+wall times without a time zone. Only this module applies the zone, so a search forwards and a search backwards always
+agree.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 #: The smallest step of a datetime.
 TICK = timedelta(microseconds=1)
 _SECOND = timedelta(seconds=1)
-#: Longer than the widest change of any zone: Pacific/Apia left out a whole day in 2011.
+#: Longer than the widest change of any zone: Pacific/Apia skipped a whole day in 2011.
 _AROUND = timedelta(hours=26)
 _STILL = timedelta(0)
-#: No schedule fires outside: there every time zone and every look around is still within what Python can tell.
+#: No schedule fires outside of these. Within them, Python can express a moment and its surroundings in every time zone.
 _FIRST, _LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 #: The moments, in UTC, at which a wall-clock time is due in a zone.
@@ -28,10 +28,10 @@ class WallTimes(Protocol):
     """The wall-clock times of a rule, as datetimes without a zone."""
 
     def rising(self, wall: datetime) -> Iterator[datetime]:
-        """Those at or after ``wall``, earliest first."""
+        """The wall times at or after ``wall``, earliest first."""
 
     def falling(self, wall: datetime) -> Iterator[datetime]:
-        """Those strictly before ``wall``, latest first."""
+        """The wall times strictly before ``wall``, latest first."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,17 @@ class FireTimes:
     instants: Instants
 
     def at_or_before(self, moment: datetime) -> datetime | None:
-        """The latest that is not after ``moment``, in UTC."""
+        """The latest instant at or before ``moment``, in UTC."""
         return self.before(moment.astimezone(UTC) + TICK)
 
     def after(self, moment: datetime) -> datetime | None:
-        """The earliest strictly after ``moment``, in UTC."""
+        """The earliest instant strictly after ``moment``, in UTC."""
         moment = max(moment.astimezone(UTC), _FIRST)
         if moment > _LAST:
             return None
         best = None
         for wall in self.walls.rising(self._wall(moment) - self._unrest(moment)):
-            # Around a change a later wall time may be an earlier instant: a few more have to be looked at.
+            # Around a change of clocks a later wall time may be an earlier instant. So we look at a few more.
             if best is not None and wall > self._wall(best) + self._unrest(best):
                 break
             for due in self.instants(wall, self.zone):
@@ -64,7 +64,7 @@ class FireTimes:
         return best
 
     def before(self, moment: datetime) -> datetime | None:
-        """The latest strictly before ``moment``, in UTC."""
+        """The latest instant strictly before ``moment``, in UTC."""
         moment = min(moment.astimezone(UTC), _LAST)
         if moment < _FIRST:
             return None
@@ -83,22 +83,21 @@ class FireTimes:
         return moment.astimezone(self.zone).replace(tzinfo=None)
 
     def _unrest(self, moment: datetime) -> timedelta:
-        """How far the clocks are moved around ``moment``; zero on all but a few days of a year."""
-        offsets = [
-            self._wall(each) - each.replace(tzinfo=None) for each in (moment - _AROUND, moment, moment + _AROUND)
-        ]
+        """How far clocks move around ``moment``; zero on all but a few days of a year."""
+        moments = (moment - _AROUND, moment, moment + _AROUND)
+        offsets = [self._wall(instant) - instant.replace(tzinfo=None) for instant in moments]
         return max(offsets) - min(offsets)
 
 
 def moved_by_the_gap(wall: datetime, zone: ZoneInfo) -> Sequence[datetime]:
-    """Once: a time that is left out is moved on by the gap, of one that comes twice the first counts (RFC 5545)."""
+    """One instant. A time in a gap moves on by the gap's length; a time that comes twice means the first (RFC 5545)."""
     return [wall.replace(tzinfo=zone).astimezone(UTC)]
 
 
 def moved_after_the_gap(wall: datetime, zone: ZoneInfo) -> Sequence[datetime]:
-    """Once: a time that is left out falls right after the gap, of one that comes twice the first counts.
+    """One instant. A time in a gap moves right after the gap; a time that comes twice means the first.
 
-    So does Debian's cron with jobs at a time of day.
+    Debian's cron treats jobs at a time of day like this.
     """
     due, other = readings(wall, zone)
     if due <= other:
@@ -115,7 +114,10 @@ def moved_after_the_gap(wall: datetime, zone: ZoneInfo) -> Sequence[datetime]:
 
 
 def each_time_it_comes(wall: datetime, zone: ZoneInfo) -> Sequence[datetime]:
-    """As often as clocks show it: not at all, once, or twice. What repeats all day long stays even in real time."""
+    """An instant for each time that clocks show ``wall``: none, one or two.
+
+    So a rule that repeats all day long keeps its rhythm in real time.
+    """
     due, other = readings(wall, zone)
     if due > other:
         return []
@@ -123,13 +125,13 @@ def each_time_it_comes(wall: datetime, zone: ZoneInfo) -> Sequence[datetime]:
 
 
 def readings(wall: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """A wall time in UTC by the offset before a change and by the one after it: equal when no change is near."""
+    """A wall time in UTC, by the zone's offset before a change and by that after it; equal if no change is near."""
     local = wall.replace(tzinfo=zone)
     return local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
 
 
 def zone_problems(name: object) -> list[str]:
-    """What is wrong with a time zone's name."""
+    """The problems of a time zone's name."""
     try:
         ZoneInfo(name if isinstance(name, str) else "")
     except (KeyError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""The author's own code: which modules it is, what a function of it reaches, and the digest of that."""
+"""The author's own code: which modules belong to it, which code a function uses, and the digest of that code."""
 
 from batchord.core.code.authors import is_authors
 from batchord.core.code.digest import Code, imported_code

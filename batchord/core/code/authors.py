@@ -1,4 +1,4 @@
-"""Which modules are the author's own, and not Python's, a library's, or Batchord's."""
+"""Which modules belong to the author, and not to Python, a library or Batchord."""
 
 import importlib.util
 import inspect
@@ -10,22 +10,22 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
-#: Batchord's own code, wherever it is installed; in its repository the packages around it are beside it.
+#: The folder of Batchord's own code. In its repository, its sibling packages lie beside this folder.
 _OWN = Path(__file__).parents[2]
 _OWN_SIBLINGS = ("app", "workers", "beat")
 
 
 @cache
 def _foreign_folders() -> tuple[Path, ...]:
-    named = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    folders = [*named, *site.getsitepackages(), site.getusersitepackages()]
+    python_folders = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    folders = [*python_folders, *site.getsitepackages(), site.getusersitepackages()]
     in_repository = (_OWN.parent / "app" / "celery_command.py").is_file()
     own = [_OWN, *(_OWN.parent / name for name in _OWN_SIBLINGS if in_repository)]
     return tuple({Path(folder).resolve() for folder in folders if folder} | set(own))
 
 
 def is_authors(file: str | None) -> bool:
-    """Whether a module's file is the author's: Python text outside of Python, its libraries and Batchord."""
+    """Whether a module's file belongs to the author: a .py file outside of Python, its libraries and Batchord."""
     if file is None or not file.endswith(".py"):
         return False
     path = Path(file).resolve()
@@ -33,7 +33,7 @@ def is_authors(file: str | None) -> bool:
 
 
 def imported_source(name: str) -> str | None:
-    """The text of an author's module, as this process imported it or would import it; None for all others."""
+    """The text of an author's module, as this process imported it or would import it; None for any other module."""
     module = sys.modules.get(name)
     if module is not None:
         return _text_of(module) if is_authors(getattr(module, "__file__", None)) else None
@@ -46,27 +46,27 @@ def imported_source(name: str) -> str | None:
 
 
 def find_spec(name: str) -> ModuleSpec | None:
-    """How a module would be imported. No package is imported to find that out: it may do anything."""
-    found: ModuleSpec | None = None
+    """The spec with which Python would import a module. This imports no package: importing may do anything."""
+    spec: ModuleSpec | None = None
     path = None
     parts = name.split(".")
     for last in range(1, len(parts) + 1):
         full = ".".join(parts[:last])
-        found = _find(full, path)
-        if found is None:
+        spec = _find(full, path)
+        if spec is None:
             return None
-        path = found.submodule_search_locations or []
-    return found
+        path = spec.submodule_search_locations or []
+    return spec
 
 
 def _find(name: str, path: object) -> ModuleSpec | None:
     for finder in sys.meta_path:
         try:
-            found: ModuleSpec | None = finder.find_spec(name, path, None)  # type: ignore[arg-type]  # as Python calls it
+            spec: ModuleSpec | None = finder.find_spec(name, path, None)  # type: ignore[arg-type]  # as Python calls it
         except (ImportError, AttributeError, ValueError):
             continue
-        if found is not None:
-            return found
+        if spec is not None:
+            return spec
     return None
 
 
@@ -82,7 +82,7 @@ def _text_of(module: ModuleType) -> str | None:
 
 
 def resolved(name: str, package: str | None) -> str | None:
-    """The full name of a module that may be named relatively, as in ``from .features import x``."""
+    """The full name of a module whose ``name`` may be relative, as in ``from .features import x``."""
     if not name.startswith("."):
         return name
     try:

@@ -1,4 +1,4 @@
-"""The digest of a function: of its own code, and of all that it reaches of the author's other code."""
+"""The digest of a function: of its own code and of all other code of the author that it uses."""
 
 import hashlib
 import inspect
@@ -14,14 +14,14 @@ from batchord.core.code.parsed import Parsed, parse
 from batchord.core.code.reach import Reach
 from batchord.core.code.values import reach_value
 
-#: The text of an author's module by its name; None where it is not the author's, or has none.
+#: Returns the text of an author's module by its name; None if the module is not the author's or has no text.
 SourceOf = Callable[[str], str | None]
 
 
 class Code:
-    """The author's code as one load of it has it: what is edited afterwards changes nothing here.
+    """The author's code as it was loaded once. Later edits of the files change nothing here.
 
-    ``source_of`` gives the texts that were compiled. Safe in threads.
+    ``source_of`` returns the texts that were compiled. Threads may share a Code.
     """
 
     def __init__(self, source_of: SourceOf) -> None:
@@ -30,17 +30,17 @@ class Code:
         self._lock = threading.RLock()
 
     def digest(self, function: Callable[..., Any], *, declared_in: str | None = None) -> str | None:
-        """Changes when the function, or code of the author's that it reaches, does; None where no text can be had.
+        """A digest that changes when the function, or code of the author that it uses, changes; None without any text.
 
         It covers the function, the names of the author's modules that it uses, and what these use in turn: functions,
-        classes, constants, imports. Comments and layout change nothing. Where the names cannot be told from the text,
-        whole modules are covered, among them ``declared_in``, in which the function was handed to Batchord.
+        classes, constants, imports. Comments and layout change nothing. Where the text does not tell which names are
+        used, the digest covers whole modules, among them ``declared_in``, in which the function was handed to Batchord.
         """
         reach = Reach(self.parsed)
         try:
             reach_value(reach, function, declared_in)
         except RecursionError:
-            # Nested deeper than Python can walk: the texts as they are.
+            # The code is nested deeper than Python can walk. So the digest covers the modules' texts as they are.
             texts = [self._source_of(name) for name in (_module(function), declared_in) if name is not None]
             return _hash([text for text in texts if text is not None])
         if not reach.empty:
@@ -49,7 +49,7 @@ class Code:
         return None if text is None else _hash([text, *reach.texts])
 
     def parsed(self, module: str) -> Parsed | None:
-        """The module, taken apart; None where it is not the author's."""
+        """The parsed module; None if it is not the author's or cannot be parsed."""
         with self._lock:
             if module not in self._parsed:
                 text = self._source_of(module)
@@ -62,7 +62,7 @@ class Code:
 
 @cache
 def imported_code() -> Code:
-    """For functions that no catalog loaded: the modules as this process imported them."""
+    """The code of functions that no catalog loaded: the modules as this process imported them."""
     return Code(imported_source)
 
 
@@ -71,7 +71,7 @@ def _module(function: Callable[..., Any]) -> str | None:
 
 
 def _text_alone(function: Callable[..., Any]) -> str | None:
-    """Of a library's function, or one of a notebook's cell: its own text; its names lead to nobody's file."""
+    """The own text of a function of a library or of a notebook's cell. Its names lead to no file of the author."""
     plain = function.func if isinstance(function, partial) else function
     if not isinstance(plain, types.FunctionType | types.MethodType):
         return None

@@ -1,11 +1,11 @@
-"""A module's text, taken apart: which statement gives which name, and where else names come from."""
+"""A parsed module: which statement defines which name, and where its other names come from."""
 
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-#: Where a name's own statements end: what is inside gives no name to the module.
+#: Nodes with a scope of their own: a statement inside of them defines no name of the module.
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
@@ -16,29 +16,29 @@ class Imported:
     module: str
     #: The name in that module; None: the module itself.
     name: str | None
-    #: Of ``import a.b``, which gives the name ``a``: whatever follows the name is looked for from here.
+    #: Whether the name ``a`` comes from ``import a.b``. Then attributes of ``a`` are looked up from this module on.
     plain: bool = False
 
 
 @dataclass(kw_only=True)
 class Parsed:
-    """A module's statements by the names that they give."""
+    """A module's statements by the names that they define."""
 
     tree: ast.Module
     #: The statements that define a name, or change what it stands for.
     gives: dict[str, list[ast.stmt]] = field(default_factory=lambda: defaultdict(list))
     imports: dict[str, list[Imported]] = field(default_factory=lambda: defaultdict(list))
-    #: Modules of which all names are taken.
+    #: Modules that ``from module import *`` imports.
     stars: list[str] = field(default_factory=list)
-    #: The imports that give them.
+    #: The import statements behind ``imports`` and ``stars``.
     import_nodes: list[ast.AST] = field(default_factory=list)
 
 
 def parse(text: str) -> Parsed:
-    """Takes the module's text apart. Raises SyntaxError."""
+    """Parses a module's text. Raises SyntaxError."""
     parsed = Parsed(tree=ast.parse(text))
     for statement in parsed.tree.body:
-        for name in _given(statement):
+        for name in _names_set_by(statement):
             parsed.gives[name].append(statement)
         for node in walk_scope(statement):
             if isinstance(node, ast.Import | ast.ImportFrom):
@@ -47,7 +47,7 @@ def parse(text: str) -> Parsed:
 
 
 def walk_scope(node: ast.AST) -> Iterator[ast.AST]:
-    """The node and all below it, without the insides of functions and classes."""
+    """The node and all nodes below it, without the insides of functions and classes."""
     yield node
     if isinstance(node, _SCOPES):
         return
@@ -56,7 +56,7 @@ def walk_scope(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def imports_of(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Imported]]:
-    """The names that an import gives; ``*`` for all."""
+    """The names that an import defines, with where each comes from; ``*`` stands for all names."""
     if isinstance(node, ast.Import):
         for alias in node.names:
             if alias.asname:
@@ -71,9 +71,9 @@ def imports_of(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Importe
 
 
 def canonical(node: ast.AST) -> str:
-    """What the code does, without its comments, its layout and its place in the file.
+    """A text that says what the code does, without its comments, its layout and its place in the file.
 
-    Not ``ast.dump``: releases of Python differ in what it writes of empty fields.
+    ``ast.dump`` does not serve: releases of Python differ in how it writes empty fields.
     """
     fields = []
     for name, value in ast.iter_fields(node):
@@ -82,7 +82,7 @@ def canonical(node: ast.AST) -> str:
         if isinstance(value, ast.AST):
             text = canonical(value)
         elif isinstance(value, list):
-            text = "[" + ",".join(canonical(each) if isinstance(each, ast.AST) else repr(each) for each in value) + "]"
+            text = "[" + ",".join(canonical(item) if isinstance(item, ast.AST) else repr(item) for item in value) + "]"
         else:
             text = f"{type(value).__name__}:{value!r}"
         fields.append(f"{name}={text}")
@@ -98,34 +98,34 @@ def _note_import(parsed: Parsed, node: ast.Import | ast.ImportFrom) -> None:
             parsed.imports[name].append(imported)
 
 
-def _given(statement: ast.stmt) -> set[str]:
+def _names_set_by(statement: ast.stmt) -> set[str]:
     """Names that the statement defines, or whose values it may change."""
     if isinstance(statement, ast.Import | ast.ImportFrom):
         return set()
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name} | _declared_global(statement)
-    found = set()
+    names = set()
     for node in walk_scope(statement):
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-                found.add(name)
+                names.add(name)
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                found |= {name} | _declared_global(node)
+                names |= {name} | _declared_global(node)
             case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-                found.add(name)
-            # OPTIONS["a"] = 1, options.a = 1: what the name stands for is another thing afterwards.
+                names.add(name)
+            # OPTIONS["a"] = 1, options.a = 1: they change the value behind the name.
             case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
-                found |= _root(node)
-            # OPTIONS.update(a=1), prepare(OPTIONS): may be so, too. Not add(Pipeline(model=f)): f is only handed on.
+                names |= _root(node)
+            # OPTIONS.update(a=1), prepare(OPTIONS): they may change it. add(Pipeline(model=f)) only hands f on.
             case ast.Expr(value=ast.Call(func=func, args=args, keywords=keywords)):
-                given = [*args, *(keyword.value for keyword in keywords)]
-                found |= _root(func) | {each.id for each in given if isinstance(each, ast.Name)}
-    return found
+                arguments = [*args, *(keyword.value for keyword in keywords)]
+                names |= _root(func) | {argument.id for argument in arguments if isinstance(argument, ast.Name)}
+    return names
 
 
 def _declared_global(node: ast.AST) -> set[str]:
-    """Names of the module that a function sets when it is called."""
-    return {name for each in ast.walk(node) if isinstance(each, ast.Global) for name in each.names}
+    """Names of the module that a function declares as global and so may set when it is called."""
+    return {name for inner in ast.walk(node) if isinstance(inner, ast.Global) for name in inner.names}
 
 
 def _root(node: ast.AST) -> set[str]:

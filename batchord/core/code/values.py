@@ -1,4 +1,4 @@
-"""Where a function's reach begins: the code behind a callable, and the values that it was made with."""
+"""Where a digest begins: the code behind a callable, and the values that the callable holds."""
 
 import ast
 import datetime as dt
@@ -14,7 +14,7 @@ from typing import Any
 from batchord.core.code.parsed import Parsed
 from batchord.core.code.reach import Reach
 
-#: Values that their text tells in full.
+#: Types whose repr says everything about a value.
 _PLAIN = (
     type(None), bool, int, float, complex, str, bytes, dt.date, dt.time, dt.timedelta,
     decimal.Decimal, fractions.Fraction, pathlib.PurePath, uuid.UUID, range, slice, type(...),
@@ -22,8 +22,8 @@ _PLAIN = (
 
 
 def reach_value(reach: Reach, value: Any, declared_in: str | None, above: tuple[int, ...] = ()) -> None:
-    """Adds the code behind the value, and what it holds. What cannot be told makes whole modules part of it."""
-    if id(value) in above:  # it holds itself
+    """Adds the code behind ``value`` and behind the values in it. Where that is unclear, it adds whole modules."""
+    if id(value) in above:  # the value holds itself
         return
     above = (*above, id(value))
     if isinstance(value, types.FunctionType):
@@ -32,8 +32,8 @@ def reach_value(reach: Reach, value: Any, declared_in: str | None, above: tuple[
         reach_value(reach, value.__func__, declared_in, above)
         reach_value(reach, value.__self__, declared_in, above)
     elif isinstance(value, partial):
-        for each in (value.func, value.args, value.keywords):
-            reach_value(reach, each, declared_in, above)
+        for part in (value.func, value.args, value.keywords):
+            reach_value(reach, part, declared_in, above)
     elif isinstance(value, type):
         _named(reach, value.__module__, value.__qualname__)
     elif isinstance(value, types.ModuleType):
@@ -47,11 +47,11 @@ def reach_value(reach: Reach, value: Any, declared_in: str | None, above: tuple[
 
 
 def _function(reach: Reach, function: types.FunctionType, declared_in: str | None, above: tuple[int, ...]) -> None:
-    # By its code: what a decorator gave back carries the names of the function that it decorates.
+    # Looks at the function's code, not at its __name__: a decorator's wrapper carries the decorated function's names.
     module = str(function.__globals__.get("__name__"))
     parts = function.__code__.co_qualname.split(".")
     parsed = reach.module(module)
-    if parsed is None:  # a library's: what it was made with may still be the author's
+    if parsed is None:  # a library's function: the values in it may still be the author's
         pass
     elif parts[0] == "<lambda>":
         node = _lambda(parsed, function.__code__)
@@ -62,7 +62,7 @@ def _function(reach: Reach, function: types.FunctionType, declared_in: str | Non
     elif not _named(reach, module, parts[0]):
         reach.add_whole(module)
     values = _cells(function)
-    if "<locals>" in parts:  # elsewhere the text has them
+    if "<locals>" in parts:  # elsewhere the code's text holds the defaults
         values += [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
     for value in values:
         reach_value(reach, value, declared_in, above)
@@ -72,7 +72,7 @@ def _function(reach: Reach, function: types.FunctionType, declared_in: str | Non
 
 
 def _named(reach: Reach, module: str, qualname: str) -> bool:
-    """Adds what the module has by that name; False when it is not to be seen in its text."""
+    """Adds what the module defines under that name; False if its text does not define it."""
     parsed = reach.module(module)
     name = qualname.partition(".")[0]
     if parsed is None or name not in parsed.gives:
@@ -82,13 +82,13 @@ def _named(reach: Reach, module: str, qualname: str) -> bool:
 
 
 def _cells(function: types.FunctionType) -> list[Any]:
-    found = []
+    values = []
     for cell in function.__closure__ or ():
         try:
-            found.append(cell.cell_contents)
+            values.append(cell.cell_contents)
         except ValueError:  # not set yet
             continue
-    return found
+    return values
 
 
 def _container(reach: Reach, value: Any, declared_in: str | None, above: tuple[int, ...]) -> None:
@@ -104,10 +104,10 @@ def _container(reach: Reach, value: Any, declared_in: str | None, above: tuple[i
 
 
 def _instance(reach: Reach, value: Any, declared_in: str | None, above: tuple[int, ...]) -> None:
-    """An object: the code of its class, and its attributes, where they are all that it holds."""
+    """Adds the code of an object's class and its attributes, if it holds nothing else."""
     kind = type(value)
     if reach.module(kind.__module__) is None:
-        # A library's: what it holds is not known, nor how it was made.
+        # An object of a library's class: nobody knows what it holds or how it was made.
         reach.add_whole(declared_in)
         return
     if not _named(reach, kind.__module__, kind.__qualname__):
@@ -120,7 +120,7 @@ def _instance(reach: Reach, value: Any, declared_in: str | None, above: tuple[in
 
 
 def _lambda(parsed: Parsed, code: types.CodeType) -> ast.Lambda | None:
-    """The lambda of the module from which ``code`` was compiled; several may stand in one line."""
+    """The lambda of the module from which ``code`` was compiled. Several may stand in one line."""
     places = [place for place in code.co_positions() if None not in place]
     begins = [(line, column) for line, _, column, _ in places if (line, column) > (code.co_firstlineno, 0)]
     if not begins:
@@ -134,5 +134,5 @@ def _lambda(parsed: Parsed, code: types.CodeType) -> ast.Lambda | None:
         and (node.body.lineno, node.body.col_offset) <= first
         and max(begins) < (node.body.end_lineno, node.body.end_col_offset)
     ]
-    # The innermost: one may stand inside of another.
+    # The innermost: one lambda may stand inside another.
     return max(around, key=lambda node: (node.body.lineno, node.body.col_offset), default=None)

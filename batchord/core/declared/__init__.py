@@ -1,1 +1,1 @@
-"""What an author declares."""
+"""Declarations: what an author writes in a pipeline file."""

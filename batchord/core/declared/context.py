@@ -1,4 +1,4 @@
-"""What a step's function is given of its run."""
+"""The run as a step's function sees it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,27 +12,27 @@ from batchord.core.run.records import unstorable
 from batchord.core.run.runs import StepState, becomes_shards
 from batchord.core.text.counts import counted
 
-#: Bytes of JSON that a step may hand to later ones.
+#: Bytes of JSON that a step may pass to later steps.
 MOST_OUTPUT_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepOutput:
-    """What became of an earlier step of the run."""
+    """The state and the output of an earlier step of the run."""
 
     name: str
     kind: str
     state: StepState
-    #: As it stands in the ledger. Of a Predict step its summary; of every other step ``{"value": …}``.
+    #: As the ledger holds it: the summary of a Predict step, ``{"value": …}`` of any other step.
     output: Mapping[str, Any] = field(default_factory=dict)
-    #: Why it failed; None when it did not.
+    #: Why the step failed; None if it did not fail.
     error: str | None = None
 
     @property
     def value(self) -> Any:
-        """What a Python step returned; what a Sql or a Bash step tells of itself; None when it did not run.
+        """What a Python step returned, or what a Sql or Bash step reports; None if the step did not run.
 
-        Of a Bash step that failed, its exit code all the same.
+        A Bash step reports its exit code even if it failed.
         """
         return self.output.get("value")
 
@@ -47,23 +47,23 @@ class StepOutput:
 
     @property
     def discovered(self) -> int:
-        """Records that a Predict step found; 0 of every other step."""
+        """Records that a Predict step found; 0 for any other step."""
         return int(self.output.get("discovered", 0))
 
     @property
     def predicted(self) -> int:
-        """Records that a Predict step predicted; 0 of every other step."""
+        """Records that a Predict step predicted; 0 for any other step."""
         return int(self.output.get("predicted", 0))
 
     @property
     def rejected(self) -> int:
-        """Records that a Predict step rejected; 0 of every other step."""
+        """Records that a Predict step rejected; 0 for any other step."""
         return int(self.output.get("rejected", 0))
 
     def count(self, label: str) -> int:
-        """Predictions of this run with that label.
+        """How many predictions of this run have that label.
 
-        Raises LookupError when there are so many labels that the summary does not hold it.
+        Raises LookupError if there are so many labels that the summary does not hold this one.
         """
         labels = self.output.get("labels", {})
         if label not in labels and self.output.get("more_labels"):
@@ -74,7 +74,7 @@ class StepOutput:
         return int(labels.get(label, 0))
 
     def share(self, label: str) -> float:
-        """The part of this run's predictions with that label, from 0 to 1; 0 when nothing was predicted.
+        """The share of this run's predictions with that label, from 0 to 1; 0 if nothing was predicted.
 
         Raises LookupError as :meth:`count` does.
         """
@@ -83,35 +83,36 @@ class StepOutput:
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext(Mapping[str, StepOutput]):
-    """The run as a step's function sees it; ``run["score"]`` is what became of step ``score`` before it."""
+    """The run as a step's function sees it. ``run["score"]`` is the state and output of the earlier step ``score``."""
 
     #: The run's id.
     id: str
     pipeline: str
-    #: The step that is executed, and its attempt, from 1.
+    #: The step that is being executed, and the number of its attempt, from 1.
     step: str
     attempt: int
-    #: Why there is a run: ``scheduled``, ``manual``, ``event``, ``backfill``, ….
+    #: What started the run: ``scheduled``, ``manual``, ``event``, ``backfill``, ….
     kind: str
     #: The fire time that a scheduled run stands for, in UTC.
     slot: datetime | None = None
-    #: From the fire time before up to this one; of a run by hand up to its start; of a backfill as it was asked for.
+    #: A scheduled run's window reaches from the previous fire time to its own. That of a run by hand ends at its start,
+    #: and that of a backfill is what the person asked for.
     window_start: datetime | None = None
     window_end: datetime | None = None
-    #: Given by hand, with ``batchord run NAME --param key=value``. KeyError for another names those given.
+    #: The parameters from ``batchord run NAME --param key=value``. The KeyError for a missing one names the others.
     params: Mapping[str, Any] = field(default_factory=dict)
-    #: By name: the steps before this one, however far.
+    #: All steps before this one in the graph, by name.
     outputs: Mapping[str, StepOutput] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "params", Params(self.params))
 
     def __getitem__(self, name: str) -> StepOutput:
-        """What became of step ``name``. Raises KeyError, which names the steps there are."""
+        """The state and the output of step ``name``. Raises KeyError, whose message lists the possible names."""
         if name not in self.outputs:
-            known = ", ".join(self.outputs) or "none"
+            names = ", ".join(self.outputs) or "none"
             raise KeyError(
-                f"step {name!r} does not come before {self.step!r} in the graph (after=); these steps do: {known}"
+                f"step {name!r} does not come before {self.step!r} in the graph (after=); these steps do: {names}"
             )
         return self.outputs[name]
 
@@ -123,10 +124,10 @@ class RunContext(Mapping[str, StepOutput]):
 
 
 def checked_output(step: str, value: Any) -> dict[str, Any]:
-    """``value`` as the output of a step. Raises OutputRefused for what is too large, or no JSON."""
+    """``value`` as the output of a step. Raises OutputRefused if it is too large or not JSON."""
     try:
         text = json.dumps({"value": value}, allow_nan=False, ensure_ascii=False, default=_no_json)
-        size = len(text.encode())  # a lone surrogate, which is no character, is refused here
+        size = len(text.encode())  # raises for a lone surrogate, which is not a character
     except (TypeError, ValueError, RecursionError) as error:
         more = ": it holds NaN or infinity; use None instead" if is_not_finite(error) else ""
         raise OutputRefused(
@@ -148,7 +149,7 @@ def checked_output(step: str, value: Any) -> dict[str, Any]:
 
 
 def _no_json(value: Any) -> Any:
-    """Raises TypeError as json itself does, with advice for numbers and arrays of NumPy, which look like JSON's."""
+    """Raises TypeError as json itself does, and adds advice for NumPy's numbers and arrays, which look like JSON."""
     advice = ""
     if getattr(value, "ndim", 0) and hasattr(value, "tolist"):
         advice = ": return its .tolist()"

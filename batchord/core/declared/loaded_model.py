@@ -1,4 +1,4 @@
-"""What a declared model becomes in a worker."""
+"""The model that a worker loads from a declaration."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,7 +11,7 @@ class LoadedModel(Protocol):
 
     @property
     def version(self) -> str:
-        """Identifies what the predictions come from, byte for byte: same version, same weights."""
+        """Identifies the model that predicts, byte for byte: the same version means the same weights."""
 
     @property
     def runs_on(self) -> str:
@@ -19,23 +19,23 @@ class LoadedModel(Protocol):
 
     @property
     def picture_side(self) -> int | None:
-        """Pixels that the model scales a picture's shorter side to; None when it wants pictures as they are."""
+        """Pixels to which the model scales a picture's shorter side; None if it takes pictures as they are."""
 
     @property
     def costly_characters(self) -> int | None:
-        """Characters of a text up to which a longer one takes longer; None where its length does not count."""
+        """The length, in characters, up to which a longer text takes more time; None if the length does not matter."""
 
     @property
     def reads(self) -> tuple[str, ...] | None:
-        """The columns that it reads of a source, when its declaration does not say; None: all, or nobody knows."""
+        """The source's columns that the model reads, if its declaration does not say; None: all, or unknown."""
 
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
         """One row per row of ``frame``, with the same index in the same order.
 
-        Columns: ``label`` (str), ``score`` (float), both optional, and any others, whose values must be
-        JSON-like. May reorder and split rows inside for speed. Must not keep or change ``frame``. In a row for
-        which there is no answer any value may be a DataError, for which the record is rejected.
+        Columns: ``label`` (str) and ``score`` (float), both optional, and any others, whose values must be
+        JSON-like. It may reorder and split rows inside for speed. It must not keep or change ``frame``. If the model
+        has no answer for a row, any value of that row may be a DataError; then the record is rejected for it.
 
-        Raises ModelContractViolation or ModelError when the model cannot do its work; DataError is
-        never raised: a record that cannot be predicted is kept out of the frame by the caller.
+        Raises ModelContractViolation or ModelError if the model cannot do its work. It never raises DataError: the
+        caller keeps records that cannot be predicted out of the frame.
         """

@@ -1,11 +1,11 @@
-"""What an author says about a model: where it is and which columns it reads.
+"""Declarations of models: where a model is and which columns it reads.
 
-These are declarations. They import no ML library, so that the catalog, beat and the command line stay
-light; a worker turns a declaration into a loaded model the first time it needs it.
+A declaration imports no ML library, so that the catalog, beat and the command line stay light. A worker loads the
+model when it first needs it.
 
-Frame in, frame out: a loaded model's ``predict`` takes a pandas DataFrame indexed by record key and
-returns a DataFrame with the same index in the same order. Column ``label`` (text) and column ``score``
-(a number) are stored as such, every other column goes into the prediction's JSON output.
+Frame in, frame out: a loaded model's ``predict`` takes a pandas DataFrame indexed by record key and returns a
+DataFrame with the same index in the same order. The columns ``label`` (text) and ``score`` (a number) are stored as
+such. Every other column goes into the prediction's JSON output.
 """
 
 import re
@@ -21,18 +21,19 @@ from batchord.core.text.names import as_names
 if TYPE_CHECKING:
     from batchord.core.declared.loaded_model import LoadedModel
 
-#: What happens to a text that is empty or only white space. A missing (NULL) text is always rejected.
+#: What happens to a record whose text is empty or only white space. A missing (NULL) text is always rejected.
 EmptyText = Literal["reject", "predict"]
-#: Pictures in one call of a model.
+#: The most pictures in one call of a model, unless the step says otherwise.
 PICTURE_ROWS = 64
 
-#: Key of a field's metadata: by what name its value is part of the model's version; None: not at all, since no
-#: prediction depends on it. Without it a field is part of the version by its own name, unless it has its default.
+#: Key of a field's metadata: the name under which the field's value is part of the model's version. None: the value is
+#: not part of the version, since no prediction depends on it. A field without this key is part of the version under
+#: its own name, unless it has its default value.
 IN_VERSION = "in-version"
 
-#: Weights that hold pickles, named where they are all there is.
+#: Endings of files with pickled weights. An error names these files if a model has no other weights.
 _PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"})
-#: For such a field.
+#: Metadata of a field that is not part of the version.
 NOT_IN_VERSION = {IN_VERSION: None}
 
 
@@ -43,15 +44,15 @@ class Images:
     column: str = field(metadata={IN_VERSION: "images"})
     #: Prefixes that a location must start with, such as ``s3://photos/`` or ``file:///data/photos/``.
     allow: Sequence[str] = field(metadata=NOT_IN_VERSION)
-    #: Bytes of the stored object; a larger one is rejected unread.
+    #: Bytes of the stored object. A larger one is rejected before it is read.
     max_bytes: int = field(default=50_000_000, metadata=NOT_IN_VERSION)
-    #: Width x height before any scaling; a larger one is rejected undecoded.
+    #: Width x height before any scaling. A larger picture is rejected before it is decoded.
     max_pixels: int = field(default=50_000_000, metadata=NOT_IN_VERSION)
-    #: Seconds of the processor that decoding one picture may take.
+    #: Seconds of processor time that decoding one picture may take.
     max_seconds: float = field(default=10.0, metadata=NOT_IN_VERSION)
     formats: Sequence[str] = field(default=("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"), metadata=NOT_IN_VERSION)
-    #: Whether a picture more than twice as large as the model's input may be read at a fraction of its size, which
-    #: is several times as fast and takes a fraction of the memory; scores change in their last digits.
+    #: Whether a picture more than twice as large as the model's input may be read at a fraction of its size. That is
+    #: several times as fast and takes a fraction of the memory. Scores change in their last digits.
     reduce: bool = True
 
     def __post_init__(self) -> None:
@@ -59,7 +60,7 @@ class Images:
         object.__setattr__(self, "formats", tuple(map(_upper, as_names(self.formats))))
 
     def problems(self) -> list[str]:
-        """What is wrong, one sentence each."""
+        """The problems of the declaration, one sentence each."""
         if isinstance(self.max_seconds, bool) or not isinstance(self.max_seconds, int | float) or self.max_seconds <= 0:
             return [f"images have max_seconds={self.max_seconds!r}: give a number above zero"]
         if not self.allow:
@@ -81,7 +82,7 @@ class Model(Declaration):
     batch_rows: ClassVar[int] = 5000
     #: Records in a full shard, unless the step says otherwise.
     shard_rows: ClassVar[int] = 20_000
-    #: A smaller shard is not worth a task of its own.
+    #: Records in the smallest shard that is worth a task of its own.
     min_shard_rows: ClassVar[int] = 1000
     #: Whether loading it takes seconds and little memory, so that `batchord plan` may do it.
     loads_quickly: ClassVar[bool] = False
@@ -94,12 +95,12 @@ class Model(Declaration):
 
     @property
     def usual_batch_rows(self) -> int:
-        """Records in one call of ``predict``: few where each has a picture, which may be large."""
+        """Records in one call of ``predict``: few if they have pictures, which may be large."""
         return self.batch_rows if self.images is None else min(self.batch_rows, PICTURE_ROWS)
 
     @property
     def reads(self) -> tuple[str, ...] | None:
-        """The columns that are fetched for it; None: all."""
+        """The columns that are fetched for the model; None: all."""
         return None
 
     @property
@@ -110,44 +111,46 @@ class Model(Declaration):
 
     @property
     def traits(self) -> dict[str, str]:
-        """All that the declaration says, as texts that are the same in every process."""
-        said = {each.name: getattr(self, each.name) for each in fields(self) if each.compare}
-        # Sorted: names may have been given as a set, whose order differs from process to process.
-        found = {
-            name: repr(sorted(map(repr, value)) if isinstance(value, tuple) else value) for name, value in said.items()
+        """All values of the declaration, as texts that are the same in every process."""
+        values = {option.name: getattr(self, option.name) for option in fields(self) if option.compare}
+        # Sorted: the author may have written names as a set, whose order differs from process to process.
+        texts = {
+            name: repr(sorted(map(repr, value)) if isinstance(value, tuple) else value)
+            for name, value in values.items()
         }
         own = {} if self.kind_digest is None else {"kind_digest": self.kind_digest}
-        return {"kind": type(self).__name__, **found, **own}
+        return {"kind": type(self).__name__, **texts, **own}
 
     def problems(self) -> list[str]:
-        """What is wrong with the declaration, one sentence each; empty when all is well."""
-        found = [] if self.images is None else self.images.problems()
+        """The problems of the declaration, one sentence each; empty if there are none."""
+        problems = [] if self.images is None else self.images.problems()
         if self.empty not in ("reject", "predict"):
-            found.append(f"empty={self.empty!r} is unknown: use 'reject' or 'predict'")
-        return found
+            problems.append(f"empty={self.empty!r} is unknown: use 'reject' or 'predict'")
+        return problems
 
     @property
     def takes_arrival(self) -> bool:
-        """Whether the frame may hold the column that orders records. An estimator over all columns must not see it."""
+        """Whether the frame may hold the arrival column. An estimator that reads all columns must not see it."""
         return True
 
     def own_version(self) -> str:
-        """``name@…`` of a model without files; the same version means the same predictions.
+        """The version ``name@…`` of a model without files. The same version means the same predictions.
 
-        Files have their digests instead, see :class:`StoredModel`. Raises ConfigurationError when it cannot be told.
+        A model with files has their digest as its version, see :class:`StoredModel`. Raises ConfigurationError if the
+        version cannot be determined.
         """
         raise NotImplementedError(f"{type(self).__name__} has no own_version()")
 
     def load(self, files: Path | None, version: str, *, threads: int, copied: bool) -> "LoadedModel":
-        """The model in memory. Heavy libraries are imported here, in the worker that needs them.
+        """Loads the model into memory. It imports heavy libraries here, in the worker that needs them.
 
         Args:
-            files: the folder, or the file, with the model's parts and nothing else; None for a model without files.
-            version: what the predictions are to be stored under.
-            threads: how many threads of one process the model may use.
-            copied: whether the files may be replaced while the model lives, so that it must not map them.
+            files: The folder, or the file, with the model's parts and nothing else; None for a model without files.
+            version: The version that the predictions are stored with.
+            threads: How many threads the model may use in this process.
+            copied: Whether the files may be replaced while the model is in memory. Then it must not map them.
 
-        Raises ConfigurationError and ModelNotFound when the model cannot be used.
+        Raises ConfigurationError or ModelNotFound if the model cannot be used.
         """
         raise NotImplementedError(f"{type(self).__name__} has no load()")
 
@@ -156,28 +159,28 @@ class Model(Declaration):
 class StoredModel(Model):
     """A model whose weights are files: in a folder, below an ``s3://`` prefix or, for some kinds, on a hub."""
 
-    #: Endings of the files that make up a model of this kind; pickles and code are never among them.
+    #: Endings of the files that make up a model of this kind. Pickles and code are never among them.
     suffixes: ClassVar[frozenset[str]] = frozenset()
-    #: Whether a location that is no path is the id of a model on the Hugging Face hub, at a commit in ``revision``.
+    #: Whether a location may be the id of a model on the Hugging Face hub, with the commit in ``revision``.
     on_hub: ClassVar[bool] = False
 
     location: str = field(metadata=NOT_IN_VERSION)
 
     def is_part(self, name: str) -> bool:
-        """Whether the file ``name`` (below the model's folder) is a part of the model; hidden files never are."""
+        """Whether the file ``name`` (below the model's folder) is a part of the model. Hidden files never are."""
         path = PurePosixPath(name)
         return path.suffix in self.suffixes and not any(part.startswith(".") for part in path.parts)
 
     def check_files(self, names: Sequence[str]) -> None:
-        """Checks ``names``, all the files that are stored, before anything is read or downloaded.
+        """Checks the names of all stored files before anything is read or downloaded.
 
-        Raises ModelNotFound when the weights are missing, ConfigurationError when they cannot be used.
+        Raises ModelNotFound if the weights are missing, ConfigurationError if they cannot be used.
         """
         if not any(map(self.is_part, names)):
             raise self.lacks(" or ".join(f"a {suffix} file" for suffix in sorted(self.suffixes)), names)
 
     def lacks(self, needed: str, names: Sequence[str]) -> BatchordError:
-        """The error for files without what is ``needed``; pickled weights have an advice of their own."""
+        """The error for files among which ``needed`` is missing. It has advice of its own for pickled weights."""
         pickled = sorted(name for name in names if PurePosixPath(name).suffix in _PICKLES)
         if pickled:
             return ConfigurationError(
@@ -193,13 +196,13 @@ _KIND_OF_FUNCTIONS: list[Callable[[Any], Model]] = []
 
 
 def takes_functions(kind: type[Model]) -> type[Model]:
-    """Decorates the kind of model that a plain function becomes."""
+    """A decorator for the kind of model that stands for a plain function."""
     _KIND_OF_FUNCTIONS[:] = [kind]
     return kind
 
 
 def as_model(model: Any) -> Any:
-    """The declaration that a plain function stands for; everything else as it is."""
+    """The declaration for a plain function; any other value as it is."""
     return _KIND_OF_FUNCTIONS[0](model) if not isinstance(model, Model) and callable(model) else model
 
 

@@ -1,4 +1,4 @@
-"""The parameters of a run, given by hand."""
+"""The parameters that a person gives a run."""
 
 import json
 from collections.abc import Mapping
@@ -9,31 +9,32 @@ from batchord.core.run.records import storable, unstorable
 
 
 class Params(dict[str, Any]):
-    """A run's parameters by name; one that was not given is answered with those that were."""
+    """A run's parameters by name. The KeyError for a missing parameter lists the others."""
 
     def __missing__(self, name: object) -> Any:
-        known = ", ".join(self) or "none"
-        raise KeyError(f"the run has no parameter {name!r}; its parameters: {known}. Give it with --param {name}=...")
+        names = ", ".join(self) or "none"
+        raise KeyError(f"the run has no parameter {name!r}; its parameters: {names}. Give it with --param {name}=...")
 
 
 def check_params(params: Mapping[str, Any]) -> None:
-    """Raises ConfigurationError, which names the parameter, for a value that no run can keep."""
+    """Raises ConfigurationError, which names the parameter, if the ledger cannot store a parameter's value."""
     for name, value in params.items():
-        said = f"Parameter {storable(str(name))}"
+        subject = f"Parameter {storable(str(name))}"
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             if is_not_finite(error):
                 raise ConfigurationError(
-                    f"{said} holds NaN or infinity, which JSON does not have: give another number, or null."
+                    f"{subject} holds NaN or infinity, which JSON does not have: give another number, or null."
                 ) from None
-            raise ConfigurationError(f"{said} cannot be written as JSON: {error}.") from None
+            raise ConfigurationError(f"{subject} cannot be written as JSON: {error}.") from None
         if unstorable([name, value]):
             raise ConfigurationError(
-                f"{said} holds a NUL character or half of a surrogate pair, which PostgreSQL cannot store: remove it."
+                f"{subject} holds a NUL character or half of a surrogate pair, which PostgreSQL cannot store: "
+                "remove it."
             )
 
 
 def is_not_finite(error: BaseException) -> bool:
-    """Whether JSON was refused for NaN or infinity; Python's message alone tells."""
+    """Whether json refused a value because of NaN or infinity. Only the message of Python's error shows it."""
     return isinstance(error, ValueError) and str(error).startswith("Out of range float")

@@ -1,7 +1,7 @@
-"""What an author declares: a pipeline is a schedule and steps.
+"""Declarations of pipelines: a pipeline is a schedule and steps.
 
-Declarations never raise for what they hold, so that all problems of a file can be reported together:
-``problems()`` lists them, and the catalog asks for it.
+A declaration never raises because of the values in it. Instead ``problems()`` lists them, so that the catalog can
+report all problems of a file together.
 """
 
 import logging
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 #: What a tick does while an earlier run of the pipeline is still active.
 Overlap = Literal["skip", "queue"]
-#: What becomes of fire times that passed while nobody could tick: one run for the newest, or one for each.
+#: What happens to fire times that passed while beat was not running: one run for the newest, or one for each.
 Catchup = Literal["latest", "all"]
 
 
@@ -37,28 +37,28 @@ class Pipeline:
 
     name: str
     _: KW_ONLY
-    #: ``every``, ``cron``, ``once``, ``rrule`` or ``after_pipeline``; None means by hand only.
+    #: ``every``, ``cron``, ``once``, ``rrule`` or ``after_pipeline``. None: only people start runs.
     schedule: Schedule | AfterPipeline | None = None
     steps: Sequence[Step] = ()
     source: Source | None = field(default=None, repr=False)
     model: Model | Callable[[Any], Any] | None = field(default=None, repr=False)
-    #: How many rejections a run bears, where ``source`` and ``model`` make the only step.
+    #: The rejection limit of the only step, if ``source`` and ``model`` make it.
     rejection_limit: RejectionLimit = field(default_factory=RejectionLimit, repr=False)
     overlap: Overlap = "skip"
     catchup: Catchup = "latest"
-    #: Runs that may be at work at once. More than one only where no two read the same records.
+    #: How many runs may be running at the same time. More than one is allowed only if no two read the same records.
     max_active_runs: int = 1
-    #: Ticks come later by a part of this, always the same for a pipeline of this name: many pipelines of one schedule
-    #: do not all start at once. The slot stays the schedule's.
+    #: Ticks come later by a part of this time, so that many pipelines of one schedule do not all start at once. The
+    #: part is always the same for a pipeline of this name. The slot stays the schedule's.
     jitter: timedelta = timedelta(0)
-    #: For steps that declare none of their own.
+    #: The retry of steps that declare none of their own.
     retry: Retry | None = None
     alerts: Alerts = field(default_factory=Alerts, repr=False)
     #: One line for people, shown by ``batchord pipelines``.
     description: str = ""
-    #: Whether the only step came from ``source`` and ``model``.
+    #: Whether ``steps`` was empty, as in the form with ``source`` and ``model``.
     short_form: bool = field(init=False, repr=False, default=False)
-    #: Whether ``steps`` was no step by itself.
+    #: False if the author wrote a single step instead of a list of steps.
     listed: bool = field(init=False, repr=False, default=True)
 
     def __post_init__(self) -> None:
@@ -77,37 +77,43 @@ class Pipeline:
 
     @property
     def uses_window(self) -> bool:
-        """Whether a source reads its run's window."""
+        """Whether the source of any step reads its run's window."""
         return any(step.source.uses_window for step in self.predict_steps)
 
     @property
     def sees_everything(self) -> bool:
-        """Whether a run takes whatever is there when it runs: what a function or a command looks at is not known."""
+        """Whether a run reads all records that exist at that time, whatever its slot.
+
+        Only pipelines of Predict steps can tell: nobody knows what a function or a command reads.
+        """
         return not self.uses_window and len(self.predict_steps) == len(self.steps)
 
     def scheduled_by(self, switched: Mapping[str, Any] | None) -> Schedule | None:
-        """Its schedule by time: what was switched at run time, as JSON, else its file's; None: it has none."""
+        """The schedule by time that holds now; None if the pipeline has none.
+
+        ``switched``: the schedule that a person set at run time, as JSON. Without it the file's schedule holds.
+        """
         if isinstance(self.schedule, AfterPipeline):
             return None
         try:
             return self.schedule if switched is None else schedule_from_json(switched)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            # Of another release, or with a zone that this machine does not know.
+            # Another release wrote it, or this machine does not know its time zone.
             log.error("%s uses its file's schedule: its switched schedule cannot be read: %s", self.name, error)  # noqa: TRY400
             return self.schedule
 
     @property
     def disjoint(self) -> bool:
-        """Whether runs that are at work at once must have windows that do not overlap."""
+        """Whether runs that are running at the same time must have windows that do not overlap."""
         return bool(self.predict_steps)
 
     @property
     def after(self) -> AfterPipeline | None:
-        """The pipeline that this one follows."""
+        """Which pipeline this one follows; None if it follows none."""
         return self.schedule if isinstance(self.schedule, AfterPipeline) else None
 
     def step(self, name: str) -> Step:
-        """The step of that name. Raises UnknownStep when the file has another version of the pipeline."""
+        """The step of that name. Raises UnknownStep if the pipeline has no such step, since its file was edited."""
         for step in self.steps:
             if step.name == name:
                 return step
@@ -116,7 +122,7 @@ class Pipeline:
         )
 
     def predict_step(self, name: str) -> Predict:
-        """The Predict step of that name. Raises UnknownStep as :meth:`step` does."""
+        """The Predict step of that name. Raises UnknownStep like :meth:`step`."""
         step = self.step(name)
         if isinstance(step, Predict):
             return step
@@ -136,7 +142,7 @@ class Pipeline:
         )
 
     def new_steps(self) -> tuple[NewStep, ...]:
-        """The steps as a run keeps them."""
+        """The steps as they are written into the ledger for a new run."""
         return tuple(
             NewStep(
                 name=step.name,
@@ -150,63 +156,63 @@ class Pipeline:
         )
 
     def problems(self) -> list[str]:
-        """What is wrong with the pipeline and its steps, one sentence each; empty when all is well."""
-        found = []
+        """The problems of the pipeline and its steps, one sentence each; empty if there are none."""
+        problems = []
         if not is_name(self.name):
-            found.append(f"{self.name!r} cannot be a pipeline name: use lower-case letters, digits, '_' and '-'")
+            problems.append(f"{self.name!r} cannot be a pipeline name: use lower-case letters, digits, '_' and '-'")
         if not self.steps:
-            found.append("it has no steps: give source= and model=, or steps=[...]")
+            problems.append("it has no steps: give source= and model=, or steps=[...]")
         elif not self.short_form and (self.source is not None or self.model is not None):
-            found.append("both steps= and source= or model= are given: keep one of the two forms")
+            problems.append("both steps= and source= or model= are given: keep one of the two forms")
         if not self.listed:
-            found.append("steps= is a single step: give a list, steps=[...]")
+            problems.append("steps= is a single step: give a list, steps=[...]")
         if not isinstance(self.description, str):
-            found.append(f"description= is a {type(self.description).__name__}: give a text")
-        found += problems_of(self._option_problems)
+            problems.append(f"description= is a {type(self.description).__name__}: give a text")
+        problems += problems_of(self._option_problems)
         for step in self.steps:
             if not isinstance(step, Predict | TaskStep):
-                found.append(f"steps holds a {type(step).__name__}: give Predict, Python, Sql, Bash or Branch")
+                problems.append(f"steps holds a {type(step).__name__}: give Predict, Python, Sql, Bash or Branch")
                 continue
-            found += [f"step {step.name!r}: {problem}" for problem in problems_of(step.problems)]
-        return found + problems_of(self._graph_problems) + problems_of(self._concurrency_problems)
+            problems += [f"step {step.name!r}: {problem}" for problem in problems_of(step.problems)]
+        return problems + problems_of(self._graph_problems) + problems_of(self._concurrency_problems)
 
     def _option_problems(self) -> list[str]:
-        found = []
-        for option, known in (("overlap", ("skip", "queue")), ("catchup", ("latest", "all"))):
-            if getattr(self, option) not in known:
-                found.append(f"{option}={getattr(self, option)!r} is unknown: use {known[0]!r} or {known[1]!r}")
+        problems = []
+        for option, allowed in (("overlap", ("skip", "queue")), ("catchup", ("latest", "all"))):
+            if getattr(self, option) not in allowed:
+                problems.append(f"{option}={getattr(self, option)!r} is unknown: use {allowed[0]!r} or {allowed[1]!r}")
         if self.schedule is not None:
-            # Every itself, without an interval, has a slot_at too.
+            # The class Every, written without an interval, has a slot_at too.
             if hasattr(self.schedule, "slot_at") and not isinstance(self.schedule, type):
-                found += problems_of(self.schedule.problems)
+                problems += problems_of(self.schedule.problems)
             else:
-                found.append(
+                problems.append(
                     f"schedule={self.schedule!r}: give a schedule such as every(minutes=10) or cron('0 * * * *')"
                 )
         if not isinstance(self.jitter, timedelta) or self.jitter < timedelta(0):
-            found.append(f"jitter={self.jitter!r}: give a timedelta that is not negative")
+            problems.append(f"jitter={self.jitter!r}: give a timedelta that is not negative")
         if self.retry is not None:
-            found += (
+            problems += (
                 problems_of(self.retry.problems)
                 if isinstance(self.retry, Retry)
                 else [f"retry={self.retry!r}: give Retry(3)"]
             )
         if isinstance(self.alerts, Alerts):
-            found += problems_of(self.alerts.problems)
-            sources = [step.source for step in self.predict_steps]
-            if self.alerts.max_record_age is not None and not any(getattr(each, "arrival", None) for each in sources):
-                found.append("alerts: max_record_age= needs a Predict step whose source has an arrival= column")
+            problems += problems_of(self.alerts.problems)
+            arrivals = [getattr(step.source, "arrival", None) for step in self.predict_steps]
+            if self.alerts.max_record_age is not None and not any(arrivals):
+                problems.append("alerts: max_record_age= needs a Predict step whose source has an arrival= column")
         else:
-            found.append(f"alerts={self.alerts!r}: give Alerts(max_run_time=timedelta(minutes=20))")
-        return found
+            problems.append(f"alerts={self.alerts!r}: give Alerts(max_run_time=timedelta(minutes=20))")
+        return problems
 
     def _graph_problems(self) -> list[str]:
         # Of a name that is no text, or no hashable thing at all, the step's own problems tell.
         steps = [step for step in self.steps if isinstance(step, Step) and isinstance(step.name, str)]
         names = [step.name for step in steps]
-        found = [f"two steps are named {name!r}" for name in sorted({n for n in names if names.count(n) > 1})]
+        problems = [f"two steps are named {name!r}" for name in sorted({n for n in names if names.count(n) > 1})]
         for step in steps:
-            found += [
+            problems += [
                 f"step {step.name!r}: after={unknown!r} names an unknown step; the other steps are: "
                 + _others(names, step.name)
                 for unknown in step.names_before
@@ -217,13 +223,13 @@ class Pipeline:
                 and step.chooses
                 and not any(step.name in other.names_before for other in steps)
             ):
-                found.append(
+                problems.append(
                     f"step {step.name!r} is a branch, but no step has after={[step.name]}: a branch needs a step to "
                     "choose"
                 )
         if waiting := cycle({step.name: step.names_before for step in steps}):
-            found.append(f"steps {', '.join(waiting)} wait for each other in a cycle: remove one after=")
-        return found
+            problems.append(f"steps {', '.join(waiting)} wait for each other in a cycle: remove one after=")
+        return problems
 
     def _concurrency_problems(self) -> list[str]:
         most = self.max_active_runs
@@ -241,4 +247,4 @@ class Pipeline:
 
 
 def _others(names: list[str], name: str) -> str:
-    return ", ".join(each for each in names if each != name) or "none"
+    return ", ".join(other for other in names if other != name) or "none"

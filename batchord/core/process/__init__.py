@@ -1,1 +1,1 @@
-"""What a process meets: too little memory, faults of a test, an author's way out."""
+"""Conditions of a process: it lacks memory, a test injects a fault, an author's code wants to end it."""

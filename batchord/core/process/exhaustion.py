@@ -1,7 +1,7 @@
-"""When a process lacks memory, or threads: which errors say so, and that this process has met one.
+"""Errors that say that a process lacks memory or threads, and whether this process has met one.
 
-Such an error is no fault of the work at hand: what fills the process may be left from other work. So a process that
-has met one gives its work back and ends, and only what fails alone in new processes is to blame.
+The current work may not be the cause: earlier work may have left the process full. So a process that has met such an
+error gives its work back and ends. Work counts as the cause only if it fails alone in new processes.
 """
 
 import errno
@@ -11,28 +11,28 @@ from collections.abc import Iterator
 
 from batchord.core.text.error_text import error_text
 
-#: How RuntimeErrors say it: the interpreter of threads, torch of a machine's memory and of a card's.
-_OF_RUNTIME = ("can't start new thread", "can't allocate memory", "out of memory")
-#: How libraries written in C++ say it, in errors of their own.
-_OF_LIBRARIES = ("std::bad_alloc", "Insufficient memory")
+#: Words in a RuntimeError: the interpreter's about threads, torch's about a machine's memory and about a GPU's.
+_RUNTIME_ERROR_WORDS = ("can't start new thread", "can't allocate memory", "out of memory")
+#: Words in errors of libraries that are written in C++.
+_LIBRARY_ERROR_WORDS = ("std::bad_alloc", "Insufficient memory")
 
 
 class _Process:
-    """This process."""
+    """The state of this process."""
 
     exhausted = False
 
 
 def is_exhaustion(error: BaseException) -> bool:
-    """Whether ``error``, or one that it was raised for, says that this process can have no more memory, or threads."""
-    return any(_says_so(each) for each in _chain(error))
+    """Whether ``error``, or one of its causes, says that this process can get no more memory or threads."""
+    return any(_says_so(link) for link in _chain(error))
 
 
 def note_exhaustion(error: BaseException) -> None:
-    """Remembers that this process is to end after its task, and frees what the calls that failed still hold."""
+    """Remembers that this process must end after its task, and frees the memory that the failed calls still hold."""
     _Process.exhausted = True
-    for each in _chain(error):
-        traceback.clear_frames(each.__traceback__)
+    for link in _chain(error):
+        traceback.clear_frames(link.__traceback__)
     gc.collect()
 
 
@@ -57,6 +57,6 @@ def _says_so(error: BaseException) -> bool:
         return error.errno == errno.ENOMEM
     if not isinstance(error, Exception):
         return False
-    words = _OF_LIBRARIES + (_OF_RUNTIME if isinstance(error, RuntimeError) else ())
-    said = error_text(error)
-    return any(each in said for each in words)
+    words = _LIBRARY_ERROR_WORDS + (_RUNTIME_ERROR_WORDS if isinstance(error, RuntimeError) else ())
+    text = error_text(error)
+    return any(word in text for word in words)

@@ -1,9 +1,9 @@
-"""Named places where a test makes things go wrong; inert unless the environment names them.
+"""Named places at which a test can inject a fault. They do nothing unless the environment names them.
 
-``BATCHORD_FAULTS="after-plan-commit=kill@1;before-batch-commit=raise@3"`` kills this process at the first
-pass of the one place and raises TransientError at the third pass of the other. With ``BATCHORD_FAULTS_DIR``
-passes are counted in that folder, over all processes, so that what was killed once is not killed again; the
-moment at which a fault fired is the time of an empty file there, ``<name>.fired``.
+``BATCHORD_FAULTS="after-plan-commit=kill@1;before-batch-commit=raise@3"`` kills this process at the first pass of the
+first place and raises TransientError at the third pass of the second. With ``BATCHORD_FAULTS_DIR``, all processes
+count their passes together in that folder, so that the fault does not fire again in the next process. When a fault
+fires, it creates an empty file ``<name>.fired`` there, whose time is the moment.
 """
 
 import os
@@ -25,7 +25,7 @@ class _Fault:
 
 
 def _parsed(text: str) -> dict[str, _Fault]:
-    found = {}
+    faults = {}
     for part in filter(None, text.split(";")):
         name, _, what = part.partition("=")
         action, _, hit = what.partition("@")
@@ -33,8 +33,8 @@ def _parsed(text: str) -> dict[str, _Fault]:
             raise ValueError(
                 f"BATCHORD_FAULTS names the unknown action {action!r}. The actions are {', '.join(_ACTIONS)}."
             )
-        found[name] = _Fault(action=action, hit=int(hit or 1))
-    return found
+        faults[name] = _Fault(action=action, hit=int(hit or 1))
+    return faults
 
 
 _FAULTS: dict[str, _Fault] = {}
@@ -53,17 +53,17 @@ read_environment()
 
 
 def fault(name: str) -> None:
-    """Does nothing, unless a test asked for a fault here."""
+    """Does nothing, unless a test wants a fault here."""
     if _FAULTS and name in _FAULTS:
         _pass(name, _FAULTS[name])
 
 
-def _pass(name: str, asked: _Fault) -> None:
-    if _count(name) != asked.hit:
+def _pass(name: str, wanted: _Fault) -> None:
+    if _count(name) != wanted.hit:
         return
     if _FOLDER is not None:
         (_FOLDER / f"{name}.fired").touch()
-    match asked.action:
+    match wanted.action:
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case "kill-parent":
@@ -78,11 +78,11 @@ def _pass(name: str, asked: _Fault) -> None:
 
 
 def _count(name: str) -> int:
-    """Which pass this is, counted from 1."""
+    """The number of this pass, from 1."""
     if _FOLDER is None:
         _PASSES[name] = _PASSES.get(name, 0) + 1
         return _PASSES[name]
-    # O_APPEND makes each write of one byte atomic; the file's size is the count.
+    # O_APPEND makes each write of one byte atomic. The file's size is the count.
     with (_FOLDER / name).open("ab") as file:
         file.write(b".")
         file.flush()

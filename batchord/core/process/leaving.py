@@ -1,14 +1,14 @@
-"""Exceptions by which an author's code leaves that are no Exception, and which of them end a process on purpose."""
+"""Which exceptions that are not an ``Exception`` end a process on purpose, when an author's code raises them."""
 
-#: What a process of Celery's pool exits with when a signal tells it to end: -(256 - signal), in billiard.common.
+#: Exit codes of a process of Celery's pool that a signal ends: -(256 - signal), in billiard.common.
 _BY_SIGNAL = range(-255, -191)
 
 
 def ends_the_process(error: BaseException) -> bool:
-    """Whether a person or a signal wants this process to end; everything else is the doing of the code that ran.
+    """Whether a person or a signal wants this process to end.
 
-    ``sys.exit()`` in a function, a panic of a library written in Rust and a task of asyncio that was cancelled are
-    not.
+    Any other exception is an error of the author's code: ``sys.exit()`` in a function, a panic of a library written in
+    Rust, a cancelled task of asyncio.
     """
     if isinstance(error, SystemExit):
         return error.code in _BY_SIGNAL

@@ -1,7 +1,7 @@
-"""While an author's file is being loaded, no command may start: it would load the file, and so start another.
+"""No command may start while an author's file is being loaded: it would load the file again, and so start another.
 
-The mark is an environment variable, since a command that the file starts is another process. It survives ``fork``,
-``subprocess``, a shell and ``nohup``.
+The mark is an environment variable, because a command that the file starts is another process. The variable survives
+``fork``, ``subprocess``, a shell and ``nohup``.
 """
 
 import os
@@ -10,13 +10,13 @@ from contextlib import contextmanager
 
 from batchord.core.errors import ConfigurationError
 
-#: ``<pid that loads>:<file>``.
+#: Its value is ``<pid of the loading process>:<file>``.
 LOADING_VARIABLE = "BATCHORD_LOADING"
 
 
 @contextmanager
 def loading(file: str) -> Iterator[None]:
-    """Marks this process, and all that it starts, as being in the middle of loading ``file``."""
+    """Marks this process, and all processes that it starts, as loading ``file``."""
     before = os.environ.get(LOADING_VARIABLE)
     os.environ[LOADING_VARIABLE] = f"{os.getpid()}:{file}"
     try:
@@ -29,9 +29,9 @@ def loading(file: str) -> Iterator[None]:
 
 
 def refuse_while_loading(what: str, *, same_process: bool = True) -> None:
-    """Raises ConfigurationError when ``what`` was started by a file that is being loaded.
+    """Raises ConfigurationError if a file that is being loaded started ``what``.
 
-    ``same_process``: also when this very process loads it.
+    ``same_process``: whether it also raises if this process itself is loading the file.
     """
     pid, colon, file = os.environ.get(LOADING_VARIABLE, "").partition(":")
     if not colon or (not same_process and pid == str(os.getpid())):

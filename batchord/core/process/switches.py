@@ -1,4 +1,4 @@
-"""What workers and beat share without knowing each other."""
+"""The Redis key that workers write and beat reads."""
 
-#: Where workers show beat in Redis what was switched at run time: JSON, ``paused`` and ``schedule`` by pipeline.
+#: Holds what people switched at run time, as JSON: ``paused`` and ``schedule`` by pipeline.
 SWITCHED_KEY = "batchord:switched"

@@ -6,40 +6,41 @@ from typing import Any
 
 
 class AlertKind(StrEnum):
-    """What an alert is about."""
+    """The subject of an alert."""
 
     RUN_FAILED = "run-failed"
     RUN_PARTIAL = "run-partial"
     REJECTION_LIMIT = "rejection-limit"
-    #: Records are missing or twice.
+    #: The audit found records that are missing or accounted for twice.
     AUDIT = "audit"
-    #: The oldest record without a prediction is older than the objective.
+    #: The oldest record without a prediction is older than ``Alerts.max_record_age``.
     RECORD_AGE = "record-age"
+    #: A run takes longer than ``Alerts.max_run_time``.
     RUN_TIME = "run-time"
-    #: No run has succeeded for a time.
+    #: No run has succeeded for longer than ``Alerts.max_time_without_success``.
     SILENCE = "silence"
     #: A pipeline file cannot be used.
     BROKEN_FILE = "broken-file"
-    #: No file declares a pipeline any more that was scheduled.
+    #: No file declares a scheduled pipeline any more.
     PIPELINE_GONE = "pipeline-gone"
-    #: What was wrong is no longer.
+    #: The cause of an earlier alert is gone.
     RECOVERED = "recovered"
-    #: Asked for by a person who wants to see whether alerts arrive.
+    #: A person wants to see whether alerts arrive.
     TEST = "test"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """A message to people that is to be sent."""
+    """A message to people that waits to be sent."""
 
     id: int
     kind: AlertKind
     pipeline: str
     title: str
     message: str
-    #: How often sending it was tried before.
+    #: How many attempts to send it were made before.
     attempts: int
-    #: Digests of the addresses that have taken it.
+    #: Digests of the addresses that have accepted it.
     sent: frozenset[str]
 
     @property
@@ -50,9 +51,9 @@ class Alert:
 
 @dataclass(frozen=True, kw_only=True)
 class NewAlert:
-    """A message to people, to be kept once for its event."""
+    """A message to people that the ledger keeps once for its event."""
 
-    #: Names the event, so that it is told once, however often it is found.
+    #: Identifies the event. However often the event is noticed, one alert is sent for it.
     event: str
     kind: AlertKind
     pipeline: str
@@ -61,5 +62,5 @@ class NewAlert:
     run_id: str | None = None
 
     def as_values(self) -> dict[str, Any]:
-        """By the names of the ledger's columns."""
+        """The alert's values by the names of the ledger's columns."""
         return {**vars(self), "kind": self.kind.value}

@@ -1,13 +1,14 @@
-"""What may go on in a run's graph of steps: pure functions of the steps' states.
+"""How a run moves through its graph of steps: pure functions of the steps' states.
 
-The rules, for a step all of whose ``after`` are over:
+The rules for a step, once all steps of its ``after`` are over:
 
-- ``all_done_ok``: it runs when none of them failed and at least one is done. When one failed, or was itself stopped
-  by a failure, it is ``upstream_failed``; when all were skipped it is skipped.
-- ``always``: it runs.
+- ``all_done_ok``: the step runs if none of them failed and at least one is done. If one failed, or is itself
+  ``upstream_failed``, the step becomes ``upstream_failed``. If all were skipped, the step is skipped.
+- ``always``: the step runs.
 
-A failure is told on at once, without waiting for what else the step waits for. A branch that is done skips those
-steps right after it that it did not choose, unless a chosen one leads to them, or their join is ``always``.
+A failure makes the steps behind it ``upstream_failed`` at once, even if they wait for other steps, too. When a branch
+is done, the steps right after it that it did not choose are skipped, unless a chosen step leads to them or their join
+is ``always``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +21,7 @@ _FAILED = (StepState.FAILED, StepState.CODE_CHANGED, StepState.UPSTREAM_FAILED)
 
 @dataclass(frozen=True, kw_only=True)
 class Moves:
-    """What is to become of steps that are pending."""
+    """The new states of pending steps."""
 
     ready: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -28,35 +29,35 @@ class Moves:
 
 
 def moves(steps: Sequence[Step]) -> Moves:
-    """What can be said now of the pending steps; those not named have to wait."""
+    """The moves of all pending steps that can move now. The other pending steps have to wait."""
     states = {step.name: step.state for step in steps}
-    passed_over = _passed_over(steps)
-    # A step that is skipped decides over those behind it: until nothing changes any more.
+    not_chosen = _not_chosen(steps)
+    # A skipped step may decide about the steps behind it. So repeat until nothing changes any more.
     changed = True
     while changed:
         changed = False
         for step in steps:
             if states[step.name] is not StepState.PENDING:
                 continue
-            fate = _fate(step, states, passed_over=step.name in passed_over)
-            if fate in (StepState.SKIPPED, StepState.UPSTREAM_FAILED):
-                states[step.name], changed = fate, True
-    found = Moves()
+            state = _next_state(step, states, not_chosen=step.name in not_chosen)
+            if state in (StepState.SKIPPED, StepState.UPSTREAM_FAILED):
+                states[step.name], changed = state, True
+    result = Moves()
     for step in steps:
         if step.state is not StepState.PENDING:
             continue
         state = states[step.name]
         if state is StepState.SKIPPED:
-            found.skipped.append(step.name)
+            result.skipped.append(step.name)
         elif state is StepState.UPSTREAM_FAILED:
-            found.upstream_failed.append(step.name)
-        elif _fate(step, states, passed_over=False) is StepState.READY:
-            found.ready.append(step.name)
-    return found
+            result.upstream_failed.append(step.name)
+        elif _next_state(step, states, not_chosen=False) is StepState.READY:
+            result.ready.append(step.name)
+    return result
 
 
-def _fate(step: Step, states: Mapping[str, StepState], *, passed_over: bool) -> StepState:
-    # A step that is not in the run was left out on purpose; nobody waits for it.
+def _next_state(step: Step, states: Mapping[str, StepState], *, not_chosen: bool) -> StepState:
+    # A step that is not in the run was left out on purpose, so no step waits for it.
     before = [states[name] for name in step.after if name in states]
     if step.join == "always":
         return StepState.READY if all(state.over for state in before) else StepState.PENDING
@@ -64,52 +65,52 @@ def _fate(step: Step, states: Mapping[str, StepState], *, passed_over: bool) -> 
         return StepState.UPSTREAM_FAILED
     if not all(state.over for state in before):
         return StepState.PENDING
-    # Not before all are over: else it would depend on who is faster whether a failure among them stops what follows.
-    if passed_over:
+    # Only once all are over. Otherwise chance would decide whether a failure among them makes it upstream_failed.
+    if not_chosen:
         return StepState.SKIPPED
     if not before or StepState.DONE in before:
         return StepState.READY
     return StepState.SKIPPED
 
 
-def _passed_over(steps: Sequence[Step]) -> set[str]:
-    """Steps that a branch which is done did not choose."""
-    found: set[str] = set()
+def _not_chosen(steps: Sequence[Step]) -> set[str]:
+    """Steps right after a finished branch that the branch did not choose."""
+    not_chosen: set[str] = set()
     after = {step.name: step.after for step in steps}
     for branch in steps:
         if branch.state is not StepState.DONE or not branch.chose:
             continue
         chosen = set((branch.output or {})[CHOSEN])
         wanted = chosen | downstream(after, chosen)
-        found |= {step.name for step in steps if branch.name in step.after} - wanted
-    return found
+        not_chosen |= {step.name for step in steps if branch.name in step.after} - wanted
+    return not_chosen
 
 
 def downstream(after: Mapping[str, Iterable[str]], names: Iterable[str]) -> set[str]:
-    """Every step behind ``names``, however far; ``after`` gives for each step those right before it."""
-    found: set[str] = set()
+    """All steps behind ``names``, at any distance. ``after`` maps each step to the steps right before it."""
+    steps_behind: set[str] = set()
     reached = set(names)
     while reached:
-        reached = {name for name, before in after.items() if reached.intersection(before)} - found
-        found |= reached
-    return found
+        reached = {name for name, before in after.items() if reached.intersection(before)} - steps_behind
+        steps_behind |= reached
+    return steps_behind
 
 
 def upstream(after: Mapping[str, Iterable[str]], name: str) -> set[str]:
-    """Every step before ``name``, however far."""
-    found: set[str] = set()
+    """All steps before ``name``, at any distance."""
+    steps_before: set[str] = set()
     reached = set(after.get(name, ()))
     while reached:
-        found |= reached
-        reached = {each for step in reached for each in after.get(step, ())} - found
-    return found
+        steps_before |= reached
+        reached = {before for step in reached for before in after.get(step, ())} - steps_before
+    return steps_before
 
 
 def state_at_end(steps: Sequence[Step], *, predicted: int) -> RunState:
-    """How a run ended whose steps are all over and that predicted so many records.
+    """The state of a run whose steps are all over and that predicted ``predicted`` records.
 
-    Partial: nothing but predictions are missing, and some were made; the next run takes the rest. Or its code changed;
-    then a follow-up run does.
+    A run is partial if only Predict steps failed and some records were predicted: the next run takes the rest. It is
+    also partial if its code changed and nothing failed: then a follow-up run takes the rest.
     """
     failed = [step for step in steps if step.state is StepState.FAILED]
     if not failed:
@@ -121,7 +122,7 @@ def state_at_end(steps: Sequence[Step], *, predicted: int) -> RunState:
 
 
 def cycle(after: Mapping[str, Iterable[str]]) -> list[str]:
-    """Names that wait for each other, sorted; empty when the graph has an order."""
+    """The names of steps that wait for each other, sorted; empty if the graph has no cycle."""
     waiting = {name: set(before) & after.keys() for name, before in after.items()}
     while ready := [name for name, before in waiting.items() if not before & waiting.keys()]:
         for name in ready:

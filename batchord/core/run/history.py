@@ -1,16 +1,16 @@
-"""What was changed by hand, and by whom: kept with the change itself."""
+"""What people changed by hand, and who did it. The ledger keeps this in the transaction of the change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
-#: Characters of a name, of a user or a host.
+#: The most characters of a user's or a host's name.
 MOST_NAME = 200
 
 
 class Way(StrEnum):
-    """How somebody came to Batchord."""
+    """The way by which somebody reached Batchord."""
 
     #: The command line.
     COMMAND = "command"
@@ -21,27 +21,30 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Who changes something by hand; as its process says, which proves nothing."""
+    """Who changes something by hand. The sending process says this, so it proves nothing."""
 
-    #: Of a command, the operating system's user; through Flower, the name that the password goes with.
+    #: The operating system's user of a command; the name in Flower's login.
     user: str | None
-    #: Of a command, its machine; through Flower, the address that the browser came from.
+    #: The machine of a command; the browser's address for Flower.
     host: str | None
     way: Way
 
     def to_json(self) -> dict[str, Any]:
-        """What a message carries."""
+        """The actor as JSON values for a message."""
         return {"user": self.user, "host": self.host, "way": self.way.value}
 
     @classmethod
-    def from_message(cls, said: Any, *, origin: Any = None) -> Self:
-        """What a message says of its sender, whatever else it says. ``origin``: as Celery writes it, ``gen1@host``."""
-        given = said if isinstance(said, Mapping) else {}
-        way = given.get("way")
+    def from_message(cls, value: Any, *, origin: Any = None) -> Self:
+        """The sender of a message, whatever JSON value the message holds for it.
+
+        ``origin``: Celery's name of the sending process, such as ``gen1@host``.
+        """
+        actor = value if isinstance(value, Mapping) else {}
+        way = actor.get("way")
         host = origin.rpartition("@")[2] if isinstance(origin, str) else None
         return cls(
-            user=_name(given.get("user")),
-            host=_name(given.get("host")) or _name(host),
+            user=_name(actor.get("user")),
+            host=_name(actor.get("host")) or _name(host),
             way=Way(way) if isinstance(way, str) and way in set(Way) else Way.MESSAGE,
         )
 
@@ -55,7 +58,7 @@ class Change:
     actor: Actor
     pipeline: str | None = None
     run_id: str | None = None
-    #: More about it, JSON-like: masked, and not long.
+    #: Further JSON-like values about the change: masked and short.
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 

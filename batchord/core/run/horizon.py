@@ -1,8 +1,8 @@
-"""The horizon: the greatest position that a record of the present can have.
+"""The horizon: the greatest position that a record can have at present.
 
-Positions that are made by a clock are written in many ways: as seconds since 1970 or their thousandths, as texts, as
-ULIDs. A record whose clock was wrong, or that was given the greatest value of its type, must not take the frontier
-along: everything that arrives afterwards would lie below it, where no run looks.
+Positions that come from a clock are written in many ways: as seconds since 1970 or their thousandths, as texts, as
+ULIDs. A record whose clock was wrong, or that has the greatest value of its type, must not move the frontier:
+everything that arrives afterwards would lie below the frontier, where no run looks.
 """
 
 import math
@@ -17,7 +17,8 @@ from uuid import UUID
 from batchord.core.run.records import Position, Scalar
 from batchord.core.text.counts import counted
 
-#: More records than so many beyond the horizon are no strays, where the numbers may be ids as well as times.
+#: The most strays, where the numbers may be ids as well as times. If more records lie beyond the horizon, the numbers
+#: are ids.
 MOST_STRAYS = 10_000
 
 #: Strays are counted up to this number.
@@ -25,12 +26,13 @@ MOST_COUNTED = 1000
 
 #: Up to which number seconds since 1970 and their thousandths, millionths and billionths are taken for such.
 _UNITS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
-#: Of 1973 in seconds.
+#: A time in 1973, in seconds. Smaller numbers may be ids.
 _EARLIEST = 10**8
-#: Ids are as large as seconds are, and those that hold a time and a machine ("snowflakes") as billionths are.
+#: Units in which a number may also be an id: ids can be as large as seconds. Ids that hold a time and a machine
+#: ("snowflakes") are as large as billionths.
 _LIKE_IDS = (1, 10**9)
 _GREATEST_NUMBER = 2**63 - 1
-#: Above all numbers that anybody counts with, below infinity.
+#: Greater than any number in use, but less than infinity.
 _FINITE = 10**300
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:(?P<separator>[ T])\d\d:\d\d.*)?", re.DOTALL)
@@ -45,28 +47,30 @@ _BY_TIME = 7
 
 @dataclass(frozen=True, kw_only=True)
 class Horizon:
-    """A limit that may be right for an order."""
+    """A possible limit between the present and strays, for one way to write positions."""
 
-    #: The greatest value of the present.
+    #: The greatest value that a record can have at present.
     limit: Scalar
-    #: Says of the greatest value at or below the limit, None when there is none, whether it is one of that order.
+    #: Gets the greatest value at or below the limit (None if there is none). Returns whether it is written that way, so
+    #: that the limit is right.
     fits: Callable[[Any], bool]
-    #: Says of the same value whether it and what lies beyond may be ids instead, if the latter are many.
+    #: Gets the same value. Returns whether the values may be ids instead of times, if many lie beyond the limit.
     ids: Callable[[Any], bool] | None = None
 
 
 def horizons(value: Scalar, now: datetime) -> Iterator[Horizon]:
-    """The limits that may be right where ``value`` is the greatest, likeliest first; none when it is of the present.
+    """The possible horizons of a source whose greatest value is ``value``, likeliest first; none if it is no stray.
 
-    Limits are below ``value``: an order has few kinds of strays, so asking again with each limit comes to an end.
+    All limits are below ``value``. There are only a few kinds of strays, so a search that asks again for each limit
+    comes to an end.
     """
-    for each in _horizons(value, now):
+    for horizon in _horizons(value, now):
         try:
-            below = bool(each.limit < value) or value != value  # type: ignore[operator]  # noqa: PLR0124 -- NaN
+            below = bool(horizon.limit < value) or value != value  # type: ignore[operator]  # noqa: PLR0124 -- NaN
         except (TypeError, ArithmeticError):
-            below = True  # a decimal NaN, which compares with nothing
+            below = True  # a decimal NaN cannot be compared
         if below:
-            yield each
+            yield horizon
 
 
 def _horizons(value: Scalar, now: datetime) -> Iterator[Horizon]:
@@ -96,7 +100,7 @@ def _numbers(value: float | Decimal, now: datetime) -> Iterator[Horizon]:
         unit = next((unit for end, unit in _UNITS if value < end), _UNITS[-1][1])
         yield Horizon(
             limit=kind(int(now.timestamp() * unit)),
-            # Without any of the present the numbers may be no times at all. When one comes, that is seen.
+            # If no number lies at or below the limit, the numbers may not be times. A later run sees it when one comes.
             fits=lambda lower: lower is not None,
             ids=lambda lower: unit in _LIKE_IDS or lower < _EARLIEST * unit,
         )
@@ -107,7 +111,7 @@ def _texts(value: str, now: datetime) -> Iterator[Horizon]:
     if shape is not None:
         yield Horizon(limit=shape(now), fits=_anything)
         return
-    # No time, such as "infinity" or "n/a": it may be a stray among times.
+    # The text is not a time but, say, "infinity" or "n/a": it may be a stray among times.
     ulid = _ulid(now)
     for limit in (f"{now:%Y-%m-%dT%H:%M:%S}", f"{now:%Y-%m-%d}", ulid, ulid.lower(), _uuid7(now)):
         yield Horizon(limit=limit, fits=_is_time)
@@ -118,12 +122,12 @@ def _is_time(lower: Any) -> bool:
 
 
 def _shape(text: str) -> Callable[[datetime], str] | None:
-    """How to write another time as ``text`` is written; None when it is no time."""
-    if found := _TIME.fullmatch(text):
-        separator = found["separator"]
+    """A function that writes a time in the same way as ``text``; None if ``text`` is not a time."""
+    if match := _TIME.fullmatch(text):
+        separator = match["separator"]
         return lambda now: f"{now:%Y-%m-%d}" if separator is None else f"{now:%Y-%m-%d}{separator}{now:%H:%M:%S}"
-    if found := _COMPACT.fullmatch(text):
-        separator, has_time = found["separator"], found["time"] is not None
+    if match := _COMPACT.fullmatch(text):
+        separator, has_time = match["separator"], match["time"] is not None
         return lambda now: f"{now:%Y%m%d}{separator}" + (f"{now:%H%M%S}" if has_time else "")
     if _COUNTED.fullmatch(text):
         unit = 10 ** (len(text) - 10)
@@ -182,16 +186,16 @@ class Stray:
 
 @dataclass(frozen=True, kw_only=True)
 class Present:
-    """What of a source is of the present."""
+    """The greatest position of a source that is not a stray."""
 
     greatest: Position | None
-    #: What was taken for the horizon; None when nothing lies beyond it.
+    #: The limit that was used as the horizon; None if nothing lies beyond it.
     limit: Scalar | None = None
     stray: Stray | None = None
 
 
 def leading(position: Position) -> Scalar:
-    """What orders the position in the first place."""
+    """The value that orders positions first: the arrival if there is one, otherwise the key."""
     return position.key if position.arrival is None else position.arrival
 
 
@@ -203,11 +207,14 @@ def greatest_of_the_present(
     now: datetime,
     value_of: Callable[[Position], Scalar] = leading,
 ) -> Present:
-    """The greatest position that is no stray.
+    """The greatest position that is not a stray.
 
-    ``greatest`` asks the source for the greatest position at or below a limit, ``many_beyond`` whether more than
-    :data:`MOST_STRAYS` lie beyond one. ``ceiling``: the limit, where the source knows it. ``value_of``: what orders a
-    position, where that is not what the position holds.
+    Args:
+        greatest: Asks the source for the greatest position at or below a limit; None for no limit.
+        many_beyond: Asks the source whether more than :data:`MOST_STRAYS` records lie beyond a limit.
+        ceiling: The limit, if the source knows it.
+        now: The time by the source's clock.
+        value_of: Returns the value that orders a position, if the position itself does not hold that value.
     """
     highest = top = greatest(None)
     limit: Scalar | None = None
@@ -229,9 +236,9 @@ def _lower(
     now: datetime,
     value_of: Callable[[Position], Scalar],
 ) -> Present | None:
-    for each in horizons(value_of(top), now):
-        lower = greatest(each.limit)
+    for horizon in horizons(value_of(top), now):
+        lower = greatest(horizon.limit)
         lower_value = None if lower is None else value_of(lower)
-        if each.fits(lower_value) and not (each.ids and each.ids(lower_value) and many_beyond(each.limit)):
-            return Present(greatest=lower, limit=each.limit)
+        if horizon.fits(lower_value) and not (horizon.ids and horizon.ids(lower_value) and many_beyond(horizon.limit)):
+            return Present(greatest=lower, limit=horizon.limit)
     return None

@@ -1,4 +1,4 @@
-"""The log of one attempt: what it printed and logged, kept after its worker is gone."""
+"""The log of one attempt: the lines that it printed and logged. It outlives the worker."""
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ class AttemptName(NamedTuple):
 
     run_id: str
     step: str
-    #: None: the step as a whole.
+    #: None: the attempt was at the step as a whole.
     shard: int | None
-    #: Counts from 1.
+    #: The number of the attempt, from 1.
     attempt: int
 
 
@@ -24,23 +24,23 @@ class LogLine:
     time: datetime
     #: ``DEBUG`` to ``CRITICAL``.
     level: str
-    #: The logger's name; ``stdout`` or ``stderr`` of what was printed.
+    #: The logger's name, or ``stdout`` or ``stderr`` for a printed line.
     source: str
     message: str
 
     def to_json(self) -> list[Any]:
-        """Short: there may be many."""
+        """The line as JSON values: a short list, since a log may have many lines."""
         return [self.time.isoformat(), self.level, self.source, self.message]
 
     @classmethod
     def from_json(cls, value: Sequence[Any]) -> "LogLine":
-        """The line that :meth:`to_json` gave."""
+        """The inverse of :meth:`to_json`."""
         time, level, source, message = value
         return cls(time=datetime.fromisoformat(time), level=level, source=source, message=message)
 
 
 class PartName(NamedTuple):
-    """A part of an attempt's log."""
+    """Identifies a part of an attempt's log."""
 
     attempt: AttemptName
     part: int
@@ -48,26 +48,26 @@ class PartName(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class LogPart:
-    """Some lines of an attempt's log, as they were written down together."""
+    """Some lines of an attempt's log that were stored together."""
 
     attempt: AttemptName
-    #: Counts from 0 in each attempt.
+    #: The number of the part in its attempt, from 0.
     part: int
-    #: ``host:pid`` of who wrote it.
+    #: ``host:pid`` of the process that wrote it.
     worker: str
     lines: tuple[LogLine, ...]
 
     @property
     def name(self) -> PartName:
-        """What tells it from all others."""
+        """The part's name, which no other part has."""
         return PartName(self.attempt, self.part)
 
 
 class LogStore(Protocol):
-    """Where logs are kept. All methods raise TransientError when the store does not answer."""
+    """Stores the logs of attempts. All methods raise TransientError if the store does not answer."""
 
     def append(self, part: LogPart) -> None:
-        """Keeps a part. A part that is there already stays as it is."""
+        """Stores a part. If a part of that name is stored already, it stays as it is."""
 
     def read(
         self,
@@ -77,13 +77,15 @@ class LogStore(Protocol):
         shard: int | None = None,
         seen: Container[PartName] = frozenset(),
     ) -> Iterator[LogPart]:
-        """The run's parts in the order in which they were kept; only their names are in memory at once.
+        """The run's parts in the order in which they were stored. Only their names are in memory at the same time.
 
-        ``step`` and ``shard``: only theirs; ``shard`` counts only together with ``step``. ``seen``: without these.
+        ``step`` and ``shard`` select the parts of a step or of one of its shards; ``shard`` counts only together with
+        ``step``. ``seen``: names of parts to leave out.
         """
 
     def delete_before(self, moment: datetime) -> int:
-        """Deletes what runs opened before ``moment`` logged; returns how many parts that were.
+        """Deletes the logs of runs that were opened before ``moment``. Returns the number of deleted parts.
 
-        A run's id tells when it was opened: its first 48 bits are milliseconds since 1970 (RFC 9562, UUID version 7).
+        A run's id says when the run was opened: its first 48 bits are milliseconds since 1970 (RFC 9562, UUID
+        version 7).
         """

@@ -1,18 +1,18 @@
-"""What a verb wants sent once its transaction is committed.
+"""The messages that a verb wants sent once its transaction is committed.
 
-Verbs return these instead of sending: so nothing can be published before it is committed, and the same
-verbs run on Celery and in one process alike. Any message may be lost, doubled, late or out of order.
+Verbs return messages instead of sending them. So nothing can be published before it is committed, and the same verbs
+work on Celery and in one process. Any message may be lost, doubled, late or out of order.
 """
 
 from dataclasses import dataclass
 
 from batchord.core.run.runs import RunState, Step
 
-#: What each message says of itself. It rises only when the release before would misread what is sent: a new keyword
-#: does not ask for it, since tasks ignore those that they do not know.
+#: The version that each message carries. It rises only if the previous release would misread a message. A new keyword
+#: does not need a new version, since tasks ignore keywords that they do not know.
 VERSION = 1
-#: Seconds: a longer wait is left to the sweeper, since a message that waits is held by a worker and would come back to
-#: Redis after the visibility timeout.
+#: The longest wait of a message, in seconds. A worker holds a message that waits, and Redis would deliver it again
+#: after the visibility timeout. So the sweeper sends messages that are due later.
 LONGEST_DELAY = 120.0
 
 
@@ -28,7 +28,7 @@ class StepReady:
     queue: str | None = None
     #: Seconds after which its process is ended; None: never.
     time_limit: float | None = None
-    #: Seconds to wait before.
+    #: Seconds to wait before it starts.
     delay: float = 0
 
 
@@ -46,7 +46,7 @@ def step_ready(step: Step, *, delay: float = 0) -> StepReady:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardsReady:
-    """Shards wait for workers; when all have ended, the step can be finished."""
+    """Shards wait for workers. When all have ended, the step can be finished."""
 
     run_id: str
     step: str
@@ -57,7 +57,7 @@ class ShardsReady:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardReady:
-    """One of them: predict it."""
+    """One shard waits for a worker: predict it."""
 
     run_id: str
     step: str
@@ -81,16 +81,16 @@ class RunReady:
 
 @dataclass(frozen=True, kw_only=True)
 class BacklogLeft:
-    """A run took as much as one run may; a follow-up run goes on."""
+    """A run took as many records as one run may take. A follow-up run continues."""
 
     pipeline: str
-    #: The run that left it; one run has at most one follow-up.
+    #: The run that left the backlog. It has at most one follow-up run.
     after_run: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunEnded:
-    """A run is over: pipelines that follow it may start."""
+    """A run is over: pipelines with ``after_pipeline`` of its pipeline may start."""
 
     run_id: str
     pipeline: str
@@ -99,7 +99,7 @@ class RunEnded:
 
 @dataclass(frozen=True, kw_only=True)
 class FollowUp:
-    """One pipeline follows a run of another."""
+    """A pipeline with ``after_pipeline`` starts after a run of the other pipeline."""
 
     pipeline: str
     after_run: str
@@ -107,7 +107,7 @@ class FollowUp:
 
 @dataclass(frozen=True, kw_only=True)
 class AlertsKept:
-    """Messages to people wait to be sent."""
+    """Alerts wait in the ledger to be sent."""
 
 
 Message = StepReady | ShardsReady | ShardReady | StepEnded | RunReady | BacklogLeft | RunEnded | FollowUp | AlertsKept

@@ -1,4 +1,4 @@
-"""What discovery found, on its way to the ledger."""
+"""The plan of a step, on its way from discovery to the ledger."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from batchord.core.run.shards import ShardRange
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What discovery found for one step of a run."""
+    """The result of discovery for one step of a run."""
 
     shards: Sequence[ShardRange]
     #: The queue whose workers run the step's model.
@@ -20,7 +20,7 @@ class Plan:
     frontier: Frontier
     #: Whether more records wait than one run may take.
     backlog_left: bool
-    #: What the step's code is, see :attr:`batchord.core.declared.steps.Predict.code`; None: any will do.
+    #: The digest of the step's code, see :attr:`batchord.core.declared.steps.Predict.code`. None: any code may predict.
     code: str | None = None
 
     @property

@@ -13,7 +13,7 @@ class Predictions:
     keys: list[Scalar]
     labels: list[str | None]
     scores: list[float | None]
-    #: Everything else that the model returned; None when it returned nothing else.
+    #: Everything else that the model returned; None if it returned nothing else.
     outputs: list[dict[str, Any] | None]
     #: 64-bit digests of the inputs, signed.
     digests: list[int]
@@ -21,7 +21,7 @@ class Predictions:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What one model call came to."""
+    """The result of one call of the model."""
 
     predictions: Predictions
     rejections: list[Rejection] = field(default_factory=list)

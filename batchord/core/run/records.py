@@ -1,7 +1,7 @@
 """Records, their keys and their positions, and how these travel through JSON and the ledger.
 
-A *key* identifies a record and an *arrival* orders it; together they are its *position*. Both keep
-the type that the source's driver gives them, because only the source compares them.
+A *key* identifies a record and an *arrival* orders it; together they are its *position*. Both keep the type that the
+source's driver gives them, because only the source compares them.
 """
 
 import hashlib
@@ -17,26 +17,26 @@ from uuid import UUID
 from batchord.core.errors import ConfigurationError
 from batchord.core.reasons import Reason
 
-#: What a source may use as a key or an arrival.
+#: The types of keys and arrivals.
 Scalar = int | str | float | bytes | Decimal | UUID | datetime | date
 
 
 class TextKey(str):
-    """A key of a type that only the source knows, as the source writes it."""
+    """A key of a type that only the source's database knows, as that database writes it."""
 
     __slots__ = ("formerly",)
 
-    #: The ledger's text for it in older versions, where that was another one: rows of theirs are still there.
+    #: The text that older releases of Batchord stored for this key, if it differs: their rows are still in the ledger.
     formerly: str | None
 
     def __new__(cls, text: str, *, formerly: str | None = None) -> Self:
-        """``formerly`` is left out where it is the same text."""
+        """Creates the key; it drops a ``formerly`` that does not differ."""
         key = super().__new__(cls, text)
         key.formerly = None if formerly == record_key(text) else formerly
         return key
 
 
-#: How scalars that JSON does not know are written: tag -> (type, to text, from text).
+#: How scalars are written that JSON does not have: tag -> (type, to text, from text).
 #: The order matters: a datetime is also a date.
 _TAGS: dict[str, tuple[type | tuple[()], Callable[[Any], str], Callable[[str], Any]]] = {
     "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
@@ -45,18 +45,18 @@ _TAGS: dict[str, tuple[type | tuple[()], Callable[[Any], str], Callable[[str], A
     "decimal": (Decimal, str, Decimal),
     "float": (float, float.hex, float.fromhex),
     "bytes": (bytes, bytes.hex, bytes.fromhex),
-    # Text that PostgreSQL's JSON cannot hold; encode() knows it by its characters, not by a type.
+    # Text that PostgreSQL's JSON cannot hold. encode() recognises it by its characters, not by its type.
     "utf8": ((), str, lambda text: bytes.fromhex(text).decode("utf-8", "surrogatepass")),
 }
 
 #: Characters that PostgreSQL's text cannot hold: NUL and lone surrogates.
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
-#: A NUL as JSON writes it; after a backslash that is one of the text's own, ``u0000`` is a text.
+#: A NUL as JSON writes it. After an escaped backslash, ``u0000`` is ordinary text.
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-#: A moment that Python does not have, as PostgreSQL writes it: the arrival of a record may be one.
+#: A moment that Python cannot express, as PostgreSQL writes it. The arrival of a record may be one.
 _BEYOND_PYTHON = re.compile(r"-?infinity|.* BC|\d{5,}-.*")
-#: Characters of a key that the ledger writes as it is: an entry of a PostgreSQL index holds about 2,700 bytes, and a
-#: character has up to four.
+#: The most characters of a key that the ledger stores unchanged. An entry of a PostgreSQL index holds about 2,700
+#: bytes, and a character takes up to four.
 LONGEST_KEY = 500
 
 
@@ -80,12 +80,12 @@ class Position:
 
 
 def is_beyond_python(arrival: Scalar | None) -> bool:
-    """Whether an arrival is the text of a moment that Python does not have, such as ``infinity``."""
+    """Whether an arrival is the text of a moment that Python cannot express, such as ``infinity``."""
     return isinstance(arrival, str) and _BEYOND_PYTHON.fullmatch(arrival) is not None
 
 
 def encode(value: Scalar) -> Any:
-    """A scalar as a JSON value. Integers and text stay themselves, the rest is tagged.
+    """A scalar as a JSON value. Integers and text stay as they are; all others get a tag.
 
     Raises ConfigurationError for a type that cannot serve as a key or an arrival.
     """
@@ -117,25 +117,25 @@ def decode(value: Any) -> Scalar:
 
 
 def record_key(value: Scalar) -> str:
-    """The key as the ledger stores it: one text for one key, whatever its type; at most 533 characters."""
+    """The key as the ledger stores it: one text for each key, whatever its type; at most 533 characters."""
     if type(value) is int:  # the common case first: this runs once per record
         return str(value)
-    text = _written(value)
-    # Its beginning and a digest of it all where no index of PostgreSQL's could hold it.
+    text = _full_text(value)
+    # A text that is too long for an index of PostgreSQL becomes its beginning and a digest of the whole text.
     return text if len(text) <= LONGEST_KEY else f"{text[:LONGEST_KEY]}#{_digest(text, size=16)}"
 
 
 def ledger_texts(keys: Iterable[Scalar]) -> dict[str, Scalar]:
-    """Every text under which the ledger may know the keys, each with its key."""
+    """Every text under which the ledger may hold one of the keys, with that key."""
     texts = {record_key(key): key for key in keys}
     texts |= {key.formerly: key for key in texts.values() if isinstance(key, TextKey) and key.formerly is not None}
     return texts
 
 
-def _written(value: Scalar) -> str:
+def _full_text(value: Scalar) -> str:
     if isinstance(value, str):
         return _text_key(value)
-    if isinstance(value, Decimal):  # 1.5 and 1.50 are one number
+    if isinstance(value, Decimal):  # 1.5 and 1.50 are the same number
         text = format(value, "f")  # normalize() would round to 28 digits
         return text.rstrip("0").rstrip(".") if "." in text else text
     encoded = repr(value) if isinstance(value, float) else encode(value)
@@ -144,7 +144,7 @@ def _written(value: Scalar) -> str:
 
 def _text_key(value: str) -> str:
     stored = storable(value)
-    # Another key may look like this one's escaped text.
+    # The digest is needed because another key may look like this key's escaped text.
     return stored if stored == value else f"{stored}#{_digest(value)}"
 
 
@@ -162,7 +162,7 @@ def storable(text: str) -> str:
     r"""``text`` with each NUL and lone surrogate written as a visible ``\uXXXX``, which PostgreSQL accepts."""
     if "\x00" not in text and (text.isascii() or not _NOT_TEXT.search(text)):
         return text
-    return _NOT_TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _NOT_TEXT.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 @dataclass(frozen=True, kw_only=True)

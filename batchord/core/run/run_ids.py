@@ -1,4 +1,4 @@
-"""What a run's id tells: when the run was opened."""
+"""A run's id says when the run was opened."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -7,9 +7,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def first_run_id(moment: datetime) -> str:
-    """The least id that a run opened at ``moment`` can have: whatever sorts before it was opened earlier.
+    """The least id of a run that was opened at ``moment``. All runs with lesser ids were opened earlier.
 
-    The first 48 bits are milliseconds since 1970 (RFC 9562, UUID version 7). Raises ValueError without a time zone.
+    The first 48 bits are milliseconds since 1970 (RFC 9562, UUID version 7). Raises ValueError if ``moment`` has no
+    time zone.
     """
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no time zone")

@@ -1,4 +1,4 @@
-"""Shards: ranges of positions, cut while positions stream by."""
+"""Shards: ranges of positions, cut while the positions stream by."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,57 +15,57 @@ class ShardRange:
     last: Position
     #: Records in the range that had neither a prediction nor a rejection when the shard was planned.
     planned: int
-    #: Places of ``first`` and ``last`` among all records that the scan met, accounted for or not; None: not counted.
+    #: The places of ``first`` and ``last`` among all records of the scan, accounted for or not. None: nobody counted.
     places: tuple[int, int] | None = None
 
     @property
     def dense(self) -> bool:
-        """Whether no record between the ends was accounted for when the shard was planned."""
+        """Whether all records between the ends were unaccounted for when the shard was planned."""
         return self.places is not None and self.places[1] - self.places[0] + 1 == self.planned
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardSize:
-    """How large shards are to be."""
+    """How large the shards of a run should be."""
 
     #: Records in a full shard.
     rows: int
-    #: Records below which a shard is not worth a task of its own.
+    #: Records in the smallest shard that is worth a task of its own.
     min_rows: int
-    #: Shards to aim at when the backlog is small, so that no core idles.
+    #: How many shards to cut if the backlog is small, so that no core idles.
     parallelism: int
-    #: Shards of one run at the most.
+    #: The most shards of one run.
     max_shards: int
-    #: Whether the first shards are small and the later ones larger, since nobody knows how long one takes.
+    #: Whether the first shards are small and later ones larger, because nobody knows yet how long a shard takes.
     grows: bool = False
-    #: Whether a whole round of shards is cut for each process, the last of them smaller, so that no process waits for
-    #: another's long last shard.
+    #: Whether to cut whole rounds, one shard for each process, and a last round of smaller shards. Then no process
+    #: waits long for another process's last shard.
     tapers: bool = False
 
 
-#: The parts that the last round of shards is cut into. Shards of even numbers of records differ in their times by a
-#: tenth or two, and so do processes: what is left at the end is that share of the last part.
+#: The parts that the last round of shards is cut into. Shards with equal numbers of records differ in their times by 10
+#: to 20 percent, and so do processes. So at the end, a process waits for about that share of the last part.
 _LAST_ROUND = (0.5, 0.25, 0.25)
-#: Times the least rows of a shard that the smallest part must have: each shard begins and ends with some 50 ms in
+#: The smallest part must have this many times the least rows of a shard: each shard begins and ends with some 50 ms in
 #: which its process has nothing to compute.
 _WORTH_TAPERING = 4
 
 
 class ShardCutter:
-    """Takes positions in ascending order, in chunks, and cuts them into even shards at the end.
+    """Takes chunks of positions in ascending order. At the end it cuts them into even shards.
 
-    The number of records is known only at the end, and memory must not grow with it. So the cutter keeps
-    short pieces of the range (their ends and counts) and joins neighbours whenever it holds too many.
+    The number of records is known only at the end, and memory must not grow with it. So the cutter keeps short pieces
+    of the range (their ends and counts) and joins neighbours whenever it has too many pieces.
     """
 
-    #: Four times the most shards that a run may have, so that joining costs little evenness.
+    #: Four times the most shards of a run, so that joined pieces still allow nearly even shards.
     MAX_PIECES = 4096
 
     def __init__(self, size: ShardSize) -> None:
         self.size = size
         self.records = 0
         self._pieces: list[ShardRange] = []
-        #: Records in a piece, for who cuts pieces elsewhere.
+        #: Records in a piece, for callers that cut pieces themselves.
         self.piece_rows = max(1, min(size.min_rows, size.rows) // 2)
         self._piece_rows = self.piece_rows
         self._open: list[Position] = []
@@ -77,9 +77,9 @@ class ShardCutter:
         return self.size.rows * self.size.max_shards - self.records
 
     def add(self, positions: Sequence[Position], places: Sequence[int]) -> None:
-        """Takes the next positions; at most :attr:`room` of them.
+        """Takes the next positions, at most :attr:`room`.
 
-        ``places``: theirs among all records that the scan met.
+        ``places``: their places among all records of the scan.
         """
         self.records += len(positions)
         self._open.extend(positions)
@@ -88,14 +88,14 @@ class ShardCutter:
         while (end := start + self._piece_rows) <= len(self._open):
             self._pieces.append(_piece(self._open[start:end], self._open_places[start:end]))
             start = end
-            # At once, whatever is left of the chunk: where shards end must not depend on the size of chunks.
+            # Join now, not after the chunk: where shards end must not depend on the size of the chunks.
             self._join_neighbours()
         del self._open[:start], self._open_places[:start]
 
     def add_piece(self, piece: ShardRange) -> None:
-        """Takes the next piece, of at most :attr:`room` records, that somebody else has counted."""
+        """Takes the next piece, which the caller has counted and which has at most :attr:`room` records."""
         self.records += piece.planned
-        # Those before may have been joined: then these are, too, or the first shards would hold most of all records.
+        # If the pieces before were joined, this one must be joined, too. Otherwise the first shards would be largest.
         if self._pieces and self._pieces[-1].planned + piece.planned <= self._piece_rows:
             piece = _join([self._pieces.pop(), piece])
         self._pieces.append(piece)
@@ -107,7 +107,7 @@ class ShardCutter:
             self._piece_rows *= 2
 
     def cut(self) -> list[ShardRange]:
-        """The shards, in order; none when there were no positions."""
+        """The shards in their order; empty if there were no positions."""
         pieces = self._pieces + ([_piece(self._open, self._open_places)] if self._open else [])
         if not pieces:
             return []
@@ -118,7 +118,6 @@ class ShardCutter:
         for piece in pieces:
             current.append(piece)
             taken += piece.planned
-            # Cut where the running total passes the next end.
             if taken >= end:
                 shards.append(_join(current))
                 current = []
@@ -126,7 +125,7 @@ class ShardCutter:
         return shards
 
     def _ends(self, pieces: int) -> Iterator[float]:
-        """Running totals at which shards are to end, the last one at the end of all."""
+        """The running totals of records at which shards should end. The last one is the number of all records."""
         size = self.size
         full = -(-self.records // size.rows)
         small = min(size.parallelism, self.records // size.min_rows)
@@ -149,7 +148,7 @@ class ShardCutter:
             yield self.records * number / wanted
 
     def _tapered_ends(self, rounds: int) -> Iterator[float]:
-        """Rounds of even shards, one for each process; the last round in parts."""
+        """Ends of rounds of even shards, one shard for each process. The last round is cut into parts."""
         done = 0.0
         for part in [1.0] * (rounds - 1) + list(_LAST_ROUND):
             for _ in range(self.size.parallelism):
@@ -157,12 +156,12 @@ class ShardCutter:
                 yield self.records * done / (rounds * self.size.parallelism)
 
     def _growing_ends(self) -> Iterator[float]:
-        """Small ones for each process, then twice as large, and so on up to full ones."""
+        """Ends of a small shard for each process, then of shards twice as large, and so on up to full shards."""
         end, rows = 0.0, float(self.size.min_rows)
         while True:
             for _ in range(self.size.parallelism):
                 end += rows
-                if self.records - end < rows / 2:  # what is left is not worth a shard
+                if self.records - end < rows / 2:  # the rest is not worth a shard of its own
                     yield self.records
                     return
                 yield end

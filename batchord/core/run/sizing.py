@@ -1,7 +1,7 @@
-"""How many records a shard is to hold: learned from what shards of the same model version took.
+"""How many records a shard should hold, learned from how long shards of the same model version took.
 
-A shard aims at a time, not at a number: long enough that its own cost (some 20 ms) does not count, short enough
-that a dead worker costs little and that no worker is left with a long last one.
+A shard aims at a time, not at a number of records. The time is long enough that the shard's own cost (some 20 ms) does
+not matter. It is short enough that a dead worker costs little and that no worker ends up with a long last shard.
 """
 
 from collections.abc import Sequence
@@ -12,33 +12,33 @@ from batchord.core.text.counts import counted
 #: The newest run's share in a rate; the rest is what was known before. A run of a few records says little, and has
 #: its full share from so many seconds of work on.
 _NEWEST, _WHOLE_SECONDS = 0.5, 10.0
-#: Seconds of work below which a shard is not worth a task of its own.
+#: Seconds of work in the smallest shard that is worth a task of its own.
 _LEAST_SECONDS = 0.5
-#: A ceiling for models that take no time at all.
+#: The most records of a shard, even if the model takes almost no time.
 MOST_ROWS = 250_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """How fast workers of one class went through the records of a step with one model version."""
+    """How fast workers of one class predicted the records of a step with one model version."""
 
-    #: Such as ``cpu`` or ``cuda``: what the model ran on.
+    #: What the model ran on, such as ``cpu`` or ``cuda``.
     worker_class: str
-    #: Of one process, while a shard is at work: loading the model is left out.
+    #: The speed of one process while it works on a shard. Loading the model does not count.
     records_per_second: float
-    #: Shards that this was measured on.
+    #: How many shards were measured.
     shards: int
-    #: What a shard may hold at most since one exhausted the memory of its process; None: no such shard is known.
+    #: The most records of a shard, after a shard exhausted the memory of its process. None: no shard did.
     most_rows: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardTaken:
-    """What the ledger holds of one shard that has ended."""
+    """The ledger's numbers about one shard that has ended."""
 
     worker_class: str
     rows: int
-    #: Of its longest phase; phases overlap.
+    #: The time of its longest phase. Phases overlap.
     seconds: float
     out_of_memory: bool = False
 
@@ -48,36 +48,36 @@ class Estimate:
     """The size of a run's shards."""
 
     rows: int
-    #: A smaller shard is not worth a task of its own.
+    #: Records in the smallest shard that is worth a task of its own.
     least_rows: int
-    #: Whether the first shards are small, since nothing is known yet.
+    #: Whether the first shards are small, because no speed was measured yet.
     grows: bool
-    #: For people, in `batchord plan`.
+    #: The reason for this size. `batchord plan` shows it.
     why: str
-    #: Whether the size is known well enough to plan for an end of all processes at once.
+    #: Whether the speed is known well enough to plan that all processes end at the same time.
     tapers: bool = False
 
 
 def estimate(rates: Sequence[Rate], *, declared: int | None, usual: int, least: int, seconds: float) -> Estimate:
-    """The size that ``rates`` suggest for shards of ``seconds``; ``usual`` and ``least`` where nothing is known.
+    """The size that ``rates`` suggest for shards that take ``seconds``; ``usual`` and ``least`` if there are no rates.
 
-    Where several classes of workers serve the step, the slowest decides: any of them may get any shard.
+    If several classes of workers serve the step, the slowest decides: any of them may get any shard.
     """
     if declared is not None:
         return Estimate(rows=declared, least_rows=min(least, declared), grows=False, why="as declared")
-    # Records stream through a shard in batches: fewer than the usual least would not make a batch smaller.
+    # Records stream through a shard in batches, so a shard with fewer than `least` records would not need less memory.
     most = _most(rates)
     bound = MOST_ROWS if most is None else max(least, most)
-    known = [rate for rate in rates if rate.records_per_second > 0]
-    if not known:
+    measured = [rate for rate in rates if rate.records_per_second > 0]
+    if not measured:
         rows = min(usual, bound)
         why = "this model version has no measured speed yet: small shards first, then larger ones"
         return Estimate(rows=rows, least_rows=min(least, rows), grows=True, why=why)
-    slowest = min(known, key=lambda rate: rate.records_per_second)
+    slowest = min(measured, key=lambda rate: rate.records_per_second)
     speed = slowest.records_per_second
     rows = max(1, round(speed * seconds))
-    measured = f"{counted(slowest.shards, 'shard')} on {slowest.worker_class}"
-    why = f"{speed:,.0f} records/s in {measured}; {seconds:g} s for a shard"
+    where = f"{counted(slowest.shards, 'shard')} on {slowest.worker_class}"
+    why = f"{speed:,.0f} records/s in {where}; {seconds:g} s for a shard"
     if bound < rows:
         rows = bound
         if most is not None:
@@ -91,7 +91,7 @@ def _most(rates: Sequence[Rate]) -> int | None:
 
 
 def learned(before: Sequence[Rate], taken: Sequence[ShardTaken]) -> list[Rate]:
-    """The rates after a run whose shards were ``taken``; those of classes that took none stay."""
+    """The rates after a run with the shards ``taken``. Rates of worker classes without any of these stay."""
     rates = {rate.worker_class: rate for rate in before}
     for name in dict.fromkeys(shard.worker_class for shard in taken):
         own = [shard for shard in taken if shard.worker_class == name]
@@ -108,7 +108,7 @@ def learned(before: Sequence[Rate], taken: Sequence[ShardTaken]) -> list[Rate]:
 
 
 def _most_rows(before: int | None, own: Sequence[ShardTaken]) -> int | None:
-    """Half of the smallest shard that exhausted its memory; twice as many after a run in which none did."""
+    """Half of the smallest shard that exhausted its memory; twice the old limit after a run in which none did."""
     killed = [shard.rows for shard in own if shard.out_of_memory]
     if killed:
         return max(1, min([*killed, *([before] if before is not None else [])]) // 2)

@@ -1,4 +1,4 @@
-"""How things stand with a pipeline: when it ran, and what was switched."""
+"""The state of a pipeline: when it ran, and what people switched."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,26 +7,26 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """How things stand with a pipeline."""
+    """The state of a pipeline."""
 
-    #: The database's clock.
+    #: The time by the database's clock.
     now: datetime
-    #: When it was first looked at: fire times before that are nobody's.
+    #: When Batchord first saw the pipeline. Earlier fire times get no run.
     first_seen_at: datetime
-    #: None: ticks and events start runs.
+    #: When the pipeline was paused; None: ticks and events start runs.
     paused_at: datetime | None
-    #: When it was paused or resumed last; None: never.
+    #: When the pipeline was last paused or resumed; None: never.
     switched_at: datetime | None
-    #: When it was scheduled differently last, or by its file again: fire times before that are nobody's.
+    #: When a person last changed the schedule, or set it back to the file's. Earlier fire times get no run.
     scheduled_at: datetime | None
-    #: What it is scheduled by instead of its file's schedule, as JSON; None: by the file's.
+    #: The schedule that a person set instead of the file's, as JSON; None: the file's schedule holds.
     schedule: dict[str, Any] | None
     #: The newest slot that has a scheduled run.
     last_slot: datetime | None
-    #: Up to where the newest run that succeeded looked.
+    #: The end of the window of the newest run that succeeded.
     last_window_end: datetime | None
     #: When the newest run that succeeded ended.
     last_success_at: datetime | None
-    #: When the run at work was started, the oldest if there are several.
+    #: When the running run started; the oldest if there are several.
     running_since: datetime | None
     running_id: str | None

@@ -1,4 +1,4 @@
-"""The aggregate of a run, and the check that nothing was lost on the way."""
+"""The summary of a run, and the check that no record was lost."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ QUANTILES = {"min": 0.0, "p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95"
 
 
 def check_conservation(run_id: str, step: str, totals: StepTotals) -> int:
-    """Discovered = predicted + rejected + pending; returns pending.
+    """Checks that discovered = predicted + rejected + pending, and returns pending.
 
-    Predicted and rejected are counted twice: by the shards' own progress and row by row in the tables.
+    Predicted and rejected are counted in two ways: by the shards' progress, and row by row in the tables.
 
-    Raises ConservationError when the two counts differ, or more is accounted for than was discovered.
+    Raises ConservationError if the two counts differ, or if more records are accounted for than were discovered.
     """
     pending = totals.discovered - totals.predicted - totals.rejected
     written = (totals.predictions_written, totals.rejections_written)
@@ -45,7 +45,7 @@ def step_summary(totals: StepTotals, aggregates: dict[str, Any], *, pending: int
         "predicted": totals.predicted,
         "rejected": totals.rejected,
         "pending": pending,
-        # Records that came into, or went out of, a shard's range after it was planned.
+        # Records that entered or left the ranges of the shards after these were planned.
         "changed_since_planned": totals.discovered - totals.planned,
         "shards": totals.shards,
         "failed_shards": totals.failed_shards,
@@ -66,7 +66,7 @@ def rate(records: int, elapsed: float | None) -> float | None:
 
 
 def run_summary(run: Run, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The summary of a run from those of its steps."""
+    """The summary of a run, made of the summaries of its steps."""
     return {
         "discovered": run.discovered,
         "predicted": run.predicted,

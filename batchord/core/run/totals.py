@@ -1,10 +1,10 @@
-"""What a step's shards add up to."""
+"""The totals of a step's shards."""
 
 from typing import NamedTuple
 
 
 class StepTotals(NamedTuple):
-    """What a step's shards add up to, counted from predictions and rejections themselves."""
+    """The totals of a step's shards, and the rows that were counted in the tables."""
 
     shards: int
     #: Shards that are pending or running.
@@ -17,5 +17,5 @@ class StepTotals(NamedTuple):
     #: Counted row by row in the tables of predictions and rejections.
     predictions_written: int
     rejections_written: int
-    #: Shards that were left to a follow-up run, since their step was planned with other code.
+    #: Shards that a follow-up run takes, because their step was planned with other code.
     changed_shards: int = 0

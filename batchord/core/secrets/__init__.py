@@ -1,1 +1,1 @@
-"""What is secret in a text, by its words, its forms and the values that are known."""
+"""Finds the secrets in a text: known values in all their forms, and words that look like a secret."""

@@ -1,4 +1,4 @@
-"""How a known secret may be written: in URLs, JSON, HTML, Python, shells and base64."""
+"""The forms in which a known secret may be written: in URLs, JSON, HTML, Python, shells and base64."""
 
 import html
 import json
@@ -12,12 +12,13 @@ from urllib.parse import quote, quote_plus
 
 from batchord.core.secrets.words import SHORTEST
 
-#: What encoders of URLs leave as it is, besides letters, digits and ``_.-~``: RFC 3986, JavaScript's, SQLAlchemy's.
+#: Characters that encoders of URLs leave as they are, besides letters, digits and ``_.-~``: those of RFC 3986,
+#: JavaScript and SQLAlchemy.
 _SAFE = ("", "/", "!'()*", "!$&'()*+,;=", "!$&'()*+,;=:@", "!$&'()*+,;=:@/?", " +")
 _ESCAPE = re.compile("%[0-9A-F]{2}")
 _PLAIN = re.compile(r"[A-Za-z]+|[0-9]+")
 _UNQUOTED = re.compile(r"([^\w@%+=:,./-])", re.ASCII)
-#: Characters of base64 that tell enough: 42 bits.
+#: The fewest characters of base64 to look for: 42 bits. Fewer could appear by chance.
 _LEAST_BASE64 = 7
 
 
@@ -25,19 +26,19 @@ class Form(NamedTuple):
     """A text to look for."""
 
     text: str
-    #: Only where no letter or digit is next to it: a secret of letters alone, or of digits, may stand in a
-    #: longer word or number.
+    #: Matches the text only where no letter or digit is next to it, for a secret of letters alone or of digits alone:
+    #: it may stand in a longer word or number. None: the text counts everywhere.
     alone: re.Pattern[str] | None
 
 
 @lru_cache(maxsize=16)
 def forms_of(secrets: tuple[str, ...]) -> tuple[Form, ...]:
-    """All that is to be looked for, of secrets that are not too short.
+    """All forms of the secrets that are not too short.
 
-    The longest first: a part of another must not be replaced before it.
+    The longest come first: a form that is a part of another must not be replaced before it.
     """
-    found = {form.text: form for each in secrets if len(each) >= SHORTEST for form in _forms(each)}
-    return tuple(sorted(found.values(), key=lambda form: (-len(form.text), form.text)))
+    forms = {form.text: form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
+    return tuple(sorted(forms.values(), key=lambda form: (-len(form.text), form.text)))
 
 
 def _forms(secret: str) -> Iterator[Form]:
@@ -51,11 +52,11 @@ def _forms(secret: str) -> Iterator[Form]:
 def _in_urls(secret: str) -> Iterator[str]:
     for text in (*(quote(secret, safe=safe, errors="replace") for safe in _SAFE), quote_plus(secret, errors="replace")):
         yield text
-        yield _ESCAPE.sub(lambda found: found[0].lower(), text)
+        yield _ESCAPE.sub(lambda escape: escape[0].lower(), text)
 
 
 def _escaped(secret: str) -> Iterator[str]:
-    """In JSON, Python, HTML and shells; in the first two also twice, as where one quotes another's message."""
+    """As JSON, Python, HTML and shells write it. JSON and Python also twice: one error may quote another's message."""
     for write in (_json, _readable_json, _python):
         yield write(secret)
         yield write(write(secret))
@@ -79,11 +80,14 @@ def _python(text: str) -> str:
 
 
 def _in_base64(secret: str) -> Iterator[str]:
-    """What is the same whatever stands before and after it: three bytes become four characters."""
+    """The parts of the base64 text that do not depend on what is before and after the secret.
+
+    Base64 turns three bytes into four characters, so there is one part for each place within the three bytes.
+    """
     data = secret.encode("utf-8", "surrogatepass")
     for before in range(3):
         encoded = b64encode(bytes(before) + data).decode()
-        begin = -(-before * 8 // 6)  # characters that hold a bit of what stands before
+        begin = -(-before * 8 // 6)  # these characters hold bits of what is before the secret
         core = encoded[begin : (before + len(data)) * 8 // 6]
         if len(core) >= _LEAST_BASE64:
             yield from {core, core.replace("+", "-").replace("/", "_")}

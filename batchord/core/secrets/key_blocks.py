@@ -1,4 +1,4 @@
-"""Private keys in PEM: they are told by their first and last lines, and those between may come one by one."""
+"""Private keys in PEM. Their first and last lines show them; the lines between may arrive one by one."""
 
 import re
 import threading
@@ -7,27 +7,27 @@ from collections.abc import Hashable, Iterator
 MASK = "***"
 
 _MARKER = re.compile(r"-----(?P<side>BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-#: A line of base64, as a key's are, or of the headers that an encrypted one has; a quote may stand around it.
+#: A line of a key: base64, or a header of an encrypted key. It may be quoted.
 _BODY = re.compile(
     r"""[>|+\s"']{0,12}(?:[A-Za-z0-9+/]{1,120}={0,2}|(?:Proc-Type|DEK-Info|Version|Comment): .*)[\s"',\\]*"""
 )
-#: Line ends, also as JSON and Python write them.
+#: Line ends, also as JSON and Python escape them.
 _LINE_END = re.compile(r"\r?\n|(?:\\{1,4}r)?\\{1,4}n")
-#: Characters of a key of 16,384 bits, and some more: what ends later belongs to another one.
+#: Characters of a key of 16,384 bits, and some more. An END that comes later belongs to another key.
 _LONGEST = 32_768
-#: How many lines of somebody else may come between two of a key.
+#: How many other lines may come between two lines of a key.
 _MOST_FOREIGN = 3
-#: Streams with an open key at once: a bound, should they never be closed.
+#: The most streams with an open key. This bounds the memory if keys are never closed.
 _MOST_OPEN = 1000
 
 
 def without_key_blocks(text: str) -> str:
-    """``text`` without private keys, also where a key's beginning or its end was cut off."""
+    """``text`` without private keys, even if a key's beginning or its end was cut off."""
     markers = list(_MARKER.finditer(text)) if "PRIVATE KEY" in text else []
     kept: list[str] = []
     at = 0
     for place, marker in enumerate(markers):
-        if marker.start() < at:  # the end of a key that has gone already
+        if marker.start() < at:  # the END of a key that was already removed
             continue
         following = markers[place + 1] if place + 1 < len(markers) else None
         if marker["side"] == "END":
@@ -44,7 +44,7 @@ def without_key_blocks(text: str) -> str:
 
 
 def _end_of_body(text: str, begin: int, end: int) -> int:
-    """Where the lines of a key end that begin there."""
+    """Where the key ends whose lines begin at ``begin``."""
     before = begin
     for line_begin, line_end in _lines(text, begin, end):
         line = text[line_begin:line_end]
@@ -66,23 +66,23 @@ def _without_tail(text: str) -> str:
 
 
 def _lines(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
-    """Where each line begins, and where the next one does."""
-    for found in _LINE_END.finditer(text, begin, end):
-        yield begin, found.start()
-        begin = found.end()
+    """The start and the end of each line, without its line end."""
+    for line_end in _LINE_END.finditer(text, begin, end):
+        yield begin, line_end.start()
+        begin = line_end.end()
     yield begin, end
 
 
 class KeyBlocks:
-    """Masks private keys whose lines come one by one. The caller sees to it that one thread at a time calls."""
+    """Masks private keys whose lines arrive one by one. Only one thread may call it at a time."""
 
     def __init__(self) -> None:
-        #: Lines of others since the key's last one, by stream and thread.
+        #: How many other lines came since the last line of the open key, by stream and thread.
         self._open: dict[Hashable, int] = {}
 
     def masked(self, stream: Hashable, text: str) -> str:
-        """``text``, the next of ``stream``; each line that belongs to a key that began before is masked."""
-        if not self._open and "-----" not in text:  # as nearly always
+        """``text``, which comes next in ``stream``. Each line is masked that belongs to a key that began before."""
+        if not self._open and "-----" not in text:  # the usual case
             return text
         key = (stream, threading.get_ident())
         if key in self._open:

@@ -1,4 +1,4 @@
-"""Which parts of a value are secret, by its kind: the rest of it is needed to see what is wrong."""
+"""Which parts of a value are secret, by the kind of the value. People need its other parts to see what is wrong."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,29 +8,29 @@ from batchord.core.secrets.words import hides_something, is_common, is_drawn
 
 #: ``://user:password@``, up to the last ``@`` before a space, since passwords are not always escaped.
 _USER_INFO = re.compile(r"://(?P<user>[^\s:/?#@]*):(?P<password>(?:(?!://)\S)*)@|://(?P<token>[^\s:/?#@]+)@")
-#: ``password=`` in a URL's query, in libpq's and in ODBC's strings.
+#: ``password=`` in a URL's query and in connection strings of libpq and ODBC.
 _NAMED = re.compile(
     r"(?:password|passwd|pwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|signature|sig)"
     r"\s{0,4}=\s{0,4}(?:'(?P<single>(?:[^'\\]|\\.)*)'|\{(?P<braces>[^}]*)\}|(?P<bare>[^\s;&]+))",
     re.IGNORECASE,
 )
-#: Variables of the environment that hold a secret, by the ends of their names.
+#: Ends of the names of environment variables that hold a secret.
 _CALLED = re.compile(
     r"(?:password|passwd|passphrase|pwd|secret|token|api_?key|access_?key(?:_id)?|private_?key|secret_?key|credentials?)$",
     re.IGNORECASE,
 )
-#: A variable that holds ``name:password``, several separated by commas: Flower's.
+#: End of the name of Flower's variable, which holds ``name:password``; commas separate several.
 _LOGINS = re.compile(r"basic_?auth$", re.IGNORECASE)
-#: The working directory and its like.
+#: These hold working directories, not passwords.
 _NO_SECRETS = frozenset({"PWD", "OLDPWD"})
-#: What parts an address: what stands between is a name, a word or a token.
+#: Separates the names, words and tokens in an address.
 _BETWEEN = re.compile(r"[:/?#&=@,\s]+")
-#: Lines of a secret that are worth being looked for alone: those of a key, say.
+#: The fewest characters of a line that is worth looking for alone, such as a line of a key.
 _LEAST_LINE = 16
 
 
 def of_secret(text: str) -> Iterator[str]:
-    """A password, a key or a token, as a whole; of one in several lines each line as well."""
+    """A password, a key or a token as a whole; and each long line of it, if it has several."""
     text = text.strip()
     yield text
     if "\n" in text:
@@ -38,18 +38,19 @@ def of_secret(text: str) -> Iterator[str]:
 
 
 def of_address(text: str) -> Iterator[str]:
-    """The passwords of a server's address: before its host, and in its options; or those of a connection string."""
-    for found in _USER_INFO.finditer(text):
-        yield from _readings(found["token"] or found["password"])
+    """The passwords of a server's address, before its host and in its options, or those of a connection string."""
+    for user_info in _USER_INFO.finditer(text):
+        yield from _readings(user_info["token"] or user_info["password"])
     for reading in _readings(text):
-        for named in _NAMED.finditer(reading):
-            yield from _readings(named["single"] or named["braces"] or named["bare"] or "")
+        for option in _NAMED.finditer(reading):
+            yield from _readings(option["single"] or option["braces"] or option["bare"] or "")
 
 
 def of_receiver(text: str) -> Iterator[str]:
-    """Of where messages to people go the whole, every part that looks like a token, and a path of several names.
+    """The whole address of a receiver of alerts, each part that looks like a token, and a path of several names.
 
-    Chat services have their tokens there. But never a name alone: a path may be ``/batchord``, or ``/api/alerts``.
+    Chat services have their tokens there. A path of common names, such as ``/batchord`` or ``/api/alerts``, is left
+    out.
     """
     yield text
     yield from of_address(text)
@@ -61,12 +62,12 @@ def of_receiver(text: str) -> Iterator[str]:
 
 
 def of_environment(environment: Mapping[str, str]) -> Iterator[str]:
-    """What is called a secret there, and the passwords of addresses, whatever their variables are called."""
+    """The values of variables that are named like a secret, and the passwords of addresses in any variable."""
     for name, value in environment.items():
         if "://" in value:
             yield from of_address(value)
         elif _LOGINS.search(name):
-            yield from (each.partition(":")[2] for each in value.split(","))
+            yield from (login.partition(":")[2] for login in value.split(","))
         elif is_called_secret(name):
             yield from of_secret(value)
 
@@ -77,10 +78,10 @@ def is_called_secret(name: str) -> bool:
 
 
 def _readings(text: str) -> Iterator[str]:
-    """As it stands, and decoded as URLs are."""
-    yield from dict.fromkeys(each for each in (text, unquote(text), unquote_plus(text)) if each)
+    """The text as it stands, and decoded as in a URL; each once."""
+    yield from dict.fromkeys(reading for reading in (text, unquote(text), unquote_plus(text)) if reading)
 
 
 def worth_hiding(secrets: Iterable[str]) -> list[str]:
-    """Each once, in one order, without those that stand in ordinary words."""
-    return sorted({each for each in secrets if hides_something(each)})
+    """The secrets without those that are too short or common, sorted, each once."""
+    return sorted({secret for secret in secrets if hides_something(secret)})

@@ -1,10 +1,10 @@
-"""Which texts are plain words: masking those would hide nothing and make every log unreadable."""
+"""Which texts are plain words. Masking plain words would hide nothing and would make every log unreadable."""
 
 import re
 
-#: Shorter texts stand in ordinary words.
+#: The fewest characters of a secret to look for. Shorter texts occur in ordinary words.
 SHORTEST = 6
-#: Passwords that everybody knows, and names that stand in every log of ours.
+#: Passwords that everybody knows, and words that occur in each of our logs.
 _COMMON = frozenset(
     {
         *("alert", "alerts", "api", "event", "events", "hook", "hooks", "message", "messages", "notify", "services"),
@@ -20,8 +20,8 @@ _COMMON = frozenset(
         *("user", "username", "valkey", "value", "values", "worker", "workers"),
     }
 )
-#: Words of letters, joined by hyphens, dots or underscores, each with a few digits behind it at most:
-#: ``max_tokens``, ``us-east-1``, ``alerts2024``, ``HTTPServer`` is none.
+#: Words of letters, joined by hyphens, dots or underscores, each with at most four digits behind it: ``max_tokens``,
+#: ``us-east-1``, ``alerts2024``. ``HTTPServer`` does not match.
 _WORD = r"(?:[A-Z]?[a-z]{1,20}|[A-Z]{1,15})\d{0,4}|v?\d{1,4}"
 _WORDS = re.compile(rf"(?:{_WORD})(?:[-_.' ](?:{_WORD}))*[.,:;!?]{{0,3}}")
 _LETTERS = re.compile(r"[A-Za-z]+(?:[-_.'][A-Za-z]+)*[.,:;!?]{0,3}")
@@ -30,22 +30,22 @@ _DRAWN = re.compile(r"[\w+/=~-]{8,}", re.ASCII)
 
 
 def is_plain(text: str) -> bool:
-    """Whether it is a word of letters, or several, or a number, as they stand in sentences and in code."""
+    """Whether ``text`` is a number or consists of words of letters, as in sentences and in code."""
     return _LETTERS.fullmatch(text) is not None or _NUMBER.fullmatch(text) is not None
 
 
 def is_common(word: str) -> bool:
-    """Whether it stands in many logs and addresses, or is too short to be told from what does."""
+    """Whether ``word`` occurs in many logs and addresses, or is too short to tell."""
     return len(word) < 3 or word.lower() in _COMMON  # noqa: PLR2004 -- v1, or an empty part
 
 
 def hides_something(secret: str) -> bool:
-    """Whether a secret is worth being looked for everywhere: neither short nor a common word."""
+    """Whether a secret is worth masking everywhere: it is neither short nor a common word."""
     return len(secret) >= SHORTEST and not is_common(secret)
 
 
 def is_drawn(text: str) -> bool:
-    """Whether it looks drawn by chance, as tokens are: letters and digits in no order of words."""
+    """Whether ``text`` looks random, as tokens are: letters and digits that form no words."""
     if _DRAWN.fullmatch(text) is None or text.isdigit():
         return False
     return _WORDS.fullmatch(text) is None

@@ -1,1 +1,1 @@
-"""Texts of others: SQL, errors, and what a terminal may be shown."""
+"""Texts from authors and libraries: SQL, names, errors, and text that a terminal shows."""

@@ -1,16 +1,16 @@
-"""What an error says, whoever wrote its class."""
+"""The text of an error, even if its class is broken."""
 
 
 def error_text(error: BaseException) -> str:
-    """``Type: text``. An author's class may fail even at telling what is wrong, and that must not hide the error."""
+    """``Type: text``. If the error's own ``str()`` raises, the result says so, so that the error is not hidden."""
     name = type(error).__name__
     try:
         text = str(error)
-    except (Exception, SystemExit) as failure:  # noqa: BLE001 -- see above
+    except (Exception, SystemExit) as failure:  # noqa: BLE001 -- an author's class may raise anything
         return f"{name} (no text: its str() raises {type(failure).__name__})"
     return f"{name}: {text}"
 
 
 def clause(text: str) -> str:
-    """``text`` without the full stop at its end: another sentence, or part of one, follows."""
+    """``text`` without the full stop at its end, so that it can be a part of a sentence."""
     return text.rstrip().removesuffix(".")

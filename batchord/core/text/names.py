@@ -1,4 +1,4 @@
-"""Names, and lists of names, as authors give them."""
+"""Names and lists of names that authors write."""
 
 import re
 from collections.abc import Iterable
@@ -9,19 +9,19 @@ _TRIGGER = re.compile(r"\w[\w .:/@+#-]{0,99}")
 
 
 def is_name(value: object) -> bool:
-    """Whether a pipeline, a step or a queue may be called so."""
+    """Whether ``value`` can be the name of a pipeline, a step or a queue."""
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def is_trigger(value: object) -> bool:
-    """Whether who asked for a run may be called so: a word or a few, with what stands in names of hosts and users."""
+    """Whether ``value`` can name who asked for a run: a few words, with characters of host and user names."""
     return isinstance(value, str) and _TRIGGER.fullmatch(value) is not None
 
 
 def as_names(value: Any) -> tuple[str, ...]:
-    """Names as a tuple; one name alone is one name, not its letters; None is none.
+    """Names as a tuple. A single text is one name, not its letters. None gives an empty tuple.
 
-    What cannot be iterated is kept as it is: a declaration does not raise, its ``problems()`` tell.
+    A value that cannot be iterated is kept as it is. A declaration does not raise: its ``problems()`` reports it.
     """
     if value is None:
         return ()
@@ -30,4 +30,4 @@ def as_names(value: Any) -> tuple[str, ...]:
     try:
         return tuple(value)
     except Exception:  # noqa: BLE001 -- an author's own iterable may raise anything
-        return (value,)  # type: ignore[return-value]  # what is no name is found where the names are checked
+        return (value,)  # type: ignore[return-value]  # problems() reports values that are not names

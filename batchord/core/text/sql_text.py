@@ -1,6 +1,6 @@
-"""SQL as authors write it: what of a text is code, and what is quoted or a comment.
+"""Splits SQL into code, quoted texts and comments.
 
-Semicolons and colons mean something in code alone. Databases differ in how a quoted text or a comment ends.
+Semicolons and colons have a meaning only in code. Databases differ in how a quoted text or a comment ends.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class PartKind(Enum):
-    """What a part of a text is."""
+    """The kind of a part of a SQL text."""
 
     CODE = auto()
     #: A text or a name in quotes.
@@ -20,7 +20,7 @@ class PartKind(Enum):
 
 
 class Part(NamedTuple):
-    """A part of a text as it stands there, its quotes included."""
+    """A part of a SQL text, with its quotes."""
 
     kind: PartKind
     text: str
@@ -28,17 +28,17 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Lexis:
-    """How a database quotes."""
+    """How a database writes quoted texts and comments."""
 
-    #: Whether a comment may hold another one.
+    #: Whether a comment may hold another comment.
     nested_comments: bool = False
-    #: Whether a backslash escapes a quote in every text, and not only in those that begin with E.
+    #: Whether a backslash escapes a quote in every text, and not only in texts that begin with E.
     backslashes: bool = False
-    #: Whether ``#`` begins a comment, and ``--`` only with a space behind it: MySQL takes ``1--1`` for a difference.
+    #: Whether ``#`` begins a comment. Then ``--`` begins one only before a space: MySQL reads ``1--1`` as a difference.
     hash_comments: bool = False
-    #: What begins a quoted name, beside ``"``, and what ends it.
+    #: Opening and closing characters of a quoted name, besides ``"``.
     names: tuple[tuple[str, str], ...] = ()
-    #: Whether ``$tag$ … $tag$`` is a text.
+    #: Whether ``$tag$ … $tag$`` is a quoted text.
     dollars: bool = False
 
 
@@ -48,7 +48,7 @@ _SQLITE = Lexis(names=(("`", "`"), ("[", "]")))
 _MSSQL = Lexis(nested_comments=True, names=(("[", "]"),))
 _OTHERS = {"mysql": _MYSQL, "mariadb": _MYSQL, "sqlite": _SQLITE, "mssql": _MSSQL, "oracle": Lexis()}
 
-#: What begins something other than code.
+#: The beginnings of quoted texts and comments, of any database.
 _OPENING = re.compile(
     r"--|/\*|#|`|\[|\"|(?<![\w$])(?P<escaping>[eE])'|'|(?<![\w$])(?P<dollar>\$(?:[^\W\d]\w*)?\$)",
 )
@@ -57,39 +57,39 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 
 def lexis_of(dialect: str | None) -> Lexis:
-    """How the database of SQLAlchemy's ``dialect`` quotes; as PostgreSQL when nothing else is known of it."""
+    """The lexis of the database with SQLAlchemy's ``dialect``; PostgreSQL's for an unknown database."""
     return _OTHERS.get(dialect or "", POSTGRESQL)
 
 
 def parts_of(sql: str, lexis: Lexis) -> Iterator[Part]:
-    """The parts of a text, which together are the text, but for a byte order mark in front; none is empty.
+    """The parts of ``sql`` in their order. Joined, they give ``sql`` without a leading byte order mark. None is empty.
 
-    A quoted text or a comment that has no end goes on to the end of all.
+    A quoted text or a comment without an end goes on to the end of ``sql``.
     """
     sql = sql.removeprefix(_BYTE_ORDER_MARK)
     start = searched = 0
-    while found := _OPENING.search(sql, searched):
-        end = _end(sql, found, lexis)
-        searched = end or found.end()
+    while opening := _OPENING.search(sql, searched):
+        end = _end(sql, opening, lexis)
+        searched = end or opening.end()
         if end is None:
             continue
-        if start < found.start():
-            yield Part(PartKind.CODE, sql[start : found.start()])
-        comment = found[0] in ("--", "/*", "#")
-        yield Part(PartKind.COMMENT if comment else PartKind.QUOTED, sql[found.start() : end])
+        if start < opening.start():
+            yield Part(PartKind.CODE, sql[start : opening.start()])
+        comment = opening[0] in ("--", "/*", "#")
+        yield Part(PartKind.COMMENT if comment else PartKind.QUOTED, sql[opening.start() : end])
         start = end
     if start < len(sql):
         yield Part(PartKind.CODE, sql[start:])
 
 
 def code_of(sql: str, lexis: Lexis) -> str:
-    """The text with a space for each comment, and ``''`` for whatever is quoted."""
+    """``sql`` with a space instead of each comment, and ``''`` instead of each quoted text."""
     stands_for = {PartKind.COMMENT: " ", PartKind.QUOTED: "''"}
     return "".join(stands_for.get(part.kind, part.text) for part in parts_of(sql, lexis))
 
 
 def _end(sql: str, opening: re.Match[str], lexis: Lexis) -> int | None:
-    """Where that which begins at ``opening`` ends; None when nothing but code begins there."""
+    """The end of the quoted text or comment that begins at ``opening``; None if it is code in this lexis."""
     mark, start = opening[0], opening.end()
     if mark in ("--", "#"):
         begins = lexis.hash_comments if mark == "#" else not lexis.hash_comments or sql[start : start + 1].strip() == ""
@@ -113,10 +113,10 @@ def _after(sql: str, mark: str, start: int) -> int:
 
 def _end_of_comment(sql: str, start: int) -> int:
     depth = 1
-    for found in _STAR.finditer(sql, start):
-        depth += 1 if found[0] == "/*" else -1
+    for mark in _STAR.finditer(sql, start):
+        depth += 1 if mark[0] == "/*" else -1
         if depth == 0:
-            return found.end()
+            return mark.end()
     return len(sql)
 
 
@@ -127,7 +127,7 @@ def _end_of_text(sql: str, quote: str, start: int, *, backslashes: bool) -> int:
             place += 2
         elif sql[place] != quote:
             place += 1
-        elif sql[place + 1 : place + 2] == quote:  # twice: one that belongs to the text
+        elif sql[place + 1 : place + 2] == quote:  # a doubled quote belongs to the text
             place += 2
         else:
             return place + 1

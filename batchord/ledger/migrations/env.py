@@ -1,8 +1,8 @@
-"""Alembic's entry point: a transaction for each revision, all under one advisory lock, in schema ``batchord``.
+"""Alembic's entry point. Each revision is a transaction; one advisory lock spans them all. The schema is ``batchord``.
 
-One transaction for all would hold the locks on several tables, and workers that write meanwhile take them in another
-order: the migration would be the deadlock's victim, again and again. So the advisory lock has a transaction of its
-own, on another connection. A session's lock would outlive the migration behind a transaction pooler.
+A single transaction for all revisions would lock several tables. Workers that write at the same time lock them in
+another order, so deadlocks would end the migration again and again. Therefore the advisory lock has a transaction of
+its own, on another connection. A session's lock would outlive the migration behind a transaction pooler.
 """
 
 from alembic import context
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, NullPool, create_engine, event, text
 
 from batchord.database.own import LOOK_NOWHERE
 
-#: Any constant will do, as long as no other program in the database takes the same.
+#: An arbitrary number that no other program in the database uses.
 _LOCK = 7_226_501_114
 
 engine = create_engine(
@@ -19,7 +19,7 @@ engine = create_engine(
     connect_args={
         "application_name": "batchord-ledger-migrate",
         "connect_timeout": 10,
-        # Behind a transaction pooler there may be no session to keep them in.
+        # Behind a transaction pooler, prepared statements may be left in another session.
         "prepare_threshold": None,
     },
 )
@@ -27,14 +27,14 @@ engine = create_engine(
 
 @event.listens_for(engine, "begin")
 def look_nowhere(connection: Connection) -> None:
-    """In every transaction: a pooler may have no session to keep it in."""
+    """Sets the search path in every transaction: behind a pooler, the next one may run in another session."""
     connection.exec_driver_sql(LOOK_NOWHERE)
 
 
 with engine.begin() as guard, engine.connect() as connection:
     guard.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
     guard.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    # IF NOT EXISTS asks for the right to create one even where it is there.
+    # Not IF NOT EXISTS: it needs the right to create a schema even if the schema exists.
     if connection.scalar(text("SELECT to_regnamespace('batchord')")) is None:
         connection.execute(text("CREATE SCHEMA batchord"))
     connection.commit()

@@ -1,1 +1,1 @@
-"""The database's roles: made, given their rights, and looked at."""
+"""The database's roles: Batchord creates them, grants their rights, and checks them."""

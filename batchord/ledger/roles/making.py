@@ -1,4 +1,4 @@
-"""Makes the roles of a database, as a superuser: the local stack's own, or the one of BATCHORD_ADMIN_URL."""
+"""Creates the roles of a database as a superuser: the local stack's own, or that of BATCHORD_ADMIN_URL."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from batchord.database.own import LOOK_NOWHERE
 from batchord.ledger.roles.own import LEDGERS_OWN, SCHEMA, TURN
 from batchord.ledger.roles.search_path import mend_search_path
 
-#: Everything that the superuser owns and an extension does not, as ``ALTER kind name OWNER TO`` takes it. A table's own
-#: sequences and row type follow it.
+#: Everything that the superuser owns and that no extension owns, in the form for ``ALTER kind name OWNER TO``. A
+#: table's own sequences and row type follow the table.
 _OWNED = """
     WITH named AS (
         SELECT oid, nspname AS name FROM pg_catalog.pg_namespace
@@ -60,7 +60,7 @@ _WRITES: tuple[LiteralString, ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Login:
-    """A role, and the password that it comes with."""
+    """A role and its password."""
 
     name: str
     password: str = field(repr=False)
@@ -68,7 +68,7 @@ class Login:
 
 @dataclass(frozen=True, kw_only=True)
 class Logins:
-    """Who comes for what; see :class:`batchord.core.addresses.database_roles.DatabaseRoles`."""
+    """The login for each kind of work; see :class:`batchord.core.addresses.database_roles.DatabaseRoles`."""
 
     owner: Login
     ledger: Login
@@ -76,17 +76,18 @@ class Logins:
     source: Login
 
     def __iter__(self) -> Iterator[Login]:
-        """All four."""
+        """All four logins."""
         return iter((self.owner, self.ledger, self.author, self.source))
 
 
 def make_roles(connection: psycopg.Connection[Any], logins: Logins) -> None:
-    """Makes the roles, or sets their passwords anew, and gives them what they need of the connection's database.
+    """Creates the roles or sets their passwords, and grants them what they need in the connection's database.
 
-    What the superuser owned there, from a time without these roles, is handed over once: the ledger's tables to the
-    owner, everything else to the author. Nothing is lost, and nothing is granted a second time that was revoked since.
+    Before these roles existed, the superuser owned everything. The first call hands it over: the ledger's tables to the
+    owner, everything else to the author. Nothing is lost. Later calls do not repeat this, so they do not restore rights
+    that somebody has revoked since.
 
-    Raises ConfigurationError when the connection is not a superuser's, or one of the roles is the superuser itself.
+    Raises ConfigurationError if the connection is not a superuser's, or if one of the roles is the superuser itself.
     """
     me, is_superuser = _one(connection, "SELECT current_user, current_setting('is_superuser') = 'on'")
     if not is_superuser:
@@ -104,27 +105,28 @@ def make_roles(connection: psycopg.Connection[Any], logins: Logins) -> None:
         connection.execute(LOOK_NOWHERE)
         for login in logins:
             _make(connection, login)
-        # Before the migrations do, so that the superuser's own path is mended from the beginning.
+        # Create the schema here, before the migrations, so that the superuser's own search path is mended, too.
         _run(connection, "CREATE SCHEMA IF NOT EXISTS batchord AUTHORIZATION {}", logins.owner)
         connection.execute("SET LOCAL search_path TO DEFAULT")
         mend_search_path(connection)
         connection.execute(LOOK_NOWHERE)
-        # What the author may do with their tables, Python steps and the loading of an example may do as well.
+        # Python steps and the loading of an example have the author's rights on the author's tables.
         _run(connection, "GRANT {} TO {}, {}", logins.author, logins.ledger, logins.owner)
         if not _one(connection, "SELECT count(*) FROM pg_default_acl WHERE defaclrole = %s::regrole", logins.author)[0]:
             _hand_over(connection, logins)
-            _open_schemas(connection, logins)
-            _open_what_comes(connection, logins, me)
+            _grant_on_schemas(connection, logins)
+            _grant_by_default(connection, logins, me)
 
 
 def _make(connection: psycopg.Connection[Any], login: Login) -> None:
     if not _one(connection, "SELECT count(*) FROM pg_roles WHERE rolname = %s", login.name)[0]:
         _run(connection, "CREATE ROLE {}", login)
-    # As the server keeps it: what goes over the wire, or into a log of failed statements, is no password.
-    kept = connection.pgconn.encrypt_password(login.password.encode(), login.name.encode(), b"scram-sha-256").decode()
+    # The verifier that the server stores: the password itself goes neither over the wire nor into a log of statements.
+    password = login.password.encode()
+    verifier = connection.pgconn.encrypt_password(password, login.name.encode(), b"scram-sha-256").decode()
     connection.execute(
         sql.SQL("ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD {}").format(
-            sql.Identifier(login.name), sql.Literal(kept)
+            sql.Identifier(login.name), sql.Literal(verifier)
         )
     )
 
@@ -136,15 +138,15 @@ def _hand_over(connection: psycopg.Connection[Any], logins: Logins) -> None:
     )
     owned = connection.execute(_OWNED, {"ledger": SCHEMA, "own": list(LEDGERS_OWN)}).fetchall()
     for kind, place, is_ledgers in owned:
-        # Both come quoted from the catalog.
+        # The query quotes both.
         new = logins.owner if is_ledgers else logins.author
         connection.execute(
             sql.SQL("ALTER {} {} OWNER TO {}").format(sql.SQL(kind), sql.SQL(place), sql.Identifier(new.name))
         )
 
 
-def _open_schemas(connection: psycopg.Connection[Any], logins: Logins) -> None:
-    """What is there already: tables of the author's, whoever made them."""
+def _grant_on_schemas(connection: psycopg.Connection[Any], logins: Logins) -> None:
+    """Grants rights on tables that exist already, whoever created them."""
     (database,) = _one(connection, "SELECT current_database()")
     connection.execute(
         sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(
@@ -154,7 +156,7 @@ def _open_schemas(connection: psycopg.Connection[Any], logins: Logins) -> None:
     _run(connection, "GRANT CREATE ON SCHEMA public TO {}", logins.author)
     schemas = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
     for (name,) in connection.execute(schemas).fetchall():
-        # Among the ledger's tables, too: what lies there unawares is moved by a migration, with its rights.
+        # Also in the ledger's schema: a migration moves the author's tables out of it, and their rights move along.
         grants = _READS if name == SCHEMA else (*_READS, *_WRITES)
         for grant in grants:
             connection.execute(
@@ -166,8 +168,8 @@ def _open_schemas(connection: psycopg.Connection[Any], logins: Logins) -> None:
             )
 
 
-def _open_what_comes(connection: psycopg.Connection[Any], logins: Logins, me: str) -> None:
-    """What these make from now on: never the owner, whose tables are the ledger's."""
+def _grant_by_default(connection: psycopg.Connection[Any], logins: Logins, me: str) -> None:
+    """Grants rights on tables that the roles create from now on; not on the owner's, which are the ledger's."""
     for maker in (logins.author.name, logins.ledger.name, me):
         more = "" if maker == logins.author.name else ", {author}"
         for grant in (
@@ -192,5 +194,5 @@ def _run(connection: psycopg.Connection[Any], statement: Any, *logins: Login) ->
 def _one(connection: psycopg.Connection[Any], query: Any, *values: Any) -> tuple[Any, ...]:
     named = [value.name if isinstance(value, Login) else value for value in values]
     row = connection.execute(query, named or None).fetchone()
-    assert row is not None  # noqa: S101 -- an aggregate, or settings
+    assert row is not None  # noqa: S101 -- a query of an aggregate or of settings returns one row
     return tuple(row)

@@ -1,10 +1,10 @@
-"""What in the schema ``batchord`` is the ledger's; whatever else lies there, an author put there unawares."""
+"""What belongs to the ledger in the schema ``batchord``. An author put everything else there by mistake."""
 
 from typing import LiteralString
 
 SCHEMA: LiteralString = "batchord"
-#: Held by whoever changes rights: PostgreSQL refuses two at once. Any constant will do, as long as no other program in
-#: the database takes the same.
+#: Takes the lock for changing rights: PostgreSQL refuses two changes at the same time. The number is arbitrary; no
+#: other program in the database may use it.
 TURN: LiteralString = "SELECT pg_catalog.pg_advisory_xact_lock(7226501115)"
 
 #: Tables, views and routines.

@@ -1,4 +1,4 @@
-"""What the database's roles may do and need not: told, never refused, since one role for all must work, too."""
+"""Rights that the database's roles have but do not need. Batchord only reports them: one role may do everything."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from batchord.core.addresses.database_roles import DatabaseRoles
 from batchord.ledger.failures import translated
 from batchord.ledger.roles.own import LEDGERS_OWN, SCHEMA
 
-#: Who comes by the address of a variable, for people.
+#: Who uses the address of a variable, for people.
 _WHO = {
     "BATCHORD_OWNER_URL": "migrations",
     "BATCHORD_DATABASE_URL": "workers and commands",
@@ -34,7 +34,7 @@ _POWERS = """
     FROM pg_catalog.pg_roles AS me, to_regclass('batchord.runs') AS runs, to_regnamespace('batchord') AS home
     WHERE me.rolname = current_user
 """
-_LEFT = """
+_FOREIGN_TABLES = """
     SELECT relation.relname AS name FROM pg_catalog.pg_class AS relation
     WHERE relation.relnamespace = to_regnamespace('batchord') AND relation.relkind IN ('r', 'p', 'v', 'm', 'f')
       AND relation.relname <> ALL(%(own)s)
@@ -43,43 +43,44 @@ _LEFT = """
 
 
 def remarks(roles: DatabaseRoles, *, connect_timeout: int = 10) -> list[str]:
-    """A sentence for each power that a role of Batchord's need not have, and for each table in the wrong schema.
+    """A sentence for each right that a role does not need, and for each table in the wrong schema.
 
-    Raises ConfigurationError and TransientError for what the database says.
+    Raises ConfigurationError or TransientError for an error of the database.
     """
     variables = roles.by_variable()
-    found: list[str] = []
-    left: list[str] = []
+    sentences: list[str] = []
+    foreign_tables: list[str] = []
     with_ledger: dict[bool, list[str]] = {True: [], False: []}
     for url in dict.fromkeys(variables.values()):
-        used = [name for name, each in variables.items() if each == url]
+        used = [name for name, address in variables.items() if address == url]
         try:
             with psycopg.connect(
                 url, autocommit=True, connect_timeout=connect_timeout, prepare_threshold=None, row_factory=dict_row
             ) as connection:
                 row = connection.execute(_POWERS, {"schema": SCHEMA}).fetchone()
-                assert row is not None  # noqa: S101 -- everybody is one of the roles
-                found += _told(row, used)
+                assert row is not None  # noqa: S101 -- the current user is always a row of pg_roles
+                sentences += _sentences(row, used)
                 with_ledger[row["has_ledger"]] += used
-                left = [each["name"] for each in connection.execute(_LEFT, {"own": list(LEDGERS_OWN)})]
+                tables = connection.execute(_FOREIGN_TABLES, {"own": list(LEDGERS_OWN)})
+                foreign_tables = [table["name"] for table in tables]
         except psycopg.Error as error:
-            # The variable that people set: the others have its address unless they have one of their own.
+            # Name the variable that people set: the other variables default to its address.
             variable = "BATCHORD_DATABASE_URL" if "BATCHORD_DATABASE_URL" in used else used[0]
             raise translated(error, url, variable) from None
     if all(with_ledger.values()):
-        found.append(
+        sentences.append(
             f"The ledger is in the database of {', '.join(with_ledger[True])}, but not in that of "
             f"{', '.join(with_ledger[False])}. Give all of them the same database."
         )
-    return found + [
+    return sentences + [
         f"{SCHEMA}.{name} does not belong to the ledger, and a name without a schema now means the schema public. "
         f"Move it with ALTER TABLE {SCHEMA}.{name} SET SCHEMA public, after you have moved or renamed any "
         f"public.{name}."
-        for name in left
+        for name in foreign_tables
     ]
 
 
-def _told(row: dict[str, Any], used: list[str]) -> list[str]:
+def _sentences(row: dict[str, Any], used: list[str]) -> list[str]:
     powers = list(_powers(row, set(used)))
     if not powers:
         return []

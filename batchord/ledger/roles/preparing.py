@@ -1,4 +1,4 @@
-"""Brings a database up to date: its roles, the ledger's tables, and who may do what with them."""
+"""Brings a database up to date: its roles, the ledger's tables, and the rights on them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +18,12 @@ from batchord.ledger.roles.own import SCHEMA, TURN
 from batchord.ledger.roles.search_path import mend_search_path
 
 _ADMIN = "BATCHORD_ADMIN_URL"
-#: What each is granted of the ledger's tables, and what of that is taken back.
+#: The rights of each role on the ledger's tables. A REVOKE takes back a part of a broader GRANT.
 _GRANTS = {
     "ledger": (
         "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
         "REVOKE INSERT, UPDATE, DELETE ON {schema}.schema_version FROM {role}",
-        # Written, and pruned; not written anew.
+        # The history is written and pruned, but never changed.
         "REVOKE UPDATE ON {schema}.history FROM {role}",
         "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA {schema} TO {role}",
     ),
@@ -36,10 +36,10 @@ _GRANTS = {
 
 
 def prepare_database(roles: DatabaseRoles) -> None:
-    """Makes the roles where ``roles.admin`` can, migrates as the owner, and grants the others what they need.
+    """Creates the roles if there is a ``roles.admin``, migrates as the owner, and grants the others what they need.
 
-    Safe to repeat, and by several processes at once. Raises ConfigurationError and TransientError for what the
-    database says; it names the variable of the address that did not do.
+    It may be repeated, and several processes may do it at the same time. Raises ConfigurationError or TransientError
+    for an error of the database. The error names the variable whose address did not work.
     """
     if roles.admin is not None:
         logins = _logins(roles)
@@ -60,7 +60,7 @@ def prepare_database(roles: DatabaseRoles) -> None:
 def _grant(roles: DatabaseRoles, names: dict[str, str]) -> None:
     owner = names[roles.owner]
     purposes = {"source": names[roles.source], "author": names[roles.author], "ledger": names[roles.ledger]}
-    # Where one role does several of these, the ledger's rights come last, and stay.
+    # If one role has several purposes, the ledger's rights come last, so that they stay.
     with _connected(roles.owner, _variable(roles.by_variable(), roles.owner)) as connection, connection.transaction():
         connection.execute(TURN)
         connection.execute(LOOK_NOWHERE)
@@ -72,7 +72,7 @@ def _grant(roles: DatabaseRoles, names: dict[str, str]) -> None:
 
 
 def _logins(roles: DatabaseRoles) -> Logins:
-    found = {}
+    logins = {}
     for purpose, (variable, url) in zip(
         ("owner", "ledger", "author", "source"), roles.by_variable().items(), strict=True
     ):
@@ -82,13 +82,13 @@ def _logins(roles: DatabaseRoles) -> Logins:
                 f"{_ADMIN} cannot make the role of {variable}: its address has no user or no password. Write "
                 f"postgresql://user:password@host:5432/database, or remove {_ADMIN}."
             )
-        found[purpose] = Login(name=address.username, password=str(address.password))
-    if len({login.name for login in found.values()}) < len(found):
+        logins[purpose] = Login(name=address.username, password=str(address.password))
+    if len({login.name for login in logins.values()}) < len(logins):
         raise ConfigurationError(
             f"{_ADMIN} makes four roles. Give BATCHORD_OWNER_URL, BATCHORD_DATABASE_URL, BATCHORD_AUTHOR_URL and "
             f"BATCHORD_SOURCE_URL a user each, or remove {_ADMIN}."
         )
-    return Logins(**found)
+    return Logins(**logins)
 
 
 @contextmanager
@@ -107,6 +107,6 @@ def _who(connection: psycopg.Connection[Any]) -> str:
 
 
 def _variable(variables: dict[str, str], url: str) -> str:
-    """The usual one where an address stands in for others."""
+    """The variable that holds ``url``. Of several it is BATCHORD_DATABASE_URL, to which the others default."""
     ledgers = "BATCHORD_DATABASE_URL"
-    return ledgers if variables[ledgers] == url else next(name for name, each in variables.items() if each == url)
+    return ledgers if variables[ledgers] == url else next(name for name, other in variables.items() if other == url)

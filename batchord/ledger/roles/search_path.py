@@ -1,7 +1,7 @@
 """A name without a schema never means the ledger's schema.
 
-PostgreSQL looks into the schema that is called like the role first, and a role ``batchord`` is what many have: then an
-author's ``CREATE TABLE reviews`` would lie among the ledger's tables.
+PostgreSQL first looks into the schema that has the role's name, and many databases have a role ``batchord``. Then an
+author's ``CREATE TABLE reviews`` would create a table among those of the ledger.
 """
 
 from typing import Any
@@ -13,15 +13,15 @@ from batchord.database.own import PATH_WITHOUT_LEDGER
 
 
 def mend_search_path(connection: psycopg.Connection[Any]) -> None:
-    """Sets what the connection's role looks through in this database, from its next session on.
+    """Sets the search path of the connection's role in this database, from the role's next session on.
 
-    For psql and for programs of the author's. Batchord's own sources and steps see to it in each transaction.
+    This is for psql and for the author's programs. Batchord's sources and steps set the path in each transaction.
     """
     row = connection.execute(f"SELECT current_user, current_database(), {PATH_WITHOUT_LEDGER}").fetchone()
     if row is None or row[2] is None:
         return
     role, database, path = row
-    # The path comes quoted, name by name.
+    # The query quotes each name of the path.
     connection.execute(
         sql.SQL("ALTER ROLE {} IN DATABASE {} SET search_path TO {}").format(
             sql.Identifier(role), sql.Identifier(database), sql.SQL(path)

@@ -1,4 +1,4 @@
-"""Files that are small, and take minutes or gigabytes to decode."""
+"""Detects small files that would take minutes or gigabytes to decode."""
 
 import io
 import struct
@@ -7,27 +7,28 @@ import time
 from batchord.core.errors import DataError
 from batchord.core.reasons import Reason
 
-#: Scans of a JPEG: each goes over the whole picture. Encoders make about ten, and none has a use for more than 64 in
-#: each of four colours.
+#: The most scans of a JPEG. Each scan goes over the whole picture. Encoders make about ten, and no encoder needs more
+#: than 64 in each of four colours.
 _MOST_SCANS = 100
-#: A picture of 50 MB is read some 50,000 times.
+#: The most reads of a picture. Decoding a picture of 50 MB takes some 50,000 reads.
 _MOST_READS = 250_000
 _START_OF_SCAN = b"\xff\xda"
-#: What follows 0xFF in a JPEG and has no length: a byte of a scan, padding, restarts, a picture's start; and its end.
+#: Bytes after 0xFF in a JPEG that have no length: a byte of a scan, padding, restarts, the picture's start.
 _BARE = frozenset({0x00, 0x01, 0xFF, *range(0xD0, 0xD9)})
 _PADDING, _END = 0xFF, 0xD9
-#: Chunks of a PNG with text or a colour profile; Pillow reads them, refuses a picture over a large one, and makes no
-#: use of them here but for what is short: XMP may say how a camera was held.
+#: Chunks of a PNG with text or a colour profile. Pillow reads them and refuses a picture with a large one. We need only
+#: short ones: XMP may say how the camera was held.
 _NOTES = frozenset({b"iCCP", b"zTXt", b"tEXt", b"iTXt"})
 _LONGEST_NOTE = 65_536
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class BoundedFile(io.BytesIO):
-    """Bytes that are given out for so many seconds of the processor, as this thread counts them, and so many times.
+    """A file whose reads raise after some seconds of this thread's processor time, or after too many reads.
 
-    Decoders ask for a picture piece by piece, and what they do in between cannot be interrupted. Not by the clock: on a
-    busy machine a picture would be to blame for its neighbours. Of each note in a picture Pillow makes several objects.
+    A decoder reads a picture piece by piece. Its work in between cannot be interrupted, so the limits are checked at
+    each read. The limit is processor time, not the time of the clock: on a busy machine a picture would be blamed for
+    its neighbours. The number of reads is limited because Pillow makes several objects of each note in a picture.
     """
 
     def __init__(self, data: bytes, seconds: float) -> None:
@@ -37,7 +38,7 @@ class BoundedFile(io.BytesIO):
         self._reads = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """See the base class. Raises DataError when the time is over, or for one more part than there may be."""
+        """See the base class. Raises DataError if the time is over or after too many reads."""
         self._reads += 1
         if self._reads > _MOST_READS:
             raise DataError(Reason.TOO_MANY_PARTS, f"The picture has more than {_MOST_READS:,} parts: save it again.")
@@ -50,20 +51,20 @@ class BoundedFile(io.BytesIO):
 
 
 def scans_of(data: bytes) -> int:
-    """How often a JPEG's picture is gone over; perhaps less often. Raises DataError when that is far too often."""
-    found, end = _scans(data, most=1)
-    # Behind the first one these bytes stand for another. A film that is appended to the picture has them by chance.
-    found += data.count(_START_OF_SCAN, end)
-    if found > _MOST_SCANS and (scans := _scans(data, most=len(data))[0]) > _MOST_SCANS:
+    """How many scans a JPEG has, at the most. Raises DataError if these are far too many."""
+    count, end = _scans(data, most=1)
+    # After the first scan, these bytes begin another one. A film that is appended to the picture has them by chance.
+    count += data.count(_START_OF_SCAN, end)
+    if count > _MOST_SCANS and (scans := _scans(data, most=len(data))[0]) > _MOST_SCANS:
         raise DataError(
             Reason.TOO_MANY_SCANS,
             f"The picture has {scans} scans, more than {_MOST_SCANS}: save it with the usual ten scans.",
         )
-    return found
+    return count
 
 
 def _scans(data: bytes, *, most: int) -> tuple[int, int]:
-    """How many there are, previews left out, up to ``most``; and where the last one's head ends."""
+    """The number of scans without those of previews, up to ``most``; and where the head of the last one ends."""
     scans, at = 0, 2
     while scans < most and (at := data.find(b"\xff", at)) >= 0 and at + 4 <= len(data):
         marker = data[at + 1]
@@ -78,7 +79,7 @@ def _scans(data: bytes, *, most: int) -> tuple[int, int]:
 
 
 def without_notes(data: bytes) -> bytes | None:
-    """A PNG without its colour profile, packed texts and long ones; None where it has none of these."""
+    """A PNG without its colour profile and without compressed or long texts; None if it has none of these."""
     if not data.startswith(_PNG):
         return None
     view, kept, at = memoryview(data), [memoryview(_PNG)], len(_PNG)
@@ -95,5 +96,5 @@ def without_notes(data: bytes) -> bytes | None:
 
 
 def _is_packed(chunk: memoryview, kind: bytes) -> bool:
-    """Whether an international text is compressed: its keyword ends with a zero, and then it is said."""
+    """Whether an international text is compressed: the byte after the zero that ends its keyword says so."""
     return kind == b"iTXt" and bytes(chunk[8:100]).partition(b"\0")[2][:1] == b"\1"

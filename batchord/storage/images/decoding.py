@@ -1,4 +1,4 @@
-"""Stored bytes to a picture, or the reason why not."""
+"""Decodes stored bytes to a picture, or gives the reason why they cannot be decoded."""
 
 import warnings
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from batchord.storage.images.modes import to_rgb
 from batchord.storage.images.room import Batch, BatchFull, Room
 
 _ORIENTATION = 0x0112
-#: EXIF's orientation -> what makes the picture upright.
+#: EXIF's orientation -> the operation that makes the picture upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -27,17 +27,18 @@ _UPRIGHT = {
 }
 _SIGNATURE_BYTES = 16
 _JPEGS = frozenset({"JPEG", "MPO"})
-#: Formats that are decoded row by row: the picture and one more in RGB. Others hold it twice more.
+#: Formats that are decoded row by row. They need memory for the picture and for one more in RGB; others need twice as
+#: much.
 _BY_ROWS = frozenset({*_JPEGS, "PNG", "BMP", "GIF", "TIFF"})
-#: Of a pixel: in RGB, as Pillow keeps it; of a progressive JPEG's coefficients.
+#: Bytes of a pixel: in RGB, as Pillow keeps it, and as coefficients of a progressive JPEG.
 _RGB_BYTES, _COEFFICIENT_BYTES = 4, 6
-#: What a decoder is given at a time of a JPEG with several scans. One of a large picture may have less than a hundred
-#: bytes and take half a second, and within a piece nobody looks at the time.
+#: Bytes that the decoder of a JPEG with several scans gets at once. A scan of a large picture may have less than a
+#: hundred bytes and take half a second, and the time is only checked between pieces.
 _PIECE_BYTES = 1024
 
 
 def prepare(accept: Images) -> None:
-    """Readies Pillow in this process for ``accept``.
+    """Prepares Pillow in this process for ``accept``.
 
     Raises ConfigurationError for a format that this installation of Pillow does not read.
     """
@@ -47,12 +48,12 @@ def prepare(accept: Images) -> None:
         raise ConfigurationError(
             f"Images formats={unknown} cannot be read here: Pillow reads {', '.join(sorted(Image.OPEN))}."
         )
-    # The size is checked against max_pixels before decoding. Pillow's own limit comes first and would
-    # refuse what an author allows, so it is raised, but never lowered or removed: others may rely on it.
+    # We check the size against max_pixels before decoding. Pillow checks its own limit first and would refuse pictures
+    # that an author allows. So we raise its limit, but never lower or remove it: other code may rely on it.
     if Image.MAX_IMAGE_PIXELS is not None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, accept.max_pixels)
-    # What Pillow warns of (odd metadata, large sizes) is about single records and would fill the logs of
-    # workers; what matters becomes a rejection. catch_warnings is no choice: it is not thread-safe.
+    # Pillow's warnings (odd metadata, large sizes) are about single records and would fill the workers' logs. Real
+    # problems become rejections. catch_warnings cannot be used here: it is not thread-safe.
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
@@ -66,11 +67,16 @@ def decode(
 ) -> Image.Image:
     """The first frame in RGB, upright.
 
-    ``room`` is waited for, if it is given. ``batch``: what the picture is to be a part of. ``least_side``: a picture
-    whose sides are a multiple of it is given at a fraction of its size; a JPEG is not even decoded at more.
+    Args:
+        data: The stored bytes.
+        accept: Which images are accepted.
+        room: The memory for decoding. The call waits until there is enough.
+        batch: The batch that the picture becomes a part of.
+        least_side: If the picture's sides are several times as long, it is returned at a fraction of its size. A JPEG
+            is even decoded at a fraction of its size.
 
-    Raises DataError: empty-object, format-not-allowed, too-many-pixels, too-many-scans, too-many-parts,
-    too-slow-to-decode or corrupt-image; BatchFull.
+    Raises DataError (empty-object, format-not-allowed, too-many-pixels, too-many-scans, too-many-parts,
+    too-slow-to-decode, corrupt-image) or BatchFull.
     """
     if not data:
         raise DataError(Reason.EMPTY_OBJECT, "The stored object has no bytes: upload it again.")
@@ -79,7 +85,7 @@ def decode(
         return _decoded(data, accept, room=room, batch=batch, least_side=least_side)
 
     try:
-        return _bearing_notes(data, decoded)
+        return _despite_notes(data, decoded)
     except (DataError, BatchFull):
         raise
     except Image.DecompressionBombError as error:
@@ -88,21 +94,21 @@ def decode(
         raise _unidentified(data, accept) from error
     except Exception as error:
         if is_exhaustion(error):
-            raise  # the worker's trouble, not the picture's
-        # Decoders answer broken bytes with OSError, SyntaxError, ValueError, struct.error, IndexError, … :
-        # a list of them would miss one, and one missed would fail the whole shard for one picture.
+            raise  # the worker is to blame, not the picture
+        # Decoders raise OSError, SyntaxError, ValueError, struct.error, IndexError, … for broken bytes. A list of them
+        # would miss some, and then a single picture would fail the whole shard.
         raise DataError(
             Reason.CORRUPT_IMAGE, f"The picture cannot be decoded: {type(error).__name__}: {error}."
         ) from error
 
 
-def _bearing_notes(data: bytes, decoded: Callable[[bytes], Image.Image]) -> Image.Image:
+def _despite_notes(data: bytes, decoded: Callable[[bytes], Image.Image]) -> Image.Image:
     try:
         return decoded(data)
     except (DataError, BatchFull, Image.DecompressionBombError, MemoryError):
         raise
     except Exception:
-        # Its notes may be the reason, and they are no part of what is seen.
+        # The picture's notes may be the reason. They are not visible, so try again without them.
         plain = without_notes(data)
         if plain is None:
             raise
@@ -119,7 +125,7 @@ def _decoded(
             assert isinstance(image, ImageFile.ImageFile)  # noqa: S101 -- what open() gives
             image.decodermaxblock = _PIECE_BYTES
         if least_side is not None:
-            image.draft(None, (least_side, least_side))  # what is no JPEG stays as it is
+            image.draft(None, (least_side, least_side))  # has an effect only on a JPEG
         if batch is not None:
             batch.admit(_kept(image, least_side))
         with nullcontext() if room is None else room.taken(_needed(image, stored, scans)):
@@ -128,15 +134,15 @@ def _decoded(
 
 
 def _kept(image: Image.Image, least_side: int | None) -> int:
-    """Bytes of the picture that the model gets."""
+    """Bytes of the picture that the model will get."""
     width, height = image.size
     return width * height // _factor(image, least_side) ** 2 * _RGB_BYTES
 
 
 def _needed(image: Image.Image, stored: tuple[int, int], scans: int) -> int:
-    """Bytes that decoding takes at the most, as measured: docs/decisions/0053."""
+    """The most bytes that decoding takes, as measured: docs/decisions/0053."""
     width, height = image.size
-    if scans > 1:  # all of it is held until the last one, however small it is decoded
+    if scans > 1:  # the decoder holds all coefficients until the last scan, even if it decodes to a small size
         return width * height * 2 * _RGB_BYTES + stored[0] * stored[1] * _COEFFICIENT_BYTES
     return width * height * _RGB_BYTES * (2 if image.format in _BY_ROWS else 4)
 
@@ -161,7 +167,7 @@ def _check_size(image: Image.Image, accept: Images) -> None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    # Not ImageOps.exif_transpose: it also rewrites the EXIF data, and fails where that is broken.
+    # Not ImageOps.exif_transpose: it also rewrites the EXIF data, and fails if these are broken.
     try:
         orientation = image.getexif().get(_ORIENTATION)
     except Exception:  # noqa: BLE001  broken metadata does not make the picture unreadable
@@ -170,7 +176,7 @@ def _upright(image: Image.Image) -> Image.Image:
     if method is None:
         return image
     turned = image.transpose(method)
-    turned.info = image.info  # transparency is kept there
+    turned.info = image.info  # it holds the transparency
     return turned
 
 

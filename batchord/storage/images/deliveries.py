@@ -1,4 +1,4 @@
-"""Tells one object that its store does not deliver from a store that delivers nothing."""
+"""Distinguishes a single object that its store does not deliver from a store that delivers nothing."""
 
 import threading
 from collections import deque
@@ -9,14 +9,14 @@ from batchord.core.errors import BatchordError, ConfigurationError, DataError, T
 from batchord.storage.images.locations import Allowed
 from batchord.storage.objects import Objects
 
-#: Locations that are remembered of each allowed prefix, and looked for in a listing: any of them may be gone by now.
+#: How many locations of each allowed prefix we remember, and take from a listing. Any of them may be gone by now.
 _REMEMBERED, _LISTED = 4, 4
-#: After so many witnesses that are not delivered either, it is the store.
+#: If this many witnesses are not delivered either, the store is to blame.
 _MOST_SILENT = 2
 
 
 class NotDelivered(Exception):
-    """The store did not deliver one object; whose fault that is, is not known yet."""
+    """The store did not deliver one object. It is not known yet whether the object or the store is to blame."""
 
     def __init__(self, location: str, error: BatchordError) -> None:
         super().__init__(str(error))
@@ -25,7 +25,7 @@ class NotDelivered(Exception):
 
 
 class Witnesses:
-    """What was delivered last, by allowed prefix. Safe in threads; a process that was forked goes on with a copy."""
+    """The objects that were delivered last, by allowed prefix. Threads may share it; a forked child has a copy."""
 
     def __init__(self) -> None:
         self._delivered: dict[str, deque[str]] = {}
@@ -35,12 +35,12 @@ class Witnesses:
         self._delivered.setdefault(prefix, deque(maxlen=_REMEMBERED)).append(location)
 
     def of(self, prefix: str) -> list[str]:
-        """Those of the prefix, the newest first."""
+        """The prefix's objects that were delivered last, newest first."""
         return list(self._delivered.get(prefix, ()))[::-1]
 
 
 class Deliveries:
-    """Fetches the objects of one frame, and finds out whether those that did not come are to blame themselves."""
+    """Fetches the objects of one frame. Finds out whether undelivered objects or their store are to blame."""
 
     def __init__(
         self, allowed: Allowed, objects: Objects, witnesses: Witnesses, *, max_bytes: int, patience: int
@@ -55,7 +55,7 @@ class Deliveries:
         self._silent: set[str] = set()
 
     def fetch(self, location: str) -> bytes:
-        """The object's bytes. Raises DataError for what is wrong with the record, and NotDelivered."""
+        """The object's bytes. Raises DataError if the record is to blame, or NotDelivered."""
         try:
             data = self._allowed.fetch(location, self._objects, max_bytes=self._max_bytes)
         except (TransientError, ConfigurationError) as error:
@@ -69,13 +69,13 @@ class Deliveries:
 
     @property
     def doubtful(self) -> bool:
-        """Whether so many failed one after the other that the store is to be looked at before another is asked for."""
+        """Whether so many objects in a row failed that the store must be checked before the next object."""
         return self._failed_in_a_row >= self._patience
 
     def confirm(self, failures: Sequence[NotDelivered]) -> None:
-        """Returns when the store delivers something else at this moment, from each prefix that had a failure.
+        """Checks that the store now delivers another object of each prefix with a failure.
 
-        Otherwise raises what the store said: then no object can be blamed.
+        Otherwise it raises the store's error: then no object can be blamed.
         """
         self._silent.update(failure.location for failure in failures)
         first = {self._allowed.prefix_of(failure.location): failure for failure in reversed(failures)}
@@ -86,13 +86,13 @@ class Deliveries:
             self._failed_in_a_row = 0
 
     def _delivers(self, prefix: str) -> bool:
-        """Whether one of the prefix's other objects comes now."""
+        """Whether the store now delivers another object of the prefix."""
         silent = 0
         try:
             for location in chain(self._witnesses.of(prefix), self._listed(prefix)):
                 try:
                     self._allowed.fetch(location, self._objects, max_bytes=self._max_bytes)
-                except DataError:  # gone, or none that may be read: it says nothing of the store
+                except DataError:  # the object is gone or cannot be used: this says nothing about the store
                     continue
                 except (TransientError, ConfigurationError):
                     silent += 1
@@ -100,11 +100,11 @@ class Deliveries:
                         return False
                 else:
                     return True
-        except (DataError, TransientError, ConfigurationError):  # nothing can be listed either
+        except (DataError, TransientError, ConfigurationError):  # the store does not list objects either
             return False
         return False
 
     def _listed(self, prefix: str) -> Iterator[str]:
-        """Some that are stored there: a record that came alone has no neighbours."""
+        """Some objects that are stored below the prefix: a record that came alone has no neighbours."""
         listed = self._allowed.listed(prefix, self._objects, max_bytes=self._max_bytes)
         return islice((location for location in listed if location not in self._silent), _LISTED)

@@ -1,4 +1,4 @@
-"""Which locations may be read: they come from data, so each is compared with what the author allows."""
+"""Checks locations, which come from data, against the prefixes that the author allows."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from batchord.core.reasons import Reason
 from batchord.storage.objects import Objects, parse_s3, read_file
 from batchord.storage.objects.files import file_path
 
-#: Longer locations are cut in messages.
+#: The most characters of a location in a message.
 _SHOWN = 200
 
 
@@ -38,12 +38,12 @@ class Allowed:
                 ) from error
 
     def fetch(self, location: str, objects: Objects, *, max_bytes: int) -> bytes:
-        """The bytes at ``location``. Raises DataError, with reason location-not-allowed for one outside."""
+        """The bytes at ``location``. Raises DataError; its reason is location-not-allowed outside of the prefixes."""
         try:
             if location.startswith("s3://"):
                 bucket, key = parse_s3(location)
-                # Compared part by part: as text, s3://photos/a would also allow s3://photos/ab.
-                if any(self._inside(bucket, key, each) for each in self._buckets):
+                # Bucket and key are compared separately: as one text, s3://photos/a would also allow s3://photos/ab.
+                if any(self._inside(bucket, key, allowed) for allowed in self._buckets):
                     return objects.get(bucket, key, max_bytes=max_bytes)
             elif location.startswith("file://"):
                 return self._file(file_path(location), max_bytes)
@@ -56,19 +56,19 @@ class Allowed:
         )
 
     def prefix_of(self, location: str) -> str:
-        """The prefix that allows a location, by its text alone; empty where only a link leads there."""
+        """The prefix that the location's text begins with; empty if a file is allowed only because of a link."""
         return next((prefix for prefix in self._prefixes if location.startswith(prefix)), "")
 
     def listed(self, prefix: str, objects: Objects, *, max_bytes: int) -> Iterator[str]:
-        """Locations of what is stored below one of the prefixes, with 1 to ``max_bytes`` bytes.
+        """Locations of objects of 1 to ``max_bytes`` bytes, and of all files, below one of the prefixes.
 
-        Raises DataError, TransientError or ConfigurationError where it cannot be listed.
+        Raises DataError, TransientError or ConfigurationError if they cannot be listed.
         """
         if prefix.startswith("s3://"):
             bucket, key = parse_s3(prefix)
-            for each in objects.iterate(bucket, key):
-                if 0 < each.size <= max_bytes:
-                    yield f"s3://{bucket}/{each.key}"
+            for listed in objects.iterate(bucket, key):
+                if 0 < listed.size <= max_bytes:
+                    yield f"s3://{bucket}/{listed.key}"
         elif prefix:
             for folder, _, names in os.walk(file_path(prefix)):
                 for name in names:

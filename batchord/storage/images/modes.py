@@ -1,8 +1,7 @@
-"""Any mode of Pillow to RGB, without the losses that ``convert("RGB")`` alone would have.
+"""Converts any mode of Pillow to RGB, without the losses of ``convert("RGB")`` alone.
 
-``convert`` clips 16-bit values at 255 (a white picture) and drops transparency (whatever colour lies
-hidden beneath it appears). Here 16 bits are scaled to 8, and transparent parts are laid on white, as a
-browser shows them.
+``convert`` clips 16-bit values at 255, which gives a white picture. It also drops transparency, so that hidden colours
+appear. Here 16 bits are scaled to 8, and transparent parts are laid on white, as in a browser.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,15 +10,15 @@ from typing import Any
 from PIL import Image
 
 _MAX_8, _MAX_16 = 255, 65_535
-#: Of a band: a few MB of any kind of number.
+#: Pixels of a band of rows: a few MB of any kind of number.
 _BAND_PIXELS = 250_000
 _TRANSPARENT = frozenset({"RGBA", "RGBa", "LA", "La", "PA"})
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """``image`` in RGB. Raises ValueError for a mode that has no meaning as a picture, such as LAB.
+    """``image`` in RGB. Raises ValueError for a mode that cannot be shown as a picture, such as LAB.
 
-    Done in bands of rows: what lies between would take several times the picture's memory.
+    It works in bands of rows: intermediate values of the whole picture would take several times its memory.
     """
     if image.mode.startswith(("I", "F")):
         return _from_numbers(image)
@@ -34,10 +33,10 @@ def _on_white(band: Image.Image) -> Image.Image:
 
 
 def _from_numbers(image: Image.Image) -> Image.Image:
-    """Grey from 16-bit, 32-bit or floating-point values.
+    """A grey picture from 16-bit, 32-bit or floating-point values.
 
-    ``I;16`` has a known range. ``I`` and ``F`` have none: values that fit 8 or 16 bits are taken as such,
-    fractions as 0 to 1, and anything else is stretched from its own least to its own greatest value.
+    ``I;16`` has a fixed range. ``I`` and ``F`` have none. If their values fit 8 or 16 bits, that is the range; for
+    fractions it is 0 to 1. Any other values are stretched from the least to the greatest of them.
     """
     import numpy as np
 
@@ -53,7 +52,7 @@ def _from_numbers(image: Image.Image) -> Image.Image:
 
 
 def _range(image: Image.Image) -> tuple[float, float]:
-    """What is black and what is white."""
+    """The values of black and of white."""
     ends = [(float(values.min()), float(values.max())) for values in map(_numbers, _bands(image))]
     least, greatest = min(low for low, _ in ends), max(high for _, high in ends)
     if least < 0:
@@ -69,7 +68,7 @@ def _numbers(band: Image.Image) -> Any:
 
 
 def _in_bands(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """``change`` of each band, in RGB."""
+    """The picture in RGB after ``change`` was applied to each band."""
     changed, top = Image.new("RGB", image.size), 0
     for band in _bands(image):
         changed.paste(change(band).convert("RGB"), (0, top))

@@ -23,12 +23,14 @@ from batchord.storage.objects import Objects
 if TYPE_CHECKING:
     import pandas as pd
 
-#: So many times the side that a model wants is left, for its own scaling to start from: of 120 pictures none changed
-#: its class; with 1.5 times one did, with none three.
+#: A picture is reduced to this many times the side that the model needs, and the model scales the rest. With 2, none of
+#: 120 pictures changed its class; with 1.5 one did, with 1 three did.
 _MARGIN = 2
-#: The pictures that a model is given at once have this part of the memory: while it has them, the next ones are read.
+#: The pictures that a model gets together take up to this fraction (1/8) of the memory, since the next pictures are
+#: read while the model has these.
 _BATCHES = 8
-#: So often an object must fail, with another delivered right after each time: a store may go away for a moment.
+#: How often an object must fail before it is blamed, each time followed by another object that is delivered: a store
+#: may be away for a moment.
 _MOST_MISSES = 2
 
 _Loaded = tuple[Image.Image, int]
@@ -38,10 +40,10 @@ _Outcome = _Loaded | Rejection | NotDelivered
 class ImageReader:
     """Implements :class:`batchord.core.ports.ImageStore` for ``s3://`` and ``file:///`` locations.
 
-    ``readers`` threads fetch and decode: both wait or work outside of Python's lock. Give ``objects`` as
-    many connections. Threads live for one call only, so a reader made before a fork works after it.
+    ``readers`` threads fetch and decode: both wait or work without holding Python's lock. Give ``objects`` as many
+    connections. Threads live only during a call, so a reader that was created before a fork works after it.
 
-    ``memory`` bytes are meant for pictures: for what is being decoded, and a part of it for those of one call.
+    ``memory`` is the number of bytes for pictures that are being decoded; the pictures of one call get a part of it.
     """
 
     def __init__(self, objects: Objects, *, readers: int = 16, memory: int = 256 * 2**20) -> None:
@@ -52,7 +54,7 @@ class ImageReader:
         self._witnesses = Witnesses()
 
     def read(self, locations: "pd.Series[Any]", accept: Images, *, side: int | None = None) -> LoadedImages:
-        """See :meth:`batchord.core.ports.ImageStore.read`. A failure for everybody ends the call soon."""
+        """See :meth:`batchord.core.ports.ImageStore.read`. If the store itself fails, the call soon ends."""
         prepare(accept)
         least_side = side * _MARGIN if side is not None and accept.reduce else None
         deliveries = Deliveries(
@@ -71,9 +73,9 @@ class ImageReader:
     def _outcomes(
         self, locations: Mapping[Any, Any], load: Callable[[Any], _Loaded], deliveries: Deliveries, batch: Batch
     ) -> dict[Any, _Outcome]:
-        """Reads in passes: what was not delivered is asked for again once the store has delivered something else.
+        """Reads in passes. The next pass requests undelivered objects again, after the store delivered something else.
 
-        When the batch is full there is no further pass, and what has failed once only is left with the rest.
+        If the batch is full, there is no further pass. Then objects that failed only once count as not read.
         """
         outcomes: dict[Any, _Outcome] = {}
         misses: Counter[Any] = Counter()
@@ -90,14 +92,14 @@ class ImageReader:
                 if batch.full.is_set():
                     return {key: outcome for key, outcome in outcomes.items() if misses[key] in (0, _MOST_MISSES)}
         finally:
-            # Reads under way end by their own time limits; nobody waits for them.
+            # Running reads end by their own time limits. The call does not wait for them.
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
         return outcomes
 
 
 def _results(reads: "Mapping[Any, Future[_Outcome | None]]") -> dict[Any, _Outcome]:
-    """The outcomes of those that were asked for. Raises, as soon as it is there, what is nobody's own fault."""
+    """The outcomes of the reads that were made. Raises at once an error for which no single record is to blame."""
     ended, _ = wait(reads.values(), return_when=FIRST_EXCEPTION)
     for future in ended:
         future.result()
@@ -107,7 +109,7 @@ def _results(reads: "Mapping[Any, Future[_Outcome | None]]") -> dict[Any, _Outco
 def _outcome(
     key: Any, location: Any, load: Callable[[Any], _Loaded], deliveries: Deliveries, stop: threading.Event
 ) -> _Outcome | None:
-    """What became of one record; None when it was not asked for."""
+    """The outcome of one record; None if its object was not requested."""
     if stop.is_set() or deliveries.doubtful:
         return None
     try:
@@ -115,20 +117,20 @@ def _outcome(
     except BatchFull:
         return None
     except DataError as error:
-        return Rejection(key=key, reason=error.reason, detail=_named(error, location))
+        return Rejection(key=key, reason=error.reason, detail=_detail(error, location))
     except NotDelivered as error:
         return error
 
 
 def digest(data: bytes) -> int:
-    """64 bits of BLAKE2b as a signed integer, which fits PostgreSQL's bigint."""
+    """64 bits of BLAKE2b as a signed integer, which fits into PostgreSQL's bigint."""
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "big", signed=True)
 
 
-def _named(error: DataError, location: Any) -> str:
-    """The error with the location, where its message does not name it already."""
-    said, where = str(error), str(location)[:200]
-    return said if where in said else f"{said} (location {where!r})"
+def _detail(error: DataError, location: Any) -> str:
+    """The error's message with the location, unless the message names it already."""
+    message, where = str(error), str(location)[:200]
+    return message if where in message else f"{message} (location {where!r})"
 
 
 def _text(location: Any) -> str:
@@ -143,16 +145,16 @@ def _text(location: Any) -> str:
 
 
 def _together(keys: Iterable[Any], outcomes: Mapping[Any, _Outcome]) -> LoadedImages:
-    told = [(key, outcomes[key]) for key in keys if key in outcomes]
-    decoded = {key: outcome for key, outcome in told if isinstance(outcome, tuple)}
+    read = [(key, outcomes[key]) for key in keys if key in outcomes]
+    decoded = {key: outcome for key, outcome in read if isinstance(outcome, tuple)}
     return LoadedImages(
         images={key: image for key, (image, _) in decoded.items()},
         digests={key: digest for key, (_, digest) in decoded.items()},
-        rejections=[outcome for _, outcome in told if isinstance(outcome, Rejection)],
+        rejections=[outcome for _, outcome in read if isinstance(outcome, Rejection)],
         unread=tuple(key for key in keys if key not in outcomes),
         undelivered=tuple(
             Rejection(key=key, reason=Reason.UNREADABLE_OBJECT, detail=str(outcome))
-            for key, outcome in told
+            for key, outcome in read
             if isinstance(outcome, NotDelivered)
         ),
     )

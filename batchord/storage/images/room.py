@@ -1,4 +1,4 @@
-"""How much memory this process takes for pictures at once."""
+"""Limits the memory that this process uses for pictures at the same time."""
 
 import os
 import threading
@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 
 class BatchFull(Exception):
-    """The pictures of a batch have all the bytes that they may have together: this one is for the next."""
+    """The pictures of a batch have used up their bytes. This picture belongs to the next batch."""
 
 
 class Room:
-    """Bytes that decoding takes, in all threads together. What needs more than there is has it to itself.
+    """The bytes that all threads together may use for decoding. A picture that needs more is decoded alone.
 
-    At most ``at_once`` have a part of it: more of them than processors take memory, and save no time.
+    At most ``at_once`` threads use it: more threads than processors take memory and save no time.
     """
 
     def __init__(self, most: int, *, at_once: int | None = None) -> None:
@@ -25,7 +25,7 @@ class Room:
 
     @contextmanager
     def taken(self, size: int) -> Iterator[None]:
-        """Waits until there are ``size`` bytes, or all of them, and has them for the block."""
+        """Waits until ``size`` bytes are free, or all of them, and reserves them during the block."""
         with self._freed:
             self._freed.wait_for(lambda: self._has(size))
             self._taken += size
@@ -43,17 +43,17 @@ class Room:
 
 
 class Batch:
-    """Bytes of the decoded pictures that a model is given together. One picture may have more."""
+    """The bytes of decoded pictures that a model gets together. A single picture may have more."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._admitted = 0
         self._lock = threading.Lock()
-        #: Set when there is no place for another picture.
+        #: Set once there is no room for another picture.
         self.full = threading.Event()
 
     def admit(self, size: int) -> None:
-        """Takes a picture of ``size`` bytes in. Raises BatchFull when it is for the next batch."""
+        """Adds a picture of ``size`` bytes. Raises BatchFull if it belongs to the next batch."""
         with self._lock:
             if self._admitted and self._admitted + size > self._most:
                 self.full.set()

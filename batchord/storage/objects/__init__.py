@@ -1,4 +1,4 @@
-"""Stored objects: S3-compatible stores and local files, with limits and with errors of our own."""
+"""Stored objects: S3-compatible stores and local files, with limits and with Batchord's errors."""
 
 from batchord.storage.objects.failures import ObjectChanged
 from batchord.storage.objects.files import read_file

@@ -1,4 +1,4 @@
-"""What botocore raises, in our words: is it this object, our configuration, or the store's bad moment?"""
+"""Translates botocore's errors into Batchord's: is the object, the configuration or the store to blame?"""
 
 from botocore import exceptions as boto
 
@@ -7,10 +7,10 @@ from batchord.core.reasons import Reason
 
 
 class ObjectChanged(BatchordError):
-    """An object is not the one that was listed: somebody replaced it meanwhile."""
+    """An object is not the one that was listed: somebody has replaced it."""
 
 
-#: Codes that mean our credentials, region or clock are wrong: no object can be read with them.
+#: Codes that mean that our credentials, region or clock are wrong. No object can be read with them.
 _OURS = frozenset(
     {
         "AuthorizationHeaderMalformed",
@@ -23,7 +23,7 @@ _OURS = frozenset(
         "TokenRefreshRequired",
     }
 )
-#: Codes that pass by themselves although their status is not a 5xx.
+#: Codes of errors that pass by themselves although their status is not a 5xx.
 _PASSING = frozenset({"OperationAborted", "RequestTimeout", "SlowDown", "Throttling", "ThrottlingException"})
 _MISSING = frozenset({"NoSuchBucket", "NoSuchKey", "NoSuchVersion"})
 _NO_CREDENTIALS = (
@@ -41,14 +41,14 @@ _MISCONFIGURED = (
 
 _STATUS_FORBIDDEN, _STATUS_MISSING, _STATUS_BUSY, _STATUS_SERVER = 403, 404, 429, 500
 
-#: Everything that a call of the client may raise, and what reading a body may raise.
+#: All errors that a call of the client, or reading a body, may raise.
 RAISED = (boto.BotoCoreError, boto.ClientError, boto.HTTPClientError, boto.IncompleteReadError, OSError)
 
 
 def translated(error: Exception, what: str, store: str) -> BatchordError:
-    """The error to raise instead of ``error``, which came up while ``what`` was read from ``store``."""
+    """The error to raise instead of ``error``, which botocore raised while ``what`` was read from ``store``."""
     if isinstance(error, boto.ClientError):
-        return _answered(error, what, store)
+        return _from_answer(error, what, store)
     if isinstance(error, _NO_CREDENTIALS):
         return ConfigurationError(
             f"No complete credentials for {store} were found while reading {what}: set "
@@ -62,7 +62,7 @@ def translated(error: Exception, what: str, store: str) -> BatchordError:
     )
 
 
-def _answered(error: "boto.ClientError", what: str, store: str) -> BatchordError:
+def _from_answer(error: "boto.ClientError", what: str, store: str) -> BatchordError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in _OURS:

@@ -1,4 +1,4 @@
-"""Reading local files that untrusted data names."""
+"""Reads local files whose names come from untrusted data."""
 
 import errno
 import os
@@ -12,19 +12,19 @@ from batchord.core.reasons import Reason
 from batchord.core.text.counts import counted
 from batchord.storage.objects.names import is_object_name
 
-#: The disk or its network had a bad moment; the file may be fine.
+#: Errors of the disk or its network that may pass. The file may be fine.
 _PASSING = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
-#: How often a path is resolved whose parts are replaced meanwhile.
+#: How often a path is resolved again if its parts are replaced meanwhile.
 _TRIES = 3
-#: O_PATH, where it exists, asks for no right to list a folder, only to pass through.
+#: O_PATH, if it exists, needs no right to list a folder, only the right to pass through.
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 #: NONBLOCK: opening a FIFO must not wait for a writer.
 _FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 
 
 def file_path(url: str) -> Path:
-    """The absolute path of a ``file:///`` URL, percent-decoded, links not yet followed.
+    """The absolute path of a ``file:///`` URL, percent-decoded. Links are not followed yet.
 
     Raises ValueError for another scheme or host, a query, ``..``, a backslash or a control character.
     """
@@ -44,7 +44,7 @@ def file_path(url: str) -> Path:
 
 
 def read_file(path: Path, *, folder: Path, max_bytes: int) -> bytes:
-    """The bytes of a regular file inside ``folder``, at most ``max_bytes`` of them.
+    """The bytes of a regular file inside ``folder``, at most ``max_bytes``.
 
     Links are followed first and must stay inside ``folder``. Raises DataError (location-not-allowed,
     missing-object, forbidden-object, unreadable-object, too-large) or TransientError.
@@ -58,7 +58,7 @@ def read_file(path: Path, *, folder: Path, max_bytes: int) -> bytes:
             data = b"" if status.st_size > max_bytes else file.read(max_bytes + 1)
     except OSError as error:
         raise _translated(error, path) from error
-    except RuntimeError as error:  # what resolve() says of a loop of links before Python 3.13
+    except RuntimeError as error:  # before Python 3.13, resolve() raises it for a loop of links
         raise DataError(Reason.UNREADABLE_OBJECT, f"{path} cannot be read: {error}.") from error
     if status.st_size > max_bytes or len(data) > max_bytes:
         raise DataError(
@@ -68,12 +68,12 @@ def read_file(path: Path, *, folder: Path, max_bytes: int) -> bytes:
 
 
 def _open_inside(path: Path, folder: Path, tries: int = _TRIES) -> int:
-    """A descriptor of what ``path`` names once its links are followed; raises OSError, or DataError for one outside.
+    """A descriptor of the file that ``path`` leads to. Raises OSError, or DataError if the file is outside ``folder``.
 
-    Between following and opening anybody who may write to the folder can put a link in the place of a part. So what
-    was resolved is opened from the folder on, part by part, and a part that is a link by then is not followed. Linux's
-    openat2 with RESOLVE_BENEATH was not used: Python does not offer it, containers often forbid it, and it refuses
-    absolute links that stay inside.
+    Between resolving and opening, anybody who may write to the folder can replace a part of the path by a link. So the
+    resolved path is opened part by part, beginning at the folder, and a part that has become a link is not followed.
+    Linux's openat2 with RESOLVE_BENEATH was rejected: Python does not offer it, containers often forbid it, and it
+    refuses absolute links that stay inside.
     """
     real, root = path.resolve(), folder.resolve()
     if root not in real.parents:

@@ -2,13 +2,13 @@
 
 import unicodedata
 
-#: Controls, halves of surrogate pairs (bytes that are not UTF-8), separators of lines and paragraphs.
+#: Control characters, halves of surrogate pairs (bytes that are not UTF-8), separators of lines and paragraphs.
 _NO_NAME = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def is_object_name(text: str) -> bool:
-    """Whether the text holds no control character and no line break, and is UTF-8.
+    """Whether the text is UTF-8 without control characters and line breaks.
 
-    Not ``str.isprintable``: it takes wide spaces and what joins an emoji together for no part of a name.
+    ``str.isprintable`` alone would also refuse wide spaces and the characters that join an emoji.
     """
     return text.isprintable() or _NO_NAME.isdisjoint(map(unicodedata.category, text))

@@ -1,4 +1,4 @@
-"""Reading from an S3-compatible store, and the little that we write."""
+"""Reads from an S3-compatible store, and writes the logs."""
 
 import os
 import random
@@ -40,11 +40,11 @@ class Listed(NamedTuple):
 
 
 class Objects:
-    """An S3-compatible store, with one client per process; all methods are safe in threads.
+    """An S3-compatible store with one client per process. Threads may share it.
 
-    Create it anywhere, also before a fork: the client is made at the first call in each process.
-    ``connections`` should be the number of concurrent readers. A silent server is given up after
-    ``read_seconds``; botocore makes ``attempts`` attempts at each request, and so do we at each body.
+    It can be created before a fork: each process creates its client at the first call. ``connections`` should be the
+    number of concurrent readers. A request fails if the server does not answer within ``read_seconds``. botocore makes
+    ``attempts`` attempts at each request, and we make as many at each body.
     """
 
     def __init__(
@@ -72,18 +72,18 @@ class Objects:
         return self._endpoint_url or f"Amazon S3 ({self._region})"
 
     def get(self, bucket: str, key: str, *, max_bytes: int) -> bytes:
-        """The object's bytes, at most ``max_bytes`` of them.
+        """The object's bytes, at most ``max_bytes``.
 
-        Raises DataError (missing-object, forbidden-object, unreadable-object, too-large), TransientError,
-        or ConfigurationError when the credentials are refused.
+        Raises DataError (missing-object, forbidden-object, unreadable-object, too-large), TransientError, or
+        ConfigurationError if the store refuses the credentials.
         """
 
         def read(response: "GetObjectOutputTypeDef") -> bytes:
-            # The size comes with the answer: a HEAD before each GET would double the requests.
+            # The answer holds the size. A HEAD before each GET would double the requests.
             size = response.get("ContentLength")
             if size is not None and size > max_bytes:
                 raise _too_large(f"s3://{bucket}/{key}", max_bytes)
-            # Without a size (a chunked answer) reading stops one byte beyond the limit.
+            # Without a size (a chunked answer), reading stops one byte beyond the limit.
             data: bytes = response["Body"].read(None if size is not None else max_bytes + 1)
             if len(data) > max_bytes:
                 raise _too_large(f"s3://{bucket}/{key}", max_bytes)
@@ -94,8 +94,7 @@ class Objects:
     def download(self, bucket: str, listed: Listed, target: Path) -> None:
         """Writes the object to ``target``, flushed to the disk.
 
-        Raises DataError as :meth:`get`; ObjectChanged where the object is no longer the one that was listed;
-        TransientError; ConfigurationError.
+        Raises the errors of :meth:`get`, and ObjectChanged if the object is not the listed one any more.
         """
 
         def write(response: "GetObjectOutputTypeDef") -> None:
@@ -112,45 +111,45 @@ class Objects:
         self._reading(bucket, listed.key, write)
 
     def list(self, bucket: str, prefix: str) -> "list[Listed]":
-        """Every object whose key begins with ``prefix``, in order of keys. Raises as :meth:`get`."""
+        """All objects whose keys begin with ``prefix``, sorted by key. Raises the errors of :meth:`get`."""
         return sorted(self.iterate(bucket, prefix))
 
     def iterate(self, bucket: str, prefix: str) -> Iterator[Listed]:
-        """As :meth:`list`, page by page with constant memory, in the store's order: that of keys, on most."""
+        """Like :meth:`list`, but page by page with constant memory, in the store's order. Most stores sort by key."""
         for page in self._pages(bucket, prefix):
             for item in page.get("Contents", []):
                 yield Listed(item["Key"], item["Size"], item["ETag"])
 
     def folders(self, bucket: str, prefix: str) -> Iterator[str]:
-        """The keys below ``prefix`` up to their next ``/``, each once and with that slash; else as :meth:`iterate`."""
+        """The keys below ``prefix`` up to and with their next ``/``, each once. Otherwise like :meth:`iterate`."""
         for page in self._pages(bucket, prefix, Delimiter="/"):
             for item in page.get("CommonPrefixes", []):
                 yield item["Prefix"]
 
     def put(self, bucket: str, key: str, data: bytes) -> None:
-        """Writes an object, in place of one that is there. Raises TransientError or ConfigurationError."""
+        """Writes an object and replaces an existing one. Raises TransientError or ConfigurationError."""
         with self._changing(f"s3://{bucket}/{key}", "s3:PutObject"):
             self._client().put_object(Bucket=bucket, Key=key, Body=data)
 
     def delete(self, bucket: str, keys: Sequence[str]) -> None:
-        """Deletes up to 1000 objects; one that is not there is no error. Raises as :meth:`put`."""
+        """Deletes up to 1000 objects. A missing object is no error. Raises the errors of :meth:`put`."""
         if not keys:
             return
         what = f"{counted(len(keys), 'object')} such as s3://{bucket}/{keys[0]}"
         with self._changing(what, "s3:DeleteObject"):
-            named: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in keys]
-            answer = self._client().delete_objects(Bucket=bucket, Delete={"Objects": named, "Quiet": True})
+            identifiers: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in keys]
+            answer = self._client().delete_objects(Bucket=bucket, Delete={"Objects": identifiers, "Quiet": True})
         for failed in answer.get("Errors", []):
-            said = f"{self.store} did not delete s3://{bucket}/{failed.get('Key')}: {failed.get('Code')}"
+            problem = f"{self.store} did not delete s3://{bucket}/{failed.get('Key')}: {failed.get('Code')}"
             if failed.get("Code") == "AccessDenied":
-                raise ConfigurationError(f"{said}. Grant s3:DeleteObject.")
-            raise TransientError(f"{said}. Batchord tries again.")
+                raise ConfigurationError(f"{problem}. Grant s3:DeleteObject.")
+            raise TransientError(f"{problem}. Batchord tries again.")
 
     def _pages(self, bucket: str, prefix: str, **more: Any) -> "Iterator[ListObjectsV2OutputTypeDef]":
         with self._translating(f"s3://{bucket}/{prefix}"):
             pages = iter(self._client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, **more))
         while True:
-            # Not around the yield: what the reader raises is not the store's.
+            # Not around the yield: an error of the code that reads the pages is not the store's.
             with self._translating(f"s3://{bucket}/{prefix}"):
                 page = next(pages, None)
             if page is None:
@@ -163,7 +162,7 @@ class Objects:
             with self._translating(what):
                 response = self._client().get_object(Bucket=bucket, Key=key)
             try:
-                # botocore retries requests, never bodies: a connection cut half-way is tried again here.
+                # botocore retries requests, but not bodies. We retry if the connection ends within a body.
                 with self._translating(what), response["Body"]:
                     return use(response)
             except TransientError:
@@ -184,7 +183,7 @@ class Objects:
         try:
             with self._translating(what):
                 yield
-        except DataError as error:  # of what we write ourselves no record is to blame
+        except DataError as error:  # no record is to blame for an object that we write ourselves
             raise ConfigurationError(
                 f"{self.store} does not allow a change of {what} ({error.reason}): create the bucket, grant "
                 f"{permission}."
@@ -194,7 +193,9 @@ class Objects:
         import boto3
         from botocore.config import Config
 
-        access_key_id, secret_access_key = (None if each is None else each.get_secret_value() for each in self._secrets)
+        access_key_id, secret_access_key = (
+            None if secret is None else secret.get_secret_value() for secret in self._secrets
+        )
         try:
             return boto3.session.Session().client(
                 "s3",
@@ -209,10 +210,10 @@ class Objects:
                     read_timeout=self._read_seconds,
                     tcp_keepalive=True,
                     retries={"mode": "standard", "total_max_attempts": self._attempts},
-                    # Stores other than Amazon's often know no checksum trailers; lengths are checked here.
+                    # Stores other than Amazon's often do not know checksum trailers. We check lengths ourselves.
                     request_checksum_calculation="when_required",
                     response_checksum_validation="when_required",
-                    # Bucket names as host names work only where the store's DNS knows them.
+                    # Buckets as host names work only if the store's DNS knows them.
                     s3={"addressing_style": "path" if self._endpoint_url else "auto"},
                 ),
             )
@@ -223,10 +224,10 @@ class Objects:
 
 
 def parse_s3(url: str) -> tuple[str, str]:
-    """Bucket and key of ``s3://bucket/key``; the key is taken as it stands, with no percent-decoding.
+    """The bucket and the key of ``s3://bucket/key``. The key is not percent-decoded.
 
-    Raises ValueError for anything else, and for ``.`` and ``..`` as parts of the key: HTTP clients
-    resolve these, so that the object read would not be the one that was named.
+    Raises ValueError for any other text, and for ``.`` and ``..`` as parts of the key: HTTP clients resolve these, so
+    they would read another object.
     """
     bucket, _, key = url.removeprefix("s3://").partition("/")
     if not url.startswith("s3://") or not bucket:

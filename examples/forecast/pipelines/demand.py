@@ -2,7 +2,7 @@
 
 from batchord import Pipeline, SklearnModel, SqlSource, every
 
-#: What the model is fitted on and given, in this order.
+#: The columns that the model is fitted on and predicts from, in this order.
 FEATURES = [
     "station_id",
     "hour_of_day",
@@ -16,9 +16,9 @@ FEATURES = [
     "trips_mean_week",
 ]
 
-#: One row per hour of a station. train.py reads it, too: a feature is written once. Lags are joined by their time,
-#: not by lag() OVER (...), which counts rows and goes wrong where an hour is missing. And PostgreSQL can only look
-#: up the few hours that a shard asks for where no window function stands between them and the table.
+#: One row per hour of a station. train.py reads it, too, so that each feature is written only once. Lags are joined by
+#: their time. lag() OVER (...) would count rows, which is wrong if an hour is missing. And with a window function,
+#: PostgreSQL could not look up only the few hours that a shard asks for.
 HOURS = """
 SELECT latest.id,
        latest.station_id,
@@ -51,7 +51,7 @@ demand = Pipeline(
     "demand",
     description="Bike trips a day ahead (scikit-learn)",
     schedule=every(minutes=15),
-    # What came before the service began is history: the model was fitted on it, and nobody needs its forecast.
+    # Hours before the service began are history: the model was fitted on them, and nobody needs their forecasts.
     source=SqlSource(HOURS + "WHERE latest.hour >= timestamptz '2026-05-01 00:00+00'", key="id"),
     model=SklearnModel(
         "demand.skops",

@@ -40,7 +40,7 @@ def _read(source: SqlRecords) -> list[Any]:
 
 
 def test_a_statement_has_a_limit(url: str) -> None:
-    """Its end is no fault of the query's: a later attempt may be quicker."""
+    """Reaching it is not the query's fault: a later attempt may be faster."""
     with pytest.raises(TransientError, match="max_statement_time"):
         _read(_open(_SLOW, url, statement=0.5))
 

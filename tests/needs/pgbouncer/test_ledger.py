@@ -85,10 +85,8 @@ def test_statements_are_prepared_only_where_sessions_are_ours(database_url: str,
             connections.close()
 
 
-def test_a_pooler_that_knows_no_such_database_is_told_in_one_line(
-    database_url: str, pooled: Callable[[str], str]
-) -> None:
-    """Its words are others than the server's."""
+def test_a_pooler_without_the_database_is_reported_in_one_line(database_url: str, pooled: Callable[[str], str]) -> None:
+    """Its message differs from the server's."""
     url = sa.make_url(pooled(database_url)).set(database="nosuch").render_as_string(hide_password=False)
     with pytest.raises(ConfigurationError) as caught, Connections(url).transaction() as connection:
         connection.execute("SELECT 1")

@@ -1,4 +1,4 @@
-"""Servers that let nobody in without TLS, with certificates that no machine trusts by itself."""
+"""Servers that require TLS, with certificates that no machine trusts by default."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.tls_servers import Authority, TlsPostgres, TlsRedis
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Who signed the servers' certificates."""
+    """The authority that signed the servers' certificates."""
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
@@ -30,7 +30,7 @@ def tls_postgres(authority: Authority) -> Iterator[TlsPostgres]:
 
 @pytest.fixture
 def tls_env(tls_redis: TlsRedis, tls_postgres: TlsPostgres, tmp_path: Path) -> dict[str, str]:
-    """What a process is told of these servers; it needs no store."""
+    """The environment for a process that uses these servers. It needs no object store."""
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     return {

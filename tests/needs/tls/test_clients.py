@@ -100,7 +100,7 @@ def test_a_scheduled_run_goes_all_the_way(cluster: Cluster, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("client", CELERY_CLIENTS)
 def test_each_client_of_celerys_checks_the_server(tls_env: dict[str, str], tls_redis: TlsRedis, client: str) -> None:
-    """Kombu trusts anybody unless it is told otherwise."""
+    """Kombu trusts any server unless it is configured otherwise."""
     assert ask(tls_env, CELERY_CLIENTS[client]).returncode == 0
     untrusted = tls_env | {"BATCHORD_REDIS_URL": tls_redis.url(options="?")}
     ended = ask(untrusted, CELERY_CLIENTS[client])
@@ -159,7 +159,7 @@ def test_a_source_checks_the_server(tls_postgres: TlsPostgres) -> None:
 
 
 def test_a_server_that_went_away_may_come_back(tls_postgres: TlsPostgres) -> None:
-    """Nobody listens there: that is no refusal."""
+    """A closed port is not a refusal."""
     with pytest.raises(TransientError):
         Ledger(tls_postgres.url().replace(f"{HOST}:{tls_postgres.port}", f"{HOST}:9")).check()
 

@@ -23,7 +23,7 @@ PROGRAMS = [
 
 @pytest.fixture
 def other(tmp_path: Path) -> Authority:
-    """Somebody who signed nothing here."""
+    """An authority that signed none of these certificates."""
     return Authority(tmp_path)
 
 
@@ -58,7 +58,7 @@ def test_each_refusal_of_redis_says_what_to_do(tls_redis: TlsRedis, other: Autho
     assert f"ssl_ca_certs={missing}" in redis_line(tls_redis.url(options=f"?ssl_ca_certs={missing}"))
 
 
-def test_a_client_without_a_certificate_is_told_so(tls_redis: TlsRedis, other: Authority) -> None:
+def test_a_client_without_a_certificate_is_reported(tls_redis: TlsRedis, other: Authority) -> None:
     """By Redis itself, which ends the connection; with one of somebody else's it is the same."""
     certificate, key = other.issue("stranger")
     shown = f"?ssl_ca_certs={tls_redis.authority.certificate}&ssl_certfile={certificate}&ssl_keyfile={key}"

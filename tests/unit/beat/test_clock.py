@@ -61,7 +61,7 @@ def test_an_entry_that_ran_in_the_past_is_left_alone(beat_app: Celery, store: An
 
 
 def test_an_entry_that_never_ran_is_no_obstacle(beat_app: Celery, store: Any) -> None:
-    """As RedBeat writes one whose time is not known."""
+    """RedBeat writes such an entry when the time of its last run is not known."""
     scheduler = PipelineScheduler(beat_app)
     store.hset("test:audit", "meta", json.dumps({"last_run_at": None}))
     store.hdel("test:pipeline:hourly", "meta")

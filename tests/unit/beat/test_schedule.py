@@ -59,7 +59,7 @@ def scheduled(tmp_path: Path) -> Scheduled:
     ],
 )
 def test_a_tick_names_its_pipeline_and_no_slot(scheduled: Scheduled, text: str) -> None:
-    """Whoever receives it computes the slot; one that nobody read for an hour is left to the watch."""
+    """The worker computes the slot. A tick that was not read for an hour expires; the watch opens the run."""
     entry = scheduled(text)
 
     assert entry["task"] == "batchord.start_run"
@@ -68,7 +68,7 @@ def test_a_tick_names_its_pipeline_and_no_slot(scheduled: Scheduled, text: str) 
 
 
 def test_the_sweeper_runs_often_and_never_piles_up(tmp_path: Path) -> None:
-    """Also where there is no pipeline at all; one that nobody read in time is dropped."""
+    """It also runs without any pipeline. A sweep message that was not read in time is dropped."""
     sweep = _entries_of(tmp_path)["sweep"]
 
     assert sweep["task"] == "batchord.sweep"
@@ -89,7 +89,7 @@ def test_the_watch_looks_at_ticks_and_objectives(tmp_path: Path) -> None:
     ("name", "task", "minute", "hour"), [("audit", "batchord.audit", "17", "4"), ("prune", "batchord.prune", "47", "3")]
 )
 def test_audit_and_pruning_come_once_a_day(tmp_path: Path, name: str, task: str, minute: str, hour: str) -> None:
-    """At night; one that nobody read within the hour waits for the next day."""
+    """At night. A message that was not read within the hour is dropped; the next comes a day later."""
     daily = _entries_of(tmp_path)[name]
 
     assert daily["task"] == task
@@ -106,7 +106,7 @@ def test_a_pipeline_without_a_schedule_has_an_entry_that_never_fires(tmp_path: P
 
 
 def test_a_pipeline_that_follows_another_has_no_entry(tmp_path: Path) -> None:
-    """An end starts it, not a time; nor can a switch schedule it."""
+    """The end of the other pipeline starts it, not a time, and a schedule switch cannot change that."""
     catalog = _catalog(tmp_path, "every(minutes=5)", "after_pipeline('p0')")
 
     assert set(entries(catalog, Settings())) == {*_ALWAYS, "pipeline:p0"}

@@ -91,7 +91,7 @@ def test_a_pipeline_that_is_due_is_ticked_once(beat_app: Celery, store: Any, dec
 
 
 def test_a_pipeline_that_is_new_waits_for_its_next_slot(beat_app: Celery, store: Any, declare: Declare) -> None:
-    """What passed before it was there is nobody's."""
+    """Slots from before the pipeline existed get no run."""
     declare('daily = Pipeline("daily", schedule=cron("0 3 * * *", "Europe/Berlin"), steps=[step])')
     beat = Beat(beat_app, store)
 
@@ -100,7 +100,7 @@ def test_a_pipeline_that_is_new_waits_for_its_next_slot(beat_app: Celery, store:
 
 
 def test_ticks_follow_the_schedules_of_each(beat_app: Celery, store: Any, declare: Declare) -> None:
-    """Of four that last ran two hours ago, those whose slots have come; their places are in the order of time."""
+    """Four pipelines last ran two hours ago. Those whose slots have come are ticked, in order of time."""
     now = datetime.now(UTC)
     declare(f"""
 minute = Pipeline("minute", schedule=cron("* * * * *"), steps=[step])
@@ -121,7 +121,7 @@ month = Pipeline("month", schedule=rrule("FREQ=YEARLY;BYMONTH={(now + timedelta(
 
 
 def test_a_paused_pipeline_is_not_ticked(beat_app: Celery, store: Any, declare: Declare) -> None:
-    """Not by the beat that runs, nor by the next; resumed, it has one tick for all that passed."""
+    """Neither the running beat nor the next one ticks it. After a resume it gets one tick for all missed slots."""
     declare('hourly = Pipeline("hourly", schedule=every(hours=1), steps=[step])')
     beat = Beat(beat_app, store)
     beat.ran("hourly", ago=5 * HOUR)

@@ -1,4 +1,4 @@
-"""Pipelines that follow what is not there, or themselves in a circle, cannot run; nobody else is held up."""
+"""Pipelines that follow a missing pipeline, or each other in a circle, cannot run. The others still run."""
 
 from pathlib import Path
 
@@ -31,8 +31,8 @@ def test_a_chain_of_followers_can_run(tmp_path: Path, write: Write) -> None:
     assert catalog.names() == ["first", "last", "middle", "other"]
 
 
-def test_who_follows_an_unknown_pipeline_is_told_which_there_are(tmp_path: Path, write: Write) -> None:
-    """A slip of the pen; the others go on."""
+def test_following_an_unknown_pipeline_lists_the_known_ones(tmp_path: Path, write: Write) -> None:
+    """The name was mistyped. The other pipelines still run."""
     write("a.py", sound("features"))
     write("b.py", _follower("scores", "fetaures"))
 
@@ -67,7 +67,7 @@ def test_a_pipeline_cannot_follow_itself(tmp_path: Path, write: Write) -> None:
 
 
 def test_pipelines_cannot_follow_each_other_in_a_circle(tmp_path: Path, write: Write) -> None:
-    """Each is told the whole circle, also over several files."""
+    """The problem of each pipeline names the whole circle, also across several files."""
     for name, followed in (("a", "c"), ("b", "a"), ("c", "b")):
         write(f"{name}.py", _follower(name, followed))
     write("d.py", _follower("behind", "a"))

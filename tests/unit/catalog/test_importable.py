@@ -38,7 +38,7 @@ def test_a_root_in_which_everybody_may_write_is_left_out(path: list[str], tmp_pa
 
 
 def test_a_root_that_is_away_ends_nothing(path: list[str], tmp_path: Path) -> None:
-    """What was kept of the pipelines goes on without their disk."""
+    """The kept editions of the pipelines still run while their disk is away."""
     make_importable(tmp_path / "away" / "pipelines")
 
     assert path == ["/installed", str(tmp_path / "away"), str(tmp_path / "away" / "pipelines")]

@@ -25,7 +25,7 @@ def test_changed_new_and_removed_files_are_taken_up(catalog: Open, write: Write,
     (tmp_path / "gone.py").unlink()
 
     assert (running.names(), call(running, "a")) == (["a", "new"], 2)
-    # Whoever is at work goes on with what it began with.
+    # A process that is running a pipeline keeps the version with which it began.
     assert (before.names(), call(before, "a")) == (["a", "gone"], 1)
 
 
@@ -98,7 +98,7 @@ def test_a_file_that_an_edit_breaks_goes_on_as_it_was(catalog: Open, write: Writ
 def test_a_file_that_never_ends_is_a_problem_of_its_own(
     catalog: Open, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither at the first load nor after an edit does anybody wait for it for ever."""
+    """Reading it ends after a limit, at the first load and after an edit."""
     monkeypatch.setattr(trial, "TRIAL_SECONDS", 3.0)
     monkeypatch.setattr("batchord.catalog.takeup.try_files", lambda *args: trial.try_files(*args, seconds=3.0))
     write("a.py", "while True:\n    pass\n")
@@ -145,7 +145,7 @@ def test_a_module_that_was_removed_is_kept_for_those_that_need_it(catalog: Open,
 
 
 def test_a_folder_that_is_away_for_a_while_ends_no_pipeline(catalog: Open, write: Write, tmp_path: Path) -> None:
-    """As a disk that is mounted anew; it is told of."""
+    """For example while its disk is mounted again. The log says so."""
     write("a.py", scoring("a", "1"))
     running = catalog()
     assert running.names() == ["a"]

@@ -35,7 +35,7 @@ def test_where_the_kept_text_does_not_load_either_the_new_problem_is_told(
 def test_a_command_does_not_decide_that_a_file_is_broken(
     catalog: Open, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its shell may lack a variable that the workers have: what it finds is for itself."""
+    """Its shell may lack a variable that the workers have, so its result holds for this command only."""
     write("a.py", scoring("a", "1", head="import os\nos.environ['LIVE_TEST']"))
     monkeypatch.setenv("LIVE_TEST", "set")
     worker = catalog()
@@ -107,7 +107,7 @@ def test_processes_of_one_machine_share_what_was_tried(catalog: Open, write: Wri
 def test_a_home_without_room_is_tried_no_more_often_than_files_change(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What this process found for itself holds until something changes."""
+    """A process reuses its own result until a file changes."""
     monkeypatch.setattr(live, "LOOK_SECONDS", 0.0)
     tried: list[Path] = []
     take_up = live.take_up
@@ -126,7 +126,7 @@ def test_a_home_without_room_is_tried_no_more_often_than_files_change(
 def test_a_process_that_cannot_be_started_leaves_what_there_is(
     catalog: Open, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A machine without memory for another process still runs what it has."""
+    """A machine without memory for another process still runs the pipelines that it has loaded."""
     write("a.py", scoring("a", "1"))
     running = catalog()
     assert call(running, "a") == 1

@@ -47,7 +47,7 @@ def test_a_file_that_fails_in_an_odd_way_is_a_problem_of_its_own(tmp_path: Path,
 
 
 def test_a_value_whose_repr_raises_is_a_problem_of_its_pipeline(tmp_path: Path, write: Write) -> None:
-    """A problem quotes the value that is wrong, and that may fail as well."""
+    """A problem quotes the wrong value, and quoting calls its repr."""
     write("odd.py", _MUTE)
     declared = """
         class Silent:
@@ -85,7 +85,7 @@ def test_a_proxy_that_stands_for_nothing_is_no_pipeline(tmp_path: Path, write: W
 
 
 def test_folders_of_other_tools_are_passed_over(tmp_path: Path, write: Write) -> None:
-    """A notebook keeps copies of what it edits, a version control system its own files."""
+    """Notebooks keep copies of edited files, and version control systems keep files of their own."""
     for folder in (".ipynb_checkpoints", "__pycache__", ".git/hooks", "_old", "shop/.ipynb_checkpoints", ".venv/lib"):
         write(f"{folder}/sound-checkpoint.py", sound("sound"))
     write("_draft.py", sound("sound"))

@@ -85,7 +85,7 @@ def test_a_missing_package_is_to_be_installed_where_workers_run(tmp_path: Path, 
 
 
 def test_a_file_in_another_encoding_is_reported(tmp_path: Path, write: Write) -> None:
-    """Latin-1 without a declaration is no Python."""
+    """Latin-1 without an encoding declaration is not valid Python."""
     write("sound.py", sound("sound"))
     (tmp_path / "latin.py").write_bytes(b"name = '\xe4'\n")
 
@@ -162,7 +162,7 @@ def test_a_value_of_a_wrong_type_is_reported_and_hides_no_other(tmp_path: Path, 
 
 
 def test_two_pipelines_of_one_name_are_both_refused(tmp_path: Path, write: Write) -> None:
-    """Either would be a guess; each file is told about the other."""
+    """Choosing one would be a guess. The problem of each file names the other file."""
     write("a.py", sound("reviews"))
     write("shop/b.py", sound("reviews"))
     write("c.py", sound("sound"))

@@ -1,4 +1,4 @@
-"""Pipeline files: all are read, however nested, and each pipeline once."""
+"""All pipeline files are read, at any depth of folders, and each pipeline is found once."""
 
 import inspect
 import subprocess
@@ -42,7 +42,7 @@ def test_private_and_hidden_names_are_left_out(tmp_path: Path, write: Write) -> 
 
 
 def test_a_module_beside_can_be_imported(tmp_path: Path, write: Write) -> None:
-    """Shared features live in a file of their own; it has no pipeline, which is no problem."""
+    """Shared functions may be in their own file. A file without a pipeline is not a problem."""
     write("catalog_test_features.py", "def model(frame):\n    return frame\n")
     write("reviews.py", "from catalog_test_features import model\n" + dedent(sound("reviews")))
 
@@ -50,7 +50,7 @@ def test_a_module_beside_can_be_imported(tmp_path: Path, write: Write) -> None:
 
 
 def test_pipelines_in_lists_tuples_and_dicts_are_found_once(tmp_path: Path, write: Write) -> None:
-    """Made in a loop, named twice, collected: each is one pipeline."""
+    """A pipeline made in a loop, bound to two names or kept in a collection counts once."""
     many = """
         def make(name):
             return Pipeline(name, source=source, model=model)
@@ -80,7 +80,7 @@ def test_a_pipeline_that_another_file_imports_is_one_pipeline(tmp_path: Path, wr
 
 
 def test_a_pipeline_file_takes_no_other_modules_place(tmp_path: Path, write: Write) -> None:
-    """A file may be named as one of Python's own modules is: whoever imports that name gets Python's."""
+    """A file may have the name of one of Python's modules. An import of that name still gets Python's module."""
     write("colorsys.py", sound("colours"))
     code = f"""
         from pathlib import Path

@@ -1,4 +1,4 @@
-"""What PostgreSQL and libpq say of certificates, and what a person is told to do."""
+"""Errors of PostgreSQL and libpq about certificates, and the advice that people get."""
 
 import pytest
 
@@ -44,7 +44,7 @@ from batchord.database.refusals import advice_for
     ],
 )
 def test_each_refusal_has_its_advice(said: str, advice: str) -> None:
-    """A certificate's trouble is not told as a password's."""
+    """A problem of a certificate is not reported as one of a password."""
     assert (advice_for(said) or "").startswith(advice)
 
 

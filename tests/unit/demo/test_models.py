@@ -52,7 +52,7 @@ def test_a_new_revision_is_built_anew(tmp_path: Path) -> None:
 
 
 def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
-    """Neither a half model nor a draft is left, and the next call builds."""
+    """It leaves neither part of a model nor a draft, and the next call builds again."""
     recipe = Recorded()
     recipe.fails = True
     with pytest.raises(ValueError, match="out of disk"):
@@ -63,8 +63,8 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
     assert build_models(tmp_path, print, [recipe])[0].accuracy == 0.9
 
 
-def test_reviews_are_told_apart(tmp_path: Path) -> None:
-    """Three in four reviews of films that it never saw are right, where guessing gets 58 %."""
+def test_positive_and_negative_reviews_are_distinguished(tmp_path: Path) -> None:
+    """Three in four reviews of films that it has not seen are right. Guessing gets 58 %."""
     _, accuracy, n = sentiment.build(tmp_path)
 
     assert n == 6_466

@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 
 class Tripled(BaseEstimator, TransformerMixin):
-    """Three times what it is given."""
+    """Three times its input."""
 
     def fit(self, features: Any, labels: Any = None) -> Self:  # noqa: ARG002 -- scikit-learn's signature
         """Learns nothing."""

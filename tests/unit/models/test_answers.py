@@ -24,7 +24,7 @@ NAN = float("nan")
 
 
 def batch(model: LoadedModel, frame: pd.DataFrame) -> Batch:
-    """What would be written of a frame."""
+    """The batch that would be written for a frame."""
     return to_batch(frame, model.predict(frame), [0] * len(frame), [])
 
 
@@ -34,7 +34,7 @@ def reasons(batch: Batch) -> dict[Any, str]:
 
 
 def spoil(folder: Path, ending: str, value: float = NAN) -> None:
-    """Writes a value into all weights whose names end so."""
+    """Writes a value into all weights whose names have this ending."""
     from safetensors.torch import load_file, save_file
 
     weights = load_file(folder / "model.safetensors")
@@ -59,7 +59,7 @@ def test_logits_that_are_no_numbers_are_no_label(load: Load, tmp_path: Path, pro
 
 
 def test_a_label_beside_which_another_is_no_number_is_none(load: Load, tmp_path: Path) -> None:
-    """One output of two is spoilt: which would have been greater, nobody knows."""
+    """One output of two is NaN, so it is unknown which would have been greater."""
     from safetensors.torch import load_file, save_file
 
     folder = small_models.save_text_classifier(tmp_path / "m")

@@ -37,7 +37,7 @@ def _forgotten(folder: Path) -> None:
 
 
 def test_what_was_brought_is_found(tmp_path: Path) -> None:
-    """By another process as well."""
+    """Another process finds it as well."""
     brought = Downloads(tmp_path).bring(_WEIGHTS, _fetch)
 
     assert Downloads(tmp_path).find(_WEIGHTS) == brought

@@ -19,7 +19,7 @@ Load = Callable[[Model], LoadedModel]
 
 
 def test_a_classifier_without_probabilities_gives_a_margin(load: Load, tmp_path: Path) -> None:
-    """A distance is no probability and does not pass for one."""
+    """A distance is not a probability and is not given as one."""
     from sklearn.svm import LinearSVC
 
     frame = pd.DataFrame({"x": [-2.0, -1.0, 1.0, 3.0]})
@@ -112,7 +112,7 @@ def test_types_that_are_not_trusted_are_listed(load: Load, tmp_path: Path) -> No
 def test_what_a_notebook_defined_can_be_trusted_by_nobody(
     load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """To add it to trusted= would only lead to the next error."""
+    """Adding it to trusted= would only lead to the next error."""
     small_models.save_sklearn_regressor(tmp_path / "m.skops")
     monkeypatch.setattr("skops.io.get_untrusted_types", lambda **_: ["mylib.twice", name])
 

@@ -58,6 +58,6 @@ def test_truth_values_are_labels(load: Load) -> None:
 
 @pytest.mark.parametrize(("function", "message"), [(_list, "returned a list"), (_texts_as_scores, "not numeric")])
 def test_other_outputs_break_the_contract(load: Load, function: Callable[[Any], Any], message: str) -> None:
-    """A list has no index, and a text is no score."""
+    """A list has no index, and a text is not a score."""
     with pytest.raises(ModelContractViolation, match=message):
         load(FunctionModel(function)).predict(texts("a"))

@@ -124,7 +124,7 @@ def test_a_hub_id_needs_a_commit(tmp_path: Path) -> None:
 
 
 def test_a_hub_that_is_away_is_a_passing_failure(tmp_path: Path) -> None:
-    """The version needs no hub; the download says at once what it lacks and what else can be done."""
+    """The version needs no hub. The download fails at once with the cause and the alternatives."""
     declared = TransformersText("org/mood", text="body", revision="0123456789abcdef" * 2 + "01234567")
     models = library(tmp_path)
     version = models.version(declared)
@@ -142,9 +142,9 @@ def _predict_in_child(models: ModelLibrary, declared: Model, version: str) -> No
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # what is tested here
 def test_a_library_made_before_a_fork_works_after_it(tmp_path: Path) -> None:
-    """Celery forks its workers; tensors' threads and locks of the parent do not work in them."""
+    """Celery forks its workers, and the parent's tensor threads and locks do not work in the children."""
     folder = small_models.save_text_classifier(tmp_path / "mood")
-    # In a process that is as new as a worker: this one has threads of other tests, whose locks a fork may catch.
+    # In a new process, as a worker is: this one has threads of other tests, and a fork might copy a held lock.
     parent = multiprocessing.get_context("spawn").Process(target=_predict_before_and_after_a_fork, args=(folder,))
     parent.start()
     parent.join(120)
@@ -173,7 +173,7 @@ def _whisper(frame: pd.DataFrame) -> "pd.Series[str]":
 
 
 def test_a_functions_version_is_its_source(tmp_path: Path) -> None:
-    """Or what the author says."""
+    """Or the version that the author declares."""
     models = library(tmp_path)
 
     assert models.version(FunctionModel(_shout)).startswith("_shout@")

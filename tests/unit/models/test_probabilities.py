@@ -43,7 +43,7 @@ def regression() -> Any:
 
 
 def test_the_score_may_be_the_probability_of_a_class(output: Callable[..., pd.DataFrame]) -> None:
-    """To sort by it finds the likely churners, whatever label won."""
+    """Sorting by it finds the likely churners, whichever label was chosen."""
     found = output(regression(), proba="churn")
 
     assert found["label"].tolist() == regression().predict(FRAME).tolist()
@@ -76,7 +76,7 @@ def test_a_class_that_is_unknown_is_named_with_those_that_are(output: Callable[.
 
 
 def test_probabilities_that_nobody_knows_are_refused(output: Callable[..., pd.DataFrame]) -> None:
-    """Of regressors and of classifiers with a border only; with what to do instead."""
+    """That is for regressors and for classifiers that only have a border. The error says what to do instead."""
     from sklearn.linear_model import LinearRegression
     from sklearn.svm import LinearSVC
 
@@ -216,7 +216,7 @@ def test_a_declaration_that_cannot_work_says_so(declared: Model, said: str) -> N
 
 
 def test_what_proba_asks_for_is_a_part_of_the_version(tmp_path: Path) -> None:
-    """Other scores are other predictions; without it the version is what it was."""
+    """Other scores are other predictions. Without ``proba=`` the version is as before."""
     file = str(small_models.save_estimator(tmp_path / "m.skops", regression()))
     library = ModelLibrary(home=tmp_path / "home", objects=Objects())
 

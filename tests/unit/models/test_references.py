@@ -1,4 +1,4 @@
-"""What the files of a model name is loaded only where it is a part of the model."""
+"""A file that a model's files name is loaded only if it is part of the model."""
 
 import json
 from pathlib import Path

@@ -92,7 +92,7 @@ def test_downloads_at_the_same_time_do_not_disturb_each_other(
 def test_a_damaged_download_is_brought_again(
     tmp_path: Path, objects: Objects, upload: Callable[[Path, str], str]
 ) -> None:
-    """A disk that lost the end of a file after a power failure does not stop the workers."""
+    """A file that a power failure cut off is downloaded again, so the workers still start."""
     location = upload(small_models.save_text_classifier(tmp_path / "made"), "mood/1")
     declared = TransformersText(location, text="body")
     version = library(tmp_path, objects).version(declared)
@@ -106,7 +106,7 @@ def test_a_damaged_download_is_brought_again(
 def test_a_replaced_model_in_s3_is_refused(
     tmp_path: Path, objects: Objects, upload: Callable[[Path, str], str]
 ) -> None:
-    """What was overwritten cannot be had any more, and nothing else is passed off as it."""
+    """An overwritten version cannot be loaded any more, and no other version is used in its place."""
     made = tmp_path / "made"
     declared = TransformersText(upload(small_models.save_text_classifier(made), "mood/1"), text="body")
     pinned = library(tmp_path, objects).version(declared)

@@ -35,7 +35,7 @@ def test_a_version_stays_what_it_was(declared: Model, digits: str) -> None:
 
 
 def test_an_option_that_is_added_is_part_of_the_version() -> None:
-    """Unless it says that no prediction depends on it: nobody can forget to list it."""
+    """An option stays out only if it is declared to affect no prediction, so none can be forgotten."""
 
     @dataclass(frozen=True)
     class Sharper(TransformersText):

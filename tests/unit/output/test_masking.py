@@ -1,4 +1,4 @@
-"""What this process knows as secret, and what it tells where nobody has seen to it."""
+"""The secrets that this process knows, and that its output is masked even where no code of ours asks for it."""
 
 import os
 import subprocess
@@ -50,7 +50,7 @@ raise ValueError("uncaught sales-pw-1 \\x1b[2J")
 
 
 def test_what_nobody_caught_is_masked(tmp_path: Path) -> None:
-    """Logs of a command that has set up none, warnings, errors in threads, and the error that ends it."""
+    """Logs of a command that did not set up logging, warnings, errors in threads, and the error that ends it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BATCHORD_")}
     environment |= {"PYTHONPATH": str(_ROOT), "SALES_PASSWORD": "sales-pw-1", "BATCHORD_HOME": str(tmp_path)}
     # Settings that cannot be used are no reason to tell a secret.

@@ -29,7 +29,7 @@ def test_those_that_flower_and_celery_read_are(name: str) -> None:
     "name", ["BATCHORD_HOME", "BATCHORD_PIPELINES", "BATCHORD_RUN_ID", "PATH", "HF_TOKEN", "SHOP_DATABASE_URL"]
 )
 def test_others_are_not(name: str) -> None:
-    """What is no secret, and what is the author's own."""
+    """Variables that hold no secret, and variables of the author."""
     assert not is_own_secret(name)
 
 

@@ -1,4 +1,4 @@
-"""What goes to Redis for each message, and what becomes of one that does not get there."""
+"""What is sent to Redis for each message, and what happens to a message that does not arrive."""
 
 import base64
 import json
@@ -76,7 +76,7 @@ def _taken(redis: Redis, queue: str) -> tuple[dict[str, Any], list[Any], dict[st
 def test_each_message_is_a_task_on_its_queue(
     redis: Redis, message: Message, queue: str, task: str, kwargs: dict[str, Any]
 ) -> None:
-    """It says of which version it is, and nobody waits for its result."""
+    """The task names its message version, and its result is ignored."""
     assert publish([message], catalog=_CATALOG) == []
 
     headers, args, sent, _ = _taken(redis, queue)
@@ -86,7 +86,7 @@ def test_each_message_is_a_task_on_its_queue(
 
 
 def test_shards_are_a_chord_whose_body_finishes_the_step(redis: Redis) -> None:
-    """Each part is a message of the model's queue; the body takes nothing from their results."""
+    """Each part is a message on the model's queue. The body ignores their results."""
     assert publish([ShardsReady(run_id="r", step="s", queue="text", indexes=(0, 1, 2))], catalog=_CATALOG) == []
 
     assert redis.llen("text") == 3
@@ -135,7 +135,7 @@ def test_the_end_of_a_run_starts_the_pipelines_that_follow(redis: Redis) -> None
 def test_what_redis_does_not_take_is_returned(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The sweeper sends it again; the log says what it is."""
+    """The sweeper sends it again. The log names it."""
     with Celery("test", broker="redis://127.0.0.1:1/0", backend="redis://127.0.0.1:1/0", set_as_current=False) as app:
         app.conf.update(task_publish_retry=False, broker_transport_options={"max_retries": 1, "interval_start": 0})
         monkeypatch.setattr(publisher, "current_app", app)

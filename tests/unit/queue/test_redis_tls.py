@@ -18,13 +18,13 @@ from batchord.queue.redis_tls import expects_tls, knows_no_tls, unusable_file
 
 @pytest.fixture
 def authority() -> trustme.CA:
-    """Who signs the certificates of a test."""
+    """The authority that signs the certificates of a test."""
     return trustme.CA()
 
 
 @pytest.fixture
 def port(authority: trustme.CA) -> Iterator[int]:
-    """Where somebody greets by TLS, as ``localhost``, and says no more."""
+    """The port of a server that does a TLS handshake as ``localhost`` and nothing more."""
     with greeting(authority.issue_cert("localhost")) as port:
         yield port
 
@@ -51,12 +51,12 @@ def _greet(listening: socket.socket, context: ssl.SSLContext) -> None:
         try:
             with context.wrap_socket(connection, server_side=True) as greeted:
                 greeted.recv(1)
-        except OSError:  # whoever came does not trust it
+        except OSError:  # the client does not trust it
             connection.close()
 
 
 def line(url: str) -> str:
-    """What is said of it."""
+    """The one error line for a Redis at this address."""
     with pytest.raises(ConfigurationError) as caught:
         check_redis(url)
     (said,) = str(caught.value).splitlines()
@@ -65,7 +65,7 @@ def line(url: str) -> str:
 
 
 def test_a_stranger_is_not_trusted(port: int, authority: trustme.CA, tmp_path: Path) -> None:
-    """Nor somebody by another name; the line says what to write."""
+    """A server with another name is not trusted either. The error says what to write."""
     certificate = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(certificate))
     assert "this machine does not trust the authority" in line(f"rediss://localhost:{port}/0")
@@ -73,8 +73,8 @@ def test_a_stranger_is_not_trusted(port: int, authority: trustme.CA, tmp_path: P
     check_redis(f"rediss://localhost:{port}/0?ssl_ca_certs={certificate}")  # it does not answer, and that may pass
 
 
-def test_a_certificate_that_has_expired_is_told_so(authority: trustme.CA, tmp_path: Path) -> None:
-    """Whoever signed it is known: nothing is to be written in the address."""
+def test_an_expired_certificate_is_reported_as_expired(authority: trustme.CA, tmp_path: Path) -> None:
+    """Its signer is known, so the error proposes no change of the address."""
     certificate = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(certificate))
     with greeting(authority.issue_cert("localhost", not_after=datetime(2020, 1, 1, tzinfo=UTC))) as port:
@@ -97,7 +97,7 @@ def test_a_server_without_tls_is_known(redis_url: str) -> None:
 
 
 def test_files_that_cannot_be_used_are_named(authority: trustme.CA, tmp_path: Path) -> None:
-    """Before anything is sent; redis-py would only say that there is no such file."""
+    """The check comes before anything is sent. redis-py would only say that there is no such file."""
     certificate, key, other = tmp_path / "c.pem", tmp_path / "c.key", tmp_path / "other.key"
     issued = authority.issue_cert("us")
     issued.cert_chain_pems[0].write_to_path(str(certificate))

@@ -95,13 +95,13 @@ def test_a_query_of_keys_alone_gives_rows_without_columns() -> None:
     ],
 )
 def test_a_type_holds_whatever_its_company(dtype: str, empty: list[Any]) -> None:
-    """Also where all is NULL, and where there is no record."""
+    """Also where all values are NULL, and where there is no record."""
     nothing = column(None, of=ColumnType(dtype))
     assert (nothing.dtype, repr(nothing.tolist())) == (dtype, repr(empty))
     assert column(of=ColumnType(dtype)).dtype == dtype
 
 
-def test_a_null_that_came_since_the_types_were_asked_is_borne() -> None:
+def test_a_null_that_came_since_the_types_were_read_is_accepted() -> None:
     """Its neighbours are not lost for it."""
     assert column(1, None, of=ColumnType("int64")).dtype == "float64"
     assert column(*(True, None), of=ColumnType("bool")).tolist() == [True, None]
@@ -156,7 +156,7 @@ def test_what_cannot_be_of_the_type_that_was_asked_for_costs_its_record(
 
 
 def test_a_key_that_comes_twice_is_rejected() -> None:
-    """Once, with what to do about it; a value of its that does not fit is of no interest."""
+    """It is rejected once, with advice. That one of its values also does not fit is not reported."""
     rows = [(1, 1), (2, 2**60), (3, None), (2, None)]
     frame, (rejection,) = frame_of(rows, {"value": ColumnType("float64")}, "id")
     assert frame.index.tolist() == [1, 3]

@@ -26,7 +26,7 @@ def celery() -> Iterator[Celery]:
 
 @pytest.fixture(autouse=True)
 def _new_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test notes of its process is no other's."""
+    """Marks that a test leaves on its process do not reach another test."""
     monkeypatch.setattr(exhaustion._Process, "exhausted", False)  # noqa: SLF001 -- a process forgets it by ending
     monkeypatch.setattr(replacing._Process, "begun", 0)  # noqa: SLF001 -- as above
 
@@ -67,7 +67,7 @@ def test_other_errors_stay_what_they_are(celery: Celery, error: Exception) -> No
 
 
 def test_a_process_is_new_for_its_first_task_only(celery: Celery) -> None:
-    """What fills it then may be the first one's."""
+    """A memory error in a later task may be due to memory that an earlier task keeps."""
     new: list[bool] = []
 
     def body() -> None:

@@ -1,4 +1,4 @@
-"""How a task ends when what it worked at has failed."""
+"""How a task ends when its shard, step or run has failed."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -27,24 +27,26 @@ class _Backend:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """What the ledger says."""
-    said = SimpleNamespace(shard=None, steps=[], run=SimpleNamespace(state=RunState.RUNNING, pipeline="p", error=None))
+def answers(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The answers of the ledger."""
+    answers = SimpleNamespace(
+        shard=None, steps=[], run=SimpleNamespace(state=RunState.RUNNING, pipeline="p", error=None)
+    )
     ledger = SimpleNamespace(
-        shards=SimpleNamespace(failure=lambda *_: said.shard),
-        runs=SimpleNamespace(steps=lambda _: said.steps, get=lambda _: said.run),
+        shards=SimpleNamespace(failure=lambda *_: answers.shard),
+        runs=SimpleNamespace(steps=lambda _: answers.steps, get=lambda _: answers.run),
     )
     monkeypatch.setattr(failures, "parts", lambda: SimpleNamespace(ledger=ledger))
-    return said
+    return answers
 
 
 def _task(backend: _Backend, chord: Any = _CHORD) -> Any:
     return SimpleNamespace(backend=backend, request=SimpleNamespace(chord=chord))
 
 
-def test_the_part_of_a_failed_shard_counts_once_and_as_any_other(told: SimpleNamespace) -> None:
+def test_the_part_of_a_failed_shard_counts_once_and_as_any_other(answers: SimpleNamespace) -> None:
     """Celery finds no chord any more when the error comes, and so counts no failure."""
-    told.shard = "the model is broken"
+    answers.shard = "the model is broken"
     task = _task(backend := _Backend())
 
     with pytest.raises(WorkFailed, match=r"Shard 3 of step s in run r failed: the model is broken"):
@@ -54,20 +56,20 @@ def test_the_part_of_a_failed_shard_counts_once_and_as_any_other(told: SimpleNam
     assert task.request.chord is None
 
 
-def test_a_shard_that_has_not_failed_is_left_to_celery(told: SimpleNamespace) -> None:
+def test_a_shard_that_has_not_failed_is_left_to_celery(answers: SimpleNamespace) -> None:
     """Which counts its part when the task returns."""
     task = _task(backend := _Backend())
 
     failures.fail_with_shard(task, "r", "s", 3)
 
-    assert told.shard is None
+    assert answers.shard is None
     assert backend.counted == []
     assert task.request.chord == _CHORD
 
 
-def test_a_shard_that_was_sent_alone_has_no_part(told: SimpleNamespace) -> None:
+def test_a_shard_that_was_sent_alone_has_no_part(answers: SimpleNamespace) -> None:
     """As by hand."""
-    told.shard = "broken"
+    answers.shard = "broken"
     task = _task(backend := _Backend(), chord=None)
 
     with pytest.raises(WorkFailed):
@@ -75,9 +77,9 @@ def test_a_shard_that_was_sent_alone_has_no_part(told: SimpleNamespace) -> None:
     assert backend.counted == []
 
 
-def test_a_part_that_cannot_be_counted_is_left_to_the_sweeper(told: SimpleNamespace) -> None:
+def test_a_part_that_cannot_be_counted_is_left_to_the_sweeper(answers: SimpleNamespace) -> None:
     """It must not count as failed either: that would end the chord without its body."""
-    told.shard = "broken"
+    answers.shard = "broken"
     task = _task(_Backend(away=True))
 
     with pytest.raises(WorkFailed):
@@ -86,9 +88,9 @@ def test_a_part_that_cannot_be_counted_is_left_to_the_sweeper(told: SimpleNamesp
 
 
 @pytest.mark.parametrize("state", list(StepState))
-def test_only_a_failed_step_fails_its_task(told: SimpleNamespace, state: StepState) -> None:
-    """Not one that was skipped, or that another worker has; nor its neighbours."""
-    told.steps = [
+def test_only_a_failed_step_fails_its_task(answers: SimpleNamespace, state: StepState) -> None:
+    """Not a step that was skipped or that another worker has, and not a step beside the failed one."""
+    answers.steps = [
         SimpleNamespace(name="other", state=StepState.FAILED, error="x"),
         SimpleNamespace(name="s", state=state, error="broken" * 1000),
     ]
@@ -101,9 +103,9 @@ def test_only_a_failed_step_fails_its_task(told: SimpleNamespace, state: StepSta
 
 
 @pytest.mark.parametrize("state", list(RunState))
-def test_only_a_run_that_failed_fails_its_task(told: SimpleNamespace, state: RunState) -> None:
-    """In part or wholly; a person's cancelling is no failure."""
-    told.run = SimpleNamespace(state=state, pipeline="p", error="broken")
+def test_only_a_run_that_failed_fails_its_task(answers: SimpleNamespace, state: RunState) -> None:
+    """A partly failed run as well. A run that a person cancelled did not fail."""
+    answers.run = SimpleNamespace(state=state, pipeline="p", error="broken")
     if state not in (RunState.FAILED, RunState.PARTIAL):
         failures.fail_with_run("r")
         return

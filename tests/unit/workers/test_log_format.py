@@ -79,7 +79,7 @@ FORGED = "2026-11-29 02:00:00,000 INFO    MainProcess batchord: all records are 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
 def test_a_message_forges_no_line(end: str) -> None:
-    """Whatever ends a line for whoever reads the log: only its first begins as lines do."""
+    """Whichever character ends a line for a reader of the log, only the first line has the prefix of a log line."""
     entry = formatted("text", "careful %s", f"x{end}{FORGED}")
 
     first, *more = entry.splitlines()

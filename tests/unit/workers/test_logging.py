@@ -43,7 +43,7 @@ def _written(tmp_path: Path, log_format: str) -> tuple[list[str], list[str]]:
 
 
 def test_each_line_is_there_once_with_its_attempt(tmp_path: Path) -> None:
-    """On standard output: what was printed, logged and warned of; secrets of the settings are masked."""
+    """Printed, logged and warning lines go to standard output, with the secrets of the settings masked."""
     out, err = _written(tmp_path, "json")
 
     assert (out[0], err) == ("before", [])

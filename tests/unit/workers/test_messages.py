@@ -34,7 +34,7 @@ def _message(body: Any = None, headers: Any = None, properties: Any = None) -> A
     ],
 )
 def test_what_celery_sends_is_understood(headers: dict[str, Any]) -> None:
-    """With and without each field, and with fields that nobody here knows."""
+    """With and without each field, and with unknown fields."""
     assert problem(_message(headers={"task": "t", "id": "i", **headers})) is None
 
 
@@ -114,7 +114,7 @@ def test_what_celery_sends_for_a_chord_is_understood(redis_url: str) -> None:
     ],
 )
 def test_what_is_wrong_is_named(wrong: dict[str, Any], said: str) -> None:
-    """In one line, however long the value is."""
+    """The problem takes one line, for values of any length."""
     found = problem(_message(**wrong))
 
     assert found is not None

@@ -1,4 +1,4 @@
-"""What a worker's parent process does for a step whose pool process is gone."""
+"""What a worker's parent process does for a step whose pool process has died."""
 
 import sys
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ def test_a_step_that_was_lost_is_sent_again(
     loss: bool,  # noqa: FBT001
     sent: int,
 ) -> None:
-    """With its queue and limit; not one that another worker has, nor one whose message returns by itself."""
+    """With its queue and limit. A step that another worker has, or whose message returns by itself, is not sent."""
     values = {"run_id": "r", "after": (), "state": StepState.READY, "attempt": 1, "error": None, "queue": "gpu"}
     steps = [Step(name=name, kind="python", time_limit=9, **values) for name in ("a", "b")]
     told: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""What becomes of a task that cannot do its work now."""
+"""How a task ends that cannot do its work now."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ def _raises(error: Exception) -> Callable[[], Any]:
 
 
 def test_a_passing_fault_is_tried_again_however_often(celery: Celery) -> None:
-    """The ledger counts the attempts that did work; a message has no limit of its own."""
+    """The ledger counts attempts that did work. Deliveries of a message have no limit."""
     for retries in (0, 100):
         assert isinstance(_ended(celery, _raises(TransientError("the database is away")), retries=retries), Retry)
 

@@ -1,4 +1,4 @@
-"""A worker knows who had a task terminated."""
+"""A worker knows which person had a task terminated."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ _NOBODY = Actor(user=None, host=None, way=Way.MESSAGE)
 
 @pytest.fixture
 def revoked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What Celery's own command was called with."""
+    """The arguments with which Celery's own command was called."""
     calls: list[Any] = []
     monkeypatch.setitem(Panel.data, "revoke", lambda *args, **kwargs: calls.append((args, kwargs)))
     listen()
@@ -22,7 +22,7 @@ def revoked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def test_the_command_says_who_and_does_what_it_did(revoked: list[Any]) -> None:
-    """One task or several; Celery's own command is called once, without what it does not know."""
+    """For one task or several. Celery's own command is called once, without the argument that it does not know."""
     ada = Actor(user="ada", host="192.0.2.7", way=Way.FLOWER)
     Panel.data["revoke"]("state", "one", terminate=True, signal="TERM", by=ada.to_json())
     Panel.data["revoke"]("state", ["two", "three"], by=ada.to_json())

@@ -25,7 +25,7 @@ def test_some_threads_are_left_to_the_ledger(threads: int, expected: int) -> Non
 
 
 def test_a_task_without_a_slot_is_sent_again(redis_url: str) -> None:
-    """It waits for none, and that is no retry of its own."""
+    """The task does not wait for a slot, and the new message does not count as a retry."""
     count_threads(SimpleNamespace(pool_cls="threads", concurrency=4))
     with Celery("test", broker=redis_url) as app, Redis.from_url(redis_url) as redis:
         task = _a_task(app)

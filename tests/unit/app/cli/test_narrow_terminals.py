@@ -65,7 +65,7 @@ def step(**values: Any) -> dict[str, Any]:
     return row | {"started_at": None, "planned_at": None, "finished_at": None, "worker": None} | values
 
 
-def told(screen: io.StringIO) -> str:
+def printed(screen: io.StringIO) -> str:
     """All of it; no line is longer than the terminal."""
     text = screen.getvalue()
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
@@ -76,7 +76,7 @@ def test_runs(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
     """Id, state and slot, and no header in two lines."""
     ledger_of(monkeypatch, runs=[RUN])
     assert CliRunner().invoke(history.runs, []).exit_code == 0
-    title, header, row = told(screen).splitlines()
+    title, header, row = printed(screen).splitlines()
     assert (title.strip(), header.split()[:4]) == ("Runs", ["run", "pipeline", "slot", "state"])
     for whole in (SHORT, RUN.pipeline, SLOT_SAID, "succeeded", "1,234,500"):
         assert whole in row
@@ -92,13 +92,13 @@ def test_show(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
     steps = [step(state="upstream_failed", error=ERROR)]
     ledger_of(monkeypatch, runs_matching=[RUN], steps=steps, shards=[shard], attempts=[attempt])
     assert CliRunner().invoke(history.show, [RUN_ID]).exit_code == 0
-    text = told(screen)
+    text = printed(screen)
     for whole in (RUN_ID, "upstream_failed", "handed back", "succeeded", "join_prices", "predict_prices", SLOT_SAID):
         assert whole in text
 
 
 def test_alerts(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
-    """The error instead of the line that repeats the row; the id as the other commands take it."""
+    """It shows the error, not the traceback line that repeats the row, and the id in the form that commands accept."""
     alert = {"created_at": SLOT, "kind": "run-failed", "pipeline": "warehouse", "run_id": RUN_ID, "attempts": 1}
     alert |= {"event": "run-failed:1", "title": "warehouse failed"}
     alert |= {"closed_at": None, "error": None, "receivers": 0}
@@ -107,7 +107,7 @@ def test_alerts(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
     limit = {**alert, "kind": "rejection-limit", "message": f"Step s of run {RUN_ID}: 9 of 10\n{look}"}
     ledger_of(monkeypatch, alerts=[failed, limit])
     assert CliRunner().invoke(upkeep.alerts, []).exit_code == 0
-    text = told(screen)
+    text = printed(screen)
     assert text.count(SHORT) == 3
     assert "it broke" in text
     assert "9 of 10" in " ".join(text.split())
@@ -132,7 +132,7 @@ def test_schedule(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
     monkeypatch.setattr("batchord.wiring.catalog", lambda: catalog)
     result = CliRunner().invoke(switches.schedule, [])
     assert result.exit_code == 0, result.exception
-    text = told(screen)
+    text = printed(screen)
     for slot in slots:
         assert f"{slot.astimezone():%m-%d %H:%M:%S}" in text
     assert "warehouse-reviews" in text
@@ -141,17 +141,17 @@ def test_schedule(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
 def test_what_fits_nowhere_is_folded_and_not_cut_off(screen: io.StringIO) -> None:
     """As every column was before."""
     output.table("Long", ("run", "state"), [("x" * 90, "done")], empty="")
-    assert told(screen).count("x") == 90
+    assert printed(screen).count("x") == 90
 
 
 def test_control_characters_are_visible(screen: io.StringIO) -> None:
     """Those of an author's error as those of a record."""
     output.table("Errors", ("error",), [("\x1b[2J[red]\x9b1m\ud800",)], empty="")
-    assert r"\x1b[2J[red]\x9b1m\ud800" in told(screen)
+    assert r"\x1b[2J[red]\x9b1m\ud800" in printed(screen)
 
 
 def test_a_run_that_predicts_nothing_has_no_counts(screen: io.StringIO) -> None:
-    """One with a Predict step that found nothing has."""
+    """A run whose Predict step found no records does have them: they are zero."""
     idle = {**vars(RUN), "discovered": 0, "predicted": 0, "rejected": 0}
     history.print_run(Run(**{**idle, "summary": {"steps": {}}}))
     assert "discovered" not in screen.getvalue()

@@ -1,4 +1,4 @@
-"""Who asks Flower for a change is told to the workers."""
+"""Workers are told which person asked Flower for a change."""
 
 import base64
 from collections.abc import Iterator
@@ -55,12 +55,12 @@ def test_a_message_says_who_asked_whatever_the_request_says() -> None:
 
 
 def test_outside_of_flower_nobody_is_named() -> None:
-    """A worker's own messages are no change by hand."""
+    """A worker's own messages are not changes by a person."""
     assert sent("batchord.start_run", pipeline="p") == {"pipeline": "p"}
 
 
 def test_with_oauth_the_name_is_that_of_flowers_own_cookie() -> None:
-    """One that somebody else signed names nobody."""
+    """A cookie with another signature names nobody."""
     cookie = create_signed_value(_SECRET, "user", "ada@example.com").decode()
     note_asker(request(user=cookie), None, _SECRET)
     assert ASKER.get() == Actor(user="ada@example.com", host="192.0.2.7", way=Way.FLOWER)

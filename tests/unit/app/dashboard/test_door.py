@@ -37,7 +37,7 @@ def test_our_own_names_and_addresses_are_answered(host: str) -> None:
     ],
 )
 def test_other_names_are_refused_even_with_the_password(host: str) -> None:
-    """So is what is neither a name nor an address."""
+    """Values that are neither a name nor an address are refused as well."""
     assert _status(host=host) == 403
 
 

@@ -83,7 +83,7 @@ def test_a_login_that_is_none_stops_flower_in_one_line(tmp_path: Path, wrong: st
 
 
 def test_a_configuration_of_ones_own_can_begin_with_ours(tmp_path: Path) -> None:
-    """And adds what it likes."""
+    """It can add any settings of its own."""
     own = tmp_path / "own.py"
     own.write_text("from batchord.app.dashboard.flowerconfig import *\nport = 7777\n")
 

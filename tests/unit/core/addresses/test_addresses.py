@@ -1,4 +1,4 @@
-"""People see of an address what its secrets are not."""
+"""People see an address without its secrets."""
 
 import pytest
 from hypothesis import given

@@ -95,7 +95,7 @@ def test_all_clients_read_the_same_from_it(text: str) -> None:
     assert int(kombu["virtual_host"]) == backend["db"] == ours["db"]
 
 
-def test_the_options_of_tls_are_told_apart() -> None:
+def test_the_options_of_tls_are_distinguished() -> None:
     """By the names that redis-py, Celery and Flower have for them."""
     url = redis_url("rediss://h/0?ssl_ca_certs=/a%20b/%25.pem&ssl_certfile=c&ssl_keyfile=k", where="X")
     address, options = without_tls_options(url)

@@ -112,7 +112,7 @@ def test_a_time_of_day_runs_once_when_clocks_change(text: str, zone: str, day: s
 
 @pytest.mark.parametrize(("day", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-11-22", 24)])
 def test_every_hour_is_every_real_hour(day: str, hours: int) -> None:
-    """FREQ=HOURLY in a zone neither drops nor doubles one."""
+    """FREQ=HOURLY in a time zone neither drops nor repeats an hour."""
     found = _clock("FREQ=HOURLY", _BERLIN, day)
 
     assert len(set(found)) == len(found) == hours + 1  # the midnight at the end belongs to the span

@@ -91,8 +91,8 @@ def test_looking_ahead_and_looking_back_agree(schedule: Schedule, start: datetim
 
 @settings(deadline=None)
 @given(_SCHEDULES, _MOMENTS, _ZONES)
-def test_it_does_not_matter_in_which_zone_a_moment_is_told(schedule: Schedule, moment: datetime, zone: str) -> None:
-    """Also in an hour that comes twice there."""
+def test_the_zone_of_a_moment_does_not_matter(schedule: Schedule, moment: datetime, zone: str) -> None:
+    """This also holds in an hour that comes twice in that zone."""
     local = moment.astimezone(ZoneInfo(zone))
 
     assert schedule.slot_at(local) == schedule.slot_at(moment)

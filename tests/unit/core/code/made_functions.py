@@ -1,4 +1,4 @@
-"""Pipeline files whose model is made in every way that Python has; numbers say what is edited."""
+"""Pipeline files that make their model in every way that Python has. The numbers in them mark what a test edits."""
 
 
 def file(declared: str, code: str = "") -> dict[str, str]:

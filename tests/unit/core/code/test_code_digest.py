@@ -143,7 +143,7 @@ def test_what_the_function_reaches_is_part_of_its_version(model: Loading, file: 
     ],
 )
 def test_what_the_function_does_not_reach_is_none(model: Loading, file: str, old: str, new: str) -> None:
-    """Comments, layout, the pipeline's schedule, other functions; nor where the folder lies."""
+    """Not in it: comments, layout, the pipeline's schedule, other functions, and the folder's place."""
     assert model(_edited(file, old, new)).code_digest == model(_BASE).code_digest
 
 
@@ -177,7 +177,7 @@ def test_however_the_function_is_made_its_version_covers_it(
 
 
 def test_of_two_lambdas_in_a_line_each_has_its_own_version(model: Loading) -> None:
-    """What its neighbour does is none of its."""
+    """The code of its neighbour is not part of it."""
     assert model(file("K[0]", PAIR.format("y"))).code_digest == model(file("K[0]", PAIR.format("z"))).code_digest
 
 
@@ -222,7 +222,7 @@ def test_however_a_name_is_imported_the_version_covers_it(model: Loading, line: 
 
 
 def test_the_digest_is_of_the_code_that_was_loaded(model: Loading, tmp_path: Path) -> None:
-    """An edit changes nothing afterwards, though nobody had asked for the digest before."""
+    """A later edit does not change the digest, even if the digest had not been computed before."""
     before = model(_BASE).code_digest
     loaded = model(_BASE)
     for name, text in _edited("constants.py", "FACTOR = 10", "FACTOR = 11").items():

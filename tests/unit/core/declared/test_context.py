@@ -1,4 +1,4 @@
-"""What a step's function sees of its run, and what it may hand on."""
+"""What a step's function can see of its run, and which values it may return to later steps."""
 
 import json
 from typing import Any
@@ -166,7 +166,7 @@ def test_a_nul_character_is_refused(value: Any) -> None:
 
 @pytest.mark.parametrize("value", ["\ud800", ["ä\udfff"], {"\udc80": 1}])
 def test_half_of_a_surrogate_pair_is_refused(value: Any) -> None:
-    """As a file's name that is no UTF-8 is read; nor can PostgreSQL keep it."""
+    """Python reads file names that are not UTF-8 in this way, and PostgreSQL cannot keep them."""
     with pytest.raises(OutputRefused, match=r"step load returned cannot be handed on: .*surrogates"):
         checked_output("load", value)
 

@@ -22,7 +22,7 @@ from batchord.core.declared.limits import RejectionLimit
 def test_by_default_half_of_a_run_and_a_hundred_records_must_be_passed(
     discovered: int, rejected: int, *, breached: bool
 ) -> None:
-    """Both: a small run may lose everything, a large one up to half, before anybody is woken."""
+    """Both must be passed: a small run may lose everything, and a large run up to half, without an alert."""
     assert RejectionLimit().breached(discovered=discovered, rejected=rejected) is breached
 
 

@@ -1,4 +1,4 @@
-"""Pipelines of steps of all kinds: graphs, options, and every problem told at once."""
+"""Pipelines of steps of all kinds: graphs, options, and all problems reported at once."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -164,7 +164,7 @@ def test_runs_at_once_must_not_read_the_same_records() -> None:
 
 
 def test_steps_are_a_list() -> None:
-    """A step by itself, or none, is told and not raised."""
+    """A single step, or None, is reported as a problem; no error is raised."""
     for step in (_work("a"), _step("a")):
         assert Pipeline("reviews", steps=cast("Any", step)).problems() == [
             "steps= is a single step: give a list, steps=[...]"
@@ -178,7 +178,7 @@ def test_steps_are_a_list() -> None:
 
 
 def test_an_unknown_name_in_after_is_answered_with_those_there_are() -> None:
-    """A slip of the pen; what is no name at all is told once."""
+    """A mistyped name is answered with the existing names. A value that is not a name is reported once."""
     late = Python("late", lambda: None, after=cast("Any", ["praepare", 5]))
 
     assert Pipeline("reviews", steps=[_work("prepare"), _work("other"), late]).problems() == [
@@ -190,7 +190,7 @@ def test_an_unknown_name_in_after_is_answered_with_those_there_are() -> None:
 
 
 def test_a_value_of_a_wrong_type_hides_no_other_problem() -> None:
-    """Whatever stumbles over it, the rest is told too."""
+    """The other problems are still reported if a check fails with an error of its own."""
     wrong: Any = Predict("a", source=cast("Any", "reviews"), model=_shout, batch_rows=cast("Any", "5"))
     named: Any = Python(cast("Any", ["b"]), lambda: None, after=wrong)
     pipeline = Pipeline(
@@ -212,7 +212,7 @@ def test_a_value_of_a_wrong_type_hides_no_other_problem() -> None:
 
 
 def test_a_step_that_cannot_be_checked_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its surprise is told with its name."""
+    """The unexpected error is reported with the step's name."""
 
     def stumble(_self: Sql) -> list[str]:
         raise RuntimeError("odd")

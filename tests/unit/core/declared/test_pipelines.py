@@ -67,7 +67,7 @@ def test_one_name_is_one_name_and_not_its_letters() -> None:
 
 
 def test_all_problems_are_found_at_once() -> None:
-    """An author mends a file once, not problem by problem."""
+    """An author corrects a file once, not problem by problem."""
     pipeline = Pipeline(
         "My Reviews",
         schedule=cron("every day"),
@@ -153,7 +153,7 @@ def test_something_that_is_no_schedule_is_answered_with_an_example(given: Any) -
 
 
 def test_a_step_that_is_given_other_things_says_what_it_wants() -> None:
-    """A table's name is no source, a file's name no model."""
+    """The name of a table is not a source, and the name of a file is not a model."""
     step = Predict("a", source="reviews", model="model.skops")  # type: ignore[arg-type]
 
     assert step.problems() == [

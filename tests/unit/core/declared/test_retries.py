@@ -1,4 +1,4 @@
-"""Who failed tries again so often, and not at the same moment as everybody else."""
+"""A failed attempt is repeated a limited number of times, with random waits, so that not all repeat at once."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ _LENGTHS = st.timedeltas(timedelta(0), timedelta(days=3))
 
 @given(base=_LENGTHS, ceiling=_LENGTHS, attempt=st.integers(1, 10**9))
 def test_a_wait_lies_between_half_and_all_of_its_bound(base: timedelta, ceiling: timedelta, attempt: int) -> None:
-    """Twice as long after each attempt, never longer than the ceiling, however many there were."""
+    """The bound doubles with each attempt, up to the ceiling, after any number of attempts."""
     longest = min(ceiling.total_seconds(), base.total_seconds() * 2 ** min(attempt - 1, 32))
 
     wait = Retry(3, base=base, ceiling=ceiling).wait(attempt)
@@ -62,7 +62,7 @@ def test_only_errors_that_may_pass_are_tried_again(
 
 
 def test_nothing_is_tried_again_unless_it_is_asked_for() -> None:
-    """What a step has that declares nothing."""
+    """That is the default of a step."""
     assert not NO_RETRY.allows(ValueError("wrong"), attempt=1)
     assert NO_RETRY.problems() == []
 

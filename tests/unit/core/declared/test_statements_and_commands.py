@@ -1,4 +1,4 @@
-"""A statement or a command that nobody can run is refused while its step is declared."""
+"""A statement or a command that cannot run is refused when its step is declared."""
 
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ def test_a_statement_is_a_text(sql: Any, kind: str) -> None:
 
 @pytest.mark.parametrize("option", ["url", "url_env"])
 def test_a_database_is_named_by_a_text(option: str) -> None:
-    """What was given is not shown: it may hold a password."""
+    """The wrong value is not shown, because it may hold a password."""
     assert _sql(**{option: 5}).problems() == [f"{option}= is a int: give a text"]
 
 
@@ -66,7 +66,7 @@ def test_an_empty_command_is_refused(command: Any) -> None:
 
 @pytest.mark.parametrize(("command", "kind"), [(["ls", "-l"], "list"), (5, "int"), ([], "list")])
 def test_a_command_is_one_text(command: Any, kind: str) -> None:
-    """A list is no command: bash reads a text."""
+    """A list is not a command, because bash reads a text."""
     assert Bash("a", command).problems() == [f"command= is a {kind}: give one text, such as 'ls -l'"]
 
 

@@ -1,4 +1,4 @@
-"""A step of each kind says everything that is wrong with it, and how its function is called."""
+"""A step of each kind reports all of its problems, and how its function is called."""
 
 import asyncio
 import functools
@@ -106,8 +106,8 @@ def test_one_name_is_one_name_and_not_its_letters(build: Build) -> None:
 
 
 @pytest.mark.parametrize("build", _ALL)
-def test_what_is_no_name_in_after_is_told_and_not_raised(build: Build) -> None:
-    """A declaration is imported whatever it holds; no address in memory is shown."""
+def test_a_value_in_after_that_is_not_a_name_is_reported(build: Build) -> None:
+    """A declaration can be imported with any value in it. The problem shows no memory address."""
     step = _python("prepare")
 
     for given in (step, (step,), [step]):
@@ -136,7 +136,7 @@ def test_sizes_are_whole_numbers(option: str, given: Any) -> None:
 
 
 def test_a_surprise_in_a_part_hides_no_other_problem() -> None:
-    """What a model's check stumbles over stands beside the rest."""
+    """An unexpected error in a model's check is reported beside the other problems."""
     model: Any = TransformersText("hub/name", text="body", device=5)  # type: ignore[arg-type]
     step = Predict("a", source=SqlSource("SELECT 1", key=""), model=model, join="any")  # type: ignore[arg-type]
 
@@ -227,7 +227,7 @@ _FUNCTIONS = [
 
 @pytest.mark.parametrize(("function", "takes"), _FUNCTIONS, ids=lambda value: getattr(value, "__name__", None))
 def test_a_function_is_called_with_the_run_if_it_takes_one(function: Callable[..., Any], *, takes: bool) -> None:
-    """It needs one argument, accepts any, or has one called ``run``; an option of its own is left alone."""
+    """That is: it needs one argument, accepts any, or has one called ``run``. Its own options are not filled."""
     assert takes_run(function) is takes
     assert Python("a", function).problems() == []
     assert Branch("a", function).problems() == []

@@ -38,7 +38,7 @@ class _Mute(RuntimeError):
     ],
 )
 def test_what_says_so(error: BaseException, says_so: bool) -> None:  # noqa: FBT001 -- a table's column
-    """By type, by number, or by the words of those that have neither."""
+    """By its type, by its number, or, where it has neither, by its words."""
     assert is_exhaustion(error) is says_so
 
 
@@ -69,7 +69,7 @@ def _wrap() -> None:
 
 
 class _Large:
-    """What a call that failed still holds."""
+    """An object that a failed call still holds."""
 
 
 def test_what_failed_lets_go_of_what_it_held(monkeypatch: pytest.MonkeyPatch) -> None:

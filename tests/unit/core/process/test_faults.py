@@ -1,4 +1,4 @@
-"""Fault points do nothing until the environment names them, and then exactly what it says. Fresh interpreters."""
+"""Fault points act only as the environment says. Every test uses a new interpreter."""
 
 import json
 import signal
@@ -52,7 +52,7 @@ def _said(*places: str, faults: str, folder: Path | None = None) -> list[str]:
 
 
 def test_nothing_happens_where_nobody_asked_for_a_fault() -> None:
-    """As in this process, and in every one that serves people."""
+    """This process has none, and neither has any process outside of tests."""
     for place in ("before-batch-commit", "no such place", ""):
         fault(place)
 
@@ -82,7 +82,7 @@ def test_passes_are_counted_over_processes_in_a_folder(tmp_path: Path) -> None:
 
 
 def test_without_a_folder_each_process_counts_for_itself() -> None:
-    """The same pass of the next process is struck again."""
+    """The next process counts from zero, so the same pass fails again."""
     for _ in range(2):
         assert _said("a", "a", faults="a=raise@2") == ["passed", "fault a"]
 

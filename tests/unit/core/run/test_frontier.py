@@ -51,7 +51,7 @@ def test_a_quiet_source_settles_as_soon_as_the_run_is_done() -> None:
 
 
 def test_the_end_of_a_late_transaction_is_not_enough() -> None:
-    """What it committed was not seen by the first scan: the next one must still start below it."""
+    """The first scan did not see its records, so the next scan must still start below them."""
     frontier = Frontier().propose(_at(10), _sighting("r1", "vx:1"))
 
     second = _settle(frontier, _sighting("r2"), accounted=("r1",))
@@ -84,7 +84,7 @@ def test_a_run_that_fails_leaves_its_candidate_to_the_next_scan() -> None:
 
 
 def test_a_run_that_is_at_work_is_waited_for() -> None:
-    """It has neither accounted nor ended: its candidate stays its own."""
+    """The run has neither accounted for its candidate nor ended, so no other run takes it."""
     frontier = Frontier().propose(_at(10), _sighting("r1"))
 
     assert _settle(frontier, _sighting("r2")) == frontier

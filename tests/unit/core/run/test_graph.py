@@ -1,4 +1,4 @@
-"""What may go on in a graph of steps, by what became of the steps before."""
+"""Which steps of a graph may run, by the states of the steps before them."""
 
 from collections.abc import Sequence
 
@@ -54,7 +54,7 @@ def test_a_step_waits_for_all_before_it() -> None:
 
 
 def test_a_failure_stops_what_is_behind_it_and_nothing_else() -> None:
-    """However far behind, and at once: nobody waits for the slow one beside it."""
+    """All steps behind it are stopped at once, without waiting for the slow step beside it."""
     found = moves(
         [step("a", FAILED), step("slow", RUNNING), step("b", after=["a", "slow"]), step("c", after=["b"]), step("free")]
     )
@@ -75,7 +75,7 @@ def test_a_clean_up_runs_whatever_became_of_the_others() -> None:
 
 
 def test_a_branch_skips_what_it_did_not_choose() -> None:
-    """And what is only behind that."""
+    """Steps that only follow those are skipped as well."""
     found = moves(
         [
             branch("route", "left"),
@@ -116,7 +116,7 @@ def test_a_branch_may_choose_nothing_and_never_passes_over_a_clean_up() -> None:
 
 
 def test_a_step_whose_ways_were_all_skipped_is_skipped() -> None:
-    """At least one must have run."""
+    """At least one of the steps before it must have run."""
     assert moves([step("a", SKIPPED), step("b", SKIPPED), step("c", after=["a", "b"])]).skipped == ["c"]
 
 
@@ -136,7 +136,7 @@ def test_the_end_of_a_run(steps: list[Step], predicted: int, state: RunState) ->
 
 
 def test_cycles_are_found_by_name() -> None:
-    """Those in it, and those behind it, which wait for ever as well."""
+    """The steps in the cycle are named, and those behind it, which would also wait for ever."""
     assert cycle({"a": ["b"], "b": ["a"], "c": ["a"], "d": []}) == ["a", "b", "c"]
     assert cycle({"a": [], "b": ["a", "gone"]}) == []
 

@@ -17,7 +17,7 @@ NAN = float("nan")
 
 
 def present(*values: Scalar, ceiling: int | None = None, many: bool = False) -> Present:
-    """Of a source that holds these values, in this order."""
+    """The frontier's view of a source that holds these values, in this order."""
 
     def greatest(limit: Scalar | None) -> Position | None:
         below = values if limit is None else [value for value in values if _at_or_below(value, limit)]
@@ -57,8 +57,8 @@ STRAYS: list[Sequence[Scalar]] = [
 
 
 @pytest.mark.parametrize("values", STRAYS, ids=lambda values: str(values[0]))
-def test_a_stray_is_passed_over_and_told_of(values: Sequence[Scalar]) -> None:
-    """However the order is written: the first is of the present, the others are beyond it."""
+def test_a_stray_is_passed_over_and_reported(values: Sequence[Scalar]) -> None:
+    """For every type of order: the first value is of the present, the others lie beyond it."""
     found = present(*values)
     assert found.greatest == Position(arrival=None, key=values[0])
     assert found.stray is not None
@@ -68,7 +68,7 @@ def test_a_stray_is_passed_over_and_told_of(values: Sequence[Scalar]) -> None:
 
 @pytest.mark.parametrize("values", STRAYS, ids=lambda values: str(values[0]))
 def test_an_order_of_the_present_is_left_alone(values: Sequence[Scalar]) -> None:
-    """Nothing is held back, and nobody is told anything."""
+    """Nothing is held back, and nothing is reported."""
     assert present(values[0]) == Present(greatest=Position(arrival=None, key=values[0]))
 
 
@@ -79,7 +79,7 @@ def test_what_is_no_time_is_left_alone(value: Scalar) -> None:
 
 
 def test_numbers_without_any_of_the_present_are_followed() -> None:
-    """They may be no times at all. When one of the present comes they are strays, and the frontier comes back."""
+    """They may not be times at all. Once a number of the present comes, they are strays and the frontier goes back."""
     assert present(LATER) == Present(greatest=Position(arrival=None, key=LATER))
 
 
@@ -98,11 +98,11 @@ def test_many_large_numbers_are_ids() -> None:
 
 
 def test_many_times_of_the_future_are_strays_all_the_same() -> None:
-    """A client whose clock is wrong may send any number of records; nothing but a time is as large as thousandths."""
+    """A client with a wrong clock may send many records. Only times are as large as milliseconds since 1970."""
     assert present(EARLIER * 1000, LATER * 1000, many=True).greatest == Position(arrival=None, key=EARLIER * 1000)
 
 
 def test_a_ceiling_is_what_counts() -> None:
-    """A sequence knows what it gave: neither an id above it is followed, nor one below it taken for a time."""
+    """A sequence knows its last value: an id above it is not followed, and an id below it is not taken for a time."""
     assert present(41, 999, ceiling=41).greatest == Position(arrival=None, key=41)
     assert present(LATER, ceiling=LATER) == Present(greatest=Position(arrival=None, key=LATER))

@@ -73,7 +73,7 @@ def test_a_datetime_does_not_become_a_date() -> None:
 
 @given(st.none() | _SCALARS, _SCALARS)
 def test_a_position_comes_back_from_json_as_it_was(arrival: Scalar | None, key: Scalar) -> None:
-    """Also one of a source that is ordered by its key alone."""
+    """This includes the position of a source that is ordered only by its key."""
     position = Position(arrival=arrival, key=key)
 
     assert Position.from_json(_through_json(position.to_json())) == position
@@ -199,5 +199,5 @@ def test_what_is_unstorable_is_what_would_be_written_otherwise(text: str) -> Non
     [("\0", True), ("\\\0", True), ("\\\\\0", True), (r"\u0000", False), (r"\\u0000", False), ("\ud83d", True)],
 )
 def test_a_backslash_of_the_texts_own_makes_no_nul(text: str, *, lost: bool) -> None:
-    r"""``\u0000`` may be what somebody wrote."""
+    r"""A text may contain the six characters ``\u0000``."""
     assert unstorable([text]) is lost

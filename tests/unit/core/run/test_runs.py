@@ -13,6 +13,6 @@ def test_only_queued_and_running_runs_go_on(state: RunState) -> None:
 
 @pytest.mark.parametrize("state", StepState)
 def test_five_states_of_a_step_are_its_end(state: StepState) -> None:
-    """In all others something will become of it yet."""
+    """In all other states the step can still change."""
     ends = {StepState.DONE, StepState.FAILED, StepState.SKIPPED, StepState.UPSTREAM_FAILED, StepState.CODE_CHANGED}
     assert state.over == (state in ends)

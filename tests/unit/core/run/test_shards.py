@@ -1,4 +1,4 @@
-"""Shards are even, complete and in order, however many positions stream by."""
+"""Shards are even, complete and in order, for any number of positions."""
 
 from dataclasses import replace
 from itertools import pairwise

@@ -12,7 +12,7 @@ SECONDS = 15.0
 
 
 def rows_after(rates: list[Rate], **more: int | None) -> int:
-    """What a shard is to hold."""
+    """The number of records that a shard should have."""
     values = {"declared": None, "usual": 1000, "least": 100, **more}
     return estimate(rates, seconds=SECONDS, **values).rows  # type: ignore[arg-type]  # a mapping of known names
 
@@ -52,7 +52,7 @@ def test_the_slowest_class_of_workers_decides() -> None:
 
 @given(st.integers(0, 2**32), st.floats(0.5, 5000), st.floats(0.0, 0.5))
 def test_a_size_settles_however_noisy_the_machine(seed: int, speed: float, noise: float) -> None:
-    """A simulated ledger of ten runs: in the end a shard takes its time within the noise."""
+    """In a simulation of ten runs the shards come to take the wanted time, within the noise."""
     chance, rates = Random(seed), list[Rate]()  # noqa: S311 -- no secret
     for _ in range(10):
         rows = rows_after(rates)
@@ -96,7 +96,7 @@ def test_a_shard_is_never_smaller_than_is_worth_a_task() -> None:
 
 
 def test_small_runs_say_little() -> None:
-    """Ten runs of three records, whose time is that of everything but the model, do not unlearn what is known."""
+    """Ten runs of three records, which measure everything except the model, do not replace what was learned."""
     rates = [Rate(worker_class="cpu", records_per_second=15_000.0, shards=50)]
     for _ in range(10):
         rates = learned(rates, [ShardTaken(worker_class="cpu", rows=3, seconds=0.05)])

@@ -51,8 +51,8 @@ def test_a_key_without_an_end_hides_no_more_than_itself() -> None:
     assert blocks.masked("stdout", "done") == "done"
 
 
-def test_streams_are_told_apart() -> None:
-    """A word on the other one is no line of the key."""
+def test_streams_are_distinguished() -> None:
+    """A word on the other stream is not a line of the key."""
     blocks = KeyBlocks()
     blocks.masked("stdout", f"x {BEGIN}\n{BODY[0]}")
 

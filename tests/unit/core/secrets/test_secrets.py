@@ -117,7 +117,7 @@ def test_values_that_are_called_a_secret_are_masked(text: str, expected: str) ->
     ],
 )
 def test_ordinary_text_stays_as_it_is(text: str) -> None:
-    """An error that is masked away helps nobody."""
+    """An error that is masked as a whole does not help."""
     assert masked(text) == text
 
 
@@ -233,7 +233,7 @@ def test_every_text_within_a_value_is_masked() -> None:
     "written", ["p&<\"'>w-1", "p&amp;&lt;&quot;&#x27;&gt;w-1", "p&<\\\"'>w-1", "p%26%3C%22%27%3Ew-1"]
 )
 def test_a_known_secret_is_found_as_pages_write_it(written: str) -> None:
-    """Escaped for HTML, JSON and URLs; nothing else is touched, not even what looks like a secret."""
+    """It is found escaped for HTML, JSON and URLs. All other text stays, even where it looks like a secret."""
     page = "<input name=password value=x> {}"
 
     assert without(["p&<\"'>w-1"], page.format(written)) == page.format(MASK)
@@ -288,7 +288,7 @@ def test_a_token_that_says_what_it_is_is_masked(token: str) -> None:
 @pytest.mark.parametrize("before", ["", "u:", "ab", "user:"])
 @pytest.mark.parametrize("secret", ["hunter2-Xq7", "p@ss/wörd?9", "a b+c&d=e", "back\\slash'7\""])
 def test_a_known_secret_is_found_as_it_is_written(secret: str, before: str) -> None:
-    """In base64 whatever stands around it, in URLs by every encoder, in JSON, Python and shells, once and twice."""
+    """In base64 at any offset, in URLs by every encoder, in JSON, Python and shells, escaped once and twice."""
     data = f"{before}{secret}:after".encode()
     written = [
         base64.b64encode(data).decode(),

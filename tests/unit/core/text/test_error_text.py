@@ -1,4 +1,4 @@
-"""What an error says is told, even where its class cannot say it."""
+"""The text of an error is reported even where its class fails to give it."""
 
 import pytest
 

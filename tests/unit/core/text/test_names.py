@@ -1,4 +1,4 @@
-"""Who asks for a run is named by a word or a few."""
+"""The trigger of a run is a name of one or a few words."""
 
 from typing import Any
 

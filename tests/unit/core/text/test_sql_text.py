@@ -1,4 +1,4 @@
-"""What of a statement is code, and what is quoted or a comment, in each database's way."""
+"""Which parts of a statement are code, quoted text or comments, by the rules of each database."""
 
 from itertools import pairwise
 
@@ -42,7 +42,7 @@ def code(sql: str, dialect: str | None = None) -> str:
     ],
 )
 def test_postgresqls_quotes_and_comments(sql: str, left: str) -> None:
-    """As its own scanner takes them; other databases that nobody knows here are taken for it."""
+    """They are read as PostgreSQL's scanner reads them. Unknown databases are read in the same way."""
     assert code(sql) == code(sql, "postgresql") == code(sql, "cockroachdb") == left
 
 

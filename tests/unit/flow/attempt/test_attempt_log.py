@@ -60,7 +60,7 @@ def test_an_error_is_kept_with_its_traceback(store: KeptLogs) -> None:
 
 
 def test_what_is_printed_is_kept_and_still_printed(store: KeptLogs, capsys: pytest.CaptureFixture[str]) -> None:
-    """Line by line, however it was written; the last needs no end."""
+    """Line by line, in any way of printing. The last line needs no end."""
     install()
     with opened(store):
         print("one", "two")  # noqa: T201
@@ -91,7 +91,7 @@ def test_a_progress_bar_is_one_line(store: KeptLogs) -> None:
 
 
 def test_a_line_without_end_takes_no_memory_without_end(store: KeptLogs) -> None:
-    """It is ended now and then; of each line so long the beginning and the end are kept."""
+    """It is split at times, and only the beginning and the end of each long part are kept."""
     install()
     with opened(store) as log:
         for _ in range(100):
@@ -105,7 +105,7 @@ def test_a_line_without_end_takes_no_memory_without_end(store: KeptLogs) -> None
 def test_printed_lines_are_logged_once_where_that_is_wished(
     store: KeptLogs, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In a worker, whose log names the attempt; the stream itself stays silent then."""
+    """Workers want this, because their log names the attempt. Nothing is printed to the stream itself then."""
     install(log_printed=True)
 
     with opened(store):

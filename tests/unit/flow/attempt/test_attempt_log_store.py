@@ -138,7 +138,7 @@ def test_a_store_that_hangs_holds_up_no_worker(
 
 
 def test_without_a_thread_the_lines_are_written_at_the_end(store: KeptLogs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine gives no more of them."""
+    """The machine cannot start another thread."""
 
     def refuse(_: object) -> None:
         raise RuntimeError("can't start new thread")

@@ -95,7 +95,7 @@ class World:
                 self._continue(name, "commit")
 
     def names(self, kind: str) -> frozenset[str]:
-        """The open transactions whose name begins so."""
+        """The open transactions whose name has this beginning."""
         return frozenset(name for name in self.open if name.startswith(kind))
 
 

@@ -22,7 +22,7 @@ def frame_of(keys: Sequence[Any], **columns: Sequence[Any]) -> pd.DataFrame:
 
 
 def prepared_of(texts: Sequence[Any]) -> Prepared:
-    """Records whose key is their place, and whose digest is a hundred times that."""
+    """Records whose key is their place in the list and whose digest is a hundred times the key."""
     places = list(range(len(texts)))
     return Prepared(frame=frame_of(places, body=texts), digests=[100 * place for place in places])
 

@@ -29,7 +29,7 @@ def _frames(texts: list[str | None], rows: int) -> list[pd.DataFrame]:
 
 @given(_TEXTS, st.integers(1, 20))
 def test_each_record_is_in_one_batch_as_it_was(texts: list[str | None], rows: int) -> None:
-    """Also what is no text: it is rejected later, by name."""
+    """This includes values that are not text: they are rejected later, by name."""
     found = list(batches_of_like_length(_frames(texts, rows), "body", rows=rows, costly=200))
 
     values = {key: value for frame in found for key, value in frame["body"].items()}
@@ -69,7 +69,7 @@ def test_keys_stay_what_the_driver_gave(keys: list[Any]) -> None:
 
 
 def test_batches_cost_about_the_same_and_the_longest_come_first() -> None:
-    """One text of 4,000 characters is as costly as one of 1,000, where the model reads no more."""
+    """A text of 4,000 characters costs as much as one of 1,000 if the model reads no more than 1,000."""
     texts = ["x" * length for length in [10] * 60 + [100] * 60 + [1000, 4000] * 4]
 
     found = list(batches_of_like_length(_frames(texts, 16), "body", rows=16, costly=1000))

@@ -1,6 +1,6 @@
 """No record is lost, whenever it commits: discovery against a database that is never quiet.
 
-After every step of a simulation no record may be at or below the frontier that nobody accounted for. Many
+After every step of a simulation each record at or below the frontier must be accounted for. Many
 random histories find the rare interleavings; hypothesis finds the common ones again and makes them short.
 """
 
@@ -91,7 +91,7 @@ class Discovery(RuleBasedStateMachine):
     @precondition(lambda self: not self.simulation.shards)
     @rule(pauses=_PAUSES, dies=st.booleans())
     def discover(self, pauses: list[list[Event]], *, dies: bool) -> None:
-        """A discovery, whose plan is committed or not."""
+        """One discovery. Its plan is committed or rolled back."""
         self.simulation.discover(pauses, dies=dies)
 
     @precondition(lambda self: self.simulation.shards)
@@ -106,12 +106,12 @@ class Discovery(RuleBasedStateMachine):
         self.simulation.check_nothing_is_lost()
 
     def teardown(self) -> None:
-        """And everything is found in the end."""
+        """In the end every record must have been found."""
         self.simulation.check_it_ends()
 
 
 class SettlingDiscovery(Discovery):
-    """The same where nobody knows what is open, only how long it may take."""
+    """The same for a source that does not show open transactions but has ``settle=``, their longest duration."""
 
     settle = _SETTLE
 
@@ -127,7 +127,7 @@ TestNoRecordIsLostWithSettle.settings = _SEARCH
 
 
 def test_a_scan_that_ended_above_the_greatest_position_moves_nothing() -> None:
-    """What lies above B may have been taken by a transaction that V does not know."""
+    """Positions above B may belong to a transaction that V does not know."""
     simulation = Simulation(max_shards=1)
     simulation.world.happen(Event("write", 0))
     late = [Event("start", 0), Event("write", 0), Event("write", 0), Event("write", 0)]
@@ -142,7 +142,7 @@ def test_a_scan_that_ended_above_the_greatest_position_moves_nothing() -> None:
 
 
 def test_settle_counts_from_a_moment_after_the_greatest_position_was_read() -> None:
-    """A record taken just before B was read may appear settle= later, and must still be found."""
+    """A record that got its position just before B was read may appear settle= later. It must still be found."""
     simulation = Simulation(max_shards=1000, settle=_SETTLE)
     simulation.world.happen(Event("write", 0))
     # As the discovery begins: a second passes, a position is taken, and a later record commits.

@@ -1,4 +1,4 @@
-"""What models return: kept when the ledger can hold it, refused with a reason when it cannot."""
+"""Values that models return: kept if the ledger can hold them, otherwise refused with a reason."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -76,7 +76,7 @@ _NANS = [NAN, np.float32("nan"), Decimal("NaN")]
     [("b", float("inf")), ("b", float("-inf")), (None, float("inf")), *[(None, nan) for nan in _NANS]],
 )
 def test_a_score_that_is_no_number_costs_its_record_alone(label: str | None, score: Any) -> None:
-    """The others of its batch are kept, with their own digests."""
+    """The other records of its batch are kept, with their own digests."""
     batch = _batch(label=["a", label, "c"], score=pd.Series([0.5, score, 0.25], dtype=object).to_list())
 
     assert _reasons(batch) == {10: "not-finite"}
@@ -131,7 +131,7 @@ def test_a_label_is_text_in_the_end(label: Any, text: str) -> None:
 
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT, np.float64("nan")])
 def test_a_record_that_got_nothing_at_all_is_rejected(missing: Any) -> None:
-    """Neither label nor score nor anything else: it would look predicted and is not."""
+    """It has no label, score or other value: it would look predicted and is not."""
     batch = _batch(label=pd.Series(["a", missing, "c"], dtype=object).array, words=[1, None, None])
 
     assert _reasons(batch) == {10: "no-output"}
@@ -145,7 +145,7 @@ def test_a_model_without_columns_predicts_nothing() -> None:
 
 @pytest.mark.parametrize("column", ["label", "score", "vector"])
 def test_a_models_own_word_on_a_record_costs_that_record_alone(column: str) -> None:
-    """In whatever column it stands: an answer that is none must not be stored as one."""
+    """In every column: a value that says "no answer" must not be stored as an answer."""
     columns = {"label": ["a", "b", "c"], "score": [0.5, 0.5, 0.5], "vector": [[1.0], [2.0], [3.0]]}
     columns[column][1] = DataError(Reason.NOT_FINITE, "the model's output is nan")  # type: ignore[call-overload]
 

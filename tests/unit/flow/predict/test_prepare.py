@@ -1,4 +1,4 @@
-"""What can be predicted goes on, what cannot is rejected with a reason, and every input has its digest."""
+"""Valid records go on, others are rejected with a reason, and every input has its digest."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -118,7 +118,7 @@ def test_an_images_digest_follows_its_content_not_its_location() -> None:
 def test_an_estimator_that_takes_all_columns_is_not_given_the_arrival(
     features: tuple[str, ...] | None, columns: list[str]
 ) -> None:
-    """When it was written says nothing about a record, unless the author says that it does."""
+    """The time of writing is not a feature of a record, unless the author declares it as one."""
     frame = frame_of([1], a=[1.5], at=[datetime(2026, 1, 1, tzinfo=UTC)])
 
     prepared = prepare(frame, SklearnModel("m.skops", features=features), no_images(), arrival="at")

@@ -85,7 +85,7 @@ def test_an_early_exit_closes_the_generator_in_the_thread_that_ran_it() -> None:
 
 
 def test_an_error_of_the_block_stops_the_reader_and_is_raised_itself() -> None:
-    """Not the reader's; and no thread is left."""
+    """The reader's own error is not raised, and no thread is left."""
     before = threading.active_count()
 
     def work() -> None:
@@ -174,7 +174,7 @@ def test_an_error_of_the_writer_stops_the_putter_and_nothing_is_written_after_it
 
 
 def test_an_error_in_the_last_write_is_raised_at_the_end_of_the_block() -> None:
-    """A shard must not be called done whose last batch was not written."""
+    """A shard whose last batch was not written must not count as done."""
 
     def write(_: int) -> None:
         raise Boom("last")

@@ -40,7 +40,7 @@ def test_a_row_comparison_where_it_uses_the_index(dialect: str) -> None:
 
 @pytest.mark.parametrize("dialect", ["mysql", "mssql", "oracle"])
 def test_a_range_of_the_arrival_elsewhere(dialect: str) -> None:
-    """An upper or lower bound of the arrival for the index, and the key for what is left."""
+    """The arrival has a bound of its own, for the index. The key decides among equal arrivals."""
     above = text(statements(dialect).above(AFTER), dialect)
     assert re.search(r"records\.at >= \S+ AND \(records\.at > \S+ OR records\.id > \S+\)", above), above
     between = text(statements(dialect).between(AFTER, AFTER, ("body",)), dialect)
@@ -49,7 +49,7 @@ def test_a_range_of_the_arrival_elsewhere(dialect: str) -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_values_are_bound_and_never_written_into_the_sql(dialect: str) -> None:
-    """Neither positions nor window show in the statement's text."""
+    """Neither the positions nor the window appear in the statement's text."""
     made = statements(dialect, "SELECT * FROM t WHERE at >= :window_start", window=True)
     sent = text(made.between(AFTER, AFTER, ("body",)), dialect)
     assert "2026" not in sent
@@ -90,7 +90,7 @@ def test_a_window_is_an_instant_as_the_dialect_compares_it(dialect: str, start: 
     assert made.columns().compile(dialect=DIALECTS[dialect]).params["window_start"] == start
 
 
-def test_a_missing_window_is_told() -> None:
+def test_a_missing_window_is_reported() -> None:
     """A query with ``:window_end`` cannot run without one."""
     with pytest.raises(ConfigurationError, match="this run has no window"):
         statements("sqlite", "SELECT * FROM t WHERE at < :window_end")

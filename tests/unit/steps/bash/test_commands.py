@@ -1,4 +1,4 @@
-"""What a command is given, and what is told of its end."""
+"""What a command receives, and what is reported about its end."""
 
 import sys
 import threading
@@ -54,7 +54,7 @@ def test_lines_come_while_the_command_runs(tmp_path: Path) -> None:
 
 
 def test_odd_bytes_are_replaced() -> None:
-    """PostgreSQL keeps neither NUL nor what is no UTF-8."""
+    """PostgreSQL keeps neither NUL nor bytes that are not UTF-8."""
     seen: list[str] = []
     run(r"printf 'a\0b\n\377c\r\nd'", on_line=lambda _, line: seen.append(line))
     assert seen == ["a\ufffdb", "\ufffdc", "d"]
@@ -124,8 +124,8 @@ def test_a_command_that_fails_says_how(command: str, code: int, says: str) -> No
     assert caught.value.exit_code == code
 
 
-def test_only_the_end_of_stderr_is_told() -> None:
-    """A message fits a page."""
+def test_only_the_end_of_stderr_is_reported() -> None:
+    """A message should fit on a page."""
     with pytest.raises(CommandFailed, match=r"line 100000$") as caught:
         run("seq -f 'line %.0f' 100000 >&2; exit 1")
     assert len(str(caught.value)) < 2500
@@ -137,8 +137,8 @@ def test_a_folder_that_is_not_there_is_the_authors(tmp_path: Path) -> None:
         run("true", cwd=str(tmp_path / "nowhere"))
 
 
-def test_without_bash_the_operator_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The PATH is named."""
+def test_a_missing_bash_is_an_operator_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The error names the PATH."""
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigurationError, match=rf"'bash' was not found\. Install bash.*{tmp_path}"):
         run("true")
@@ -152,7 +152,7 @@ def test_a_command_that_is_too_long_is_the_authors() -> None:
 
 
 def test_a_command_that_is_too_slow_is_ended() -> None:
-    """The limit is named, and what it said on stderr."""
+    """The error names the limit and what the command wrote to stderr."""
     begun = time.monotonic()
     with pytest.raises(OutOfTime, match=r"time limit of 0.3 s(.|\n)*still here"):
         run("echo still here >&2; sleep 1000", time_limit=0.3)
@@ -166,7 +166,7 @@ def test_a_firehose_is_ended_too() -> None:
 
 
 def test_running_commands_leaves_nothing_open() -> None:
-    """Neither files nor threads nor processes."""
+    """It leaves no open files, threads or processes."""
     run("true")
     files, threads = psutil.Process().num_fds(), threading.active_count()
     for _ in range(20):

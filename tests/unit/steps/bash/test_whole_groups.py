@@ -28,7 +28,7 @@ left_behind = pytest.mark.parametrize("leave", LEFT_BEHIND.values(), ids=LEFT_BE
 
 @left_behind
 def test_what_is_left_behind_ends_with_the_command(leave: str, tmp_path: Path) -> None:
-    """The result does not wait for those who hold the pipes."""
+    """The result does not wait for background processes that hold the pipes."""
     begun = time.monotonic()
     file = tmp_path / "pid"
     assert run(f"{leave.format(file=file)}\nuntil [ -s {file} ]; do :; done; echo done") == "done"
@@ -59,7 +59,7 @@ def test_a_lost_lease_ends_the_command(tmp_path: Path) -> None:
 
 
 def test_a_command_may_clean_up_when_it_is_ended(tmp_path: Path) -> None:
-    """SIGTERM comes first, and what it says then is still heard."""
+    """SIGTERM comes first, and what the command writes after it is still recorded."""
     seen: list[str] = []
     with pytest.raises(OutOfTime):
         run(

@@ -1,4 +1,4 @@
-"""What in a statement is a parameter, and what only looks like one."""
+"""The parameters of a statement, and texts in it that only look like parameters."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from batchord.steps.sql.parameters import bound
 
 
 def names(sql: str, dialect: str = "postgresql", **values: Any) -> set[str]:
-    """The parameters that are found."""
+    """The names of the parameters in a statement."""
     return set(bound(sql, values, dialect=dialect).compile().params)
 
 
@@ -35,7 +35,7 @@ def test_casts_texts_names_and_comments_hold_no_parameters(sql: str) -> None:
 
 
 def test_parameters_are_found_beside_them() -> None:
-    """A cast of a parameter, too."""
+    """A parameter may also have a cast."""
     assert names("SELECT ':no', :a::int, (:b), x=:c -- :no", a=1, b=2, c=3, unused=4) == {"a", "b", "c"}
 
 
@@ -85,7 +85,7 @@ def test_what_only_looks_like_several_statements_is_one(sql: str) -> None:
 @pytest.mark.parametrize(
     "sql", ["COMMIT", "/* now */ commit and chain;", "BEGIN", "start  transaction", "ROLLBACK", "END", "ABORT"]
 )
-def test_the_transaction_is_not_the_authors_to_end(sql: str) -> None:
+def test_a_statement_that_ends_the_transaction_is_refused(sql: str) -> None:
     """All statements of a step are committed together."""
     with pytest.raises(ConfigurationError, match="leave it out"):
         names(sql)

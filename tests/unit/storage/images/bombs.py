@@ -12,7 +12,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def many_scans(side: int, more: int) -> bytes:
-    """A progressive JPEG of one colour whose last scan, of less than a hundred bytes, comes ``more`` times again."""
+    """A progressive JPEG of one colour. Its last scan, under a hundred bytes, is repeated ``more`` times."""
     data = encoded(Image.new("L", (side, side), 128), "JPEG", progressive=True)
     last = data[data.rindex(b"\xff\xda") : -2]
     return data[:-2] + last * more + b"\xff\xd9"

@@ -1,4 +1,4 @@
-"""What is small and takes minutes or gigabytes to decode costs itself alone, and little."""
+"""A small file that takes minutes or gigabytes to decode costs only its record, and little time."""
 
 import gc
 import random
@@ -57,7 +57,7 @@ def test_hundreds_of_scans_are_refused_at_once() -> None:
 
 
 def test_scans_of_a_picture_that_is_not_progressive_count_as_well() -> None:
-    """Of each of its colours there may be one, and a decoder takes more."""
+    """The standard allows one scan per colour, but decoders accept more."""
     data = encoded(Image.new("L", (64, 64), 128), "JPEG")
     scan = data[data.rindex(b"\xff\xda") : -2]
     assert _reason(data[:-2] + scan * 200 + b"\xff\xd9") == "too-many-scans"

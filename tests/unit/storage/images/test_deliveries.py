@@ -1,4 +1,4 @@
-"""One object that never comes is told from a store that delivers nothing, on a store that answers key by key."""
+"""A single missing object is distinguished from a store that delivers nothing. The store answers key by key."""
 
 import threading
 from collections import Counter
@@ -27,7 +27,7 @@ _BROKEN, _UNSIGNED, _BUSY = (500, "InternalError"), (403, "SignatureDoesNotMatch
 
 
 class KeyedStore(ThreadingHTTPServer):
-    """A bucket ``photos`` whose keys are answered by ``faults``, or with a picture."""
+    """A bucket ``photos``: a key in ``faults`` gets that answer, every other key a picture."""
 
     daemon_threads = True
 
@@ -146,7 +146,7 @@ def test_a_store_that_delivers_nothing_is_blamed_itself(store: KeyedStore, fault
 
 
 def test_a_store_that_lists_and_delivers_nothing_is_blamed_itself(store: KeyedStore) -> None:
-    """What knows the names may be well, while what keeps the bytes is not."""
+    """The part of a store that lists names may work while the part that holds the bytes does not."""
     locations = store.holds(*(f"{row}.jpg" for row in range(9)))
     store.faults = lambda key: _BROKEN if key else None
 
@@ -155,7 +155,7 @@ def test_a_store_that_lists_and_delivers_nothing_is_blamed_itself(store: KeyedSt
 
 
 def test_a_store_that_goes_away_in_mid_frame_is_blamed_itself(store: KeyedStore) -> None:
-    """What came before says nothing of it now."""
+    """Its earlier answers do not count any more."""
     locations = store.holds(*(f"{row}.jpg" for row in range(20)))
     store.faults = lambda _: _BUSY if store.asked.total() > 17 else None
 

@@ -137,6 +137,6 @@ def test_every_cut_is_an_image_or_a_rejection(kind: str) -> None:
 
 
 def test_an_unknown_format_is_the_authors_to_correct() -> None:
-    """JPG is no name of Pillow's."""
+    """Pillow has no format named JPG."""
     with pytest.raises(Exception, match=r"'JPG'.*Pillow reads.*JPEG"):
         prepare(Images(column="photo", allow=("s3://photos/",), formats=("JPG",)))

@@ -83,7 +83,7 @@ def test_what_needs_more_has_it_to_itself() -> None:
 
 
 def test_what_fails_gives_its_room_back() -> None:
-    """Or the process would stand still after some bad pictures."""
+    """Otherwise the process would block after some bad pictures."""
     room = Room(10)
     for _ in range(3):
         with pytest.raises(ValueError, match="corrupt"), room.taken(10):

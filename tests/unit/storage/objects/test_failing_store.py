@@ -129,7 +129,7 @@ def test_a_silent_store_is_given_up(store: Store) -> None:
 
 
 def test_a_large_object_is_refused_unread(store: Store) -> None:
-    """By the header alone: here no more than 4 bytes would ever come."""
+    """The header decides: this server would send no more than 4 bytes."""
     store.answers = [silence]
 
     with pytest.raises(DataError, match="larger than 7 bytes") as caught:
@@ -148,7 +148,7 @@ def test_a_large_object_is_refused_unread(store: Store) -> None:
     ],
 )
 def test_what_is_wrong_with_one_object_rejects_it(store: Store, status: int, code: str, reason: str) -> None:
-    """The record is at fault, and is told apart from the store."""
+    """The record is at fault, not the store."""
     store.answers = [refused(status, code)]
 
     with pytest.raises(DataError, match=code) as caught:
@@ -197,7 +197,7 @@ def test_an_unreachable_store_is_a_passing_failure() -> None:
 
 
 def test_missing_credentials_are_the_operators_to_correct(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
-    """Also where boto3 looked everywhere and found none."""
+    """Also where boto3 found none in any of its places."""
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
@@ -217,7 +217,7 @@ def test_an_address_that_is_none_is_the_operators_to_correct() -> None:
     [(refused(503, "SlowDown"), TransientError), (refused(403, "InvalidAccessKeyId"), ConfigurationError)],
 )
 def test_a_failure_for_everybody_rejects_nobody(store: Store, answer: _Answer, error: type[Exception]) -> None:
-    """An outage in the middle of a frame ends the call; it must not become rejections."""
+    """An outage in the middle of a frame ends the call. It must not reject records."""
     store.answers = [whole(picture())] * 3 + [answer]
     locations = pd.Series([f"s3://photos/{row}.jpg" for row in range(200)])
 

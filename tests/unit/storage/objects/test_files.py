@@ -76,7 +76,7 @@ def test_what_is_not_there_is_missing(folder: Path, name: str) -> None:
 
 
 def test_urls_are_decoded_once() -> None:
-    """``%25`` is a percent sign; what it then spells is not decoded again."""
+    """``%25`` is a percent sign. The result is not decoded again."""
     assert file_path("file:///data/a%20b%2525%C3%BC.jpg") == Path("/data/a b%25ü.jpg")
 
 

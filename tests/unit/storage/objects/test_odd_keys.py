@@ -61,7 +61,7 @@ def test_an_odd_key_is_one_key(objects: Objects, bucket: str, key: str) -> None:
 
 
 def test_keys_that_decode_to_each_other_are_different(objects: Objects, bucket: str) -> None:
-    """None is read in place of another."""
+    """Each is read as itself."""
     keys = ["a b", "a+b", "a%20b", "a%2520b", "a%2Bb"]
     for key in keys:
         objects.put(bucket, key, key.encode())
@@ -71,7 +71,7 @@ def test_keys_that_decode_to_each_other_are_different(objects: Objects, bucket: 
 
 @pytest.mark.parametrize("key", ["p/" + "k" * 1000 + ".png", "k" * 247, "k" * 256 + "/a"])
 def test_a_key_that_no_file_can_have_is_refused(objects: Objects, s3: "S3Client", bucket: str, key: str) -> None:
-    """The embedded store keeps objects as files: it cannot have such an object, which is no failure of the store."""
+    """The embedded store keeps objects as files and cannot have such an object. That is not an outage."""
     with pytest.raises(DataError, match="KeyTooLongError") as caught:
         objects.get(bucket, key, max_bytes=99)
 
