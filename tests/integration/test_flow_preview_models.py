@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from app.cli import checks
 from batchord import FunctionModel, Images, Model, SklearnModel, TransformersText
-from batchord.core.declared.sources import SqlSource
 from batchord.flow.begin.preview import StepPreview, preview
+from batchord.sources.sql import SqlSource
 from tests.contracts import small_models
 from tests.integration.flow_parts import ITEMS, Bench, length
 
