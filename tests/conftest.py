@@ -24,7 +24,7 @@ from app.localstack import CELERY_ENVIRONMENT, ForkServer, Servers, server_statu
 from app.localstack import superuser_url as superusers_address
 from app.localstack.guard import Guard
 from batchord.core.addresses.database_roles import DatabaseRoles
-from tests.acceptance.cluster import CELERY
+from tests.acceptance.cluster import CELERY, READ_LATER
 from tests.folders import servers_folder
 from tests.sharing import (  # noqa: F401 -- hooks and fixtures count where pytest looks for them
     _torch_stays_out,
@@ -196,8 +196,7 @@ def bucket(s3: "S3Client") -> str:
 def fork_server() -> Iterator[ForkServer]:
     """Starts the processes of clusters, each in a fraction of the time that its imports would take."""
     environment = {**CELERY_ENVIRONMENT, **_FEW_THREADS}
-    # Besides what the local stack's processes differ in: which test it is.
-    with ForkServer(CELERY, environment=environment, read_later=("BATCHORD_", "AWS_", "PYTEST_")) as started:
+    with ForkServer(CELERY, environment=environment, read_later=READ_LATER) as started:
         yield started
 
 

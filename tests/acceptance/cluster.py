@@ -22,6 +22,12 @@ from tests.waiting import wait_until
 
 #: As `batchord up` starts them, by the names that modules of the tests import.
 CELERY = (sys.executable, "-m", "app.celery_command")
+#: What their environments may differ in from that of their fork server: what concerns Batchord, which test it is, and
+#: what modules of others set when a test imports them.
+READ_LATER = (
+    *("BATCHORD_", "FLOWER_", "AWS_", "PYTEST_"),
+    *("KMP_", "MKL_", "OPENBLAS_", "TOKENIZERS_", "TORCH", "TRANSFORMERS_"),
+)
 _COMMANDS = {
     "control": (*CELERY, "worker", "-Q", "control", "-P", "threads", "-c", "4", "-l", "info"),
     "worker": (*CELERY, "worker", "-Q", "text,image,table,steps", "-c", "2", "-l", "info"),

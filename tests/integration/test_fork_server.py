@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from app.localstack import CELERY_ENVIRONMENT, Backoff, ForkServer, ProcessSpec, Supervisor
-from tests.acceptance.cluster import CELERY
+from tests.acceptance.cluster import CELERY, READ_LATER
 from tests.integration.stack_processes import log
 from tests.waiting import wait_until
 
@@ -26,7 +26,7 @@ def environment(settings_env: dict[str, str]) -> dict[str, str]:
 def own_fork_server(settings_env: dict[str, str]) -> Iterator[ForkServer]:
     """One that the test may kill."""
     environment = {**CELERY_ENVIRONMENT, "OMP_NUM_THREADS": settings_env["OMP_NUM_THREADS"]}
-    with ForkServer(CELERY, environment=environment, read_later=("BATCHORD_", "AWS_", "PYTEST_")) as started:
+    with ForkServer(CELERY, environment=environment, read_later=READ_LATER) as started:
         yield started
 
 
