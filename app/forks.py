@@ -17,7 +17,7 @@ from typing import Any
 
 from setproctitle import setproctitle
 
-from batchord.core.process import faults
+from batchord.core.process import fault_points
 from batchord.settings import settings
 
 #: What a worker, beat and Flower import in common, or each by itself at a price worth sharing.
@@ -124,7 +124,7 @@ def _become(request: dict[str, Any]) -> list[str]:
     os.environ.update(request["environment"])
     time.tzset()
     settings.cache_clear()
-    faults.read_environment()
+    fault_points.read_environment()
     arguments: list[str] = request["arguments"]
     setproctitle(" ".join(["celery", *arguments]))
     if "numpy" in sys.modules:  # each fork would draw the same numbers

@@ -18,7 +18,7 @@ from unittest.mock import patch
 import psycopg
 
 from app.localstack import Server, start_servers, stop_servers, superuser_url
-from batchord.core.process.faults import fault
+from batchord.core.process.fault_points import fault
 from batchord.core.run.leases import ShardLease, ShardOutcome
 from batchord.core.run.predictions import Batch, Predictions
 from batchord.flow.local import run_local

@@ -1,7 +1,7 @@
 """Distributes the tests among several processes: how many there are, which process gets which test, and when.
 
 pytest-xdist starts the processes. Each has its own servers (``conftest.py``), so no test sees another's rows, messages
-or objects. Tests spend more time waiting for real processes than computing, so two processes a core keep it busy.
+or objects. Tests spend more time waiting for real processes than computing, so three processes a core keep it busy.
 """
 
 import os
@@ -23,11 +23,11 @@ _HAD_TORCH = pytest.StashKey[bool]()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two processes a core, but fewer if memory is short. The tests of a single file run in this process."""
+    """Three processes a core, but fewer if memory is short. The tests of a single file run in this process."""
     if len(config.args) == 1 and ".py" in config.args[0]:
         return 0
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(2 * len(os.sched_getaffinity(0)), memory // _PROCESS_BYTES))
+    return max(1, min(3 * len(os.sched_getaffinity(0)), memory // _PROCESS_BYTES))
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from batchord.core.errors import WorkFailed
-from batchord.core.process.faults import fault
+from batchord.core.process.fault_points import fault
 from batchord.core.run.runs import RunState, StepState
 from batchord.wiring import parts
 

@@ -117,7 +117,7 @@ def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     throws=(WorkFailed,),
     # Each message carries the time limit of its step.
     time_limit=None,
-    Request=f"{__package__}.requests:StepRequest",
+    Request=f"{__package__}.losses:StepRequest",
 )  # type: ignore[untyped-decorator]
 def run_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     """Executes a step that is no Predict step."""
@@ -133,7 +133,7 @@ def run_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     ignore_result=True,
     throws=(WorkFailed,),
     time_limit=settings().shard_time_limit_seconds,
-    Request=f"{__package__}.requests:ShardRequest",
+    Request=f"{__package__}.losses:ShardRequest",
 )  # type: ignore[untyped-decorator]
 def predict_shard(self: Task, *, run_id: str, step: str, index: int, **_: Any) -> int:
     """Predicts a shard. Returns only its index, so that a second delivery gives the chord the same result."""

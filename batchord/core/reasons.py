@@ -57,7 +57,7 @@ LOSS_REASONS = (Reason.KILLED_WORKER, Reason.OUT_OF_TIME, Reason.OUT_OF_MEMORY)
 OUTPUT_REASONS = (Reason.MODEL_ERROR, Reason.NO_OUTPUT, Reason.NOT_FINITE, Reason.BYTES_OUTPUT, Reason.NOT_JSON)
 
 
-def reason_of(cause: LossCause | None) -> Reason:
+def reason_of_loss(cause: LossCause | None) -> Reason:
     """The reason to reject a record that lost its workers even alone in its shard. ``cause``: that of the last loss."""
     match cause:
         case LossCause.OUT_OF_TIME:

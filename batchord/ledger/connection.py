@@ -16,8 +16,9 @@ from batchord.processes.per_process import PerProcess
 
 Connection = psycopg.Connection[DictRow]
 
-# The pool repeats each second what Connections.check() reports once.
-logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+# Its warnings say nothing that is not raised as well. The pool repeats each second what Connections.check() says once.
+# A rollback fails because of Ctrl-C or a lost connection.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 #: The name of the ledger's sessions in ``pg_stat_activity``, for people.
 APPLICATION_NAME = "batchord-ledger"

@@ -108,7 +108,7 @@ class ShardsTable:
         with self._connections.transaction() as connection:
             connection.execute(statements.RELEASE, _values(lease, error=masked_text(error), wait=wait))
 
-    def lost(
+    def lose(
         self, run_id: str, step: str, index: int, *, worker: str, cause: LossCause, error: str, loss: bool = True
     ) -> bool:
         """Notes that ``worker`` died while it had the shard, and ends its lease at once; False if it had no lease.

@@ -10,7 +10,7 @@ from psycopg import Cursor
 from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow
 
-from batchord.core.process.faults import fault
+from batchord.core.process.fault_points import fault
 from batchord.core.run.leases import ShardLease
 from batchord.core.run.predictions import Predictions
 from batchord.core.run.records import Rejection, Scalar, ledger_texts, record_key, storable

@@ -1,4 +1,6 @@
-"""Publishes messages for workers and commands. Only this module knows which Celery message carries what on which queue.
+"""Publishes messages for workers and commands. Only this module knows which Celery message carries what.
+
+A shard goes to its model's queue and a step to its own, as the messages say; all else goes to the control queue.
 
 If a message is lost here, the sweeper sends it again. So nothing fails while the broker does not answer.
 """
@@ -14,7 +16,7 @@ from redis.exceptions import RedisError
 
 from batchord.core.declared.steps import STEPS_QUEUE
 from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
-from batchord.core.process.faults import fault
+from batchord.core.process.fault_points import fault
 from batchord.core.run import messages
 from batchord.core.run.messages import (
     LONGEST_DELAY,

@@ -11,7 +11,7 @@ from batchord.steps.functions import called, function_problems
 
 @dataclass(frozen=True)
 class Python(TaskStep):
-    """A step that calls a plain function, with the run (:class:`app.RunContext`) if it takes an argument.
+    """A step that calls a plain function, with the run (:class:`batchord.RunContext`) if it takes an argument.
 
     What it returns, JSON-like and at most 64 KiB of it, is ``run["<name>"].value`` to later steps. It may be
     called again when its worker dies before the end was written down: make it bear that, or say

@@ -22,7 +22,7 @@ from celery import signals
 from celery.backends.redis import RedisBackend
 from kombu.transport.redis import QoS
 
-from batchord.core.process.faults import fault
+from batchord.core.process.fault_points import fault
 
 
 def _around(

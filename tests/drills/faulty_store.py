@@ -42,8 +42,9 @@ class FaultyStore(ThreadingHTTPServer):
         self.once: dict[str, Fault] = {}
         #: Every GET of an object meets this.
         self.always: dict[str, Fault] = {}
-        #: Until this moment of the monotonic clock every GET is answered with 503.
-        self.busy_until = 0.0
+        #: For so many seconds from the first GET on, every GET is answered with 503.
+        self.busy_seconds = 0.0
+        self._first_get_at: float | None = None
         #: How often each fault was met.
         self.met: Counter[Fault] = Counter()
         self.closing = threading.Event()
@@ -67,7 +68,9 @@ class FaultyStore(ThreadingHTTPServer):
     def fault(self, path: str) -> Fault | None:
         """What a GET of this path is to meet now."""
         name = path.rpartition("/")[2]
-        busy = time.monotonic() < self.busy_until
+        now = time.monotonic()
+        self._first_get_at = now if self._first_get_at is None else self._first_get_at
+        busy = now < self._first_get_at + self.busy_seconds
         fault = Fault.BUSY if busy else self.always.get(name) or self.once.pop(name, None)
         if fault is not None:
             self.met[fault] += 1

@@ -1,7 +1,6 @@
 """Drills of the object store: overloaded, silent, and with objects that are missing or come in part."""
 
 import os
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -60,7 +59,7 @@ def store(drill: Drill, s3: "S3Client", bucket: str) -> Iterator[FaultyStore]:
 def test_the_store_is_overloaded(drill: Drill, store: FaultyStore) -> None:
     """Every GET is answered with 503 for some seconds; the settings of a real installation bear it."""
     drill.cluster.start("control", "worker", "beat", **_AS_IN_EARNEST)
-    store.busy_until = time.monotonic() + _BUSY_SECONDS
+    store.busy_seconds = _BUSY_SECONDS
     drill.injected()
     drill.run()
     drill.settle(timeout=60)

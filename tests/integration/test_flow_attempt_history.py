@@ -164,7 +164,7 @@ def test_a_shard_that_loses_its_workers_is_split_in_the_history_too(bench: Bench
     bench.claim(run_id, worker="dead:1")
     bench.expire_leases()
     bench.claim(run_id, worker="dead:2")
-    assert bench.ledger.shards.lost(run_id, STEP, 0, worker="dead:2", cause=LossCause.KILLED, error="lost: signal 9")
+    assert bench.ledger.shards.lose(run_id, STEP, 0, worker="dead:2", cause=LossCause.KILLED, error="lost: signal 9")
     halves = predict_shard(bench.parts(), run_id=run_id, step=STEP, index=0)
     assert [(state, worker) for state, worker, _ in history(bench, run_id, STEP, 0)] == [
         ("lost", "dead:1"),

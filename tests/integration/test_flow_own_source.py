@@ -139,7 +139,7 @@ def test_a_shard_that_loses_its_workers_is_halved(bench: Bench, notes: Notes) ->
     run_id, messages = bench.planned()
     for _ in range(2):
         bench.claim(run_id)
-        assert bench.ledger.shards.lost(run_id, STEP, 0, worker="test:1", cause=LossCause.ENDED, error="killed")
+        assert bench.ledger.shards.lose(run_id, STEP, 0, worker="test:1", cause=LossCause.ENDED, error="killed")
 
     assert bench.run_on(run_id, messages).predicted == 6
     assert bench.column("SELECT planned FROM batchord.shards WHERE index > 0 ORDER BY index") == [3, 3]

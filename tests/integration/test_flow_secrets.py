@@ -73,7 +73,7 @@ def test_the_ledger_tells_no_secret(bench: Bench) -> None:
     bench.insert(1)
     later, messages = bench.planned()
     bench.claim(later)
-    bench.ledger.shards.lost(later, STEP, 0, worker="test:1", cause=LossCause.KILLED, error=f"lost: {WORD}")
+    bench.ledger.shards.lose(later, STEP, 0, worker="test:1", cause=LossCause.KILLED, error=f"lost: {WORD}")
 
     assert str(run.state) == "failed"
     assert messages

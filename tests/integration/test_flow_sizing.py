@@ -87,7 +87,7 @@ def test_a_record_that_kills_says_little_of_sizes(bench: Bench) -> None:
     for index in (0, 1, 3):
         for _ in range(2 if index == 0 else 1):
             lease = bench.claim(run_id, index, worker="dead:1")
-            bench.ledger.shards.lost(run_id, STEP, index, worker="dead:1", cause=LossCause.KILLED, error="lost")
+            bench.ledger.shards.lose(run_id, STEP, index, worker="dead:1", cause=LossCause.KILLED, error="lost")
         predict_shard(bench.parts(), run_id=run_id, step=STEP, index=index)
     assert lease.work.planned < RECORDS // 2
     bench.run_on(run_id, [ShardsReady(run_id=run_id, step=STEP, queue="table", indexes=(2, 4, 5, 6))])
@@ -117,7 +117,7 @@ def test_a_shard_that_exhausted_its_memory_makes_the_next_ones_smaller(bench: Be
     run_id, messages = bench.planned()
     for _ in range(2):
         lease = bench.claim(run_id, worker="dead:1")
-        bench.ledger.shards.lost(run_id, STEP, 0, worker="dead:1", cause=LossCause.OUT_OF_MEMORY, error="lost")
+        bench.ledger.shards.lose(run_id, STEP, 0, worker="dead:1", cause=LossCause.OUT_OF_MEMORY, error="lost")
     assert lease.work.planned == 3000
     bench.run_on(run_id, messages)
     assert bench.sql("SELECT most_rows FROM batchord.rates") == [(1500,)]

@@ -52,7 +52,7 @@ def work(bench: Bench, run_id: str, messages: list[Message]) -> int:
             except SystemExit:
                 deaths += 1
                 (index,) = message.indexes
-                bench.ledger.shards.lost(run_id, STEP, index, worker="test:1", cause=LossCause.ENDED, error=KILLED)
+                bench.ledger.shards.lose(run_id, STEP, index, worker="test:1", cause=LossCause.ENDED, error=KILLED)
                 waiting.append(message)  # the broker delivers it again
         elif isinstance(message, ShardsReady):
             waiting += [
@@ -69,7 +69,7 @@ def lose(bench: Bench, run_id: str, *errors: str, index: int = 0) -> None:
     for error in errors:
         cause = LossCause.OUT_OF_TIME if error == OUT_OF_TIME else LossCause.ENDED
         bench.claim(run_id, index)
-        assert bench.ledger.shards.lost(run_id, STEP, index, worker="test:1", cause=cause, error=error)
+        assert bench.ledger.shards.lose(run_id, STEP, index, worker="test:1", cause=cause, error=error)
 
 
 @pytest.mark.parametrize("deadly", [1, 2, 33, RECORDS])

@@ -38,7 +38,7 @@ def run_id(bench: Bench) -> str:
 
 def lose(bench: Bench, run_id: str, *, worker: str = "dead:1", error: str = KILLED) -> bool:
     """The word of a dead worker's parent about shard 0."""
-    return bench.ledger.shards.lost(run_id, STEP, 0, worker=worker, cause=LossCause.ENDED, error=error)
+    return bench.ledger.shards.lose(run_id, STEP, 0, worker=worker, cause=LossCause.ENDED, error=error)
 
 
 def test_a_lost_workers_shard_is_free_at_once(bench: Bench, run_id: str) -> None:
@@ -76,7 +76,7 @@ def test_what_is_handed_back_is_no_loss(bench: Bench, run_id: str) -> None:
     """A worker that was asked to stop is not a sign of a bad record."""
     bench.claim(run_id, worker="told:1")
     said = "handed back: its worker was told to stop"
-    assert bench.ledger.shards.lost(run_id, STEP, 0, worker="told:1", cause=LossCause.STOPPED, error=said, loss=False)
+    assert bench.ledger.shards.lose(run_id, STEP, 0, worker="told:1", cause=LossCause.STOPPED, error=said, loss=False)
     again = bench.claim(run_id, worker="next:2")
     assert (again.attempt, again.losses, again.last_error) == (2, 0, said)
 

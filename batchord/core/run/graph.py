@@ -14,7 +14,7 @@ is ``always``.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from batchord.core.run.runs import CHOSEN, RunState, Step, StepState
+from batchord.core.run.runs import CHOSEN, Step, StepState
 
 _FAILED = (StepState.FAILED, StepState.CODE_CHANGED, StepState.UPSTREAM_FAILED)
 
@@ -104,21 +104,6 @@ def upstream(after: Mapping[str, Iterable[str]], name: str) -> set[str]:
         steps_before |= reached
         reached = {before for step in reached for before in after.get(step, ())} - steps_before
     return steps_before
-
-
-def state_at_end(steps: Sequence[Step], *, predicted: int) -> RunState:
-    """The state of a run whose steps are all over and that predicted ``predicted`` records.
-
-    A run is partial if only Predict steps failed and some records were predicted: the next run takes the rest. It is
-    also partial if its code changed and nothing failed: then a follow-up run takes the rest.
-    """
-    failed = [step for step in steps if step.state is StepState.FAILED]
-    if not failed:
-        changed = any(step.state is StepState.CODE_CHANGED for step in steps)
-        return RunState.PARTIAL if changed else RunState.SUCCEEDED
-    if predicted and all(step.sharded for step in failed):
-        return RunState.PARTIAL
-    return RunState.FAILED
 
 
 def cycle(after: Mapping[str, Iterable[str]]) -> list[str]:

@@ -1,5 +1,6 @@
 """Runs, their steps and shards, as the ledger knows them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -199,3 +200,18 @@ class Step:
     def chose(self) -> bool:
         """Whether it chose which of the steps right after it run."""
         return CHOSEN in (self.output or {})
+
+
+def state_at_end(steps: Sequence[Step], *, predicted: int) -> RunState:
+    """The state of a run whose steps are all over and that predicted ``predicted`` records.
+
+    A run is partial if only Predict steps failed and some records were predicted: the next run takes the rest. It is
+    also partial if its code changed and nothing failed: then a follow-up run takes the rest.
+    """
+    failed = [step for step in steps if step.state is StepState.FAILED]
+    if not failed:
+        changed = any(step.state is StepState.CODE_CHANGED for step in steps)
+        return RunState.PARTIAL if changed else RunState.SUCCEEDED
+    if predicted and all(step.sharded for step in failed):
+        return RunState.PARTIAL
+    return RunState.FAILED

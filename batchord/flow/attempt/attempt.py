@@ -63,11 +63,11 @@ class Attempt(ABC, Generic[Result]):
         """
 
     @abstractmethod
-    def lost(self, error: LeaseLost) -> list[Message]:
+    def lease_lost(self, error: LeaseLost) -> list[Message]:
         """Returns what is to be sent when another worker has the lease: nothing is written then."""
 
     def make(self) -> list[Message]:
-        """Makes the attempt, and returns what is to be sent. Raises what :meth:`failed` and :meth:`lost` raise."""
+        """Makes the attempt, and returns what is to be sent. Raises what ``failed`` and ``lease_lost`` raise."""
         with ExitStack() as keeping:
             with self.log() as lines:
                 beat = keeping.enter_context(Heartbeat(self.renew, every=self.every, limit=self.limit))
@@ -83,7 +83,7 @@ class Attempt(ABC, Generic[Result]):
             return partial(self.done, self.work(beat, line), beat)
         except LeaseLost as error:
             log.warning("The lease is lost: %s", error)
-            return partial(self.lost, error)
+            return partial(self.lease_lost, error)
         except BaseException as error:
             if ends_the_process(error):  # what became of the work is the parent process's to say
                 raise

@@ -5,11 +5,11 @@ Every step that ends calls it, and the sweeper calls it for a run that stands st
 
 from typing import TYPE_CHECKING
 
-from batchord.core.run.graph import moves, state_at_end
+from batchord.core.run.graph import moves
 from batchord.core.run.messages import AlertsKept, BacklogLeft, Message, RunEnded, RunReady, step_ready
-from batchord.core.run.runs import RunState, StepState
+from batchord.core.run.runs import RunState, StepState, state_at_end
 from batchord.core.run.summary import run_summary
-from batchord.flow.drive.outcomes import tell_of_end
+from batchord.flow.drive.end_alerts import tell_of_end
 from batchord.flow.parts import Parts
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from batchord.core.run.runs import Run, RunState, StepState
 from batchord.core.run.summary import check_conservation, step_summary
 from batchord.core.text.counts import counted
 from batchord.flow.drive.advance import drive
-from batchord.flow.drive.outcomes import look
+from batchord.flow.drive.end_alerts import look
 from batchord.flow.parts import Parts
 
 #: Of a step whose file was edited while it was at work.

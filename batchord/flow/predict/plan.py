@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import BatchordError, LeaseLost, TransientError
-from batchord.core.process.faults import fault
+from batchord.core.process.fault_points import fault
 from batchord.core.run.frontier import Frontier, Sighting
 from batchord.core.run.horizon import Stray
 from batchord.core.run.leases import StepLease
@@ -114,7 +114,7 @@ class _Planning(Attempt[Plan | None]):
         parts.ledger.runs.release_step(lease, parts.mask(said))
         raise TransientError(f"{lease} is handed back: {said}") from error
 
-    def lost(self, error: LeaseLost) -> list[Message]:  # noqa: ARG002 -- the base class's
+    def lease_lost(self, error: LeaseLost) -> list[Message]:  # noqa: ARG002 -- the base class's
         return []
 
     @property

@@ -11,7 +11,7 @@ from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.declared.source_reader import Fetched
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import LeaseLost
-from batchord.core.process.faults import fault
+from batchord.core.process.fault_points import fault
 from batchord.core.run.leases import ShardLease
 from batchord.core.run.predictions import Batch
 from batchord.core.run.records import Rejection, Scalar

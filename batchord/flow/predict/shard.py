@@ -7,7 +7,7 @@ from typing import NoReturn
 from batchord.core.declared.retries import NO_RETRY, Retry
 from batchord.core.declared.steps import retry_of
 from batchord.core.errors import BatchordError, ConfigurationError, LeaseLost, TransientError
-from batchord.core.process.faults import fault
+from batchord.core.process.fault_points import fault
 from batchord.core.reasons import LossCause
 from batchord.core.run.leases import Claim, Lease, ShardLease, ShardOutcome
 from batchord.core.run.messages import Message, StepEnded
@@ -20,7 +20,7 @@ from batchord.flow.attempt.policy import Fault, Policy, Verdict, is_passing
 from batchord.flow.parts import Parts
 from batchord.flow.predict.records import Progress, predict_records
 from batchord.flow.predict.same_code import check_code
-from batchord.flow.predict.split import MOST_LOSSES, divide_shard, split_shard
+from batchord.flow.predict.split import MOST_LOSSES, divide_shard, halve_or_reject
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class _Prediction(Attempt[list[Message] | None]):
         parts, lease, progress = self._parts, self._lease, self._progress
         check_code(parts, lease)
         if lease.losses >= MOST_LOSSES:
-            return split_shard(parts, lease)
+            return halve_or_reject(parts, lease)
         predict_records(parts.interrupted_with(beat), lease, beat, progress)
         found = lease.work.accounted_before + progress.fetched - progress.conflicts
         timings = {name: round(value, 4) for name, value in vars(progress.phases).items()}
@@ -121,7 +121,7 @@ class _Prediction(Attempt[list[Message] | None]):
         shards.fail(self._lease, f"after {counted(self._lease.attempt, 'attempt')}: {said}" if passing else said)
         return self._ended()
 
-    def lost(self, error: LeaseLost) -> list[Message]:
+    def lease_lost(self, error: LeaseLost) -> list[Message]:
         raise ShardHeld(str(error)) from error
 
     def _ended(self) -> list[Message]:
@@ -151,7 +151,7 @@ class _Prediction(Attempt[list[Message] | None]):
         alone = lease.work.planned - lease.work.accounted_before <= 1
         loss = self._in_new_process or not alone or lease.attempt - lease.losses >= parts.settings.max_attempts
         said = f"{'lost' if loss else 'handed back by a process without free memory'}: out of memory {error}".rstrip()
-        parts.ledger.shards.lost(
+        parts.ledger.shards.lose(
             lease.run_id,
             lease.step,
             lease.shard,

@@ -6,7 +6,7 @@ suspicion; a record that stands alone must lose two workers of its own. So a sha
 2 + log2(n) + 2 restarts for one such record, and all other records are predicted.
 """
 
-from batchord.core.reasons import LOSS_REASONS, reason_of
+from batchord.core.reasons import LOSS_REASONS, reason_of_loss
 from batchord.core.run.leases import ShardLease, ShardOutcome
 from batchord.core.run.messages import Message, ShardsReady, StepEnded
 from batchord.core.run.predictions import Batch, Predictions
@@ -25,7 +25,7 @@ _MOST_PARTS = 64
 _FAR_TOO_LONG = 3
 
 
-def split_shard(parts: Parts, lease: ShardLease) -> list[Message]:
+def halve_or_reject(parts: Parts, lease: ShardLease) -> list[Message]:
     """Halves what is left of the shard, or rejects the record that is left alone.
 
     Raises LeaseLost and TransientError.
@@ -38,7 +38,7 @@ def split_shard(parts: Parts, lease: ShardLease) -> list[Message]:
         parts.ledger.shards.fail(lease, error)
         return [StepEnded(run_id=lease.run_id, step=lease.step)]
     if left:
-        rejection = Rejection(key=left[0].key, reason=reason_of(lease.cause), detail=lease.last_error or "")
+        rejection = Rejection(key=left[0].key, reason=reason_of_loss(lease.cause), detail=lease.last_error or "")
         nothing = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
         parts.ledger.shards.commit(lease, Batch(predictions=nothing, rejections=[rejection]))
     found = lease.work.accounted_before + len(left)

@@ -26,7 +26,7 @@ from batchord.core.errors import (
     StepError,
     TransientError,
 )
-from batchord.core.process.faults import fault
+from batchord.core.process.fault_points import fault
 from batchord.core.reasons import LossCause
 from batchord.core.run.leases import StepLease
 from batchord.core.run.messages import Message, step_ready
@@ -126,7 +126,7 @@ class _Execution(Attempt[dict[str, Any]]):
         fault(f"before-step-end:{self._lease.step}")
         return _patiently(self._parts, beat, partial(self._release, verdict, said))
 
-    def lost(self, error: LeaseLost) -> list[Message]:  # noqa: ARG002 -- the base class's
+    def lease_lost(self, error: LeaseLost) -> list[Message]:  # noqa: ARG002 -- the base class's
         return []
 
     def _end(self, beat: Heartbeat, state: StepState, output: dict[str, Any], error: str | None) -> list[Message]:

@@ -11,7 +11,7 @@ from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.step_context import Choice, StepContext
 from batchord.core.declared.steps import TaskStep
 from batchord.core.errors import ConfigurationError, LeaseLost, StepError, WrongChoice
-from batchord.core.process.faults import fault
+from batchord.core.process.fault_points import fault
 from batchord.core.process.leaving import ends_the_process
 from batchord.core.run.graph import downstream, upstream
 from batchord.core.run.leases import StepLease

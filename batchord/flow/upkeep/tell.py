@@ -4,7 +4,7 @@ import logging
 
 from batchord.core.addresses.receivers import address_digest, split_addresses
 from batchord.core.errors import ConfigurationError, LeaseLost, TransientError
-from batchord.core.process.faults import fault
+from batchord.core.process.fault_points import fault
 from batchord.core.run.alerts import Alert
 from batchord.core.run.messages import Message
 from batchord.flow.attempt.attempt import Attempt, Line
@@ -85,7 +85,7 @@ class _Sending(Attempt[None]):
             alerts.close(self._alert, error=f"given up: {error}")
         return []
 
-    def lost(self, error: LeaseLost) -> list[Message]:  # noqa: ARG002 -- as above
+    def lease_lost(self, error: LeaseLost) -> list[Message]:  # noqa: ARG002 -- as above
         return []
 
 

@@ -16,7 +16,7 @@ from batchord.core.run.records import is_beyond_python
 from batchord.core.run.standing import Standing
 from batchord.flow.begin.slots import missed, schedule_now
 from batchord.flow.begin.start import tick
-from batchord.flow.drive.outcomes import look
+from batchord.flow.drive.end_alerts import look
 from batchord.flow.parts import Parts
 from batchord.flow.predict.plan import CHUNK_ROWS
 from batchord.flow.upkeep.watch_files import watch_files

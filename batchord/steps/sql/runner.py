@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from batchord.core.declared.context import RunContext, checked_output
 from batchord.core.declared.step_context import StepContext
 from batchord.core.errors import LeaseLost, OutOfTime
-from batchord.core.process.faults import fault
+from batchord.core.process.fault_points import fault
 from batchord.database.engine import create_engine, resolved_url
 from batchord.database.lenient import as_text, bear_times
 from batchord.database.own import PATH_WITHOUT_LEDGER

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchord.core.run.graph import Moves, cycle, downstream, moves, state_at_end, upstream
-from batchord.core.run.runs import RunState, Step, StepState
+from batchord.core.run.graph import Moves, cycle, downstream, moves, upstream
+from batchord.core.run.runs import RunState, Step, StepState, state_at_end
 
 DONE, FAILED, SKIPPED, STOPPED = StepState.DONE, StepState.FAILED, StepState.SKIPPED, StepState.UPSTREAM_FAILED
 PENDING, RUNNING = StepState.PENDING, StepState.RUNNING

@@ -56,7 +56,7 @@ class _Noting(Attempt[str]):
     def failed(self, error: BaseException, verdict: Verdict, beat: Heartbeat) -> list[Message]:  # noqa: ARG002 -- as above
         return self._ended(("failed", str(error), verdict.again))
 
-    def lost(self, error: LeaseLost) -> list[Message]:
+    def lease_lost(self, error: LeaseLost) -> list[Message]:
         return self._ended(("lost", str(error)))
 
     def _ended(self, how: Any) -> list[Message]:

@@ -9,7 +9,7 @@ import pytest
 from batchord.core.reasons import LossCause
 from batchord.core.run.messages import Message, StepReady
 from batchord.core.run.runs import Step, StepState
-from workers.requests import StepRequest
+from workers.losses import StepRequest
 
 
 @pytest.mark.parametrize(("lost", "loss", "sent"), [(True, True, 1), (False, True, 0), (True, False, 0)])

@@ -78,7 +78,7 @@ class ShardRequest(_LossTellingRequest):
         from batchord.wiring import ledger
 
         shard = (self.kwargs["run_id"], self.kwargs["step"], self.kwargs["index"])
-        ledger().shards.lost(*shard, worker=worker, cause=cause, error=error, loss=loss)
+        ledger().shards.lose(*shard, worker=worker, cause=cause, error=error, loss=loss)
 
 
 class StepRequest(_LossTellingRequest):

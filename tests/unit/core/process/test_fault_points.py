@@ -9,14 +9,14 @@ from textwrap import dedent
 
 import pytest
 
-from batchord.core.process.faults import fault
+from batchord.core.process.fault_points import fault
 
 _ROOT = Path(__file__).parents[4]
 #: Passes the places that it is given, and prints for each whether it raised.
 _PASSING = """
     import json, sys
     from batchord.core.errors import TransientError
-    from batchord.core.process.faults import fault
+    from batchord.core.process.fault_points import fault
 
     said = []
     for place in sys.argv[1:]:
