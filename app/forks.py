@@ -1,8 +1,8 @@
-"""Waits for commands of Celery's and forks a process for each, with everything imported that they import.
+"""Imports the modules of Celery's commands, then waits for commands and forks a process for each.
 
-Nothing here has read a setting, opened a connection, or started a thread when it forks: the fork does, with the
-environment that came with its command. What a module reads from the environment when it is imported must not be
-imported here, or be read again in :func:`_become`.
+Before a fork, nothing here opens a connection or starts a thread: only the fork does so, with the environment of its
+command. A module that reads the environment when it is imported must not be imported here, or :func:`_become` must read
+its values again.
 """
 
 import gc
@@ -20,7 +20,7 @@ from setproctitle import setproctitle
 from batchord.core.process import fault_points
 from batchord.settings import settings
 
-#: What a worker, beat and Flower import in common, or each by itself at a price worth sharing.
+#: The modules that a worker, beat and Flower share, and others whose import takes long.
 _MODULES = (
     "celery.apps.beat", "celery.apps.worker", "celery.backends.redis", "celery.bin.beat", "celery.bin.worker",
     "celery.concurrency.prefork", "celery.concurrency.thread", "celery.worker.consumer", "celery.worker.control",
@@ -30,20 +30,20 @@ _MODULES = (
 
 
 def next_command(channel: int) -> list[str]:
-    """Forks a process for each command that comes in; returns in such a process, with its command's arguments.
+    """Forks a process for each command that comes in. It returns only in the fork, with the command's arguments.
 
-    The server itself never returns: it exits when the other end of the channel is closed.
+    The server itself never returns. It exits when the other end of the channel is closed.
     """
-    # Also because at the first call it is looked up where the arguments are, and a fork's environment is elsewhere.
+    # The first call also finds the place of the arguments. In a fork it could not: its environment is elsewhere.
     setproctitle("batchord: forks Celery's processes")
-    # The forks inherit no thread of a numeric library.
+    # Set before the imports: a fork does not inherit the threads of a numeric library.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, str(settings().torch_threads))
     for name in _MODULES:
         importlib.import_module(name)
     importlib.import_module("batchord.wiring").load_adapters()
     gc.collect()
-    # Else a collection in a fork would write into every page, and none would be shared any more.
+    # Otherwise a garbage collection in a fork would write into every page, and the forks would share no memory.
     gc.freeze()
     server = _Server(channel)
     while True:
@@ -56,7 +56,7 @@ def next_command(channel: int) -> list[str]:
 
 
 class _Server:
-    """Its end of the channel, and the forks that run."""
+    """The server's end of the channel, and its running forks."""
 
     def __init__(self, channel: int) -> None:
         self._channel = socket.socket(fileno=channel)
@@ -66,7 +66,7 @@ class _Server:
         self._pidfds: dict[int, int] = {}
 
     def requests(self) -> list[dict[str, Any]]:
-        """Waits until something happens; the requests that came in."""
+        """Waits until something happens, and returns the requests that came in."""
         requests: list[dict[str, Any]] = []
         for key, _ in self._selector.select():
             if key.fileobj is self._channel:
@@ -81,13 +81,13 @@ class _Server:
         except ConnectionResetError:
             chunk = b""
         if not chunk:
-            # Without a word to the forks, and without waiting for them.
+            # The forks continue: do not signal them and do not wait for them.
             os._exit(0)
         *lines, self._received = (self._received + chunk).split(b"\n")
         return [json.loads(line) for line in lines]
 
     def started(self, pid: int) -> None:
-        """Says so, and watches for the fork's end."""
+        """Reports the start of a fork, and watches for its end."""
         pidfd = self._pidfds[pid] = os.pidfd_open(pid)
         self._selector.register(pidfd, selectors.EVENT_READ, data=pid)
         self._send(started=pid)
@@ -105,7 +105,7 @@ class _Server:
             os._exit(0)
 
     def close(self) -> None:
-        """In a fork: it is no server."""
+        """Closes the server's descriptors in a fork."""
         self._selector.close()
         for pidfd in self._pidfds.values():
             os.close(pidfd)
@@ -113,7 +113,7 @@ class _Server:
 
 
 def _become(request: dict[str, Any]) -> list[str]:
-    """Makes this fork what a program of its own would be, and returns its arguments."""
+    """Gives this fork the session, output, folder and environment of its command, and returns its arguments."""
     os.setsid()
     output = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(output, 1)
@@ -127,6 +127,6 @@ def _become(request: dict[str, Any]) -> list[str]:
     fault_points.read_environment()
     arguments: list[str] = request["arguments"]
     setproctitle(" ".join(["celery", *arguments]))
-    if "numpy" in sys.modules:  # each fork would draw the same numbers
+    if "numpy" in sys.modules:  # otherwise all forks would draw the same random numbers
         sys.modules["numpy"].random.seed()
     return arguments

@@ -1,7 +1,7 @@
 """The ``batchord`` command.
 
-Each command lives in a module that is imported when it is called: ``batchord --help`` loads no database
-driver and no ML library. Exit codes: 0 when all is well, 1 when something is not, 2 for a wrong call.
+Each command is in a module that is imported only when the command is called: ``batchord --help`` loads no database
+driver and no ML library. Exit codes: 0 for success, 1 for a problem, 2 for a wrong call.
 """
 
 import importlib
@@ -13,7 +13,7 @@ from batchord.core.errors import BatchordError
 from batchord.core.process.loading import refuse_while_loading
 from batchord.output.last_words import mask_last_words
 
-#: Command → module below this package, and what ``--help`` says of it. In the order of a first day.
+#: Command → its module in this package, and its line in ``--help``. The order is that of a first day.
 _COMMANDS = {
     "up": ("stack", "Start the local stack in the background."),
     "down": ("stack", "Stop the local stack."),
@@ -63,17 +63,17 @@ def batchord() -> None:
 
 
 def main(command: click.Command = batchord, *, name: str = "batchord") -> None:
-    """The console script: errors of Batchord's own are told without a traceback."""
+    """The console script. It shows Batchord's own errors without a traceback."""
     mask_last_words()
     try:
         command(prog_name=name)
     except BatchordError as error:
-        click.secho(f"{type(error).__name__}: {_told(str(error))}", fg="red", err=True)
+        click.secho(f"{type(error).__name__}: {_printable(str(error))}", fg="red", err=True)
         sys.exit(1)
 
 
-def _told(text: str) -> str:
-    """Whatever a driver quotes, no command prints a password, or obeys what it reads."""
+def _printable(text: str) -> str:
+    """``text`` without secrets and without control characters, which a driver's message may quote."""
     from batchord.core.text.visible import visible
     from batchord.output.masking import mask
 

@@ -1,4 +1,4 @@
-"""Who gives a command, for the history of changes."""
+"""The person who gives a command, for the history of changes."""
 
 import os
 import pwd
@@ -8,11 +8,11 @@ from batchord.core.run.history import MOST_NAME, Actor, Way
 
 
 def this_person() -> Actor:
-    """The user of this process, and by whom it became that by sudo; and this machine."""
+    """The user of this process, with the user who called sudo, and this machine."""
     number = os.geteuid()
     try:
         user = pwd.getpwuid(number).pw_name
-    except KeyError:  # as in a container
+    except KeyError:  # a container may have no name for the user
         user = str(number)
     before = os.environ.get("SUDO_USER")
     if before and before != user:

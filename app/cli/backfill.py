@@ -1,4 +1,4 @@
-"""``batchord run NAME --from … --to …``: windows of the past are filled."""
+"""``batchord run NAME --from … --to …``: fills windows of the past."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.5
 
 
 def fill_range(name: str, start: datetime, end: datetime, params: dict[str, Any], *, wait: bool, as_json: bool) -> None:
-    """Opens the runs, tells of them, and waits for their ends if asked; exits with 1 when one did not succeed."""
+    """Opens the runs, shows them, and waits for their ends if asked. Exits with 1 if one did not succeed."""
     from batchord.flow.begin.backfill import fill_windows
     from batchord.wiring import parts
 

@@ -1,4 +1,4 @@
-"""What commands send to workers."""
+"""Sends requests and messages of commands to workers."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from batchord.core.run.messages import Message
 
 
 def ask(task: str, *, task_id: str | None = None, **kwargs: object) -> None:
-    """Asks workers for a task of the control queue, by its name: the command line needs no worker's code.
+    """Sends a task to the control queue by its name, so that the command line needs no worker's code.
 
-    Raises ConfigurationError when Redis lets nobody in, TransientError when it does not answer.
+    Raises ConfigurationError if Redis refuses the connection, TransientError if it does not answer.
     """
     from batchord.queue.publisher import UNSENT, Envelope
     from batchord.queue.redis_server import redis_place
@@ -27,9 +27,9 @@ def ask(task: str, *, task_id: str | None = None, **kwargs: object) -> None:
 
 
 def publish(messages: Sequence[Message]) -> None:
-    """Sends what a verb returned. It has committed: where Redis cannot be reached, that is said, and is no error.
+    """Sends the messages of a verb, which has committed. If Redis cannot be reached, it says so, without an error.
 
-    The sweeper sends all that is due, so the work is done when Redis and workers are back.
+    The sweeper sends all messages that are due, so the work is done when Redis and the workers are back.
     """
     if not messages:
         return
@@ -48,10 +48,10 @@ def publish(messages: Sequence[Message]) -> None:
 
 
 def _ready() -> str:
-    """Makes Batchord's app Celery's current one, and returns Redis's address.
+    """Makes Batchord's app Celery's current app, and returns Redis's address.
 
-    What no waiting heals is told at once: Celery and redis-py would try again for a while. Raises ConfigurationError
-    and TransientError.
+    It reports errors that waiting cannot correct at once: Celery and redis-py would try again for a while. Raises
+    ConfigurationError and TransientError.
     """
     from batchord.queue.redis_server import check_redis, redis_place
     from batchord.settings import settings
@@ -59,6 +59,6 @@ def _ready() -> str:
     url = settings().require_redis_url()
     if not check_redis(url):
         raise TransientError(f"{redis_place(url)} does not answer. Start it or correct its address.")
-    from ..celery import app  # noqa: F401 -- it becomes the current one
+    from ..celery import app  # noqa: F401 -- the import makes it the current app
 
     return url

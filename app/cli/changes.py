@@ -1,4 +1,4 @@
-"""What was changed by hand, and by whom: ``history``."""
+"""The changes by hand, and who made them: ``history``."""
 
 from dataclasses import asdict
 
@@ -12,7 +12,7 @@ from .history import find_run
 from .output import console, json_option, print_json, shortened, table
 from .terminal import foreign, text
 
-#: Characters shown of what was changed.
+#: The most characters that are shown of a change's details.
 _MOST = 160
 
 

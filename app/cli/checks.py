@@ -1,4 +1,4 @@
-"""What is and what would be: ``pipelines``, ``plan``, ``audit``."""
+"""Commands that check: ``pipelines``, ``plan``, ``audit``."""
 
 import sys
 from collections.abc import Sequence
@@ -117,7 +117,7 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
     from batchord.wiring import catalog, parts
 
     for name in names:
-        catalog().get(name)  # a wrong name is told at once, not after an hour's reading
+        catalog().get(name)  # report a wrong name at once, not after reading for an hour
     reports = audits(parts(), names or catalog().names())
     if as_json:
         print_json({report.pipeline: report.as_json() for report in reports})

@@ -1,4 +1,4 @@
-"""What ran: ``runs``, ``show``, ``rejections``."""
+"""Commands that show past runs: ``runs``, ``show``, ``rejections``."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,13 +16,13 @@ from batchord.reports.summaries import StepSummary
 from .output import cell, coloured, console, json_option, print_json, shortened, table
 from .terminal import foreign, text
 
-#: Labels and reasons shown of each step.
+#: The most labels and reasons that are shown for each step.
 _MOST = 12
-#: Characters shown of a step's output.
+#: The most characters that are shown of a step's output.
 _MOST_OUTPUT = 120
-#: In place of an error that stands above in full.
+#: Stands for an error that is shown above in full.
 _ABOVE = "see above"
-#: From here on a rate has no decimals.
+#: A rate from this number on is shown without decimals.
 _WHOLE = 10
 
 
@@ -95,7 +95,7 @@ def _print_steps(detail: RunDetail) -> None:
 
 
 def _print_troubles(detail: RunDetail) -> None:
-    """Attempts that did not simply go well; equal ones in one line, with their number."""
+    """Prints the attempts that had trouble. Attempts that ended alike are one line, with their number."""
     troubles = detail.troubles
     if not troubles:
         return
@@ -124,7 +124,7 @@ def _print_shards(detail: RunDetail) -> None:
     if not detail.shards:
         return
     errors = detail.shard_errors
-    with_errors = any(errors)  # the others are shown with the attempts
+    with_errors = any(errors)  # other errors are shown with the attempts
     rows = [
         (
             shard.step,
@@ -172,19 +172,19 @@ def rejections(pipeline: str | None, reason: str | None, run_id: str | None, lim
 
 
 def find_run(run_id: str) -> Run:
-    """The run whose id begins so. Raises ConfigurationError when there is none, or more than one."""
+    """The run whose id begins with ``run_id``. Raises ConfigurationError if there is none or more than one."""
     from batchord.wiring import ledger
 
     return run_named(ledger(), run_id)
 
 
 def print_run(run: Run) -> None:
-    """A run and its summary for people."""
+    """Prints a run and its summary for people."""
     print_outcome(outcome_of(run))
 
 
 def print_outcome(outcome: RunOutcome) -> None:
-    """The same of a run's report."""
+    """Prints a run's report for people, like :func:`print_run`."""
     run = outcome.run
     name, trigger = foreign(run.pipeline), foreign(run.trigger)
     console.print(text((name, "bold"), " ", coloured(run.state), f"  run {run.id}, by {trigger}"))
@@ -221,9 +221,9 @@ def _print_summary(step: StepSummary) -> None:
 
 
 def _figures(values: Mapping[str, float]) -> str:
-    """The first ones: a count in full, a score with three digits that count."""
-    said = ", ".join(
+    """The first values, with how many more there are: counts in full, scores with three significant digits."""
+    shown = ", ".join(
         f"{foreign(name)} {f'{value:,}' if isinstance(value, int) else f'{value:.3g}'}"
         for name, value in list(values.items())[:_MOST]
     )
-    return said + (f" and {len(values) - _MOST} more" if len(values) > _MOST else "")
+    return shown + (f" and {len(values) - _MOST} more" if len(values) > _MOST else "")

@@ -1,4 +1,4 @@
-"""What a person changes: ``retry``, ``rerun``, ``cancel``."""
+"""Commands that change runs: ``retry``, ``rerun``, ``cancel``."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -84,7 +84,7 @@ def rerun(run_id: str, from_step: str | None, *, failed: bool, as_json: bool) ->
 
 
 def start_repair(name: str) -> Run:
-    """Opens a run over the whole source for what an audit found missing."""
+    """Opens a run that reads the whole source, for records that an audit found missing."""
     from batchord.flow.begin.repair import repair_missing
     from batchord.wiring import parts
 

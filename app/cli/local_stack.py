@@ -1,4 +1,4 @@
-"""What the local stack consists of: the embedded servers, two workers, beat and Flower."""
+"""The parts of the local stack: the embedded servers, two workers, beat and Flower."""
 
 import os
 from dataclasses import dataclass
@@ -16,29 +16,29 @@ from ..localstack.claims import PortClaim, claim_port
 from ..localstack.fork_server import CELERY_COMMAND, CELERY_ENVIRONMENT
 from ..localstack.home import write_private
 
-#: Batchord's Celery application by its installed name: the processes are found from every working directory.
+#: Batchord's Celery application by its installed name, which works in every working directory.
 APP = "batchord.app"
 _FLOWER_PORT = 5555
 _FLOWER_FILE = "run/flower"
-#: Why Flower is not where people look for it; absent where it is.
+#: The file that says why Flower has another port than usual; missing if it has its usual port.
 _REMARK_FILE = "run/flower-remark"
-#: Longer than a worker takes to restore its messages and to tell the ledger.
+#: Longer than a worker needs to give back its messages and its shards.
 _HAND_BACK_SECONDS = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """Everything that ``batchord up`` runs."""
+    """All parts that ``batchord up`` runs."""
 
     home: Path
     specs: tuple[ProcessSpec, ...]
     flower: str
-    #: Flower's port, kept from other stacks; to be closed when Flower listens.
+    #: The claim of Flower's port, which keeps other stacks away from it. Close it when Flower listens.
     claim: PortClaim
 
 
 def prepare() -> Stack:
-    """Starts the servers that are not configured, brings the schema up to date, and says what to run.
+    """Starts the servers that are not configured, brings the schema up to date, and returns what to run.
 
     Raises ConfigurationError.
     """
@@ -50,7 +50,7 @@ def prepare() -> Stack:
     prepare_database(configured.database_roles())
     check_redis(configured.require_redis_url())
     if not os.environ.get("FLOWER_BASIC_AUTH"):
-        flower_password(home)  # before Flower starts, so that it can be shown
+        flower_password(home)  # before Flower starts, so that `batchord status` can show it
     ports = _flower_ports(home)
     claim = claim_port(*ports)
     flower = f"http://127.0.0.1:{claim.port}"
@@ -61,19 +61,19 @@ def prepare() -> Stack:
 
 
 def flower_address(home: Path) -> str | None:
-    """Where Flower was started last."""
+    """The address at which Flower was last started."""
     file = home / _FLOWER_FILE
     return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 def flower_remark(home: Path) -> str | None:
-    """Why Flower listens on another port than people expect; None where it does not."""
+    """Why Flower listens on another port than usual; None if it has its usual port."""
     file = home / _REMARK_FILE
     return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 def keep_flower_remark(home: Path, *, wanted: int, port: int) -> None:
-    """Notes which port Flower got, and why; the note stays as long as Flower stays away from its usual port."""
+    """Notes which port Flower got, and why. The note stays as long as Flower has another port than usual."""
     file = home / _REMARK_FILE
     if port != wanted:
         write_private(file, f"Flower listens on port {port}: another program or stack had port {wanted} at the start.")
@@ -87,13 +87,13 @@ def _specs(configured: Settings, home: Path, port: int) -> tuple[ProcessSpec, ..
         "BATCHORD_PIPELINES": str(configured.pipelines.expanduser().absolute()),
         **CELERY_ENVIRONMENT,
     }
-    # Workers need not know of each other: the ledger tells them all. Mingling alone is a second of each start.
+    # Workers need not know each other, since all of them read the ledger. Mingling would add a second to each start.
     worker = (*CELERY_COMMAND, "worker", "--without-mingle", "--without-gossip", "-l", "info")
     processes = str(configured.parallelism)
-    # What cannot end in time is handed back, which takes a moment more.
+    # A worker hands back what cannot end in time, which takes a moment longer.
     patience = configured.shutdown_seconds + _HAND_BACK_SECONDS
     return (
-        # Threads: control tasks wait for the database, and one light process keeps ticks apart from shards.
+        # Threads, since control tasks wait for the database. A light process of its own: no shard delays a tick.
         ProcessSpec(
             name="control",
             command=(*worker, "-n", "control@%h", "-Q", "control", "-P", "threads", "-c", "16"),
@@ -116,6 +116,6 @@ def _specs(configured: Settings, home: Path, port: int) -> tuple[ProcessSpec, ..
 
 
 def _flower_ports(home: Path) -> tuple[int, ...]:
-    """The port that Flower had here, then its usual one."""
+    """The ports to try: the one that Flower had here before, then its usual one."""
     before = urlsplit(flower_address(home) or "").port
     return (_FLOWER_PORT,) if before is None else (before, _FLOWER_PORT)

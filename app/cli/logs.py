@@ -17,7 +17,7 @@ from .history import find_run
 from .output import console, json_option
 
 _POLL_SECONDS = 0.5
-#: How long after a run's end its last lines may still come.
+#: How long to wait for the last lines after a run's end.
 _LINGER_SECONDS = 2.0
 _NOTHING = (
     "There is no log: nothing was logged, or the log was pruned. "
@@ -105,7 +105,7 @@ def _text(part: LogPart, line: LogLine) -> None:
 
 def _json(part: LogPart, line: LogLine) -> None:
     name = part.attempt
-    told = {
+    entry = {
         "time": line.time.isoformat(),
         "level": line.level,
         "source": line.source,
@@ -116,4 +116,4 @@ def _json(part: LogPart, line: LogLine) -> None:
         "attempt": name.attempt,
         "worker": part.worker,
     }
-    click.echo(in_json(json.dumps(in_every_text(told, mask_known), ensure_ascii=False)))
+    click.echo(in_json(json.dumps(in_every_text(entry, mask_known), ensure_ascii=False)))

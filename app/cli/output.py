@@ -20,10 +20,10 @@ from .terminal import Terminal, foreign, text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: The width of a file or another program: there a line is as long as it is, and a row of a table is one line.
+#: The width for a file or another program: no line is folded there, and a row of a table is one line.
 ENDLESS = 1_000_000
 console = Terminal(width=None if sys.stdout.isatty() else ENDLESS)
-#: Columns of text, which may be folded. Ids, states, times and numbers stay whole: people copy them.
+#: Columns with texts, which may be folded. Ids, states, times and numbers are never folded, since people copy them.
 _TEXT = frozenset(
     {
         "after",
@@ -41,11 +41,11 @@ _TEXT = frozenset(
         "worker",
     }
 )
-#: Columns whose texts may have several lines, each within its column; all others are in one line.
+#: Columns whose texts may have several lines. Texts of all other columns are in one line.
 _LINES = frozenset({"detail", "error", "message", "next", "result"})
-#: Columns that are folded when the others alone are too wide.
+#: Columns that are folded, too, if the others alone are too wide.
 _NAMES = frozenset({"pipeline", "step", "trigger"})
-#: Characters that a column of text has at least, and those between two columns.
+#: The least width of a column of text, and the width between two columns, in characters.
 _LEAST_TEXT, _GAP = 12, 2
 
 _COLOURS = {
@@ -75,7 +75,7 @@ def json_option(command: F) -> F:
 
 
 def print_json(value: Any, *, unmasked: bool = False) -> None:
-    """Writes ``value`` to standard output, times in ISO 8601; without known secrets, unless they were asked for."""
+    """Prints ``value`` as JSON, times in ISO 8601. Known secrets are masked, unless ``unmasked``."""
     told = value if unmasked else in_every_text(value, mask_known)
     click.echo(json.dumps(told, default=_plain, indent=2))
 
@@ -87,10 +87,10 @@ def _plain(value: Any) -> str:
 def table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str, least: Sequence[str] = ()
 ) -> None:
-    """A table, or ``empty`` when there are no rows. Columns whose name begins with ``>`` hold numbers.
+    """Prints a table, or ``empty`` if there are no rows. Columns whose name begins with ``>`` hold numbers.
 
-    Those of ``least`` are left out, one after the other, while a narrow terminal has no room for all. What is piped has
-    every column in full, and a line for each row.
+    If a terminal is too narrow, the columns of ``least`` are left out, one after the other, until the others fit. A
+    table that is piped has all columns, and one line for each row.
     """
     if not rows:
         console.print(empty)
@@ -103,7 +103,7 @@ def table(
         if _fits(widths, _TEXT):
             break
         del widths[name]
-    # Nothing is cut off: what is too narrow for all that folds every column.
+    # Nothing is cut off: if the terminal is still too narrow, every column is folded.
     folded = next((some for some in (_TEXT, _TEXT | _NAMES) if _fits(widths, some)), frozenset(names))
     shown = [at for at, name in enumerate(names) if name in widths]
     for at in shown:
@@ -111,7 +111,7 @@ def table(
         drawn.add_column(names[at], justify=justify, overflow="fold", no_wrap=names[at] not in folded)
     for row in cells:
         drawn.add_row(*[row[at] for at in shown])
-    # Not as the table's own title, which would be folded to the table's width.
+    # Printed separately: the table's own title would be folded to the table's width.
     console.print(text((title, "bold")))
     console.print(drawn)
 
@@ -128,7 +128,7 @@ def _width(cells: Sequence[str | Text]) -> int:
 
 
 def _fits(widths: dict[str, int], folded: Collection[str]) -> bool:
-    """Whether those columns that are not folded can be whole."""
+    """Whether the terminal has room for all columns that are not folded."""
     needed = [
         min(width, max(_LEAST_TEXT, cell_len(name))) if name in folded else width for name, width in widths.items()
     ]
@@ -136,7 +136,7 @@ def _fits(widths: dict[str, int], folded: Collection[str]) -> bool:
 
 
 def cell(value: Any) -> str:
-    """A value as a person reads it."""
+    """A value as text for people."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -151,7 +151,7 @@ def cell(value: Any) -> str:
 
 
 def shortened(value: str, most: int) -> str:
-    """The beginning of a long text, for a terminal; what is piped is not shortened."""
+    """The beginning of a long text for a terminal; the whole text if the output is piped."""
     return value if len(value) <= most or console.width >= ENDLESS else f"{value[:most]} …"
 
 
@@ -161,6 +161,6 @@ def coloured(state: str) -> Text:
 
 
 def print_problems(problems: Iterable[Problem]) -> None:
-    """What an author must mend, a line each."""
+    """Prints the problems that authors must correct, one in each line."""
     for problem in problems:
         console.print(text(("✗", "red"), f" {as_one_entry(str(problem))}"))

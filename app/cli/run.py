@@ -1,4 +1,4 @@
-"""``batchord run``: a run by hand."""
+"""``batchord run``: starts a run by hand."""
 
 import json
 import sys
@@ -26,9 +26,9 @@ from .history import print_run
 from .output import console, json_option, print_json
 from .terminal import foreign
 
-#: How long a worker may take to open the run before we say that none seems to be there.
+#: How long to wait until a worker opens the run. Then the command says that no worker seems to run.
 _OPEN_SECONDS = 15
-#: How long before the request is sent again. Redis forgets a message that a worker took just before it died.
+#: How long to wait before sending the request again: if a worker dies right after taking it, the message is lost.
 _AGAIN_SECONDS = 5
 _POLL_SECONDS = 0.1
 
@@ -57,9 +57,9 @@ def run(
     """
     from batchord.wiring import catalog
 
-    catalog().get(name)  # a wrong name is told here, not in a worker's log
+    catalog().get(name)  # report a wrong name here, not in a worker's log
     parsed = dict(_param(text) for text in params)
-    check_params(parsed)  # told here too: a worker would only log it
+    check_params(parsed)  # report wrong parameters here: a worker would only log them
     if start is not None or end is not None:
         if start is None or end is None or local:
             raise click.UsageError("Give both --from and --to, and leave out --local: only workers fill windows.")
@@ -101,7 +101,7 @@ def _run_on_workers(name: str, params: dict[str, Any], *, wait: bool, quiet: boo
 
 
 def _opened(request: str, send: Callable[[], None]) -> Run:
-    """The run that the request opens; sent twice or thrice, it still opens one."""
+    """Sends the request until its run is open, and returns the run. Several messages still open only one run."""
     from batchord.wiring import ledger
 
     began = time.monotonic()
@@ -130,7 +130,7 @@ def _wait(run_id: str, update: Any) -> Run:
 
 @contextmanager
 def _bar(name: str, *, quiet: bool) -> Iterator[Any]:
-    """A progress bar over records; the block is given a function that moves it."""
+    """A progress bar over records. The block gets a function that moves it."""
     from batchord.wiring import ledger
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

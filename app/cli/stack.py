@@ -17,7 +17,7 @@ from batchord.settings import settings
 from .output import coloured, console, json_option, print_json, print_problems, table
 from .terminal import foreign, text
 
-#: How long the workers may take until they answer.
+#: How long to wait for the workers' answers.
 _READY_SECONDS = 60
 _FLOWER_SECONDS = 30
 #: How long `status` waits for the database.
@@ -45,7 +45,7 @@ def up(*, as_json: bool) -> None:
             with console.status("Starting the servers …"):
                 stack = prepare()
             decide_on_code()
-            catalog().snapshot()  # before a worker begins with code that was kept, which another release may have tried
+            catalog().snapshot()  # check the files now: the kept code may be from another release
             with closing(stack.claim), console.status("Starting workers, beat and Flower …"):
                 start_background(stack.home, stack.specs, servers=unconfigured_servers(os.environ))
                 wait_for_workers({"control", "worker"})
@@ -66,7 +66,7 @@ def up(*, as_json: bool) -> None:
 
 @contextmanager
 def _all_or_nothing(home: Path) -> Iterator[None]:
-    """Stops everything when the block raises: half a stack helps nobody."""
+    """Stops everything if the block raises, since half a stack helps nobody."""
     from ..localstack import stop_background
 
     try:
@@ -105,7 +105,7 @@ def status(*, password: bool, as_json: bool) -> None:
         _print_status(report)
         if password:
             user, secret = login["flower_user"], login["flower_password"]
-            click.echo(f"Flower's user name is {user}, its password {secret}")  # asked for: nothing is masked
+            click.echo(f"Flower's user name is {user}, its password {secret}")  # the person asked for it
     if not report.well:
         sys.exit(1)
 
@@ -128,7 +128,7 @@ def migrate(*, as_json: bool) -> None:
 
 
 def wait_for_workers(names: set[str]) -> None:
-    """Returns when a worker of each name answers. Raises ConfigurationError when one does not in time."""
+    """Returns when a worker of each name answers. Raises ConfigurationError if one does not answer in time."""
     from batchord.core.errors import ConfigurationError
 
     from ..celery import app
@@ -136,7 +136,7 @@ def wait_for_workers(names: set[str]) -> None:
     deadline = time.monotonic() + _READY_SECONDS
     missing = set(names)
     while missing and time.monotonic() < deadline:
-        # ping() waits for its whole timeout, however soon the answers come: ask briefly and often.
+        # ping() always waits for its whole time-out, so use short time-outs and repeat it.
         replies: list[dict[str, Any]] = app.control.ping(timeout=0.3)
         missing -= {node.partition("@")[0] for reply in replies for node in reply}
     if missing:
@@ -147,7 +147,7 @@ def wait_for_workers(names: set[str]) -> None:
 
 
 def _wait_for_flower(port: int) -> None:
-    """Returns when Flower listens. One that does not in time is no reason to stop the rest: the status shows it."""
+    """Returns when Flower listens, or after a while. Without Flower the rest still works; the status shows it."""
     deadline = time.monotonic() + _FLOWER_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -171,7 +171,7 @@ def _status() -> StackReport:
         servers=[
             ServerReport(name=str(each.name), state=each.state, pid=each.pid, address=each.address)
             for each in server_status(home)
-            if each.name in unconfigured_servers(os.environ)  # the others are somebody else's
+            if each.name in unconfigured_servers(os.environ)  # the others do not belong to the stack
         ],
         processes=[
             ProcessReport(
@@ -180,7 +180,7 @@ def _status() -> StackReport:
             for each in background_status(home)
         ],
         flower=flower_address(home),
-        # Of a folder that is not there nothing is broken: who starts a stack may write the first pipeline later.
+        # A missing folder is no problem: people may start a stack before they write the first pipeline.
         problems=catalog().problems if settings().pipelines.is_dir() else [],
         remarks=remarks if remark is None else [*remarks, remark],
         database_usable=usable,
@@ -188,9 +188,9 @@ def _status() -> StackReport:
 
 
 def _remarks() -> tuple[list[str], bool]:
-    """What the roles of a configured database may do and need not, and whether that database lets us in.
+    """Rights that roles of a configured database do not need, and whether that database accepts a connection.
 
-    Nothing is wrong with the stack for what a role may do.
+    Such a right is not a problem of the stack.
     """
     from batchord.core.errors import BatchordError
     from batchord.ledger.roles.powers import remarks
@@ -209,7 +209,7 @@ def _print_remarks(remarks: Sequence[str]) -> None:
 
 
 def _flower_login() -> dict[str, str]:
-    """What opens Flower. Raises ConfigurationError when nothing was made here."""
+    """Flower's user name and password. Raises ConfigurationError if no password was made in this home."""
     from batchord.core.errors import ConfigurationError
 
     from ..dashboard.password import USER, kept_password

@@ -1,4 +1,4 @@
-"""What a person switches at run time: ``pause``, ``resume``, ``schedule``."""
+"""Commands that switch a pipeline at run time: ``pause``, ``resume``, ``schedule``."""
 
 import re
 from dataclasses import asdict
@@ -15,7 +15,7 @@ from .output import cell, console, json_option, print_json, table
 from .terminal import foreign, text
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-#: Characters of a terminal that has room for all of them in one line.
+#: The width of a terminal that shows all next times in one line.
 _ROOM = 120
 
 
@@ -128,5 +128,5 @@ def _length(text: str) -> timedelta:
     parts = re.findall(r"(\d+)([smhd])", text)
     try:
         return sum((timedelta(**{_UNITS[unit]: int(number)}) for number, unit in parts), timedelta(0))
-    except (OverflowError, ValueError):  # Python reads no more than some thousand digits
+    except (OverflowError, ValueError):  # Python refuses a number with thousands of digits
         raise ConfigurationError(f"--every {text:.40} is too long. Give at most 1000 days.") from None

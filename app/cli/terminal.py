@@ -1,8 +1,8 @@
-"""The one way to a person's terminal: data stays text there, whatever it holds.
+"""The only way to a person's terminal. Data stay plain text there, whatever they contain.
 
-``rich`` reads ``[red]`` and ``:smile:`` in every string as its own language unless it is told not to, and hands on
-what steers a terminal. Here no string has a language: a style stands beside its text, as ``text(("failed", "red"))``.
-Nobody who prints can forget it, since everything that is printed comes through :class:`Terminal`.
+By default, ``rich`` reads ``[red]`` and ``:smile:`` in every string as markup, and passes on control characters. Here
+no string is markup: a style stands beside its text, as in ``text(("failed", "red"))``. No caller can forget this,
+since everything that is printed goes through :class:`Terminal`.
 """
 
 from collections.abc import Iterable
@@ -21,23 +21,23 @@ Part = str | tuple[str, str] | Text
 
 
 class Terminal(Console):
-    """A console that interprets nothing, tells no secret, and lets no text steer it."""
+    """A console that interprets no markup, prints no secret, and passes on no control character."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(highlight=False, markup=False, emoji=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Every string that is printed, a cell of a table or a title becomes text here."""
+        """Turns a string, a cell of a table or a title into plain text."""
         return super().render_str(visible(mask(text)), **{**options, "markup": False, "emoji": False})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Every text that is printed, however it was made, comes through here at last."""
+        """Cleans every printed text: in the end, all of them come through here."""
         for segment in super().render(renderable, options):
             seen = segment.text if segment.control else visible(segment.text)
             yield segment if seen == segment.text else Segment(seen, segment.style)
 
     def status(self, status: RenderableType, **options: Any) -> Status:
-        """Shows what is being done; a string would be markup to rich."""
+        """Shows what is being done. For rich, a string would be markup."""
         return super().status(self.render_str(status) if isinstance(status, str) else status, **options)
 
 
@@ -47,12 +47,12 @@ def text(*parts: Part) -> Text:
 
 
 def foreign(value: object) -> str:
-    """Text of a record, a model or an author: in one line, so that it looks like nothing else that is printed."""
+    """Text of a record, a model or an author, in one line, so that it cannot imitate other output."""
     return in_one_line(mask(str(value)))
 
 
 def _part(part: Part) -> Text:
     if isinstance(part, Text):
         return part
-    said, style = (part, "") if isinstance(part, str) else part
-    return Text(visible(mask(said)), style=style)
+    string, style = (part, "") if isinstance(part, str) else part
+    return Text(visible(mask(string)), style=style)

@@ -1,4 +1,4 @@
-"""What keeps the ledger in order, and people informed: ``alerts``, ``prune``."""
+"""Commands for upkeep: ``alerts``, ``prune``."""
 
 import sys
 from dataclasses import asdict
@@ -16,7 +16,7 @@ from .actor import this_person
 from .output import console, json_option, print_json, shortened, table
 from .terminal import text
 
-#: Characters shown of a message.
+#: The most characters that are shown of a message.
 _MOST = 160
 _COLOURS = {Delivery.GIVEN_UP: "red", Delivery.NO_RECEIVERS: "dim", Delivery.SENT_AGAIN: "yellow"}
 
@@ -83,22 +83,22 @@ def _test(pipeline: str | None, *, as_json: bool) -> None:
     from batchord.wiring import parts
 
     addresses = receivers(parts(), pipeline)
-    told: list[dict[str, str | None]] = []
+    results: list[dict[str, str | None]] = []
     for address in addresses:
         receiver = address_name(address)
         try:
             body = "This is a test of alerts. Nothing is wrong."
             parts().notifier.send(address, title="[batchord] a test", body=body, failure=False)
-            told.append({"receiver": receiver, "error": None})
+            results.append({"receiver": receiver, "error": None})
         except BatchordError as error:
-            told.append({"receiver": receiver, "error": str(error)})
+            results.append({"receiver": receiver, "error": str(error)})
     if as_json:
-        print_json(told)
+        print_json(results)
     else:
-        for each in told:
-            mark = ("✗", "red") if each["error"] else ("✓", "green")
-            console.print(text(mark, f" {each['error'] or each['receiver']}"))
-        if not told:
+        for result in results:
+            mark = ("✗", "red") if result["error"] else ("✓", "green")
+            console.print(text(mark, f" {result['error'] or result['receiver']}"))
+        if not results:
             console.print("No receiver is configured. Set BATCHORD_ALERT_URLS.")
-    if not told or any(each["error"] for each in told):
+    if not results or any(result["error"] for result in results):
         sys.exit(1)

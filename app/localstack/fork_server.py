@@ -1,9 +1,9 @@
 """Starts Celery's processes as forks of one process that has imported what all of them import.
 
-The imports are most of a start, and most of the memory of an idle process: forks have both in common. Authors' code is
-never among them. A process whose environment differs in what may be read before or by an import is started as a program
-of its own, as are all processes where the system has no pidfds (they exist on Linux only), and when the fork server has
-ended.
+Imports take most of the time of a start and most of the memory of an idle process. Forks share both. The shared imports
+never include authors' code. Some processes are started as programs of their own: those whose environment differs in a
+variable that an import may read, all processes on systems without pidfds (only Linux has them), and all processes after
+the fork server has ended.
 """
 
 import contextlib
@@ -21,21 +21,21 @@ from batchord.core.errors import ConfigurationError
 
 from . import daemons
 
-#: Celery's commands by Batchord's installed name: they work in every working directory. -P: nothing of that folder
-#: takes the place of a module.
+#: Celery's commands by Batchord's installed name, which works in every working directory. -P: no file in that folder
+#: replaces a module.
 CELERY_COMMAND = (sys.executable, "-P", "-m", "batchord.app.celery_command")
-#: A worker that is told to stop gives running shards time (worker_soft_shutdown_timeout). Read when Celery is imported.
+#: With this, a stopping worker gives running shards time (worker_soft_shutdown_timeout). Celery's import reads it.
 CELERY_ENVIRONMENT = {"REMAP_SIGTERM": "SIGQUIT"}
-#: How variables begin that nothing reads before a fork has its own: any other may be read by an import, as Celery reads
-#: REMAP_SIGTERM, or by the system.
+#: The prefixes of variables that nothing reads before the fork has its own environment. An import, or the system, may
+#: read any other variable, as Celery's import reads REMAP_SIGTERM.
 _READ_LATER = ("BATCHORD_", "FLOWER_", "AWS_")
-#: What `ps` shows of a fork is written over the arguments of its server, which alone would be too short.
+#: Makes the server's arguments longer: the title of a fork in `ps` is written over them and needs room.
 _ROOM_FOR_TITLES = " " * 200
 _POLL_SECONDS = 0.02
 
 
 class ForkServer:
-    """The client's end of :mod:`batchord.app.forks`. Safe for threads."""
+    """The client of :mod:`batchord.app.forks`. Safe for threads."""
 
     def __init__(
         self,
@@ -44,15 +44,16 @@ class ForkServer:
         environment: Mapping[str, str] = CELERY_ENVIRONMENT,
         read_later: Sequence[str] = _READ_LATER,
     ) -> None:
-        """``command``: the beginning of the commands that it may fork.
+        """``command``: the beginning of all commands that it may fork.
 
-        ``environment``: added to this process's. What a command's differs in must begin with one of ``read_later``.
+        ``environment``: added to this process's environment. A fork is possible only if the command's environment
+        differs from this one in no variable except those that begin with one of ``read_later``.
         """
         self._command = tuple(command)
         self._read_later = tuple(read_later)
         self._environment = os.environ | environment
         self._turn = threading.RLock()
-        #: What waitpid() said of forks that have ended, by pid; taken out by their :class:`ForkedProcess`.
+        #: The exit codes of forks that have ended, by pid, until their :class:`ForkedProcess` takes them.
         self._ended: dict[int, int] = {}
         self._received = b""
         self._process: subprocess.Popen[bytes] | None = None
@@ -66,7 +67,7 @@ class ForkServer:
         self.close()
 
     def start(self) -> None:
-        """Starts it; it imports while the caller goes on. Raises ConfigurationError when it cannot be started."""
+        """Starts the server, which imports while the caller continues. Raises ConfigurationError if it cannot start."""
         if not hasattr(os, "pidfd_open"):
             return
         ours, theirs = socket.socketpair()
@@ -94,13 +95,13 @@ class ForkServer:
                 self._process = None
 
     def fork(self, command: Sequence[str], *, environment: Mapping[str, str], log: str) -> "ForkedProcess | None":
-        """Starts ``command`` in a session of its own; None when it must be started as a program of its own.
+        """Forks a process for ``command`` in a new session; None if it must be started as a program of its own.
 
-        ``log``: the file that its output is appended to.
+        ``log``: the file to which its output is appended.
         """
         if not self._can_fork(command, environment):
             return None
-        # Whoever started it may look there at once, before the fork opens it.
+        # Create the file now: the caller may read it before the fork opens it.
         os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
         arguments = list(command[len(self._command) :])
         request = {"arguments": arguments, "environment": dict(environment), "log": log, "folder": os.getcwd()}  # noqa: PTH109 -- as a text
@@ -124,7 +125,7 @@ class ForkServer:
         return all(name.startswith(self._read_later) for name in differing)
 
     def exit_code(self, pid: int) -> int | None:
-        """As of :class:`subprocess.Popen`; None while the fork runs, and of one whose end the server did not see."""
+        """The exit code as in :class:`subprocess.Popen`; None while the fork runs, or if the server missed its end."""
         with self._turn:
             with contextlib.suppress(BlockingIOError):
                 while self._channel is not None:
@@ -133,11 +134,11 @@ class ForkServer:
 
     @property
     def ended(self) -> bool:
-        """Whether the server has ended, and will say of no fork any more that it ended."""
+        """Whether the server has ended. Then it reports no ends of forks any more."""
         return self._channel is None
 
     def _started(self) -> int | None:
-        """The pid of the fork that was asked for; None when the server has ended."""
+        """The pid of the requested fork; None if the server has ended."""
         while self._channel is not None:
             for message in self._read():
                 if "started" in message:
@@ -145,8 +146,8 @@ class ForkServer:
         return None
 
     def _read(self, flags: int = 0) -> list[dict[str, int]]:
-        """The next messages, of which ends are noted. Raises BlockingIOError where none waits and flags say so."""
-        assert self._channel is not None  # noqa: S101 -- callers look
+        """The next messages; notes the ends among them. With MSG_DONTWAIT, raises BlockingIOError if none waits."""
+        assert self._channel is not None  # noqa: S101 -- callers check it
         try:
             chunk = self._channel.recv(65536, flags)
         except ConnectionError:
@@ -166,11 +167,11 @@ class ForkServer:
 
 
 class ForkedProcess:
-    """A fork of the server's, used as a :class:`subprocess.Popen` is."""
+    """A fork of the server, with the methods of :class:`subprocess.Popen`."""
 
     def __init__(self, server: ForkServer, pid: int) -> None:
         self.pid = pid
-        #: As of Popen; 1 as well for one whose end nobody saw, since the fork server had ended before.
+        #: As in Popen. It is also 1 if nobody saw the end, because the fork server had ended before.
         self.returncode: int | None = None
         self._server = server
         self._daemon = daemons.Daemon(pid=pid, born=daemons.born(pid) or "ended", port=0)
@@ -184,7 +185,7 @@ class ForkedProcess:
         return self.returncode
 
     def wait(self) -> int:
-        """Returns its exit code when it has ended."""
+        """Waits until it has ended, and returns its exit code."""
         while (code := self.poll()) is None:
             time.sleep(_POLL_SECONDS)
         return code

@@ -1,1 +1,1 @@
-"""The verbs of Batchord, one file each, in the order the data goes. They talk to ports only."""
+"""The verbs of Batchord, one in each file, in the order of the data. They use only ports."""

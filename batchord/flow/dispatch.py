@@ -1,4 +1,4 @@
-"""The only place that says which verb does what a message asks for."""
+"""Calls the verb for each kind of message. No other place decides this."""
 
 from typing import assert_never
 
@@ -28,9 +28,9 @@ from batchord.flow.upkeep.tell import send_alerts
 def dispatch(parts: Parts, message: Message, *, in_new_process: bool = True) -> list[Message]:  # noqa: C901, PLR0911 -- a case each
     """Does what the message asks for, and returns the messages that follow from it.
 
-    Whoever calls this sends them, or works them off: the verb has committed. ``in_new_process``: whether nothing was
-    predicted in this process before. Raises what the verbs raise; and UnknownPipeline, before it begins anything, where
-    the run's pipeline may be in a file that cannot be loaded.
+    The verb has committed then; the caller sends these messages, or works them off. ``in_new_process``: whether this
+    process has predicted nothing before. Raises what the verbs raise. Raises UnknownPipeline, before it does anything,
+    if the run's pipeline may be in a file that cannot be loaded.
     """
     if isinstance(message, StepReady | ShardReady):
         parts.check_files(message.run_id)

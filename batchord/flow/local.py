@@ -1,4 +1,4 @@
-"""The same verbs in one process, without a broker: messages are worked off where they arise."""
+"""Runs the same verbs in one process, without a broker: it works off messages as they arise."""
 
 import logging
 import time
@@ -33,10 +33,10 @@ def run_local(
     on_progress: Callable[[str], None] | None = None,
     actor: Actor | None = None,
 ) -> Run:
-    """Runs a pipeline to its end and returns the run; a backlog's follow-up runs included.
+    """Runs a pipeline to its end, with the follow-up runs for a backlog, and returns the run.
 
-    ``on_progress`` is called with the run's id after each message; ``actor``: who is noted for it. Raises what the
-    verbs raise.
+    ``on_progress`` is called with the run's id after each message. ``actor``: the person for the history. Raises what
+    the verbs raise.
     """
     run, messages = start_run(parts, pipeline=pipeline, trigger="local", params=params, actor=actor)
     waiting = deque(messages)
@@ -55,20 +55,20 @@ def run_local(
             )
             told = True
         time.sleep(_POLL_SECONDS)
-        # The run before it may be one that died with its process: what is lost of it is worked off here, once
-        # the leases of the dead have run out.
+        # The earlier run's process may have died. Then this process does the work that it lost, once the leases of
+        # the dead process have run out.
         waiting.extend(sweep(parts, older_than_seconds=0, pipeline=pipeline))
 
 
 def _handle(parts: Parts, message: Message) -> list[Message]:
     match message:
         case RunEnded() | FollowUp():
-            return []  # the workers' sweeper sees to the pipelines that follow
+            return []  # the workers' sweeper starts the pipelines that follow
         case AlertsKept() if parts.settings.alert_urls is None:
             return []  # the workers know the receivers: an alert must not count as sent to nobody
         case StepReady(delay=delay):
             time.sleep(delay)
-    with suppress(ShardHeld):  # another worker has it, and says when it is done
+    with suppress(ShardHeld):  # another worker has it, and will report its end
         return _patiently(parts, partial(dispatch, parts, message))
     return []
 
@@ -79,7 +79,7 @@ def _tell(state: RetryCallState) -> None:
 
 
 def _declared_wait(state: RetryCallState) -> float | None:
-    """The author's Retry; None for everything else."""
+    """The wait of the author's Retry; None for all other errors."""
     error = None if state.outcome is None else state.outcome.exception()
     return error.wait if isinstance(error, TransientError) else None
 
@@ -102,7 +102,7 @@ def _stop(usual: Callable[[RetryCallState], bool]) -> Callable[[RetryCallState],
 
 
 def _patiently(parts: Parts, verb: Callable[[], list[Message]]) -> list[Message]:
-    """Repeats a verb that met a passing fault, as Celery's retry does."""
+    """Repeats a verb after a passing error, as Celery's retry does."""
     configured = parts.settings
     attempts = Retrying(
         retry=retry_if_exception_type(TransientError),

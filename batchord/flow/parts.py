@@ -1,4 +1,4 @@
-"""What a verb works with. Built in one place, :mod:`batchord.wiring`."""
+"""The ports and settings of the verbs. Only :mod:`batchord.wiring` builds them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Problem(Protocol):
-    """One thing that an author must mend; its text names the file."""
+    """One problem that an author must correct. Its text names the file."""
 
     @property
     def file(self) -> str:
@@ -32,14 +32,14 @@ class Catalog(Protocol):
     """The pipelines of this process."""
 
     def get(self, name: str) -> Pipeline:
-        """The pipeline. Raises UnknownPipeline, or CatalogError when its file has problems."""
+        """The pipeline. Raises UnknownPipeline, or CatalogError if its file has problems."""
 
     def names(self) -> list[str]:
-        """All that can run, sorted."""
+        """The names of all pipelines that can run, sorted."""
 
     @property
     def problems(self) -> Sequence[Problem]:
-        """Everything that an author must mend."""
+        """All problems that authors must correct."""
 
 
 #: Opens a source for a run's window.
@@ -56,30 +56,30 @@ class Parts:
     open_source: OpenSource
     models: Models
     images: ImageStore
-    #: The ledger's database by the author's role, for steps.
+    #: The address of the ledger's database for the author's role; steps use it.
     author_url: str = field(repr=False)
     logs: LogStore
     notifier: Notifier
     switchboard: Switchboard
-    #: What this process was started with: where a pipeline's own receivers are named.
+    #: The environment of this process, in which variables name a pipeline's own receivers.
     environment: Mapping[str, str]
-    #: Takes secrets out of what is kept and told.
+    #: Masks the secrets in a text before it is stored or sent.
     mask: Callable[[str], str]
     #: Names this process in the ledger, such as ``host:pid``.
     worker: str
-    #: The id of the Celery task that works with them; None in a process of its own.
+    #: The id of the Celery task that uses these parts; None without Celery.
     task: str | None = None
-    #: When this process's machine took up the code that it works with; None: it is not known.
+    #: When this machine began to use the code that this process has loaded; None: unknown.
     code_since: datetime | None = None
 
     def took_up_code_after(self, moment: datetime | None) -> bool:
-        """Whether the code here is newer than work of that time: then it was edited, else this worker may be behind."""
+        """Whether the code here is newer than ``moment``. Then it was edited; otherwise this worker may be behind."""
         return moment is not None and self.code_since is not None and self.code_since >= moment
 
     def check_files(self, run_id: str) -> None:
-        """Raises UnknownPipeline where the run's pipeline may be in a file that cannot be loaded here.
+        """Raises UnknownPipeline if the run's pipeline may be in a file that cannot be loaded here.
 
-        Asked before anything of the run is claimed: no attempt goes better until somebody corrects the file.
+        Call it before claiming anything of the run: no attempt can succeed until somebody corrects the file.
         """
         if not self.catalog.problems:
             return
@@ -89,7 +89,7 @@ class Parts:
             raise UnknownPipeline(str(error)) from error
 
     def interrupted_with(self, beat: Heartbeat) -> Self:
-        """The same parts, whose sources are read no further when the lease that ``beat`` keeps is lost."""
+        """The same parts, but reads of their sources end when ``beat`` loses the lease."""
 
         def open_source(declared: Source, window: Window | None) -> SourceReader:
             source = self.open_source(declared, window)
@@ -99,6 +99,6 @@ class Parts:
         return replace(self, open_source=open_source)
 
     def log_of(self, attempt: AttemptName) -> AbstractContextManager[AttemptLog]:
-        """Keeps what is logged and printed in the block as the attempt's log."""
+        """Stores what the block logs and prints as the attempt's log."""
         limit = self.settings.log_bytes
         return attempt_log(self.logs, attempt, worker=self.worker, limit_bytes=limit, mask=self.mask)

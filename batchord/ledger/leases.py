@@ -1,4 +1,4 @@
-"""The right to plan or to execute a step: claimed, kept, given back, lost with its worker."""
+"""Leases on steps: workers claim them, extend them and give them back, or lose them when they die."""
 
 from uuid import uuid4
 
@@ -18,7 +18,7 @@ _CLAIM = f"""
           AND EXISTS (SELECT FROM batchord.runs WHERE id = %(run)s AND state = 'running')
         FOR NO KEY UPDATE
     ), vanished AS (
-        -- How an attempt that was not ended here has ended is not known.
+        -- Nobody knows how this attempt ended, unless that was recorded before.
         UPDATE batchord.attempts AS before SET state = 'lost',
             finished_at = coalesce(before.finished_at, clock_timestamp()),
             error = coalesce(before.error, 'lost: the worker vanished'),
@@ -27,8 +27,8 @@ _CLAIM = f"""
           AND before.attempt = old.attempt AND before.state IN ('running', 'lost')
         RETURNING before.error, before.cause
     ), history AS (
-        -- As it was before this statement: the one that has just vanished is still running. One that was ended by its
-        -- time limit has failed, and is known to be over.
+        -- It shows the state before this statement: the attempt that has just vanished is still running. An attempt
+        -- that its time limit ended has failed and is certainly over.
         SELECT count(*) FILTER (WHERE state = 'retried' OR late)::int AS retried,
                count(*) FILTER (WHERE state = 'handed back')::int AS handed_back,
                count(*) FILTER (WHERE state IN ('lost', 'running') AND NOT late)::int AS losses,
@@ -78,7 +78,7 @@ _LOSE = f"""
         WHERE run_id = %(run)s AND name = %(step)s AND worker = %(worker)s AND {_HELD}
         RETURNING run_id, name, attempt
     )
-    -- What had begun and was stopped may have had effects, whoever stopped it.
+    -- An attempt that had begun its work may have had effects, whatever stopped it.
     UPDATE batchord.attempts AS attempt SET error = %(error)s, cause = %(cause)s, finished_at = clock_timestamp(),
         state = CASE WHEN %(loss)s OR attempt.begun_at IS NOT NULL THEN 'lost' ELSE 'handed back' END
     FROM step WHERE attempt.run_id = step.run_id AND attempt.step = step.name AND attempt.shard = -1
@@ -96,10 +96,10 @@ def claim_step(
     task: str | None,
     sharded: bool | None,
 ) -> StepLease | None:
-    """The right to plan or to execute a step; None when that is done, or another worker is at it.
+    """A lease to plan or to execute a step; None if the step is done or another worker has the lease.
 
-    ``task``: the id of the Celery task, kept with the attempt. ``sharded``: True: only if it becomes
-    shards; False: only if it does not.
+    ``task``: the id of the Celery task, kept with the attempt. ``sharded``: True: only if it becomes shards; False:
+    only if it does not.
     """
     token = str(uuid4())
     values: dict[str, object] = {"run": run_id, "step": step, "sharded": sharded}
@@ -128,19 +128,19 @@ def claim_step(
 
 
 def begin_step(connection: Connection, lease: StepLease) -> bool:
-    """Notes that from now on the attempt may have had effects; False when the lease is lost."""
+    """Notes that from now on the attempt may have had effects; False if the lease is lost."""
     return connection.execute(_BEGIN, {**_values(lease), "attempt": lease.attempt}).rowcount == 1
 
 
 def renew_step(connection: Connection, lease: StepLease, seconds: float) -> bool:
-    """Keeps the lease; False when it is lost."""
+    """Extends the lease; False if it is lost."""
     return connection.execute(_RENEW, {**_values(lease), "seconds": seconds}).rowcount == 1
 
 
 def release_step(connection: Connection, lease: StepLease, error: str, *, wait: float, own_error: bool) -> bool:
-    """Gives the step back for another attempt, due after ``wait`` seconds; False when the lease is lost.
+    """Gives the step back for another attempt, due after ``wait`` seconds; False if the lease is lost.
 
-    ``own_error``: whether the step itself has failed, in contrast to what it needs.
+    ``own_error``: whether the step itself failed, and not a server or the network that it needs.
     """
     state = "retried" if own_error else "handed back"
     values = {**_values(lease), "error": masked_text(error), "wait": wait, "state": state}
@@ -150,9 +150,9 @@ def release_step(connection: Connection, lease: StepLease, error: str, *, wait: 
 def lose_step(
     connection: Connection, run_id: str, step: str, *, worker: str, cause: LossCause, error: str, loss: bool
 ) -> bool:
-    """Notes that ``worker`` died while it executed the step, and ends its lease at once; False if it held none.
+    """Notes that ``worker`` died while it executed the step, and ends its lease at once; False if it had no lease.
 
-    ``loss`` False: it was told to stop, which counts as a loss only if the attempt may have had effects.
+    ``loss``: False if the worker was told to stop. Then the attempt counts as lost only if it may have had effects.
     """
     values: dict[str, object] = {"run": run_id, "step": step, "worker": worker, "loss": loss}
     values |= {"cause": cause, "error": masked_text(error)}

@@ -1,4 +1,4 @@
-"""A run under its row lock: the only place from which a run is driven."""
+"""A run under its row lock. Runs are driven only from here."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,17 +20,17 @@ from batchord.ledger.masked_text import masked_text
 from batchord.ledger.rates import learn_rates
 from batchord.ledger.rows import RUN_COLUMNS, find_run, one, read_steps, run_from, turn
 
-#: What may still go on in a run, by table.
+#: The states of open shards and steps, by table.
 _OPEN_STATES = (("shards", ["pending", "running"]), ("steps", ["pending", "ready", "planning", "running"]))
 
-#: Windows reach up to their ends, which are the beginnings of others. Without one a run reads everything.
+#: A window does not include its end, where another one may begin. A run without a window reads everything.
 _OVERLAP = """
     coalesce((run.window_start, run.window_end) OVERLAPS (other.window_start, other.window_end), true)
 """
 
 
 class LockedRun:
-    """A run under its row lock: nobody else can drive it meanwhile."""
+    """A run under its row lock, so that nobody else can drive it meanwhile."""
 
     def __init__(self, connection: Connection, run_id: str) -> None:
         self._connection = connection
@@ -38,14 +38,14 @@ class LockedRun:
         self.steps: list[Step] = read_steps(self._connection, self.run.id)
 
     def start(self) -> bool:
-        """Makes a queued run running; False while another run of the pipeline is running or is older."""
+        """Makes a queued run running; False if running or older queued runs of the pipeline block it."""
         connection, run = self._connection, self.run
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"batchord:{run.pipeline}"])
         row = connection.execute(
             f"""
             UPDATE batchord.runs AS run SET state = 'running', started_at = clock_timestamp()
             WHERE id = %(id)s AND state = 'queued' AND max_active > (
-                -- One that would read the same records is in the way, however many may be at work at once.
+                -- A run that would read the same records blocks this one, whatever max_active says.
                 SELECT coalesce(sum(CASE WHEN run.disjoint AND {_OVERLAP} THEN run.max_active ELSE 1 END), 0)
                 FROM batchord.runs AS other
                 WHERE other.pipeline = %(pipeline)s AND other.id <> %(id)s
@@ -70,7 +70,7 @@ class LockedRun:
         self.steps = read_steps(self._connection, self.run.id)
 
     def holds(self, lease: StepLease) -> bool:
-        """Whether the lease is still the step's."""
+        """Whether the step still has this lease."""
         row = self._connection.execute(
             "SELECT FROM batchord.steps WHERE run_id = %s AND name = %s AND lease_token = %s "
             "AND state IN ('planning', 'running') FOR NO KEY UPDATE",
@@ -79,15 +79,15 @@ class LockedRun:
         return row is not None
 
     def totals(self, step: str) -> StepTotals:
-        """What the step's shards add up to."""
+        """The totals of the step's shards."""
         return step_totals(self._connection, self.run.id, step)
 
     def aggregates(self, step: str) -> dict[str, Any]:
-        """Label counts, score quantiles, rejections by reason and the like, read from what was written."""
+        """Counts of labels and reasons, quantiles of scores and the like, read from the written rows."""
         return step_aggregates(self._connection, self.run.id, step)
 
     def outputs(self) -> dict[str, dict[str, Any]]:
-        """Each step's summary by its name."""
+        """The summaries of the Predict steps that have ended, by name."""
         rows = self._connection.execute(
             "SELECT name, output FROM batchord.steps WHERE run_id = %s AND output IS NOT NULL AND sharded "
             "ORDER BY ordinal",
@@ -99,7 +99,7 @@ class LockedRun:
         """Ends a step with its summary and adds its totals to the run's."""
         self._connection.execute(
             "UPDATE batchord.steps SET state = %s, output = %s, error = %s, finished_at = clock_timestamp(), "
-            # So that its follow-up run is found where the message for it is lost.
+            # With this, the sweeper finds a follow-up run whose message was lost.
             "backlog_left = backlog_left OR %s, "
             "lease_token = NULL, lease_until = NULL WHERE run_id = %s AND name = %s",
             [state, Jsonb(output), masked_text(error), state is StepState.CODE_CHANGED, self.run.id, step],
@@ -109,13 +109,13 @@ class LockedRun:
         self._refresh()
 
     def learn(self, step: str) -> None:
-        """Keeps how fast the step's shards were, for the size of the next run's."""
+        """Stores how fast the step's shards were, for the size of the next run's shards."""
         run, version = self.run, self.run.models.get(step)
         if version is not None:
             learn_rates(self._connection, run_id=run.id, pipeline=run.pipeline, step=step, version=version)
 
     def close_open(self, error: str) -> None:
-        """Ends every open shard and step as failed with ``error``; leases on them are void."""
+        """Ends all open shards and steps as failed with ``error``. Their leases are void then."""
         values = {"run": self.run.id, "error": error}
         for table, states in _OPEN_STATES:
             self._connection.execute(
@@ -128,11 +128,11 @@ class LockedRun:
         self._refresh()
 
     def keep(self, change: Change | None) -> None:
-        """Keeps what somebody changed of the run by hand; nothing for None."""
+        """Keeps a change of the run by hand; does nothing for None."""
         keep_change(self._connection, change, run_id=self.run.id)
 
     def alert(self, alert: NewAlert) -> bool:
-        """Keeps a message to people, once for each event; False when the event was known."""
+        """Keeps an alert; False if there already is one for its event."""
         return keep_alert(self._connection, alert)
 
     def alerts_kept(self, kind: str) -> int:
@@ -141,11 +141,11 @@ class LockedRun:
         return self._connection.execute(query, [self.run.id, kind]).rowcount
 
     def open_incident(self, kind: str, message: str) -> None:
-        """Notes that something is wrong with the pipeline, until it has recovered."""
+        """Opens an incident of the pipeline. It stays open until the pipeline has recovered."""
         open_incident(self._connection, self.run.pipeline, kind, message)
 
     def close_incidents(self, kinds: Sequence[str]) -> list[tuple[str, datetime]]:
-        """Notes that these are over; returns those that were open, with the times at which they began."""
+        """Closes incidents of these kinds. Returns those that were open, and when each began."""
         return close_incidents(self._connection, self.run.pipeline, kinds)
 
     def end(self, state: RunState, summary: dict[str, Any], error: str | None) -> str | None:

@@ -90,7 +90,7 @@ class PlannerTables:
         return done, ended
 
     def plan(self, lease: StepLease, plan: Plan) -> bool:
-        """Writes shards and frontier; False (and writes nothing) when the lease is lost."""
+        """Writes the shards and the frontier. If the lease is lost, it writes nothing and returns False."""
         values = {"run": lease.run_id, "step": lease.step, "token": lease.token}
         with self._connections.transaction() as connection:
             pinned = {"queue": plan.queue, "backlog": plan.backlog_left, "code": plan.code}

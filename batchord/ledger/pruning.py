@@ -1,4 +1,4 @@
-"""What need not be kept any longer is deleted, some rows at a time."""
+"""Deletes what need not be kept any longer, some rows at a time."""
 
 from datetime import datetime
 from typing import Any, LiteralString
@@ -8,20 +8,20 @@ from batchord.core.run.runs import CHOSEN
 from batchord.ledger.connection import Connections
 from batchord.ledger.history import keep_change
 
-#: Rows of one transaction: locks are short, and a stop in the middle costs little.
+#: The most rows of one transaction, so that locks are short and an interruption costs little.
 _ROWS = 1000
-# The ids of runs rise with time, so a run's steps, shards and attempts, which cascade, lie together.
+# Deleting a run deletes its steps, shards and attempts, too. Ids of runs rise with time, so these rows lie together.
 _RUNS = f"""
     DELETE FROM batchord.runs WHERE id IN (
         SELECT run.id FROM batchord.runs AS run
         WHERE run.state NOT IN ('queued', 'running')
           AND (run.created_at < %(before)s
                OR (run.created_at < %(idle_before)s AND run.discovered = 0 AND run.state IN ('succeeded', 'skipped')
-                   -- Nor did anything else than look whether there is anything.
+                   -- The run did nothing else than look for records.
                    AND NOT EXISTS (SELECT FROM batchord.steps AS step WHERE step.run_id = run.id
                                    AND NOT step.sharded AND NOT coalesce(step.output ? '{CHOSEN}', false)
                                    AND step.state = 'done')))
-          -- The newest scheduled one tells which fire times have passed, and the newest of all how the pipeline is.
+          -- Keep the newest scheduled run, which shows what fire times have passed, and the newest that succeeded.
           AND run.id <> ALL (
               SELECT newest.id FROM (
                   (SELECT id FROM batchord.runs WHERE pipeline = run.pipeline AND kind = 'scheduled'
@@ -30,12 +30,12 @@ _RUNS = f"""
                   (SELECT id FROM batchord.runs WHERE pipeline = run.pipeline AND state = 'succeeded'
                    ORDER BY created_at DESC LIMIT 1)
               ) AS newest)
-          -- A backlog that nobody has gone on with.
+          -- Keep a run whose backlog has no follow-up run yet.
           AND NOT EXISTS (SELECT FROM batchord.steps AS step
                           WHERE step.run_id = run.id AND step.backlog_left AND step.state = 'done'
                           AND NOT EXISTS (SELECT FROM batchord.runs AS next
                                           WHERE next.request = 'backlog:' || run.id))
-          -- A follow-up whose run stays: without it that one's backlog would be gone on with again.
+          -- Keep a follow-up run as long as the run before it: otherwise that backlog would get another follow-up run.
           AND NOT EXISTS (SELECT FROM batchord.runs AS before WHERE before.id =
                           CASE WHEN run.request LIKE 'backlog:%%' THEN split_part(run.request, ':', 2)::uuid END)
         LIMIT %(rows)s)
@@ -44,7 +44,7 @@ _ALERTS = """
     DELETE FROM batchord.alerts WHERE id IN (
         SELECT id FROM batchord.alerts WHERE closed_at < %(before)s LIMIT %(rows)s)
 """
-# The rows stay: a prediction that is gone would be made again at the next look at the whole source.
+# The rows stay: a run that reads the whole source would predict a record without a prediction again.
 _OUTPUTS = """
     UPDATE batchord.predictions SET output = NULL WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM batchord.predictions WHERE predicted_at < %(before)s AND output IS NOT NULL LIMIT %(rows)s))
@@ -56,33 +56,33 @@ _HISTORY = """
 
 
 class PruningQueries:
-    """Deletes what need not be kept any longer, a bounded number of rows in each transaction."""
+    """Deletes what need not be kept any longer, a limited number of rows in each transaction."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def keep(self, change: Change | None) -> None:
-        """Keeps that somebody prunes by hand, before it begins; nothing for None."""
+        """Keeps the entry of a person who prunes, before pruning begins; does nothing for None."""
         with self._connections.transaction() as connection:
             keep_change(connection, change)
 
     def history(self, *, before: datetime) -> int:
-        """Deletes what was changed by hand before."""
+        """Deletes entries of the history that are older than ``before``."""
         return self._changed(_HISTORY, before=before)
 
     def runs(self, *, before: datetime, idle_before: datetime) -> int:
-        """Deletes ended runs of before that time, and those that found nothing of before ``idle_before``.
+        """Deletes ended runs older than ``before``, and those that did nothing and are older than ``idle_before``.
 
-        The newest scheduled run of each pipeline stays: it tells which fire times have passed.
+        The newest scheduled run of each pipeline stays: it shows which fire times have passed.
         """
         return self._changed(_RUNS, before=before, idle_before=idle_before)
 
     def alerts(self, *, before: datetime) -> int:
-        """Deletes alerts that were sent, or given up, before."""
+        """Deletes alerts that were sent or given up before that time."""
         return self._changed(_ALERTS, before=before)
 
     def outputs(self, *, before: datetime) -> int:
-        """Empties ``output`` of predictions made before. Key, label and score stay: nothing is made twice."""
+        """Clears ``output`` of predictions older than ``before``. Their rows stay, so nothing is predicted twice."""
         return self._changed(_OUTPUTS, before=before)
 
     def _changed(self, statement: LiteralString, **values: Any) -> int:

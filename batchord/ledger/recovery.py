@@ -1,11 +1,11 @@
-"""What was committed and never published, or published and lost.
+"""Finds committed work whose message was never sent, or was lost.
 
-Each query marks what it returns as sent, in the same statement: two sweepers at once share the work
-instead of doubling it. All start from partial indexes over open rows, so that runs which have ended cost
-nothing, however many there are.
+Each query marks the rows that it returns as sent, in the same statement, so that two sweepers at once share the work
+instead of doubling it. All queries use partial indexes over open rows, so that ended runs cost nothing, however many
+there are.
 
-When the clock steps back, what was written before lies in the future. Leases and times of sending are brought
-back to now; times that are kept for people stay as they are, and one in the future counts as long ago.
+When the clock steps back, times that were written before lie in the future. Leases and times of sending are set back to
+now. Times that are kept for people stay as they are; the queries treat one in the future as long ago.
 """
 
 from collections.abc import Sequence
@@ -24,14 +24,14 @@ class LostStep(NamedTuple):
     run_id: str
     step: str
     queue: str
-    #: Shards to send again; empty when all shards have ended and only the end of the step was lost.
+    #: Shards to send again; empty if all shards have ended and only the message of the step's end was lost.
     indexes: tuple[int, ...]
 
 
-# In the middle of a statement, while a COPY's rows or a long parameter are still to come, PostgreSQL waits for its
-# client for ever: it heeds no time-out then, only being ended. Another role's session is not ours to end.
+# In the middle of a statement, while rows of a COPY or a long parameter are still to come, PostgreSQL waits for its
+# client for ever. No time-out applies then; only ending the session helps. Sessions of other roles are left alone.
 _END_STALLED = f"""
-    WITH stalled AS MATERIALIZED (  -- else the planner may end sessions before it has looked at all conditions
+    WITH stalled AS MATERIALIZED (  -- otherwise the planner may end sessions before it has checked all conditions
         SELECT session.pid FROM pg_catalog.pg_stat_activity AS session
         WHERE session.datname = current_database() AND session.usename = current_user
           AND session.state = 'active' AND session.wait_event = 'ClientRead'
@@ -40,9 +40,9 @@ _END_STALLED = f"""
     )
     SELECT FROM stalled WHERE pg_catalog.pg_terminate_backend(pid)
 """
-# Taking such a lease over at once was rejected: its owner may live, and would lose the shard, although the token
-# keeps that safe. Brought back to now, a living owner renews it and a dead one's runs out, as at any other time.
-# All processes have the same setting, so none can have a lease of twice that length.
+# Taking over such a lease at once was rejected: its owner may be alive and would lose the shard, although the token
+# would keep that safe. After the lease is set back to now, a living owner renews it, and a dead owner's lease runs out
+# as usual. All processes have the same setting, so no lease has twice that length.
 _MEND = """
     UPDATE batchord.{table} SET
         lease_until = CASE WHEN lease_until > clock_timestamp() + 2 * make_interval(secs => %(lease)s)
@@ -54,13 +54,13 @@ _MEND = """
 _MENDS = (
     _MEND.format(table="shards", states="'pending', 'running'"),
     _MEND.format(table="steps", states="'ready', 'planning', 'running'"),
-    # No wait is longer: see batchord.flow.upkeep.tell.
+    # No wait of an alert is longer than this: see batchord.flow.upkeep.tell.
     """
     UPDATE batchord.alerts SET due_at = clock_timestamp()
     WHERE closed_at IS NULL AND due_at > clock_timestamp() + interval '5 hours'
     """,
-    # What arrives in the hours that come again may be dated below such a frontier. Without one, the next run looks
-    # at the whole source.
+    # Records that arrive while the clock repeats these hours may lie below such a frontier. Without a frontier, the
+    # next run reads the whole source.
     "DELETE FROM batchord.frontiers WHERE updated_at > clock_timestamp()",
 )
 _QUEUED = f"""
@@ -85,7 +85,7 @@ _RUNNING = """
       AND NOT EXISTS (SELECT FROM batchord.steps AS step
                       WHERE step.run_id = run.id AND step.state IN ('ready', 'planning', 'running'))
 """
-#: A message that was sent with a wait is on its way for that long; one whose wait is longer was never sent.
+#: A message with a wait is under way for that long. With a longer wait than the limit, the message was not sent yet.
 _STEPS = f"""
     UPDATE batchord.steps AS step SET sent_at = clock_timestamp(), wait_seconds = 0, resent = step.resent + 1
     FROM batchord.runs AS run
@@ -146,38 +146,38 @@ _BACKLOGS = """
 
 
 class RecoveryQueries:
-    """What was lost between a commit and its messages.
+    """Finds work whose messages were lost after the commit.
 
-    Steps and shards that are returned are marked as sent, so that two sweepers at once share them.
-    ``pipeline`` looks at one pipeline alone.
+    Returned steps and shards are marked as sent, so that two sweepers at once share them. ``pipeline``: only this
+    pipeline.
     """
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def end_stalled(self, *, lease_seconds: float) -> int:
-        """Ends the ledger's transactions whose owner stands still in mid-statement for so long; returns how many.
+        """Ends the ledger's transactions whose client has stalled in a statement for so long; returns how many.
 
-        They would keep their locks, and everybody would wait for these.
+        Otherwise they would keep their locks, and everybody would wait for these.
         """
         with self._connections.transaction() as connection:
             return connection.execute(_END_STALLED, {"lease": lease_seconds}).rowcount
 
     def mend_times(self, *, lease_seconds: float) -> int:
-        """Brings times that lie in the future, since the clock stepped back, down to now; returns how many.
+        """Sets times that lie in the future, because the clock stepped back, to now; returns how many rows changed.
 
-        A lease that can only come from before the step lasts ``lease_seconds`` from now; what was sent was sent
-        now; a frontier of the time that comes again is dropped, so that the next run looks at the whole source.
+        A lease that is too long, and so is from before the step, lasts ``lease_seconds`` from now. Times of sending
+        become now. Frontiers from the future are deleted, so that the next run reads the whole source.
         """
         with self._connections.transaction() as connection:
             return sum(connection.execute(mend, {"lease": lease_seconds}).rowcount for mend in _MENDS)
 
     def stale_queued_runs(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[str]:
-        """Ids of queued runs that could start and did not."""
+        """The ids of queued runs that could start but have not started."""
         return [str(row["id"]) for row in self._rows(_QUEUED, older_than_seconds, pipeline)]
 
     def stale_running_runs(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[str]:
-        """Ids of running runs in which no step is at work although all have ended or none has started."""
+        """The ids of running runs without a step at work: all steps have ended, or none has started."""
         return [str(row["id"]) for row in self._rows(_RUNNING, older_than_seconds, pipeline)]
 
     def stale_steps(self, *, older_than_seconds: float, pipeline: str | None = None) -> list[Step]:
@@ -197,15 +197,15 @@ class RecoveryQueries:
         ]
 
     def backlogs(self, *, pipeline: str | None = None) -> list[tuple[str, str]]:
-        """(pipeline, run id) of ended runs that left a backlog and have no follow-up run."""
+        """(pipeline, run id) of each ended run that left a backlog and has no follow-up run."""
         return [(row["pipeline"], str(row["id"])) for row in self._rows(_BACKLOGS, 0, pipeline)]
 
     def unfollowed(
         self, follows: Sequence[tuple[str, str, str]], *, older_than_seconds: float
     ) -> list[tuple[str, str]]:
-        """(following pipeline, run id) of runs of the last day that ended so and were not followed.
+        """(following pipeline, run id) for each run of the last day that another pipeline must follow and has not.
 
-        ``follows``: the pipeline that is followed, the state in which its run must end, the pipeline that follows.
+        ``follows``: the followed pipeline, the state in which its run must end, and the pipeline that follows.
         """
         followed, states, followers = zip(*follows, strict=True) if follows else ((), (), ())
         values = {"followed": list(followed), "states": list(states), "followers": list(followers)}

@@ -1,4 +1,4 @@
-"""What people look at: runs, shards, rejections."""
+"""Reads what commands and pages show: runs, shards, rejections."""
 
 from typing import Any
 
@@ -56,13 +56,13 @@ _REJECTIONS = """
 
 
 class Reports:
-    """Read-only views of the ledger; nothing here decides anything."""
+    """Read-only queries of the ledger for people. They decide nothing."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
     def runs(self, *, pipeline: str | None = None, state: str | None = None, limit: int = 50) -> list[Run]:
-        """The newest runs first."""
+        """The newest runs, the newest first."""
         query = (
             f"SELECT {RUN_COLUMNS} FROM batchord.runs "
             "WHERE (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s) "
@@ -74,7 +74,7 @@ class Reports:
             return [run_from(row) for row in rows]
 
     def run_by_request(self, request: str) -> Run | None:
-        """The run that was opened for a request; None while it is not there."""
+        """The run that was opened for a request; None if there is none yet."""
         with self._connections.transaction() as connection:
             row = connection.execute(
                 f"SELECT {RUN_COLUMNS} FROM batchord.runs WHERE request = %s", [request]
@@ -100,17 +100,17 @@ class Reports:
         return self._rows(_SHARDS, [run_id])
 
     def attempts(self, run_id: str) -> list[dict[str, Any]]:
-        """Every attempt at a run's steps and shards, in order of time; ``shard`` None: at the step as a whole."""
+        """All attempts at a run's steps and shards, in order of time. ``shard`` is None for a step as a whole."""
         return self._rows(_ATTEMPTS, [run_id])
 
     def alerts(self, *, pipeline: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
-        """The newest messages to people first, and how many receivers have each."""
+        """The newest alerts, the newest first, and how many receivers have each."""
         return self._rows(_ALERTS, {"pipeline": pipeline, "limit": limit})
 
     def history(
         self, *, pipeline: str | None = None, run_id: str | None = None, limit: int = 50
     ) -> list[dict[str, Any]]:
-        """What was changed by hand, the newest first."""
+        """The changes by hand, the newest first."""
         return self._rows(_HISTORY, {"pipeline": pipeline, "run": run_id, "limit": limit})
 
     def progress(self, run_id: str) -> dict[str, int]:
@@ -119,13 +119,13 @@ class Reports:
         return row
 
     def totals(self) -> list[dict[str, Any]]:
-        """For each pipeline what its runs predicted and rejected so far, and whether one is open."""
+        """For each pipeline, how many records its runs have predicted and rejected, and whether a run is open."""
         return self._rows(_TOTALS, [])
 
     def rejections(
         self, *, pipeline: str | None = None, reason: str | None = None, run_id: str | None = None, limit: int = 50
     ) -> list[dict[str, Any]]:
-        """The newest rejections first."""
+        """The newest rejections, the newest first."""
         values = {"pipeline": pipeline, "reason": reason, "run": run_id, "limit": limit}
         return self._rows(_REJECTIONS, values)
 

@@ -1,6 +1,6 @@
-"""Read models: what the command line, the pages and the metrics show. Each question is answered here, once.
+"""Reports: what the command line, the pages and the metrics show. Each question has one report.
 
-A report is a frozen dataclass; a function makes it from the ledger, or from the catalog. What a state means to people,
-durations, rates and the order of things are decided here; who shows a report decides how it looks. The names of fields
-are the contract for programs: fields may be added, none is renamed or removed.
+A report is a frozen dataclass; a function makes it from the ledger or from the catalog. Reports decide what a state
+means to people, durations, rates and orders. Commands and pages decide how a report looks. The names of its fields are
+the contract for programs: fields may be added, but none is renamed or removed.
 """

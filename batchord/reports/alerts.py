@@ -1,4 +1,4 @@
-"""Alerts, and what became of them."""
+"""Alerts, and whether they were sent."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +10,12 @@ from batchord.reports.runs import short_id
 if TYPE_CHECKING:
     from batchord.ledger import Ledger
 
-#: How the line of a message begins that says where to find out more.
+#: The beginning of the line of a message that says where to look closer.
 _LOOK = "Look closer: "
 
 
 class Delivery(StrEnum):
-    """What became of an alert."""
+    """Whether an alert was sent."""
 
     SENT = "sent"
     NO_RECEIVERS = "no receivers"
@@ -36,10 +36,10 @@ class AlertReport:
     message: str
     created_at: datetime
     attempts: int
-    #: When it was sent, or given up; None while it is to be sent.
+    #: When it was sent or given up; None while it waits to be sent.
     closed_at: datetime | None
     error: str | None
-    #: Receivers that have taken it.
+    #: The number of receivers that have it.
     receivers: int
 
     @property
@@ -53,14 +53,14 @@ class AlertReport:
 
     @property
     def gist(self) -> str:
-        """The line that says what is wrong: the first one of most repeats the other fields."""
+        """The line that says what is wrong. The first line of most messages only repeats the other fields."""
         first, *more = self.message.split("\n")
         line = more[0] if more and not more[0].startswith(_LOOK) else first
         return line if self.run_id is None else line.replace(self.run_id, short_id(self.run_id))
 
 
 def newest_alerts(ledger: "Ledger", *, pipeline: str | None = None, limit: int) -> list[AlertReport]:
-    """The newest alerts first."""
+    """The newest alerts, the newest first."""
     return [
         AlertReport(**{**row, "run_id": None if row["run_id"] is None else str(row["run_id"])})
         for row in ledger.reports.alerts(pipeline=pipeline, limit=limit)

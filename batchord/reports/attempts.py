@@ -1,4 +1,4 @@
-"""The attempts at a run's steps and shards, and which of them people ask about."""
+"""The attempts at a run's steps and shards, and those of them that had trouble."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,16 +8,16 @@ from datetime import datetime
 from batchord.core.text.counts import counted
 from batchord.reports.times import seconds_between
 
-#: Ends of attempts that people ask about.
+#: The states of attempts that had trouble.
 _ODD_ENDS = frozenset({"failed", "retried", "lost", "split", "code-changed"})
 
-#: What errors of models say of the records at hand.
+#: The parts of a model's error that name records.
 _RECORDS = re.compile(
     r"(?<=The model raised for )[\d,]+ of [\d,]+ records? of a batch, last for record .*?(?=: )"
     r"|(?<= failed on )[\d,]+ records? \(keys .*?\)(?=: )",
     re.DOTALL,
 )
-#: Ranges of numbers that are named.
+#: The most ranges of numbers that are shown.
 _MOST_RANGES = 8
 
 
@@ -26,7 +26,7 @@ class AttemptReport:
     """One attempt at a shard, or at a step as a whole."""
 
     step: str
-    #: None: at the step as a whole.
+    #: None for an attempt at a step as a whole.
     shard: int | None
     attempt: int
     worker: str | None
@@ -34,12 +34,12 @@ class AttemptReport:
     error: str | None
     started_at: datetime
     finished_at: datetime | None
-    #: When a step that may run only once began its work; None of every other attempt.
+    #: When the work of a step that may run only once began; None for all other attempts.
     begun_at: datetime | None
 
     @property
     def is_trouble(self) -> bool:
-        """Whether it did not simply go well: it failed, or followed another attempt."""
+        """Whether it had trouble: it failed, or it followed another attempt."""
         return self.attempt > 1 or self.state in _ODD_ENDS
 
 
@@ -49,7 +49,7 @@ class AttemptGroup:
 
     step: str
     state: str
-    #: Of the first of them: the others may name other records.
+    #: The error of the first attempt. The errors of the others may name other records.
     error: str | None
     #: In order of time; at least one.
     attempts: Sequence[AttemptReport]
@@ -77,14 +77,14 @@ class AttemptGroup:
 
     @property
     def seconds(self) -> float | None:
-        """All of them together; None while one is not over."""
-        taken = [seconds_between(each.started_at, each.finished_at) for each in self.attempts]
-        known = [each for each in taken if each is not None]
-        return sum(known) if len(known) == len(taken) else None
+        """The sum over all attempts; None while one of them is not over."""
+        lengths = [seconds_between(each.started_at, each.finished_at) for each in self.attempts]
+        over = [length for length in lengths if length is not None]
+        return sum(over) if len(over) == len(lengths) else None
 
 
 def troubles(attempts: Iterable[AttemptReport]) -> list[AttemptGroup]:
-    """The attempts that did not simply go well, equal ones together, in the order of their first ones."""
+    """Groups of the attempts that had trouble. Attempts that ended alike are one group; the earliest comes first."""
     groups: dict[tuple[str, bool, str, str | None], list[AttemptReport]] = {}
     for each in attempts:
         if each.is_trouble:
@@ -96,18 +96,18 @@ def troubles(attempts: Iterable[AttemptReport]) -> list[AttemptGroup]:
 
 
 def fault_of(error: str | None) -> str | None:
-    """The error without the records that it names: a model that fails alike on two shards has one fault."""
+    """The error without the records that it names, so that a model that fails alike on two shards has one fault."""
     return None if error is None else _RECORDS.sub("", error)
 
 
 def ranges(numbers: Iterable[int]) -> str:
-    """Numbers as people write many: ``0-3, 7``; of too many the first ones, and how many more there are."""
+    """Numbers as ranges, such as ``0-3, 7``. If there are too many, the first ones and the number of the others."""
     runs: list[list[int]] = []
     for number in sorted(set(numbers)):
         if runs and number == runs[-1][1] + 1:
             runs[-1][1] = number
         else:
             runs.append([number, number])
-    said = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs[:_MOST_RANGES])
+    shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs[:_MOST_RANGES])
     more = sum(last - first + 1 for first, last in runs[_MOST_RANGES:])
-    return f"{said} and {more:,} more" if more else said
+    return f"{shown} and {more:,} more" if more else shown

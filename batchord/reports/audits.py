@@ -1,4 +1,4 @@
-"""What audits found."""
+"""The findings of audits."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """What an audit came to."""
+    """The result of an audit."""
 
     CLEAN = "clean"
     NOT_CLEAN = "NOT CLEAN"
-    #: Nothing is missing or duplicated of what could be compared.
+    #: No record of the checked steps is missing or duplicated.
     NOT_AUDITED = "NOT AUDITED"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuditReport:
-    """What the audit of one pipeline found."""
+    """The findings of one pipeline's audit."""
 
     pipeline: str
     counts: Audit
-    #: Keys for each kind of finding; the counts are complete, these are not.
+    #: Some keys for each kind of finding. Only the counts are complete.
     examples: Mapping[str, Sequence[str]]
 
     @property
     def verdict(self) -> Verdict:
-        """What it came to."""
+        """The result of the audit."""
         if self.counts.clean:
             return Verdict.CLEAN
         found = self.counts.missing or self.counts.duplicated

@@ -1,4 +1,4 @@
-"""What was changed by hand, and by whom."""
+"""The changes by hand, and who made them."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class ChangeReport:
     action: str
     pipeline: str | None
     run_id: str | None
-    #: As the asking process says, which proves nothing; so is ``host``.
+    #: User and ``host`` are what the asking process says. They prove nothing.
     user: str | None
     host: str | None
     way: str
@@ -27,7 +27,7 @@ class ChangeReport:
 
     @property
     def detail_text(self) -> str:
-        """The detail for people: each name and its value."""
+        """The details for people: each name with its value."""
         return ", ".join(
             f"{name} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
             for name, value in self.detail.items()
@@ -37,5 +37,5 @@ class ChangeReport:
 def newest_changes(
     ledger: "Ledger", *, pipeline: str | None = None, run_id: str | None = None, limit: int
 ) -> list[ChangeReport]:
-    """The newest changes first."""
+    """The newest changes, the newest first."""
     return [ChangeReport(**row) for row in ledger.reports.history(pipeline=pipeline, run_id=run_id, limit=limit)]

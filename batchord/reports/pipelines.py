@@ -8,7 +8,7 @@ from batchord.catalog import Loaded, Problem
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.steps import Predict, Step
 
-#: The schedule of a pipeline that has none.
+#: What is shown as the schedule of a pipeline without one.
 BY_HAND = "by hand"
 
 
@@ -19,7 +19,7 @@ class DeclaredStep:
     name: str
     kind: str
     after: Sequence[str]
-    #: Kind and location of a Predict step's model.
+    #: The kind and the location of a Predict step's model.
     model: str | None
 
 
@@ -29,7 +29,7 @@ class PipelineReport:
 
     name: str
     file: str
-    #: None: only by hand.
+    #: None: only people start runs.
     schedule: str | None
     overlap: str
     description: str
@@ -57,7 +57,7 @@ class CatalogReport:
 
 
 def declared_pipelines(loaded: Loaded) -> CatalogReport:
-    """What the files declare."""
+    """The pipelines that the files declare, and the problems in the files."""
     pipelines = [_pipeline(loaded.pipelines[name], loaded.files[name]) for name in sorted(loaded.pipelines)]
     return CatalogReport(pipelines=pipelines, problems=loaded.problems)
 

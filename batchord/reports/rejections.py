@@ -17,7 +17,7 @@ class RejectionReport:
     #: The record's key as the ledger writes it.
     key: str
     reason: str
-    #: For people.
+    #: A sentence for people.
     detail: str
     attempts: int
     model_version: str
@@ -33,6 +33,6 @@ def newest_rejections(
     run_id: str | None = None,
     limit: int,
 ) -> list[RejectionReport]:
-    """The newest rejections first."""
+    """The newest rejections, the newest first."""
     rows = ledger.reports.rejections(pipeline=pipeline, reason=reason, run_id=run_id, limit=limit)
     return [RejectionReport(**{**row, "run_id": str(row["run_id"])}) for row in rows]

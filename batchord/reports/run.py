@@ -1,4 +1,4 @@
-"""One run: what it came to, its steps, its shards, and the attempts at them."""
+"""One run: its outcome, its steps, its shards, and the attempts at them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,48 +18,48 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOutcome:
-    """A run and what it came to so far."""
+    """A run and its outcome so far."""
 
     run: RunReport
     rerun_of: str | None
     error: str | None
-    #: Of the Predict steps that have ended.
+    #: The summaries of the Predict steps that have ended.
     steps: Sequence[StepSummary]
-    #: Whether its counts say anything: it has a Predict step, or had records.
+    #: Whether its counts matter: it has a Predict step, or it had records.
     predicts: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunDetail:
-    """All of a run."""
+    """All details of a run."""
 
     outcome: RunOutcome
-    #: None: from the beginning of time.
+    #: None: the window begins at the beginning of time.
     window_start: datetime | None
     window_end: datetime | None
     models: Mapping[str, str]
     params: Mapping[str, Any]
-    #: As the ledger keeps it.
+    #: The summary as the ledger has it.
     summary: Mapping[str, Any] | None
     steps: Sequence[StepReport]
     shards: Sequence[ShardReport]
-    #: In order of time.
+    #: All attempts, in order of time.
     attempts: Sequence[AttemptReport]
-    #: Those attempts that did not simply go well, equal ones together.
+    #: The attempts that had trouble, in groups of those that ended alike.
     troubles: Sequence[AttemptGroup] = field(default=())
 
     @property
     def shard_errors(self) -> Sequence[str | None]:
-        """The error of each shard; None where :attr:`troubles` shows it, or there is none."""
+        """The error of each shard; None if it has none or :attr:`troubles` shows it."""
         shown = {fault_of(trouble.error) for trouble in self.troubles}
         return [None if fault_of(shard.error) in shown else shard.error for shard in self.shards]
 
     def is_told_by_run(self, step: StepReport) -> bool:
-        """Whether the run's own error has the step's in full."""
+        """Whether the run's error contains the step's whole error."""
         return bool(step.error) and str(step.error) in (self.outcome.error or "")
 
     def is_told_by_step(self, trouble: AttemptGroup) -> bool:
-        """Whether the step's own error has the attempts' in full."""
+        """Whether the step's error contains the whole error of these attempts."""
         errors = [step.error or "" for step in self.steps if step.name == trouble.step]
         return bool(trouble.error) and any(error.endswith(str(trouble.error)) for error in errors)
 
@@ -81,7 +81,7 @@ class RunDetail:
 
 
 def outcome_of(run: Run) -> RunOutcome:
-    """What the run came to so far."""
+    """The outcome of the run so far."""
     report = RunReport.of(run)
     has_steps = bool((run.summary or {}).get("steps"))
     return RunOutcome(
@@ -94,7 +94,7 @@ def outcome_of(run: Run) -> RunOutcome:
 
 
 def detail_of(ledger: "Ledger", run: Run) -> RunDetail:
-    """All of the run, with its steps, shards and attempts as they are now."""
+    """The run with its steps, shards and attempts as they are now."""
     reports = ledger.reports
     steps, shards, attempts = reports.steps(run.id), reports.shards(run.id), reports.attempts(run.id)
     tried = [AttemptReport(**row) for row in attempts]
@@ -115,8 +115,8 @@ def detail_of(ledger: "Ledger", run: Run) -> RunDetail:
 def _executed(step: Mapping[str, Any], attempts: Sequence[AttemptReport]) -> int:
     """How often the step was executed, or planned.
 
-    One that may run only once is claimed again after the loss of its worker, to end it as failed, without being
-    executed: of such a step the attempts are counted that began.
+    A step that may run only once is claimed again after the loss of its worker, only to end it as failed. So for such a
+    step, only attempts that began their work count.
     """
     begun = [each for each in attempts if each.step == step["name"] and each.shard is None and each.begun_at]
     return len(begun) or int(step["attempt"])

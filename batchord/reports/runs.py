@@ -1,4 +1,4 @@
-"""Runs: the newest, one by its id, and how far one is."""
+"""The newest runs, one run by its id, and the progress of a run."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,13 +11,13 @@ from batchord.reports.times import seconds_between
 if TYPE_CHECKING:
     from batchord.ledger import Ledger
 
-#: Characters of an id that name its run in practice: the time in milliseconds.
+#: How many characters of an id are enough in practice: the time in milliseconds.
 _SHORT = 13
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """A run at one glance."""
+    """A run in one line."""
 
     id: str
     pipeline: str
@@ -57,13 +57,13 @@ class RunReport:
 
     @property
     def seconds(self) -> float | None:
-        """From start to finish; None while it is not over."""
+        """Seconds from start to finish; None while it is not over."""
         return seconds_between(self.started_at, self.finished_at)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a run is that is at work."""
+    """The progress of a run that is at work."""
 
     discovered: int
     #: Records with a prediction or a rejection.
@@ -73,13 +73,13 @@ class Progress:
 def newest_runs(
     ledger: "Ledger", *, pipeline: str | None = None, state: str | None = None, limit: int
 ) -> list[RunReport]:
-    """The newest runs first."""
+    """The newest runs, the newest first."""
     return [RunReport.of(run) for run in ledger.reports.runs(pipeline=pipeline, state=state, limit=limit)]
 
 
 def run_named(ledger: "Ledger", prefix: str) -> Run:
-    """The run whose id begins so. Raises ConfigurationError when there is none, or more than one."""
-    if not prefix.strip():  # every run's id begins so
+    """The run whose id begins with ``prefix``. Raises ConfigurationError if there is none or more than one."""
+    if not prefix.strip():  # every run's id begins with the empty text
         raise ConfigurationError("The run's id is empty. Give an id that `batchord runs` lists.")
     runs = ledger.reports.runs_matching(prefix)
     if len(runs) == 1:
@@ -92,11 +92,11 @@ def run_named(ledger: "Ledger", prefix: str) -> Run:
 
 
 def progress(ledger: "Ledger", run_id: str) -> Progress:
-    """How far the run is."""
+    """The progress of the run."""
     now = ledger.reports.progress(run_id)
     return Progress(discovered=now["discovered"], accounted=now["predicted"] + now["rejected"])
 
 
 def short_id(run_id: str) -> str:
-    """The first characters of a run's id, which every command takes for the whole."""
+    """The first characters of a run's id. Every command accepts them instead of the whole id."""
     return run_id[:_SHORT]

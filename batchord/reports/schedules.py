@@ -13,7 +13,7 @@ from batchord.reports.pipelines import BY_HAND
 if TYPE_CHECKING:
     from batchord.flow.parts import Parts
 
-#: Fire times named.
+#: How many fire times are shown.
 _NEXT = 3
 
 
@@ -21,11 +21,11 @@ _NEXT = 3
 class ScheduleReport:
     """When a pipeline runs."""
 
-    #: What it is scheduled by now; None: not by time.
+    #: The schedule that holds now; None: not by time.
     schedule: str | None
-    #: What its file says.
+    #: The schedule in its file.
     file: str
-    #: Whether a person gave it another schedule than its file's.
+    #: Whether a person replaced the schedule of its file.
     switched: bool
     paused: bool
     next: Sequence[datetime]
@@ -37,7 +37,7 @@ class ScheduleReport:
 
     @property
     def set_by(self) -> str:
-        """Who says so."""
+        """What set the schedule, for people."""
         return f"this command; its file says {self.file}" if self.switched else "its file"
 
 
@@ -48,7 +48,7 @@ def schedules(parts: "Parts", names: Sequence[str]) -> dict[str, ScheduleReport]
 
 
 def schedule_of(declared: Pipeline, standing: Standing) -> ScheduleReport:
-    """How a pipeline is scheduled, and the next times that follow from it."""
+    """The schedule of a pipeline, and its next fire times."""
     effective = schedule_now(declared, standing)
     upcoming: list[datetime] = []
     moment = standing.now

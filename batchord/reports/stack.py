@@ -1,4 +1,4 @@
-"""The local stack: its servers and processes, and whether all is well."""
+"""The local stack: its servers and processes, and whether all of them run."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -44,18 +44,18 @@ class StackReport:
 
     servers: Sequence[ServerReport]
     processes: Sequence[ProcessReport]
-    #: Where Flower was started last.
+    #: The address at which Flower was last started.
     flower: str | None
-    #: In pipeline files.
+    #: The problems in pipeline files.
     problems: Sequence[Problem]
-    #: What people should know, and nothing is wrong for.
+    #: Remarks for people. They are not problems.
     remarks: Sequence[str]
-    #: Whether the configured database lets us in; True where none is configured.
+    #: Whether the configured database accepts a connection; True if none is configured.
     database_usable: bool
 
     @property
     def started(self) -> bool:
-        """Whether any of it is there."""
+        """Whether any server or process of the stack runs."""
         return any(each.pid for each in self.servers) or any(each.pid for each in self.processes)
 
     @property

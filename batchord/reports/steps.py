@@ -21,34 +21,34 @@ class StepReport:
     after: Sequence[str]
     join_rule: str
     state: str
-    #: The number of the last attempt, by which its log is found.
+    #: The number of the last attempt, which identifies its log.
     attempt: int
     queue: str | None
     worker: str | None
-    #: Whether it is as an earlier run left it, since a rerun did not repeat it.
+    #: Whether its end is from an earlier run, since the rerun did not repeat it.
     reused: bool
     started_at: datetime | None
     planned_at: datetime | None
     finished_at: datetime | None
     output: Mapping[str, Any] | None
     error: str | None
-    #: How often it was executed, or planned; not among the fields for programs, which have the attempts.
+    #: How often it was executed, or planned. Programs count the attempts instead, so they do not get this field.
     executed: int
 
     @property
     def seconds(self) -> float | None:
-        """From its first attempt to its end; None while it is not over."""
+        """Seconds from its first attempt to its end; None while it is not over."""
         return seconds_between(self.started_at, self.finished_at)
 
     @property
     def waits_for_worker(self) -> bool:
-        """Whether its turn has come and no worker of its queue has taken it; a Predict step has no queue of its own."""
+        """Whether it is ready and no worker of its queue has taken it. A Predict step has no queue of its own."""
         ready = self.state == StepState.READY and self.attempt == 0
         return ready and bool(self.queue) and not becomes_shards(self.kind)
 
     @property
     def note(self) -> str:
-        """What people want to see of it at one glance: its error, what it waits for, or its counts."""
+        """A short note for people: its error, what it waits for, or its counts."""
         if self.error:
             return self.error
         if self.waits_for_worker:
@@ -61,11 +61,11 @@ class StepReport:
 
     @property
     def value(self) -> str:
-        """What it hands on to later steps, as JSON without secrets; empty for nothing."""
+        """The value that it hands on to later steps, as JSON without secrets; empty if there is none."""
         output = self.output or {}
         if becomes_shards(self.kind) or output.get("value") is None:
             return ""
-        # Masked before anybody cuts it: half a secret is not known any more.
+        # Mask before anybody cuts it: half a secret cannot be recognised.
         return mask_known(json.dumps(output["value"], ensure_ascii=False))
 
     def as_json(self) -> dict[str, Any]:

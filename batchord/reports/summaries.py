@@ -1,4 +1,4 @@
-"""What a Predict step came to."""
+"""Summaries of Predict steps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from batchord.core.run.summary import QUANTILES, rate
 
 @dataclass(frozen=True, kw_only=True)
 class StepSummary:
-    """What a Predict step came to, of its summary in the ledger."""
+    """A Predict step's summary, read from the ledger."""
 
     step: str
     model: str
     shards: int
-    #: Wall time; None when too little was measured.
+    #: By wall time; None if too little was measured.
     records_per_second: float | None
-    #: Sums over workers, by phase: ``fetch``, ``predict``, ``write``.
+    #: Seconds of each phase, summed over workers: ``fetch``, ``predict``, ``write``.
     seconds: Mapping[str, float]
-    #: The most frequent first, then by name; so are the rejections by reason.
+    #: The most frequent label first, then by name. Rejections by reason have the same order.
     labels: Mapping[str, int]
     rejections: Mapping[str, int]
     #: From the least to the greatest.
@@ -27,7 +27,7 @@ class StepSummary:
 
 
 def step_summaries(summary: Mapping[str, Any] | None) -> list[StepSummary]:
-    """Those of the steps that have ended, of their run's ``summary``."""
+    """The summaries of the steps that have ended, from the run's ``summary``."""
     return [_summary(step, each) for step, each in (summary or {}).get("steps", {}).items() if each]
 
 
@@ -37,7 +37,7 @@ def _summary(step: str, of: Mapping[str, Any]) -> StepSummary:
         step=step,
         model=of["model"],
         shards=of["shards"],
-        # Not as it was written: an earlier release gave a rate however little it had measured.
+        # Computed again: an earlier release stored a rate even if it had measured too little.
         records_per_second=rate(of["predicted"] + of["rejected"], of["elapsed"]),
         seconds=of["seconds"],
         labels=_by_count(of["labels"]),

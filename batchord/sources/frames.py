@@ -1,4 +1,4 @@
-"""Rows as a source reads them, made into frames that lose nothing."""
+"""Makes frames of a source's rows, without changing a value."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ from batchord.sources.series import ColumnType, misfits, series
 
 
 def frame_of(rows: Sequence[Sequence[Any]], types: Mapping[str, ColumnType], key: str) -> Fetched:
-    """The rows, which begin with their keys, as a frame whose index, named ``key``, holds these as they are.
+    """The rows as a frame. Each row begins with its key; the index, named ``key``, holds the keys unchanged.
 
-    ``types``: of the other columns, in their order. A record with a value that its column's type cannot hold is
-    rejected, and one of which there are several rows.
+    ``types``: the types of the other columns, in their order. A record is rejected if its column's type cannot hold a
+    value, or if it has several rows.
     """
-    import pandas as pd  # here: a planner reads positions, no frames
+    import pandas as pd  # imported here: planning reads positions and needs no frames
 
     keys, *columns = zip(*rows, strict=True) if rows else ((),) * (len(types) + 1)
     if len(set(keys)) < len(keys):

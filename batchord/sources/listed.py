@@ -1,6 +1,6 @@
-"""A reader for records that Python lists from first to last: of files, of a small answer of a server.
+"""A reader for records that a Python function lists from first to last, such as those of files.
 
-It goes through all of them whenever it is asked. A kind with a faster way to a range gives its own
+Each read goes through all records. A kind with a faster way to a range writes its own
 :class:`~batchord.core.declared.source_reader.SourceReader`.
 """
 
@@ -18,33 +18,33 @@ class Record(NamedTuple):
     """One record of a source."""
 
     key: Scalar
-    #: Its columns; or why it cannot be predicted.
+    #: The values of its columns; or the reason why it cannot be predicted.
     values: Mapping[str, Any] | DataError
-    #: What orders it; None where the key does.
+    #: What orders the record; None if the key orders it.
     arrival: Scalar | None = None
 
     @property
     def position(self) -> Position:
-        """Where it stands."""
+        """The position of the record."""
         return Position(arrival=self.arrival, key=self.key)
 
 
 class ListedReader(SourceReader):
-    """Reads what a function lists, in ascending order of arrival and key as Python compares them.
+    """Reads the records that a function lists in ascending order of arrival and key, as Python compares them.
 
-    A column that a record does not have is missing in its frame.
+    If a record lacks a column, the frame has a missing value there.
 
-    What the function raises leaves it as TransientError where it is an OSError, else as ConfigurationError.
+    An OSError of the function becomes a TransientError; any other error becomes a ConfigurationError.
     """
 
     def __init__(self, records: Callable[[], Iterable[Record]], *, key: str) -> None:
-        """``key``: what the frames' index is called."""
+        """``key``: the name of the frames' index."""
         self._records = records
         self._key = key
         self._interrupted = False
 
     def interrupt(self) -> None:
-        """See the port: between two records."""
+        """See the port. The read ends between two records."""
         self._interrupted = True
 
     def keys(self, *, after: Position | None, chunk_rows: int) -> Iterator[Sequence[Position]]:
@@ -69,7 +69,7 @@ class ListedReader(SourceReader):
                 yield record
 
     def _listed(self) -> Iterator[Record]:
-        """All records; their order is checked."""
+        """All records. Checks their order."""
         before: Position | None = None
         try:
             for record in self._records():
@@ -105,7 +105,7 @@ class ListedReader(SourceReader):
                 refused.append(Rejection(key=key, reason=values.reason, detail=str(values)))
             else:
                 good.append((key, values))
-        # In the order in which they come first.
+        # The columns in the order in which the records first have them.
         given = dict.fromkeys(name for _, values in good for name in values) if columns is None else columns
         names = [name for name in given if name != self._key]
         rows = [(key, *(values.get(name) for name in names)) for key, values in good]

@@ -1,4 +1,4 @@
-"""A column's values, as a source reads them, as a series of its type."""
+"""Turns the values of a column into a series of the column's type."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 _NULL = type(None)
 _INT64 = range(-(2**63), 2**63)
-#: Whole numbers up to here are floats of their own.
+#: Up to this number, a float holds every whole number exactly.
 _EXACT = 2**53
-#: Types that have no word for NULL; pandas would write False, or raise.
+#: Types that cannot hold NULL: pandas would write False, or raise.
 _WITHOUT_NULL = ("int64", "bool")
 
 
@@ -21,14 +21,14 @@ _WITHOUT_NULL = ("int64", "bool")
 class ColumnType:
     """The type of a frame's column."""
 
-    #: pandas' name of it. None: what the values of a batch are, where the source does not say.
+    #: The name of the type in pandas. None: the source does not know it, and the values of a batch determine it.
     dtype: str | None = None
-    #: Whether the author asked for it: then a number may be rounded.
+    #: Whether the author asked for the type. Then a number may be rounded.
     asked: bool = False
 
 
 def misfits(values: Sequence[Any], name: str, column: ColumnType) -> dict[int, str]:
-    """The places of values that the type cannot hold as they are, and why; empty nearly always."""
+    """The places of values that the type cannot hold unchanged, and why; nearly always empty."""
     if column.asked:
         return _not_as_asked(values, name, str(column.dtype))
     if column.dtype not in (None, "float64", "int64"):
@@ -44,13 +44,13 @@ def misfits(values: Sequence[Any], name: str, column: ColumnType) -> dict[int, s
 
 
 def series(values: Sequence[Any], column: ColumnType, index: "pd.Index[Any]") -> "pd.Series[Any]":
-    """``values`` without those that are misfits."""
+    """A series of ``values``, among which there are no misfits."""
     import numpy as np
     import pandas as pd
 
     dtype = column.dtype or _suggested(values)
     if not column.asked:
-        if dtype in _WITHOUT_NULL and None in values:  # NULL has come since the database was asked
+        if dtype in _WITHOUT_NULL and None in values:  # NULL is new since the database was asked
             dtype = "float64" if dtype == "int64" else "object"
         if dtype == "float64":
             return pd.Series(np.array(values, dtype=np.float64), index=index)
@@ -58,7 +58,7 @@ def series(values: Sequence[Any], column: ColumnType, index: "pd.Index[Any]") ->
             values = [None if value is None else value.astimezone(UTC) for value in values]
     try:
         return pd.Series(list(values), index=index, dtype=dtype)
-    except UnicodeEncodeError:  # half of a pair, from SQLite: Arrow holds characters only
+    except UnicodeEncodeError:  # half of a surrogate pair, from SQLite: Arrow holds only characters
         return pd.Series(list(values), index=index, dtype=pd.StringDtype("python", na_value=np.nan))
 
 
@@ -67,7 +67,7 @@ def _kinds(values: Sequence[Any]) -> set[type]:
 
 
 def _suggested(values: Sequence[Any]) -> str:
-    """As pandas' ``read_sql`` takes them, but whole numbers beyond 64 bits as they are."""
+    """The type that pandas' ``read_sql`` chooses, but ``object`` for whole numbers beyond 64 bits."""
     kinds = _kinds(values)
     nulls = _NULL in kinds
     kinds.discard(_NULL)
@@ -95,15 +95,15 @@ def _not_as_asked(values: Sequence[Any], name: str, dtype: str) -> dict[int, str
         try:
             pd.Series(list(values), dtype=dtype)
         except (TypeError, ValueError, OverflowError):
-            pass  # one of them; now each
+            pass  # at least one does not fit: try each of them
         else:
             return {}
-    found = {}
+    reasons = {}
     for place, value in enumerate(values):
         try:
             if value is None and dtype in _WITHOUT_NULL:
-                raise TypeError(f"NULL cannot be a {dtype}")  # noqa: TRY301 -- as pandas says of other values
+                raise TypeError(f"NULL cannot be a {dtype}")  # noqa: TRY301 -- pandas raises it for other values
             pd.Series([value], dtype=dtype)
         except (TypeError, ValueError, OverflowError) as error:
-            found[place] = f"column {name} cannot be converted to {dtype}, which dtypes= demands: {error}"
-    return found
+            reasons[place] = f"column {name} cannot be converted to {dtype}, which dtypes= demands: {error}"
+    return reasons

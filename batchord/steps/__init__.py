@@ -1,1 +1,1 @@
-"""The kinds of steps that are no prediction."""
+"""The kinds of steps besides Predict."""

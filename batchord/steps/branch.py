@@ -12,9 +12,9 @@ from batchord.steps.functions import called, function_problems
 
 @dataclass(frozen=True)
 class Branch(TaskStep):
-    """A step whose function returns the name, or names, of the steps right after it that are to run.
+    """A step whose function chooses which of the steps right after it run: it returns one name or several.
 
-    The other steps right after it are skipped, unless a chosen one leads to them or their join is ``always``.
+    The others are skipped, unless a chosen step leads to them or their join is ``always``.
     """
 
     chooses: ClassVar[bool] = True
@@ -22,7 +22,7 @@ class Branch(TaskStep):
     function: Callable[..., Any]
     _: KW_ONLY
     time_limit: timedelta | None = timedelta(minutes=5)
-    #: A decision changes nothing: it may be made again.
+    #: A decision changes nothing, so it may be repeated.
     idempotent: bool = field(init=False, repr=False, default=True)
 
     def problems(self) -> list[str]:

@@ -13,9 +13,8 @@ from batchord.steps.functions import called, function_problems
 class Python(TaskStep):
     """A step that calls a plain function, with the run (:class:`batchord.RunContext`) if it takes an argument.
 
-    What it returns, JSON-like and at most 64 KiB of it, is ``run["<name>"].value`` to later steps. It may be
-    called again when its worker dies before the end was written down: make it bear that, or say
-    ``idempotent=False``.
+    Later steps read its result, JSON-like and at most 64 KiB, as ``run["<name>"].value``. If its worker dies before it
+    records the end, Batchord calls the function again. If that does harm, declare ``idempotent=False``.
     """
 
     function: Callable[..., Any]

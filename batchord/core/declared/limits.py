@@ -1,4 +1,4 @@
-"""How many rejections a step may have before it fails, and a batch before its shard fails instead."""
+"""Limits for rejections: of a step before it fails, and of a batch before its shard fails."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class RejectionLimit:
 
     Its predictions stay, so its run ends as partial, with an alert.
 
-    It takes both limits: one corrupt image among two is half of the run, but no reason to wake anybody.
+    Both limits must be exceeded: one corrupt image of two is half of the run, but no reason to wake anybody.
     """
 
     share: float = 0.5

@@ -207,7 +207,7 @@ class Pipeline:
         return problems
 
     def _graph_problems(self) -> list[str]:
-        # Of a name that is no text, or no hashable thing at all, the step's own problems tell.
+        # Leave out names that are not texts: the step's own problems report them.
         steps = [step for step in self.steps if isinstance(step, Step) and isinstance(step.name, str)]
         names = [step.name for step in steps]
         problems = [f"two steps are named {name!r}" for name in sorted({n for n in names if names.count(n) > 1})]

@@ -1,7 +1,7 @@
-"""What a declared source becomes in a worker: the records, read from where they are.
+"""The port that reads the records of a declared source in a worker.
 
-:class:`SourceReader` is what every source owes discovery. What only some can do is a port of its own, which a reader
-gives or does not: :class:`OpenTransactions`, :class:`PieceCounter`.
+Every source has a :class:`SourceReader`. What only some sources can do is a port of its own, which the reader may
+offer: :class:`OpenTransactions`, :class:`PieceCounter`.
 """
 
 from abc import ABC, abstractmethod
@@ -20,84 +20,84 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Positions that a default reads at a time.
+#: How many positions the base class reads at a time.
 _CHUNK_ROWS = 10_000
 
 
 class Fetched(NamedTuple):
-    """Records of a source, as far as they can be had."""
+    """Records of a source: those that could be read, and rejections for the others."""
 
     #: Indexed by key. A column has the same type in all frames of the source.
     frame: "pd.DataFrame"
-    #: Records of which a value cannot be read, or not be held without a loss.
+    #: Records with a value that cannot be read, or that its column's type cannot hold unchanged.
     rejections: list[Rejection]
 
 
 class OpenTransactions(Protocol):
-    """Where a source can tell who may still add a record at or below a position that was read before."""
+    """Shows who may still add a record at or below a position that was read before."""
 
     def running_transactions(self) -> frozenset[str]:
         """Every transaction that may still commit a record at or below a position read before.
 
-        Complete: an unlisted transaction is finished. ``vx:`` begins the name of one that may yet be prepared, and so
-        be listed under another name; every other keeps its name to the end.
+        The set is complete: a transaction that is not in it is over. A name that begins with ``vx:`` may change,
+        because the transaction may yet be prepared. Every other transaction keeps its name to the end.
         """
 
     def prepared_transactions(self) -> frozenset[str]:
-        """Those of :meth:`running_transactions` that outlive their session (two-phase commit); read after them."""
+        """The prepared transactions (two-phase commit), which outlive their sessions; read after the others."""
 
 
 class PieceCounter(Protocol):
-    """Where records and ledger are in one place, which can compare their keys by itself."""
+    """Counts new records in a database that holds both the records and the ledger."""
 
     def pieces(self, *, after: Position | None, pipeline: str, step: str, rows: int) -> Iterator[ShardRange] | None:
-        """As :meth:`SourceReader.keys`, looked up in the ledger and counted where both are: pieces of ``rows`` records.
+        """The positions above ``after`` in pieces of ``rows`` records; the database itself looks them up in the ledger.
 
-        Their ``planned`` are the records without a prediction or a rejection of the step, none perhaps. None when
-        these keys cannot be compared with the ledger's texts. Raises as :meth:`SourceReader.keys` does.
+        ``planned`` of a piece counts its records without a prediction or a rejection of the step; it may be 0. Returns
+        None if these keys cannot be compared with the ledger's texts. Raises as :meth:`SourceReader.keys` does.
         """
 
 
 class SourceReader(ABC):
-    """The records of one step, read from where they are. Reads only, never locks.
+    """Reads the records of one step where they are. It only reads, and never locks.
 
-    A kind must give :meth:`keys` and :meth:`rows`. All else follows from them, as long as keys come in the order in
-    which Python compares positions; a kind that has a faster way, or another order, gives its own.
+    A kind must implement :meth:`keys` and :meth:`rows`. The other methods follow from these two, if Python compares
+    positions in the order in which keys come. A kind with a faster way, or another order, overrides them.
 
-    Errors of its vendor leave it as ConfigurationError or TransientError.
+    It turns the errors of its libraries into ConfigurationError or TransientError.
     """
 
-    #: What the last :meth:`greatest_position` saw.
+    #: The result of the last :meth:`greatest_position`.
     _present: Present = Present(greatest=None)
 
     @property
     def transactions(self) -> OpenTransactions | None:
-        """What tells of open transactions; None: nothing does.
+        """The port that shows open transactions; None: the source cannot show them.
 
-        Without it a source has a frontier only by its author's ``settle=``; else every run reads all its keys.
+        Without it, a source has a frontier only if its author gives ``settle=``. Otherwise every run reads all keys.
         """
         return None
 
     @property
     def counter(self) -> PieceCounter | None:
-        """What counts new records beside the ledger; None: discovery looks up each key."""
+        """The port that counts new records in the ledger's database; None: discovery looks up each key."""
         return None
 
     @property
     def settles_by_clock(self) -> bool:
-        """Whether :meth:`greatest_position` stays ``settle`` behind by itself, judged by the arrival's time."""
+        """Whether :meth:`greatest_position` itself stays ``settle`` behind the clock, by the times of arrivals."""
         return False
 
     @property
     def stray(self) -> Stray | None:
-        """The record that the last :meth:`greatest_position` passed over, the greatest of them; None for none."""
+        """The greatest record that the last :meth:`greatest_position` left out; None if it left out none."""
         return self._present.stray
 
     @abstractmethod
     def keys(self, *, after: Position | None, chunk_rows: int) -> Iterator[Sequence[Position]]:
         """All positions above ``after`` in ascending order, in chunks, with constant memory; no chunk is empty.
 
-        The scan starts when the first chunk is asked for. A record whose key or arrival is missing has no
+        The scan starts when the caller asks for the first chunk. A record whose key or arrival is missing has no
         position and is left out; the audit finds it. Raises ConfigurationError for a key that comes twice.
         """
 
@@ -107,30 +107,31 @@ class SourceReader(ABC):
     ) -> Iterator[Fetched]:
         """The records from ``first`` to ``last``, both included, in frames indexed by key, ascending.
 
-        ``columns``: those that are wanted; None: all. No other is read. A source that knows its columns, and has not
-        all of these, gives all that it has.
+        ``columns``: the only columns to read; None: all. If a source knows its columns and lacks one of these, it reads
+        all columns that it has.
 
-        Each record is in a frame or rejected, and costs no other its place.
+        Each record is either in a frame or rejected. A rejected record does not affect the others.
         """
 
     def check(self) -> tuple[str, ...] | None:
-        """The columns that it gives, after a look that reads no record; None: they are known when records are read."""
+        """The columns of the source, found without reading a record; None: only the records show them."""
         return None
 
-    def interrupt(self) -> None:  # noqa: B027 -- most have nothing that could be ended
-        """Ends what is being read of it at the moment, which raises TransientError where it is read.
+    def interrupt(self) -> None:  # noqa: B027 -- most readers have nothing to end
+        """Ends the reads that are under way. They raise TransientError.
 
-        May be called from another thread. What cannot be ended ends by its time limit.
+        It may be called from another thread. A read that cannot be ended runs until its time limit.
         """
 
     def greatest_position(self) -> Position | None:
-        """The greatest position visible now that the frontier may move up to; None when there is none.
+        """The greatest position visible now that the frontier may move up to; None if there is none.
 
-        None as well when positions do not rise as they are taken: then every run scans the whole source.
+        It is also None if positions do not rise in the order in which they are taken. Then every run scans the whole
+        source.
 
-        Finished before :meth:`OpenTransactions.running_transactions` is called.
+        It has returned before :meth:`OpenTransactions.running_transactions` is called.
 
-        What lies beyond all that can arrive now, such as a time of the future, is passed over: see :attr:`stray`.
+        It leaves out positions greater than any that can arrive now, such as times in the future: see :attr:`stray`.
         """
         now = datetime.now(UTC)
         present = greatest_of_the_present(self._greatest, self._has_many_beyond, ceiling=None, now=now)
@@ -141,14 +142,14 @@ class SourceReader(ABC):
         return present.greatest
 
     def lies_beyond(self, position: Position) -> bool:
-        """Whether the last :meth:`greatest_position` passed over what stands at ``position``."""
+        """Whether the last :meth:`greatest_position` left out the record at ``position``."""
         limit, value = self._present.limit, leading(position)
         return limit is not None and type(limit) is type(value) and value > limit  # type: ignore[operator]
 
     def at_or_below(self, position: Position, limit: Position) -> bool:
-        """Whether the record at ``position`` is still there and stands at or below ``limit``.
+        """Whether the record at ``position`` still exists and is at or below ``limit``.
 
-        Compared by the source, in whose order alone positions can be compared.
+        The source compares them: positions can only be compared in its order.
         """
         there = any(self.positions(first=position, last=position, chunk_rows=1))
         return there and in_order(position) <= in_order(limit)
@@ -161,18 +162,18 @@ class SourceReader(ABC):
         return in_chunks(takewhile(lambda each: in_order(each) <= most, from_first), chunk_rows)
 
     def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:
-        """Every record's position, whatever its value, missing arrivals among them, with constant memory."""
+        """The positions of all records with a key, also those without an arrival, with constant memory."""
         return self.keys(after=None, chunk_rows=chunk_rows)
 
     def count_without_key(self) -> int:
-        """How many records have no key: they cannot be identified, and so never predicted."""
+        """How many records have no key. They cannot be identified and are never predicted."""
         return 0
 
     def _greatest(self, limit: Scalar | None) -> Position | None:
         """The greatest position that is at or below the limit."""
         greatest = None
         for chunk in self.keys(after=None, chunk_rows=_CHUNK_ROWS):
-            within = chunk if limit is None else [each for each in chunk if leading(each) <= limit]  # type: ignore[operator]
+            within = chunk if limit is None else [at for at in chunk if leading(at) <= limit]  # type: ignore[operator]
             greatest = within[-1] if within else greatest
         return greatest
 
@@ -182,16 +183,16 @@ class SourceReader(ABC):
     def _count_beyond(self, limit: Scalar, *, most: int) -> int:
         """How many records are beyond the limit, counted up to ``most``."""
         positions = chain.from_iterable(self.keys(after=None, chunk_rows=_CHUNK_ROWS))
-        beyond = (each for each in positions if leading(each) > limit)  # type: ignore[operator]
+        beyond = (at for at in positions if leading(at) > limit)  # type: ignore[operator]
         return sum(1 for _ in islice(beyond, most))
 
 
 def in_order(position: Position) -> tuple[Scalar, ...]:
-    """What Python compares positions by: the arrival, where there is one, then the key."""
+    """The values by which Python compares positions: the arrival, if there is one, then the key."""
     return (position.key,) if position.arrival is None else (position.arrival, position.key)
 
 
 def in_chunks(items: Iterator[T], rows: int) -> Iterator[list[T]]:
-    """The items in lists of ``rows``, the last perhaps shorter; none is empty."""
+    """The items in lists of ``rows``. The last list may be shorter; none is empty."""
     while chunk := list(islice(items, rows)):
         yield chunk

@@ -1,7 +1,7 @@
-"""What an author says about a source: which records there are, what identifies and what orders them.
+"""Declarations of sources: which records there are, what identifies them, and what orders them.
 
-These are declarations. A kind of source is a subclass of :class:`Source`; it imports what it reads with in its
-``open()``, so that the catalog, beat and the command line stay light.
+A kind of source is a subclass of :class:`Source`. It imports its libraries only in ``open()``, so that the catalog,
+beat and the command line stay light.
 """
 
 import hashlib
@@ -16,74 +16,76 @@ from batchord.core.declared.declaration import Declaration
 if TYPE_CHECKING:
     from batchord.core.declared.source_reader import SourceReader
 
-#: Start and end of the time that a run reads.
+#: The start and the end of a run's window.
 Window = tuple[datetime, datetime]
 
-#: Key of a field's metadata: what its value decides. Without it, which records there are: the field is then a part of
-#: the source's digest, unless it has its default.
+#: Key of a field's metadata: what the value of the field decides. A field without this key decides which records there
+#: are: it is part of the source's digest, unless it has its default value.
 DECIDES = "decides"
-#: How the values of the same records are read: the frontier stays, but no run mixes two of them.
+#: Metadata of a field that decides how values are read. If it changes, the frontier stays, but no run mixes both ways.
 _VALUES = "values"
 DECIDES_VALUES = {DECIDES: _VALUES}
-#: Neither: how long a read may take, or what is rejected.
+#: Metadata of a field that decides neither, such as how long a read may take or what is rejected.
 DECIDES_NOTHING = {DECIDES: "nothing"}
-#: Key of a field's metadata: that its default stands in the digest, too. Digests that are in ledgers have it.
+#: Key of a field's metadata: the digest covers even the default value, as existing digests in ledgers do.
 _DEFAULT_IN_DIGEST = "default-in-digest"
 DEFAULT_IN_DIGEST = {_DEFAULT_IN_DIGEST: True}
 
-#: How Python shows what has no text of its own, such as a function: the address is another in each process.
+#: How Python shows a value without a text of its own, such as a function. The address differs in each process.
 _ADDRESS = re.compile(r"<.* at 0x[0-9a-f]+>", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceContext:
-    """What a source is opened with."""
+    """What a source gets when it is opened."""
 
-    #: The run's; None where the run has none, or the source does not say that it reads it.
+    #: The run's window; None if the run has none or the source does not use it.
     window: Window | None = None
-    #: The ledger's database, by the role that only reads.
+    #: The address of the ledger's database for the role that only reads.
     database_url: str
-    #: How long a statement may take, and wait for a lock, where the source does not say.
+    #: How long a statement may take, and wait for a lock, unless the source sets its own limits.
     statement_seconds: float = 300.0
     lock_seconds: float = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source(Declaration):
-    """What all kinds of sources share."""
+    """The base of all kinds of sources."""
 
     #: What identifies a record, such as a column: unique and never missing. It names the index of the model's frame.
     key: str
-    #: What orders records by their arrival, such as a column; None when the key itself does.
+    #: What orders records by their arrival, such as a column; None if the key itself orders them.
     arrival: str | None = field(default=None, metadata=DEFAULT_IN_DIGEST)
-    #: The longest time between taking a position and the record being visible: the frontier then stays that far
-    #: behind. None: the reader tells which transactions are open, or there is no frontier.
+    #: The longest time from taking a position until its record is visible: the frontier stays that far behind. None:
+    #: the reader shows which transactions are open; otherwise there is no frontier.
     settle: timedelta | None = field(default=None, metadata=DEFAULT_IN_DIGEST)
 
     def open(self, context: SourceContext) -> "SourceReader":
-        """What reads the records. Heavy libraries are imported here, in the worker that needs them.
+        """A reader for the records. It imports heavy libraries here, in the worker that needs them.
 
-        Connects to nothing that may hang: that is for the reader, when it is first read. Raises ConfigurationError.
+        It must not connect to a server, which may hang: the reader does so at its first read.
+
+        Raises ConfigurationError.
         """
         raise NotImplementedError(f"{type(self).__name__} has no open()")
 
     @property
     def uses_window(self) -> bool:
-        """Whether it reads the run's window, ``context.window``: then it has no frontier."""
+        """Whether the source reads the run's window, ``context.window``. Then it has no frontier."""
         return False
 
     @property
     def is_bounded(self) -> bool:
-        """Whether it reads both ends of the run's window, so that two windows give no record twice."""
+        """Whether the source reads both ends of the run's window, so that no record is in two windows."""
         return self.uses_window
 
-    def within(self, limit: timedelta) -> Self:  # noqa: ARG002 -- for kinds that can say so
-        """The same source for a short look: one statement takes no longer than ``limit``, where it can say so."""
+    def within(self, limit: timedelta) -> Self:  # noqa: ARG002 -- for kinds that have such limits
+        """The same source for a short check: a statement takes at most ``limit``, if the kind has such limits."""
         return self
 
     @property
     def digest(self) -> str:
-        """Changes when there may be other records than before: the frontier of its step is void then."""
+        """Changes when there may be other records than before. Then the frontier of its step is void."""
         own = [] if self.kind_digest is None else [f"kind_digest={self.kind_digest}"]
         options = [f"{name}={text}" for name, text in self._options(None)]
         text = f"{type(self).__qualname__}({', '.join([*options, *own])})"
@@ -95,32 +97,32 @@ class Source(Declaration):
         return self._options(_VALUES)
 
     def problems(self) -> list[str]:
-        """What is wrong with the declaration, one sentence each; empty when all is well."""
-        found = []
+        """The problems of the declaration, one sentence each; empty if there are none."""
+        problems = []
         if not self.key:
-            found.append("the source has no key: name the column that identifies a record")
-        found += [
+            problems.append("the source has no key: name the column that identifies a record")
+        problems += [
             f"{option}={value!r}: give the name of a column as a text"
             for option, value in (("key", self.key), ("arrival", self.arrival))
             if value and not isinstance(value, str)
         ]
         if self.settle is not None and not isinstance(self.settle, timedelta):
-            found.append(f"settle={self.settle!r}: give a timedelta, or None")
+            problems.append(f"settle={self.settle!r}: give a timedelta, or None")
         elif self.settle is not None and self.settle < timedelta(0):
-            found.append("settle= is negative: give the longest time a record may take to become visible")
-        return found + [
+            problems.append("settle= is negative: give the longest time a record may take to become visible")
+        return problems + [
             f"{name}= holds {text[:100]}, which is another text in each process: give numbers, texts, times or lists"
             for name, text in [*self._options(None), *self._options(_VALUES)]
             if not isinstance(getattr(self, name), str) and _ADDRESS.search(text)
         ]
 
     def _options(self, decides: str | None) -> list[tuple[str, str]]:
-        """Names and texts of the fields that decide this, in the order in which they are given."""
-        own = [each for each in fields(self) if each.init and each.metadata.get(DECIDES) == decides]
+        """The names and texts of the options that decide ``decides``, positional options first."""
+        own = [option for option in fields(self) if option.init and option.metadata.get(DECIDES) == decides]
         return [
-            (each.name, _text(getattr(self, each.name)))
-            for each in sorted(own, key=lambda each: bool(each.kw_only))
-            if each.metadata.get(_DEFAULT_IN_DIGEST) or getattr(self, each.name) != _default(each)
+            (option.name, _text(getattr(self, option.name)))
+            for option in sorted(own, key=lambda option: bool(option.kw_only))
+            if option.metadata.get(_DEFAULT_IN_DIGEST) or getattr(self, option.name) != _default(option)
         ]
 
 
@@ -129,7 +131,7 @@ def _default(option: Field[Any]) -> Any:
 
 
 def _text(value: Any) -> str:
-    """The value as a text that is the same in every process: a set's order differs, a dict's is of no account."""
+    """The value as a text that is the same in every process. Sets and dicts are sorted for that."""
     if isinstance(value, set | frozenset):
         return f"{{{', '.join(sorted(map(_text, value)))}}}"
     if isinstance(value, Mapping):

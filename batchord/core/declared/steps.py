@@ -1,9 +1,9 @@
-"""What an author declares as the nodes of a pipeline's graph.
+"""Declarations of steps, the nodes of a pipeline's graph.
 
-A kind of step is a subclass of :class:`TaskStep`, which says what it does in ``execute()``; Batchord's own are in
-:mod:`batchord.steps`, an author's own are theirs. :class:`Predict` alone becomes shards.
+A kind of step is a subclass of :class:`TaskStep` with a method ``execute()``. Batchord's kinds are in
+:mod:`batchord.steps`; authors may add their own. Only :class:`Predict` becomes shards.
 
-Declarations never raise for what they hold: ``problems()`` lists what is wrong, and the catalog asks for it.
+A declaration never raises because of the values in it. Instead ``problems()`` lists what is wrong, for the catalog.
 """
 
 import hashlib
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
 #: When a step runs: ``all_done_ok``, none of the steps in its ``after`` failed and one ran; ``always``, all are over.
 Join = Literal["all_done_ok", "always"]
 
-#: Queue of steps that a worker executes as a whole and that name no other.
+#: The queue of steps that a worker executes as a whole, unless they name another one.
 STEPS_QUEUE = "steps"
-#: Seconds after its time limit in which a step that ends by itself may do so, before its process is ended.
+#: How many seconds a step that ends by itself gets after its time limit, before its process is ended.
 _GRACE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Step:
-    """What all kinds of steps declare."""
+    """The base of all kinds of steps."""
 
-    #: The name of the kind, in the ledger and for people; the class's own in lower case unless it says otherwise.
+    #: The name of the kind, in the ledger and for people. The default is the name of the class in lower case.
     kind: ClassVar[str]
 
     name: str
     _: KW_ONLY
-    #: Names of the steps before it.
+    #: The names of the steps right before it.
     after: Sequence[str] = ()
     join: Join = "all_done_ok"
-    #: Of each attempt that fails with an error of its own; of a Predict step of each of its shards, for errors of the
-    #: model. None: the pipeline's.
+    #: For errors of the step's own; for a Predict step, errors of the model, separately for each shard. None: the
+    #: pipeline's.
     retry: Retry | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -58,38 +58,38 @@ class Step:
 
     @property
     def names_before(self) -> tuple[str, ...]:
-        """The names in its ``after``, without what is no name; ``problems()`` tells of that."""
+        """The names in ``after``, without values that are not texts, which ``problems()`` reports."""
         return tuple(each for each in self.after if isinstance(each, str))
 
     def problems(self) -> list[str]:
-        """What is wrong with the step, one sentence each."""
-        found = []
+        """The problems of the step, one sentence each."""
+        problems = []
         if not is_name(self.name):
-            found.append(f"{self.name!r} cannot be a step name: use lower-case letters, digits, '_' and '-'")
+            problems.append(f"{self.name!r} cannot be a step name: use lower-case letters, digits, '_' and '-'")
         if self.join not in ("all_done_ok", "always"):
-            found.append(f"join={self.join!r} is unknown: use 'all_done_ok' or 'always'")
+            problems.append(f"join={self.join!r} is unknown: use 'all_done_ok' or 'always'")
         if self.retry is not None:
             wrong = [f"retry={self.retry!r}: give Retry(3)"]
-            found += problems_of(self.retry.problems) if isinstance(self.retry, Retry) else wrong
-        return found + _after_problems(self.after)
+            problems += problems_of(self.retry.problems) if isinstance(self.retry, Retry) else wrong
+        return problems + _after_problems(self.after)
 
 
 @dataclass(frozen=True)
 class TaskStep(Step):
     """A step that one worker executes as a whole, in contrast to Predict, which becomes shards.
 
-    A kind of step is a subclass. Its options are fields; heavy libraries are imported in :meth:`execute`.
+    A kind of step is a subclass. Its options are fields. It imports heavy libraries in :meth:`execute`.
     """
 
-    #: Whether ``execute()`` ends by itself when the time limit is over: its process is ended only if it does not.
+    #: Whether ``execute()`` itself ends at the time limit. Then its process is ended only if it does not.
     ends_in_time: ClassVar[bool] = False
-    #: Whether it returns a :class:`.Choice`: then there must be steps right after it.
+    #: Whether it returns a :class:`.Choice`. Then there must be steps right after it.
     chooses: ClassVar[bool] = False
 
     _: KW_ONLY
-    #: Of an attempt; None: as long as it likes.
+    #: The longest time of an attempt; None: no limit.
     time_limit: timedelta | None = timedelta(hours=1)
-    #: Whether it may run again when its worker died in the middle of it; else such a step has failed.
+    #: Whether it may run again after its worker died during the work. Otherwise the step has failed then.
     idempotent: bool = True
     queue: str = STEPS_QUEUE
 
@@ -101,32 +101,34 @@ class TaskStep(Step):
         return self.time_limit.total_seconds() + (_GRACE_SECONDS if self.ends_in_time else 0)
 
     def problems(self) -> list[str]:
-        """What is wrong with the step, one sentence each. A kind with options adds what is wrong with these."""
-        found = super().problems()
+        """The problems of the step, one sentence each. A kind with options adds the problems of its options."""
+        problems = super().problems()
         limit = self.time_limit
         if limit is not None and (not isinstance(limit, timedelta) or limit < timedelta(seconds=1)):
-            found.append(f"time_limit={limit!r}: give a timedelta of at least a second, or None")
+            problems.append(f"time_limit={limit!r}: give a timedelta of at least a second, or None")
         if not is_name(self.queue):
-            found.append(f"queue={self.queue!r} cannot be a queue name: use lower-case letters, digits, '_' and '-'")
+            problems.append(f"queue={self.queue!r} cannot be a queue name: use lower-case letters, digits, '_' and '-'")
         if not isinstance(self.idempotent, bool):
-            found.append(f"idempotent={self.idempotent!r}: give True or False")
+            problems.append(f"idempotent={self.idempotent!r}: give True or False")
         if type(self).execute is TaskStep.execute:
-            found.append(f"the kind {type(self).__name__} does nothing: give the class a method execute(self, context)")
+            problems.append(
+                f"the kind {type(self).__name__} does nothing: give the class a method execute(self, context)"
+            )
         if not is_name(self.kind) or becomes_shards(self.kind):
-            found.append(
+            problems.append(
                 f"{type(self).__name__} cannot be a kind of step named {self.kind!r}: give the class "
                 "kind: ClassVar[str] = 'copy', of lower-case letters, digits, '_' and '-', and not 'predict'"
             )
-        return found
+        return problems
 
     def execute(self, context: "StepContext") -> Any:
-        """Does the step's work once, and returns what later steps read: JSON-like, at most 64 KiB; or a ``Choice``.
+        """Does the step's work once. Returns a value for later steps (JSON-like, at most 64 KiB), or a ``Choice``.
 
-        What it logs and prints is the attempt's log. It may be called again after an error, as ``retry`` says, and
+        The attempt's log has what it logs and prints. It may be called again after an error, as ``retry`` says, and
         after its worker died, if it is ``idempotent``.
 
-        Raises StepError, or anything else, when the step has failed; FinalStepError when no other attempt would help;
-        TransientError when a server is away, which ``retry`` does not count; LeaseLost when ``context.stop`` was set.
+        Raises StepError, or any other exception, if the step failed; FinalStepError if another attempt cannot help;
+        TransientError if a server is away, which ``retry`` does not count; LeaseLost if ``context.stop`` is set.
         """
         raise NotImplementedError(f"{type(self).__name__} has no execute()")
 
@@ -143,7 +145,7 @@ class Predict(Step):
     batch_rows: int | None = None
     #: Records in a full shard; None means the model's own choice.
     shard_rows: int | None = None
-    #: How many rejections a run bears before it fails.
+    #: How many rejections the step may have in a run before it fails.
     rejection_limit: RejectionLimit = field(default_factory=RejectionLimit)
 
     def __post_init__(self) -> None:
@@ -158,48 +160,48 @@ class Predict(Step):
 
     @property
     def source_digest(self) -> str:
-        """Changes when the step may see other records than before: its frontier is void then."""
+        """Changes when the step may see other records than before. Then its frontier is void."""
         return self.source.digest
 
     @property
     def code(self) -> str:
-        """Changes when the step may read other records, or predict them otherwise: its shards must not be mixed."""
+        """Changes when the step may read other records or predict them in another way. No run mixes both."""
         read = [self.source_digest, self.source.options_of_values]
         return hashlib.sha256(repr([read, self.declared_model.traits]).encode()).hexdigest()[:16]
 
     def problems(self) -> list[str]:
-        """What is wrong with the step, one sentence each."""
-        found = super().problems()
+        """The problems of the step, one sentence each."""
+        problems = super().problems()
         if isinstance(self.source, Source):
-            found += problems_of(self.source.problems)
+            problems += problems_of(self.source.problems)
         else:
-            found.append(f"source= is a {type(self.source).__name__}: give a source, such as a SqlSource")
+            problems.append(f"source= is a {type(self.source).__name__}: give a source, such as a SqlSource")
         if isinstance(self.model, Model):
-            found += problems_of(self.model.problems)
+            problems += problems_of(self.model.problems)
         else:
-            found.append(f"model= is a {type(self.model).__name__}: give a model or a function of a DataFrame")
+            problems.append(f"model= is a {type(self.model).__name__}: give a model or a function of a DataFrame")
         if isinstance(self.rejection_limit, RejectionLimit):
-            found += problems_of(self.rejection_limit.problems)
+            problems += problems_of(self.rejection_limit.problems)
         else:
-            found.append(f"rejection_limit={self.rejection_limit!r}: give RejectionLimit(share=0.5, count=100)")
+            problems.append(f"rejection_limit={self.rejection_limit!r}: give RejectionLimit(share=0.5, count=100)")
         for option in ("batch_rows", "shard_rows"):
             value = getattr(self, option)
             if value is not None and not is_whole(value, least=1):
-                found.append(f"{option}={value!r} must be at least 1, and a whole number")
-        return found
+                problems.append(f"{option}={value!r} must be at least 1, and a whole number")
+        return problems
 
 
 def retry_of(step: Step, default: Retry | None) -> Retry:
-    """The step's own, or its pipeline's, or none."""
+    """The step's own Retry, or else the pipeline's, or else no retry."""
     return step.retry or default or NO_RETRY
 
 
 def _after_problems(after: Iterable[object]) -> list[str]:
-    # Types and names only: of a step or a function Python would show an address in memory.
-    found: list[str] = []
+    # Show only types and names: for a step or a function, Python would show an address in memory.
+    problems: list[str] = []
     for each in after:
         if isinstance(each, Step):
-            found.append(f"after= holds a step itself: give its name: after=[{each.name!r}]")
+            problems.append(f"after= holds a step itself: give its name: after=[{each.name!r}]")
         elif not isinstance(each, str):
-            found.append(f"after= holds a {type(each).__name__}: give names of steps: after=['prepare']")
-    return found
+            problems.append(f"after= holds a {type(each).__name__}: give names of steps: after=['prepare']")
+    return problems

@@ -1,4 +1,4 @@
-"""The right to work on a part of a run, which one worker has at a time."""
+"""Leases: the right of one worker at a time to work on a part of a run."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,9 +15,9 @@ Work = TypeVar("Work")
 
 @dataclass(frozen=True, kw_only=True)
 class Lease(Generic[Work]):
-    """The right to work on a step, or on one of its shards, and to write what came of it, until another claims it.
+    """The right to work on a step or a shard and to write its result, until another worker claims it.
 
-    It holds as long as the token is the ledger's.
+    It holds as long as the ledger has the same token.
     """
 
     run_id: str
@@ -25,25 +25,25 @@ class Lease(Generic[Work]):
     step: str
     #: Index of the shard; None: the step as a whole.
     shard: int | None = None
-    #: Counts from 1; counted before any work, so that an attempt that killed its worker counts.
+    #: Counts from 1. An attempt counts before any work, so that one that kills its worker counts, too.
     attempt: int
     token: str
     #: Attempts that ended with the death or the disappearance of their worker.
     losses: int = 0
-    #: What is known of earlier attempts' ends. Of a shard all their errors; of a step how the last worker was lost.
+    #: How earlier attempts ended. For a shard, all their errors; for a step, how its last worker was lost.
     last_error: str | None = None
-    #: Why the last attempt was lost; None when it ended otherwise, or there was none.
+    #: Why the last attempt was lost; None if it was not lost or there was none.
     cause: LossCause | None = None
-    #: What there is to do, and what matters of earlier attempts at it.
+    #: The work to do, with the results of earlier attempts that matter for it.
     work: Work
 
     @property
     def attempt_name(self) -> AttemptName:
-        """Names the attempt, for its log."""
+        """The name of the attempt, for its log."""
         return AttemptName(self.run_id, self.step, self.shard, self.attempt)
 
     def __str__(self) -> str:
-        """What it is a lease on, at the beginning of a sentence."""
+        """The step or the shard of the lease, as the beginning of a sentence."""
         if self.shard is None:
             return f"Step {self.step} of run {self.run_id}"
         return f"Shard {self.shard} of step {self.step} in run {self.run_id}"
@@ -54,13 +54,13 @@ class StepWork:
     """A step that is planned, or executed as a whole."""
 
     run: Run
-    #: Attempts that ended with an error of the step's own, its time limit among them.
+    #: Attempts that ended with an error of the step itself, or at its time limit.
     retried: int = 0
     #: Attempts that were given back for other reasons, such as a server that is away.
     handed_back: int = 0
-    #: Whether a lost attempt, the last or one before, had begun what cannot be taken back: what it did is not known.
+    #: Whether an earlier lost attempt had begun work that cannot be undone. Nobody knows how much of it was done.
     begun_before: bool = False
-    #: What a step committed together with its work, in an attempt whose end was not written down.
+    #: The output that an earlier attempt committed together with its work, before it died without recording its end.
     committed: dict[str, Any] | None = None
 
 
@@ -73,11 +73,11 @@ class ShardWork:
     planned: int
     #: Records that earlier attempts at this shard accounted for.
     accounted_before: int
-    #: Whether no record between its ends was accounted for when it was planned.
+    #: Whether no record of its range was accounted for when it was planned.
     dense: bool
     model_version: str
     window: tuple[datetime, datetime] | None
-    #: What the step's code was when it was planned, and when that was; None: planned by an earlier release.
+    #: The digest of the step's code at its planning, and the time of that; None: an earlier release planned it.
     code: str | None = None
     planned_at: datetime | None = None
 
@@ -97,11 +97,11 @@ class Claim(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ShardOutcome:
-    """What a worker reports of a shard that it finished."""
+    """A worker's report about a shard that it has finished."""
 
-    #: Records of the range that were this shard's to account for, in all its attempts.
+    #: Records of the range for which this shard had to account, in all its attempts.
     found: int
-    #: Seconds spent in each phase: ``fetch``, ``predict``, ``write``; phases overlap. ``work``: all of it.
+    #: Seconds in each phase: ``fetch``, ``predict``, ``write``, which overlap; and in all: ``work``.
     timings: dict[str, float]
     #: What the model ran on, such as ``cpu`` or ``cuda``; None when it did not run.
     runs_on: str | None = None

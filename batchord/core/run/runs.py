@@ -28,9 +28,9 @@ class RunState(StrEnum):
         return self not in (RunState.QUEUED, RunState.RUNNING)
 
 
-#: Key in a step's output under which the steps stand that it chose.
+#: The key in a step's output for the names of the steps that it chose.
 CHOSEN = "chosen"
-#: The kind of step that becomes shards, as the ledger names it. Every other is executed as a whole.
+#: The ledger's name of the kind of step that becomes shards. Steps of all other kinds are executed as a whole.
 PREDICT = "predict"
 
 
@@ -43,47 +43,47 @@ class StepState(StrEnum):
     """pending → ready → planning → running → one of the others."""
 
     PENDING = "pending"
-    #: Sent to a worker; or waits for its next attempt.
+    #: Its message is sent, or it waits for its next attempt.
     READY = "ready"
     #: A worker holds the lease and plans shards (Predict steps only).
     PLANNING = "planning"
-    #: Shards are committed; or a worker holds the lease and executes the step.
+    #: Workers predict its shards; or a worker holds the lease and executes the step.
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
-    #: Its file was edited while it was at work; a follow-up run goes on with the new code.
+    #: Its file was edited while it was at work. A follow-up run continues with the new code.
     CODE_CHANGED = "code-changed"
-    #: A branch took another way, or all steps before it were skipped.
+    #: A branch chose other steps, or all steps before it were skipped.
     SKIPPED = "skipped"
     #: A step somewhere before it failed.
     UPSTREAM_FAILED = "upstream_failed"
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will become of the step."""
+        """Whether the step is over and its state is final."""
         return self not in (StepState.PENDING, StepState.READY, StepState.PLANNING, StepState.RUNNING)
 
 
 class Kind(StrEnum):
-    """What a run is for; with the pipeline and the slot it names a run once."""
+    """The purpose of a run. Pipeline, kind and slot together are unique."""
 
     SCHEDULED = "scheduled"
     MANUAL = "manual"
-    #: Goes on with a backlog that was larger than one run.
+    #: Continues a backlog that was larger than one run.
     FOLLOW_UP = "follow-up"
-    #: Takes rejections that a person sent again, or what an audit found missing.
+    #: Predicts records whose rejections a person removed, or records that an audit found missing.
     REPAIR = "repair"
-    #: Fills one window of a range that a person named; every other kind goes first.
+    #: Fills one window of a range that a person named. Queued runs of all other kinds start first.
     BACKFILL = "backfill"
     #: Follows a run of another pipeline.
     EVENT = "event"
-    #: Takes a run that has ended up again, or a part of its steps.
+    #: Repeats a run that has ended, or a part of its steps.
     RERUN = "rerun"
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewStep:
-    """A step of a run that somebody wants, as its pipeline declares it now."""
+    """A step of a new run, as its pipeline declares it now."""
 
     name: str
     #: The declaration's, see :attr:`batchord.core.declared.steps.Step.kind`.
@@ -91,11 +91,11 @@ class NewStep:
     after: tuple[str, ...] = ()
     #: ``all_done_ok`` or ``always``.
     join: str = "all_done_ok"
-    #: Where it is executed; None for Predict steps, whose shards go where their model says.
+    #: The queue in which it is executed; None for a Predict step, whose model names the queue of its shards.
     queue: str | None = None
     #: Seconds after which the process of an attempt is ended; None: never.
     time_limit: float | None = None
-    #: Of a rerun: what became of the step in the run before, which is not to be repeated.
+    #: In a rerun, for a step that is not repeated: its state in the earlier run.
     state: StepState = StepState.PENDING
     output: dict[str, Any] | None = None
     error: str | None = None
@@ -103,36 +103,36 @@ class NewStep:
 
 @dataclass(frozen=True, kw_only=True)
 class NewRun:
-    """A run that somebody wants."""
+    """A run to be opened."""
 
     pipeline: str
     kind: Kind
-    #: Who asked: ``schedule``, ``cli``, ``local``, ``call``, ``backlog``, ``retry``, ``audit``, ``backfill``, ``rerun``
-    #: or ``after <pipeline>``.
+    #: Who asked for it: ``schedule``, ``cli``, ``local``, ``call``, ``backlog``, ``retry``, ``audit``, ``backfill``,
+    #: ``rerun`` or ``after <pipeline>``.
     trigger: str
     #: The fire time that a scheduled run stands for; None for every other kind.
     slot: datetime | None = None
     window_start: datetime | None = None
     window_end: datetime | None = None
     params: dict[str, Any] = field(default_factory=dict)
-    #: Names the request; a second request of the same name is the same run. None means no name.
+    #: Identifies the request: a second request with the same text opens no second run. None: no identity.
     request: str | None = None
     #: In the pipeline's order.
     steps: tuple[NewStep, ...] = ()
-    #: What becomes of it when others of its pipeline are active. ``queue``: it waits. ``skip``: it is recorded as
-    #: skipped. ``coalesce``: it is skipped only when another waits already, which will see the same.
+    #: What happens to it while other runs of its pipeline are active. ``queue``: it waits. ``skip``: it is recorded as
+    #: skipped. ``coalesce``: it is skipped only if a queued run will read the same records.
     overlap: str = "queue"
-    #: Whether it looks at the whole source instead of what lies above the frontier.
+    #: Whether it reads the whole source instead of the records above the frontier.
     full_scan: bool = False
-    #: Runs of the pipeline that may be at work at once, this one included.
+    #: How many runs of the pipeline may be at work at once, this one included.
     max_active: int = 1
-    #: Whether their windows must not overlap: two runs would predict the same records.
+    #: Whether the windows of runs that work at once must not overlap, since they would predict the same records.
     disjoint: bool = True
-    #: Of a rerun: the id of the run that it takes up again.
+    #: For a rerun: the id of the run that it repeats.
     rerun_of: str | None = None
-    #: Why it is not to run at all; it is recorded as skipped then.
+    #: Why it must not run; then it is recorded as skipped. None: it may run.
     skip_reason: str | None = None
-    #: What is kept of its being opened by hand, when it is.
+    #: The entry for the history, if a person opens it.
     change: Change | None = None
 
 
@@ -164,7 +164,7 @@ class Run:
 
     @property
     def seconds(self) -> float | None:
-        """From start to finish, not below zero if the clock stepped back; None while it is not over."""
+        """Seconds from start to finish, at least 0 even if the clock stepped back; None while the run is not over."""
         if self.started_at is None or self.finished_at is None:
             return None
         return max(0.0, (self.finished_at - self.started_at).total_seconds())
@@ -183,12 +183,12 @@ class Step:
     #: The declaration's, see :attr:`batchord.core.declared.steps.Step.kind`.
     kind: str = PREDICT
     join: str = "all_done_ok"
-    #: Where its shards go, or the step itself; None for a Predict step that is not planned yet.
+    #: The queue of its shards, or of the step itself; None for a Predict step that is not planned yet.
     queue: str | None = None
     time_limit: float | None = None
     #: Whether more records wait than one run may take.
     backlog_left: bool = False
-    #: What it came to; None before its end.
+    #: Its output; None before its end.
     output: dict[str, Any] | None = None
 
     @property

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from batchord.core.text.counts import counted
 
-#: The newest run's share in a rate; the rest is what was known before. A run of a few records says little, and has
-#: its full share from so many seconds of work on.
+#: The share of the newest run in a rate; the earlier rate has the rest. A run with few records says little, so it gets
+#: its full share only if it has worked for this many seconds.
 _NEWEST, _WHOLE_SECONDS = 0.5, 10.0
 #: Seconds of work in the smallest shard that is worth a task of its own.
 _LEAST_SECONDS = 0.5

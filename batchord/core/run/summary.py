@@ -7,9 +7,9 @@ from batchord.core.run.runs import Run
 from batchord.core.run.totals import StepTotals
 from batchord.core.text.counts import counted
 
-#: Below these a rate says how long a shard takes to begin and to end, not how fast its model is.
+#: Below these limits, a rate shows how long a shard takes to begin and to end, not how fast its model is.
 _LEAST_SECONDS, _LEAST_RECORDS = 1.0, 100
-#: From so many seconds on it says something of a few records, too.
+#: After this many seconds, the rate is shown even for a few records.
 _LONG_SECONDS = 60.0
 #: Quantiles of the scores in a summary, by name.
 QUANTILES = {"min": 0.0, "p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
@@ -39,7 +39,7 @@ def check_conservation(run_id: str, step: str, totals: StepTotals) -> int:
 
 
 def step_summary(totals: StepTotals, aggregates: dict[str, Any], *, pending: int, model: str) -> dict[str, Any]:
-    """What a step came to, as JSON values; seconds are sums over workers, ``elapsed`` is wall time."""
+    """The summary of a step, as JSON values. Seconds are sums over workers; ``elapsed`` is wall time."""
     return {
         "discovered": totals.discovered,
         "predicted": totals.predicted,
@@ -57,7 +57,7 @@ def step_summary(totals: StepTotals, aggregates: dict[str, Any], *, pending: int
 
 
 def rate(records: int, elapsed: float | None) -> float | None:
-    """Records per second; None where too little was measured to say so."""
+    """Records per second; None if too little was measured."""
     if not records or elapsed is None or elapsed < _LEAST_SECONDS:
         return None
     if records < _LEAST_RECORDS and elapsed < _LONG_SECONDS:

@@ -1,4 +1,4 @@
-"""One attempt at a piece of work: its lease is kept, what it says is logged, and what comes of it is judged once."""
+"""One attempt at a piece of work. It keeps its lease, logs its output, and judges its error once."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -18,48 +18,48 @@ from batchord.flow.attempt.policy import Policy, Verdict
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-#: Adds a line to the attempt's log: its stream, and its text.
+#: Adds a line to the attempt's log. Its arguments are the stream and the text.
 Line = Callable[[str, str], None]
 
 
 class Attempt(ABC, Generic[Result]):
-    """An attempt under a lease that was claimed. A kind of work is a subclass; :meth:`make` is the same for all."""
+    """An attempt under a claimed lease. Each kind of work is a subclass; :meth:`make` is the same for all of them."""
 
-    #: Whether the lease is kept until the end is written down; else until the work is done.
+    #: Whether the lease is kept until the end is written down. Otherwise it is kept until the work is done.
     keeps_lease_to_end = False
-    #: Seconds after which the work is over its time; None: never.
+    #: The most seconds that the work may take; None: no limit.
     limit: float | None = None
     #: Seconds between two renewals of the lease.
     every: float
 
     @abstractmethod
     def renew(self) -> bool | None:
-        """Keeps the lease; returns False, or raises LeaseLost, when it is gone."""
+        """Extends the lease. Returns False, or raises LeaseLost, if the lease is lost."""
 
     def log(self) -> AbstractContextManager[AttemptLog | None]:
-        """Keeps what is said in the block; without a log nothing is kept."""
+        """The log that keeps what the block logs and prints; without a log, nothing is kept."""
         return nullcontext()
 
     @abstractmethod
     def work(self, beat: Heartbeat, line: Line) -> Result:
-        """Does the work. ``beat`` knows whether the lease is lost, and whether the work is over its time."""
+        """Does the work. ``beat`` shows whether the lease is lost, and whether the work has exceeded its limit."""
 
     @abstractmethod
     def policy(self) -> Policy:
-        """How errors of :meth:`work` are judged, asked for after one."""
+        """The policy that judges an error of :meth:`work`. It is called only after an error."""
 
     def tell(self, error: BaseException, verdict: Verdict) -> None:
-        """Logs the error; what is logged here is in the attempt's log."""
+        """Logs the error in the attempt's log."""
 
     @abstractmethod
     def done(self, result: Result, beat: Heartbeat) -> list[Message]:
-        """Writes the good end down, where :meth:`work` did not, and returns what is to be sent."""
+        """Records the success, unless :meth:`work` did so, and returns the messages to send."""
 
     @abstractmethod
     def failed(self, error: BaseException, verdict: Verdict, beat: Heartbeat) -> list[Message]:
-        """Gives the work back, or ends it as failed; returns what is to be sent.
+        """Gives the work back or ends it as failed, and returns the messages to send.
 
-        May raise TransientError instead, for whoever called to try again.
+        It may raise TransientError instead; then the caller tries again.
         """
 
     @abstractmethod
@@ -74,18 +74,18 @@ class Attempt(ABC, Generic[Result]):
                 end = self._worked(beat, _nowhere if lines is None else lines.line)
                 if not self.keeps_lease_to_end:
                     beat.stop()
-            # After the log is kept: who sees the end of the work can read it.
+            # The log is stored first: then everybody who sees the end of the work can read its log.
             return end()
 
     def _worked(self, beat: Heartbeat, line: Line) -> Callable[[], list[Message]]:
-        """Does the work; what is left to do about its end."""
+        """Does the work and returns a function that records its end."""
         try:
             return partial(self.done, self.work(beat, line), beat)
         except LeaseLost as error:
             log.warning("The lease is lost: %s", error)
             return partial(self.lease_lost, error)
         except BaseException as error:
-            if ends_the_process(error):  # what became of the work is the parent process's to say
+            if ends_the_process(error):  # the parent process records the outcome
                 raise
             verdict = self.policy().verdict(error)
             self.tell(error, verdict)

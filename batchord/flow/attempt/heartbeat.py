@@ -9,20 +9,20 @@ from typing import Self
 
 from batchord.core.errors import LeaseLost, TransientError
 
-#: How often a read is ended that goes on although the lease is lost.
+#: Seconds between two tries to end a read that continues after the lease is lost.
 _AGAIN_SECONDS = 1.0
 
 
 class Heartbeat:
     """Calls ``beat`` at an interval, in a thread, until the block ends.
 
-    ``beat`` keeps the lease; it returns False or raises LeaseLost when the lease is gone, which ends the
-    thread and sets :attr:`lost`. A TransientError is borne: the next beat may be in time. Whether a write
-    is allowed is decided by the token in the ledger alone, never by this thread.
+    ``beat`` extends the lease. If the lease is gone, it returns False or raises LeaseLost; then the thread sets
+    :attr:`lost` and does not call it again. After a TransientError the thread continues: the next beat may still be in
+    time. Only the token in the ledger decides whether a write is allowed, never this thread.
     """
 
     def __init__(self, beat: Callable[[], bool | None], *, every: float, limit: float | None = None) -> None:
-        """``limit``: seconds after which the work is over its time, and the lease is not kept any longer."""
+        """``limit``: seconds after which the work has taken too long; then the thread stops extending the lease."""
         self._beat = beat
         self._limit = limit
         self._at_loss: list[Callable[[], None]] = []
@@ -30,9 +30,9 @@ class Heartbeat:
         self.overdue = threading.Event()
         self._every = every
         self._stop = threading.Event()
-        #: Set when the lease was taken over; long work may look at it to stop early.
+        #: Set when the lease is lost; long work may check it to stop early.
         self.lost = threading.Event()
-        # In its starter's context: what it logs belongs to the same attempt.
+        # The thread gets the context of its starter, so that its lines belong to the same attempt.
         target = contextvars.copy_context().run
         self._thread = threading.Thread(target=target, args=[self._run], name="batchord-heartbeat", daemon=True)
 
@@ -46,12 +46,12 @@ class Heartbeat:
         self.stop()
 
     def stop(self) -> None:
-        """Lets the lease be; to be called once the work is done, or at the end of the block at the latest."""
+        """Stops extending the lease. Call it when the work is done, at the latest at the end of the block."""
         self._stop.set()
         self._thread.join()
 
     def at_loss(self, interrupt: Callable[[], None]) -> None:
-        """Has ``interrupt`` called, in the thread of the beat, when the lease is lost or the work is over its time."""
+        """Calls ``interrupt``, in the heartbeat's thread, when the lease is lost or the work has taken too long."""
         self._at_loss.append(interrupt)
 
     def _run(self) -> None:
@@ -71,7 +71,7 @@ class Heartbeat:
         else:
             return
         self.lost.set()
-        # Until the work has ended: between two reads there is nothing to interrupt.
+        # Repeat this until the work ends: a call between two reads finds nothing to interrupt.
         while not self._stop.is_set():
             for interrupt in list(self._at_loss):
                 interrupt()

@@ -1,4 +1,4 @@
-"""What an attempt's error means: whose doing it is, and whether there is another attempt."""
+"""What an attempt's error means: where its cause lies, and whether another attempt follows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,55 +19,55 @@ from batchord.core.process.exhaustion import is_exhaustion
 
 
 class Fault(Enum):
-    """Whose doing an error is."""
+    """Where the cause of an error lies."""
 
-    #: The work's own. Its author's Retry says whether it is tried again.
+    #: In the work itself. The author's Retry says whether it is tried again.
     OWN = auto()
-    #: Of something around it: a server is away, or this worker does not know the file yet. It is tried again, a bounded
-    #: number of times.
+    #: Around the work: a server is away, or this worker does not know the file yet. The number of further attempts is
+    #: limited.
     PASSING = auto()
-    #: Of this process, which lacks memory or threads.
+    #: In this process, which lacks memory or threads.
     PROCESS = auto()
-    #: The work's own, and no other attempt would end better.
+    #: In the work itself, and no other attempt can succeed.
     FINAL = auto()
-    #: Nobody's: the file was edited while the work was under way. A follow-up run goes on with the new code.
+    #: In an edit: the file was changed during the work. A follow-up run continues with the new code.
     EDITED = auto()
 
 
 class Verdict(NamedTuple):
-    """What is to become of the work."""
+    """What happens to the work after an error."""
 
     fault: Fault
-    #: Whether there is another attempt.
+    #: Whether another attempt follows.
     again: bool
-    #: Seconds until then; None: as long as whoever sends it waits usually.
+    #: Seconds until that attempt; None: the usual wait of the sender.
     wait: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """How the errors of one attempt are judged."""
+    """The rules by which the errors of one attempt are judged."""
 
     #: Attempts so far, this one included, that count for the author's Retry.
     own_attempts: int
-    #: Attempts so far, this one included, that count for what is around the work, and how many there may be.
+    #: Attempts so far, this one included, that count for causes around the work, and the most that are allowed.
     attempts: int
     most_attempts: int
-    #: Whether this attempt brought the work on: then a passing error never ends it, since less is left each time.
+    #: Whether this attempt made progress. Then a passing error never ends the work: less of it is left each time.
     moved_on: bool = False
-    #: The author's word on errors of the work's own.
+    #: The author's Retry for errors of the work itself.
     retry: Retry = NO_RETRY
-    #: Seconds to wait after the attempt of that number, for what is around the work.
+    #: Seconds to wait after the attempt of that number, for causes around the work.
     wait: Callable[[int], float | None] = lambda _: None
-    #: Whether the code here is newer than the work: then a step that is unknown here was edited away.
+    #: Whether the code here is newer than the work. Then an edit has removed a step that is unknown here.
     edited: bool = False
-    #: Whose doing it is that the process lacks memory or threads; None: as if that were any other error.
+    #: The fault if the process lacks memory or threads; None: judged like any other error.
     exhausted: Fault | None = Fault.PASSING
-    #: Whose doing an error is that is none of Batchord's.
+    #: The fault of an error that is not one of Batchord's own classes.
     unforeseen: Fault = Fault.OWN
 
     def verdict(self, error: BaseException) -> Verdict:
-        """What is to become of the work after ``error``."""
+        """What happens to the work after ``error``."""
         fault = self._fault(error)
         if fault is Fault.OWN:
             again = self.retry.allows(error, attempt=self.own_attempts)
@@ -90,5 +90,5 @@ class Policy:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether the error says by itself that it passes: as in a deploy, another worker may know the pipeline."""
+    """Whether the error passes by itself. In a deploy, for example, another worker may know the pipeline."""
     return isinstance(error, TransientError | UnknownPipeline)

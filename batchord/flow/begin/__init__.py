@@ -1,1 +1,1 @@
-"""How a run begins: a tick, another pipeline's end, a person, a range of the past, a repetition."""
+"""How a run begins: by a tick, by the end of another pipeline's run, by hand, as a backfill, or as a rerun."""

@@ -1,4 +1,4 @@
-"""A range of the past is filled: a run for each window of the schedule in it, oldest first."""
+"""Fills a range of the past: opens a run for each window of the schedule in it, the oldest first."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -16,7 +16,7 @@ from batchord.flow.begin.start import new_run, open_run
 from batchord.flow.parts import Parts
 from batchord.flow.upkeep.history import change
 
-#: Windows of one call.
+#: The most windows of one call.
 MOST_WINDOWS = 10_000
 
 
@@ -29,11 +29,11 @@ def fill_windows(
     params: dict[str, Any] | None = None,
     actor: Actor | None = None,
 ) -> tuple[list[Run], list[Message]]:
-    """Opens a run for each window that lies in ``start`` to ``end`` and has none waiting or at work.
+    """Opens a run for each window between ``start`` and ``end``, unless a backfill of it is queued or running.
 
-    They run after every other run of the pipeline that waits, as many at once as its ``max_active_runs`` says. A
-    pipeline that is not scheduled by time has one window: the whole range. ``actor``: who is noted for it, once for all
-    windows, with the first.
+    These runs start after all other queued runs of the pipeline. At most its ``max_active_runs`` of them work at once.
+    A pipeline that is not scheduled by time has one window: the whole range. ``actor``: the person for the history. It
+    gets one entry for all windows, with the first run.
 
     Raises UnknownPipeline; ConfigurationError for a range without a window, or with more than 10,000.
     """

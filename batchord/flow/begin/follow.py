@@ -1,21 +1,21 @@
-"""One pipeline follows another: its run starts when a run of the other has ended so."""
+"""Which pipelines follow another one: their runs start when a run of the other pipeline ends in a given state."""
 
 from batchord.core.run.messages import FollowUp, RunEnded
 from batchord.flow.parts import Catalog
 
 
 def follows(catalog: Catalog) -> list[tuple[str, str, str]]:
-    """All of it: the pipeline that is followed, the state in which its run must end, the pipeline that follows."""
-    found = []
+    """For each rule: the followed pipeline, the state in which its run must end, and the pipeline that follows."""
+    rules = []
     for name in catalog.names():
         after = catalog.get(name).after
         if after is not None:
-            found += [(after.pipeline, str(state), name) for state in after.states]
-    return found
+            rules += [(after.pipeline, str(state), name) for state in after.states]
+    return rules
 
 
 def followers(catalog: Catalog, ended: RunEnded) -> list[FollowUp]:
-    """Who follows this end."""
+    """The runs that must follow this end."""
     return [
         FollowUp(pipeline=follower, after_run=ended.run_id)
         for followed, state, follower in follows(catalog)

@@ -1,4 +1,4 @@
-"""What can be seen of a model before it predicts: whether it loads, and whether the source gives what it reads."""
+"""Checks a model before it predicts: whether it loads, and whether the source gives the columns that it reads."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ from batchord.flow.parts import Parts
 
 
 def check_model(parts: Parts, declared: Predict, source: SourceReader, version: str) -> tuple[list[str], bool]:
-    """What is wrong, one sentence each, and whether the model was loaded: only where it is at hand.
+    """The problems, one sentence each, and whether the model was loaded. It is loaded only if its files are here.
 
-    Raises TransientError when a server does not answer, ConfigurationError for a source that cannot be read.
+    Raises TransientError if a server does not answer, ConfigurationError if the source cannot be read.
     """
     problems: list[str] = []
     loaded: LoadedModel | None = None
@@ -21,24 +21,24 @@ def check_model(parts: Parts, declared: Predict, source: SourceReader, version: 
         loaded = parts.models.load_at_hand(declared.declared_model, version)
     except TransientError:
         raise
-    except Exception as error:  # noqa: BLE001 -- whatever its files hold, or an author's kind raises
+    except Exception as error:  # noqa: BLE001 -- broken files or an author's kind may raise anything
         problems.append(parts.mask(str(error) if isinstance(error, BatchordError) else error_text(error)))
     needed = declared.declared_model.needs or (None if loaded is None else loaded.reads) or ()
     return problems + _missing(declared, needed, source.check()), loaded is not None
 
 
-def _missing(declared: Predict, needed: Sequence[str], given: Sequence[str] | None) -> list[str]:
-    if given is None:
+def _missing(declared: Predict, needed: Sequence[str], columns: Sequence[str] | None) -> list[str]:
+    if columns is None:
         return []
     key, arrival = declared.source.key, declared.source.arrival
-    # As they are prepared for the model: the key is the frame's index.
+    # prepare() hides the same columns from the model: the key is the frame's index.
     hidden = {key} if declared.declared_model.takes_arrival else {key, arrival}
     problems = []
     for name in needed:
-        if name not in given:
+        if name not in columns:
             problems.append(
-                f"The model reads the column {name!r}, but the source gives only {', '.join(given)}. Correct the name, "
-                "or select the column in the source."
+                f"The model reads the column {name!r}, but the source gives only {', '.join(columns)}. Correct the "
+                "name, or select the column in the source."
             )
         elif name in hidden:
             problems.append(

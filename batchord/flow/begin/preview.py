@@ -11,24 +11,24 @@ from batchord.flow.predict.plan import scan
 
 @dataclass(frozen=True, kw_only=True)
 class StepPreview:
-    """One step of a run that did not happen."""
+    """What a run would do in one step."""
 
     step: str
     model_version: str
     records: int
     shards: int
     largest_shard: int
-    #: Where the size of shards comes from, for people.
+    #: The reason for the size of shards, for people.
     shard_size: str
-    #: From the last finished run's records per second; None when there was none.
+    #: Estimated from the records per second of the last run; None if no run was measured.
     expected_seconds: float | None
     #: Whether a follow-up run would be needed.
     backlog_left: bool
-    #: Why the frontier stays below records that are there; None when it does not.
+    #: The record below which the frontier stays; None if there is none.
     stray: str | None
-    #: What a run of it would fail for, as far as that can be seen without predicting.
+    #: Reasons for which a run of the step would fail, as far as a check without predicting can show.
     problems: list[str]
-    #: Whether the model was loaded, and so checked beyond its declaration.
+    #: Whether the model was loaded; otherwise only its declaration was checked.
     model_loaded: bool
 
     def as_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Records that were passed over on purpose are taken up again: rejections after a fix, what an audit found."""
+"""Opens runs for records that other runs leave out: rejected ones after a fix, and those that an audit found."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from batchord.flow.drive.advance import advance
 from batchord.flow.parts import Parts
 from batchord.flow.upkeep.history import change
 
-#: Where a window begins that looks at everything; PostgreSQL and Python both know this day.
+#: The start of a window that covers everything. Both PostgreSQL and Python can express this day.
 BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 
 
@@ -24,10 +24,10 @@ def retry_rejections(
     keys: Sequence[str] | None = None,
     actor: Actor | None = None,
 ) -> tuple[Run | None, int, list[Message]]:
-    """Takes back rejections, all or by reason or by key, and opens a run that predicts those records again.
+    """Removes rejections (all, by reason, or by key) and opens a run that predicts those records again.
 
-    Returns the run (None when there was nothing to take back), how many rejections it takes, and what to send.
-    ``actor``: who is noted for it.
+    Returns the run (None if no rejection matched), the number of removed rejections, and the messages to send.
+    ``actor``: the person for the history.
     Raises UnknownPipeline, TransientError.
     """
     detail = {"reason": reason, "keys": None if keys is None else list(keys)}
@@ -40,9 +40,9 @@ def retry_rejections(
 
 
 def repair_missing(parts: Parts, *, pipeline: str, actor: Actor | None = None) -> tuple[Run, list[Message]]:
-    """Opens a run that looks at the whole source: what an audit found missing is predicted.
+    """Opens a run that reads the whole source, and so predicts the records that an audit found missing.
 
-    ``actor``: who is noted for it; None: the daily audit.
+    ``actor``: the person for the history; None: the daily audit.
     """
     noted = change(parts, actor, "repair", pipeline=pipeline)
     run = parts.ledger.runs.open(replace(_repair(parts, pipeline, trigger="audit"), change=noted)).run

@@ -1,8 +1,8 @@
-"""A run that has ended is taken up again: all of it, from a step on, or what failed.
+"""Repeats a run that has ended: all of it, from one step on, or the failed steps.
 
-As a new run, in the place of the old one: its slot's window, its parameters. What is not to be repeated counts as
-done in it, with what it came to then. Opening the old run again was rejected: what it was, and what was told of it,
-would be lost.
+The repetition is a new run with the window and the parameters of the old one. Steps that are not repeated keep their
+state and their output. Opening the old run again was rejected: its result would be lost, and alerts and reports about
+it would no longer match.
 """
 
 from dataclasses import replace
@@ -27,10 +27,10 @@ def rerun(
     request: str | None = None,
     actor: Actor | None = None,
 ) -> tuple[Run, list[Message]]:
-    """Opens a run that repeats ``run_id``: from a step on, or those that failed and what is behind them, or all.
+    """Opens a run that repeats ``run_id``: one step and those after it, the failed ones and those after them, or all.
 
-    ``actor``: who is noted for it. Raises ConfigurationError when there is no such run or step, when it has not ended,
-    nothing of it failed, or the step cannot run after what became of those before it.
+    ``actor``: the person for the history. Raises ConfigurationError if there is no such run or step, if the run has not
+    ended or no step failed, or if the step cannot run because of how the steps before it ended.
     """
     old = parts.ledger.runs.get(run_id)
     declared = parts.catalog.get(old.pipeline)
@@ -63,14 +63,14 @@ def rerun(
 def _again(
     steps: tuple[NewStep, ...], before: dict[str, Step], *, run_id: str, from_step: str | None, failed: bool
 ) -> set[str]:
-    """Names of the steps that are to run."""
+    """The names of the steps to repeat."""
     after = {step.name: step.after for step in steps}
     if from_step is not None:
         if from_step not in after:
             raise ConfigurationError(f"There is no step {from_step!r}; there are: {', '.join(after)}.")
         chosen = {from_step}
     elif failed:
-        # A step that was stopped by a failure may no longer stand behind it in the file.
+        # In the edited file, a step that a failure stopped may no longer come after the failed step.
         chosen = {name for name in after if name not in before or before[name].state in FAILED}
         if not chosen:
             raise ConfigurationError(f"No step of run {run_id} failed. To repeat the whole run, leave out --failed.")
@@ -80,29 +80,30 @@ def _again(
 
 
 def _refuse_what_cannot_run(steps: tuple[NewStep, ...], name: str, *, run_id: str) -> None:
-    """Raises when the step would end before it began, for what is taken over of the steps before it."""
-    found = moves([_as_known(step) for step in steps])
-    if name not in (*found.upstream_failed, *found.skipped):
+    """Raises if the step would be skipped or stopped at once, because of the states of the steps before it."""
+    next_moves = moves([_as_step(step) for step in steps])
+    if name not in (*next_moves.upstream_failed, *next_moves.skipped):
         return
     before = upstream({step.name: step.after for step in steps}, name)
-    mine = [step for step in steps if step.name in before]
-    if name in found.upstream_failed:
-        causes, why = [step for step in mine if step.state is StepState.FAILED], "failed"
+    steps_before = [step for step in steps if step.name in before]
+    if name in next_moves.upstream_failed:
+        causes, why = [step for step in steps_before if step.state is StepState.FAILED], "failed"
         more = ", or repeat all failed steps with `--failed`"
     else:
-        left = {name, *(step.name for step in mine if step.state is StepState.SKIPPED)}
-        ways = {each for step in steps if step.name in left for each in step.after}
-        causes, why = [step for step in mine if _as_known(step).chose and step.name in ways], "chose another way"
+        skipped = {name, *(step.name for step in steps_before if step.state is StepState.SKIPPED)}
+        right_before = {right for step in steps if step.name in skipped for right in step.after}
+        causes = [step for step in steps_before if _as_step(step).chose and step.name in right_before]
+        why = "chose another way"
         more = ""
-    # The step that is to blame may have gone from the file.
-    causes = causes or [step for step in mine if step.state.over]
+    # The step that caused this may be missing from the edited file.
+    causes = causes or [step for step in steps_before if step.state.over]
     raise ConfigurationError(
-        f"Step {name} of run {run_id} cannot be repeated alone: {', '.join(each.name for each in causes)} before it "
+        f"Step {name} of run {run_id} cannot be repeated alone: {', '.join(step.name for step in causes)} before it "
         f"{why}. Start there with `batchord rerun {run_id} --from {causes[0].name}`{more}."
     )
 
 
-def _as_known(step: NewStep) -> Step:
+def _as_step(step: NewStep) -> Step:
     return Step(
         run_id="",
         name=step.name,

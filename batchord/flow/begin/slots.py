@@ -1,4 +1,4 @@
-"""Which slots, and which windows, a pipeline's runs stand for."""
+"""The slots and windows of a pipeline's runs."""
 
 from datetime import datetime
 
@@ -6,17 +6,17 @@ from batchord.core.calendar.schedules import EARLIEST, Schedule, slots_between, 
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.run.standing import Standing
 
-#: Runs that one tick opens at the most; the next look at missed ticks opens more.
+#: The most runs that one tick opens. The next check for missed ticks opens more.
 MOST_SLOTS = 1000
 
 
 def schedule_now(declared: Pipeline, standing: Standing) -> Schedule | None:
-    """What it is scheduled by: what was switched at run time, else its file; None: not by time."""
+    """The schedule that holds now: the one that a person set, or else that of the file; None: not by time."""
     return declared.scheduled_by(standing.schedule)
 
 
 def due_slots(declared: Pipeline, schedule: Schedule, standing: Standing, now: datetime) -> list[datetime]:
-    """The slots for which a tick at ``now`` opens runs, oldest first: the newest, or all since the last run's."""
+    """The slots for which a tick at ``now`` opens runs: the newest, or all since the last run's, the oldest first."""
     newest = schedule.slot_at(now)
     if newest is None or (standing.scheduled_at is not None and newest <= standing.scheduled_at):
         return []
@@ -27,7 +27,7 @@ def due_slots(declared: Pipeline, schedule: Schedule, standing: Standing, now: d
 
 
 def missed(schedule: Schedule, standing: Standing, before: datetime) -> bool:
-    """Whether a slot of before that time has no run, though the pipeline was known, and so scheduled, at its time."""
+    """Whether the newest slot at ``before`` has no run, although the pipeline was already scheduled at that slot."""
     slot = schedule.slot_at(before)
     known_since = max(standing.first_seen_at, standing.scheduled_at or standing.first_seen_at)
     if slot is None or slot <= known_since:
@@ -36,9 +36,10 @@ def missed(schedule: Schedule, standing: Standing, before: datetime) -> bool:
 
 
 def window_by_hand(schedule: Schedule | None, standing: Standing, now: datetime) -> tuple[datetime, datetime]:
-    """The window of a run by hand: from the start of the newest slot's up to now.
+    """The window of a run by hand: from the start of the newest slot's window up to now.
 
-    Without a schedule by time: from where the newest run that succeeded ended, or the beginning of time.
+    Without a schedule by time, it starts at the end of the window of the newest run that succeeded, or at the beginning
+    of time.
     """
     slot = None if schedule is None else schedule.slot_at(now)
     if schedule is None or slot is None:

@@ -1,4 +1,4 @@
-"""A tick, an event or a person becomes a run."""
+"""Starts a run for a tick, an event or a person."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -21,7 +21,7 @@ from batchord.flow.upkeep.history import change
 
 SCHEDULE = "schedule"
 BACKLOG = "backlog"
-#: Begins the trigger of a run that follows a run of another pipeline.
+#: The first word of the trigger of a run that follows a run of another pipeline.
 AFTER = "after"
 
 
@@ -35,17 +35,17 @@ def start_run(
     after_run: str | None = None,
     actor: Actor | None = None,
 ) -> tuple[Run, list[Message]]:
-    """Opens the run that is wanted, or finds it, and starts it when nothing stands in its way.
+    """Opens the run, or finds it if it exists already, and starts it if no other run blocks it.
 
     Args:
-        parts: what the verb works with.
-        pipeline: its name.
-        trigger: who asks, a word or a few.
-        request: names the request, so that a message delivered twice opens one run.
-        params: values for the run, JSON-like.
-        after_run: with trigger ``backlog`` the run whose backlog this one goes on with, with trigger ``after`` the
-            run of another pipeline that this one follows.
-        actor: who is noted for it, of a run by hand.
+        parts: The ports and settings of the verb.
+        pipeline: The name of the pipeline.
+        trigger: Who asks for the run, in a few words.
+        request: Identifies the request, so that a message that is delivered twice opens one run.
+        params: The parameters of the run, JSON-like.
+        after_run: With trigger ``backlog``, the run whose backlog this one continues; with trigger ``after``, the run
+            of another pipeline that this one follows.
+        actor: The person for the history, if a person starts the run.
 
     Raises UnknownPipeline, CatalogError, ConfigurationError, TransientError.
     """
@@ -68,7 +68,7 @@ def start_run(
 
 
 def tick(parts: Parts, *, pipeline: str, now: datetime | None = None) -> tuple[list[Run], list[Message]]:
-    """Opens a run for each slot that is due: none while the pipeline is paused, several where it catches up.
+    """Opens a run for each slot that is due: none while the pipeline is paused, several if it catches up.
 
     Raises UnknownPipeline, CatalogError, TransientError.
     """
@@ -81,31 +81,31 @@ def tick(parts: Parts, *, pipeline: str, now: datetime | None = None) -> tuple[l
     messages: list[Message] = []
     for place, slot in enumerate(due_slots(declared, schedule, standing, now or standing.now)):
         new = _scheduled(declared, schedule, slot)
-        # Whoever ends starts the next: of many, those that may be at work at once are driven here.
-        run, said = open_run(parts, new, drives=place < declared.max_active_runs)
+        # Start only as many runs as may work at once: each run that ends starts the next one.
+        run, run_messages = open_run(parts, new, drives=place < declared.max_active_runs)
         runs.append(run)
-        messages += said
+        messages += run_messages
     return runs, messages
 
 
 def follow_up(parts: Parts, *, pipeline: str, after_run: str) -> tuple[Run, list[Message]]:
-    """Goes on with the backlog that ``after_run`` left; one run has one follow-up, however often this is sent."""
+    """Continues the backlog that ``after_run`` left. A run has one follow-up run, however often this is called."""
     return start_run(parts, pipeline=pipeline, trigger=BACKLOG, after_run=after_run)
 
 
 def open_run(parts: Parts, new: NewRun, *, drives: bool = True) -> tuple[Run, list[Message]]:
-    """Opens the run, or finds it, and starts it when nothing stands in its way; ``drives`` False leaves that."""
+    """Opens the run, or finds it, and starts it if no other run blocks it. With ``drives=False`` it stays queued."""
     run = parts.ledger.runs.open(new).run
     if run.state.ended or not drives:
         return run, []
-    # A second tick drives the run as well: the first one's sender may have died after its commit.
+    # A second tick also drives the run: the process with the first one may have died after its commit.
     with parts.ledger.runs.lock(run.id) as locked:
         messages = drive(locked)
         return locked.run, messages
 
 
 def new_run(declared: Pipeline, kind: Kind, trigger: str) -> NewRun:
-    """A run of the pipeline as its file has it now; what else is to be known of it is for the caller to add."""
+    """A run of the pipeline with the steps that its file declares now. The caller adds further details."""
     return NewRun(
         pipeline=declared.name,
         kind=kind,
@@ -123,7 +123,7 @@ def _scheduled(declared: Pipeline, schedule: Schedule, slot: datetime) -> NewRun
         slot=slot,
         window_start=start,
         window_end=end,
-        # Who catches up wants a run for each slot, whatever is at work.
+        # catchup="all" needs a run for each slot, even while another run is active.
         overlap="queue" if declared.catchup == "all" else declared.overlap,
     )
 
@@ -131,7 +131,7 @@ def _scheduled(declared: Pipeline, schedule: Schedule, slot: datetime) -> NewRun
 def _after(parts: Parts, declared: Pipeline, standing: Standing, after_run: str, trigger: str) -> NewRun:
     before = parts.ledger.runs.get(after_run)
     following = new_run(declared, Kind.FOLLOW_UP if trigger == BACKLOG else Kind.EVENT, trigger)
-    # Of a backlog the rest of what that run would have read; of an event what was read before.
+    # A follow-up run reads the rest of that run's window; an event's run reads the same window again.
     following = replace(following, window_start=before.window_start, window_end=before.window_end)
     if trigger == BACKLOG:
         steps = {step.name: step for step in parts.ledger.runs.steps(after_run)}
@@ -143,7 +143,7 @@ def _after(parts: Parts, declared: Pipeline, standing: Standing, after_run: str,
         following,
         trigger=f"{AFTER} {before.pipeline}",
         request=f"after:{before.id}:{declared.name}",
-        # A run that has not begun yet will see what two events have brought; unless it may look at its window only.
+        # A queued run will also read the records of a second event, unless it reads only its own window.
         overlap="coalesce" if declared.overlap == "skip" and declared.sees_everything else "queue",
         skip_reason=None if standing.paused_at is None else "the pipeline was paused",
     )

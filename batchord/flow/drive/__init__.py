@@ -1,1 +1,1 @@
-"""What moves a run on, and ends it."""
+"""Moves a run on from step to step, and ends it."""

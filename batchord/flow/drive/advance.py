@@ -1,4 +1,4 @@
-"""The only driver of a run: under the run's row lock it sees what is ready, and says what to send.
+"""The only driver of a run. Under the run's row lock, it decides what can start and returns the messages to send.
 
 Every step that ends calls it, and the sweeper calls it for a run that stands still.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def advance(parts: Parts, *, run_id: str) -> list[Message]:
-    """Starts what can start and ends what is over; calling it too often changes nothing."""
+    """Starts what can start and ends what is over. Further calls change nothing."""
     with parts.ledger.runs.lock(run_id) as locked:
         return drive(locked)
 

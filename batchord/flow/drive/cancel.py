@@ -1,4 +1,4 @@
-"""A run is ended by a person, in mid-shard or before it started; what was predicted stays."""
+"""Ends a run for a person, before its start or in the middle of a shard. Its predictions stay."""
 
 from batchord.core.run.history import Actor
 from batchord.core.run.messages import Message, RunReady
@@ -9,10 +9,10 @@ from batchord.flow.upkeep.history import change
 
 
 def cancel_run(parts: Parts, *, run_id: str, who: str = "by hand", actor: Actor | None = None) -> list[Message]:
-    """Cancels a run that has not ended; its workers are fenced at their next write.
+    """Cancels a run that has not ended. The ledger refuses the next write of its workers.
 
-    Records that it did not get to are found by the pipeline's next run. ``actor``: who is noted for it. Raises
-    ConfigurationError when there is no such run.
+    The pipeline's next run takes the records that are left. ``actor``: the person for the history. Raises
+    ConfigurationError if there is no such run.
     """
     with parts.ledger.runs.lock(run_id) as locked:
         if locked.run.state.ended:

@@ -1,4 +1,4 @@
-"""What people are told of a run's end: that it failed, that it is partial, that all is well again."""
+"""Keeps the alerts about a run's end: it failed, it is partial, or the pipeline has recovered."""
 
 from typing import TYPE_CHECKING
 
@@ -9,24 +9,24 @@ from batchord.output.masking import mask
 if TYPE_CHECKING:
     from batchord.ledger.locked_run import LockedRun
 
-#: Characters of an error in a message; the whole of it is in the ledger.
+#: The most characters of an error in an alert. The ledger has more of it.
 _MOST_ERROR = 1500
-#: An incident that a run's end begins.
+#: The kind of incident that begins with a run that does not succeed.
 RUNS = "runs"
-#: Incidents that end with a run that succeeds.
+#: The kinds of incidents that end with a run that succeeds.
 _ENDED_BY_SUCCESS = (RUNS, AlertKind.RUN_TIME.value, AlertKind.SILENCE.value)
 
 
 def tell_of_end(locked: "LockedRun", state: RunState, error: str | None) -> bool:
-    """Keeps what is to be told of a run that is about to end so; whether there is anything."""
+    """Keeps the alert for a run that is about to end in ``state``. Returns whether an alert is to be sent."""
     if state is RunState.SUCCEEDED:
         return _tell_of_recovery(locked)
     failed = sum(step.state is StepState.FAILED for step in locked.steps)
     if not failed and any(step.state is StepState.CODE_CHANGED for step in locked.steps):
-        return False  # an edit is no fault: the follow-up run that starts now takes the rest
+        return False  # after an edit nothing is wrong: the follow-up run that starts now takes the rest
     run = locked.run
     locked.open_incident(RUNS, f"run {run.id} ended as {state}")
-    # The limit of rejections was told of already, and nothing else is wrong: one event, one alert.
+    # There is an alert about too many rejections already. If nothing else is wrong, it is enough.
     if failed == locked.alerts_kept(AlertKind.REJECTION_LIMIT):
         return True
     kind = AlertKind.RUN_PARTIAL if state is RunState.PARTIAL else AlertKind.RUN_FAILED
@@ -43,13 +43,13 @@ def tell_of_end(locked: "LockedRun", state: RunState, error: str | None) -> bool
 
 
 def said(error: str | None) -> str:
-    """An error as it may be told: bounded, without secrets."""
+    """The error for an alert: shortened, without secrets."""
     text = mask(error or "No error was recorded.")
     return text if len(text) <= _MOST_ERROR else f"{text[:_MOST_ERROR]} …"
 
 
 def look(run_id: str) -> str:
-    """Where to look closer."""
+    """The line that says where to look closer."""
     return f"Look closer: batchord show {run_id}; batchord logs {run_id}"
 
 

@@ -1,7 +1,7 @@
-"""A step's shards become its summary, and the run goes on.
+"""Ends a step when all its shards have ended: writes its summary and moves the run on.
 
-The chord's body, the sweeper, or both call this, once or many times: it looks at the ledger, never at the
-chord's results, and ends a step once.
+The chord's body, the sweeper, or both call this, once or many times. It reads the ledger, never the chord's results,
+and ends a step once.
 """
 
 from batchord.core.declared.limits import RejectionLimit
@@ -17,19 +17,19 @@ from batchord.flow.drive.advance import drive
 from batchord.flow.drive.end_alerts import look
 from batchord.flow.parts import Parts
 
-#: Of a step whose file was edited while it was at work.
+#: The error of a step whose file was edited while it was at work.
 CODE_CHANGED = "code-changed: its file was edited while it was at work; a follow-up run continues with the new code"
 
 
 def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     """Ends the step if all its shards have ended, and drives the run on."""
     with parts.ledger.runs.lock(run_id) as locked:
-        state = {known.name: known.state for known in locked.steps if known.sharded}.get(step)
+        state = {other.name: other.state for other in locked.steps if other.sharded}.get(step)
         if state is not StepState.RUNNING or locked.run.state is not RunState.RUNNING:
             return drive(locked)
         totals = locked.totals(step)
         if totals.open_shards:
-            # The body of a smaller chord that sent some shards again; whoever ends the last shard is heard.
+            # A smaller chord, which sent some shards again, has ended. The last shard's end calls this again.
             return []
         aggregates = locked.aggregates(step)
         error = None
@@ -62,9 +62,9 @@ def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
 
 
 def _gave_nothing(pipeline: str, rejections: dict[str, int]) -> str | None:
-    """What is wrong with a step that predicted nothing; None when the model was given no record either.
+    """The error of a step that predicted nothing; None if no record was rejected because of the model.
 
-    Of one record as of a million: nobody can tell a bad record from a broken model by what never came.
+    One record is enough: without any prediction, nobody can tell a bad record from a broken model.
     """
     if not rejections:
         return None
@@ -76,7 +76,7 @@ def _gave_nothing(pipeline: str, rejections: dict[str, int]) -> str | None:
 
 
 def _rejection_limit(parts: Parts, pipeline: str, step: str) -> RejectionLimit:
-    """As declared; the default when the pipeline's file has gone since the run began."""
+    """The declared limit, or the default if the pipeline's file was removed after the run began."""
     try:
         return parts.catalog.get(pipeline).predict_step(step).rejection_limit
     except (CatalogError, UnknownPipeline):
@@ -94,7 +94,7 @@ def _over_the_limit(run: Run, step: str, error: str) -> NewAlert:
     )
 
 
-#: Characters of an error in the ledger; the log of the attempt has it in full.
+#: The most characters of an error in the ledger. The attempt's log has the full error.
 MOST_ERROR = 4000
 
 

@@ -1,4 +1,4 @@
-"""Frames as the source gives them become the batches of a model whose work grows with the length of a text."""
+"""Cuts a source's frames into batches, for a model whose work grows with the length of a text."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Batches' worth of records that are sorted together. Of texts from 8 to 256 tokens, sorted in batches of 256, 7 % of
-#: what is computed is padding; sorted in eights of them, 2 %.
+#: How many batches are sorted together. With texts from 8 to 256 tokens in batches of 256, 7 % of the computed tokens
+#: are padding if each batch is sorted by itself, and 2 % if eight are sorted together.
 _TOGETHER = 8
-#: Characters that are held for it at the most: texts may be long.
+#: The most characters that wait to be sorted: texts may be long.
 _MOST_CHARACTERS = 16_000_000
 
 
 def batches_of_like_length(
     frames: Iterable["pd.DataFrame"], column: str, *, rows: int, costly: int
 ) -> Iterator["pd.DataFrame"]:
-    """The records of ``frames`` in batches of at most ``rows``, whose texts in ``column`` are about as long.
+    """The records of ``frames`` in batches of at most ``rows`` with texts of similar length in ``column``.
 
-    Each batch has about the same number of characters, of which no text has more than ``costly``: batches of
-    long texts have fewer records, so that none takes much longer than the others. The longest come first.
+    Each batch has about the same number of characters; of a text, at most ``costly`` characters count. So batches of
+    long texts have fewer records, and no batch takes much longer than the others. The longest texts come first.
     """
     held: list[pd.DataFrame] = []
     lengths: list[int] = []
@@ -37,7 +37,7 @@ def batches_of_like_length(
 
 
 def _joined(frames: list["pd.DataFrame"]) -> "pd.DataFrame":
-    """One frame, with the keys as they are: pandas would make numbers of its own of them."""
+    """One frame with unchanged keys: by itself, pandas would convert them to other numbers."""
     import pandas as pd
 
     whole = pd.concat(frames)
@@ -62,5 +62,5 @@ def _sorted(frame: "pd.DataFrame", costs: list[int], rows: int) -> Iterator["pd.
 
 
 def _length(value: Any) -> int:
-    """Of what is a text, an empty one included; anything else is rejected before it costs anything."""
+    """The characters of a text, at least 1. Other values count as 1: they are rejected before they cost anything."""
     return max(1, len(value)) if isinstance(value, str) else 1

@@ -1,10 +1,10 @@
-"""One record that the model cannot bear must cost itself alone, not its batch.
+"""Finds the records for which the model raises, so that the other records of the batch are predicted.
 
-When a call raises, the batch is halved and each half tried again, down to the single record, which is
-rejected with the error. When nearly everything raises, the model is broken, not the records: that is said
-loudly instead of rejecting them all.
+When a call raises, the batch is halved and each half is tried again, down to the single record, which is rejected with
+the error. When the model raises for nearly all records, the model is broken, not the records. Then an error says so,
+and no record is rejected.
 
-For want of memory nothing is rejected here: what fills this process may be left from other work.
+A lack of memory rejects no record here: other work may have filled this process's memory.
 """
 
 import logging
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: What says nothing about the records: halving the batch would not help.
+#: Errors whose cause is never a record: halving the batch would not help.
 _NOT_THE_RECORDS = (ModelContractViolation, ModelNotFound)
 
 
 def predict_isolating(
     model: LoadedModel, prepared: Prepared, *, suspects: list[Scalar] | None = None
 ) -> tuple["pd.DataFrame", list[int], list[Rejection]]:
-    """Returns the model's frame for the records it could bear, their digests, and all rejections.
+    """Returns the model's frame for the records that it predicted, their digests, and all rejections.
 
-    To ``suspects`` come the records for which this process lacked memory although each was alone; the others of the
-    batch are predicted. Without that list, and when these are more than a few, MemoryError is raised.
+    The records for which this process lacked memory, although each was alone, are added to ``suspects``; the others of
+    the batch are predicted. Raises MemoryError if ``suspects`` is None or if there are more than a few such records.
 
-    Raises ModelContractViolation, and ModelError when more records fail than a few.
+    Raises ModelContractViolation. Raises ModelError if more than a few records fail.
     """
     try:
         returned = _call(model, prepared.frame)
@@ -52,28 +52,29 @@ def predict_isolating(
 
 
 class _Alone:
-    """Records of a batch that failed each by itself."""
+    """The records of a batch that failed although each was alone."""
 
     def __init__(self, frame: "pd.DataFrame") -> None:
         self._frame = frame
         self._most = max(MOST_RECORDS, int(len(frame) * MOST_SHARE))
         self.rejections: list[Rejection] = []
-        #: Those for which this process lacked memory.
+        #: The keys of records for which this process lacked memory.
         self.starved: list[Scalar] = []
 
     def add(self, place: int, error: Exception) -> None:
-        """One more. Raises MemoryError or ModelError when they are more than a few."""
+        """Adds a record. Raises MemoryError or ModelError if there are more than a few."""
         key = self._frame.index[place]
         if is_exhaustion(error):
             self.starved.append(key)
             if len(self.starved) > self._most:
-                raise MemoryError(_said(error)) from error
+                raise MemoryError(_text_of(error)) from error
             return
-        self.rejections.append(Rejection(key=key, reason=Reason.MODEL_ERROR, detail=_said(error)))
+        self.rejections.append(Rejection(key=key, reason=Reason.MODEL_ERROR, detail=_text_of(error)))
         if len(self.rejections) > self._most:
             raise ModelError(
                 f"The model raised for {len(self.rejections)} of {counted(len(self._frame), 'record')} of a batch, "
-                f"last for record {key}: {clause(_said(error))}. Fix the model or its inputs. No record was rejected."
+                f"last for record {key}: {clause(_text_of(error))}. Fix the model or its inputs. No record was "
+                "rejected."
             ) from error
 
 
@@ -87,7 +88,7 @@ def _halve(
     alone = _Alone(frame)
     good: list[tuple[int, pd.DataFrame]] = []
     _free_after(first_error)
-    # Places, not keys: halves are taken from the front, so that the order stays.
+    # Halves are ranges of places. The first half is taken first, so that the order stays.
     waiting = _halves(0, len(frame)) if len(frame) > 1 else []
     if len(frame) == 1:
         alone.add(0, first_error)
@@ -104,10 +105,11 @@ def _halve(
             else:
                 alone.add(start, error)
     if alone.starved and (suspects is None or (not good and len(frame) > 1)):
-        raise MemoryError(_said(first_error)) from first_error
+        raise MemoryError(_text_of(first_error)) from first_error
     if not good and len(frame) > 1:
         raise ModelError(
-            f"The model raised for every record of a batch: {clause(_said(first_error))}. Fix the model or its inputs."
+            f"The model raised for every record of a batch: {clause(_text_of(first_error))}. Fix the model or its "
+            "inputs."
         ) from first_error
     if suspects is not None:
         suspects += alone.starved
@@ -117,7 +119,7 @@ def _halve(
 
 
 def _log_cause(error: Exception) -> None:
-    """With its traceback from the author's function on, once for a batch: how we came to call it helps nobody."""
+    """Logs the error once for a batch. Its traceback begins in the author's code: Batchord's own calls help nobody."""
     cause = error.__cause__ or error
     trace = cause.__traceback__
     while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("batchord."):
@@ -132,7 +134,7 @@ def _call(model: LoadedModel, frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _is_of_the_records(error: Exception) -> bool:
-    """Whether fewer records might do: a model's own error, as it is or as its adapter words it."""
+    """Whether a record may be the cause: it is the model's own exception, or a ModelError of its adapter."""
     if isinstance(error, ModelError):
         return not isinstance(error, _NOT_THE_RECORDS)
     return not isinstance(error, BatchordError)
@@ -148,6 +150,5 @@ def _free_after(error: Exception) -> None:
         note_exhaustion(error)
 
 
-def _said(error: Exception) -> str:
-    said = str(error) if isinstance(error, ModelError) else error_text(error)
-    return said[:500]
+def _text_of(error: Exception) -> str:
+    return (str(error) if isinstance(error, ModelError) else error_text(error))[:500]

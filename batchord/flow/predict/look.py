@@ -1,4 +1,4 @@
-"""What discovery sees before it scans: how far the frontier may move, and who may still add a record below."""
+"""Reads what discovery needs before the scan: the greatest position, and the transactions that are still open."""
 
 from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.steps import Predict
@@ -8,9 +8,9 @@ from batchord.flow.parts import Parts
 
 
 def look(parts: Parts, declared: Predict, source: SourceReader, run_id: str) -> tuple[Position | None, Sighting]:
-    """The greatest position that the frontier may move up to, and what was seen after it was read."""
+    """The greatest position that the frontier may move up to, and what was seen right after reading it."""
     transactions, settle = source.transactions, declared.source.settle
-    # Where nothing tells when a position is settled, no frontier follows: every run scans the whole source.
+    # Without transactions and settle=, nobody can tell when a position is settled: every run scans the whole source.
     follows = transactions is not None or settle is not None
     top = source.greatest_position() if follows else None  # 1. B, a statement of its own
     nothing: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""What a model returned becomes predictions that the ledger can hold."""
+"""Turns what a model returned into predictions that the ledger can store."""
 
 import math
 from datetime import date, datetime, time
@@ -16,17 +16,17 @@ from batchord.core.text.error_text import error_text
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Python writes no whole number of more than 4,300 digits, and JSON is text; this is a little less.
+#: The most bits of a whole number: a little less than 4,300 digits, beyond which Python refuses to write it as text.
 _MOST_BITS = 14_000
 
 
 def to_batch(given: "pd.DataFrame", returned: Any, digests: list[int], rejections: list[Rejection]) -> Batch:
     """Checks the model's contract and turns its frame into columns for the ledger.
 
-    A record whose output cannot be stored (not a finite score, bytes, nothing at all) is rejected; the
-    others of its batch are kept. ``digests`` are in the order of ``given``.
+    A record whose output cannot be stored (a score that is not finite, bytes, nothing at all) is rejected; the others
+    of its batch are kept. ``digests`` are in the order of ``given``.
 
-    Raises ModelContractViolation when the frame as a whole is not one row per record in the same order.
+    Raises ModelContractViolation if the frame does not have one row per record in the same order.
     """
     check_contract(given, returned)
     labels, label_reasons = _labels(returned)
@@ -39,12 +39,12 @@ def to_batch(given: "pd.DataFrame", returned: Any, digests: list[int], rejection
         keys = given.index.tolist()
         every = Predictions(keys=keys, labels=labels, scores=scores, outputs=outputs, digests=digests)
         return Batch(predictions=every, rejections=rejected)
-    found = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
+    kept = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
     for place, key in enumerate(given.index):
         label, score, output = labels[place], scores[place], outputs[place]
         error = reasons.get(place)
         if score is not None and math.isnan(score):
-            # pandas writes a missing number as NaN: beside a label it is missing, alone it is no score at all.
+            # pandas writes a missing number as NaN. Beside a label it is a missing value; alone it is an invalid score.
             error = error if label is not None else DataError(Reason.NOT_FINITE, "the score is nan")
             score = None
         if error is None and label is None and score is None:
@@ -52,21 +52,21 @@ def to_batch(given: "pd.DataFrame", returned: Any, digests: list[int], rejection
         if error is not None:
             rejected.append(Rejection(key=key, reason=error.reason, detail=str(error)))
             continue
-        found.keys.append(key)
-        found.labels.append(label)
-        found.scores.append(score)
-        found.outputs.append(output)
-        found.digests.append(digests[place])
-    return Batch(predictions=found, rejections=rejected)
+        kept.keys.append(key)
+        kept.labels.append(label)
+        kept.scores.append(score)
+        kept.outputs.append(output)
+        kept.digests.append(digests[place])
+    return Batch(predictions=kept, rejections=rejected)
 
 
 def _no_answer(
     returned: "pd.DataFrame", columns: list[str], place: int, output: dict[str, Any] | None
 ) -> DataError | None:
-    """Why a record without label and score has no answer; None when the other columns hold one.
+    """The error of a record without label and score; None if its other columns hold an answer.
 
-    A vector with a number that is none is no vector: stored with nulls, it would look like one. Beside a label or a
-    score such a list is an addition, and its gap is a missing value.
+    A vector that holds NaN or infinity is no answer: stored with nulls, it would look like one. Beside a label or a
+    score such a list is stored, with a missing value in that place.
     """
     if not output:
         return DataError(Reason.NO_OUTPUT, "the model returned nothing for this record")
@@ -78,7 +78,7 @@ def _no_answer(
 
 
 def _all_there(labels: list[str | None], scores: list[float | None]) -> bool:
-    """Whether each record has a label or a score, and none of the scores is missing: the usual case."""
+    """Whether each record has a label or a score, and no score is NaN: the usual case."""
     if None in scores:
         return scores.count(None) == len(scores) and None not in labels
     return not any(map(math.isnan, scores))  # type: ignore[arg-type]  # no score is None
@@ -117,10 +117,9 @@ def _labels(returned: "pd.DataFrame") -> tuple[list[str | None], dict[int, DataE
     labels: list[str | None] = []
     for place, value in enumerate(values):
         if isinstance(value, bytes | DataError):
-            given = (
+            reasons[place] = (
                 DataError(Reason.BYTES_OUTPUT, "the label is bytes: return text") if isinstance(value, bytes) else value
             )
-            reasons[place] = given
             labels.append(None)
         else:
             labels.append(None if _missing(value) else str(value))
@@ -164,9 +163,9 @@ def _outputs(returned: "pd.DataFrame", columns: list[str]) -> tuple[list[dict[st
             except DataError as error:
                 reasons[place] = DataError(error.reason, f"column {column}: {error}")
                 continue
-            except Exception as error:  # noqa: BLE001 -- a value of any type may raise anything; one that holds itself does
-                said = f"column {column}: it cannot be stored as JSON: {error_text(error)}"
-                reasons[place] = DataError(Reason.NOT_JSON, said)
+            except Exception as error:  # noqa: BLE001 -- a value may raise anything, such as one that holds itself
+                detail = f"column {column}: it cannot be stored as JSON: {error_text(error)}"
+                reasons[place] = DataError(Reason.NOT_JSON, detail)
                 continue
             if converted is not None:
                 output[storable(str(column))] = converted
@@ -175,10 +174,10 @@ def _outputs(returned: "pd.DataFrame", columns: list[str]) -> tuple[list[dict[st
 
 
 def json_value(value: Any) -> Any:  # noqa: C901, PLR0911 -- one line per type reads best
-    """``value`` as PostgreSQL's JSON can hold it; a missing value is None.
+    """``value`` in a form that PostgreSQL's JSON can hold; a missing value is None.
 
-    Raises DataError for bytes, for types that JSON has no word for, for whole numbers beyond all measure, and
-    a copy of the value where that is one.
+    Raises DataError for bytes, for types that JSON does not have, and for whole numbers with too many digits. If the
+    value is a DataError itself, it raises a copy of it.
     """
     if isinstance(value, str):
         return storable(value)
@@ -202,13 +201,13 @@ def json_value(value: Any) -> Any:  # noqa: C901, PLR0911 -- one line per type r
         raise DataError(Reason.BYTES_OUTPUT, "bytes cannot be stored as JSON")
     if hasattr(value, "tolist"):  # numpy's scalars and arrays
         return json_value(value.tolist())
-    if isinstance(value, DataError):  # a model's own word on this record
-        raise DataError(value.reason, str(value))  # a copy: what is raised again and again keeps all that it passed
+    if isinstance(value, DataError):  # the model itself rejects this record
+        raise DataError(value.reason, str(value))  # a copy: raised again, it would keep all old frames
     raise DataError(Reason.NOT_JSON, f"{type(value).__name__} cannot be stored as JSON")
 
 
 def _gap(output: Any, returned: Any) -> float | None:
-    """A number that is not finite within a list of ``returned``, where ``output`` shows that something is missing."""
+    """The first number in a list of ``returned`` that is not finite; ``output`` has None in its place."""
     if isinstance(output, dict) and isinstance(returned, dict):
         gaps = (_gap(output.get(storable(str(key))), value) for key, value in returned.items())
         return next((gap for gap in gaps if gap is not None), None)
@@ -225,7 +224,7 @@ def _gap(output: Any, returned: Any) -> float | None:
 
 
 def _missing(value: Any) -> bool:
-    """None, NaN, NaT and pandas' NA."""
+    """Whether the value is None, NaN, NaT or pandas' NA."""
     import pandas as pd
 
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))

@@ -1,6 +1,6 @@
-"""Discovery: the records that arrived become shards.
+"""Discovery: finds the records that have arrived and cuts them into shards.
 
-The order of the statements is what makes it lose nothing; see :mod:`batchord.core.run.frontier`.
+The order of its statements ensures that it loses no record; see :mod:`batchord.core.run.frontier`.
 """
 
 import logging
@@ -33,17 +33,17 @@ from batchord.flow.predict.look import look
 
 log = logging.getLogger(__name__)
 
-#: How often it is looked whether the run was cancelled, or its lease lost.
+#: The most seconds between two checks whether the lease is lost or the run was cancelled.
 _LOOK_SECONDS = 5.0
-#: Positions read, and looked up in the ledger, at a time.
+#: How many positions are read, and looked up in the ledger, at a time.
 CHUNK_ROWS = 10_000
 
 
 def plan_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
-    """Plans a step that is ready; does nothing when another worker does or did.
+    """Plans a step that is ready. Does nothing if another worker is planning it or has planned it.
 
-    Raises TransientError after giving the step back, for the caller to try again. Any other error of
-    Batchord's ends the step as failed.
+    Raises TransientError after giving the step back; then the caller tries again. Any other error ends the step as
+    failed.
     """
     seconds = parts.settings.lease_seconds
     lease = parts.ledger.runs.claim_step(
@@ -59,13 +59,13 @@ def plan_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
 
 
 def _misrouted(parts: Parts, run_id: str, step: str) -> list[Message]:
-    """A worker of the release before, in a deploy, sends every step to be planned: on to where it belongs."""
-    known = [known for known in parts.ledger.runs.steps(run_id) if known.name == step]
-    return [step_ready(each) for each in known if not each.sharded and each.state is StepState.READY]
+    """The message for a step that must be executed, not planned: in a deploy, an older worker sends all steps here."""
+    steps = [other for other in parts.ledger.runs.steps(run_id) if other.name == step]
+    return [step_ready(other) for other in steps if not other.sharded and other.state is StepState.READY]
 
 
 class _Planning(Attempt[Plan | None]):
-    """An attempt at a plan. Its work returns the plan that was written; None when the lease was lost before that."""
+    """An attempt at a plan. Its work returns the written plan, or None if the lease was lost before."""
 
     def __init__(self, parts: Parts, lease: StepLease) -> None:
         self._parts = parts
@@ -80,7 +80,7 @@ class _Planning(Attempt[Plan | None]):
     def log(self) -> AbstractContextManager[AttemptLog]:
         return self._parts.log_of(self._lease.attempt_name)
 
-    def work(self, beat: Heartbeat, line: Line) -> Plan | None:  # noqa: ARG002 -- what it says is logged
+    def work(self, beat: Heartbeat, line: Line) -> Plan | None:  # noqa: ARG002 -- its output is logged anyway
         plan = discover(self._parts.interrupted_with(beat), self._lease)
         fault("before-plan-commit")
         return plan if self._parts.ledger.planner.plan(self._lease, plan) else None
@@ -91,7 +91,7 @@ class _Planning(Attempt[Plan | None]):
             attempts=self._lease.attempt,
             most_attempts=self._parts.settings.max_attempts,
             edited=self._parts.took_up_code_after(self._lease.work.run.created_at),
-            # A bug of ours or of a library's must not leave the step open.
+            # A bug in Batchord or in a library must not leave the step open.
             unforeseen=Fault.FINAL,
         )
 
@@ -108,19 +108,21 @@ class _Planning(Attempt[Plan | None]):
             return fail_step(parts, lease, f"{CODE_CHANGED}: {error}", state=StepState.CODE_CHANGED)
         if beat.overdue.is_set() and is_passing(error):
             return fail_step(parts, lease, self._overdue)
-        said = str(error) if isinstance(error, BatchordError) else error_text(error)
+        reason = str(error) if isinstance(error, BatchordError) else error_text(error)
         if not verdict.again:
-            return fail_step(parts, lease, said)
-        parts.ledger.runs.release_step(lease, parts.mask(said))
-        raise TransientError(f"{lease} is handed back: {said}") from error
+            return fail_step(parts, lease, reason)
+        parts.ledger.runs.release_step(lease, parts.mask(reason))
+        raise TransientError(f"{lease} is handed back: {reason}") from error
 
     def lease_lost(self, error: LeaseLost) -> list[Message]:  # noqa: ARG002 -- the base class's
         return []
 
     @property
     def _overdue(self) -> str:
-        said = f"planning took longer than {self.limit:g} s (BATCHORD_PLAN_TIME_LIMIT_SECONDS). An index on the arrival"
-        return f"{said} and the key may help, see docs/how-to/write-a-source.md"
+        return (
+            f"planning took longer than {self.limit:g} s (BATCHORD_PLAN_TIME_LIMIT_SECONDS). An index on the arrival "
+            "and the key may help, see docs/how-to/write-a-source.md"
+        )
 
 
 def _planned(lease: StepLease, plan: Plan) -> list[Message]:
@@ -141,7 +143,7 @@ def discover(parts: Parts, lease: StepLease) -> Plan:
     window = None if run.window_start is None or run.window_end is None else (run.window_start, run.window_end)
     source = parts.open_source(declared.source, window)
     version = parts.models.version(model)
-    found = scan(
+    scanned = scan(
         parts,
         pipeline=run.pipeline,
         declared=declared,
@@ -150,29 +152,29 @@ def discover(parts: Parts, lease: StepLease) -> Plan:
         run_id=run.id,
         full=run.full_scan,
     )
-    if found.stray is not None:
-        log.warning("%s", found.stray)
+    if scanned.stray is not None:
+        log.warning("%s", scanned.stray)
     return Plan(
-        shards=found.cutter.cut(),
+        shards=scanned.cutter.cut(),
         queue=model.queue,
         model_version=version,
         source_digest=declared.source_digest,
         code=declared.code,
-        frontier=found.frontier,
-        backlog_left=found.backlog_left,
+        frontier=scanned.frontier,
+        backlog_left=scanned.backlog_left,
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """What a scan came to."""
+    """The result of a scan."""
 
     cutter: ShardCutter
-    #: How large shards are to be, and why.
+    #: The size of the shards, and the reason for it.
     sizing: Estimate
     frontier: Frontier
     backlog_left: bool
-    #: The record below which the frontier stays although others will arrive below it; None for none.
+    #: The greatest record beyond the present, below which the frontier stays; None if there is none.
     stray: Stray | None
 
 
@@ -186,22 +188,22 @@ def scan(
     run_id: str,
     full: bool = False,
 ) -> Found:
-    """The discovery algorithm, statement by statement. Writes nothing.
+    """The discovery algorithm, statement by statement. It writes nothing.
 
-    ``version`` is the model's. ``full`` scans the whole source, whatever the frontier says.
+    ``version`` is the model's. ``full`` scans the whole source instead of the positions above the frontier.
     """
     top, sighting = look(parts, declared, source, run_id)  # 1. and 2.
     stray = source.stray
     frontier = _settled(parts, pipeline, declared, source, sighting)
     sizing = _estimate(parts, pipeline, declared, version)
     cutter = ShardCutter(_shard_size(parts, sizing))
-    if declared.source.uses_window:  # what is outside the window was not looked at: no frontier can follow
+    if declared.source.uses_window:  # nobody reads what lies outside the window, so there can be no frontier
         last_taken = _scan(parts, pipeline, declared.name, source, after=None, cutter=cutter)
         return Found(cutter=cutter, sizing=sizing, frontier=frontier, backlog_left=last_taken is not None, stray=stray)
     after = None if full else frontier.position
     last_taken = _scan(parts, pipeline, declared.name, source, after=after, cutter=cutter)  # 3.
     if last_taken is not None:
-        # It ended early, and knows nothing of what lies above the last record that it took.
+        # The scan ended early: it has not seen what lies above the last position that it took.
         frontier = frontier.unscanned(run_id)
         top = last_taken if top is not None and source.at_or_below(last_taken, top) else None
     if top is not None:
@@ -212,7 +214,7 @@ def scan(
 def _scan(
     parts: Parts, pipeline: str, step: str, source: SourceReader, *, after: Position | None, cutter: ShardCutter
 ) -> Position | None:
-    """Fills the cutter; returns the last position taken when more are left than one run may take."""
+    """Fills the cutter. Returns the last position taken if one run may not take all; otherwise None."""
     if source.counter is not None:
         pieces = source.counter.pieces(after=after, pipeline=pipeline, step=step, rows=cutter.piece_rows)
         if pieces is not None:
@@ -248,14 +250,14 @@ def _take(cutter: ShardCutter, chunks: Iterator[tuple[Sequence[Position], Sequen
 def _fresh(
     parts: Parts, pipeline: str, step: str, source: SourceReader, after: Position | None
 ) -> Iterator[tuple[Sequence[Position], Sequence[int]]]:
-    """Positions above ``after`` that are not accounted for, in chunks, with their places among all; none is empty."""
+    """Chunks of the unaccounted positions above ``after``, with their places among all positions; none is empty."""
     met = 0
     for chunk in source.keys(after=after, chunk_rows=CHUNK_ROWS):
-        known = parts.ledger.planner.accounted(pipeline, step, [position.key for position in chunk])
+        accounted = parts.ledger.planner.accounted(pipeline, step, [position.key for position in chunk])
         fresh: Sequence[Position] = chunk
         places: Sequence[int] = range(met, met + len(chunk))
-        if known:
-            left = [place for place, position in enumerate(chunk) if position.key not in known]
+        if accounted:
+            left = [place for place, position in enumerate(chunk) if position.key not in accounted]
             fresh, places = [chunk[place] for place in left], [met + place for place in left]
         met += len(chunk)
         if fresh:
@@ -263,9 +265,9 @@ def _fresh(
 
 
 def _settled(parts: Parts, pipeline: str, declared: Predict, source: SourceReader, sighting: Sighting) -> Frontier:
-    """The frontier moved up as far as the open transactions and the runs before allow.
+    """The frontier, moved up as far as open transactions and earlier runs allow.
 
-    One that a stray took along, before it could be told as one, comes back.
+    If a stray has moved the frontier before it was recognised, the frontier moves back.
     """
     planner = parts.ledger.planner
     frontier = planner.frontier(pipeline, declared.name, declared.source_digest).without(source.lies_beyond)

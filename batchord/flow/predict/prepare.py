@@ -1,4 +1,4 @@
-"""A frame of records becomes a frame that a model can take, and rejections for the rest."""
+"""Turns a frame of records into a frame that the model can read, and rejections for the other records."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-#: 64 bits, odd.
+#: An odd number of 64 bits.
 _PRIME = 0x9E3779B97F4A7C15
 _MISSING = 0x5DEECE66D
-#: Up to here a float may be a whole number.
+#: Up to this number, a float holds every whole number exactly.
 _WHOLE = 2**53
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """Records that are ready for the model, and those that never will be."""
+    """Records that are ready for the model, and records that cannot be predicted."""
 
     frame: "pd.DataFrame"
     #: 64-bit digests of the inputs, in the frame's order.
     digests: list[int]
     rejections: list[Rejection] = field(default_factory=list)
-    #: Records whose pictures are left for the next batch; None: there are none.
+    #: Records whose pictures had no room; they come in the next batch. None: no records are left.
     left: "pd.DataFrame | None" = None
     #: See :class:`batchord.core.ports.LoadedImages`.
     undelivered: Sequence[Rejection] = ()
 
 
 def nothing_but(rejections: list[Rejection]) -> Prepared:
-    """No record for the model, and those that cannot even be read."""
+    """The rejections of records that cannot be read, without records for the model."""
     import pandas as pd
 
     return Prepared(frame=pd.DataFrame(), digests=[], rejections=list(rejections))
@@ -46,13 +46,13 @@ def nothing_but(rejections: list[Rejection]) -> Prepared:
 def prepare(
     frame: "pd.DataFrame", model: Model, images: ImageStore, *, arrival: str | None, picture_side: int | None = None
 ) -> Prepared:
-    """Takes out what cannot be predicted, loads images as far as they have room, and digests the inputs.
+    """Rejects records that cannot be predicted, loads as many images as have room, and digests the inputs.
 
-    ``arrival`` is the column that orders records; an estimator that takes all columns is not given it.
-    ``picture_side`` is the loaded model's.
+    ``arrival`` is the column that orders records; an estimator that reads all columns does not get it. ``picture_side``
+    is the loaded model's.
 
-    Raises TransientError and ConfigurationError of the image store, and ConfigurationError for a column
-    that the source does not give.
+    Raises TransientError and ConfigurationError of the image store, and ConfigurationError if the source lacks a
+    column.
     """
     rejections: list[Rejection] = []
     undelivered: Sequence[Rejection] = ()
@@ -99,25 +99,25 @@ def _usable_texts(frame: "pd.DataFrame", model: Model) -> tuple["pd.DataFrame", 
 
 
 def _all_usable(texts: "pd.Series[Any]", model: Model) -> bool:
-    """The usual case, at the speed of C."""
+    """Whether all texts are usable: the usual case, checked at the speed of C."""
     try:
         stripped = list(map(str.strip, texts.tolist()))
-    except TypeError:  # a value that is no text
+    except TypeError:  # a value is not a text
         return False
     return model.empty != "reject" or all(stripped)
 
 
 def digest_rows(frame: "pd.DataFrame", *, without: str | None) -> list[int]:
-    """A 64-bit digest of each row's values as signed integers; tells later whether an input has changed.
+    """64-bit digests of the rows, as signed integers. They show later whether an input has changed.
 
-    A value's part depends on the value alone, not on its row's company: pandas keeps a column of numbers as
-    another type once one of them is missing.
+    The digest of a value depends only on the value, not on the other rows: pandas gives a column of numbers another
+    type if one of them is missing.
     """
     import numpy as np
 
     digests = np.zeros(len(frame), dtype=np.uint64)
     for place, name in enumerate(column for column in frame.columns if column != without):
-        # Columns are told apart by their places: two that change their values with each other are another row.
+        # The place of a column counts: a row in which two columns have swapped their values is another row.
         digests = digests * _PRIME + _digest_column(frame[name]) + np.uint64(place)
     values: list[int] = digests.view(np.int64).tolist()
     return values
@@ -144,7 +144,7 @@ def _digest_column(column: "pd.Series[Any]") -> Any:
 
 
 def _digest_objects(values: list[Any]) -> Any:
-    """Of a column of any types: a number or a time in it is digested as in a column of its own."""
+    """The digests of a column of mixed types. A number or a time gets the same digest as in a column of its type."""
     import numpy as np
     import pandas as pd
 
@@ -165,11 +165,11 @@ def _digest_objects(values: list[Any]) -> Any:
 def _digest_bools(values: Any) -> Any:
     import numpy as np
 
-    return ~_digest_numbers(np.asarray(values, dtype=np.int64))  # True is not 1
+    return ~_digest_numbers(np.asarray(values, dtype=np.int64))  # so that True and 1 differ
 
 
 def _digest_numbers(values: Any) -> Any:
-    """A whole number's is the same whether it is kept as a float or not."""
+    """The digests of numbers. A whole number has the same digest as an integer and as a float."""
     import numpy as np
     import pandas as pd
 
@@ -190,17 +190,17 @@ def _digest_times(values: Any) -> Any:
 
 
 def _is_small(value: Any) -> bool:
-    """Whether a column of its own would have a type of its own: a whole number beyond 64 bits would not."""
+    """Whether a column of such values has its own type in pandas. Whole numbers beyond 64 bits have none."""
     return type(value) is not int or -(2**63) <= value < 2**63
 
 
 def _plain(value: Any) -> str | bytes:
-    """What pandas can digest: a text as it is, everything else by what Python calls it."""
+    """A value that pandas can digest: a text as it is, any other value as its ``repr``."""
     if type(value) is not str:
         return f"\0{value!r}"
     if value.isascii():
         return value
-    # Half of a pair is no character, and pandas' own encoding refuses it.
+    # Half of a surrogate pair is no character, and pandas' own encoding refuses it.
     return value.encode("utf-8", "surrogatepass")
 
 
@@ -213,7 +213,7 @@ def _require(frame: "pd.DataFrame", column: str) -> None:
 
 
 def _objects(values: list[Any]) -> Any:
-    """A column of objects that pandas must not look into: an image is a sequence to it."""
+    """A column of objects that pandas does not take apart: it would take an image for a sequence."""
     import numpy as np
 
     column = np.empty(len(values), dtype=object)

@@ -1,4 +1,4 @@
-"""A shard's records become predictions: fetch, prepare, predict and write overlap."""
+"""Predicts the records of a shard. Fetching, preparing, predicting and writing overlap."""
 
 import time
 from collections.abc import Generator, Iterator
@@ -30,67 +30,67 @@ from batchord.flow.predict.undelivered import check_undelivered, settle_undelive
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Frames read ahead of the model, and batches written behind it: memory is bounded by both.
+#: How many frames are read ahead of the model, and how many batches wait to be written. Both bound the memory.
 AHEAD = 2
 BEHIND = 2
-#: Bytes of a shard's records that are read while the model works: usually all, so that no transaction on the source
-#: stays open for longer than reading takes.
+#: How many bytes of a shard are read ahead while the model works. Usually these are all, so that a transaction on the
+#: source stays open only as long as reading takes.
 SPOOLED = 64 * 2**20
 
 
 @dataclass(kw_only=True)
 class Phases:
-    """Seconds in each phase; each is written by one thread only."""
+    """Seconds in each phase. Only one thread writes each of them."""
 
     fetch: float = 0.0
     predict: float = 0.0
     write: float = 0.0
-    #: From the model being there to the last record being written.
+    #: From the time at which the model is loaded to the write of the last record.
     work: float = 0.0
 
 
 @dataclass(kw_only=True)
 class Progress:
-    """What one attempt found and wrote."""
+    """What one attempt has read and written so far."""
 
     runs_on: str = "cpu"
-    #: Records that the model was given so far.
+    #: Records that the model has got so far.
     predicted: int = 0
-    #: Of a shard that would take far too long: how many records a shard may hold that does not. 1 where records are
-    #: left that this process lacked memory for: each is looked at alone, by a new one. Else 0.
+    #: If the shard takes far too long: the size of the shards that take over the records that are left. 1 if this
+    #: process lacked memory for records: a new process then tries each of them alone. Otherwise 0.
     rows_left_out: int = 0
 
-    #: Records of the range that nobody had accounted for when this attempt read them, as far as they were taken.
+    #: Records without a prediction or a rejection that this attempt has read and taken.
     fetched: int = 0
-    #: Of those, records that another run accounted for first.
+    #: How many of these another run accounted for first.
     conflicts: int = 0
-    #: Records whose objects were not delivered; not counted above.
+    #: Records whose objects the store did not deliver. The counts above leave them out.
     undelivered: list[Rejection] = field(default_factory=list)
-    #: Records whose outcome is committed.
+    #: Records whose predictions or rejections are committed.
     written: int = 0
     phases: Phases = field(default_factory=Phases)
 
 
 def predict_records(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: Progress) -> None:
-    """Predicts what is missing of the shard, and commits it batch by batch; ``progress`` says how far it is.
+    """Predicts the missing records of the shard and commits them batch by batch. It updates ``progress``.
 
-    Raises LeaseLost, TransientError, ModelError, and whatever the model raises for more than a few records.
+    Raises LeaseLost, TransientError, ModelError, and the error that the model raises for more than a few records.
     """
     declared = parts.catalog.get(lease.pipeline).predict_step(lease.step)
     model = parts.models.load(declared.declared_model, lease.work.model_version)
     progress.runs_on = model.runs_on
     began = time.perf_counter()
-    # A record that is all there is to the shard stands alone already: then the process is a loss.
+    # If a single record is left, it is alone already. Then a lack of memory counts as the loss of the process.
     alone = lease.work.planned - lease.work.accounted_before <= 1
     suspects: list[Scalar] | None = None if alone else []
 
     def write(batch: Batch) -> None:
         started = time.perf_counter()
-        given = len(batch.predictions.keys) + len(batch.rejections)
+        records = len(batch.predictions.keys) + len(batch.rejections)
         fault("before-batch-commit")
         written = parts.ledger.shards.commit(lease, batch)
         progress.written += written
-        progress.conflicts += given - written
+        progress.conflicts += records - written
         fault("after-batch-commit")
         progress.phases.write += time.perf_counter() - started
 
@@ -110,9 +110,9 @@ def predict_records(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: 
             writer.put(batch)
             progress.fetched += len(batch.predictions.keys) + len(batch.rejections)
             progress.predicted += len(prepared.frame)
-            if suspects and len(suspects) > MOST_RECORDS:  # it is the process
+            if suspects and len(suspects) > MOST_RECORDS:  # the process is the cause, not the records
                 raise MemoryError(f"for {counted(len(suspects), 'record')}, each alone")
-            if declared.shard_rows is None:  # an author who gives a size means it
+            if declared.shard_rows is None:  # keep the size that the author gave
                 elapsed = time.perf_counter() - began
                 aim = parts.settings.aimed_shard_seconds
                 progress.rows_left_out = rows_to_leave(lease, progress.predicted, elapsed, aim=aim)
@@ -128,7 +128,7 @@ def predict_records(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: 
 
 
 def _ahead(batches: Iterator[Prepared], declared: Predict) -> AbstractContextManager[Iterator[Prepared]]:
-    """Prepares batches while the model works; one at a time where each has pictures, which take memory."""
+    """Prepares batches while the model works; only one at a time if they have pictures, which take memory."""
     if declared.declared_model.images is None:
         return read_ahead(batches, depth=AHEAD)
     return spooled(batches, weight=lambda _: 1, most=1)
@@ -137,11 +137,11 @@ def _ahead(batches: Iterator[Prepared], declared: Predict) -> AbstractContextMan
 def _batches(
     parts: Parts, lease: ShardLease, declared: Predict, progress: Progress, model: LoadedModel
 ) -> Iterator[Prepared]:
-    """The shard's records that nobody has accounted for, ready for the model."""
+    """Batches of the shard's unaccounted records, ready for the model."""
     wanted, arrival = declared.declared_model, declared.source.arrival
     rows = declared.batch_rows or wanted.usual_batch_rows
     unreadable: list[Rejection] = []
-    # Closed by name: an error keeps what it passed through, and with it an open transaction on the source.
+    # Close the generator explicitly: an error keeps the frames that it passed, and so a transaction on the source.
     with closing(_fresh(parts, lease, declared, model, unreadable, chunk_rows=rows)) as fresh:
         frames: Iterator[pd.DataFrame] = fresh
         if wanted.text is not None and model.costly_characters is not None:
@@ -171,15 +171,15 @@ def _fresh(
     *,
     chunk_rows: int,
 ) -> Generator["pd.DataFrame", None, None]:
-    """Frames of records that nobody has accounted for; to ``unreadable`` come those that are in no frame."""
+    """Frames of unaccounted records. Rejections of records that cannot be read are added to ``unreadable``."""
     source = parts.open_source(declared.source, lease.work.window)
     reads = declared.declared_model.reads or model.reads
     rows = source.rows(first=lease.work.first, last=lease.work.last, chunk_rows=chunk_rows, columns=reads)
     with spooled(rows, weight=_bytes, most=SPOOLED) as chunks:
         for frame, rejections in chunks:
-            known = _accounted(parts, lease, [*frame.index, *(rejection.key for rejection in rejections)])
-            unreadable += [rejection for rejection in rejections if rejection.key not in known]
-            fresh = frame[[key not in known for key in frame.index]] if known else frame
+            accounted = _accounted(parts, lease, [*frame.index, *(rejection.key for rejection in rejections)])
+            unreadable += [rejection for rejection in rejections if rejection.key not in accounted]
+            fresh = frame[[key not in accounted for key in frame.index]] if accounted else frame
             if len(fresh):
                 yield fresh
 
@@ -193,7 +193,7 @@ def _accounted(parts: Parts, lease: ShardLease, keys: list[Scalar]) -> set[Scala
 
 
 def _untouched(lease: ShardLease) -> bool:
-    """Whether none of its records can have been accounted for: runs of a pipeline follow each other."""
+    """Whether no record of the shard can have an outcome yet: runs that read the same records never overlap."""
     return lease.work.dense and lease.attempt == 1
 
 
@@ -201,5 +201,5 @@ def _predict(model: LoadedModel, prepared: Prepared, suspects: list[Scalar] | No
     if len(prepared.frame) == 0:  # not .empty: pandas calls a frame without columns empty, too
         return to_batch(prepared.frame, prepared.frame, [], prepared.rejections)
     returned, digests, rejections = predict_isolating(model, prepared, suspects=suspects)
-    given = prepared.frame if len(returned) == len(prepared.frame) else prepared.frame.loc[returned.index]
-    return to_batch(given, returned, digests, rejections)
+    predicted = prepared.frame if len(returned) == len(prepared.frame) else prepared.frame.loc[returned.index]
+    return to_batch(predicted, returned, digests, rejections)

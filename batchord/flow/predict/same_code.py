@@ -1,4 +1,4 @@
-"""A shard is predicted with the code that it was planned with."""
+"""Checks that a shard is predicted with the code with which it was planned."""
 
 from batchord.core.errors import CodeChanged, UnknownPipeline, UnknownStep
 from batchord.core.run.leases import ShardLease
@@ -6,10 +6,10 @@ from batchord.flow.parts import Parts
 
 
 def check_code(parts: Parts, lease: ShardLease) -> None:
-    """Nothing mixes two versions: what was planned with other code is not predicted with this.
+    """Raises if the shard was planned with other code than this process has, so that no step mixes two versions.
 
-    Raises CodeChanged where the file was edited after the plan. Else it is the planner who has other code, on another
-    machine or in a deploy: UnknownPipeline, and the shard is handed back for a worker that has it, too.
+    Raises CodeChanged if the file was edited after the plan. Otherwise the planner's machine has other code, for
+    example during a deploy. Then it raises UnknownPipeline, and the shard is handed back for a worker with that code.
     """
     newer = parts.took_up_code_after(lease.work.planned_at)
     try:

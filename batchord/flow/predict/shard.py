@@ -1,4 +1,4 @@
-"""A shard is predicted under its lease, by whoever claims it; what cannot be ended here is left to another attempt."""
+"""Predicts a shard under its lease. What this attempt cannot finish is left to another attempt."""
 
 import logging
 from contextlib import AbstractContextManager
@@ -24,21 +24,22 @@ from batchord.flow.predict.split import MOST_LOSSES, divide_shard, halve_or_reje
 
 log = logging.getLogger(__name__)
 
-#: Until a process that is out of memory has ended, and a new one has taken its place.
+#: Seconds in which a process without memory ends and a new one takes its place.
 _NEW_PROCESS_SECONDS = 1.0
 
 
 class ShardHeld(BatchordError):
-    """Another worker holds a live lease on the shard; this message must not count as its end."""
+    """Another worker holds a live lease on the shard, so this message must not count as the shard's end."""
 
 
 def predict_shard(parts: Parts, *, run_id: str, step: str, index: int, in_new_process: bool = True) -> list[Message]:
-    """Predicts what is missing of a shard, as the only owner of its lease.
+    """Predicts the missing records of a shard, as the only owner of its lease.
 
-    ``in_new_process``: whether this process did nothing before, so that a lack of memory is this shard's doing.
+    ``in_new_process``: whether this process has predicted nothing before. Then the shard is the cause if memory is
+    lacking.
 
-    Raises ShardHeld when another worker is at it or has taken it over, and TransientError when the shard
-    was given back for another attempt. Any other error of Batchord's ends the shard as failed, in the ledger.
+    Raises ShardHeld if another worker has the shard or has taken it over, and TransientError if the shard was given
+    back for another attempt. After any other error, the ledger marks the shard as failed.
     """
     seconds = parts.settings.lease_seconds
     lease = parts.ledger.shards.claim(run_id, step, index, lease_seconds=seconds, worker=parts.worker, task=parts.task)
@@ -50,7 +51,7 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int, in_new_pr
 
 
 class _Prediction(Attempt[list[Message] | None]):
-    """An attempt at a shard. Its work returns what is to be sent where it was parted, so that others do the rest."""
+    """An attempt at a shard. If the shard was divided, its work returns the messages for the parts; otherwise None."""
 
     def __init__(self, parts: Parts, lease: ShardLease, *, in_new_process: bool) -> None:
         self._parts = parts
@@ -66,15 +67,15 @@ class _Prediction(Attempt[list[Message] | None]):
     def log(self) -> AbstractContextManager[AttemptLog]:
         return self._parts.log_of(self._lease.attempt_name)
 
-    def work(self, beat: Heartbeat, line: Line) -> list[Message] | None:  # noqa: ARG002 -- what it says is logged
+    def work(self, beat: Heartbeat, line: Line) -> list[Message] | None:  # noqa: ARG002 -- its output is logged anyway
         parts, lease, progress = self._parts, self._lease, self._progress
         check_code(parts, lease)
         if lease.losses >= MOST_LOSSES:
             return halve_or_reject(parts, lease)
         predict_records(parts.interrupted_with(beat), lease, beat, progress)
-        found = lease.work.accounted_before + progress.fetched - progress.conflicts
+        discovered = lease.work.accounted_before + progress.fetched - progress.conflicts
         timings = {name: round(value, 4) for name, value in vars(progress.phases).items()}
-        outcome = ShardOutcome(found=found, timings=timings, runs_on=progress.runs_on)
+        outcome = ShardOutcome(found=discovered, timings=timings, runs_on=progress.runs_on)
         if progress.rows_left_out:
             return divide_shard(parts, lease, outcome, rows=progress.rows_left_out)
         beat.stop()
@@ -92,7 +93,7 @@ class _Prediction(Attempt[list[Message] | None]):
             moved_on=self._progress.written > 0,
             retry=self._retry(),
             exhausted=Fault.PROCESS,
-            # A bug of ours or of a library: nobody knows whether it comes again.
+            # A bug in Batchord or in a library: it may not occur again.
             unforeseen=Fault.PASSING,
         )
 
@@ -108,57 +109,57 @@ class _Prediction(Attempt[list[Message] | None]):
         return self._ended() if result is None else result
 
     def failed(self, error: BaseException, verdict: Verdict, beat: Heartbeat) -> list[Message]:  # noqa: ARG002 -- as above
-        said = self._parts.mask(str(error) if isinstance(error, BatchordError) else error_text(error))
+        reason = self._parts.mask(str(error) if isinstance(error, BatchordError) else error_text(error))
         shards = self._parts.ledger.shards
         if verdict.fault is Fault.EDITED:
-            shards.leave(self._lease, said)
+            shards.leave(self._lease, reason)
             return [StepEnded(run_id=self._lease.run_id, step=self._lease.step)]
         if verdict.fault is Fault.PROCESS:
             self._leave_to_others(error)
         if verdict.again:
-            self._hand_back(error, said, wait=verdict.wait)
+            self._hand_back(error, reason, wait=verdict.wait)
         passing = verdict.fault is Fault.PASSING
-        shards.fail(self._lease, f"after {counted(self._lease.attempt, 'attempt')}: {said}" if passing else said)
+        shards.fail(self._lease, f"after {counted(self._lease.attempt, 'attempt')}: {reason}" if passing else reason)
         return self._ended()
 
     def lease_lost(self, error: LeaseLost) -> list[Message]:
         raise ShardHeld(str(error)) from error
 
     def _ended(self) -> list[Message]:
-        # After anything out of the ordinary the chord's count may be off: say it aloud, it is idempotent.
+        # After a repeated attempt the chord's count may be wrong, so send the message, too. Further ones do no harm.
         lease = self._lease
         return [StepEnded(run_id=lease.run_id, step=lease.step)] if lease.attempt > 1 else []
 
     def _retry(self) -> Retry:
-        """The author's word on errors of the model; none when this process does not know the file."""
+        """The author's Retry for errors of the model; no retry if this process does not know the file."""
         try:
             declared = self._parts.catalog.get(self._lease.pipeline)
             return retry_of(declared.step(self._lease.step), declared.retry)
         except ConfigurationError:
             return NO_RETRY
 
-    def _hand_back(self, error: BaseException, said: str, *, wait: float | None) -> NoReturn:
-        self._parts.ledger.shards.release(self._lease, said, wait=wait or 0)
-        raise TransientError(f"{self._lease} is handed back: {said}", wait=wait, counted=True) from error
+    def _hand_back(self, error: BaseException, reason: str, *, wait: float | None) -> NoReturn:
+        self._parts.ledger.shards.release(self._lease, reason, wait=wait or 0)
+        raise TransientError(f"{self._lease} is handed back: {reason}", wait=wait, counted=True) from error
 
     def _leave_to_others(self, error: BaseException) -> NoReturn:
-        """Leaves the shard to another process: a loss, as if the kernel had killed this one.
+        """Leaves the shard to another process. This counts as a loss, as if the kernel had killed this process.
 
-        But a record that stands alone is not blamed for what was in this process before.
+        A single record is the exception: it is not blamed for what earlier work left in this process's memory.
         """
         parts, lease = self._parts, self._lease
         assert lease.shard is not None  # noqa: S101 -- a shard's lease has one
         alone = lease.work.planned - lease.work.accounted_before <= 1
         loss = self._in_new_process or not alone or lease.attempt - lease.losses >= parts.settings.max_attempts
-        said = f"{'lost' if loss else 'handed back by a process without free memory'}: out of memory {error}".rstrip()
+        reason = f"{'lost' if loss else 'handed back by a process without free memory'}: out of memory {error}".rstrip()
         parts.ledger.shards.lose(
             lease.run_id,
             lease.step,
             lease.shard,
             worker=parts.worker,
             cause=LossCause.OUT_OF_MEMORY,
-            error=parts.mask(said),
+            error=parts.mask(reason),
             loss=loss,
         )
         wait = min(_NEW_PROCESS_SECONDS, parts.settings.retry_base_seconds)
-        raise TransientError(f"{lease}: {said}", wait=wait) from error
+        raise TransientError(f"{lease}: {reason}", wait=wait) from error

@@ -1,9 +1,9 @@
-"""A shard that loses its workers is halved until the record that kills them stands alone.
+"""Halves a shard that loses its workers, until the record that kills them is alone.
 
-A model that crashes its process, exhausts its memory or never returns cannot be caught from inside. What can
-be seen is that the shard's workers die. Each level of halving costs one worker, since a half inherits the
-suspicion; a record that stands alone must lose two workers of its own. So a shard of n records costs at most
-2 + log2(n) + 2 restarts for one such record, and all other records are predicted.
+The process itself cannot catch a crash, a lack of memory or a call that never returns. But the ledger shows that the
+shard's workers die. Each level of halving costs one worker, since a half starts with one loss; a record that is alone
+must lose two workers of its own. So one such record among n costs at most 2 + log2(n) + 2 restarts, and all other
+records are predicted.
 """
 
 from batchord.core.reasons import LOSS_REASONS, reason_of_loss
@@ -14,14 +14,15 @@ from batchord.core.run.records import Position, Rejection
 from batchord.core.run.shards import ShardRange
 from batchord.flow.parts import Parts
 
-#: After so many lost workers a shard is halved, or its only record rejected.
+#: After this many lost workers a shard is halved, or its only record is rejected.
 MOST_LOSSES = 2
-#: Records of a step that may be blamed for their workers' deaths; beyond it the model is broken.
+#: The most records of a step that may be rejected because their workers died. If there are more, the model is broken.
 MOST_BLAMED = 20
 _CHUNK_ROWS = 10_000
-#: A shard that takes too long is divided into so many at the most; each of them may be divided in turn.
+#: The most parts into which a shard that takes too long is divided. Each part may be divided again.
 _MOST_PARTS = 64
-#: A shard is divided when it has taken so many times what it should, and what is left would take that once more.
+#: A shard is divided when it has taken this many times its intended time, and the rest would take longer than that
+#: time.
 _FAR_TOO_LONG = 3
 
 
@@ -41,13 +42,13 @@ def halve_or_reject(parts: Parts, lease: ShardLease) -> list[Message]:
         rejection = Rejection(key=left[0].key, reason=reason_of_loss(lease.cause), detail=lease.last_error or "")
         nothing = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
         parts.ledger.shards.commit(lease, Batch(predictions=nothing, rejections=[rejection]))
-    found = lease.work.accounted_before + len(left)
-    parts.ledger.shards.finish(lease, ShardOutcome(found=found, timings={}))
+    discovered = lease.work.accounted_before + len(left)
+    parts.ledger.shards.finish(lease, ShardOutcome(found=discovered, timings={}))
     return [StepEnded(run_id=lease.run_id, step=lease.step)]
 
 
 def rows_to_leave(lease: ShardLease, predicted: int, elapsed: float, *, aim: float) -> int:
-    """How many records a shard of ``aim`` seconds would hold, when this one is far from that; else 0."""
+    """How many records a shard of ``aim`` seconds would hold, if this one takes far longer; otherwise 0."""
     if elapsed < _FAR_TOO_LONG * aim or not predicted:
         return 0
     speed = predicted / elapsed
@@ -56,7 +57,7 @@ def rows_to_leave(lease: ShardLease, predicted: int, elapsed: float, *, aim: flo
 
 
 def divide_shard(parts: Parts, lease: ShardLease, outcome: ShardOutcome, *, rows: int) -> list[Message]:
-    """Ends a shard that takes too long where it stands; what is left becomes shards of ``rows`` records.
+    """Ends a shard that takes too long; its remaining records become shards of ``rows`` records.
 
     Raises LeaseLost and TransientError.
     """
@@ -81,10 +82,10 @@ def _halve(parts: Parts, lease: ShardLease, left: list[Position]) -> list[Messag
 
 
 def _unaccounted(parts: Parts, lease: ShardLease) -> list[Position]:
-    """Positions of the shard's records that have no prediction and no rejection; a shard is small enough."""
+    """The positions of the shard's records without a prediction or a rejection. They fit into memory."""
     source = parts.open_source(parts.catalog.get(lease.pipeline).predict_step(lease.step).source, lease.work.window)
     left: list[Position] = []
     for chunk in source.positions(first=lease.work.first, last=lease.work.last, chunk_rows=_CHUNK_ROWS):
-        known = parts.ledger.shards.accounted(lease.pipeline, lease.step, [position.key for position in chunk])
-        left += [position for position in chunk if position.key not in known]
+        accounted = parts.ledger.shards.accounted(lease.pipeline, lease.step, [position.key for position in chunk])
+        left += [position for position in chunk if position.key not in accounted]
     return left

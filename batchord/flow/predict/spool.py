@@ -1,4 +1,4 @@
-"""Reading a source as fast as it gives, so that no transaction on it waits for the model."""
+"""Reads a source as fast as it can, so that no transaction on it waits for the model."""
 
 import contextvars
 import threading
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class _Spool(Generic[T]):
-    """Iterates in a thread and keeps what came, up to a weight; at least one item whatever it weighs."""
+    """Iterates in a thread and keeps the items up to a total weight, but at least one item."""
 
     def __init__(self, items: Iterable[T], weight: Callable[[T], int], most: int) -> None:
         self._items = items
@@ -22,7 +22,7 @@ class _Spool(Generic[T]):
         self._ended = self._stopped = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
-        # In its starter's context: what it logs belongs to the same attempt.
+        # The thread gets the context of its starter, so that its lines belong to the same attempt.
         target = contextvars.copy_context().run
         self._thread = threading.Thread(target=target, args=[self._run], name="batchord-spool", daemon=True)
         self._thread.start()
@@ -57,7 +57,7 @@ class _Spool(Generic[T]):
         except BaseException as error:  # noqa: BLE001 -- raised again in the reader's thread
             self._error = error
         finally:
-            # A generator's own clean-up (a cursor, a transaction) belongs to the thread that ran it.
+            # The thread that ran a generator must also close it: the clean-up ends its cursor and its transaction.
             close = getattr(iterator, "close", None)
             if close is not None:
                 close()
@@ -77,9 +77,9 @@ class _Spool(Generic[T]):
 
 @contextmanager
 def spooled(items: Iterable[T], *, weight: Callable[[T], int], most: int) -> Iterator[Iterator[T]]:
-    """Iterates ``items`` in a thread until ``most`` is kept of them, by ``weight``; errors are raised to the reader.
+    """Iterates ``items`` in a thread, and pauses while the kept items weigh ``most``. The reader gets its errors.
 
-    When the block ends early the thread stops at its next item, and is waited for.
+    If the block ends early, the thread stops at its next item, and the block waits for it.
     """
     spool = _Spool(items, weight, most)
     try:

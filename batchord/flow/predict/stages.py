@@ -1,4 +1,4 @@
-"""Reading ahead and writing behind, so that the model never waits for the world and memory stays bounded."""
+"""Reads ahead and writes behind, so that the model never waits for servers and memory stays bounded."""
 
 import contextvars
 import queue
@@ -18,13 +18,13 @@ class _End:
 
 
 class _Reader(Generic[T]):
-    """Iterates in a thread, a bounded number of items ahead of whoever reads."""
+    """Iterates in a thread, a bounded number of items ahead of the reader."""
 
     def __init__(self, items: Iterable[T], *, depth: int) -> None:
         self._items = items
         self._ahead: queue.Queue[T | _End] = queue.Queue(maxsize=depth)
         self._stop = threading.Event()
-        # In its starter's context: what it logs belongs to the same attempt.
+        # The thread gets the context of its starter, so that its lines belong to the same attempt.
         target = contextvars.copy_context().run
         self._thread = threading.Thread(target=target, args=[self._run], name="batchord-reader", daemon=True)
         self._thread.start()
@@ -52,7 +52,7 @@ class _Reader(Generic[T]):
         else:
             self._put(_End())
         finally:
-            # A generator's own clean-up (a cursor, a pool) belongs to the thread that ran it.
+            # The thread that ran a generator must also close it: the clean-up ends its cursor or its pool.
             close = getattr(iterator, "close", None)
             if close is not None:
                 close()
@@ -69,9 +69,9 @@ class _Reader(Generic[T]):
 
 @contextmanager
 def read_ahead(items: Iterable[T], *, depth: int) -> Iterator[Iterator[T]]:
-    """Iterates ``items`` in a thread, at most ``depth`` of them ahead; their errors are raised to the reader.
+    """Iterates ``items`` in a thread, at most ``depth`` of them ahead. The reader gets its errors.
 
-    When the block ends early the thread stops at its next item, and is waited for.
+    If the block ends early, the thread stops at its next item, and the block waits for it.
     """
     reader = _Reader(items, depth=depth)
     try:
@@ -81,10 +81,10 @@ def read_ahead(items: Iterable[T], *, depth: int) -> Iterator[Iterator[T]]:
 
 
 class WriteBehind(Generic[T]):
-    """Hands items to ``write`` in a thread, in order, at most ``depth`` of them behind.
+    """Passes items to ``write`` in a thread, in order, at most ``depth`` of them behind.
 
-    An error of ``write`` is raised by the next :meth:`put`, or when the block ends; nothing is written after
-    it. When the block itself raises, what was put is written first: it was predicted, so it is worth keeping.
+    The next :meth:`put`, or the end of the block, raises an error of ``write``; nothing is written after it. If the
+    block itself raises, all items that were put are written first: they are predicted, so they are worth keeping.
     """
 
     def __init__(self, write: Callable[[T], None], *, depth: int) -> None:
@@ -105,7 +105,7 @@ class WriteBehind(Generic[T]):
             raise self._error
 
     def put(self, item: T) -> None:
-        """Takes one item; waits while too many are behind."""
+        """Takes one item. Waits while ``depth`` items are behind."""
         if self._error is not None:
             raise self._error
         self._behind.put(item)

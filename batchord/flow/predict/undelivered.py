@@ -1,4 +1,4 @@
-"""What becomes of records whose objects alone the store does not deliver, while it delivers others."""
+"""Handles records whose objects the store does not deliver, although it delivers others."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -11,13 +11,13 @@ from batchord.core.text.counts import counted
 
 log = logging.getLogger(__name__)
 
-#: Undelivered records of a shard up to which they may be to blame themselves: so many, or so great a part of it.
-#: Beyond that it is the store, as it is the model where it fails for more than a few.
+#: The most undelivered records of a shard: this many, or one in this many, whichever is more. If there are more, the
+#: cause is the store, just as the model is the cause if it fails for more than a few records.
 _A_FEW, _SHARE = 5, 10
 
 
 def check_undelivered(lease: ShardLease, undelivered: Sequence[Rejection]) -> None:
-    """Raises TransientError when these are too many for the store to be well."""
+    """Raises TransientError if there are so many that the store must be the cause."""
     most = max(_A_FEW, lease.work.planned // _SHARE)
     if len(undelivered) > most:
         raise TransientError(
@@ -29,13 +29,13 @@ def check_undelivered(lease: ShardLease, undelivered: Sequence[Rejection]) -> No
 def settle_undelivered(
     lease: ShardLease, undelivered: Sequence[Rejection], *, last: bool, write: Callable[[Batch], None]
 ) -> None:
-    """Rejects the records at the ``last`` attempt; until then the shard is handed back, by raising TransientError."""
+    """Rejects the records at the ``last`` attempt. Before, it raises TransientError, which hands the shard back."""
     if not last:
         raise TransientError(
             f"The store did not deliver {counted(len(undelivered), 'object')}, but delivered others. Batchord requests "
             f"them again. The first: {undelivered[0].detail}"
         )
-    for each in undelivered:
-        log.warning("Record %s was rejected after %s attempts: %s", each.key, lease.attempt, each.detail)
+    for rejection in undelivered:
+        log.warning("Record %s was rejected after %s attempts: %s", rejection.key, lease.attempt, rejection.detail)
     nothing = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
     write(Batch(predictions=nothing, rejections=list(undelivered)))

@@ -1,1 +1,1 @@
-"""A step that is no prediction."""
+"""The work of steps of all kinds except Predict."""

@@ -1,7 +1,7 @@
-"""A step that is no Predict step is executed under a lease, as a shard is predicted under one.
+"""Executes a step of any kind except Predict, under a lease.
 
-A second message for it finds the lease and goes away. When its worker dies another takes it over, if it may run
-twice. What it came to is written down together with its end.
+A second message for the step finds the lease and does nothing. If the worker dies, another one takes the step over, if
+it may run twice. The step's output is written together with its end.
 """
 
 import logging
@@ -46,9 +46,9 @@ log = logging.getLogger(__name__)
 
 
 def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
-    """Executes a step that is ready; does nothing when another worker does or did.
+    """Executes a step that is ready. Does nothing if another worker is executing it or has executed it.
 
-    Raises TransientError only when the ledger does not answer at first; every other error is written down in it.
+    Raises TransientError only if the ledger does not answer at the start. Every other error is recorded in the ledger.
     """
     lease = parts.ledger.runs.claim_step(
         run_id,
@@ -64,8 +64,8 @@ def execute_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
 class _Execution(Attempt[dict[str, Any]]):
     """An attempt at a step. Its work returns the step's output.
 
-    The lease is kept until its end is written down: the work is done, or is over, and a database that is away for a
-    moment must not undo that.
+    The lease is kept until the end is written down. The work is over by then, and a short failure of the database must
+    not make another worker repeat it.
     """
 
     keeps_lease_to_end = True
@@ -75,7 +75,7 @@ class _Execution(Attempt[dict[str, Any]]):
         self._lease = lease
         self._seconds = parts.settings.lease_seconds
         self.every = self._seconds / 3
-        #: None until the file is known to have it.
+        #: None until the pipeline's file was read.
         self._task: TaskStep | None = None
         self._retry = NO_RETRY
 
@@ -90,7 +90,7 @@ class _Execution(Attempt[dict[str, Any]]):
         declared = self._parts.catalog.get(lease.pipeline)
         self._task = task = declared.task(lease.step)
         self._retry = retry_of(task, declared.retry)
-        if lease.work.committed is not None:  # together with its work, in an attempt that died before it could say so
+        if lease.work.committed is not None:  # an earlier attempt died between its commit and its end
             return checked_output(lease.step, lease.work.committed)
         _look_back(self._parts, lease, task, self._retry)
         return operate(self._parts, lease, declared, line=line, stop=beat.lost)
@@ -105,14 +105,14 @@ class _Execution(Attempt[dict[str, Any]]):
             retry=self._retry,
             wait=passing.wait,
             edited=self._parts.took_up_code_after(work.run.created_at),
-            # A new process may bear it: this one had no memory left, perhaps for what it did before.
+            # A new process may have enough memory: earlier work may have filled this one's.
             exhausted=Fault.PASSING if self._task is None or self._task.idempotent else None,
         )
 
     def tell(self, error: BaseException, verdict: Verdict) -> None:  # noqa: ARG002 -- the base class's
-        """With its traceback where it is the author's own error; those of Batchord explain themselves."""
-        said_in_full = isinstance(error, BatchordError)
-        log.error("%s", _said(error), exc_info=None if said_in_full else (type(error), error, _authors_part(error)))
+        """Logs the error: an author's exception with its traceback, an error of Batchord's without."""
+        trace = None if isinstance(error, BatchordError) else (type(error), error, _authors_part(error))
+        log.error("%s", _text_of(error), exc_info=trace)
 
     def done(self, result: dict[str, Any], beat: Heartbeat) -> list[Message]:
         return self._end(beat, StepState.DONE, result, None)
@@ -120,11 +120,11 @@ class _Execution(Attempt[dict[str, Any]]):
     def failed(self, error: BaseException, verdict: Verdict, beat: Heartbeat) -> list[Message]:
         if verdict.fault is Fault.EDITED:
             return self._end(beat, StepState.CODE_CHANGED, {}, f"{CODE_CHANGED}: {error}")
-        said = self._parts.mask(_said(error))[:MOST_ERROR]
+        reason = self._parts.mask(_text_of(error))[:MOST_ERROR]
         if not verdict.again:
-            return self._end(beat, StepState.FAILED, _left_by(error, self._lease.step), said)
+            return self._end(beat, StepState.FAILED, _left_by(error, self._lease.step), reason)
         fault(f"before-step-end:{self._lease.step}")
-        return _patiently(self._parts, beat, partial(self._release, verdict, said))
+        return _patiently(self._parts, beat, partial(self._release, verdict, reason))
 
     def lease_lost(self, error: LeaseLost) -> list[Message]:  # noqa: ARG002 -- the base class's
         return []
@@ -133,18 +133,18 @@ class _Execution(Attempt[dict[str, Any]]):
         fault(f"before-step-end:{self._lease.step}")
         return _patiently(self._parts, beat, partial(_end, self._parts, self._lease, state, output, error))
 
-    def _release(self, verdict: Verdict, said: str) -> list[Message]:
-        """Another attempt."""
+    def _release(self, verdict: Verdict, reason: str) -> list[Message]:
+        """Gives the step back for another attempt, and returns its message."""
         runs, lease, wait = self._parts.ledger.runs, self._lease, verdict.wait or 0
-        if not runs.release_step(lease, said, wait=wait, own_error=verdict.fault is Fault.OWN):
+        if not runs.release_step(lease, reason, wait=wait, own_error=verdict.fault is Fault.OWN):
             return []
-        (known,) = [step for step in runs.steps(lease.run_id) if step.name == lease.step]
+        (released,) = [step for step in runs.steps(lease.run_id) if step.name == lease.step]
         log.info("Step %s of run %s starts again in %.1f s", lease.step, lease.run_id, wait)
-        return [step_ready(known, delay=wait)]
+        return [step_ready(released, delay=wait)]
 
 
 def _patiently(parts: Parts, beat: Heartbeat, end: Callable[[], list[Message]]) -> list[Message]:
-    """Repeats ``end`` while the ledger is away and the lease is not known to be lost."""
+    """Repeats ``end`` while the ledger is away, until the lease is lost."""
     configured = parts.settings
     attempts = Retrying(
         retry=retry_if_exception_type(TransientError),
@@ -156,7 +156,7 @@ def _patiently(parts: Parts, beat: Heartbeat, end: Callable[[], list[Message]]) 
 
 
 def _look_back(parts: Parts, lease: StepLease, task: TaskStep, retry: Retry) -> None:
-    """Raises when attempts before were lost with their workers, and there must not be another."""
+    """Raises if earlier attempts were lost with their workers and no other attempt is allowed."""
     if lease.work.begun_before and not task.idempotent:
         raise MayHaveRun(
             f"the step lost its worker while it ran ({lease.last_error or 'in an earlier attempt'}). Nobody knows how "
@@ -172,7 +172,7 @@ def _look_back(parts: Parts, lease: StepLease, task: TaskStep, retry: Retry) -> 
 
 
 def _left_by(error: BaseException, step: str) -> dict[str, Any]:
-    """What a step that cleans up may read of one that failed."""
+    """The output of a failed step, which later steps may read."""
     value = error.value if isinstance(error, StepError) else None
     try:
         return {} if value is None else checked_output(step, value)
@@ -192,18 +192,18 @@ def _end(parts: Parts, lease: StepLease, state: StepState, output: dict[str, Any
     except Exception as refused:
         if not output:
             raise
-        # Whatever the ledger cannot keep, the step must not stand still for it.
+        # The ledger cannot store the output. The step must still end.
         log.exception("The result of step %s of run %s cannot be stored", lease.step, lease.run_id)
         return _end(parts, lease, StepState.FAILED, {}, f"the step's result cannot be stored: {error_text(refused)}")
 
 
 def _authors_part(error: BaseException) -> TracebackType | None:
-    """From the author's function on: how we came to call it helps nobody."""
+    """The traceback from the author's code on: Batchord's own calls help nobody."""
     trace = error.__traceback__
     while trace is not None and not is_authors(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return trace or error.__traceback__
 
 
-def _said(error: BaseException) -> str:
+def _text_of(error: BaseException) -> str:
     return str(error) if isinstance(error, BatchordError) else error_text(error)

@@ -1,4 +1,4 @@
-"""A step of any kind is executed: its declaration does the work, with what this process offers."""
+"""Executes a step of any kind: its declaration does the work, with a context that this process offers."""
 
 import logging
 import threading
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 
 
 def operate(parts: Parts, lease: StepLease, declared: Pipeline, *, line: Line, stop: threading.Event) -> dict[str, Any]:
-    """Executes the lease's step, which is no Predict step, and returns its output, as the ledger keeps it.
+    """Executes the step of the lease and returns its output in the ledger's form. It is not a Predict step.
 
-    Raises LeaseLost, StepError, TransientError, ConfigurationError, and whatever the author's function raises.
+    Raises LeaseLost, StepError, TransientError, ConfigurationError, and what the author's function raises.
     """
     task = declared.task(lease.step)
     run = run_context(lease, parts.ledger.runs.steps(lease.run_id))
@@ -61,7 +61,7 @@ def _context(
 
 
 def run_context(lease: StepLease, steps: list[Step]) -> RunContext:
-    """The run as the step's function sees it, with the outputs of the steps before it, however far."""
+    """The run as the step's function sees it, with the outputs of all steps before it, at any distance."""
     run = lease.work.run
     before = upstream({step.name: step.after for step in steps}, lease.step)
     return RunContext(
@@ -74,7 +74,7 @@ def run_context(lease: StepLease, steps: list[Step]) -> RunContext:
         window_start=run.window_start,
         window_end=run.window_end,
         params=run.params,
-        # No others: what else is over by now differs from run to run.
+        # Only these: which other steps are over differs from run to run.
         outputs={
             step.name: StepOutput(
                 name=step.name, kind=step.kind, state=step.state, output=step.output or {}, error=step.error
@@ -91,11 +91,11 @@ def _executed(task: TaskStep, context: StepContext) -> Any:
     except Exception:
         raise
     except BaseException as error:
-        if ends_the_process(error):  # what became of the step is the parent process's to say
+        if ends_the_process(error):  # the parent process records the outcome
             raise
         if not isinstance(error, SystemExit):
             raise StepError(f"the function raised {error_text(error)}") from error
-        if error.code in (None, 0):  # as a script's last line has it
+        if error.code in (None, 0):  # as at the end of a script
             return None
         raise StepError(f"the function called sys.exit({error.code!r})") from error
 
@@ -104,7 +104,7 @@ def _chosen(declared: Pipeline, task: TaskStep, returned: Any) -> dict[str, Any]
     after = {step.name: step.after for step in declared.steps}
     choices = sorted(name for name, before in after.items() if task.name in before)
     chosen = [returned] if isinstance(returned, str) else returned
-    if not isinstance(chosen, list | tuple | set) or not all(each in choices for each in chosen):
+    if not isinstance(chosen, list | tuple | set) or not all(name in choices for name in chosen):
         raise WrongChoice(
             f"the branch returned {returned!r}, but may only return one of {', '.join(choices)}, or a list of some of "
             f"them: the steps that have after={[task.name]}"
@@ -118,11 +118,11 @@ def _chosen(declared: Pipeline, task: TaskStep, returned: Any) -> dict[str, Any]
 def _secrets(parts: Parts, names: Sequence[str]) -> dict[str, str]:
     if not names:
         return {}
-    known = own_secrets(parts.settings, parts.environment)
-    if missing := [name for name in names if name not in known]:
+    secrets = own_secrets(parts.settings, parts.environment)
+    if missing := [name for name in names if name not in secrets]:
         raise ConfigurationError(
-            f"The step's secrets= names {', '.join(missing)}; this worker has {', '.join(sorted(known)) or 'none'}. "
+            f"The step's secrets= names {', '.join(missing)}; this worker has {', '.join(sorted(secrets)) or 'none'}. "
             "Correct the name, or configure the secret. A command inherits all variables that are not secrets of "
             "Batchord."
         )
-    return {name: known[name] for name in names}
+    return {name: secrets[name] for name in names}

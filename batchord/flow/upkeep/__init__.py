@@ -1,1 +1,1 @@
-"""What is done beside the runs: what was lost is sent again, watched, audited, pruned, told, switched."""
+"""The work beside the runs: sending lost messages again, watching, auditing, pruning, alerting, switching."""

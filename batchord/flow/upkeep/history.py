@@ -1,4 +1,4 @@
-"""What is kept of a change by hand: without secrets, and never more than fits a screen."""
+"""The history's entry for a change by hand: without secrets, and short enough for a screen."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from batchord.core.secrets.patterns import masked_value
 from batchord.flow.parts import Parts
 from batchord.output.known_secrets import known_secrets
 
-#: Characters of one value as JSON, and how many values there are at most.
+#: The most characters of a value as JSON, and the most values.
 _LONGEST_VALUE, _MOST_VALUES = 1000, 20
 
 
@@ -22,17 +22,17 @@ def change(
     pipeline: str | None = None,
     detail: Mapping[str, Any] | None = None,
 ) -> Change | None:
-    """The change to be written in the transaction that makes it; None where nobody made it by hand.
+    """The entry to write in the transaction of the change; None if no person made the change.
 
-    ``detail``: what is None in it is left out.
+    Values of ``detail`` that are None are left out.
     """
     if actor is None:
         return None
-    given = {name: value for name, value in (detail or {}).items() if value is not None}
-    known = known_secrets(parts.settings)
-    said = masked_value(given, known=known)
-    bounded = {name: _bounded(value) for name, value in list(said.items())[:_MOST_VALUES]}
-    who = replace(actor, user=masked_value(actor.user, known=known), host=masked_value(actor.host, known=known))
+    values = {name: value for name, value in (detail or {}).items() if value is not None}
+    secrets = known_secrets(parts.settings)
+    masked = masked_value(values, known=secrets)
+    bounded = {name: _bounded(value) for name, value in list(masked.items())[:_MOST_VALUES]}
+    who = replace(actor, user=masked_value(actor.user, known=secrets), host=masked_value(actor.host, known=secrets))
     return Change(action=action, actor=who, pipeline=pipeline, detail=bounded)
 
 

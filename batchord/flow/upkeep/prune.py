@@ -1,6 +1,6 @@
-"""What need not be kept any longer goes.
+"""Deletes what need not be kept any longer.
 
-Predictions stay: a record whose prediction is gone would be predicted again.
+Predictions stay: a record without a prediction would be predicted again.
 """
 
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from batchord.flow.upkeep.history import change
 
 @dataclass(frozen=True, kw_only=True)
 class Pruned:
-    """How much went."""
+    """How much was deleted."""
 
     runs: int
     #: Parts of logs.
@@ -21,7 +21,7 @@ class Pruned:
     alerts: int
     #: Changes by hand.
     history: int
-    #: Predictions whose column ``output`` was emptied.
+    #: Predictions whose column ``output`` was cleared.
     outputs: int
 
     def as_json(self) -> dict[str, int]:
@@ -30,9 +30,9 @@ class Pruned:
 
 
 def prune(parts: Parts, *, actor: Actor | None = None) -> Pruned:
-    """Deletes what is older than the settings say. Raises TransientError; what went until then is gone.
+    """Deletes what is older than the settings allow. Raises TransientError; what was deleted before stays deleted.
 
-    ``actor``: who is noted for it, before anything goes, since it goes in many transactions.
+    ``actor``: the person for the history. The entry is written first, since pruning takes many transactions.
     """
     configured, pruning = parts.settings, parts.ledger.pruning
     pruning.keep(change(parts, actor, "prune"))

@@ -1,4 +1,4 @@
-"""What was lost is sent again. Beat calls it every few seconds; twice at once does no harm."""
+"""Sends lost messages again. Beat starts it every few seconds; two at the same time do no harm."""
 
 import logging
 
@@ -19,20 +19,20 @@ log = logging.getLogger(__name__)
 
 
 def sweep(parts: Parts, *, older_than_seconds: float | None = None, pipeline: str | None = None) -> list[Message]:
-    """Finds what stands still although nobody works on it, and says what to send.
+    """Finds open work that nobody is doing, and returns the messages that start it.
 
-    Runs that could start, steps that nobody planned, shards that nobody claimed or whose worker died, steps
-    whose end was lost, backlogs without a follow-up. All of it may be on its way already: every receiver
-    looks at the ledger first. ``pipeline`` looks at one pipeline alone.
+    It finds runs that could start, steps that nobody planned, shards that nobody claimed or whose worker died, steps
+    whose end was lost, and backlogs without a follow-up run. A message may be on its way already. This does no harm:
+    every receiver reads the ledger first. ``pipeline``: only this pipeline.
     """
     age = parts.settings.resend_after_seconds if older_than_seconds is None else older_than_seconds
     recovery = parts.ledger.recovery
-    # Before all else: what follows would wait for their locks.
+    # This comes first: the statements below would wait for the locks of these transactions.
     if ended := recovery.end_stalled(lease_seconds=parts.settings.lease_seconds):
         log.warning(
             "The sweeper ended %s transactions that had stalled in a statement for longer than their lease.", ended
         )
-    # Then this: by a clock that stepped back, what is lost would not be old enough for as long as it stepped.
+    # After the clock stepped back, lost work would seem too new to be sent again until the clock has caught up.
     if mended := recovery.mend_times(lease_seconds=parts.settings.lease_seconds):
         log.warning(
             "The database's clock stepped back. The sweeper set the times of %s rows from the future to now.", mended
@@ -46,11 +46,11 @@ def sweep(parts: Parts, *, older_than_seconds: float | None = None, pipeline: st
             messages.append(ShardsReady(run_id=lost.run_id, step=lost.step, queue=lost.queue, indexes=lost.indexes))
         else:
             messages.append(StepEnded(run_id=lost.run_id, step=lost.step))
-    known = parts.catalog.names()
+    names = parts.catalog.names()
     messages += [
         BacklogLeft(pipeline=name, after_run=run_id)
         for name, run_id in recovery.backlogs(pipeline=pipeline)
-        if name in known  # else its file has gone, and nobody can go on
+        if name in names  # otherwise its file is gone, and no run can continue
     ]
     if pipeline is not None:
         return messages

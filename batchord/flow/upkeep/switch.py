@@ -1,4 +1,4 @@
-"""What a person switches at run time: a pipeline is paused, resumed, or scheduled differently."""
+"""Pauses and resumes pipelines, and changes their schedules, at run time."""
 
 import logging
 
@@ -12,9 +12,9 @@ log = logging.getLogger(__name__)
 
 
 def pause(parts: Parts, *, pipeline: str, paused: bool, actor: Actor | None = None) -> bool:
-    """Pauses or resumes ticks and events; runs by hand, and those at work, go on. False when it was so already.
+    """Stops or allows runs by schedule and event. Other runs continue. Returns False if nothing changed.
 
-    ``actor``: who is noted for it. Raises UnknownPipeline.
+    ``actor``: the person for the history. Raises UnknownPipeline.
     """
     parts.catalog.get(pipeline)
     noted = change(parts, actor, "pause" if paused else "resume", pipeline=pipeline)
@@ -24,13 +24,13 @@ def pause(parts: Parts, *, pipeline: str, paused: bool, actor: Actor | None = No
 
 
 def reschedule(parts: Parts, *, pipeline: str, schedule: Schedule | None, actor: Actor | None = None) -> None:
-    """Schedules the pipeline by this from now on, across restarts; None: by its file again.
+    """Sets the pipeline's schedule, also across restarts; None: the file's schedule holds again.
 
-    ``actor``: who is noted for it. Raises UnknownPipeline; ConfigurationError for a schedule with problems, or a
-    pipeline that follows another.
+    ``actor``: the person for the history. Raises UnknownPipeline. Raises ConfigurationError for a schedule with
+    problems, and for a pipeline that follows another one.
     """
     declared = parts.catalog.get(pipeline)
-    # None is always possible: the file may have been changed after it was switched.
+    # None is always allowed: the file may have changed after somebody switched the schedule.
     if schedule is not None and isinstance(declared.schedule, AfterPipeline):
         raise ConfigurationError(
             f"{pipeline} follows {declared.schedule.pipeline} and has no schedule of its own. Change this in its file."
@@ -44,7 +44,7 @@ def reschedule(parts: Parts, *, pipeline: str, schedule: Schedule | None, actor:
 
 
 def show_switched(parts: Parts) -> None:
-    """Lets beat see what is switched. Where Redis is away the sweeper does, seconds later."""
+    """Shows beat what is paused or scheduled differently. If Redis is away, the sweeper does so later."""
     try:
         parts.switchboard.show(parts.ledger.pipelines.switched())
     except TransientError as error:

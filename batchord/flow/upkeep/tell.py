@@ -1,4 +1,4 @@
-"""Messages to people are sent: each at least once to each receiver, whoever dies in between."""
+"""Sends alerts to people: each alert at least once to each receiver, even if a sender dies."""
 
 import logging
 
@@ -14,13 +14,13 @@ from batchord.flow.parts import Parts
 
 log = logging.getLogger(__name__)
 
-#: Attempts at a message before it is given up, after about a day.
+#: The attempts after which an alert is given up. They take about a day.
 MOST_ATTEMPTS = 15
 _FIRST_WAIT, _LONGEST_WAIT = 30.0, 4 * 3600.0
 
 
 def send_alerts(parts: Parts) -> int:
-    """Sends what is due; returns how many messages every receiver has now. Several at once share the work."""
+    """Sends the alerts that are due; returns how many of them every receiver has. Several senders share the work."""
     done = 0
     while (alert := parts.ledger.alerts.claim(lease_seconds=parts.settings.lease_seconds)) is not None:
         sending = _Sending(parts, alert)
@@ -30,11 +30,11 @@ def send_alerts(parts: Parts) -> int:
 
 
 class _Untaken(TransientError):
-    """A receiver did not take a message."""
+    """A receiver did not accept an alert."""
 
 
 class _Sending(Attempt[None]):
-    """An attempt at a message. It has no log: it belongs to no step."""
+    """An attempt to send an alert. It has no log, since it belongs to no step."""
 
     def __init__(self, parts: Parts, alert: Alert) -> None:
         self._parts = parts
@@ -47,7 +47,7 @@ class _Sending(Attempt[None]):
     def renew(self) -> None:
         self._parts.ledger.alerts.renew(self._alert, lease_seconds=self._seconds)
 
-    def work(self, beat: Heartbeat, line: Line) -> None:  # noqa: ARG002 -- no lease is lost, and nothing is kept
+    def work(self, beat: Heartbeat, line: Line) -> None:  # noqa: ARG002 -- its lease cannot be lost, and it has no log
         errors = _send(self._parts, self._alert)
         if errors is not None:
             raise _Untaken(errors)
@@ -76,7 +76,7 @@ class _Sending(Attempt[None]):
         return []
 
     def failed(self, error: BaseException, verdict: Verdict, beat: Heartbeat) -> list[Message]:  # noqa: ARG002 -- as above
-        if not isinstance(error, _Untaken):  # whoever called sends it again, and the next attempt is due with its lease
+        if not isinstance(error, _Untaken):  # the alert is due again when its lease runs out
             raise error
         alerts = self._parts.ledger.alerts
         if verdict.again:
@@ -90,7 +90,7 @@ class _Sending(Attempt[None]):
 
 
 def receivers(parts: Parts, pipeline: str | None) -> list[str]:
-    """Everybody's and the pipeline's own, each once; without a pipeline everybody's."""
+    """The addresses for all pipelines and the pipeline's own, each once; without a pipeline only the former."""
     configured = parts.settings.alert_urls
     text = "" if configured is None else configured.get_secret_value()
     own = None if pipeline is None else _urls_env(parts, pipeline)
@@ -98,7 +98,7 @@ def receivers(parts: Parts, pipeline: str | None) -> list[str]:
 
 
 def _missing_env(parts: Parts, pipeline: str) -> str | None:
-    """The variable that the pipeline names for its receivers and that this process lacks."""
+    """The variable for the pipeline's receivers, if this process does not have it; otherwise None."""
     own = _urls_env(parts, pipeline)
     return own if own is not None and own not in parts.environment else None
 
@@ -106,12 +106,12 @@ def _missing_env(parts: Parts, pipeline: str) -> str | None:
 def _urls_env(parts: Parts, pipeline: str) -> str | None:
     try:
         return parts.catalog.get(pipeline).alerts.urls_env
-    except ConfigurationError:  # its file has gone, or cannot be read; that it failed is told all the same
+    except ConfigurationError:  # its file is gone or broken; the other receivers still get the alert
         return None
 
 
 def _send(parts: Parts, alert: Alert) -> str | None:
-    """What went wrong; None when every receiver has it."""
+    """Sends the alert. Returns what went wrong; None if every receiver has it."""
     errors = []
     missing = _missing_env(parts, alert.pipeline)
     if missing is not None:

@@ -1,4 +1,4 @@
-"""What nobody would notice by itself: ticks that were lost, records that grow old, runs that take too long."""
+"""Watches for lost ticks, old records, and runs that take too long: nobody else would notice them."""
 
 import logging
 import random
@@ -23,44 +23,44 @@ from batchord.flow.upkeep.watch_files import watch_files
 
 log = logging.getLogger(__name__)
 
-#: How long after its slot a tick may still be on its way.
+#: How long after its slot a tick may still be under way.
 GRACE = timedelta(seconds=30)
-#: How long one look at sources may take, and one statement of it.
+#: How long one check of all sources may take, and how long one of its statements.
 _LOOK_SECONDS = 20.0
 _SOURCE_TIME = timedelta(seconds=10)
 
 
 def watch(parts: Parts) -> list[Message]:
-    """Opens runs for ticks that were lost, and keeps alerts for objectives that are missed. Sent by beat.
+    """Opens runs for lost ticks, and keeps alerts for exceeded limits. Beat starts it.
 
-    Sources are looked at last and not for long: one that hangs keeps no tick waiting.
+    Sources are checked last and only for a short time, so that a source that hangs delays no tick.
     """
     standings = parts.ledger.pipelines.standings(parts.catalog.names())
     messages: list[Message] = []
-    told = watch_files(parts)
+    any_alert = watch_files(parts)
     for name, standing in standings.items():
         with _by_itself(name):
             declared = parts.catalog.get(name)
             messages += _missed_ticks(parts, declared, standing)
-            told |= _long_run(parts, declared, standing)
-            told |= _silence(parts, declared, standing)
+            any_alert |= _long_run(parts, declared, standing)
+            any_alert |= _silence(parts, declared, standing)
     end = time.monotonic() + _LOOK_SECONDS
-    for name, standing in random.sample(list(standings.items()), len(standings)):  # the next time, others are first
+    for name, standing in random.sample(list(standings.items()), len(standings)):  # next time, others come first
         if time.monotonic() >= end:
             break
         with _by_itself(name):
-            told |= _old_records(parts, parts.catalog.get(name), standing)
-    return [*messages, AlertsKept()] if told else messages
+            any_alert |= _old_records(parts, parts.catalog.get(name), standing)
+    return [*messages, AlertsKept()] if any_alert else messages
 
 
 @contextmanager
 def _by_itself(name: str) -> Iterator[None]:
-    """One pipeline is in no other's way, and what was committed is sent."""
+    """Logs an error of one pipeline, so that the others are watched and the messages are sent."""
     try:
         yield
     except BatchordError as error:
-        log.error("Batchord cannot watch %s: %s", name, error)  # noqa: TRY400 -- said in full
-    except Exception:  # of a source of an author's own kind
+        log.error("Batchord cannot watch %s: %s", name, error)  # noqa: TRY400 -- the message is enough
+    except Exception:  # such as an error of an author's own kind of source
         log.exception("Batchord cannot watch %s", name)
 
 
@@ -96,15 +96,15 @@ def _long_run(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
 def _silence(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
     limit = declared.alerts.max_time_without_success
     since = standing.last_success_at or standing.first_seen_at
-    # Nobody expects runs of a paused pipeline; from its resumption on they have their time.
+    # A paused pipeline needs no run. After it is resumed, the limit counts from that time.
     since = max(since, standing.switched_at or since)
     if limit is None or standing.paused_at is not None or standing.now - since <= limit:
         return False
-    said = (
+    message = (
         f"No run of {declared.name} has succeeded since {since:%Y-%m-%d %H:%M:%S %Z}. The limit is {_time(limit)}.\n"
         f"Look closer: batchord runs --pipeline {declared.name}"
     )
-    return _open(parts, declared.name, AlertKind.SILENCE, f"{declared.name}: no run succeeds", said)
+    return _open(parts, declared.name, AlertKind.SILENCE, f"{declared.name}: no run succeeds", message)
 
 
 def _old_records(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
@@ -113,7 +113,7 @@ def _old_records(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
         return False
     try:
         oldest = _oldest(parts, declared, standing)
-    except (ConfigurationError, TransientError) as error:  # its runs tell of that, and the next look is soon
+    except (ConfigurationError, TransientError) as error:  # its runs report this, and the next check is soon
         log.warning("The age of the records of %s could not be checked: %s", declared.name, error)
         return False
     if oldest is None or standing.now - oldest <= limit:
@@ -127,16 +127,16 @@ def _old_records(parts: Parts, declared: Pipeline, standing: Standing) -> bool:
                 message=f"No record of {declared.name} waits longer than {_time(limit)} now.",
             ),
         )
-    said = (
+    message = (
         f"A record of {declared.name} that arrived at {oldest:%Y-%m-%d %H:%M:%S %Z} has no prediction after "
         f"{_time(standing.now - oldest)}. The limit is {_time(limit)}.\n"
         f"Look closer: batchord plan {declared.name}; batchord runs --pipeline {declared.name}"
     )
-    return _open(parts, declared.name, AlertKind.RECORD_AGE, f"{declared.name}: records wait too long", said)
+    return _open(parts, declared.name, AlertKind.RECORD_AGE, f"{declared.name}: records wait too long", message)
 
 
 def _oldest(parts: Parts, declared: Pipeline, standing: Standing) -> datetime | None:
-    """Arrival of the oldest record above the frontier that has neither a prediction nor a rejection."""
+    """The arrival of the oldest record above the frontier without a prediction or a rejection."""
     arrivals = [_first_waiting(parts, declared.name, step, standing) for step in declared.predict_steps]
     return min((arrival for arrival in arrivals if arrival is not None), default=None)
 
@@ -144,14 +144,14 @@ def _oldest(parts: Parts, declared: Pipeline, standing: Standing) -> datetime | 
 def _first_waiting(parts: Parts, pipeline: str, step: Predict, standing: Standing) -> datetime | None:
     if step.source.arrival is None:
         return None
-    # What earlier windows held is the audit's matter: reading it all at each look would cost too much.
+    # Only the audit checks earlier windows: reading them at each check would cost too much.
     since = standing.last_window_end or standing.first_seen_at
     window = (min(since, standing.now), standing.now) if step.source.uses_window else None
     source = parts.open_source(step.source.within(_SOURCE_TIME), window)
     frontier = parts.ledger.planner.frontier(pipeline, step.name, step.source_digest).position
     for chunk in source.keys(after=frontier, chunk_rows=CHUNK_ROWS):
-        known = parts.ledger.planner.accounted(pipeline, step.name, [position.key for position in chunk])
-        waiting = (position.arrival for position in chunk if position.key not in known)
+        accounted = parts.ledger.planner.accounted(pipeline, step.name, [position.key for position in chunk])
+        waiting = (position.arrival for position in chunk if position.key not in accounted)
         arrival = next((arrival for arrival in waiting if not is_beyond_python(arrival)), None)  # infinity has no age
         if arrival is None:
             continue
@@ -164,12 +164,12 @@ def _first_waiting(parts: Parts, pipeline: str, step: Predict, standing: Standin
     return None
 
 
-def _open(parts: Parts, pipeline: str, kind: AlertKind, title: str, said: str) -> bool:
-    """Begins an incident, and tells of it once."""
-    alert = NewAlert(event=f"{kind}:{pipeline}", kind=kind, pipeline=pipeline, title=title, message=said)
+def _open(parts: Parts, pipeline: str, kind: AlertKind, title: str, message: str) -> bool:
+    """Opens an incident and keeps one alert for it."""
+    alert = NewAlert(event=f"{kind}:{pipeline}", kind=kind, pipeline=pipeline, title=title, message=message)
     return parts.ledger.alerts.begin(kind, alert)
 
 
 def _time(length: timedelta) -> str:
-    """To the second, as a person says it: ``1:30:00``."""
+    """The length to the second, for people, such as ``1:30:00``."""
     return str(timedelta(seconds=round(length.total_seconds())))

@@ -1,4 +1,4 @@
-"""Records out of a SQL database: the declaration, and what reads it over SQLAlchemy."""
+"""Records from a SQL database: the declaration, and the reader, which uses SQLAlchemy."""
 
 from batchord.sources.sql.source import SqlSource
 

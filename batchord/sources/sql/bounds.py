@@ -1,4 +1,4 @@
-"""How long reads of a source may take, and how they are ended from outside."""
+"""Limits the time of a source's reads, and ends reads from another thread."""
 
 import contextlib
 import sqlite3
@@ -17,11 +17,11 @@ from batchord.database.own import LOOK_BESIDE_LEDGER, MARK_READING
 from batchord.database.patient import PatientConnection
 from batchord.sources.sql.source import SqlSource
 
-#: How much longer than the server's own limit an answer is waited for.
+#: How long to wait for an answer beyond the server's own limit.
 _GRACE_SECONDS = 15.0
-#: How long a server is given to take note that a statement is to be ended.
+#: How long to wait until a server accepts the request to end a statement.
 _CANCEL_SECONDS = 5.0
-#: Texts of values are the same in every transaction: keys are kept as texts.
+#: With these settings, a value has the same text in every transaction. The ledger keeps keys as texts.
 _SAME_TEXTS = (
     "SET LOCAL TIME ZONE 'UTC'",
     "SET LOCAL DateStyle TO 'ISO'",
@@ -29,26 +29,26 @@ _SAME_TEXTS = (
     "SET LOCAL bytea_output TO 'hex'",
     "SET LOCAL extra_float_digits TO 1",
 )
-#: SQLite asks after so many steps of its machine whether to go on.
+#: After this many steps of its virtual machine, SQLite asks whether to continue.
 _STEPS = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Seconds that a source's statements may take, and wait for a lock."""
+    """The seconds that a source's statements may take, and may wait for a lock."""
 
     statement: float = 300.0
     lock: float = 30.0
 
 
 class Bounds:
-    """The limits of one source, and what of it is being read at the moment."""
+    """The limits of one source, and its reads that are under way."""
 
     def __init__(self, declared: SqlSource, usual: Limits) -> None:
         self._own = (declared.statement_timeout, declared.lock_timeout)
         statement, lock = (None if own is None else own.total_seconds() for own in self._own)
         self._limits = Limits(statement=statement or usual.statement, lock=lock or usual.lock)
-        #: How each of the statements that are being read is ended.
+        #: For each read that is under way, a function that ends it.
         self._reading: list[Callable[[], None]] = []
         self._lock = threading.Lock()
 
@@ -69,10 +69,10 @@ class Bounds:
                 self._reading.remove(end)
 
     def interrupt(self) -> None:
-        """Ends what is being read; it raises TransientError where it is read. Safe to call from another thread."""
-        with self._lock:  # until it is done: the connection must not be somebody else's meanwhile
+        """Ends the reads that are under way. They raise TransientError. Safe to call from another thread."""
+        with self._lock:  # keep the lock: meanwhile nobody else may get the connection
             for end in self._reading:
-                # A server that takes no note of it is left to the limits.
+                # If a server does not react, the limits end the read.
                 with contextlib.suppress(psycopg.Error, sa.exc.SQLAlchemyError):
                     end()
 
@@ -82,7 +82,7 @@ class Bounds:
                 connection.exec_driver_sql(
                     "; ".join([*_SAME_TEXTS, MARK_READING, LOOK_BESIDE_LEDGER, *self._postgres()])
                 )
-            case "mysql" | "mariadb":  # an address of either may lead to the other
+            case "mysql" | "mariadb":  # an address for one may lead to the other
                 if connection.dialect.is_mariadb:  # type: ignore[attr-defined]
                     connection.exec_driver_sql(f"SET SESSION max_statement_time = {self._limits.statement}")
                 else:
@@ -92,7 +92,7 @@ class Bounds:
             case "sqlite":
                 end = time.monotonic() + self._limits.statement
                 driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
-            case _:  # the others have no limit that is the same for all their releases
+            case _:  # other databases have no limit that works in all their releases
                 pass
 
     def _postgres(self) -> Iterator[str]:
@@ -102,13 +102,13 @@ class Bounds:
             if own is not None:
                 yield f"SET LOCAL {name} = {milliseconds}"
                 continue
-            # A shorter limit of the role's or the database's stays.
+            # A shorter limit of the role or the database stays in effect.
             longer = f"CAST(current_setting('{name}') AS interval) NOT BETWEEN '1 us' AND '{milliseconds} ms'"
             yield f"SELECT pg_catalog.set_config('{name}', '{milliseconds}', true) WHERE {longer}"
 
 
 def _end_of(connection: sa.Connection, driver: Any) -> Callable[[], None]:
-    """A function that ends whatever the connection is reading when it is called, from another thread."""
+    """A function that ends the connection's current read. Another thread may call it."""
     if isinstance(driver, psycopg.Connection):
         return partial(driver.cancel_safe, timeout=_CANCEL_SECONDS)
     if isinstance(driver, sqlite3.Connection):
@@ -116,7 +116,7 @@ def _end_of(connection: sa.Connection, driver: Any) -> Callable[[], None]:
     if connection.dialect.name in ("mysql", "mariadb"):
         number = int(connection.exec_driver_sql("SELECT CONNECTION_ID()").scalar_one())
         return partial(_kill_query, connection.engine, number)
-    return lambda: None  # the others have no way that is the same for all their drivers
+    return lambda: None  # other databases have no way that works with all their drivers
 
 
 def _kill_query(engine: sa.Engine, number: int) -> None:

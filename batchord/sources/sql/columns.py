@@ -1,4 +1,4 @@
-"""Which columns the author's query gives, and whether they can identify and order records."""
+"""Finds the columns of the author's query, and checks that they can identify and order records."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ from batchord.sources.sql.statements import Statements
 class Columns:
     """The columns of a query."""
 
-    #: The driver's number for each one's type, in the query's order.
+    #: The driver's number for the type of each column, in the query's order.
     types: Mapping[str, Any]
-    #: On PostgreSQL, of each that is a table's as it is there: the table, and the column's number in it.
+    #: On PostgreSQL, for each column that comes unchanged from a table: the table, and the column's number in it.
     origins: Mapping[str, tuple[int, int]]
-    #: The type of what orders records: the arrival, or else the key.
+    #: The type of the leading column, which orders records first: the arrival, or else the key.
     leading_type: Any
     #: The type of the key.
     key_type: Any
@@ -33,38 +33,38 @@ class Columns:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the columns are called."""
+        """The names of the columns."""
         return tuple(self.types)
 
 
 def describe(engine: sa.Engine, statements: Statements, declared: SqlSource) -> Columns:
-    """Asks the database, without reading a row.
+    """Asks the database for the columns, without reading a row.
 
-    Raises ConfigurationError when the query fails, key or arrival are not among its columns, a name comes
-    twice, or a type cannot order records; TransientError when the database does not answer.
+    Raises ConfigurationError if the query fails, if key or arrival is not one of its columns, if two columns have the
+    same name, or if a type cannot order records. Raises TransientError if the database does not answer.
     """
     is_postgres = engine.dialect.name == "postgresql"
     with reading(engine) as connection, connection.execute(statements.columns()) as result:
         names = tuple(result.keys())
-        types = dict(zip(names, (each[1] for each in result.cursor.description), strict=True))
-        widths = dict(zip(names, (each[2] for each in result.cursor.description), strict=True))
+        types = dict(zip(names, (column[1] for column in result.cursor.description), strict=True))
+        widths = dict(zip(names, (column[2] for column in result.cursor.description), strict=True))
         origins = _origins(names, result.cursor) if is_postgres else {}
-    given = "the query gives " + ", ".join(names)
+    query_gives = "the query gives " + ", ".join(names)
     for argument, name in (("key", declared.key), ("arrival", declared.arrival)):
         if name is not None and name not in types:
             raise ConfigurationError(
-                f"The source's {argument}={name!r} is not a column of its query: {given}. Add it to the query, or name "
-                f"one of these in {argument}= (case matters)."
+                f"The source's {argument}={name!r} is not a column of its query: {query_gives}. Add it to the query, "
+                f"or name one of these in {argument}= (case matters)."
             )
     if unknown := [name for name in declared.dtypes if name not in types]:
         raise ConfigurationError(
-            f"The source's dtypes= names {unknown[0]!r}, which is not a column of its query: {given}."
+            f"The source's dtypes= names {unknown[0]!r}, which is not a column of its query: {query_gives}."
         )
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise ConfigurationError(
-            f"The source's query gives the column {twice[0]!r} more than once ({given}): give each a name of its own "
-            "(AS)."
+            f"The source's query gives the column {twice[0]!r} more than once ({query_gives}): give each a name of its "
+            "own (AS)."
         )
     leading = declared.arrival or declared.key
     if is_postgres:

@@ -1,4 +1,4 @@
-"""How a source is read: in READ ONLY transactions, which discovery knows as Batchord's own."""
+"""Reads a source in READ ONLY transactions, which discovery recognises as Batchord's own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +14,11 @@ BOUNDS = "batchord_bounds"
 
 @contextmanager
 def reading(engine: sa.Engine, *, snapshot: bool = False) -> Iterator[sa.Connection]:
-    """A connection in a new transaction that reads only and ends with the block.
+    """A connection in a new transaction that only reads and ends with the block.
 
-    What is set is set for the transaction, not for the session: behind a pooler such as PgBouncer a session's setting
-    would reach other clients. ``snapshot`` gives all its statements the same view of the data, where the database has
-    that. Raises ConfigurationError and TransientError for the database's own errors.
+    All settings are for the transaction, not for the session: behind a pooler such as PgBouncer, a session's setting
+    would reach other clients. ``snapshot``: all statements see the same data, if the database supports that. Raises
+    ConfigurationError and TransientError for the database's own errors.
     """
     options: dict[str, object] = {}
     if engine.dialect.name == "postgresql":

@@ -1,7 +1,7 @@
-"""Which type a column has in a frame: one for the whole source, from the database's type.
+"""The type of a column in all frames of a source. It follows from the type in the database.
 
-Would the values of a batch decide, a record's outcome would depend on its company: a column of whole numbers is one of
-floats as soon as one is NULL, and nothing at all when all are.
+If the values of a batch determined the type, a record's outcome would depend on the other records of its batch: in
+pandas, a column of whole numbers becomes floats if one value is NULL, and objects if all are.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,22 +17,22 @@ _NUMBERS = frozenset({700, 701, 1700})
 _TEXTS = frozenset({25, 1043, 1042, 18, 19})
 _BOOL = 16
 _TIMES = {1114: "datetime64[us]", 1184: "datetime64[us, UTC]", 1186: "timedelta64[us]"}
-#: Of a column that cannot be NULL.
+#: The types of columns that are never NULL.
 _FILLED = {_BOOL: "bool", **dict.fromkeys(_INTEGERS, "int64")}
 
 
 def asked_types(names: Sequence[str], dtypes: Mapping[str, str]) -> dict[str, ColumnType]:
-    """The types of columns ``names`` on a database that does not tell its own."""
+    """The types of the columns ``names`` in a database that does not report types."""
     return {name: ColumnType(dtypes.get(name), asked=name in dtypes) for name in names}
 
 
 def types_of(
     oids: Mapping[str, int], adapters: AdaptersMap, *, filled: Collection[str], dtypes: Mapping[str, str]
 ) -> dict[str, ColumnType]:
-    """The types of columns with the numbers ``oids`` of PostgreSQL's types.
+    """The types of columns whose PostgreSQL types have the numbers ``oids``.
 
-    ``adapters``: what the driver makes of other types than the usual. ``filled``: columns that are never NULL.
-    ``dtypes``: what the author asked for.
+    ``adapters``: the driver's conversions, for less common types. ``filled``: columns that are never NULL. ``dtypes``:
+    the types that the author asked for.
     """
     types = {}
     for name, oid in oids.items():
@@ -42,7 +42,7 @@ def types_of(
 
 
 def depends_on_null(oid: int) -> bool:
-    """Whether a column of this type has another type in a frame when it cannot be NULL."""
+    """Whether the type in the frame depends on whether the column can be NULL."""
     return oid in _FILLED
 
 
@@ -51,5 +51,5 @@ def _nullable(oid: int, adapters: AdaptersMap) -> str:
         return "float64"
     if oid in _TIMES:
         return _TIMES[oid]
-    # The driver gives the text of a type that it does not know, such as an enum's.
+    # For a type that the driver does not know, such as an enum, it returns the text.
     return "str" if oid in _TEXTS or adapters.get_loader(oid, Format.TEXT) is None else "object"

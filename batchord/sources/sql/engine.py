@@ -1,7 +1,7 @@
-"""Where a source's database is, and this process's connections to it.
+"""The address of a source's database, and this process's connections to it.
 
-Every connection reads only and lives in UTC, so that a timestamp without a zone, a ``current_date`` or a
-cast in the author's SQL means the same in every process.
+Every connection only reads and has the time zone UTC, so that a timestamp without a zone, a ``current_date`` or a cast
+in the author's SQL means the same in every process.
 """
 
 import os
@@ -19,19 +19,19 @@ from batchord.sources.sql.bounds import Bounds
 from batchord.sources.sql.connections import BOUNDS
 from batchord.sources.sql.source import SqlSource
 
-#: How a source's connections are called in ``pg_stat_activity``, for people.
+#: The name of a source's connections in ``pg_stat_activity``, for people.
 APPLICATION_NAME = "batchord-source"
 
 #: Run once on each new connection. For PostgreSQL see ``connections.py``.
 _SESSION: dict[str, tuple[str, ...]] = {
-    # A TIMESTAMP column is shown in the session's zone: one with daylight saving has an hour twice.
+    # MySQL shows a TIMESTAMP column in the session's zone: with daylight saving time, one hour would occur twice.
     "mysql": ("SET time_zone = '+00:00'", "SET SESSION TRANSACTION READ ONLY"),
     "sqlite": ("PRAGMA query_only = ON",),
 }
 _SESSION["mariadb"] = _SESSION["mysql"]
 
-#: By process and URL: a connection that a child inherits by fork would be read by two processes at once.
-#: Entries of the parent stay untouched in the child, since even closing them would end the parent's session.
+#: Engines by process and URL: two processes would read a connection that a child inherits by fork. The child does not
+#: touch its parent's engines: even closing a connection would end the parent's session.
 _engines: dict[tuple[int, str], sa.Engine] = {}
 _lock = threading.Lock()
 
@@ -39,17 +39,17 @@ _lock = threading.Lock()
 def source_url(declared: SqlSource, default_url: str) -> sa.URL:
     """The address of the source's database: its ``url``, its ``url_env``, or the ledger's.
 
-    Raises ConfigurationError when the environment variable is not set or the URL cannot be read.
+    Raises ConfigurationError if the environment variable is not set or the URL cannot be read.
     """
     return resolved_url(declared.url, declared.url_env, default_url, whose="source")
 
 
 def engine_for(url: sa.URL, bounds: Bounds | None = None) -> sa.Engine:
-    """This process's engine for ``url``, made on first use; connects only when it is used.
+    """This process's engine for ``url``. It is created once, and connects only when it is used.
 
-    What is read through it stays within ``bounds``.
+    ``bounds``: the limits for everything that is read through it.
 
-    Raises ConfigurationError when SQLAlchemy does not know the dialect or its driver is not installed.
+    Raises ConfigurationError if SQLAlchemy does not know the dialect or the driver is not installed.
     """
     cache_key = (os.getpid(), url.render_as_string(hide_password=False))
     with _lock:
@@ -58,7 +58,7 @@ def engine_for(url: sa.URL, bounds: Bounds | None = None) -> sa.Engine:
         engine = _engines[cache_key]
     if bounds is None:
         return engine
-    # Shares the pool; only the option is its own.
+    # This engine shares the pool; only the option is new.
     bounded: sa.Engine = engine.execution_options(**{BOUNDS: bounds})
     return bounded
 
@@ -83,7 +83,7 @@ def _create(url: sa.URL) -> sa.Engine:
 
 def _patiently(_dialect: Any, _record: Any, arguments: Any, options: Any) -> PatientConnection:
     connection = PatientConnection.connect(*arguments, **options)
-    assert isinstance(connection, PatientConnection)  # noqa: S101 -- the class whose method it is
+    assert isinstance(connection, PatientConnection)  # noqa: S101 -- its class has this method
     return connection
 
 
@@ -94,10 +94,10 @@ def _lenient(raw: bytes) -> str:
 def _begin_session(statements: tuple[str, ...]) -> Any:
     def begin(connection: Any, _record: Any) -> None:
         if isinstance(connection, psycopg.Connection):
-            # A position is a text where Python has no value for it: the server reads it again as the same.
+            # If Python has no value for a position, it is a text, which the server reads as the same value again.
             bear_times(connection.adapters, as_text)
         if isinstance(connection, sqlite3.Connection):
-            # SQLite stores any bytes as text: one record that is no UTF-8 must not stop the reading of all.
+            # SQLite stores any bytes as text: one record that is not UTF-8 must not stop the whole read.
             connection.text_factory = _lenient
         cursor = connection.cursor()
         for statement in statements:

@@ -1,4 +1,4 @@
-"""A source's errors, told as Batchord's: who has to act, and what the database said."""
+"""Turns a source's errors into Batchord's, which say what the database reported and what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,21 +12,21 @@ from batchord.database.refusals import one_line
 
 
 class UnreadableValue(ConfigurationError):
-    """A value of the query cannot be had; without its record the query may be read."""
+    """A value of the query cannot be read. Without its record, the query may work."""
 
     def __init__(self, message: str, *, said: str) -> None:
         super().__init__(message)
-        #: What the database or its driver said of the value.
+        #: The message of the database or its driver about the value.
         self.said = said
 
 
 @contextmanager
 def translated(url: sa.URL) -> Iterator[None]:
-    """Raises ConfigurationError or TransientError for what SQLAlchemy or a driver raises inside.
+    """Raises ConfigurationError or TransientError for errors of SQLAlchemy or a driver in the block.
 
-    UnreadableValue where it is a value's fault, so that fewer records might do. The message holds the database's own
-    words, with the line of the SQL where it gives one, and never the password of ``url``. MemoryError where this
-    process has no room for what the database gives.
+    Raises UnreadableValue if a value is the cause, so that the query may work for fewer records. The message has the
+    database's own words, with the line of the SQL if the database names it, and never the password of ``url``. Raises
+    MemoryError if this process has no room for the result.
     """
     try:
         yield

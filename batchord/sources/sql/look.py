@@ -1,4 +1,4 @@
-"""The greatest position of a source that something can still follow."""
+"""Finds the greatest position of a source that is not a stray."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from batchord.sources.sql.columns import Columns
 from batchord.sources.sql.connections import reading
 from batchord.sources.sql.statements import Statements
 
-#: Types of keys that are read as texts, and compared as numbers.
+#: Types of keys that are read as texts but compared as numbers.
 _NUMBERS: dict[int, Callable[[str], Scalar]] = {701: float, 1700: Decimal}
 
 
 def value_of(columns: Columns, position: Position) -> Scalar:
-    """What orders a position."""
+    """The value that orders a position."""
     value = leading(position)
     number = _NUMBERS.get(columns.leading_type)
     return value if number is None or not isinstance(value, str) else number(value)
@@ -29,7 +29,7 @@ def value_of(columns: Columns, position: Position) -> Scalar:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """One look at a source, each question a statement of its own."""
+    """One check of a source. Each question is a statement of its own."""
 
     engine: sa.Engine
     statements: Statements
@@ -37,7 +37,7 @@ class Look:
     settle: timedelta | None
 
     def present(self) -> Present:
-        """What clocks, sequences and types say of the greatest position, and the strays beyond."""
+        """The greatest position according to clocks, sequences and types, and the strays beyond it."""
         present = self._present()
         if present.stray is None or present.limit is None:
             return present
@@ -51,7 +51,7 @@ class Look:
                 least = postgres.future(self.columns.leading_type)
                 return Present(greatest=self._greatest(cap), stray=None if least is None else self._future(least))
             highest = self._greatest(None)
-            with reading(self.engine) as connection:  # after the greatest: what a sequence gave later is no stray
+            with reading(self.engine) as connection:  # later: values given meanwhile are no strays
                 now, ceiling = postgres.clock(connection), postgres.last_given(connection, self.columns.leading_origin)
         else:
             highest = self._greatest(None)
@@ -74,7 +74,7 @@ class Look:
     def _with_count(self, stray: Stray, limit: sa.ColumnElement[Any] | Scalar) -> Stray:
         with reading(self.engine) as connection:
             count = connection.scalar(self.statements.count_beyond(limit, MOST_COUNTED)) or 0
-        return replace(stray, count=max(1, count))  # it may have been corrected meanwhile
+        return replace(stray, count=max(1, count))  # somebody may have corrected the stray meanwhile
 
     def _has_many_beyond(self, limit: Scalar) -> bool:
         with reading(self.engine) as connection:

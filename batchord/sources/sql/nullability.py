@@ -1,8 +1,8 @@
-"""Which columns of the author's query can never be NULL on PostgreSQL.
+"""Finds the columns of the author's query that are never NULL on PostgreSQL.
 
-A table's word that its column is NOT NULL counts, unless the query's plan has outer joins or grouping sets, which make
-up NULLs. There, in views, and of expressions the planner is asked: from PostgreSQL 17 on it knows that ``column IS
-NULL`` finds nothing, joins considered. What it does not know may be NULL.
+If a table's column is NOT NULL, the query's column is never NULL, unless the query's plan has outer joins or grouping
+sets, which add NULLs. For these, for views and for expressions, the planner is asked: from PostgreSQL 17 on it knows
+whether ``column IS NULL`` finds nothing, even with joins. All other columns may be NULL.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from batchord.sources.sql.statements import Statements
 
-#: Kinds of joins that make up rows, as EXPLAIN calls them.
+#: Kinds of joins that add rows of NULLs, as EXPLAIN names them.
 _OUTER = ("Left", "Right", "Full")
-#: The columns of tables, and whether each is NOT NULL. A constraint that was added as NOT VALID says nothing of rows
-#: that were there before, and a view says nothing at all.
+#: The columns of tables, and whether each is NOT NULL. A constraint that was added as NOT VALID does not cover older
+#: rows. A view has no such constraints.
 _TABLES = sa.text("""
     SELECT own.attrelid::bigint AS table, own.attnum::int AS number, own.attnotnull AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_constraint AS constraint_
@@ -29,20 +29,20 @@ _TABLES = sa.text("""
 def never_null(
     connection: sa.Connection, statements: Statements, names: Sequence[str], origins: Mapping[str, tuple[int, int]]
 ) -> frozenset[str]:
-    """Those of the columns ``names`` that are never NULL; ``origins``: table and number of those that are a table's.
+    """The columns of ``names`` that are never NULL. ``origins``: table and number of columns that come from a table.
 
     Reads no record. Raises SQLAlchemyError.
     """
     if not names:
         return frozenset()
     tables = sorted({origins[name][0] for name in names if name in origins})
-    said = {(row.table, row.number): row.filled for row in connection.execute(_TABLES, {"tables": tables})}
-    says = {name: said.get(origins.get(name, (0, 0))) for name in names}
-    makes_nulls = True in says.values() and _makes_nulls(_plan(connection, statements.everything()))
-    filled = {name for name, word in says.items() if word and not makes_nulls}
-    # Nobody needs to ask for what a table says may be NULL.
-    open_ones = [name for name, word in says.items() if word is None or (word and makes_nulls)]
-    filled |= {name for name in open_ones if _finds_nothing(_plan(connection, statements.where_null(name)))}
+    not_null = {(row.table, row.number): row.filled for row in connection.execute(_TABLES, {"tables": tables})}
+    declared = {name: not_null.get(origins.get(name, (0, 0))) for name in names}
+    makes_nulls = True in declared.values() and _makes_nulls(_plan(connection, statements.everything()))
+    filled = {name for name, is_filled in declared.items() if is_filled and not makes_nulls}
+    # A column that its table declares as nullable needs no question.
+    unclear = [name for name, is_filled in declared.items() if is_filled is None or (is_filled and makes_nulls)]
+    filled |= {name for name in unclear if _finds_nothing(_plan(connection, statements.where_null(name)))}
     return frozenset(filled)
 
 
@@ -63,5 +63,5 @@ def _makes_nulls(plan: Mapping[str, Any]) -> bool:
 
 def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield plan
-    for each in plan.get("Plans", ()):
-        yield from _nodes(each)
+    for child in plan.get("Plans", ()):
+        yield from _nodes(child)

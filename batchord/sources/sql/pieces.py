@@ -1,4 +1,4 @@
-"""Records counted in the ledger's own database: pieces of a source, each with how many of it the ledger lacks."""
+"""Counts new records in the ledger's own database: pieces of a source, each with its number of new records."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from batchord.sources.sql import postgres
 from batchord.sources.sql.connections import reading
 from batchord.sources.sql.statements import Statements
 
-#: Columns of a piece's end behind its position: the place.
+#: How many columns follow the position in a row of piece ends: the place.
 _NO_POSITION = 1
-#: Pieces that are asked for at a time.
+#: How many pieces one statement asks for.
 _SLICE = 2048
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """The pieces of one source for one step, of ``rows`` records each."""
+    """The pieces of one source for one step. Each has ``rows`` records."""
 
     engine: sa.Engine
     statements: Statements
@@ -29,9 +29,9 @@ class Pieces:
     rows: int
 
     def above(self, after: Position | None) -> Iterator[ShardRange]:
-        """A slice of pieces at a time, so that neither a large backlog nor a full run costs more than it must."""
+        """The pieces above ``after``. They are read in slices, so that a full run need not count a large backlog."""
         met, rows = 0, self.rows
-        # One snapshot: what commits between two statements is in neither, and waits for the frontier.
+        # One snapshot: no statement sees what commits between two of them. A later run finds it above the frontier.
         with reading(self.engine, snapshot=True) as connection:
             connection.execute(postgres.DO_NOT_COMPILE)
             while True:
@@ -48,7 +48,7 @@ class Pieces:
                 after, met = last.last, last.places[1] + 1
 
     def _slice(self, ends: Sequence[Any], fresh: dict[int, int], met: int) -> Iterator[ShardRange]:
-        """The pieces of one slice, before which ``met`` positions were met."""
+        """The pieces of one slice. ``met`` positions were read before it."""
         first: tuple[Position, int] | None = None
         rows = self.rows
         for number, row in enumerate(ends):

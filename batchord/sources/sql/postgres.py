@@ -1,8 +1,8 @@
-"""What only PostgreSQL can tell: its clock, its open transactions, and the types of columns.
+"""What only PostgreSQL shows: its clock, its open transactions, and the types of columns.
 
-Positions are read first, then the open transactions, then the records: three statements, each with a
-snapshot of its own. A record that the third does not see, with a position at or below the first, belongs
-to a transaction in the second.
+Three statements, each with a snapshot of its own, read the greatest position, then the open transactions, then the
+records. If the third does not see a record with a position at or below the first, the record's transaction is in the
+second.
 """
 
 from datetime import datetime, timedelta
@@ -17,26 +17,26 @@ from batchord.sources.sql.statements import AsDriverGave
 
 #: Type numbers that never change: ``pg_type.oid``.
 FLOAT4, DATE, TIMESTAMP, TIMESTAMPTZ, UUID_TYPE = 700, 1082, 1114, 1184, 2950
-#: int8, int2, int4, oid, float8, numeric, and times: types whose values rise when a sequence or a clock gives
-#: them. Uuids and texts do not, unless somebody says so with ``settle=``.
+#: int8, int2, int4, oid, float8, numeric, and times: values of these types rise if a sequence or a clock gives them.
+#: Uuids and texts do not rise, unless the author says so with ``settle=``.
 _RISING = frozenset({20, 21, 23, 26, 701, 1700, DATE, TIMESTAMP, TIMESTAMPTZ})
 
-#: int8, int2, int4 and uuid as text are what the ledger writes; so are text and varchar up to a length.
+#: For int8, int2, int4 and uuid, the ledger writes the type's text; for text and varchar, up to a certain length.
 _AS_TEXT = frozenset({20, 21, 23, UUID_TYPE})
 _TEXTS = frozenset({25, 1043})
 
-#: How far the frontier stays behind the clock where timestamps order records. A session fixes its ``now()``
-#: a few instructions before it takes the lock that shows its transaction; a process that the kernel sets
-#: aside between the two would be missed. A second covers that, and only keeps the open window that much longer.
+#: How far the frontier stays behind the clock if timestamps order records. A session fixes its ``now()`` a few
+#: instructions before it takes the lock that shows its transaction. If the kernel suspends the process between the two,
+#: its transaction is not visible yet. One second covers that; each run reads one more second of records.
 CLOCK_MARGIN = timedelta(seconds=1)
-#: How far a zone may be ahead of UTC.
+#: How far a time zone may be ahead of UTC.
 ZONES = timedelta(hours=15)
 
-#: Every transaction holds the lock on its own number from its first statement on, even before it writes, and lets go
-#: of it only after its commit is visible. Left out is what cannot write to this database: the server's own processes,
-#: sessions of another database, and Batchord's own transactions, known by the lock that they alone hold. Never by a
-#: session: behind a pooler the next transaction on it may be anybody's. A session that is hidden from this user may
-#: write, and stays in.
+#: Every transaction holds the lock on its own number from its first statement on, even before it writes, and releases
+#: it only after its commit is visible. Transactions that cannot write to this database are left out: those of the
+#: server's own processes and of other databases, and Batchord's own. The last are recognised by a lock that only they
+#: hold, not by their session: behind a pooler, the next transaction of a session may be anybody's. A session that this
+#: user may not see may write, so it stays in.
 _RUNNING = sa.text(f"""
     SELECT 'vx:' || held.virtualtransaction
     FROM pg_catalog.pg_locks AS held
@@ -53,14 +53,14 @@ _RUNNING = sa.text(f"""
 _PREPARED = sa.text("""
     SELECT 'px:' || CAST(transaction AS text) FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()
 """)
-#: What PostgreSQL expects to be long it compiles first, which takes 50 ms, and of a subquery it expects too much. For
-#: one transaction: a pooler would hand a session's setting to others. By way of the list of settings, since
-#: PostgreSQL's likes do not all have this one.
+#: PostgreSQL first compiles a query that it expects to be long, which takes 50 ms, and for a subquery it expects too
+#: much. The setting is for one transaction: a pooler would pass a session's setting to others. It goes through the list
+#: of settings, since not all databases that are like PostgreSQL have this one.
 DO_NOT_COMPILE = sa.text("""
     SELECT pg_catalog.set_config(name, 'off', true) FROM pg_catalog.pg_settings WHERE name = 'jit'
 """)
-#: The greatest value that the sequence of an identity or serial column has given; NULL for one that gave none, that a
-#: role may not see, or that does not rise.
+#: The greatest value that the sequence of an identity or serial column has given; NULL if it has given none, if the
+#: role may not see it, or if it does not rise.
 _GIVEN = sa.text("""
     SELECT max(CASE WHEN pg_catalog.has_sequence_privilege(rule.seqrelid, 'SELECT, USAGE')
                     THEN pg_catalog.pg_sequence_last_value(rule.seqrelid) END)
@@ -75,8 +75,8 @@ _STANDBY = sa.text("SELECT pg_is_in_recovery()")
 def running(connection: sa.Connection) -> frozenset[str]:
     """Names of the transactions that may still write here.
 
-    Each statement sees locks as they are, whatever its transaction's snapshot. Locks first, prepared ones later:
-    one that is prepared in between is then seen at least once.
+    Each statement sees the locks as they are at that time, whatever its transaction's snapshot. Prepared transactions
+    are read after the locks, so that a transaction that is prepared in between is seen at least once.
     """
     return frozenset(connection.scalars(_RUNNING)) | prepared(connection)
 
@@ -87,7 +87,7 @@ def prepared(connection: sa.Connection) -> frozenset[str]:
 
 
 def last_given(connection: sa.Connection, origin: tuple[int, int] | None) -> int | None:
-    """The last value of the sequence that fills the column ``origin``, a table and a number; None: nobody knows."""
+    """The last value of the sequence that fills the column ``origin`` (table and number); None if unknown."""
     if origin is None:
         return None
     value: int | None = connection.scalar(_GIVEN, {"table": origin[0], "column": origin[1]})
@@ -101,7 +101,7 @@ def clock(connection: sa.Connection) -> datetime:
 
 
 def refuse_standby(connection: sa.Connection) -> None:
-    """Raises ConfigurationError on a standby, whose own transactions say nothing about its primary's."""
+    """Raises ConfigurationError on a standby, which does not show the transactions of its primary."""
     if connection.scalar(_STANDBY):
         raise ConfigurationError(
             "The source's database is a standby, which does not show the open transactions of its primary. "
@@ -110,7 +110,7 @@ def refuse_standby(connection: sa.Connection) -> None:
 
 
 def refuse_order(key: str, leading: str, leading_type: Any) -> None:
-    """Raises ConfigurationError for a column that cannot order records. A key is compared as text, and always can."""
+    """Raises ConfigurationError for a column that cannot order records. A key always can: it is compared as text."""
     if leading_type == FLOAT4 and leading != key:
         raise ConfigurationError(
             f"The source's column {leading!r} is of type real, whose values do not compare equal to themselves "
@@ -119,29 +119,29 @@ def refuse_order(key: str, leading: str, leading_type: Any) -> None:
 
 
 def longest_key(key_type: Any) -> int | None:
-    """Up to how many characters a key as text is the ledger's text for it; 0 for a type where it is not."""
+    """The most characters up to which the ledger's text for a key equals its text; 0 if the type's texts differ."""
     if key_type in _TEXTS:
         return LONGEST_KEY
     return None if key_type in _AS_TEXT else 0
 
 
 def rises(leading_type: Any, settle: timedelta | None) -> bool:
-    """Whether a later position is a greater one, so that a frontier can follow."""
+    """Whether later positions are greater, so that the source can have a frontier."""
     return settle is not None or leading_type in _RISING
 
 
 def cap(leading_type: Any, settle: timedelta | None) -> sa.ColumnElement[Any] | None:
     """The greatest value of the leading column that the frontier may move up to; None for no limit.
 
-    A record dated in the future must not take the frontier with it. A timestamp without a zone is compared
-    with UTC; the settling time is taken off only where the zone is certain, see :func:`settles_by_clock`.
+    A record with a date in the future must not move the frontier. A timestamp without a zone is compared with UTC; the
+    settling time is subtracted only if the zone is known, see :func:`settles_by_clock`.
     """
     behind = settle if settles_by_clock(leading_type, settle) and settle is not None else CLOCK_MARGIN
     return _behind_the_clock(leading_type, behind)
 
 
 def future(leading_type: Any) -> sa.ColumnElement[Any] | None:
-    """The least value that is certainly of the future, whatever its zone; None for types that hold no time."""
+    """The least value that is certainly in the future, whatever its zone; None for types that hold no time."""
     return _behind_the_clock(leading_type, -timedelta(minutes=1) if leading_type == TIMESTAMPTZ else -ZONES)
 
 
@@ -157,9 +157,9 @@ def _behind_the_clock(leading_type: Any, behind: timedelta) -> sa.ColumnElement[
 
 
 def settles_by_clock(leading_type: Any, settle: timedelta | None) -> bool:
-    """Whether a capped position is settled as it is, so that nobody needs to wait ``settle`` once more.
+    """Whether a capped position is already settled, so that its reader need not wait ``settle`` once more.
 
-    Only for a timestamp with its zone: one without may be hours ahead of UTC or behind it, and a date is
-    still taken until its day is over.
+    Only a timestamp with a time zone is. One without may be hours ahead of UTC or behind it, and records still get a
+    date until its day is over.
     """
     return settle is not None and leading_type == TIMESTAMPTZ

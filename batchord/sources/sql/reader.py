@@ -1,4 +1,4 @@
-"""The port of sources over a SQL database."""
+"""Reads records from a SQL database; implements the port of sources."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -37,22 +37,22 @@ def open_source(
     window: tuple[datetime, datetime] | None = None,
     limits: Limits | None = None,
 ) -> "SqlRecords":
-    """The source as declared, in ``default_url`` unless it names its own; connects when it is first read.
+    """A reader for the declared source, in its own database or else in ``default_url``. It connects at its first read.
 
-    ``window`` fills ``:window_start`` and ``:window_end``; ``limits`` hold where the source gives none.
+    ``window`` fills ``:window_start`` and ``:window_end``. ``limits`` hold if the source has none of its own.
 
-    Raises ConfigurationError for an address that cannot be used, a missing window, and a database other than PostgreSQL
-    without ``settle=``.
+    Raises ConfigurationError for an address that cannot be used, for a missing window, and for a database other than
+    PostgreSQL without ``settle=``.
     """
     bounds = Bounds(declared, limits or Limits())
     return SqlRecords(declared, engine_for(source_url(declared, default_url), bounds), window)
 
 
 class SqlRecords(SourceReader):
-    """Records of one query. Reads only: on PostgreSQL in READ ONLY transactions.
+    """Reads the records of one query, on PostgreSQL in READ ONLY transactions.
 
-    Every method raises ConfigurationError when the database refuses the query or its columns cannot identify
-    and order records, and TransientError when the database does not answer.
+    Every method raises ConfigurationError if the database refuses the query or its columns cannot identify and order
+    records, and TransientError if the database does not answer.
     """
 
     def __init__(self, declared: SqlSource, engine: sa.Engine, window: tuple[datetime, datetime] | None) -> None:
@@ -80,7 +80,7 @@ class SqlRecords(SourceReader):
 
     @cached_property
     def _key_of(self) -> Callable[[str], TextKey] | None:
-        """What makes the key of the text that is read; None where keys are what the driver gives."""
+        """The function that turns a text into a key; None if keys are the driver's values."""
         if not self._is_postgres or not is_read_as_text(self._columns.key_type):
             return None
         return text_key(self._columns.key_type, self._columns.key_width)
@@ -99,12 +99,12 @@ class SqlRecords(SourceReader):
 
     @property
     def transactions(self) -> Self | None:
-        """See the port: PostgreSQL shows them, where the author does not know better."""
+        """See the port. PostgreSQL shows them, unless the author gives ``settle=``."""
         return self if self._is_postgres and self._declared.settle is None else None
 
     @property
     def counter(self) -> Self | None:
-        """See the port: in the ledger's database."""
+        """See the port. Only a source in the ledger's database has it."""
         elsewhere = self._declared.url is not None or self._declared.url_env is not None
         return self if self._is_postgres and not elsewhere else None
 
@@ -119,9 +119,9 @@ class SqlRecords(SourceReader):
         bounds.interrupt()
 
     def greatest_position(self) -> Position | None:
-        """See the port. Stays below what a clock, a sequence or the column's type says that nothing can follow.
+        """See the port. The position stays at or below what a clock, a sequence or the column's type allows at present.
 
-        None where uuids or texts order them without ``settle=``: the next one may be anywhere among them.
+        It is None if uuids or texts order records without ``settle=``: the next one may come anywhere among them.
         """
         self._present = Present(greatest=None)
         if self._is_postgres:
@@ -176,7 +176,7 @@ class SqlRecords(SourceReader):
     def rows(
         self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None
     ) -> Iterator[Fetched]:
-        """See the port. Rows of one key are one record, which is rejected."""
+        """See the port. Several rows with the same key are one record, which is rejected."""
         reader = RecordReader(
             engine=self._engine,
             statements=self._statements,
@@ -189,7 +189,7 @@ class SqlRecords(SourceReader):
         yield from reader.between(first, last, chunk_rows)
 
     def _types(self, columns: Sequence[str] | None) -> dict[str, ColumnType]:
-        """Of the wanted columns but the key."""
+        """The types of the wanted columns, without the key."""
         names = [name for name in self._columns.names if name != self._declared.key]
         if columns is not None and set(columns) <= set(self._columns.names):
             names = [name for name in names if name in columns]
@@ -201,8 +201,8 @@ class SqlRecords(SourceReader):
         with reading(self._engine) as connection:
             filled = never_null(connection, self._statements, unsure, self._columns.origins)
             driver = connection.connection.driver_connection
-            assert isinstance(driver, psycopg.Connection)  # noqa: S101 -- the dialect's
-            # A record without an arrival has no position, and comes to no model.
+            assert isinstance(driver, psycopg.Connection)  # noqa: S101 -- this dialect uses psycopg
+            # A record without an arrival has no position, so the model never gets it.
             filled |= {self._declared.arrival or self._declared.key}
             return types_of(oids, driver.adapters, filled=filled, dtypes=self._declared.dtypes)
 
@@ -213,12 +213,12 @@ class SqlRecords(SourceReader):
             yield from self._positions(connection, self._statements.positions_between(first, last), chunk_rows)
 
     def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:
-        """See the port. Ascending; records without an arrival come last, in chunks of their own.
+        """See the port. Positions ascend; records without an arrival come last, in chunks of their own.
 
         Records whose key is NULL cannot be identified: :meth:`count_without_key` counts them.
         """
         _ = self._columns
-        # Two statements, so that NULLs need no sort; one snapshot, so that none slips from one to the other.
+        # Two statements, so that NULLs need no sorting. One snapshot, so that no record moves from one to the other.
         with reading(self._engine, snapshot=True) as connection:
             yield from self._positions(connection, self._statements.above(None), chunk_rows)
             undated = self._statements.without_arrival()
@@ -226,7 +226,7 @@ class SqlRecords(SourceReader):
                 yield from self._positions(connection, undated, chunk_rows)
 
     def count_without_key(self) -> int:
-        """How many records have a NULL key. They cannot be predicted; an audit reports their number."""
+        """How many records have a NULL key. They cannot be predicted; the audit reports their number."""
         _ = self._columns
         with reading(self._engine) as connection:
             return connection.scalar(self._statements.without_key()) or 0
@@ -242,14 +242,14 @@ class SqlRecords(SourceReader):
             else:
                 positions = [Position(arrival=row[0], key=key) for row, key in zip(part, keys, strict=True)]
             if keys[0] == previous or len(set(keys)) < len(keys):
-                before = [previous, *keys]  # a key that comes again is the same record
+                before = [previous, *keys]  # another row with the same key is the same record
                 positions = [each for key, each in zip(before, positions, strict=False) if each.key != key]
             previous = keys[-1]
             if positions:
                 yield positions
 
     def _refuse_other_order(self, after: Position | None) -> None:
-        """A position from before the author added or removed ``arrival=`` would compare as NULL: with nothing."""
+        """Raises for a position from before ``arrival=`` was added or removed: it would compare as NULL."""
         if after is not None and (after.arrival is None) != (self._author.arrival is None):
             raise ConfigurationError(
                 f"The stored position {after.to_json()} does not fit arrival={self._declared.arrival!r}: the source "

@@ -1,7 +1,7 @@
-"""Records of a source in frames; one that cannot be read costs itself alone.
+"""Reads the records of a source into frames. A record that cannot be read does not affect the others.
 
-A value that the server cannot compute, or the driver cannot make, ends the whole statement. Then what is left of the
-range is read in parts, and a part that ends so once more in halves, down to the single record.
+A value that the server cannot compute, or the driver cannot convert, ends the whole statement. Then the rest of the
+range is read in parts. If a part fails in the same way, it is read in halves, down to the single record.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,25 +27,25 @@ from batchord.sources.sql.streams import Rows, in_parts
 
 @dataclass(frozen=True, kw_only=True)
 class RecordReader:
-    """Reads ranges of one source, with the key and the columns that are wanted."""
+    """Reads ranges of one source: the key and the wanted columns."""
 
     engine: sa.Engine
     statements: Statements
     key: str
-    #: What makes the key of what is read; None: it is that.
+    #: The function that turns what was read into a key; None: the value itself is the key.
     key_of: Callable[[str], TextKey] | None
-    #: Of the wanted columns, in their order.
+    #: The types of the wanted columns, in their order.
     types: Mapping[str, ColumnType]
-    #: PostgreSQL's numbers of the columns' types; None: another database.
+    #: PostgreSQL's numbers for the columns' types; None: another database.
     oids: Mapping[str, int] | None
-    #: Bytes of a record; a larger one is rejected.
+    #: The most bytes of a record. A larger one is rejected.
     most_bytes: int
 
     def between(self, first: Position, last: Position, chunk_rows: int) -> Iterator[Fetched]:
         """The records from ``first`` to ``last``, both included, ascending; no part is empty.
 
-        Raises ConfigurationError, UnreadableValue among them when more of a part than a few cannot be read, and
-        TransientError.
+        Raises ConfigurationError and TransientError. Raises UnreadableValue, a ConfigurationError, if more than a few
+        records of a part cannot be read.
         """
         read: set[Scalar] = set()
         try:
@@ -57,9 +57,9 @@ class RecordReader:
             yield from self._in_parts(first, last, chunk_rows, read)
 
     def _in_one_statement(self, first: Position, last: Position, chunk_rows: int) -> Iterator[Rows]:
-        """Rows of one key that follow each other come in one part, which is larger for it.
+        """Rows in parts. Rows that have the same key and follow each other come in the same part, which then is larger.
 
-        Behind its values each row has its size if it is too large, else None.
+        Behind its values, each row has its size if it is too large; otherwise None.
         """
         held: list[Sequence[Any]] = []
         statement = self.statements.between(first, last, tuple(self.types))
@@ -88,15 +88,15 @@ class RecordReader:
         return size if size > self.most_bytes else None
 
     def _fetched(self, rows: Rows) -> Fetched:
-        """The frame of rows, without those that are too large."""
+        """The rows as a frame, without records that are too large."""
         sizes = {row[0]: row[-1] for row in rows if row[-1] is not None}
-        # A row beside it that has the same key is no record of its own.
+        # Other rows with the key of such a row are no records of their own.
         fitting = [row[:-1] for row in rows if row[0] not in sizes] if sizes else [row[:-1] for row in rows]
         frame, rejections = frame_of(fitting, self.types, self.key)
         return Fetched(frame, [*rejections, *(too_large(key, size, self.most_bytes) for key, size in sizes.items())])
 
     def _in_parts(self, first: Position, last: Position, chunk_rows: int, read: set[Scalar]) -> Iterator[Fetched]:
-        """What is not ``read`` of the range."""
+        """The records of the range that are not in ``read``."""
         statement = self.statements.positions_between(first, last)
         with reading(self.engine) as connection:
             for rows in in_parts(connection, statement, chunk_rows):
@@ -142,5 +142,5 @@ def _times_as_missing(adapters: Any) -> None:
 
 
 def _rows_of(key: Scalar, rows: Rows) -> int:
-    """How many rows at the beginning have this key."""
+    """How many rows at the beginning of ``rows`` have this key."""
     return next((place for place, row in enumerate(rows) if row[0] != key), len(rows))

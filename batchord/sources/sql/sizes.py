@@ -1,7 +1,7 @@
-"""A record that is too large is not read: the query says how large it is, and gives NULL in place of its values.
+"""Avoids reading records that are too large: the query returns their size, and NULL in place of their values.
 
-A text may have a gigabyte. libpq doubles its buffer until it fits, gives up the whole result when it cannot, and keeps
-the buffer as long as the connection; the driver and pandas each make a copy.
+A text may have a gigabyte. libpq doubles its buffer until the text fits, and gives up the whole result if it cannot. It
+keeps the buffer as long as the connection. The driver and pandas each make a copy.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,28 +13,28 @@ from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection
 from batchord.core.text.counts import counted
 
-#: ``pg_type.oid`` of types whose values have a few hundred bytes at the most, numbers of any length apart, which have
-#: 130,000 digits: bool, "char", name, int8, int2, int4, oid, float4, float8, money, times, numeric, uuid, addresses.
+#: ``pg_type.oid`` of types whose values have at most a few hundred bytes (numeric: up to 130,000 digits): bool, "char",
+#: name, int8, int2, int4, oid, float4, float8, money, times, numeric, uuid, addresses.
 _SMALL = frozenset(
     {16, 18, 19, 20, 21, 23, 26, 700, 701, 790, 1082, 1083, 1114, 1184, 1186, 1266, 1700, 2950, 650, 829, 869, 774}
 )
-#: text, varchar, char(n), bytea: the server knows how long a value is without reading it.
+#: text, varchar, char(n), bytea: the server knows the length of a value without reading it.
 _SAY_THEIR_LENGTH = frozenset({25, 1043, 1042, 17})
-#: Of other types the server tells cheaply what a value takes where it is stored, perhaps compressed. As a text it takes
-#: no more than so many times that: 255 times when it is unpacked; JSON then up to four times as it is written, an array
-#: of NULLs forty times.
+#: For other types, the server cheaply reports the stored size of a value, which may be compressed. The text of the
+#: value is at most this many times larger: unpacking enlarges it up to 255 times; then writing it as text enlarges JSON
+#: up to four times, and an array of NULLs forty times.
 _JSON = frozenset({114, 3802})
 _UNPACKED_JSON, _UNPACKED = 1024, 16_384
 _SIZE = "batchord_bytes"
 
 
 def bounded(statement: sa.Select[Any], types: Mapping[str, int], most: int) -> sa.Select[Any]:
-    """PostgreSQL's ``statement``, with one more column: the size of a record of more than ``most`` bytes, else NULL.
+    """``statement`` with one more column: the size of a record that has more than ``most`` bytes, otherwise NULL.
 
-    The statement gives the key, and then columns of ``types``, as ``pg_type.oid``. Those of such a record whose values
-    may be large are NULL.
+    It is for PostgreSQL. The statement returns the key, then columns with ``types`` (``pg_type.oid``). In a record that
+    is too large, the columns that may be large become NULL.
     """
-    # Two subqueries that the planner does not dissolve: the author's expressions are computed once, and so is the size.
+    # OFFSET 0 keeps both subqueries apart: the author's expressions are computed only once, and so are the sizes.
     read = statement.offset(sa.literal_column("0")).subquery("read")
     key, *columns = read.c
     large = [column for column in columns if types[column.name] not in _SMALL]
@@ -55,7 +55,7 @@ def bounded(statement: sa.Select[Any], types: Mapping[str, int], most: int) -> s
 
 
 def _bytes(column: sa.ColumnElement[Any], oid: int, most: int) -> sa.ColumnElement[Any]:
-    """As a bigint: of several columns the sum may be more than an integer holds."""
+    """The bytes of a value, as a bigint: the sum over several columns may exceed an integer."""
     if oid in _SAY_THEIR_LENGTH:
         size: sa.ColumnElement[Any] = sa.func.pg_catalog.octet_length(column)
     else:
@@ -68,7 +68,7 @@ def _bytes(column: sa.ColumnElement[Any], oid: int, most: int) -> sa.ColumnEleme
 
 
 def weight(row: Sequence[Any]) -> int:
-    """The bytes of a record's texts and bytes, where the database was not asked."""
+    """The length of a record's texts and bytes, for databases whose query does not measure it."""
     return sum(len(value) for value in row if isinstance(value, str | bytes))
 
 

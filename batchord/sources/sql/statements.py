@@ -1,8 +1,8 @@
 """The SQL that reads a source, built around the author's query as a subquery.
 
-Two ways to say "above this position": PostgreSQL and SQLite turn ``(arrival, key) > (a, k)`` into one range
-of a composite index. MySQL and MariaDB understand it and scan the whole table, and SQL Server and Oracle do
-not know it, so all others get ``arrival >= a AND (arrival > a OR key > k)``: a range of an index on arrival.
+"Above this position" is written in two ways. PostgreSQL and SQLite turn ``(arrival, key) > (a, k)`` into one range of a
+composite index. MySQL and MariaDB understand it, but scan the whole table; SQL Server and Oracle do not know it. So all
+other databases get ``arrival >= a AND (arrival > a OR key > k)``, which is a range of an index on arrival.
 """
 
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ from batchord.core.run.records import Position, Scalar
 from batchord.core.text.sql_text import PartKind, lexis_of, parts_of
 from batchord.sources.sql.source import WINDOW, SqlSource
 
-#: Dialects whose planner uses an index for a row comparison.
+#: Dialects whose planner uses an index to compare rows.
 _ROW_COMPARISON = ("postgresql", "sqlite")
 
 Condition = sa.ColumnElement[bool]
 
 
 class AsDriverGave(sa.types.UserDefinedType[Any]):
-    """The type of a bound value that goes back to the driver as it came from it.
+    """The type of a bound value that goes back to the driver unchanged.
 
-    SQLAlchemy's own types add casts, such as ``::VARCHAR`` or ``::TIMESTAMP``, that may lose an offset or an
-    index, and a bound value without a type takes the one of its neighbour. psycopg sends whole numbers as
-    whole numbers of any size and text as a literal without type, which takes the column's own collation.
+    SQLAlchemy's own types add casts, such as ``::VARCHAR`` or ``::TIMESTAMP``, that may lose an offset or an index. A
+    bound value without a type gets the type of its neighbour. psycopg sends whole numbers of any size as such, and a
+    text as a literal without a type, which gets the column's own collation.
     """
 
     cache_ok = True
@@ -44,19 +44,19 @@ class Statements:
         window: tuple[datetime, datetime] | None,
         text_keys: bool = False,
     ) -> None:
-        """``text_keys``: keys are read as the database's texts of them."""
+        """``text_keys``: whether keys are read as the database's texts."""
         names = [declared.key] if declared.arrival in (None, declared.key) else [declared.arrival, declared.key]
         query = _author_query(declared, dialect, window)
         self.records = query.columns(*[sa.column(str(name)) for name in names]).subquery("records")
         self.key: sa.ColumnElement[Any] = self.records.c[declared.key]
         self.arrival: sa.ColumnElement[Any] | None = self.records.c[str(names[0])] if len(names) > 1 else None
         self._shown_key = sa.cast(self.key, sa.Text).label("batchord_key") if text_keys else self.key
-        #: What orders records in the first place.
+        #: The column that orders records first.
         self.leading = self.key if self.arrival is None else self.arrival
         self._row_comparison = dialect in _ROW_COMPARISON
 
     def columns(self) -> sa.Select[Any]:
-        """No row, only the columns of the author's query."""
+        """The author's query without a row, for its columns."""
         return self.everything().limit(0)
 
     def greatest(self, cap: sa.ColumnElement[Any] | Scalar | None) -> sa.Select[Any]:
@@ -74,7 +74,7 @@ class Statements:
         return statement.where(*self._not_null(), self.leading > least).order_by(self.leading.desc()).limit(1)
 
     def many_beyond(self, limit: Scalar, rows: int) -> sa.Select[Any]:
-        """A row when more than ``rows`` records are beyond ``limit``."""
+        """A row if more than ``rows`` records are beyond ``limit``."""
         beyond = self.leading > _bound("limit", limit)
         return sa.select(sa.literal_column("1")).select_from(self.records).where(beyond).offset(rows).limit(1)
 
@@ -87,7 +87,7 @@ class Statements:
         return sa.select(sa.func.count()).select_from(beyond.subquery("batchord_beyond"))
 
     def above(self, after: Position | None) -> sa.Select[Any]:
-        """All positions above ``after``, ascending. What is NULL has no position and is left out."""
+        """All positions above ``after``, ascending. Records with NULL have no position and are left out."""
         return self._above(self._positions(), after).order_by(*self._order())
 
     def _above(self, statement: sa.Select[Any], after: Position | None) -> sa.Select[Any]:
@@ -97,13 +97,13 @@ class Statements:
         return statement.where(self._beyond(after, "after", upwards=True, inclusive=False))
 
     def longer_key(self, after: Position | None, characters: int) -> sa.Select[Any]:
-        """A row when a key above ``after`` has more ``characters``."""
+        """A row if a key above ``after`` has more ``characters``."""
         return self._above(sa.select(sa.true()), after).where(sa.func.char_length(self.key) > characters).limit(1)
 
     def piece_ends(self, after: Position | None, rows: int, pieces: int) -> sa.Select[Any]:
-        """First and last position of every ``rows`` positions above ``after``, with their places from 0 on.
+        """The first and the last position of each piece above ``after``, with their places from 0 on.
 
-        Of so many ``pieces``.
+        A piece has ``rows`` positions. There are at most ``pieces`` of them.
         """
         met = self._met(after, rows * pieces)
         order, key = list(met.c), list(met.c)[-1]
@@ -118,21 +118,21 @@ class Statements:
     def fresh_in_pieces(
         self, after: Position | None, rows: int, pieces: int, *, pipeline: str, step: str
     ) -> sa.Select[Any]:
-        """Of the same pieces that have any: number, and records that the ledger does not know."""
+        """For each of the same pieces with new records: its number, and how many records the ledger does not have."""
         met = self._met(after, rows * pieces)
         order, key = list(met.c), list(met.c)[-1]
         place = sa.func.row_number().over(order_by=order) - 1
-        # Whole numbers, of which PostgreSQL gives the whole quotient; SQLAlchemy would round it down once more.
+        # PostgreSQL divides whole numbers without a remainder; SQLAlchemy's own division would round once more.
         piece = place.op("/", precedence=8)(sa.bindparam("rows", rows, sa.BigInteger, unique=True))
-        # As the ledger compares its keys, whatever the source's column says of upper and lower case.
+        # The ledger's collation: the source's column may ignore upper and lower case.
         text = sa.collate(sa.cast(key, sa.Text), "default").label("text")
-        # A key that comes again is the same record.
+        # Another row with the same key is the same record.
         again = sa.func.coalesce(sa.func.lag(key).over(order_by=order) == key, sa.false()).label("again")
         placed = sa.select(piece.label("piece"), text, again).subquery("placed")
-        known = [_known(table, pipeline, step, placed.c.text) for table in ("predictions", "rejections")]
+        outcomes = [_has_row(table, pipeline, step, placed.c.text) for table in ("predictions", "rejections")]
         return (
             sa.select(placed.c.piece, sa.func.count().label("fresh"))
-            .where(~placed.c.again, *[~each for each in known])
+            .where(~placed.c.again, *[~outcome for outcome in outcomes])
             .group_by(placed.c.piece)
         )
 
@@ -141,13 +141,13 @@ class Statements:
         return self._above(sa.select(*order), after).order_by(*order).limit(rows).subquery("met")
 
     def without_arrival(self) -> sa.Select[Any] | None:
-        """The positions of records whose arrival is NULL, by key; None for a source ordered by its key."""
+        """The positions of records whose arrival is NULL, by key; None if the key orders the source."""
         if self.arrival is None:
             return None
         return self._positions().where(self.arrival.is_(None), self.key.is_not(None)).order_by(self.key)
 
     def without_key(self) -> sa.Select[Any]:
-        """How many records cannot be identified."""
+        """The number of records without a key."""
         return sa.select(sa.func.count()).select_from(self.records).where(self.key.is_(None))
 
     def everything(self) -> sa.Select[Any]:
@@ -161,7 +161,7 @@ class Statements:
     def between(self, first: Position, last: Position, columns: Sequence[str]) -> sa.Select[Any]:
         """The records from ``first`` to ``last``, both included, ascending: the key, then ``columns``.
 
-        Records without an arrival stand above all others: an audit gives them out in this order too.
+        Records without an arrival come after all others, as in an audit.
         """
         chosen = [self._shown_key, *map(sa.column, columns)]
         return self._between(sa.select(*chosen).select_from(self.records), first, last)
@@ -182,7 +182,7 @@ class Statements:
         return statement.where(sa.or_(lower, undated)).order_by(dated_first, *self._order())
 
     def at_or_below(self, position: Position, limit: Position) -> sa.Select[Any]:
-        """One row when the record at ``position`` is there and stands at or below ``limit``, otherwise none."""
+        """One row if the record at ``position`` exists and is at or below ``limit``; otherwise none."""
         return (
             self._positions()
             .where(
@@ -194,7 +194,7 @@ class Statements:
         )
 
     def position(self, row: Sequence[Any]) -> Position:
-        """The position in a row of a statement that gives positions."""
+        """The position that a row of such a statement holds."""
         return Position(arrival=None if self.arrival is None else row[0], key=row[-1])
 
     def _positions(self) -> sa.Select[Any]:
@@ -224,11 +224,11 @@ class Statements:
         )
 
 
-def _known(table: str, pipeline: str, step: str, text: sa.ColumnElement[str]) -> sa.Exists:
+def _has_row(table: str, pipeline: str, step: str, text: sa.ColumnElement[str]) -> sa.Exists:
     old = sa.table(table, *map(sa.column, ("pipeline", "step", "record_key")), schema="batchord").alias()
-    # By function, not by "=": the planner then reads no index by pipeline and step alone, and expects a ninth of the
-    # table. Of a table that grew since its rows were counted it expects one row otherwise, and reads all rows of the
-    # step anew for each key.
+    # Compare with a function, not with "=". Then the planner uses no index by pipeline and step alone, and expects a
+    # ninth of the table. With "=", it expects one row if the table has grown since its last ANALYZE, and reads all rows
+    # of the step again for each key.
     equal = sa.func.pg_catalog.texteq
     own = [equal(old.c.pipeline, _bound("pipeline", pipeline)), equal(old.c.step, _bound("step", step))]
     return sa.exists().where(old.c.record_key == text, *own)
@@ -252,7 +252,7 @@ def _author_query(declared: SqlSource, dialect: str, window: tuple[datetime, dat
     written = []
     for kind, text in parts_of(declared.sql, lexis_of(dialect)):
         if kind is PartKind.CODE:
-            # A semicolon can only be the last of the code; a comment may follow it.
+            # A semicolon can only be at the end of the code; a comment may follow it.
             pieces = WINDOW.split(text.replace(";", " "))
             names.update(pieces[1::2])
         else:
@@ -275,10 +275,10 @@ def _author_query(declared: SqlSource, dialect: str, window: tuple[datetime, dat
 
 
 def _instant(moment: datetime, dialect: str) -> datetime | str:
-    """A moment as the dialect compares it with a column: PostgreSQL knows zones, the others are in UTC."""
+    """The moment in the form that the dialect compares with a column: PostgreSQL knows zones, others use UTC."""
     moment = moment.astimezone(UTC)
     if dialect == "postgresql":
         return moment
     naive = moment.replace(tzinfo=None)
-    # SQLite compares text; without ".000000" the bound is at or below either way of writing that instant.
+    # SQLite compares texts. Without ".000000" the bound is at or below both ways to write this moment.
     return naive.isoformat(sep=" ") if dialect == "sqlite" else naive

@@ -1,4 +1,4 @@
-"""Results of any size in parts, from a cursor on the server where there is one."""
+"""Reads results of any size in parts, with a cursor on the server if the database has one."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -21,8 +21,8 @@ def in_parts(
 ) -> Iterator[Rows]:
     """The rows of ``statement`` in lists of at most ``rows``; none is empty.
 
-    ``adapt`` says how psycopg is to load values, if otherwise than the connection does. Raises SQLAlchemyError,
-    UnreadableValue where the driver cannot make a value, and MemoryError.
+    ``adapt`` changes how psycopg loads values; None: as the connection does. Raises SQLAlchemyError, UnreadableValue if
+    the driver cannot convert a value, and MemoryError.
     """
     if connection.dialect.driver == "psycopg":
         yield from _by_psycopg(connection, statement, rows, adapt)
@@ -34,26 +34,26 @@ def in_parts(
 def _by_psycopg(
     connection: sa.Connection, statement: sa.Select[Any], rows: int, adapt: Callable[[AdaptersMap], None] | None
 ) -> Iterator[Rows]:
-    """With the driver's own cursor: SQLAlchemy makes an object of each row, which takes six times as long."""
+    """Reads with the driver's own cursor: SQLAlchemy makes an object of each row and takes six times as long."""
     compiled = statement.compile(dialect=connection.dialect)
     values = compiled.construct_params()
     if not connection.in_transaction():
-        connection.begin()  # ends with the connection's block, as does what the cursor reads
+        connection.begin()  # it ends with the connection's block, together with the cursor
     driver = connection.connection.driver_connection
-    assert isinstance(driver, psycopg.Connection)  # noqa: S101 -- the dialect's
+    assert isinstance(driver, psycopg.Connection)  # noqa: S101 -- this dialect uses psycopg
     try:
         with driver.cursor(name="batchord") as cursor:
             if adapt is not None:
                 adapt(cursor.adapters)
-            # As text: the driver knows in which encoding the server wants it.
+            # Pass the statement as text: the driver knows the encoding that the server needs.
             cursor.execute(compiled.string, values)
             while part := _fetched(cursor, rows):
                 yield part
     except MemoryError:
-        connection.invalidate()  # with what libpq has taken for it
+        connection.invalidate()  # this frees the memory that libpq holds
         raise
     except psycopg.Error as error:
-        # What libpq could not read for want of memory it takes for the end of the connection.
+        # If libpq lacks memory for a result, it reports the end of the connection.
         if lacks_memory(error) or b"memory" in driver.pgconn.error_message:
             connection.invalidate()
             raise MemoryError(f"libpq: {error}") from error
@@ -72,6 +72,6 @@ def _fetched(cursor: psycopg.ServerCursor[Any], rows: int) -> Rows:
     try:
         return cursor.fetchmany(rows)
     except (ValueError, ArithmeticError, RecursionError) as error:
-        # Of a loader's: JSON with a number of thousands of digits, or thousands of lists in each other.
-        said = f"{type(error).__name__}: {error}"
-        raise UnreadableValue(f"The source's query gives a value that cannot be read: {said}", said=said) from error
+        # A loader raises these, for JSON with a number of thousands of digits or thousands of nested lists.
+        text = f"{type(error).__name__}: {error}"
+        raise UnreadableValue(f"The source's query gives a value that cannot be read: {text}", said=text) from error

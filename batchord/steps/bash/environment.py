@@ -1,4 +1,4 @@
-"""What a command is told of its run."""
+"""The variables and the file in which a command reads about its run."""
 
 import fcntl
 import json
@@ -13,14 +13,14 @@ from batchord.core.declared.context import RunContext
 
 
 def environment(context: RunContext) -> dict[str, str]:
-    """What a command reads of its run in variables."""
+    """The variables in which a command reads about its run."""
     return {
         "BATCHORD_RUN_ID": context.id,
         "BATCHORD_PIPELINE": context.pipeline,
         "BATCHORD_STEP": context.step,
         "BATCHORD_ATTEMPT": str(context.attempt),
         "BATCHORD_SLOT": _iso(context.slot),
-        # The beginning of time is no date that a command could work with.
+        # A command cannot work with the beginning of time as a date.
         "BATCHORD_WINDOW_START": _iso(open_start(context.window_start)),
         "BATCHORD_WINDOW_END": _iso(context.window_end),
         "BATCHORD_PARAMS": json.dumps(dict(context.params)),
@@ -29,15 +29,15 @@ def environment(context: RunContext) -> dict[str, str]:
 
 @contextmanager
 def outputs_file(home: Path, context: RunContext) -> Iterator[str]:
-    """A JSON file with the outputs of the steps before: an environment variable holds 128 KiB at the most.
+    """A JSON file with the outputs of the steps before: an environment variable can hold only 128 KiB.
 
-    In the home, which nobody else can read. What a killed process left there goes when the next file is made: its lock
-    has gone with it. A process number would not do, since the home may be shared by containers that number their own.
+    The file is in the home, which nobody else can read. Each call deletes the files of killed processes: their locks
+    are gone. A process number in the name was rejected: containers that share the home may have the same numbers.
     """
     folder = home.expanduser().absolute() / "outputs"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as resources:
-        # One at a time, or a file that was just made would be taken for one that was left.
+        # Only one process at a time: otherwise a new file without a lock yet would look like an old one.
         with (folder / ".lock").open("w") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)
             for left in folder.glob("*.json"):

@@ -1,8 +1,8 @@
 """Ends a command when the process that runs it is killed.
 
-As the stack's guard it sits at the other end of a pipe, which closes when this process ends, however it ends.
-But every command has one, so it is a plain ``sh``, which starts in a millisecond and takes less than a megabyte:
-it becomes Python only when there is something to end.
+Like the guard of the local stack, it reads from a pipe, which closes when this process ends, however it ends. But every
+command has such a guard. So it is a plain ``sh``, which starts in a millisecond and takes less than a megabyte. It
+becomes Python only when there is something to end.
 """
 
 import os
@@ -13,41 +13,41 @@ import sys
 from batchord.processes import endings
 from batchord.processes.watching import GuardPipe
 
-#: Variable with the command's mark, inherited by everything that the command starts.
+#: The variable with the command's mark. Everything that the command starts inherits it.
 MARK_VARIABLE = "BATCHORD_COMMAND"
 _WAIT = """
 trap '' INT TERM HUP
 groups=
-while read -r said; do
-    [ "$said" = done ] && exit
-    groups="$groups $said"
+while read -r line; do
+    [ "$line" = done ] && exit
+    groups="$groups $line"
 done
 exec "$@" $groups
 """
 
 
 class CommandGuard(GuardPipe):
-    """Watches over one command. Raises OSError when it cannot be started."""
+    """Watches over one command. Raises OSError if it cannot be started."""
 
     def __init__(self) -> None:
-        #: Put into the command's environment.
+        #: The value of the mark, for the command's environment.
         self.mark = secrets.token_hex(8)
         process = subprocess.Popen(  # noqa: S603 -- our own file
             ["/bin/sh", "-c", _WAIT, "guard", sys.executable, "-P", endings.__file__, MARK_VARIABLE, self.mark],
             stdin=subprocess.PIPE,
-            # Without the mark: who ends what a killed child started must leave this guard to its work.
+            # Without the mark of a child: when the processes of a killed child are ended, this guard must survive.
             env={name: value for name, value in os.environ.items() if name != endings.CHILD_MARK},
-            # Its folder may be removed meanwhile, and what ends this process's group must not end it.
+            # This process's folder may be removed, and a signal to this process's group must not end the guard.
             cwd="/",
             start_new_session=True,
         )
         super().__init__(process)
 
     def watch(self, group: int) -> None:
-        """End this group as well, which may hold processes that removed the mark."""
+        """Makes the guard end this group, too: it may hold processes without the mark."""
         self.tell(str(group))
 
     def dismiss(self) -> None:
-        """Everything has ended."""
+        """Ends the guard: everything that it watches has ended."""
         self.tell("done")
         self.close()

@@ -1,4 +1,4 @@
-"""A command's output, taken apart into lines while it comes."""
+"""Splits a command's output into lines as it comes."""
 
 import os
 import selectors
@@ -9,21 +9,21 @@ from typing import IO
 from batchord.core.secrets.key_blocks import KeyBlocks
 from batchord.output.masking import mask, mask_known
 
-#: Bytes of a line that are handed on at once; a longer one comes in pieces.
+#: The most bytes of a line that are passed on together. A longer line comes in pieces.
 LONGEST_LINE = 64 * 1024
-#: Bytes of the last line that are kept.
+#: The most bytes that are kept of the last line.
 LONGEST_LAST_LINE = 4 * 1024
-#: What is told of standard error when the command fails.
+#: How many lines and characters of standard error an error message shows.
 _TAIL_LINES, _TAIL_CHARACTERS = 10, 2000
 _CHUNK = 64 * 1024
-#: The most that Linux lets an ordinary user's pipe hold.
+#: The most bytes that an ordinary user's pipe can hold on Linux.
 _FULL_PIPE = 1024 * 1024
 
 OnLine = Callable[[str, str], None]
 
 
 class Lines:
-    """One stream's lines, handed to ``on_line`` with the stream's name."""
+    """Splits one stream into lines and passes them to ``on_line`` with the stream's name."""
 
     def __init__(self, name: str, on_line: OnLine) -> None:
         self._name = name
@@ -34,7 +34,7 @@ class Lines:
         self._blocks = KeyBlocks()
 
     def feed(self, chunk: bytes) -> None:
-        """Hands on every line that is complete now, and what has become too long to wait for its end."""
+        """Passes on all complete lines, and pieces of a line that is too long to wait for its end."""
         *whole, self._rest = (self._rest + chunk).split(b"\n")
         for line in whole:
             self._hand_on(line)
@@ -42,22 +42,22 @@ class Lines:
             self._rest = self._first_piece(self._rest)
 
     def end(self) -> None:
-        """Hands on the last line if nothing ended it."""
+        """Passes on the last line if it has no end of line."""
         if self._rest:
             self._hand_on(self._rest)
             self._rest = b""
 
     @property
     def last(self) -> str:
-        """The last line that is not blank, without the spaces around it; empty when there was none.
+        """The last line that is not blank, without the spaces around it; empty if there was none.
 
-        Without the secrets that are known, which are masked before it is cut: half a secret is not known any more.
+        Known secrets are masked before the line is cut: half a secret cannot be recognised.
         """
         return mask_known(self._last.strip()).encode()[:LONGEST_LAST_LINE].decode("utf-8", "ignore")
 
     @property
     def tail(self) -> str:
-        """The last lines, a few of them, without secrets."""
+        """The last few lines, without secrets."""
         return mask("\n".join(self._tail))[-_TAIL_CHARACTERS:].strip()
 
     def _hand_on(self, line: bytes) -> None:
@@ -66,26 +66,26 @@ class Lines:
         self._tell(line.removesuffix(b"\r"))
 
     def _first_piece(self, line: bytes) -> bytes:
-        """Hands on the first piece of a long line; returns the rest."""
+        """Passes on the first piece of a long line and returns the rest."""
         end = LONGEST_LINE
-        while end > LONGEST_LINE - 4 and line[end] & 0xC0 == 0x80:  # noqa: PLR2004 -- not within a character of UTF-8
+        while end > LONGEST_LINE - 4 and line[end] & 0xC0 == 0x80:  # noqa: PLR2004 -- do not cut a character of UTF-8
             end -= 1
         self._tell(line[:end])
         return line[end:]
 
     def _tell(self, line: bytes) -> None:
-        # PostgreSQL, where the lines end up, keeps no NUL.
+        # PostgreSQL, which stores the lines, cannot store a NUL.
         text = line.decode("utf-8", "replace").replace("\0", "\ufffd")
         if text and not text.isspace():
             self._last = text
-            # Masked before it is cut: half a secret is not known any more.
-            told = self._blocks.masked(self._name, text)
-            self._tail.append(told if len(told) <= _TAIL_CHARACTERS else mask(told)[-_TAIL_CHARACTERS:])
+            # Mask before cutting: half a secret cannot be recognised.
+            masked = self._blocks.masked(self._name, text)
+            self._tail.append(masked if len(masked) <= _TAIL_CHARACTERS else mask(masked)[-_TAIL_CHARACTERS:])
         self._on_line(self._name, text)
 
 
 class Streams:
-    """Both streams of a command, read by one thread: lines come one after the other."""
+    """Both streams of a command. One thread reads them, so that lines come one after the other."""
 
     def __init__(self, out: IO[bytes], err: IO[bytes], on_line: OnLine) -> None:
         self.out, self.err = Lines("stdout", on_line), Lines("stderr", on_line)
@@ -96,16 +96,16 @@ class Streams:
             self._selector.register(pipe, selectors.EVENT_READ, lines)
 
     def wake_at(self, pipe: int) -> None:
-        """Also stop waiting when the other end of ``pipe`` is closed; it is closed here in the end."""
+        """Makes :meth:`read` also return when the other end of ``pipe`` is closed. :meth:`close` closes ``pipe``."""
         self._alarms.append(pipe)
         self._selector.register(pipe, selectors.EVENT_READ)
 
     def read(self, seconds: float) -> bool:
-        """Waits at most so long and hands on what came; whether anything did."""
+        """Waits for at most ``seconds`` and passes on what came. Returns whether anything came."""
         came = False
         for key, _ in self._selector.select(max(0.0, seconds)):
             if key.data is None:
-                self._selector.unregister(key.fileobj)  # it rings once
+                self._selector.unregister(key.fileobj)  # it wakes only once
                 continue
             came = True
             try:
@@ -119,7 +119,7 @@ class Streams:
         return came
 
     def finish(self) -> None:
-        """Reads what is still in the pipes, and no more: something that escaped may go on writing for ever."""
+        """Reads only what is still in the pipes: a process that escaped may write for ever."""
         for _ in range(2 * _FULL_PIPE // _CHUNK):
             if not self.read(0):
                 break
@@ -127,7 +127,7 @@ class Streams:
         self.err.end()
 
     def close(self) -> None:
-        """Lets go of what was made here; the pipes are the process's."""
+        """Closes the selector and the pipes of :meth:`wake_at`. The streams belong to the process."""
         self._selector.close()
         for pipe in self._alarms:
             os.close(pipe)

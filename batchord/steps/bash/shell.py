@@ -1,4 +1,4 @@
-"""Runs a command in bash, and sees to it that nothing of it outlives the call."""
+"""Runs a command in bash. None of its processes outlives the call."""
 
 import errno
 import os
@@ -16,13 +16,13 @@ from batchord.processes.endings import GRACE_SECONDS, end_processes
 from batchord.steps.bash.guard import MARK_VARIABLE, CommandGuard
 from batchord.steps.bash.output import Lines, Streams
 
-#: How soon a lost lease is noticed.
+#: Seconds between two checks for a lost lease.
 _POLL_SECONDS = 0.2
-#: What Celery's pool processes ignore, some of it or all.
+#: Signals that Celery's pool processes may ignore.
 _MAY_BE_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
-#: What the machine is short of at the moment.
+#: Errors that mean that the machine lacks room at the moment.
 _PASSING = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
-#: bash's exit code for a command that a signal ended is this and the signal's number.
+#: If a signal ended a command, bash's exit code is this number plus the signal's number.
 _BY_SIGNAL = 128
 
 
@@ -36,16 +36,16 @@ def run_command(
     on_line: Callable[[str, str], None],
     grace: float = GRACE_SECONDS,
 ) -> str:
-    """Runs ``bash -c command`` and returns its last line of standard output, empty when there was none.
+    """Runs ``bash -c command`` and returns the last line of its standard output; empty if there was none.
 
-    It has a process group of its own. The whole group ends with the command's end, with the time limit (seconds),
-    when ``stop`` is set, and with this process, however this process ends. ``env`` is added to this process's
-    environment, which comes without Batchord's own secrets. ``on_line`` is called with ``stdout`` or ``stderr`` and
-    each line as it comes, one at a time, in this thread; what it raises ends the command and is raised here. Lines
-    hold no NUL; one of more than 64 KiB comes in pieces. ``grace``: seconds between SIGTERM and SIGKILL.
+    The command has a process group of its own. The whole group ends when the command ends, at the time limit (seconds),
+    when ``stop`` is set, and when this process ends, however it ends. ``env`` is added to this process's environment,
+    from which Batchord's own secrets are removed. ``on_line`` is called in this thread, for one line at a time, with
+    ``stdout`` or ``stderr`` and the line. An exception of it ends the command and is raised here. Lines hold no NUL; a
+    line of more than 64 KiB comes in pieces. ``grace``: seconds between SIGTERM and SIGKILL.
 
-    Raises CommandFailed for an exit code other than 0, OutOfTime, LeaseLost when it was stopped, ConfigurationError
-    when it cannot be started, and TransientError when the machine has no room for it now.
+    Raises CommandFailed for an exit code other than 0, OutOfTime, LeaseLost if it was stopped, ConfigurationError if it
+    cannot be started, and TransientError if the machine has no room for it now.
     """
     deadline = None if time_limit is None else time.monotonic() + time_limit
     with _started(command, env, cwd) as (process, mark):
@@ -61,7 +61,7 @@ def run_command(
                     early = LeaseLost("Batchord ended the command: another worker holds the step's lease now.")
                 elif deadline is not None and time.monotonic() >= deadline:
                     early = _out_of_time(time_limit, streams.err)
-            # In every case: what the command left behind holds the pipes, and must not go on without a run.
+            # End processes that the command left behind: they hold the pipes and must not continue without a run.
             end_processes([process.pid], mark, grace=grace, pause=streams.read)
             ended.wait(_POLL_SECONDS)
             streams.finish()
@@ -78,7 +78,7 @@ def run_command(
 def _started(
     command: str, env: Mapping[str, str], cwd: str | None
 ) -> Iterator[tuple["subprocess.Popen[bytes]", tuple[str, str]]]:
-    """The running command and the mark of all that it starts; whatever happens inside, the guard ends what is left."""
+    """The running command, and the mark of its processes. If the block raises, the guard ends what is left."""
     if cwd is not None and not os.path.isdir(cwd):  # noqa: PTH112 -- cwd is a text
         raise ConfigurationError(
             f"The command's cwd={cwd!r} is not a folder on this worker: create it, or correct cwd=."
@@ -88,9 +88,9 @@ def _started(
     try:
         mark = (MARK_VARIABLE, guard.mark)
         with _translated(), _heeding_signals():
-            process = subprocess.Popen(  # noqa: S603 -- the command is the pipeline's author's
-                ["bash", "-c", command],  # noqa: S607 -- as the PATH says, /bin/bash is an old one on some systems
-                # A thread may be loading a file now; this command was not started by it.
+            process = subprocess.Popen(  # noqa: S603 -- the pipeline's author wrote the command
+                ["bash", "-c", command],  # noqa: S607 -- from the PATH: /bin/bash is old on some systems
+                # Not os.environ: it may have the mark of a file that another thread is loading now.
                 env={**_inherited(), **env, MARK_VARIABLE: guard.mark},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
@@ -107,7 +107,7 @@ def _started(
                 if pipe is not None:
                     pipe.close()
     except BaseException:
-        # on_line failed, or a signal of the worker's ends this process: the guard does not wait for Python.
+        # on_line failed, or a signal ends this worker: tell the guard now, before Python has cleaned up.
         guard.close()
         raise
     guard.dismiss()
@@ -119,13 +119,13 @@ def _inherited() -> dict[str, str]:
 
 @contextmanager
 def _heeding_signals() -> Iterator[None]:
-    """What is started in the block ignores no signal that would end it.
+    """Programs that are started in the block ignore no signal that would end them.
 
-    A program inherits what its parent ignores, and bash cannot even trap it: a command that is to clean up would be
-    killed without a word after the grace. A handler is not inherited. ``preexec_fn`` was rejected, which may block for
-    ever in a process with threads.
+    A program inherits ignored signals from its parent, and bash cannot even trap them. So a command that wants to clean
+    up would be killed after the grace without a warning. Handlers are not inherited. ``preexec_fn`` was rejected: it
+    may block for ever in a process with threads.
     """
-    if threading.current_thread() is not threading.main_thread():  # where Python lets nobody change that
+    if threading.current_thread() is not threading.main_thread():  # other threads cannot set handlers in Python
         yield
         return
     ignored = [number for number in _MAY_BE_IGNORED if signal.getsignal(number) is signal.SIG_IGN]
@@ -143,9 +143,9 @@ def _bear(*_: object) -> None:
 
 
 def _ended(process: "subprocess.Popen[bytes]", streams: Streams) -> threading.Event:
-    """Set when bash has ended, which also wakes whoever reads the streams.
+    """An event that is set when bash has ended. The end also wakes the reader of the streams.
 
-    Waiting in a thread, because ``Popen.wait`` with a timeout looks every 50 ms only.
+    A thread waits for it, because ``Popen.wait`` with a timeout checks only every 50 ms.
     """
     ended = threading.Event()
     to_read, to_write = os.pipe()
@@ -181,7 +181,7 @@ def _translated() -> Iterator[None]:
 def _out_of_time(limit: float | None, err: Lines) -> OutOfTime:
     return OutOfTime(
         f"The command took longer than its time limit of {limit:g} s, and Batchord ended it: make it faster, or give "
-        f"the step a longer time_limit=. {_said(err)}"
+        f"the step a longer time_limit=. {_last_lines(err)}"
     )
 
 
@@ -194,10 +194,10 @@ def _failed(code: int, err: Lines) -> CommandFailed:
         how = f"ended with exit code {code}"
     if code in (-signal.SIGKILL, _BY_SIGNAL + signal.SIGKILL):
         how += " (perhaps because the machine ran out of memory)"
-    return CommandFailed(f"The command {how}. {_said(err)}", exit_code=code)
+    return CommandFailed(f"The command {how}. {_last_lines(err)}", exit_code=code)
 
 
-def _said(err: Lines) -> str:
+def _last_lines(err: Lines) -> str:
     return f"Its last lines on stderr:\n{err.tail}" if err.tail else "It wrote nothing to stderr."
 
 

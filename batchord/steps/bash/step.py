@@ -17,23 +17,23 @@ _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 class Bash(TaskStep):
     """A step that runs a command with ``bash -c``, in a process group of its own.
 
-    It has failed when its exit code is not 0. Its last line of output is ``run["<name>"].value["last_line"]``
-    to later steps. It reads of the run in ``BATCHORD_RUN_ID``, ``BATCHORD_PIPELINE``, ``BATCHORD_STEP``,
-    ``BATCHORD_ATTEMPT``, ``BATCHORD_SLOT``, ``BATCHORD_WINDOW_START`` and ``BATCHORD_WINDOW_END`` (ISO 8601, empty
-    without one), ``BATCHORD_PARAMS`` (JSON), and in the JSON file that ``BATCHORD_OUTPUTS`` names.
+    The step fails if the exit code is not 0. Later steps read its last line of output as
+    ``run["<name>"].value["last_line"]``. The command reads about the run in ``BATCHORD_RUN_ID``, ``BATCHORD_PIPELINE``,
+    ``BATCHORD_STEP``, ``BATCHORD_ATTEMPT``, ``BATCHORD_SLOT``, ``BATCHORD_WINDOW_START`` and ``BATCHORD_WINDOW_END``
+    (ISO 8601, or empty), ``BATCHORD_PARAMS`` (JSON), and the JSON file that ``BATCHORD_OUTPUTS`` names.
     """
 
     ends_in_time: ClassVar[bool] = True
 
     command: str
     _: KW_ONLY
-    #: Added to the worker's own environment, which comes without Batchord's own secrets.
+    #: Added to the worker's environment, from which Batchord's own secrets are removed.
     env: Mapping[str, str] = field(default_factory=dict)
-    #: Variables with secrets of Batchord's that the command is given all the same, such as ``BATCHORD_AUTHOR_URL``.
+    #: Variables with Batchord's own secrets that the command still gets, such as ``BATCHORD_AUTHOR_URL``.
     secrets: Sequence[str] = ()
-    #: Where it starts; None means where the worker does.
+    #: The folder in which the command starts; None: the worker's folder.
     cwd: str | None = None
-    #: Whether it may run again when its worker died in the middle of it; else such a step has failed.
+    #: Whether it may run again after its worker died during the command. Otherwise the step has failed then.
     idempotent: bool = False
 
     def __post_init__(self) -> None:
@@ -42,15 +42,15 @@ class Bash(TaskStep):
 
     def problems(self) -> list[str]:
         """See the base class."""
-        found = super().problems()
-        found += _command_problems(self.command, self.env, self.cwd)
-        return found + _secrets_problems(self.secrets)
+        problems = super().problems()
+        problems += _command_problems(self.command, self.env, self.cwd)
+        return problems + _secrets_problems(self.secrets)
 
     def execute(self, context: StepContext) -> dict[str, Any]:
         """See the base class.
 
-        Raises CommandFailed for an exit code other than 0, OutOfTime, LeaseLost when it was stopped,
-        ConfigurationError when it cannot be started, and TransientError when the machine has no room for it now.
+        Raises CommandFailed for an exit code other than 0, OutOfTime, LeaseLost if it was stopped, ConfigurationError
+        if it cannot be started, and TransientError if the machine has no room for it now.
         """
         from batchord.steps.bash.environment import environment, outputs_file
         from batchord.steps.bash.shell import run_command
@@ -69,30 +69,30 @@ class Bash(TaskStep):
 
 
 def _command_problems(command: object, env: object, cwd: object) -> list[str]:
-    found = []
+    problems = []
     if command is not None and not isinstance(command, str):
-        found.append(f"command= is a {type(command).__name__}: give one text, such as 'ls -l'")
+        problems.append(f"command= is a {type(command).__name__}: give one text, such as 'ls -l'")
     elif not command or not command.strip():
-        found.append("command= is empty: give the command that bash runs")
+        problems.append("command= is empty: give the command that bash runs")
     elif "\0" in command:
-        found.append("command= holds a NUL character, which no shell can read")
-    if not isinstance(env, Mapping) or not all(isinstance(each, str) for each in [*env, *env.values()]):
-        found.append("env= must be a dict of texts")
+        problems.append("command= holds a NUL character, which no shell can read")
+    if not isinstance(env, Mapping) or not all(isinstance(text, str) for text in [*env, *env.values()]):
+        problems.append("env= must be a dict of texts")
     else:
-        found += [
+        problems += [
             f"env= holds {name!r}: a name must not be empty or hold '=', and neither name nor value may hold a NUL "
             "character"
             for name, value in env.items()
             if not name or "=" in name or "\0" in name + value
         ]
     if cwd is not None and (not isinstance(cwd, str | os.PathLike) or "\0" in os.fspath(cwd)):
-        found.append(f"cwd={cwd!r}: give the path of a folder, or None")
-    return found
+        problems.append(f"cwd={cwd!r}: give the path of a folder, or None")
+    return problems
 
 
 def _secrets_problems(secrets: Iterable[object]) -> list[str]:
     return [
-        f"secrets= holds {each!r}: give names of variables, such as 'BATCHORD_AUTHOR_URL'"
-        for each in secrets
-        if not (isinstance(each, str) and _VARIABLE.fullmatch(each))
+        f"secrets= holds {name!r}: give names of variables, such as 'BATCHORD_AUTHOR_URL'"
+        for name in secrets
+        if not (isinstance(name, str) and _VARIABLE.fullmatch(name))
     ]

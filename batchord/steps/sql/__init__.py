@@ -1,4 +1,4 @@
-"""A step's SQL statements, in one transaction."""
+"""Steps that execute SQL statements in one transaction."""
 
 from batchord.steps.sql.step import Sql
 

@@ -1,4 +1,4 @@
-"""A statement's errors, told as Batchord's, without the values that it was given."""
+"""Turns a statement's errors into Batchord's, without the values of its parameters."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,8 +13,8 @@ from batchord.database.engine import shown
 from batchord.database.failures import is_transient, refusal, said_by
 from batchord.database.refusals import one_line
 
-#: How the SQLSTATE of an error begins that the next attempt may not meet: connection, transaction rollback,
-#: resources, operator intervention, system errors; a lock that was not to be had at once, an object in use.
+#: Beginnings of the SQLSTATEs of errors that may pass before the next attempt: connection, transaction rollback,
+#: resources, operator intervention, system errors; a lock that was not free at once, an object in use.
 _TRANSIENT_CLASSES = ("08", "40", "53", "57", "58", "55P03", "55006")
 _IN_TRANSACTION = "25001"
 _CALLED_SECRET = re.compile(r"password|passwd|secret|token|api_?key|access_?key", re.IGNORECASE)
@@ -22,16 +22,16 @@ _CALLED_SECRET = re.compile(r"password|passwd|secret|token|api_?key|access_?key"
 
 @contextmanager
 def connecting(url: sa.URL) -> Iterator[None]:
-    """Raises ConfigurationError for an address that cannot be used, TransientError when nobody answers there."""
+    """Raises ConfigurationError if the address cannot be used, TransientError if the database does not answer."""
     try:
         yield
     except sa.exc.SQLAlchemyError as error:
-        said, where = said_by(error, url), shown(url)
-        if is_transient(error, said):
-            raise TransientError(f"The step's database {where} does not answer: {said}") from None
-        advice = refusal(error, said) or "correct the address"
+        message, where = said_by(error, url), shown(url)
+        if is_transient(error, message):
+            raise TransientError(f"The step's database {where} does not answer: {message}") from None
+        advice = refusal(error, message) or "correct the address"
         raise ConfigurationError(
-            f"The step's database {where} cannot be used: {one_line(said)}. Next step: {advice}. The address is "
+            f"The step's database {where} cannot be used: {one_line(message)}. Next step: {advice}. The address is "
             "in the step's url=, in the variable of its url_env=, or, if it has neither, in BATCHORD_AUTHOR_URL or "
             "BATCHORD_DATABASE_URL."
         ) from None
@@ -39,9 +39,9 @@ def connecting(url: sa.URL) -> Iterator[None]:
 
 @contextmanager
 def executing(url: sa.URL, what: str, values: Mapping[str, Any]) -> Iterator[None]:
-    """Raises SqlFailed or TransientError for what SQLAlchemy or a driver raises inside.
+    """Raises SqlFailed or TransientError for errors of SQLAlchemy or a driver in the block.
 
-    Not chained: a database's details and SQLAlchemy's own words quote values of the statement.
+    The error is not chained: the database's details and SQLAlchemy's own message quote values of the statement.
     """
     try:
         yield
@@ -50,22 +50,22 @@ def executing(url: sa.URL, what: str, values: Mapping[str, Any]) -> Iterator[Non
 
 
 def was_cancelled(error: sa.exc.SQLAlchemyError) -> bool:
-    """Whether the server stopped the statement, for its time was over or because somebody asked it to."""
+    """Whether the server stopped the statement, because its time was over or somebody asked for that."""
     return getattr(getattr(error, "orig", None), "sqlstate", None) == "57014"
 
 
 def _translated(error: sa.exc.SQLAlchemyError, url: sa.URL, what: str, values: Mapping[str, Any]) -> BatchordError:
-    said = masked(_said(error, url), known=_secrets(values))
-    if is_transient(error, said, classes=_TRANSIENT_CLASSES):
-        return TransientError(f"{what} was stopped by the database: {said}")
+    message = masked(_message_of(error, url), known=_secrets(values))
+    if is_transient(error, message, classes=_TRANSIENT_CLASSES):
+        return TransientError(f"{what} was stopped by the database: {message}")
     advice = ""
     if getattr(getattr(error, "orig", None), "sqlstate", None) == _IN_TRANSACTION:
         advice = " A step's statements run in one transaction: use a Bash step with psql for this statement."
-    return SqlFailed(f"{what} was refused: {said}{advice}")
+    return SqlFailed(f"{what} was refused: {message}{advice}")
 
 
-def _said(error: sa.exc.SQLAlchemyError, url: sa.URL) -> str:
-    """PostgreSQL's message and hint, not its detail, which quotes rows; other databases' message."""
+def _message_of(error: sa.exc.SQLAlchemyError, url: sa.URL) -> str:
+    """PostgreSQL's message and hint, without its detail, which quotes rows; another database's whole message."""
     diagnosis = getattr(getattr(error, "orig", None), "diag", None)
     primary = getattr(diagnosis, "message_primary", None)
     if not primary:

@@ -1,6 +1,6 @@
-r"""An author's statement with its ``:name`` parameters bound.
+r"""Binds the ``:name`` parameters of an author's statement.
 
-Texts in quotes, quoted names and comments are left exactly as they are. Elsewhere ``::type`` is a cast, ``a[1:n]``
+Texts in quotes, quoted names and comments stay exactly as they are. Elsewhere ``::type`` is a cast, ``a[1:n]``
 holds no parameter, and ``\:`` is a colon that begins none, as in ``a[\:n]``.
 """
 
@@ -14,15 +14,15 @@ from sqlalchemy.dialects.postgresql import JSONB
 from batchord.core.errors import ConfigurationError
 from batchord.core.text.sql_text import Part, PartKind, code_of, lexis_of, parts_of
 
-#: A parameter that is cast, which SQLAlchemy sees only with a space in between.
+#: A parameter with a cast. SQLAlchemy recognises it only with a space in between.
 _CAST = re.compile(r"(?<![:\w\\]):\w+(?=::)")
 
-#: What SQLAlchemy takes for a parameter, and for a colon that is none.
+#: What SQLAlchemy takes for a parameter, and for an escaped colon.
 _PARAMETER = re.compile(r"(?<![:\w\\])(?=:\w+(?!:))")
 _ESCAPE = re.compile(r"(?=\\:\w*(?![:\w]))")
 
 _SEVERAL = re.compile(r";\s*[^\s;]")
-#: A body that holds statements of its own.
+#: A statement whose body holds further statements.
 _BODY = re.compile(r"\s*CREATE\b.*\bBEGIN\b", re.IGNORECASE | re.DOTALL)
 _OF_TRANSACTIONS = re.compile(
     r"\s*(BEGIN|START\s+TRANSACTION|COMMIT|END|ABORT|ROLLBACK(?!(\s+(WORK|TRANSACTION))?\s+TO\b)|PREPARE\s+TRANSACTION)\b",
@@ -33,9 +33,9 @@ _JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 
 
 def bound(sql: str, values: Mapping[str, Any], *, dialect: str) -> sa.TextClause:
-    """The statement with its values, which never become part of its text; lists and dicts are JSON.
+    """The statement with its values bound; a value never becomes part of the text. Lists and dicts become JSON.
 
-    Raises ConfigurationError when it names a parameter that has no value, is several statements in one text, or
+    Raises ConfigurationError if a parameter has no value, if the text has several statements, or if the statement
     begins or ends a transaction.
     """
     lexis = lexis_of(dialect)
@@ -53,7 +53,7 @@ def bound(sql: str, values: Mapping[str, Any], *, dialect: str) -> sa.TextClause
 
 
 def _written(part: Part) -> str:
-    """The part as SQLAlchemy is to be given it: with its parameters, if it is code, else with nothing that looks so."""
+    """The part for SQLAlchemy. Outside of code, everything that looks like a parameter is escaped."""
     if part.kind is PartKind.CODE:
         return _CAST.sub(r"\g<0> ", part.text)
     return _PARAMETER.sub(r"\\", _ESCAPE.sub(r"\\", part.text))
@@ -65,9 +65,9 @@ def _refuse_what_breaks_the_transaction(code: str) -> None:
             "The step's sql= has several statements in one text, and only the rows of the last one would be used. "
             "Give a list with one text for each statement."
         )
-    if found := _OF_TRANSACTIONS.match(code):
+    if match := _OF_TRANSACTIONS.match(code):
         raise ConfigurationError(
-            f"The step's sql= has the statement {' '.join(found[1].split()).upper()}: leave it out. All statements of "
+            f"The step's sql= has the statement {' '.join(match[1].split()).upper()}: leave it out. All statements of "
             "a step are one transaction, which is committed with the step. For several transactions, write several "
             "steps."
         )
@@ -76,5 +76,5 @@ def _refuse_what_breaks_the_transaction(code: str) -> None:
 def _parameter(name: str, value: Any) -> sa.BindParameter[Any]:
     if isinstance(value, dict | list | tuple):
         return sa.bindparam(name, value, _JSON)
-    # Without a type of SQLAlchemy's, which would add casts: the driver knows best.
+    # Without a type: SQLAlchemy's types would add casts, and the driver knows the type.
     return sa.bindparam(name, value, sa.types.NullType())

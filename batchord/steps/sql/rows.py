@@ -1,4 +1,4 @@
-"""What a statement came to, as JSON."""
+"""The result of a statement, as JSON."""
 
 import math
 from collections import Counter
@@ -10,18 +10,18 @@ import sqlalchemy as sa
 
 from batchord.core.errors import SqlFailed
 
-#: Rows that are handed on to later steps.
+#: The most rows that are handed on to later steps.
 MOST_ROWS = 100
-#: Of a number: no float has more, and readers of JSON take whole numbers for floats.
+#: The most digits of a number: no float has more, and many readers of JSON take whole numbers for floats.
 _MOST_DIGITS = 307
 _COUNT_AT_ONCE = 1000
 
 
 def output_of(result: sa.CursorResult[Any]) -> dict[str, Any]:
-    """``row_count``, of rows returned or changed, and ``rows``: the first ones as dicts.
+    """``row_count``, the number of rows returned or changed, and ``rows``, the first rows as dicts.
 
-    Times are ISO 8601 texts, intervals seconds, numerics whole numbers or floats, arrays lists; what JSON or Python do
-    not have (``infinity``, a year before our era) is PostgreSQL's text.
+    Times are ISO 8601 texts, intervals seconds, numerics whole numbers or floats, arrays lists. Values that JSON or
+    Python does not have (``infinity``, a year before our era) are PostgreSQL's text.
 
     Raises SqlFailed for bytes, and for two columns of one name.
     """
@@ -33,7 +33,7 @@ def output_of(result: sa.CursorResult[Any]) -> dict[str, Any]:
         raise SqlFailed(f"The last statement gives the column {twice[0]!r} twice: give each a name of its own (AS).")
     count = result.rowcount
     fetched = result.fetchmany(MOST_ROWS)
-    if count < 0:  # a driver that does not know before all are fetched
+    if count < 0:  # this driver does not know the number before all rows are fetched
         count = len(fetched) + sum(len(part) for part in result.partitions(_COUNT_AT_ONCE))
     result.close()
     rows = [{name: _json(value, name) for name, value in zip(names, row, strict=True)} for row in fetched]

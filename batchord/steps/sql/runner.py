@@ -21,16 +21,16 @@ from batchord.steps.sql.parameters import bound
 from batchord.steps.sql.rows import output_of
 from batchord.steps.sql.step import Sql
 
-#: Not one of the ledger's: discovery waits for the transactions of such a session, which may write to a source.
+#: It differs from the name of the ledger's sessions: these sessions may write to a source, so discovery waits for them.
 APPLICATION_NAME = "batchord-sql-step"
-#: Run before the statements: a ``current_date`` or a cast means the same in every process. On PostgreSQL for their
-#: transaction only: behind a pooler a session's setting would reach other clients.
+#: Executed before the step's statements, so that a ``current_date`` or a cast means the same in every process. On
+#: PostgreSQL only for the transaction: behind a pooler, a session's setting would reach other clients.
 _SESSION = {"postgresql": "SET LOCAL TIME ZONE 'UTC'", "mysql": "SET time_zone = '+00:00'"}
 _SESSION["mariadb"] = _SESSION["mysql"]
-#: The most that PostgreSQL takes for a timeout, in milliseconds.
+#: The greatest time-out that PostgreSQL accepts, in milliseconds.
 _LONGEST = 2**31 - 1
 
-#: The role that executes statements writes nothing else of the ledger.
+#: The role that executes statements can write to the ledger only through this function.
 _COMMITTED = sa.text("""
     SELECT batchord.commit_sql_step(
         run => CAST(:run_id AS uuid), step => :step, token => CAST(:token AS uuid), output => CAST(:output AS jsonb))
@@ -40,8 +40,8 @@ _COMMITTED = sa.text("""
 def execute(declared: Sql, context: StepContext) -> dict[str, Any]:
     """Executes the statements in one transaction; see :meth:`batchord.steps.sql.step.Sql.execute`.
 
-    Returns ``row_count`` and ``rows`` (dicts, at most 100) of the last statement. The connection is not kept: what a
-    step sets, locks or creates for its session must not reach the next one.
+    Returns ``row_count`` and ``rows`` (dicts, at most 100) of the last statement. The connection is closed afterwards:
+    what a step sets, locks or creates for its session must not reach the next step.
     """
     url = resolved_url(declared.url, declared.url_env, context.database_url, whose="step")
     values = {**context.run.params, **_of_run(context.run), **declared.params}
@@ -55,7 +55,7 @@ def execute(declared: Sql, context: StepContext) -> dict[str, Any]:
                 result = connection.execute(statement)
                 if number == len(statements):
                     output = output_of(result)
-        checked_output(context.run.step, output)  # too large a one is refused while nothing is committed
+        checked_output(context.run.step, output)  # refuse an output that is too large before the commit
         with executing(url, "The end of the transaction", values), clock.bounding(connection):
             if declared.url is None and declared.url_env is None:
                 _write_down(connection, context, output)
@@ -66,7 +66,7 @@ def execute(declared: Sql, context: StepContext) -> dict[str, Any]:
 
 
 def _of_run(run: RunContext) -> dict[str, Any]:
-    """What parameters may name besides the run's own."""
+    """The values that parameters may name besides the run's own parameters."""
     return {
         "run_id": run.id,
         "pipeline": run.pipeline,
@@ -78,10 +78,10 @@ def _of_run(run: RunContext) -> dict[str, Any]:
 
 @contextmanager
 def _connection(url: sa.URL, lock_seconds: float) -> Iterator[sa.Connection]:
-    """A connection in a transaction, which is rolled back unless it was committed."""
+    """A connection in a transaction, which is rolled back unless somebody commits it."""
     engine = create_engine(url, application_name=APPLICATION_NAME, whose="step", poolclass=sa.NullPool)
     if engine.dialect.name == "sqlite":
-        # Python's sqlite3 begins a transaction with the first change of a row, so tables made before it would stay.
+        # Python's sqlite3 begins a transaction only with the first change of a row: tables created before would stay.
         sa.event.listen(engine, "connect", _no_transactions_of_its_own)
         sa.event.listen(engine, "begin", _begin)
     with connecting(url):
@@ -94,8 +94,8 @@ def _connection(url: sa.URL, lock_seconds: float) -> Iterator[sa.Connection]:
             if engine.dialect.name in _SESSION:
                 connection.exec_driver_sql(_SESSION[engine.dialect.name])
             if engine.dialect.name == "postgresql":
-                # As the ledger's own transactions: among what it locks is the step's row, which whoever takes the
-                # step over needs, and the sweeper.
+                # As for the ledger's own transactions: this one locks the step's row. The worker that takes the step
+                # over, and the sweeper, would wait for it.
                 idle = max(1, int(lock_seconds * 1000))
                 limit = f"SET LOCAL idle_in_transaction_session_timeout = {idle}"
                 connection.exec_driver_sql("; ".join([limit, *path]))
@@ -105,21 +105,22 @@ def _connection(url: sa.URL, lock_seconds: float) -> Iterator[sa.Connection]:
 
 
 def _beside_the_ledger(connection: sa.Connection) -> Iterator[str]:
-    """What makes a name without a schema mean the author's, asked in a transaction before the step's.
+    """The statement after which a name without a schema means the author's table, not the ledger's.
 
-    A query in the step's own would take its snapshot: its author may set the isolation first.
+    The path is asked for in an earlier transaction: a query in the step's own would take its snapshot, and the author
+    may want to set the isolation first.
     """
     if connection.dialect.name == "postgresql":
         path = connection.exec_driver_sql(f"SELECT {PATH_WITHOUT_LEDGER}").scalar()
         connection.rollback()
-        if path is not None:  # it comes quoted, name by name
+        if path is not None:  # the query quotes each name
             yield f"SET LOCAL search_path TO {path}".replace("%", "%%")
 
 
 class _Clock:
-    """The time that is left to a step; on PostgreSQL the server ends a statement that goes beyond it.
+    """The time that a step has left. On PostgreSQL the server ends a statement that exceeds it.
 
-    On other databases the time is looked at between statements only.
+    On other databases the time is checked only between statements.
     """
 
     def __init__(self, limit: float | None) -> None:
@@ -128,7 +129,7 @@ class _Clock:
 
     @contextmanager
     def bounding(self, connection: sa.Connection) -> Iterator[None]:
-        """Raises OutOfTime when the time is over before the block, or the server ends a statement in it for that."""
+        """Raises OutOfTime if the time is over before the block, or if the server ends a statement in it for that."""
         if self._end is None:
             yield
             return
@@ -153,7 +154,7 @@ class _Clock:
 
 
 def _write_down(connection: sa.Connection, context: StepContext, output: Mapping[str, Any]) -> None:
-    # The author may have taken a role that knows nothing of the ledger.
+    # The author's statements may have changed to a role that cannot use the ledger.
     connection.exec_driver_sql("RESET ROLE")
     run = context.run
     named = {"output": json.dumps(output), "run_id": run.id, "step": run.step, "token": context.token}

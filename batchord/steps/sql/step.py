@@ -15,11 +15,11 @@ class Sql(TaskStep):
     """A step that executes SQL statements in one transaction, on the ledger's database or another.
 
     ``:name`` in a statement is a bound parameter: one of ``params``, a parameter of the run, or ``run_id``,
-    ``pipeline``, ``slot``, ``window_start``, ``window_end``. Up to 100 rows of the last statement are
-    ``run["<name>"].value["rows"]`` to later steps; ``value["row_count"]`` is how many it returned or changed.
+    ``pipeline``, ``slot``, ``window_start``, ``window_end``. Later steps read up to 100 rows of the last statement as
+    ``run["<name>"].value["rows"]``, and the number of rows that it returned or changed as ``value["row_count"]``.
 
-    On the ledger's database it happens exactly once: that it is done is written in the same transaction. On
-    another database it may happen again when its worker dies right after its commit.
+    On the ledger's database the step's work is done exactly once: its end is written in the same transaction. On
+    another database it may be done again if its worker dies right after the commit.
     """
 
     ends_in_time: ClassVar[bool] = True
@@ -32,7 +32,7 @@ class Sql(TaskStep):
     url: str | None = field(default=None, repr=False)
     #: Environment variable that holds the URL, so that no password stands in a pipeline file.
     url_env: str | None = None
-    #: A transaction that was cut off left nothing behind.
+    #: A transaction that was cut off has changed nothing.
     idempotent: bool = field(init=False, repr=False, default=True)
 
     @property
@@ -42,25 +42,25 @@ class Sql(TaskStep):
 
     def problems(self) -> list[str]:
         """See the base class."""
-        found = super().problems()
-        found += [
-            f"sql= holds a {type(each).__name__}: give a statement, or a list of statements"
-            for each in self.statements
-            if not isinstance(each, str)
+        problems = super().problems()
+        problems += [
+            f"sql= holds a {type(statement).__name__}: give a statement, or a list of statements"
+            for statement in self.statements
+            if not isinstance(statement, str)
         ]
-        if not self.statements or any(isinstance(each, str) and not each.strip() for each in self.statements):
-            found.append("sql= is empty: give a statement, or a list of statements")
-        found += address_problems(self.url, self.url_env)
+        if not self.statements or any(isinstance(text, str) and not text.strip() for text in self.statements):
+            problems.append("sql= is empty: give a statement, or a list of statements")
+        problems += address_problems(self.url, self.url_env)
         if not isinstance(self.params, Mapping):
-            found.append(f"params= is a {type(self.params).__name__}: give a dict of names and values")
-        return found
+            problems.append(f"params= is a {type(self.params).__name__}: give a dict of names and values")
+        return problems
 
     def execute(self, context: StepContext) -> dict[str, Any]:
-        """See the base class. On the ledger's database the output is written down in the same transaction.
+        """See the base class. On the ledger's database, the same transaction writes the output.
 
         Raises SqlFailed, OutOfTime, OutputRefused, LeaseLost, TransientError, and ConfigurationError for a parameter
-        that has no value, a statement that ends the transaction, or an address that cannot be used. Nothing is
-        committed then; only after a TransientError it may be, which the lease of the next attempt tells.
+        that has no value, a statement that ends the transaction, or an address that cannot be used. In all these cases
+        nothing is committed, except perhaps after a TransientError. The next attempt's lease shows whether it was.
         """
         from batchord.steps.sql.runner import execute
 

@@ -1,4 +1,4 @@
-"""What an attempt logs and prints, written down while it works: readable after its worker is gone."""
+"""Stores what an attempt logs and prints while it works, so that people can read it after the worker is gone."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,19 +20,19 @@ def attempt_log(
     mask: Callable[[str], str],
     flush_seconds: float = 1.0,
 ) -> Iterator[AttemptLog]:
-    """Keeps what is logged and printed in this context until the block ends; :func:`install` must have been called.
+    """Stores what this context logs and prints until the block ends. Call :func:`install` before.
 
-    ``mask`` is applied to each message. Of more than ``limit_bytes`` the first and the last half are kept. The block
-    never fails for its log: what the store does not take is reported in the process's own.
+    ``mask`` is applied to each message. Of a log that exceeds ``limit_bytes``, the first and the last part are stored.
+    The block never fails because of its log: the process's own log reports what the store did not take.
     """
     log = AttemptLog(store, attempt, worker=worker, limit_bytes=limit_bytes, mask=mask, flush_seconds=flush_seconds)
     token = of_context.set(log)
     try:
         yield log
     finally:
-        if of_context.get() is log:  # else this is a forked child that leaves the block, too
+        if of_context.get() is log:  # otherwise a forked child is leaving the block, too
             end_printed(log)
-        # Before the log is closed: what the store logs meanwhile is not the attempt's.
+        # Reset before close(): what the store logs meanwhile does not belong to the attempt.
         of_context.reset(token)
         log.close()
 

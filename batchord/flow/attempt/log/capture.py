@@ -1,4 +1,4 @@
-"""Brings what is logged and printed to the attempt of the context in which that happens."""
+"""Sends what is logged and printed to the attempt whose context it happens in."""
 
 import logging
 import os
@@ -16,20 +16,21 @@ of_context: ContextVar[AttemptLog | None] = ContextVar("batchord-attempt-log", d
 #: Logs what attempts print, for the process's own log.
 _OUTPUT = logging.getLogger("batchord.output")
 _STREAMS = ("stdout", "stderr")
-#: Characters without an end of line that are held until there is one.
+#: The most characters that wait for the end of their line.
 _LONGEST_PARTIAL = 64 * 1024
 _format = logging.Formatter().format
 
-#: In a forked child no thread writes the log; and what it prints is for whoever forked it.
+#: In a forked child no thread writes the log, and its parent reads what it prints.
 os.register_at_fork(after_in_child=lambda: of_context.set(None))
 
 
 def install(*, log_printed: bool = False) -> None:
-    """Routes the root logger's records from INFO on, and prints, to the attempt of their context.
+    """Routes printed text and the root logger's records from INFO on to the attempt of their context.
 
-    What an attempt prints still goes to its stream; with ``log_printed`` the logger ``batchord.output`` gets each
-    line instead, so that a worker's log names the attempt with it. Outside of attempts nothing changes. Give the
-    process's own handlers their streams before: later they would find ours, and what they write counts as printed.
+    What an attempt prints still goes to its stream. With ``log_printed`` the logger ``batchord.output`` gets each line
+    instead, so that a worker's log names the attempt beside it. Outside of attempts nothing changes. Give the process's
+    own handlers their streams before this call: later they would get our streams, and their output would count as
+    printed text.
     """
     global _installed  # noqa: PLW0603 -- as sys.stdout and the root logger, there is one in a process
     uninstall()
@@ -45,14 +46,14 @@ def uninstall() -> None:
 
 
 def end_printed(log: AttemptLog) -> None:
-    """Adds what was printed last without an end of line."""
+    """Adds the last printed text if it has no end of line."""
     while log.partial:
         (_, source), text = log.partial.popitem()
         _add_printed(log, source, text, logged=_installed is not None and _installed.log_printed)
 
 
 class _Installed:
-    """The handler and both streams, and what was there before."""
+    """The handler and both streams, and the streams that they replace."""
 
     def __init__(self, *, log_printed: bool) -> None:
         self.log_printed = log_printed
@@ -76,7 +77,7 @@ class _Installed:
         root.removeHandler(self._handler)
         root.setLevel(self._level)
         for name, stream in self._ours.items():
-            if getattr(sys, name) is stream:  # else someone has put another in place, and will undo that
+            if getattr(sys, name) is stream:  # otherwise somebody has replaced ours, and will undo that
                 setattr(sys, name, self._before[name])
 
 
@@ -86,10 +87,10 @@ _installed: _Installed | None = None
 class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         log = of_context.get()
-        if log is None or record.name == _OUTPUT.name:  # which the stream has added already
+        if log is None or record.name == _OUTPUT.name:  # the stream has added these already
             return
         try:
-            # With its traceback, if there is one; most records have none and need no formatter.
+            # Include the traceback, if there is one. Most records have none and need no formatter.
             message = _format(record) if record.exc_info or record.stack_info else record.getMessage()
             log.add(record.created, record.levelname, record.name, message)
         except Exception:  # noqa: BLE001 -- as logging's own handlers
@@ -97,7 +98,7 @@ class _Handler(logging.Handler):
 
 
 class _Stream:
-    """``sys.stdout`` or ``sys.stderr``, which an attempt's lines leave for its log; all else is the stream's own."""
+    """``sys.stdout`` or ``sys.stderr`` that also sends an attempt's lines to its log. The stream does the rest."""
 
     def __init__(self, stream: TextIO, source: str, *, logged: bool) -> None:
         self._stream = stream
@@ -112,13 +113,13 @@ class _Stream:
 
     def write(self, text: str) -> int:
         log = of_context.get()
-        # What a handler writes of a printed line is not printed: without this it would go on for ever.
+        # A handler that logs a printed line may write to this stream. Without this check that would never end.
         if log is None or getattr(_logging, "now", False) or not isinstance(text, str):
             return self._stream.write(text)
         written = len(text) if self._logged else self._stream.write(text)
         key = (threading.get_ident(), self._source)
         rest = log.partial.pop(key, "") + text
-        if "\n" in text:  # print() writes each of its arguments alone
+        if "\n" in text:  # print() writes each of its arguments separately
             *lines, rest = rest.split("\n")
             for line in lines:
                 _add_printed(log, self._source, line, logged=self._logged)
@@ -135,7 +136,7 @@ class _Stream:
             self.write(line)
 
 
-#: ``now``: this thread logs what was printed.
+#: ``now``: this thread is logging a printed line.
 _logging = threading.local()
 
 
@@ -149,12 +150,12 @@ def _add_printed(log: AttemptLog, source: str, line: str, *, logged: bool) -> No
         try:
             if log.forwarded_bytes <= log.limit_bytes:
                 _OUTPUT.info("%s", line)
-            else:  # or an attempt that prints without end would fill the worker's disk
+            else:  # otherwise an attempt that prints without end would fill the worker's disk
                 _OUTPUT.info("(the task printed more than %d bytes; the attempt's log has the rest)", log.limit_bytes)
         finally:
             _logging.now = False
 
 
 def _visible(line: str) -> str:
-    """What a terminal shows of it: a progress bar returns to the beginning each time, and is one line."""
+    """The text that a terminal shows: a progress bar returns to the beginning each time, so it is one line."""
     return line.rstrip("\r").rpartition("\r")[2]

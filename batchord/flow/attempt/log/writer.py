@@ -1,4 +1,4 @@
-"""Writes an attempt's lines down, in a thread that starts with the first of them."""
+"""Stores an attempt's lines, in a thread that starts with the first line."""
 
 import contextvars
 import logging
@@ -11,9 +11,9 @@ from batchord.core.errors import TransientError
 from batchord.core.run.logs import AttemptName, LogPart, LogStore
 from batchord.flow.attempt.log.lines import Lines
 
-#: Bytes of a part, about.
+#: The approximate bytes of a part.
 PART_BYTES = 64 * 1024
-#: How often an ended attempt tries to get rid of its last lines, and how long its worker waits for that.
+#: How often an ended attempt tries to store its last lines, and how long its worker waits for that.
 _LAST_TRIES = 2
 _LAST_SECONDS = 10.0
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class AttemptLog:
-    """The log of the attempt at work; safe in threads. Its methods raise nothing, whatever the store does."""
+    """The log of the attempt at work; safe in threads. Its methods never raise, even if the store fails."""
 
     def __init__(
         self,
@@ -34,10 +34,10 @@ class AttemptLog:
         flush_seconds: float,
     ) -> None:
         self.attempt = attempt
-        #: What was printed without an end of line, by thread and stream.
+        #: Printed text that has no end of line yet, by thread and stream.
         self.partial: dict[tuple[int, str], str] = {}
         self.limit_bytes = limit_bytes
-        #: What the process's own log has got of what was printed.
+        #: How much printed text the process's own log has received.
         self.forwarded_bytes = 0
         self._store = store
         self._worker = worker
@@ -46,18 +46,18 @@ class AttemptLog:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
-        #: A forked child has no thread that writes, and locks that may be held by nobody.
+        #: A forked child must not use the log: it has no thread that writes, and a lock may be held for ever.
         self._process = os.getpid()
         self._part = 0
-        #: The store's answer to it is not known: it is sent again as it is, and never as another of the same number.
+        #: The part that the store has perhaps not taken. It is sent again unchanged, under the same number.
         self._unsure: LogPart | None = None
 
     def line(self, source: str, message: str) -> None:
-        """Adds one line, of a command's output for example, without its end of line."""
+        """Adds one line, such as one of a command's output, without its end of line."""
         self.add(time.time(), "INFO", source, message)
 
     def add(self, created: float, level: str, source: str, message: str) -> None:
-        """Adds one line that was said at ``created``, in seconds since 1970; after the end of the attempt none."""
+        """Adds one line from the time ``created``, in seconds since 1970. Does nothing after the end of the attempt."""
         if self._stop.is_set() or os.getpid() != self._process:
             return
         self._lines.add(created, level, source, message)
@@ -65,7 +65,7 @@ class AttemptLog:
             self._start()
 
     def close(self) -> None:
-        """Writes what is left; returns within seconds, with a warning in the process's own log if that failed."""
+        """Stores the last lines. Returns within seconds, with a warning in the process's own log if it failed."""
         if os.getpid() != self._process:
             return
         self._stop.set()
@@ -89,13 +89,13 @@ class AttemptLog:
         with self._starting:
             if self._thread is not None:
                 return
-            # In an empty context: what the thread itself logs is not the attempt's, or it would go on for ever.
+            # In an empty context: if the thread's own lines belonged to the attempt, the log would never end.
             thread = threading.Thread(
                 target=contextvars.Context().run, args=[self._run], name="batchord-log", daemon=True
             )
             try:
                 thread.start()
-            except RuntimeError:  # no more threads: the next line tries again, and close() at last writes by itself
+            except RuntimeError:  # no more threads: the next line tries again; at last close() stores the lines
                 return
             self._thread = thread
 
@@ -103,7 +103,7 @@ class AttemptLog:
         while not self._stop.wait(self._flush_seconds):
             try:
                 self._flush()
-            except Exception:  # noqa: BLE001 -- the lines are still here, bounded: the next flush tries again
+            except Exception:  # noqa: BLE001 -- the lines are still here, within the limit: the next flush tries again
                 _log.debug("The log of %s cannot be written now", self._who, exc_info=True)
         self._end()
 
@@ -124,7 +124,7 @@ class AttemptLog:
         for last in range(1, _LAST_TRIES + 1):
             try:
                 self._flush()
-            except Exception as error:  # noqa: BLE001 -- the work is done, and counts whatever becomes of its log
+            except Exception as error:  # noqa: BLE001 -- the work is done and counts, even if its log is lost
                 if isinstance(error, TransientError) and last < _LAST_TRIES:
                     time.sleep(self._flush_seconds)
                     continue
