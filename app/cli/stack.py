@@ -166,7 +166,9 @@ def _status() -> StackReport:
 
     home = settings().home.expanduser().absolute()
     remarks, usable = _remarks()
-    remark = flower_remark(home)
+    processes = background_status(home)
+    flower_runs = any(each.name == "flower" and each.pid is not None for each in processes)
+    remark = flower_remark(home) if flower_runs else None
     return StackReport(
         servers=[
             ServerReport(name=str(each.name), state=each.state, pid=each.pid, address=each.address)
@@ -177,7 +179,7 @@ def _status() -> StackReport:
             ProcessReport(
                 name=each.name, state=str(each.state), pid=each.pid, restarts=each.restarts, uptime=each.uptime
             )
-            for each in background_status(home)
+            for each in processes
         ],
         flower=flower_address(home),
         # A missing folder is no problem: people may start a stack before they write the first pipeline.

@@ -8,6 +8,7 @@ the fork server has ended.
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -31,6 +32,7 @@ CELERY_ENVIRONMENT = {"REMAP_SIGTERM": "SIGQUIT"}
 _READ_LATER = ("BATCHORD_", "FLOWER_", "AWS_")
 #: Makes the server's arguments longer: the title of a fork in `ps` is written over them and needs room.
 _ROOM_FOR_TITLES = " " * 200
+_log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.02
 
 
@@ -153,7 +155,13 @@ class ForkServer:
         except ConnectionError:
             chunk = b""
         if not chunk:
+            _log.warning(
+                "The process that forks Celery's processes has ended. They continue; those that end are started again "
+                "as programs of their own."
+            )
             self._hang_up()
+            if self._process is not None:
+                self._process.wait()  # it has closed its end of the channel
             return []
         *lines, self._received = (self._received + chunk).split(b"\n")
         messages: list[dict[str, int]] = [json.loads(line) for line in lines]
@@ -171,8 +179,10 @@ class ForkedProcess:
 
     def __init__(self, server: ForkServer, pid: int) -> None:
         self.pid = pid
-        #: As in Popen. It is also 1 if nobody saw the end, because the fork server had ended before.
+        #: As in Popen; 1 as well if nobody saw the end.
         self.returncode: int | None = None
+        #: Whether it ended after the fork server, which alone can see the exit code.
+        self.is_unseen = False
         self._server = server
         self._daemon = daemons.Daemon(pid=pid, born=daemons.born(pid) or "ended", port=0)
 
@@ -181,7 +191,7 @@ class ForkedProcess:
         if self.returncode is None:
             self.returncode = self._server.exit_code(self.pid)
         if self.returncode is None and self._server.ended and not daemons.alive(self._daemon):
-            self.returncode = 1
+            self.returncode, self.is_unseen = 1, True
         return self.returncode
 
     def wait(self) -> int:

@@ -149,7 +149,7 @@ class SupervisedProcess:
             "%s (pid %d) ended with %s. It is started again in %.1f s. Its output is in %s",
             self.spec.name,
             process.pid,
-            _reason(process.wait()),
+            _reason(process),
             self._backoff.pause(self._failures),
             log_path(self._home, self.spec.name),
         )
@@ -203,5 +203,8 @@ def _kill_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _reason(code: int) -> str:
+def _reason(process: subprocess.Popen[bytes] | ForkedProcess) -> str:
+    code = process.wait()
+    if isinstance(process, ForkedProcess) and process.is_unseen:
+        return "an exit code that nobody saw, since the process that had forked it ended before"
     return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"

@@ -129,7 +129,12 @@ class Drill:
 
         None for a pipeline with a schedule: every run succeeded, or was skipped since another was active.
         """
-        self._findings = self._found()
+        if runs is None:  # the schedule goes on meanwhile: between two ticks there is a moment without an open run
+            self._findings = wait_until(
+                lambda: now if (now := self._found()).unended == 0 else None, description="no run is open"
+            )
+        else:
+            self._findings = self._found()
         assert self._findings == Findings()
         rows = self.cluster.sql("SELECT state FROM batchord.runs WHERE pipeline = 'notes' ORDER BY created_at, id")
         states = tuple(state for (state,) in rows)

@@ -1,7 +1,10 @@
 """Drills of people: they ask twice, cancel in the middle, and change pipelines under a run."""
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from celery import Celery
@@ -103,7 +106,8 @@ def test_a_pipeline_that_is_gone_for_a_while_ends_its_run_when_it_is_back(drill:
     drill.injected()
     file = cluster.pipelines / "notes.py"
     written = file.read_text()
-    file.unlink()
+    with _taken_up(drill):
+        file.unlink()
     _restart(drill, "worker")
     _wait_for_error(drill, "There is no pipeline 'notes'")
     file.write_text(written)
@@ -121,13 +125,15 @@ def test_a_step_that_is_renamed_under_its_run_ends_it(drill: Drill) -> None:
     gate.wait_until_reached()
     _wait_for_other_shard(drill)
     drill.injected()
-    drill.declare(step="renamed")
+    with _taken_up(drill):
+        drill.declare(step="renamed")
     _restart(drill, "worker")
     wait_until(lambda: _states(drill) == ["partial", "succeeded"], description="the follow-up run ends", timeout=60)
     errors = cluster.sql("SELECT error FROM batchord.runs ORDER BY created_at")
     assert "code-changed" in errors[0][0]
     assert cluster.sql(_BY_STEP) == [("predict", 240, 240), ("renamed", 400, 400)]
-    drill.declare()
+    with _taken_up(drill):
+        drill.declare()
     _restart(drill, "control", "worker")
     drill.run()
     wait_until(lambda: _states(drill)[2:] == ["succeeded"], description="the third run ends", timeout=60)
@@ -142,7 +148,8 @@ def test_a_model_that_is_changed_under_its_run_ends_it(drill: Drill) -> None:
     gate.wait_until_reached()
     _wait_for_other_shard(drill)
     drill.injected()
-    drill.declare('return 2 * frame["body"].str.len()')
+    with _taken_up(drill):
+        drill.declare('return 2 * frame["body"].str.len()')
     _restart(drill, "control", "worker")
     wait_until(lambda: _states(drill) == ["partial", "succeeded"], description="the follow-up run ends", timeout=60)
     errors = cluster.sql("SELECT error FROM batchord.runs ORDER BY created_at")
@@ -155,6 +162,19 @@ def test_a_model_that_is_changed_under_its_run_ends_it(drill: Drill) -> None:
     )
     assert versions == [("partial", 1, 240), ("succeeded", 1, 2 * 160)]
     drill.check(runs=("partial", "succeeded"))
+
+
+@contextmanager
+def _taken_up(drill: Drill) -> Iterator[None]:
+    """Waits until a process has taken up what the block edits: one that starts right after an edit begins as before."""
+    loads = partial(_loads, drill)
+    before = loads()
+    yield
+    wait_until(lambda: loads() > before, description="the edit is taken up")
+
+
+def _loads(drill: Drill) -> int:
+    return drill.cluster.log("control").count("This process has loaded the new code")
 
 
 def _restart(drill: Drill, *names: str) -> None:

@@ -20,6 +20,7 @@ def test_no_records(drill: Drill) -> None:
     drill.check(runs=("succeeded",) * 3)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("records", "shard_rows", "shards"), [(400, 400, 1), (1_000, 1, 1_000)])
 def test_so_many_shards_in_one_run(drill: Drill, records: int, shard_rows: int, shards: int) -> None:
     """Each is predicted once, at its first attempt, although the sweeper sends again what waits for long.
@@ -31,7 +32,7 @@ def test_so_many_shards_in_one_run(drill: Drill, records: int, shard_rows: int, 
     drill.declare(batch_rows=400, shard_rows=shard_rows)
     cluster.start("control", "worker", "beat", BATCHORD_PARALLELISM="1")
     drill.run()
-    drill.settle()
+    drill.settle(timeout=600)
     assert cluster.sql("SELECT count(*), min(attempt), max(attempt) FROM batchord.shards") == [(shards, 1, 1)]
     drill.check()
 

@@ -193,6 +193,7 @@ def test_the_tabular_model_is_fitted_stored_and_run(run_example: RunExample, dat
     )
     past["minutes"] = 10 + 2 * past["distance_km"]
     past.to_csv("deliveries.csv", index=False)
+    import_skops()  # the page's own import would bring torch into this process
     exec(compile(block("docs/how-to/choose-a-model.md", "skops.io.dump"), "fit", "exec"), {})  # noqa: S102 -- our own page
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(

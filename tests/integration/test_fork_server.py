@@ -68,7 +68,10 @@ def test_another_program_is_no_fork(fork_server: ForkServer, environment: dict[s
 
 
 def test_processes_go_on_without_their_fork_server(
-    own_fork_server: ForkServer, settings_env: dict[str, str], own_home: Path
+    own_fork_server: ForkServer,
+    settings_env: dict[str, str],
+    own_home: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """When it is killed its forks stay; one that ends later is started again as a program of its own."""
     spec = ProcessSpec(name="control", command=_CONTROL, env=settings_env | CELERY_ENVIRONMENT)
@@ -90,3 +93,5 @@ def test_processes_go_on_without_their_fork_server(
         (program,) = supervisor.status()
         assert program.pid is not None
         assert psutil.Process(program.pid).ppid() == os.getpid()
+    assert "The process that forks Celery's processes has ended." in caplog.text
+    assert "ended with an exit code that nobody saw" in caplog.text
