@@ -18,6 +18,7 @@ from typing import Any
 from setproctitle import setproctitle
 
 from batchord.core.process import fault_points
+from batchord.processes.threads import limit_threads
 from batchord.settings import settings
 
 #: The modules that a worker, beat and Flower share, and others whose import takes long.
@@ -37,8 +38,7 @@ def next_command(channel: int) -> list[str]:
     # The first call also finds the place of the arguments. In a fork it could not: its environment is elsewhere.
     setproctitle("batchord: forks Celery's processes")
     # Set before the imports: a fork does not inherit the threads of a numeric library.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, str(settings().torch_threads))
+    limit_threads(settings().torch_threads)
     for name in _MODULES:
         importlib.import_module(name)
     importlib.import_module("batchord.wiring").load_adapters()

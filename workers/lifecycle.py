@@ -14,6 +14,7 @@ from celery.concurrency.prefork import TaskPool as PreforkPool
 from batchord.core.errors import ConfigurationError, TransientError
 from batchord.flow.attempt import log as attempt_log
 from batchord.output.masking import mask
+from batchord.processes.threads import limit_threads
 from batchord.queue.redis_server import check_redis
 from batchord.settings import settings
 
@@ -24,8 +25,7 @@ from .transport import tolerate
 # This comes before the worker's first connection: Kombu keeps the class of transport that it found for an address.
 tolerate()
 # This comes before any numeric library is imported: several processes with several threads each slow each other down.
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, str(settings().torch_threads))
+limit_threads(settings().torch_threads)
 # The tokenizers' own threads do not survive a fork, and the worker's processes already use all cores.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 

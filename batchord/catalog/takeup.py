@@ -48,7 +48,7 @@ def take_up(folder: Path, before: Edition | None, stamps: dict[str, list[int]], 
     if second.bad & held and newcomers:  # as a copy of a file, which takes the names of its pipelines
         second = try_files(folder, [file for file in every if file not in newcomers], mixed_texts)
     if hopeless := second.bad & first.bad & held:
-        # The text that was kept cannot be loaded either, as after an upgrade: the author is told of the new one.
+        # The kept text cannot be loaded either, as after an upgrade: report the problem of the new text.
         good = [file for file in before.good if file not in hopeless]
         return take_up(folder, replace(before, good=good), stamps, store)
     first_problems = [

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from batchord.core.run.times import seconds_between
 from batchord.core.text.counts import counted
-from batchord.reports.times import seconds_between
 
 #: The states of attempts that had trouble.
 _ODD_ENDS = frozenset({"failed", "retried", "lost", "split", "code-changed"})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.runs import Run, RunState
-from batchord.reports.times import seconds_between
+from batchord.core.run.times import seconds_between
 
 if TYPE_CHECKING:
     from batchord.ledger import Ledger

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from batchord.core.run.runs import StepState, becomes_shards
+from batchord.core.run.times import seconds_between
 from batchord.output.masking import mask_known
-from batchord.reports.times import seconds_between
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from batchord.core.run.history import Change
+from batchord.core.run.times import seconds_between
 
 
 class RunState(StrEnum):
@@ -165,9 +166,7 @@ class Run:
     @property
     def seconds(self) -> float | None:
         """Seconds from start to finish, at least 0 even if the clock stepped back; None while the run is not over."""
-        if self.started_at is None or self.finished_at is None:
-            return None
-        return max(0.0, (self.finished_at - self.started_at).total_seconds())
+        return seconds_between(self.started_at, self.finished_at)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,7 @@
 """The text of an error, even if its class is broken."""
 
+from batchord.core.errors import BatchordError
+
 
 def error_text(error: BaseException) -> str:
     """``Type: text``. If the error's own ``str()`` raises, the result says so, so that the error is not hidden."""
@@ -9,6 +11,11 @@ def error_text(error: BaseException) -> str:
     except (Exception, SystemExit) as failure:  # noqa: BLE001 -- an author's class may raise anything
         return f"{name} (no text: its str() raises {type(failure).__name__})"
     return f"{name}: {text}"
+
+
+def message_of(error: BaseException) -> str:
+    """The message of an error of Batchord's, which explains itself; of any other error the type and the text."""
+    return str(error) if isinstance(error, BatchordError) else error_text(error)
 
 
 def clause(text: str) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.steps import Predict
-from batchord.core.errors import BatchordError, TransientError
-from batchord.core.text.error_text import error_text
+from batchord.core.errors import TransientError
+from batchord.core.text.error_text import message_of
 from batchord.flow.parts import Parts
 
 
@@ -22,7 +22,7 @@ def check_model(parts: Parts, declared: Predict, source: SourceReader, version: 
     except TransientError:
         raise
     except Exception as error:  # noqa: BLE001 -- broken files or an author's kind may raise anything
-        problems.append(parts.mask(str(error) if isinstance(error, BatchordError) else error_text(error)))
+        problems.append(parts.mask(message_of(error)))
     needed = declared.declared_model.needs or (None if loaded is None else loaded.reads) or ()
     return problems + _missing(declared, needed, source.check()), loaded is not None
 

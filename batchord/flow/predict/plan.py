@@ -22,7 +22,7 @@ from batchord.core.run.runs import StepState
 from batchord.core.run.shards import ShardCutter, ShardRange, ShardSize
 from batchord.core.run.sizing import Estimate, estimate
 from batchord.core.text.counts import counted
-from batchord.core.text.error_text import error_text
+from batchord.core.text.error_text import message_of
 from batchord.flow.attempt.attempt import Attempt, Line
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.attempt.log import AttemptLog
@@ -108,7 +108,7 @@ class _Planning(Attempt[Plan | None]):
             return fail_step(parts, lease, f"{CODE_CHANGED}: {error}", state=StepState.CODE_CHANGED)
         if beat.overdue.is_set() and is_passing(error):
             return fail_step(parts, lease, self._overdue)
-        reason = str(error) if isinstance(error, BatchordError) else error_text(error)
+        reason = message_of(error)
         if not verdict.again:
             return fail_step(parts, lease, reason)
         parts.ledger.runs.release_step(lease, parts.mask(reason))

@@ -12,7 +12,7 @@ from batchord.core.reasons import LossCause
 from batchord.core.run.leases import Claim, Lease, ShardLease, ShardOutcome
 from batchord.core.run.messages import Message, StepEnded
 from batchord.core.text.counts import counted
-from batchord.core.text.error_text import error_text
+from batchord.core.text.error_text import message_of
 from batchord.flow.attempt.attempt import Attempt, Line
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.attempt.log import AttemptLog
@@ -109,7 +109,7 @@ class _Prediction(Attempt[list[Message] | None]):
         return self._ended() if result is None else result
 
     def failed(self, error: BaseException, verdict: Verdict, beat: Heartbeat) -> list[Message]:  # noqa: ARG002 -- as above
-        reason = self._parts.mask(str(error) if isinstance(error, BatchordError) else error_text(error))
+        reason = self._parts.mask(message_of(error))
         shards = self._parts.ledger.shards
         if verdict.fault is Fault.EDITED:
             shards.leave(self._lease, reason)

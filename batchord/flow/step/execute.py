@@ -32,7 +32,7 @@ from batchord.core.run.leases import StepLease
 from batchord.core.run.messages import Message, step_ready
 from batchord.core.run.runs import StepState
 from batchord.core.text.counts import counted
-from batchord.core.text.error_text import error_text
+from batchord.core.text.error_text import error_text, message_of
 from batchord.flow.attempt.attempt import Attempt, Line
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.attempt.log import AttemptLog
@@ -112,7 +112,7 @@ class _Execution(Attempt[dict[str, Any]]):
     def tell(self, error: BaseException, verdict: Verdict) -> None:  # noqa: ARG002 -- the base class's
         """Logs the error: an author's exception with its traceback, an error of Batchord's without."""
         trace = None if isinstance(error, BatchordError) else (type(error), error, _authors_part(error))
-        log.error("%s", _text_of(error), exc_info=trace)
+        log.error("%s", message_of(error), exc_info=trace)
 
     def done(self, result: dict[str, Any], beat: Heartbeat) -> list[Message]:
         return self._end(beat, StepState.DONE, result, None)
@@ -120,7 +120,7 @@ class _Execution(Attempt[dict[str, Any]]):
     def failed(self, error: BaseException, verdict: Verdict, beat: Heartbeat) -> list[Message]:
         if verdict.fault is Fault.EDITED:
             return self._end(beat, StepState.CODE_CHANGED, {}, f"{CODE_CHANGED}: {error}")
-        reason = self._parts.mask(_text_of(error))[:MOST_ERROR]
+        reason = self._parts.mask(message_of(error))[:MOST_ERROR]
         if not verdict.again:
             return self._end(beat, StepState.FAILED, _left_by(error, self._lease.step), reason)
         fault(f"before-step-end:{self._lease.step}")
@@ -203,7 +203,3 @@ def _authors_part(error: BaseException) -> TracebackType | None:
     while trace is not None and not is_authors(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     return trace or error.__traceback__
-
-
-def _text_of(error: BaseException) -> str:
-    return str(error) if isinstance(error, BatchordError) else error_text(error)

@@ -17,6 +17,7 @@ from batchord.core.run.alerts import AlertKind, NewAlert
 from batchord.core.run.messages import AlertsKept, Message
 from batchord.core.run.records import Position, Scalar, record_key
 from batchord.core.text.counts import counted
+from batchord.core.text.error_text import message_of
 from batchord.flow.begin.repair import BEGINNING, repair_missing
 from batchord.flow.parts import Parts
 
@@ -77,7 +78,7 @@ def audit(parts: Parts, *, pipeline: str) -> tuple[Audit, dict[str, list[str]]]:
             parts.ledger.runs.now()  # raises if the ledger is away, not the source
             if not isinstance(error, BatchordError):
                 log.exception("The audit could not check step %s of %s", step.name, pipeline)
-            reason = str(error) if isinstance(error, BatchordError) else f"{type(error).__name__}: {error}"
+            reason = message_of(error)
             findings.not_audited[step.name] = parts.mask(reason)
             continue
         findings.add(counted)

@@ -1,4 +1,4 @@
-"""Durations for people."""
+"""Durations between times of the ledger."""
 
 from datetime import datetime
 
