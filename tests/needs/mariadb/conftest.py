@@ -34,20 +34,25 @@ def server() -> Iterator[dict[str, Any]]:
     """How its owner connects to it."""
     user = ["--user=root"] if os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory(prefix="batchord-mariadb-") as home, closing(claim_port()) as claim:
-        data = f"--datadir={Path(home) / 'data'}"
-        subprocess.run(
-            [_program("mariadb-install-db"), "--no-defaults", data, "--auth-root-authentication-method=normal", *user],
-            check=True,
-            capture_output=True,
+        # A server that starts removes what lies in its folder for temporary tables, another starting one's as well.
+        temporary = Path(home) / "tmp"
+        temporary.mkdir()
+        own = [f"--datadir={Path(home) / 'data'}", f"--tmpdir={temporary}", *user]
+        made = subprocess.run(
+            [_program("mariadb-install-db"), "--no-defaults", "--auth-root-authentication-method=normal", *own],
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
+        if made.returncode:
+            pytest.fail(f"mariadb-install-db failed:\n{made.stdout}", pytrace=False)
         address = {"unix_socket": str(Path(home) / "socket"), "user": "root", "charset": "utf8mb4"}
         options = [f"--socket={address['unix_socket']}", f"--port={claim.port}", "--bind-address=127.0.0.1"]
         options += ["--character-set-server=utf8mb4", "--innodb-buffer-pool-size=16M"]
         said = Path(home) / "log"
         with said.open("wb") as log:
-            running = subprocess.Popen(
-                [_program("mariadbd"), "--no-defaults", data, *options, *user], stdout=log, stderr=log
-            )
+            running = subprocess.Popen([_program("mariadbd"), "--no-defaults", *own, *options], stdout=log, stderr=log)
         try:
             wait_until(lambda: b"ready for connections" in said.read_bytes(), description="MariaDB is up", timeout=60)
             yield {**address, "port": claim.port}
