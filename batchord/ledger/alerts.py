@@ -15,14 +15,14 @@ _KEEP = """
 """
 _CLAIM = """
     UPDATE batchord.alerts SET
-        attempts = attempts + 1, due_at = clock_timestamp() + make_interval(secs => %(lease)s)
-    WHERE id = (SELECT id FROM batchord.alerts WHERE closed_at IS NULL AND due_at <= clock_timestamp()
+        attempts = attempts + 1, due_at = batchord.now() + make_interval(secs => %(lease)s)
+    WHERE id = (SELECT id FROM batchord.alerts WHERE closed_at IS NULL AND due_at <= batchord.now()
                 ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING id, kind, pipeline, title, message, attempts - 1 AS attempts,
               ARRAY(SELECT jsonb_object_keys(sent)) AS sent
 """
 _SENT = """
-    UPDATE batchord.alerts SET sent = sent || jsonb_build_object(%(receiver)s::text, clock_timestamp())
+    UPDATE batchord.alerts SET sent = sent || jsonb_build_object(%(receiver)s::text, batchord.now())
     WHERE id = %(id)s
 """
 _OPEN = """
@@ -93,7 +93,7 @@ class AlertsTable:
     def any_due(self) -> bool:
         """Whether an alert is due to be sent."""
         with self._connections.transaction() as connection:
-            query = "SELECT FROM batchord.alerts WHERE closed_at IS NULL AND due_at <= clock_timestamp() LIMIT 1"
+            query = "SELECT FROM batchord.alerts WHERE closed_at IS NULL AND due_at <= batchord.now() LIMIT 1"
             return connection.execute(query).fetchone() is not None
 
     def claim(self, *, lease_seconds: float) -> Alert | None:
@@ -106,7 +106,7 @@ class AlertsTable:
         """Extends the claim of this process to an alert."""
         with self._connections.transaction() as connection:
             connection.execute(
-                "UPDATE batchord.alerts SET due_at = clock_timestamp() + make_interval(secs => %s) "
+                "UPDATE batchord.alerts SET due_at = batchord.now() + make_interval(secs => %s) "
                 "WHERE id = %s AND closed_at IS NULL",
                 [lease_seconds, alert.id],
             )
@@ -120,7 +120,7 @@ class AlertsTable:
         """Makes the alert due again after ``seconds``, because not every receiver has accepted it."""
         with self._connections.transaction() as connection:
             connection.execute(
-                "UPDATE batchord.alerts SET due_at = clock_timestamp() + make_interval(secs => %s), error = %s "
+                "UPDATE batchord.alerts SET due_at = batchord.now() + make_interval(secs => %s), error = %s "
                 "WHERE id = %s",
                 [seconds, masked_text(error), alert.id],
             )
@@ -129,7 +129,7 @@ class AlertsTable:
         """Ends the alert: every receiver has it, or nobody tries any more and ``error`` says why."""
         with self._connections.transaction() as connection:
             connection.execute(
-                "UPDATE batchord.alerts SET closed_at = clock_timestamp(), error = %s WHERE id = %s",
+                "UPDATE batchord.alerts SET closed_at = batchord.now(), error = %s WHERE id = %s",
                 [masked_text(error), alert.id],
             )
 

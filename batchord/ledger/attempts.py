@@ -8,7 +8,7 @@ from batchord.ledger.connection import Connection
 from batchord.ledger.masked_text import masked_text
 
 _END = """
-    UPDATE batchord.attempts SET state = %(state)s, error = %(error)s, finished_at = clock_timestamp()
+    UPDATE batchord.attempts SET state = %(state)s, error = %(error)s, finished_at = batchord.now()
     WHERE run_id = %(run)s AND state = 'running'
       -- Of a step, only the attempts at the step as a whole: its shards have ended their own.
       AND (%(step)s::text IS NULL OR (step = %(step)s AND shard = -1))
@@ -27,7 +27,7 @@ def ending(update: str, *, state: str) -> str:
     return f"""
         WITH shard AS ({update}), ended AS (
             UPDATE batchord.attempts AS attempt
-            SET state = '{state}', error = shard.error, finished_at = clock_timestamp(){cause}
+            SET state = '{state}', error = shard.error, finished_at = batchord.now(){cause}
             FROM shard
             WHERE attempt.run_id = shard.run_id AND attempt.step = shard.step AND attempt.shard = shard.index
               AND attempt.attempt = shard.attempt

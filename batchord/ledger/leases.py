@@ -14,13 +14,13 @@ _CLAIM = f"""
     WITH old AS (
         SELECT run_id, name, attempt FROM batchord.steps
         WHERE run_id = %(run)s AND name = %(step)s AND (%(sharded)s::bool IS NULL OR sharded = %(sharded)s)
-          AND (state = 'ready' OR ({_HELD} AND lease_until < clock_timestamp()))
+          AND (state = 'ready' OR ({_HELD} AND lease_until < batchord.now()))
           AND EXISTS (SELECT FROM batchord.runs WHERE id = %(run)s AND state = 'running')
         FOR NO KEY UPDATE
     ), vanished AS (
         -- Nobody knows how this attempt ended, unless that was recorded before.
         UPDATE batchord.attempts AS before SET state = 'lost',
-            finished_at = coalesce(before.finished_at, clock_timestamp()),
+            finished_at = coalesce(before.finished_at, batchord.now()),
             error = coalesce(before.error, 'lost: the worker vanished'),
             cause = coalesce(before.cause, '{LossCause.VANISHED}')
         FROM old WHERE before.run_id = old.run_id AND before.step = old.name AND before.shard = -1
@@ -41,8 +41,8 @@ _CLAIM = f"""
         UPDATE batchord.steps AS step SET
             state = CASE WHEN step.sharded THEN 'planning' ELSE 'running' END,
             attempt = step.attempt + 1, resent = 0, lease_token = %(token)s, worker = %(worker)s,
-            lease_until = clock_timestamp() + make_interval(secs => %(lease)s),
-            started_at = coalesce(step.started_at, clock_timestamp())
+            lease_until = batchord.now() + make_interval(secs => %(lease)s),
+            started_at = coalesce(step.started_at, batchord.now())
         FROM old WHERE step.run_id = old.run_id AND step.name = old.name
         RETURNING step.run_id, step.name, step.attempt, step.committed
     ), entered AS (
@@ -54,32 +54,32 @@ _CLAIM = f"""
 """
 _OWNED = f"run_id = %(run)s AND name = %(step)s AND lease_token = %(token)s AND {_HELD}"
 _BEGIN = f"""
-    UPDATE batchord.attempts SET begun_at = clock_timestamp()
+    UPDATE batchord.attempts SET begun_at = batchord.now()
     WHERE run_id = %(run)s AND step = %(step)s AND shard = -1 AND attempt = %(attempt)s
       AND EXISTS (SELECT FROM batchord.steps WHERE {_OWNED} FOR NO KEY UPDATE)
 """
 _RENEW = f"""
-    UPDATE batchord.steps SET lease_until = clock_timestamp() + make_interval(secs => %(seconds)s) WHERE {_OWNED}
+    UPDATE batchord.steps SET lease_until = batchord.now() + make_interval(secs => %(seconds)s) WHERE {_OWNED}
 """
 _RELEASE = f"""
     WITH step AS (
         UPDATE batchord.steps SET state = 'ready', lease_token = NULL, lease_until = NULL, error = %(error)s,
-            sent_at = clock_timestamp(), resent = 0, wait_seconds = %(wait)s
+            sent_at = batchord.now(), resent = 0, wait_seconds = %(wait)s
         WHERE {_OWNED} RETURNING run_id, name, attempt
     )
-    UPDATE batchord.attempts AS attempt SET state = %(state)s, error = %(error)s, finished_at = clock_timestamp()
+    UPDATE batchord.attempts AS attempt SET state = %(state)s, error = %(error)s, finished_at = batchord.now()
     FROM step WHERE attempt.run_id = step.run_id AND attempt.step = step.name AND attempt.shard = -1
       AND attempt.attempt = step.attempt
 """
 _LOSE = f"""
     WITH step AS (
         UPDATE batchord.steps SET state = 'ready', lease_token = NULL, lease_until = NULL, error = %(error)s,
-            sent_at = clock_timestamp(), resent = 0, wait_seconds = 0
+            sent_at = batchord.now(), resent = 0, wait_seconds = 0
         WHERE run_id = %(run)s AND name = %(step)s AND worker = %(worker)s AND {_HELD}
         RETURNING run_id, name, attempt
     )
     -- An attempt that had begun its work may have had effects, whatever stopped it.
-    UPDATE batchord.attempts AS attempt SET error = %(error)s, cause = %(cause)s, finished_at = clock_timestamp(),
+    UPDATE batchord.attempts AS attempt SET error = %(error)s, cause = %(cause)s, finished_at = batchord.now(),
         state = CASE WHEN %(loss)s OR attempt.begun_at IS NOT NULL THEN 'lost' ELSE 'handed back' END
     FROM step WHERE attempt.run_id = step.run_id AND attempt.step = step.name AND attempt.shard = -1
       AND attempt.attempt = step.attempt

@@ -43,7 +43,7 @@ class LockedRun:
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"batchord:{run.pipeline}"])
         row = connection.execute(
             f"""
-            UPDATE batchord.runs AS run SET state = 'running', started_at = clock_timestamp()
+            UPDATE batchord.runs AS run SET state = 'running', started_at = batchord.now()
             WHERE id = %(id)s AND state = 'queued' AND max_active > (
                 -- A run that would read the same records blocks this one, whatever max_active says.
                 SELECT coalesce(sum(CASE WHEN run.disjoint AND {_OVERLAP} THEN run.max_active ELSE 1 END), 0)
@@ -62,8 +62,8 @@ class LockedRun:
     def set_steps(self, names: Sequence[str], state: StepState) -> None:
         """Moves steps to ``state``."""
         self._connection.execute(
-            "UPDATE batchord.steps SET state = %s, sent_at = CASE WHEN %s = 'ready' THEN clock_timestamp() END, "
-            "wait_seconds = 0, resent = 0, finished_at = CASE WHEN %s THEN clock_timestamp() END "
+            "UPDATE batchord.steps SET state = %s, sent_at = CASE WHEN %s = 'ready' THEN batchord.now() END, "
+            "wait_seconds = 0, resent = 0, finished_at = CASE WHEN %s THEN batchord.now() END "
             "WHERE run_id = %s AND name = ANY(%s)",
             [state, state, state.over, self.run.id, list(names)],
         )
@@ -98,7 +98,7 @@ class LockedRun:
     def end_step(self, step: str, state: StepState, output: dict[str, Any], error: str | None) -> None:
         """Ends a step with its summary and adds its totals to the run's."""
         self._connection.execute(
-            "UPDATE batchord.steps SET state = %s, output = %s, error = %s, finished_at = clock_timestamp(), "
+            "UPDATE batchord.steps SET state = %s, output = %s, error = %s, finished_at = batchord.now(), "
             # With this, the sweeper finds a follow-up run whose message was lost.
             "backlog_left = backlog_left OR %s, "
             "lease_token = NULL, lease_until = NULL WHERE run_id = %s AND name = %s",
@@ -119,7 +119,7 @@ class LockedRun:
         values = {"run": self.run.id, "error": error}
         for table, states in _OPEN_STATES:
             self._connection.execute(
-                f"UPDATE batchord.{table} SET state = 'failed', error = %(error)s, finished_at = clock_timestamp(), "
+                f"UPDATE batchord.{table} SET state = 'failed', error = %(error)s, finished_at = batchord.now(), "
                 f"lease_token = NULL, lease_until = NULL WHERE run_id = %(run)s AND state = ANY(%(states)s)",
                 {**values, "states": states},
             )
@@ -152,7 +152,7 @@ class LockedRun:
         """Ends the run; returns the id of the pipeline's next queued run, if there is one."""
         connection, run = self._connection, self.run
         ended = connection.execute(
-            "UPDATE batchord.runs SET state = %s, summary = %s, error = %s, finished_at = clock_timestamp() "
+            "UPDATE batchord.runs SET state = %s, summary = %s, error = %s, finished_at = batchord.now() "
             f"WHERE id = %s RETURNING {RUN_COLUMNS}",
             [state, Jsonb(summary), masked_text(error), run.id],
         ).fetchone()

@@ -15,7 +15,7 @@ _REGISTER = """
     INSERT INTO batchord.pipelines (name) SELECT unnest(%(names)s::text[]) ON CONFLICT (name) DO NOTHING
 """
 _STANDINGS = """
-    SELECT pipeline.name, clock_timestamp() AS now, pipeline.first_seen_at, pipeline.paused_at, pipeline.switched_at,
+    SELECT pipeline.name, batchord.now() AS now, pipeline.first_seen_at, pipeline.paused_at, pipeline.switched_at,
            pipeline.scheduled_at, pipeline.schedule,
            (SELECT run.slot FROM batchord.runs AS run
             WHERE run.pipeline = pipeline.name AND run.kind = 'scheduled' AND run.slot IS NOT NULL
@@ -36,18 +36,18 @@ _SWITCHED = """
     WHERE paused_at IS NOT NULL OR schedule IS NOT NULL
 """
 _PAUSE = """
-    UPDATE batchord.pipelines SET switched_at = clock_timestamp(),
-        paused_at = CASE WHEN %(paused)s THEN clock_timestamp() END
+    UPDATE batchord.pipelines SET switched_at = batchord.now(),
+        paused_at = CASE WHEN %(paused)s THEN batchord.now() END
     WHERE name = %(name)s AND (paused_at IS NOT NULL) <> %(paused)s
 """
 _SCHEDULED_BY_FILE = """
     INSERT INTO batchord.pipelines (name, scheduled_by_file_at)
-    SELECT unnest(%(names)s::text[]), clock_timestamp()
+    SELECT unnest(%(names)s::text[]), batchord.now()
     ON CONFLICT (name) DO UPDATE SET scheduled_by_file_at = excluded.scheduled_by_file_at
 """
 _GONE = """
     SELECT name, scheduled_by_file_at FROM batchord.pipelines
-    WHERE scheduled_by_file_at < clock_timestamp() - make_interval(secs => %(seconds)s) AND name <> ALL(%(names)s)
+    WHERE scheduled_by_file_at < batchord.now() - make_interval(secs => %(seconds)s) AND name <> ALL(%(names)s)
 """
 _WINDOWS = """
     SELECT window_start, window_end FROM batchord.runs
@@ -94,7 +94,7 @@ class PipelineRows:
         with self._connections.transaction() as connection:
             connection.execute(_REGISTER, {"names": [name]})
             connection.execute(
-                "UPDATE batchord.pipelines SET schedule = %s, scheduled_at = clock_timestamp() WHERE name = %s",
+                "UPDATE batchord.pipelines SET schedule = %s, scheduled_at = batchord.now() WHERE name = %s",
                 [None if schedule is None else Jsonb(schedule), name],
             )
             keep_change(connection, change)

@@ -20,13 +20,13 @@ _FRONTIER = """
 """
 _SAVE_FRONTIER = """
     INSERT INTO batchord.frontiers AS old (pipeline, step, source_digest, position, candidates, versions, moved_at)
-    VALUES (%(pipeline)s, %(step)s, %(digest)s, %(position)s, %(candidates)s, ARRAY[%(version)s], clock_timestamp())
+    VALUES (%(pipeline)s, %(step)s, %(digest)s, %(position)s, %(candidates)s, ARRAY[%(version)s], batchord.now())
     ON CONFLICT (pipeline, step) DO UPDATE SET
         versions = ARRAY(SELECT DISTINCT unnest(old.versions || excluded.versions)),
         source_digest = excluded.source_digest, position = excluded.position, candidates = excluded.candidates,
-        moved_at = CASE WHEN old.position IS DISTINCT FROM excluded.position THEN clock_timestamp()
+        moved_at = CASE WHEN old.position IS DISTINCT FROM excluded.position THEN batchord.now()
                         ELSE old.moved_at END,
-        updated_at = clock_timestamp()
+        updated_at = batchord.now()
     RETURNING cardinality(versions) AS versions
 """
 _OUTCOMES = """
@@ -34,7 +34,7 @@ _OUTCOMES = """
     FROM batchord.steps WHERE name = %s AND run_id = ANY(%s::uuid[])
 """
 _PLANNED = """
-    UPDATE batchord.steps SET state = 'running', planned_at = clock_timestamp(), queue = %(queue)s,
+    UPDATE batchord.steps SET state = 'running', planned_at = batchord.now(), queue = %(queue)s,
         backlog_left = %(backlog)s, code = %(code)s, lease_token = NULL, lease_until = NULL, error = NULL
     WHERE run_id = %(run)s AND name = %(step)s AND lease_token = %(token)s AND state = 'planning'
 """

@@ -35,7 +35,7 @@ _SAVE = """
     VALUES (%(pipeline)s, %(step)s, %(version)s, %(worker_class)s, %(records_per_second)s, %(shards)s, %(most_rows)s)
     ON CONFLICT (pipeline, step, model_version, worker_class) DO UPDATE SET
         records_per_second = excluded.records_per_second, shards = excluded.shards, most_rows = excluded.most_rows,
-        updated_at = clock_timestamp()
+        updated_at = batchord.now()
 """
 
 

@@ -45,23 +45,23 @@ _END_STALLED = f"""
 # as usual. All processes have the same setting, so no lease has twice that length.
 _MEND = """
     UPDATE batchord.{table} SET
-        lease_until = CASE WHEN lease_until > clock_timestamp() + 2 * make_interval(secs => %(lease)s)
-                           THEN clock_timestamp() + make_interval(secs => %(lease)s) ELSE lease_until END,
-        sent_at = least(sent_at, clock_timestamp())
+        lease_until = CASE WHEN lease_until > batchord.now() + 2 * make_interval(secs => %(lease)s)
+                           THEN batchord.now() + make_interval(secs => %(lease)s) ELSE lease_until END,
+        sent_at = least(sent_at, batchord.now())
     WHERE state IN ({states})
-      AND (lease_until > clock_timestamp() + 2 * make_interval(secs => %(lease)s) OR sent_at > clock_timestamp())
+      AND (lease_until > batchord.now() + 2 * make_interval(secs => %(lease)s) OR sent_at > batchord.now())
 """
 _MENDS = (
     _MEND.format(table="shards", states="'pending', 'running'"),
     _MEND.format(table="steps", states="'ready', 'planning', 'running'"),
     # No wait of an alert is longer than this: see batchord.flow.upkeep.tell.
     """
-    UPDATE batchord.alerts SET due_at = clock_timestamp()
-    WHERE closed_at IS NULL AND due_at > clock_timestamp() + interval '5 hours'
+    UPDATE batchord.alerts SET due_at = batchord.now()
+    WHERE closed_at IS NULL AND due_at > batchord.now() + interval '5 hours'
     """,
     # Records that arrive while the clock repeats these hours may lie below such a frontier. Without a frontier, the
     # next run reads the whole source.
-    "DELETE FROM batchord.frontiers WHERE updated_at > clock_timestamp()",
+    "DELETE FROM batchord.frontiers WHERE updated_at > batchord.now()",
 )
 _QUEUED = f"""
     WITH working AS (
@@ -74,55 +74,55 @@ _QUEUED = f"""
     )
     SELECT waiting.id FROM waiting LEFT JOIN working ON working.pipeline = waiting.pipeline
     WHERE waiting.place <= waiting.max_active - coalesce(working.runs, 0)
-      AND waiting.created_at NOT BETWEEN clock_timestamp() - make_interval(secs => %(age)s) AND clock_timestamp()
+      AND waiting.created_at NOT BETWEEN batchord.now() - make_interval(secs => %(age)s) AND batchord.now()
     ORDER BY waiting.place, waiting.id
 """
 _RUNNING = """
     SELECT run.id FROM batchord.runs AS run
     WHERE run.state = 'running'
       AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
-      AND run.started_at NOT BETWEEN clock_timestamp() - make_interval(secs => %(age)s) AND clock_timestamp()
+      AND run.started_at NOT BETWEEN batchord.now() - make_interval(secs => %(age)s) AND batchord.now()
       AND NOT EXISTS (SELECT FROM batchord.steps AS step
                       WHERE step.run_id = run.id AND step.state IN ('ready', 'planning', 'running'))
 """
 #: A message with a wait is under way for that long. With a longer wait than the limit, the message was not sent yet.
 _STEPS = f"""
-    UPDATE batchord.steps AS step SET sent_at = clock_timestamp(), wait_seconds = 0, resent = step.resent + 1
+    UPDATE batchord.steps AS step SET sent_at = batchord.now(), wait_seconds = 0, resent = step.resent + 1
     FROM batchord.runs AS run
     WHERE run.id = step.run_id AND run.state = 'running'
       AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
-      AND step.sent_at + make_interval(secs => step.wait_seconds) < clock_timestamp()
+      AND step.sent_at + make_interval(secs => step.wait_seconds) < batchord.now()
           - make_interval(secs => CASE WHEN step.wait_seconds > {LONGEST_DELAY} THEN 0
                                        ELSE %(age)s * 2 ^ least(step.resent, 6) END)
       AND (step.state = 'ready'
            OR ((step.state = 'planning' OR (step.state = 'running' AND NOT step.sharded))
-               AND step.lease_until < clock_timestamp()))
+               AND step.lease_until < batchord.now()))
     RETURNING {", ".join(f"step.{column}" for column in STEP_COLUMNS.split(", "))}
 """
 _SHARDS = """
-    UPDATE batchord.shards AS shard SET sent_at = clock_timestamp(), resent = shard.resent + 1, wait_seconds = 0
+    UPDATE batchord.shards AS shard SET sent_at = batchord.now(), resent = shard.resent + 1, wait_seconds = 0
     FROM batchord.steps AS step JOIN batchord.runs AS run ON run.id = step.run_id
     WHERE step.run_id = shard.run_id AND step.name = shard.step
       AND step.state = 'running' AND run.state = 'running'
       AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
       AND shard.state IN ('pending', 'running')
-      AND (shard.state = 'pending' OR shard.lease_until < clock_timestamp())
+      AND (shard.state = 'pending' OR shard.lease_until < batchord.now())
       AND shard.sent_at + make_interval(secs => shard.wait_seconds)
-          < clock_timestamp() - make_interval(secs => %(age)s * 2 ^ least(shard.resent, 6))
+          < batchord.now() - make_interval(secs => %(age)s * 2 ^ least(shard.resent, 6))
     RETURNING shard.run_id, shard.step, shard.index, step.queue
 """
 _ENDS = """
-    UPDATE batchord.steps AS step SET sent_at = clock_timestamp()
+    UPDATE batchord.steps AS step SET sent_at = batchord.now()
     FROM batchord.runs AS run
     WHERE run.id = step.run_id AND run.state = 'running' AND step.state = 'running' AND step.sharded
       AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
-      AND step.sent_at < clock_timestamp() - make_interval(secs => %(age)s)
-      AND step.planned_at NOT BETWEEN clock_timestamp() - make_interval(secs => %(age)s) AND clock_timestamp()
+      AND step.sent_at < batchord.now() - make_interval(secs => %(age)s)
+      AND step.planned_at NOT BETWEEN batchord.now() - make_interval(secs => %(age)s) AND batchord.now()
       AND NOT EXISTS (SELECT FROM batchord.shards AS shard
                       WHERE shard.run_id = step.run_id AND shard.step = step.name
                         AND (shard.state IN ('pending', 'running')
-                             OR shard.finished_at BETWEEN clock_timestamp() - make_interval(secs => %(age)s)
-                                                      AND clock_timestamp()))
+                             OR shard.finished_at BETWEEN batchord.now() - make_interval(secs => %(age)s)
+                                                      AND batchord.now()))
     RETURNING step.run_id, step.name, step.queue
 """
 _UNFOLLOWED = """
@@ -130,9 +130,9 @@ _UNFOLLOWED = """
         AS follow (followed, state, follower)
     JOIN batchord.runs AS run ON run.pipeline = follow.followed AND run.state = follow.state
     JOIN batchord.pipelines AS known ON known.name = follow.follower AND known.first_seen_at < run.finished_at
-    WHERE run.created_at > clock_timestamp() - interval '2 days'
-      AND run.finished_at BETWEEN clock_timestamp() - interval '1 day'
-                              AND clock_timestamp() - make_interval(secs => %(age)s)
+    WHERE run.created_at > batchord.now() - interval '2 days'
+      AND run.finished_at BETWEEN batchord.now() - interval '1 day'
+                              AND batchord.now() - make_interval(secs => %(age)s)
       AND NOT EXISTS (SELECT FROM batchord.runs AS next
                       WHERE next.request = 'after:' || run.id || ':' || follow.follower)
 """

@@ -37,7 +37,7 @@ _INSERT_RUN = f"""
             WHEN %(skip_reason)s::text IS NOT NULL THEN %(skip_reason)s::text
             WHEN %(overlap)s = 'skip' AND runs >= %(max_active)s THEN 'an earlier run was active'
             WHEN %(overlap)s = 'coalesce' AND queued > 0 THEN 'a queued run will read the same records'
-        END AS skipped, clock_timestamp() AS now FROM active
+        END AS skipped, batchord.now() AS now FROM active
     )
     INSERT INTO batchord.runs (id, pipeline, kind, trigger, slot, window_start, window_end, state, params, request,
                                full_scan, max_active, disjoint, rerun_of, error, created_at, finished_at)
@@ -57,7 +57,7 @@ _INSERT_STEP = """
     INSERT INTO batchord.steps
         (run_id, name, ordinal, kind, after, join_rule, queue, time_limit, state, output, error, reused, finished_at)
     VALUES (%(run)s, %(name)s, %(ordinal)s, %(kind)s, %(after)s, %(join)s, %(queue)s, %(time_limit)s, %(state)s,
-            %(output)s, %(error)s, %(reused)s, CASE WHEN %(reused)s THEN clock_timestamp() END)
+            %(output)s, %(error)s, %(reused)s, CASE WHEN %(reused)s THEN batchord.now() END)
 """
 _LAST_RATE = """
     SELECT (summary #>> ARRAY['steps', %(step)s, 'records_per_second'])::float8 AS rate FROM batchord.runs
@@ -83,7 +83,7 @@ class RunsTable:
     def now(self) -> datetime:
         """The time by the database's clock, the only clock that leases and frontiers use."""
         with self._connections.transaction() as connection:
-            moment: datetime = one(connection.execute("SELECT clock_timestamp() AS now").fetchone())["now"]
+            moment: datetime = one(connection.execute("SELECT batchord.now() AS now").fetchone())["now"]
             return moment
 
     def open(self, new: NewRun) -> Opened:

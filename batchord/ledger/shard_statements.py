@@ -6,7 +6,7 @@ from batchord.ledger.attempts import ending
 #: The shard is still running, but its lease ran out: its worker vanished. A shard does not count as vanished if the
 #: server was restarted after the last renewal: then no worker could renew its lease.
 VANISHED = """
-    (shard.state = 'running' AND shard.lease_until < clock_timestamp()
+    (shard.state = 'running' AND shard.lease_until < batchord.now()
      AND coalesce(shard.renewed_at > pg_postmaster_start_time(), true))
 """
 CLAIM = f"""
@@ -17,13 +17,13 @@ CLAIM = f"""
         error = CASE WHEN {VANISHED}
                      THEN right(concat_ws('; ', shard.error, 'lost: the worker vanished'), 2000) ELSE shard.error END,
         cause = CASE WHEN {VANISHED} THEN '{LossCause.VANISHED}' ELSE shard.cause END,
-        lease_until = clock_timestamp() + make_interval(secs => %(lease)s), renewed_at = clock_timestamp(),
-        started_at = coalesce(shard.started_at, clock_timestamp())
+        lease_until = batchord.now() + make_interval(secs => %(lease)s), renewed_at = batchord.now(),
+        started_at = coalesce(shard.started_at, batchord.now())
     FROM batchord.runs AS run JOIN batchord.steps AS planned ON planned.run_id = run.id AND planned.name = %(step)s
     WHERE shard.run_id = %(run)s AND shard.step = %(step)s AND shard.index = %(index)s
       AND run.id = shard.run_id AND run.state = 'running'
       AND (shard.state = 'pending'
-           OR (shard.state = 'running' AND shard.lease_until < clock_timestamp())
+           OR (shard.state = 'running' AND shard.lease_until < batchord.now())
            -- This process itself has the shard: it could not give it back while the database was away.
            OR (shard.state = 'running' AND shard.worker = %(worker)s))
     RETURNING shard.run_id, shard.step, shard.index, shard.attempt, shard.losses, shard.error, shard.cause,
@@ -31,7 +31,7 @@ CLAIM = f"""
               shard.dense, run.pipeline, run.models ->> shard.step AS model_version, run.window_start, run.window_end,
               planned.code, planned.planned_at
     ), vanished AS (
-        UPDATE batchord.attempts AS before SET state = 'lost', error = claimed.error, finished_at = clock_timestamp(),
+        UPDATE batchord.attempts AS before SET state = 'lost', error = claimed.error, finished_at = batchord.now(),
             cause = '{LossCause.VANISHED}'
         FROM claimed
         WHERE before.run_id = claimed.run_id AND before.step = claimed.step AND before.shard = claimed.index
@@ -57,7 +57,7 @@ PROGRESS = f"""
 """
 RENEW = f"""
     UPDATE batchord.shards SET
-        lease_until = clock_timestamp() + make_interval(secs => %(seconds)s), renewed_at = clock_timestamp()
+        lease_until = batchord.now() + make_interval(secs => %(seconds)s), renewed_at = batchord.now()
     WHERE {OWNED}
 """
 RETURNED = (
@@ -68,14 +68,14 @@ FINISH = ending(
     f"""
     UPDATE batchord.shards AS shard SET state = 'done', discovered = %(found)s, timings = %(timings)s, error = NULL,
         cause = NULL, worker_class = %(runs_on)s,
-        finished_at = clock_timestamp(), lease_token = NULL, lease_until = NULL
+        finished_at = batchord.now(), lease_token = NULL, lease_until = NULL
     WHERE {OWNED} {RETURNED}
     """,
     state="done",
 )
 RELEASE = ending(
     f"""
-    UPDATE batchord.shards AS shard SET state = 'pending', sent_at = clock_timestamp(), wait_seconds = %(wait)s,
+    UPDATE batchord.shards AS shard SET state = 'pending', sent_at = batchord.now(), wait_seconds = %(wait)s,
         -- The errors of earlier attempts stay: the last error alone may only say that a worker vanished.
         error = right(concat_ws('; ', error, %(error)s::text), 2000), cause = NULL,
         lease_token = NULL, lease_until = NULL WHERE {OWNED} {RETURNED}
@@ -101,7 +101,7 @@ SPLIT = ending(
     UPDATE batchord.shards AS shard SET state = 'split', worker_class = %(runs_on)s,
         timings = %(timings)s::jsonb || jsonb_build_object('rows', planned),
         planned = predicted + rejected, discovered = predicted + rejected,
-        finished_at = clock_timestamp(), lease_token = NULL, lease_until = NULL
+        finished_at = batchord.now(), lease_token = NULL, lease_until = NULL
     WHERE {OWNED} {RETURNED}
     """,
     state="split",
@@ -115,7 +115,7 @@ HALF = """
     RETURNING index
 """
 END_BADLY = f"""
-    UPDATE batchord.shards AS shard SET state = %(state)s, finished_at = clock_timestamp(),
+    UPDATE batchord.shards AS shard SET state = %(state)s, finished_at = batchord.now(),
         error = right(concat_ws('; ', error, %(error)s::text), 2000),
         -- The shard's range may have grown since it was planned.
         discovered = greatest(discovered, predicted + rejected),

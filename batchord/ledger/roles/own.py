@@ -17,6 +17,7 @@ LEDGERS_OWN = (
     "frontiers",
     "history",
     "incidents",
+    "now",
     "pipelines",
     "predictions",
     "rates",
