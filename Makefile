@@ -8,7 +8,8 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 TIMES ?= 1
 MINUTES ?= 30
-.PHONY: help setup demo test drills soak bench check lock sbom clean
+SEEDS ?= 1000
+.PHONY: help setup demo test drills soak simulate bench check lock sbom clean
 
 # Tests start hundreds of processes. Without stored byte code, each would compile Batchord again.
 test test-% drills soak: export PYTHONDONTWRITEBYTECODE :=
@@ -38,6 +39,10 @@ drills:  ## Run the drills, which kill and stop everything, TIMES times: make dr
 soak:  ## Inject random faults for MINUTES, then count: make soak MINUTES=30 ARGS="--seed 7" (--pooler: with PgBouncer)
 	$(SETUP) test
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(ARGS)
+
+simulate:  ## Play SEEDS simulated schedules of faults, each repeatable: make simulate SEEDS=1 ARGS="--first 41"
+	$(SETUP) test
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
 bench:  ## Compare the speed with the bare loop: make bench ARGS="no-op --times 1"; PEERS=1: also with other systems
 	$(SETUP) bench

@@ -4,11 +4,14 @@
 first place and raises TransientError at the third pass of the second. With ``BATCHORD_FAULTS_DIR``, all processes
 count their passes together in that folder, so that the fault does not fire again in the next process. When a fault
 fires, it creates an empty file ``<name>.fired`` there, whose time is the moment.
+
+A simulation, which runs many processes in one, decides by itself at each passage: see :func:`decide_with`.
 """
 
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +43,8 @@ def _parsed(text: str) -> dict[str, _Fault]:
 _FAULTS: dict[str, _Fault] = {}
 _FOLDER: Path | None = None
 _PASSES: dict[str, int] = {}
+#: What a simulation wants to be called with the name of each place that is passed.
+_decide: Callable[[str], None] | None = None
 
 
 def read_environment() -> None:
@@ -52,8 +57,16 @@ def read_environment() -> None:
 read_environment()
 
 
+def decide_with(decide: Callable[[str], None] | None) -> None:
+    """Calls ``decide`` with the name of each place that is passed from now on; None: no longer."""
+    global _decide  # noqa: PLW0603 -- of the process, as the environment is
+    _decide = decide
+
+
 def fault(name: str) -> None:
     """Does nothing, unless a test wants a fault here."""
+    if _decide is not None:
+        _decide(name)
     if _FAULTS and name in _FAULTS:
         _pass(name, _FAULTS[name])
 

@@ -1,0 +1,88 @@
+"""The simulator: it finds nothing in the code as it is, finds what is put in on purpose, and repeats itself."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.simulation.mutations import MUTATIONS, mutated
+from tests.simulation.shrink import shrink, story
+from tests.simulation.simulation import Simulation
+
+#: How many schedules each test plays. All of them together are what a minute has room for.
+_CHUNK = 25
+_CHUNKS = 8
+_TWICE = 50
+#: Of a fault that is put in on purpose: how many schedules it may take to find it.
+_MOST = 1000
+_REPEAT = """
+import sys
+from tests.simulation.simulation import Simulation
+simulation = Simulation(sys.argv[1])
+for seed in map(int, sys.argv[2:]):
+    print(simulation.run(seed).digest)
+simulation.close()
+"""
+
+
+@pytest.fixture
+def simulation(database_url: str) -> Iterator[Simulation]:
+    """A simulated stack with a database of its own."""
+    simulation = Simulation(database_url)
+    yield simulation
+    simulation.close()
+
+
+@pytest.mark.parametrize("first", range(0, _CHUNK * _CHUNKS, _CHUNK))
+def test_nothing_is_found(simulation: Simulation, first: int) -> None:
+    """Whatever is lost, doubled, late, killed, stopped or edited: all that must be so is so."""
+    outcomes = [simulation.run(seed) for seed in range(first, first + _CHUNK)]
+    failed = [outcome for outcome in outcomes if outcome.findings]
+    assert not failed, (
+        f"{story(shrink(simulation, failed[0]))}\n\nmake simulate SEEDS=1 ARGS='--first {failed[0].seed}'"
+    )
+    assert all(outcome.deliveries for outcome in outcomes)
+
+
+def test_a_seed_repeats_itself(simulation: Simulation, database_url: str) -> None:
+    """In another process, with other hashes and in another order, it gives the same story and the same rows."""
+    seeds = range(_TWICE)
+    here = [simulation.run(seed).digest for seed in seeds]
+    simulation.close()
+    # A fork of this process would have the same hashes.
+    command = [sys.executable, "-c", _REPEAT, database_url, *(str(seed) for seed in reversed(seeds))]
+    environment = os.environ | {"PYTHONHASHSEED": "7"}
+    there = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.split()
+    assert there == here[::-1]
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_fault_put_in_on_purpose_is_found(simulation: Simulation, name: str) -> None:
+    """The seed that found it before finds it again, unless schedules have changed since; then another one does."""
+    with mutated(name):
+        found = next(
+            outcome for seed in (MUTATIONS[name].found_by, *range(_MOST)) if (outcome := simulation.run(seed)).findings
+        )
+    assert found.findings
+
+
+def test_a_failed_schedule_is_cut_down_to_a_story(simulation: Simulation) -> None:
+    """It has few decisions left, still fails in the same way, and says who did what and what changed in the ledger."""
+    name = "a function that may run once is not asked for"
+    with mutated(name):
+        failed = simulation.run(MUTATIONS[name].found_by)
+        told = shrink(simulation, failed)
+    assert any("may run once ran 2 times" in finding for finding in told.findings)
+    assert len(told.taken) <= len(failed.taken) / 3
+    text = story(told)
+    assert "gets m" in text
+    assert "attempt 2" in text
+
+
+def test_a_calm_schedule_needs_no_sweeper(simulation: Simulation) -> None:
+    """Schedules without faults are among those that are played, and they end with few deliveries."""
+    calm = [outcome for outcome in map(simulation.run, range(_CHUNK)) if not outcome.faults]
+    assert calm
+    assert all(outcome.deliveries < 100 and not outcome.findings for outcome in calm)
