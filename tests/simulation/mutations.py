@@ -213,12 +213,12 @@ MUTATIONS: dict[str, Mutation] = {
     "shards are predicted with any code": Mutation(
         lambda: mock.patch("batchord.flow.predict.shard.check_code"), found_by=76
     ),
-    "a step ends without a look at its lease": Mutation(_end_without_its_lease, found_by=0),
+    "a step ends without a look at its lease": Mutation(_end_without_its_lease, found_by=360),
     "a function that may run once is not asked for": Mutation(
-        lambda: mock.patch("batchord.flow.step.execute._look_back"), found_by=0
+        lambda: mock.patch("batchord.flow.step.execute._look_back"), found_by=89
     ),
     "the beginning of a step's work is not noted": Mutation(
-        _text(batchord.ledger.leases, "_BEGIN", "begun_at = batchord.now()", "begun_at = NULL"), found_by=0
+        _text(batchord.ledger.leases, "_BEGIN", "begun_at = batchord.now()", "begun_at = NULL"), found_by=89
     ),
 }
 
