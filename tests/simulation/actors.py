@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import psycopg
 
     from tests.simulation.inline import InlineHeartbeat
-    from tests.simulation.workers import Death
 
 
 class Died(BaseException):
@@ -53,8 +52,8 @@ class Actor:
         #: Whether it is within a transaction on the ledger, in which it may hold locks.
         self.in_transaction = False
         self.heartbeats: list[InlineHeartbeat] = []
-        #: How it was killed, if it was.
-        self.death: Death | None = None
+        #: Whether its whole machine was lost with it, so that no parent can tell of its end.
+        self.lost_with_machine = False
         self._work = work
         self._go, self._back = threading.Semaphore(0), threading.Semaphore(0)
         self._thread = threading.Thread(target=self._run, name=f"simulated-{name}", daemon=True)
@@ -89,7 +88,7 @@ class Actor:
                 self._work()
         except Died:
             return
-        except BaseException as error:  # noqa: BLE001 -- whoever resumed the process gets it
+        except BaseException as error:  # noqa: BLE001 -- the caller of resume() finds it in `error`
             self.error = error
         self.state = State.OVER
         self._back.release()

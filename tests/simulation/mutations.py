@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 from unittest import mock
@@ -71,34 +71,25 @@ def _same_token() -> Iterator[None]:
 @contextmanager
 def _published_before_its_commit() -> Iterator[None]:
     """The planner sends the chord, and then commits the plan."""
-    plan = PlannerTables.plan
-
-    def publish_and_plan(self: PlannerTables, lease: StepLease, planned: Any) -> bool:
-        if planned.shards and _World.here is not None:
-            indexes = tuple(range(len(planned.shards)))
-            message = ShardsReady(run_id=lease.run_id, step=lease.step, queue=planned.queue, indexes=indexes)
-            _World.here.workers.publish(_World.here.parts, [message])
-        return plan(self, lease, planned)
-
-    with mock.patch.object(PlannerTables, "plan", publish_and_plan):
-        yield
-
-
-class _World:
-    """The world in which a mutated verb publishes by itself."""
-
-    here: World | None = None
-
-
-@contextmanager
-def _known_world() -> Iterator[None]:
-    created = World.__post_init__
+    plan, created = PlannerTables.plan, World.__post_init__
+    worlds: list[World] = []
 
     def remember(self: World) -> None:
         created(self)
-        _World.here = self
+        worlds[:] = [self]
 
-    with mock.patch.object(World, "__post_init__", remember):
+    def publish_and_plan(self: PlannerTables, lease: StepLease, planned: Any) -> bool:
+        (world,) = worlds
+        if planned.shards:
+            indexes = tuple(range(len(planned.shards)))
+            message = ShardsReady(run_id=lease.run_id, step=lease.step, queue=planned.queue, indexes=indexes)
+            world.workers.publish(world.parts, [message])
+        return plan(self, lease, planned)
+
+    with (
+        mock.patch.object(World, "__post_init__", remember),
+        mock.patch.object(PlannerTables, "plan", publish_and_plan),
+    ):
         yield
 
 
@@ -226,7 +217,5 @@ MUTATIONS: dict[str, Mutation] = {
 @contextmanager
 def mutated(name: str) -> Iterator[None]:
     """The code under test with a fault in it."""
-    with ExitStack() as patches:
-        patches.enter_context(_known_world())
-        patches.enter_context(MUTATIONS[name].apply())
+    with MUTATIONS[name].apply():
         yield

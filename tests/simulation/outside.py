@@ -48,20 +48,19 @@ def commit_late(world: World) -> None:
 
 def move(world: World) -> None:
     """A record gets a new position, as by an update of its time."""
-    program = world.programs["records"]
-    if program.committed:
-        key = world.chance.choose("which-record", sorted(program.committed))
-        program.move(key)
-        world.tell(f"record {key} gets a new position")
+    _change(world, world.programs["records"].move, "gets a new position")
 
 
 def delete(world: World) -> None:
     """A record is deleted."""
-    program = world.programs["records"]
-    if program.committed:
-        key = world.chance.choose("which-record", sorted(program.committed))
-        program.delete(key)
-        world.tell(f"record {key} is deleted")
+    _change(world, world.programs["records"].delete, "is deleted")
+
+
+def _change(world: World, change: Callable[[int], None], what: str) -> None:
+    if committed := sorted(world.programs["records"].committed):
+        key = world.chance.choose("which-record", committed)
+        change(key)
+        world.tell(f"record {key} {what}")
 
 
 def do_by_hand(world: World) -> None:

@@ -27,6 +27,13 @@ QUERIES: dict[str, str] = {
         SELECT record_key, label, model_version FROM outcomes
         WHERE label IS NOT NULL AND split_part(label, '/', 1) <> model_version
     """,
+    "a prediction is that of another text": """
+        SELECT record_key, label, body FROM outcomes JOIN (
+            SELECT 'flow' AS pipeline, id, body FROM public.records
+            UNION ALL SELECT 'windows', id, body FROM public.events
+        ) AS record ON record.pipeline = outcomes.pipeline AND record.id::text = record_key
+        WHERE label IS NOT NULL AND split_part(label, '/', 3) IS DISTINCT FROM body
+    """,
     "a step predicted with two editions": """
         SELECT run_id, step FROM batchord.predictions GROUP BY run_id, step
         HAVING count(DISTINCT split_part(label, '/', 2)) > 1 OR count(DISTINCT model_version) > 1

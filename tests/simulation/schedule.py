@@ -11,7 +11,7 @@ from tests.simulation.world import EPOCH, World
 #: How many messages are delivered while there are faults, and the most things that happen meanwhile.
 _DELIVERIES, _MOST_THINGS = 16, 100
 #: The most rounds of waiting and sweeping until all work must be over.
-MOST_ROUNDS = 60
+_MOST_ROUNDS = 60
 _WAITS = (5.0, 20.0, 45.0, 70.0, 130.0, 650.0, 1300.0)
 #: Seconds after which the sweeper finds what nobody works on.
 _SWEPT = 61
@@ -222,7 +222,7 @@ def _settle(world: World) -> None:
 
 def _drain(world: World) -> None:
     """Lets time pass until nothing is open. Raises NoProgressError."""
-    for _ in range(MOST_ROUNDS):
+    for _ in range(_MOST_ROUNDS):
         while _deliver(world):
             _go_on(world)
         if not _is_open(world):
@@ -233,7 +233,7 @@ def _drain(world: World) -> None:
         else:
             world.pass_time(_SWEPT)
             _sweep(world)
-    raise NoProgressError(f"after {MOST_ROUNDS} rounds without faults, work is still open")
+    raise NoProgressError(f"after {_MOST_ROUNDS} rounds without faults, work is still open")
 
 
 def _is_open(world: World) -> bool:

@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -52,7 +52,7 @@ class Outcome:
     #: A digest of the story and of every row of the ledger. The same seed gives the same one.
     digest: str
     #: The kinds of faults that the schedule had.
-    faults: frozenset[str] = field(default_factory=frozenset)
+    faults: frozenset[str]
 
 
 class Simulation:

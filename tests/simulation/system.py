@@ -178,7 +178,7 @@ class Receivers:
 
 
 class NoLogs:
-    """The port of logs: attempts keep none here, and there are none to delete."""
+    """The port of logs, for a stack that keeps none."""
 
     def append(self, part: LogPart) -> None:
         """See the port."""

@@ -53,15 +53,6 @@ class Process:
         return f"{self.machine}:{self.number}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Death:
-    """How a process ended."""
-
-    #: Whether its whole machine was lost, so that no parent can tell.
-    of_machine: bool
-    cause: LossCause
-
-
 class Workers:
     """Two machines: one with two processes, the other with one."""
 
@@ -149,23 +140,22 @@ class Workers:
         actor, sent = process.busy, process.sent
         assert actor is not None
         assert sent is not None
-        death = actor.death
-        assert death is not None
         self._world.sessions.cut([*actor.sessions])
         self.dead.append(actor)
         self._replace(process)
-        if not death.of_machine:
+        if not actor.lost_with_machine:
             try:
-                self._note_loss(process, sent, death.cause)
+                self._note_loss(process, sent)
             except BatchordError as error:
                 self._world.tell(f"the parent of {process.name} cannot note the loss: {error}")
         if self._world.has("lose") and self._world.chance.happens("lose-unacknowledged", 0.3):
             self._world.tell(f"the broker loses {sent}")
         else:
-            self._world.broker.give_back(sent, due=self._world.time + (_VISIBILITY if death.of_machine else 0))
+            self._world.broker.give_back(sent, due=self._world.time + (_VISIBILITY if actor.lost_with_machine else 0))
 
-    def _note_loss(self, process: Process, sent: Sent, cause: LossCause) -> None:
+    def _note_loss(self, process: Process, sent: Sent) -> None:
         """What ``workers.losses`` does."""
+        cause = LossCause.KILLED
         ledger = self._world.parts.ledger
         match sent.what:
             case ShardReady(run_id=run_id, step=step, index=index):

@@ -10,7 +10,6 @@ from pydantic import SecretStr
 
 from batchord.core.declared.sources import Source, SourceContext, Window
 from batchord.core.errors import ModelError, TransientError
-from batchord.core.reasons import LossCause
 from batchord.ledger import Ledger
 from batchord.settings import Settings
 from tests.simulation.actors import Actor, Died, State, current
@@ -27,7 +26,7 @@ from tests.simulation.system import (
     SimulatedParts,
     edition,
 )
-from tests.simulation.workers import Death, Workers
+from tests.simulation.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -261,7 +260,7 @@ class World:
         actor = current()
         assert actor is not None
         self.tell(why)
-        actor.death = Death(of_machine=of_machine, cause=LossCause.KILLED)
+        actor.lost_with_machine = of_machine
         actor.pause(State.KILLED)
 
     def close(self) -> None:
