@@ -180,10 +180,10 @@ MUTATIONS: dict[str, Mutation] = {
     "the frontier moves one scan early": Mutation(_frontier_one_scan_early, found_by=1),
     "a candidate of the frontier waits for no transaction": Mutation(_candidates_settle_at_once, found_by=16),
     "attempts are counted after the work": Mutation(_attempts_counted_after_the_work, found_by=0),
-    "the body trusts the chord": Mutation(_body_trusts_the_chord, found_by=11),
+    "the body trusts the chord": Mutation(_body_trusts_the_chord, found_by=15),
     "the sweeper does not see running shards": Mutation(
         _text(batchord.ledger.recovery, "_SHARDS", "shard.state IN ('pending', 'running')", "shard.state = 'pending'"),
-        found_by=58,
+        found_by=87,
     ),
     "the sweeper does not see steps that are being planned": Mutation(
         _text(batchord.ledger.recovery, "_STEPS", "step.state = 'planning' OR ", ""), found_by=3
@@ -200,7 +200,7 @@ MUTATIONS: dict[str, Mutation] = {
         ),
         found_by=1,
     ),
-    "the version of the model is not pinned": Mutation(_version_not_pinned, found_by=34),
+    "the version of the model is not pinned": Mutation(_version_not_pinned, found_by=55),
     "shards are predicted with any code": Mutation(
         lambda: mock.patch("batchord.flow.predict.shard.check_code"), found_by=76
     ),

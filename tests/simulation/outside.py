@@ -13,7 +13,7 @@ from batchord.flow.begin.repair import retry_rejections
 from batchord.flow.begin.rerun import rerun
 from batchord.flow.upkeep.switch import pause
 from tests.simulation.broker import Task
-from tests.simulation.system import BAD, DEADLY, SimulatedParts
+from tests.simulation.system import BAD, DEADLY, POISON, SimulatedParts
 from tests.simulation.world import World
 
 _PERSON = Person(user="ada", host="desk", way=Way.COMMAND)
@@ -27,6 +27,8 @@ def arrive(world: World) -> None:
         bodies.append(BAD)
     if world.chance.happens("null-record", 0.1):
         bodies.append(None)
+    if world.has("poison") and world.chance.happens("poison-record", 0.15):
+        bodies.append(POISON)
     if world.has("deadly") and world.chance.happens("deadly-record", 0.05):
         bodies.append(DEADLY)
     tables = ["records", "records", "events"] if "windows" in world.shape else ["records"]

@@ -97,10 +97,10 @@ def _tick(world: World, pipeline: str) -> None:
 
 
 def _next_tick(world: World) -> None:
-    """Time goes on to the next tick; beat sends it, unless it is lost."""
+    """Time goes on to the next tick by beat's clock; beat sends it, unless it is lost."""
     while not world.faults and _deliver(world):
         pass  # without faults, no message is late
-    seconds = EVERY * 60 - (world.time - EPOCH.timestamp()) % (EVERY * 60)
+    seconds = EVERY * 60 - (world.time + world.beat_ahead - EPOCH.timestamp()) % (EVERY * 60)
     world.tell(f"{seconds:.0f} s pass until the next tick")
     world.pass_time(seconds)
     for pipeline in world.editions[-1].scheduled():
@@ -128,6 +128,21 @@ def _lose_message(world: World) -> None:
 def _flush(world: World) -> None:
     world.broker.forget()
     world.tell("the broker loses everything")
+
+
+def _beat_differs(world: World) -> None:
+    world.beat_ahead = world.chance.choose("how-far-ahead", [0.0, -400.0, -90.0, 5.0, 90.0, 400.0])
+    world.tell(f"beat's clock is now {world.beat_ahead:.0f} s ahead of the ledger's")
+
+
+def _restart(world: World) -> None:
+    """All sessions end, with what they had not committed."""
+    for program in world.programs.values():
+        program.close()
+    for process in world.workers.paused():
+        if process.busy is not None:
+            world.sessions.cut([*process.busy.sessions])
+    world.tell("the database's server starts again")
 
 
 def _step_back(world: World) -> None:
@@ -174,6 +189,8 @@ _HAPPENINGS: tuple[tuple[str, str | None, float, Callable[[World], None]], ...] 
     ("lose_message", "lose", 0.02, _lose_message),
     ("flush", "flush", 0.02, _flush),
     ("step_back", "clock", 0.01, _step_back),
+    ("beat_differs", "clock", 0.03, _beat_differs),
+    ("restart", "restart", 0.02, _restart),
     ("receiver", "receiver", 0.03, _receiver),
     ("edit", "edit", 0.02, _edit),
     ("take_up", "edit", 0.05, _take_up),
@@ -190,6 +207,7 @@ def _cease(world: World) -> None:
     world.tell("faults cease")
     world.faulty = False
     world.receivers.away = False
+    world.beat_ahead = 0.0
     # Slots that come a second time have their runs already.
     world.pass_time(max(0.0, world.latest - world.time))
     for program in world.programs.values():

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 EVERY = 10
 #: What a schedule's pipelines may have besides a step that predicts records.
 SHAPES = ("functions", "statement", "windows", "follows")
-#: A text for which the model has no answer, and one that kills its process.
-BAD, DEADLY = "bad", "deadly"
+#: A text for which the model has no answer, one for which it raises, and one that kills its process.
+BAD, POISON, DEADLY = "bad", "poison", "deadly"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +73,9 @@ class LoadedModel:
                 self.world.die("the record killed it")
             bad = body.startswith(BAD)
             labels.append(DataError(Reason.NO_OUTPUT, "no answer") if bad else label(self.version, self.edition, body))
+        # Never for two of them together: a model that raises for every record of a batch is broken, and its step fails.
+        if frame["body"].str.startswith(POISON).sum() == 1:
+            raise ValueError("the record is too much for the model")
         self.world.at("predicting")
         self.world.break_model()
         return pd.DataFrame({"label": labels}, index=frame.index, dtype=object)

@@ -59,6 +59,8 @@ FAULTS = (
     "delete",
     "error",
     "memory",
+    "poison",
+    "restart",
 )
 #: The places where the code under test meets a server besides the ledger.
 _MEETS_A_SERVER = frozenset(
@@ -95,6 +97,8 @@ class World:
     time: float = EPOCH.timestamp()
     #: The latest time that there was: the clock may step back.
     latest: float = EPOCH.timestamp()
+    #: How many seconds beat's clock is ahead of the ledger's.
+    beat_ahead: float = 0.0
     model_version: int = 1
     #: How many runs got an id.
     ids: int = 0
