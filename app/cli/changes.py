@@ -8,6 +8,7 @@ from batchord.core.text.counts import counted
 from batchord.reports.changes import newest_changes
 from batchord.reports.runs import short_id
 
+from .database import shows_ledger
 from .history import find_run
 from .output import console, json_option, print_json, shortened, table
 from .terminal import foreign, text
@@ -21,6 +22,7 @@ _MOST = 160
 @click.option("--run", "run_id", metavar="RUN", help="Only changes to this run.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Show at most this many.")
 @json_option
+@shows_ledger
 def history(pipeline: str | None, run_id: str | None, limit: int, *, as_json: bool) -> None:
     """List the changes by hand and who made them: runs, retries, switches. The newest come first."""
     from batchord.wiring import ledger

@@ -9,6 +9,7 @@ import click
 from batchord.core.text.visible import as_one_entry
 from batchord.reports.pipelines import declared_pipelines
 
+from .database import database
 from .interventions import start_repair
 from .output import console, json_option, print_json, print_problems, table
 from .terminal import foreign, text
@@ -55,9 +56,11 @@ def plan(name: str, *, as_json: bool) -> None:
     The exit code is 1 when a model cannot be loaded, or reads a column that its source does not give.
     """
     from batchord.flow.begin.preview import preview
-    from batchord.wiring import parts
+    from batchord.wiring import catalog, parts
 
-    steps = preview(parts(), pipeline=name)
+    catalog().get(name)  # report a wrong name before a database is started
+    with database():
+        steps = preview(parts(), pipeline=name)
     if as_json:
         print_json([step.as_json() for step in steps])
         _end_plan(steps)
@@ -118,7 +121,8 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
 
     for name in names:
         catalog().get(name)  # report a wrong name at once, not after reading for an hour
-    reports = audits(parts(), names or catalog().names())
+    with database():
+        reports = audits(parts(), names or catalog().names())
     if as_json:
         print_json({report.pipeline: report.as_json() for report in reports})
     else:

@@ -13,6 +13,7 @@ from batchord.reports.run import RunDetail, RunOutcome, detail_of, outcome_of
 from batchord.reports.runs import newest_runs, run_named, short_id
 from batchord.reports.summaries import StepSummary
 
+from .database import shows_ledger
 from .output import cell, coloured, console, json_option, print_json, shortened, table
 from .terminal import foreign, text
 
@@ -31,6 +32,7 @@ _WHOLE = 10
 @click.option("--state", type=click.Choice([str(state) for state in RunState]), help="Only runs in this state.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Show at most this many.")
 @json_option
+@shows_ledger
 def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) -> None:
     """List the newest runs."""
     from batchord.wiring import ledger
@@ -62,6 +64,7 @@ def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) 
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @json_option
+@shows_ledger
 def show(run_id: str, *, as_json: bool) -> None:
     """Show one run: its summary, steps, shards and attempts. The first characters of the run's id are enough."""
     from batchord.wiring import ledger
@@ -156,6 +159,7 @@ def _print_shards(detail: RunDetail) -> None:
 @click.option("--run", "run_id", metavar="RUN", help="Only rejections of this run.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1), help="Show at most this many.")
 @json_option
+@shows_ledger
 def rejections(pipeline: str | None, reason: str | None, run_id: str | None, limit: int, *, as_json: bool) -> None:
     """List the rejected records: those that cannot be predicted, and why."""
     from batchord.wiring import ledger

@@ -13,6 +13,7 @@ from batchord.core.text.nested import in_every_text
 from batchord.core.text.visible import as_one_entry, in_json, in_one_line
 from batchord.output.masking import mask, mask_known
 
+from .database import shows_ledger
 from .history import find_run
 from .output import console, json_option
 
@@ -33,6 +34,7 @@ _COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG"
 @click.option("--attempt", type=click.IntRange(min=1), help="Only this attempt, counted from 1.")
 @click.option("--follow", "-f", is_flag=True, help="Show new lines until the run has ended.")
 @json_option
+@shows_ledger
 def logs(run_id: str, step: str | None, shard: int | None, attempt: int | None, *, follow: bool, as_json: bool) -> None:
     """Show what the steps and shards of a run logged and printed, even after their workers are gone.
 

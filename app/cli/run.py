@@ -18,10 +18,12 @@ from batchord.core.errors import ConfigurationError
 from batchord.core.run.runs import Run, RunState
 from batchord.reports.runs import RunReport
 from batchord.reports.runs import progress as progress_of
+from batchord.settings import settings
 
 from .actor import this_person
 from .backfill import fill_range
 from .broker import ask
+from .database import database
 from .history import print_run
 from .output import console, json_option, print_json
 from .terminal import foreign
@@ -82,11 +84,16 @@ def _run_here(name: str, params: dict[str, Any], *, quiet: bool) -> Run:
     from batchord.wiring import parts
 
     attempt_log.install()
-    with _bar(name, quiet=quiet) as update:
+    with database(), _bar(name, quiet=quiet) as update:
         return run_local(parts(), pipeline=name, params=params, on_progress=update, actor=this_person())
 
 
 def _run_on_workers(name: str, params: dict[str, Any], *, wait: bool, quiet: bool) -> Run:
+    if settings().redis_url is None:
+        raise ConfigurationError(
+            f"No Redis is configured, so no worker can take the run. `batchord run {foreign(name)} --local` runs it in "
+            "this process. For workers, start the local stack with `batchord up`, or set BATCHORD_REDIS_URL."
+        )
     request = str(uuid4())
 
     def send() -> None:

@@ -35,13 +35,16 @@ def up(*, as_json: bool) -> None:
 
     from ..localstack import start_background, unconfigured_servers
     from ..localstack.background import refuse_second
+    from ..localstack.holders import hold
+    from ..localstack.home import open_home
     from ..localstack.interrupts import interrupted_once
     from .local_stack import prepare
 
     home = settings().home.expanduser().absolute()
     refuse_second(home)
     try:
-        with interrupted_once(), _all_or_nothing(home):
+        # Held until the supervisor holds it: no guard of an earlier command stops PostgreSQL meanwhile.
+        with interrupted_once(), _all_or_nothing(home), hold(open_home(home)):
             with console.status("Starting the servers …"):
                 stack = prepare()
             decide_on_code()
@@ -80,14 +83,17 @@ def _all_or_nothing(home: Path) -> Iterator[None]:
 @json_option
 def down(*, as_json: bool) -> None:
     """Stop the local stack. Running shards continue at the next start; no data is lost."""
-    from ..localstack import stop_background
+    from ..localstack import Server, server_status, stop_background
 
     with console.status("Stopping …"):
         stopped = stop_background(settings().home)
+    held = any(each.name is Server.POSTGRES and each.pid is not None for each in server_status(settings().home))
     if as_json:
-        print_json({"stopped": stopped})
+        print_json({"stopped": stopped, "held": held})
     else:
         console.print("Stopped." if stopped else "The local stack was not running.")
+        if held:
+            console.print("Another command still uses PostgreSQL, which stops by itself after that command.")
 
 
 @click.command()
@@ -162,13 +168,17 @@ def _status() -> StackReport:
     from batchord.wiring import catalog
 
     from ..localstack import background_status, server_status, unconfigured_servers
+    from ..localstack.holders import is_guarded
     from .local_stack import flower_address, flower_remark
 
     home = settings().home.expanduser().absolute()
     remarks, usable = _remarks()
     processes = background_status(home)
     flower_runs = any(each.name == "flower" and each.pid is not None for each in processes)
-    remark = flower_remark(home) if flower_runs else None
+    if flower_runs and (flower := flower_remark(home)) is not None:
+        remarks.append(flower)
+    if is_guarded(home):
+        remarks.append("A command started PostgreSQL, which stops by itself. `batchord up` starts the stack.")
     return StackReport(
         servers=[
             ServerReport(name=str(each.name), state=each.state, pid=each.pid, address=each.address)
@@ -184,7 +194,7 @@ def _status() -> StackReport:
         flower=flower_address(home),
         # A missing folder is no problem: people may start a stack before they write the first pipeline.
         problems=catalog().problems if settings().pipelines.is_dir() else [],
-        remarks=remarks if remark is None else [*remarks, remark],
+        remarks=remarks,
         database_usable=usable,
     )
 

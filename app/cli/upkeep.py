@@ -13,6 +13,7 @@ from batchord.reports.alerts import AlertReport, Delivery, newest_alerts
 from batchord.reports.runs import short_id
 
 from .actor import this_person
+from .database import shows_ledger
 from .output import console, json_option, print_json, shortened, table
 from .terminal import text
 
@@ -26,6 +27,7 @@ _COLOURS = {Delivery.GIVEN_UP: "red", Delivery.NO_RECEIVERS: "dim", Delivery.SEN
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Show at most this many.")
 @click.option("--test", "is_test", is_flag=True, help="Send a test message to every receiver now, from this machine.")
 @json_option
+@shows_ledger
 def alerts(pipeline: str | None, limit: int, *, is_test: bool, as_json: bool) -> None:
     """List the newest alerts and whether they were sent."""
     from batchord.wiring import ledger
@@ -54,6 +56,7 @@ def alerts(pipeline: str | None, limit: int, *, is_test: bool, as_json: bool) ->
 
 @click.command()
 @json_option
+@shows_ledger
 def prune(*, as_json: bool) -> None:
     """Delete logs, runs, alerts and history that are older than the settings allow. Predictions always stay."""
     from batchord.flow.upkeep.prune import prune as delete

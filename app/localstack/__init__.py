@@ -5,20 +5,11 @@ the start-up code of these packages adds system users, opens the permissions of 
 off. All data are in one folder of mode 0700, and the servers listen only on loopback.
 """
 
+from .addresses import ALL_SERVERS, Server, Servers, unconfigured_servers
 from .background import background_status, start_background, stop_background
 from .fork_server import CELERY_COMMAND, CELERY_ENVIRONMENT, ForkServer
 from .processes import Backoff, ProcessSpec, ProcessState, ProcessStatus
-from .servers import (
-    ALL_SERVERS,
-    Server,
-    Servers,
-    ServerStatus,
-    server_status,
-    start_servers,
-    stop_servers,
-    superuser_url,
-    unconfigured_servers,
-)
+from .servers import ServerStatus, server_status, start_servers, stop_servers, superuser_url
 from .supervisor import Supervisor
 
 __all__ = [

@@ -20,11 +20,12 @@ from batchord.output.last_words import MaskedFormatter, mask_last_words
 from batchord.output.masking import mask
 
 from . import daemons
+from .addresses import Server
 from .daemons import Daemon
 from .home import held, open_home, write_private
 from .interrupts import uninterrupted
 from .processes import ProcessSpec, ProcessState, ProcessStatus
-from .servers import Server, stop_servers
+from .servers import stop_servers
 from .supervisor import NAME, STATUS_FILE, run
 
 #: Longer than the slowest start of a server.
@@ -85,18 +86,23 @@ def refuse_second(home: Path) -> None:
 def stop_background(home: Path) -> bool:
     """Stops the supervisor of this home with all its processes, and servers without a supervisor.
 
-    Returns False if nothing was running. Raises TransientError if a process cannot be ended.
+    PostgreSQL continues while another process holds it. Returns whether anything was stopped. Raises TransientError
+    if a process cannot be ended.
     """
     home = home.expanduser().absolute()
     if not (home / "run").is_dir():
         return False
     supervisor = daemons.find(home, NAME)
-    anything = supervisor is not None or any(daemons.find(home, server) for server in Server)
+    before = _running(home)
     if supervisor is not None:
         daemons.stop(supervisor, ((signal.SIGTERM, _STOP_SECONDS + _status_file(home).get("patience", 0.0)),))
     with held(daemons.lock_path(home, NAME), timeout=_CLEANING_SECONDS):
         stop_servers(home)
-    return anything
+    return supervisor is not None or before != _running(home)
+
+
+def _running(home: Path) -> set[Server]:
+    return {server for server in Server if daemons.find(home, server) is not None}
 
 
 def background_status(home: Path) -> list[ProcessStatus]:

@@ -23,6 +23,20 @@ _VERSION = "18"
 _NAME = "batchord"
 
 
+def data_folder(home: Path) -> Path:
+    """The folder of the server's data; missing before its first start."""
+    return home / "postgres"
+
+
+def require_programs() -> None:
+    """Raises ConfigurationError if the server's programs are not installed. It changes nothing."""
+    _program("postgres")
+
+
+def _program(name: str) -> Path:
+    return packaged(_PACKAGE, f"pginstall{_VERSION}", "bin", name)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Postgres:
     """PostgreSQL 18 with the superuser and the database ``batchord``, and the roles that Batchord uses."""
@@ -42,7 +56,7 @@ class Postgres:
 
     @property
     def _data(self) -> Path:
-        return self.home / "postgres"
+        return data_folder(self.home)
 
     def url(self, port: int, database: str = _NAME, *, role: Login | None = None) -> str:
         """The address for libpq with the password of ``role``; without a role, that of the superuser."""
@@ -72,7 +86,7 @@ class Postgres:
             outcome = subprocess.run(  # noqa: S603 -- our own package's binary, no input from outside
                 [
                     *_as_ordinary_user(),
-                    str(packaged(_PACKAGE, f"pginstall{_VERSION}", "bin", "initdb")),
+                    str(_program("initdb")),
                     f"--pgdata={draft}",
                     f"--username={_NAME}",
                     f"--pwfile={password_file}",
@@ -116,7 +130,7 @@ class Postgres:
         }
         return [
             *_as_ordinary_user(),
-            str(packaged(_PACKAGE, f"pginstall{_VERSION}", "bin", "postgres")),
+            str(_program("postgres")),
             "-D",
             str(self._data),
             *(part for name, value in settings.items() for part in ("-c", f"{name}={value}")),

@@ -6,10 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from .embedded import LOOPBACK, packaged, plain_environment
 from .home import write_private
 
@@ -58,6 +54,11 @@ class Redis:
 
     def answers(self, port: int) -> bool:
         """Whether the server accepts our password; False while it loads its data."""
+        # Imported here: most commands import this module, and none of them asks Valkey.
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
         with redis.Redis(
             host=LOOPBACK,
             port=port,

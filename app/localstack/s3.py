@@ -6,10 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
-import botocore.config
-import botocore.exceptions
-
 from .embedded import LOOPBACK, packaged, plain_environment
 
 _PROGRAM = Path(__file__).with_name("s3_server.py")
@@ -53,6 +49,11 @@ class S3:
 
     def answers(self, port: int) -> bool:
         """Whether the server accepts a request that is signed with our keys."""
+        # Imported here: most commands import this module, and none of them asks the store.
+        import boto3
+        import botocore.config
+        import botocore.exceptions
+
         client = boto3.client(
             "s3",
             endpoint_url=self.url(port),

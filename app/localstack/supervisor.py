@@ -16,12 +16,14 @@ from typing import Self
 from batchord.core.errors import BatchordError, ConfigurationError, TransientError
 
 from . import daemons
+from .addresses import Server
 from .fork_server import ForkServer
 from .guard import Guard
+from .holders import end_guard, hold
 from .home import held, open_home, write_private
 from .interrupts import on_interrupt
 from .processes import Backoff, ProcessSpec, ProcessStatus, SupervisedProcess
-from .servers import Server, start_servers, stop_servers
+from .servers import start_servers, stop_servers, turn
 
 _log = logging.getLogger(__name__)
 #: The name of the supervisor's lock, note and log in the home.
@@ -100,7 +102,11 @@ class Supervisor:
         daemons.note(self._home, NAME, os.getpid(), port=0)
         if self._servers:
             self._resources.callback(stop_servers, self._home)
+            # Let go before the servers are stopped. Without a guard: what `batchord up` runs stays until `down`.
+            self._resources.enter_context(hold(self._home))
             start_servers(self._home, needs=self._servers)
+            with turn(self._home):
+                end_guard(self._home)
         for spec in self._specs:
             process = SupervisedProcess(spec, self._home, guard, self._backoff, self._fork_server)
             self._processes.append(process)

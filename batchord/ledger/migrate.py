@@ -2,6 +2,13 @@
 
 from importlib.resources import as_file, files
 
+_FOLDER = files("batchord.ledger") / "migrations"
+
+
+def newest_revision() -> str:
+    """The revision to which :func:`migrate` brings the schema. Files are named for theirs, so Alembic is not needed."""
+    return max(file.name.partition("_")[0] for file in (_FOLDER / "versions").iterdir() if file.name[:1].isdigit())
+
 
 def migrate(database_url: str, revision: str = "head", *, variable: str = "BATCHORD_DATABASE_URL") -> None:
     """Brings the schema ``batchord`` to ``revision``. Several processes may do so at the same time.
@@ -22,7 +29,7 @@ def migrate(database_url: str, revision: str = "head", *, variable: str = "BATCH
 
     from batchord.ledger.failures import translated
 
-    with as_file(files("batchord.ledger") / "migrations") as folder:
+    with as_file(_FOLDER) as folder:
         config = Config()
         config.set_main_option("script_location", str(folder))
         url = make_url(database_url).set(drivername="postgresql+psycopg")

@@ -87,7 +87,7 @@ def test_commands_for_programs(ran: Cluster) -> None:
     again = _as_json(ran, "run", "notes", "--local")
     assert set(again) >= _RUN_FIELDS
     assert again["discovered"] == 0
-    assert _as_json(ran, "down") == {"stopped": False}
+    assert _as_json(ran, "down") == {"stopped": False, "held": False}
     status = _as_json(ran, "status", code=1)
     assert status["well"] is False
 
@@ -132,19 +132,28 @@ def test_wrong_names_are_reported_in_one_line(notes: Cluster, command: tuple[str
 
 
 @pytest.mark.parametrize(
-    "command", ["runs", "show 0123", "rejections", "audit", "plan notes", "run notes", "run notes --local", "migrate"]
+    ("command", "told"),
+    [
+        ("runs", "`batchord run NAME --local`"),
+        ("show 0123", "`batchord run NAME --local`"),
+        ("rejections", "`batchord run NAME --local`"),
+        ("logs 0123", "`batchord run NAME --local`"),
+        ("run notes", "`batchord run notes --local`"),
+        ("migrate", "`batchord up`"),
+    ],
 )
 def test_without_servers_every_command_says_what_to_do(
-    own_home: Path, tmp_path: Path, notes_file: Path, command: str
+    own_home: Path, tmp_path: Path, notes_file: Path, command: str, told: str
 ) -> None:
-    """Exit code 1 and one line that names the variable and ``batchord up``."""
+    """Exit code 1 and one line that names a command and the variable. An empty home stays empty."""
     assert notes_file.parent == tmp_path
     ended = OwnStack(own_home, tmp_path).batchord(*command.split())
     assert (ended.returncode, ended.stdout) == (1, "")
     (line,) = ended.stderr.splitlines()
-    assert line.startswith("ConfigurationError: No ")
+    assert line.startswith("ConfigurationError: ")
     assert "set BATCHORD_" in line
-    assert "`batchord up`" in line
+    assert told in line
+    assert not list(own_home.glob("postgres*"))
 
 
 @pytest.fixture

@@ -79,10 +79,10 @@ def test_up_runs_everything_and_down_leaves_only_data(stack: OwnStack) -> None:
     assert stopped.returncode == 1
     assert json.loads(stopped.stdout)["well"] is False
     assert {each["state"] for each in json.loads(stopped.stdout)["processes"]} == {"stopped"}
-    assert json.loads(stack.batchord("down", "--json").stdout) == {"stopped": False}
+    assert json.loads(stack.batchord("down", "--json").stdout) == {"stopped": False, "held": False}
 
     _assert_data_survived(stack, flower=said["flower"])
-    assert json.loads(stack.batchord("down", "--json").stdout) == {"stopped": True}
+    assert json.loads(stack.batchord("down", "--json").stdout) == {"stopped": True, "held": False}
     assert stack.processes() == []
 
 

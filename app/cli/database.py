@@ -1,0 +1,68 @@
+"""The ledger's database for a command: a configured one, that of the stack, or the home's own PostgreSQL by itself."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import click
+
+from batchord.core.errors import ConfigurationError
+from batchord.output.masking import learn
+from batchord.settings import settings
+
+from .terminal import foreign
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@contextmanager
+def database(*, create: bool = True) -> Iterator[None]:
+    """During the block, the ledger's database can be used. Check the command's arguments before.
+
+    Where no database is configured and no stack runs, it starts the home's PostgreSQL, and says so on stderr. Call
+    ``ledger()``, ``parts()`` and the like of :mod:`batchord.wiring` only inside of the block::
+
+        catalog().get(name)  # report a wrong name at once
+        with database():
+            steps = preview(parts(), pipeline=name)
+
+    ``create=False`` is for a command that only shows what is there: without data in the home, it raises
+    ConfigurationError instead of creating empty tables. Raises ConfigurationError, too, if no database is configured
+    and the embedded PostgreSQL is not installed or cannot run.
+    """
+    from ..localstack.addresses import Server, unconfigured_servers
+    from ..localstack.own_postgres import has_data, own_postgres
+
+    if Server.POSTGRES not in unconfigured_servers(os.environ):
+        yield
+        return
+    home = settings().home.expanduser().absolute()
+    if not create and not has_data(home):
+        raise ConfigurationError(
+            f"There are no runs here: no database is configured, and {home} has no data. Start a run with "
+            "`batchord run NAME --local`, or call the command in the folder of your runs, or set BATCHORD_HOME or "
+            "BATCHORD_DATABASE_URL."
+        )
+    with own_postgres(home) as seconds:
+        settings.cache_clear()  # its address is in the home since now
+        learn(())
+        if seconds is not None:
+            click.echo(f"PostgreSQL was started in {foreign(home)} ({seconds:.1f} s). It stops by itself.", err=True)
+        yield
+
+
+def shows_ledger(command: Callable[P, T]) -> Callable[P, T]:
+    """A decorator for a command that shows what is in the ledger; see :func:`database` with ``create=False``.
+
+    Write it below click's decorators, right above the function.
+    """
+
+    @wraps(command)
+    def with_database(*args: P.args, **kwargs: P.kwargs) -> T:
+        with database(create=False):
+            return command(*args, **kwargs)
+
+    return with_database
