@@ -6,6 +6,7 @@ from pathlib import Path
 from batchord.catalog.reading import Loaded, Problem, load
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.errors import CatalogError, UnknownPipeline
+from batchord.core.text.similar import meant
 
 
 class Snapshot:
@@ -27,9 +28,10 @@ class Snapshot:
         problems = [str(problem) for problem in self.loaded.problems if problem.pipeline in (name, None)]
         if any(problem.pipeline == name for problem in self.loaded.problems):
             raise CatalogError(f"Pipeline {name!r} cannot run:\n" + "\n".join(f"  - {text}" for text in problems))
-        names = ", ".join(self.names()) or "none"
+        names = meant(name, self.names(), listed="there are")
+        names += "" if names.endswith("?") else "."
         hint = "".join(f"\n  - {text}" for text in problems)
-        raise UnknownPipeline(f"There is no pipeline {name!r} in {self.folder}; there are: {names}.{hint}")
+        raise UnknownPipeline(f"There is no pipeline {name!r} in {self.folder}; {names}{hint}")
 
     def names(self) -> list[str]:
         """The names of all pipelines that can run, sorted."""

@@ -27,6 +27,7 @@ from batchord.core.run.graph import upstream
 from batchord.core.text.counts import counted
 from batchord.core.text.error_text import error_text
 from batchord.core.text.names import is_name
+from batchord.core.text.similar import meant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ def load(
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            loaded.problems.append(Problem(file=file, pipeline=None, what=_described(error, path)))
+            loaded.problems.append(Problem(file=file, pipeline=None, what=_described(error, path, folder)))
             continue
         for name, pipeline in declared:
             others = by_name.setdefault(name, [])
@@ -119,12 +120,13 @@ def _check_follows(loaded: Loaded, declared_names: set[str]) -> None:
     follows = {name: pipeline.after.pipeline for name, pipeline in loaded.pipelines.items() if pipeline.after}
     before = {name: [followed] for name, followed in follows.items()}
     # The names that an author could follow: all pipelines without problems, before the loop below removes some.
-    names = ", ".join(sorted(loaded.pipelines)) or "none"
+    names = sorted(loaded.pipelines)
     in_cycle = sorted(name for name in before if name in upstream(before, name))
     for name, followed in follows.items():
         what = None
         if followed not in declared_names:
-            what = f"after_pipeline({followed!r}) names an unknown pipeline; the pipelines are: {names}"
+            similar = meant(followed, [each for each in names if each != name], listed="the pipelines are")
+            what = f"after_pipeline({followed!r}) names an unknown pipeline; {similar}"
         elif name in in_cycle:
             what = f"it follows {followed!r} and thereby itself: break the cycle of {', '.join(in_cycle)}"
         if what is not None:
@@ -182,24 +184,30 @@ def _pipelines(module: ModuleType) -> list[Pipeline]:
     return list(pipelines.values())
 
 
-def _described(error: BaseException, path: Path) -> str:
+def _described(error: BaseException, path: Path, folder: Path) -> str:
     """The error with the line of the pipeline file that led to it, and the author's file that raised it."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_authors(frame.filename)]
-    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    lines = [frame.lineno for frame in frames if _is_same(frame.filename, path)]
     where = f"line {lines[-1]}: " if lines else ""
     if isinstance(error, SyntaxError):
         place = f"line {error.lineno}: "
         # If the error is in another file, name this file's line with the import, too.
-        where = place if error.filename in (None, str(path)) else f"{where}{_shown(error.filename, path)} {place}"
+        own = error.filename is None or _is_same(error.filename, path)
+        where = place if own else f"{where}{_shown(error.filename, folder)} {place}"
         return f"{where}SyntaxError: {error.msg}"
-    if frames and frames[-1].filename != str(path):
-        where += f"{_shown(frames[-1].filename, path)} line {frames[-1].lineno}: "
+    if frames and not _is_same(frames[-1].filename, path):
+        where += f"{_shown(frames[-1].filename, folder)} line {frames[-1].lineno}: "
     return f"{where}{error_text(error)}{_advice(error)}"
 
 
-def _shown(file: str | None, path: Path) -> str:
-    """The path of a module's file relative to the project's root."""
-    root, name = path.parent.parent, Path(file or "")
+def _is_same(file: str, path: Path) -> bool:
+    """Whether both are the same file. A path of ``sys.path`` may lead to it by a link or from the working folder."""
+    return file == str(path) or Path(file).resolve() == path.resolve()
+
+
+def _shown(file: str | None, folder: Path) -> str:
+    """The path of a module's file relative to the project's root, which contains the pipelines' folder."""
+    root, name = folder.parent, Path(file or "").resolve()
     return str(name.relative_to(root)) if name.is_relative_to(root) else str(name)
 
 

@@ -1,13 +1,16 @@
 """Plain functions as models."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from batchord.core.declared.checks import not_callable
 from batchord.core.declared.models import NOT_IN_VERSION, Model, takes_functions
 from batchord.core.errors import ConfigurationError, ModelContractViolation
+from batchord.core.text.error_text import clause
 from batchord.models.failures import predicting
 from batchord.models.versions import WEIGHT_DIGITS, readable_name
 
@@ -29,6 +32,18 @@ class FunctionModel(Model):
     _: KW_ONLY
     #: The version that the author gives; None: the digest of the function's code.
     version: str | None = field(default=None, metadata=NOT_IN_VERSION)
+
+    def problems(self) -> list[str]:
+        """The problems of the declaration, one sentence each."""
+        problems = super().problems()
+        function = self.function
+        if not callable(function):
+            problems.append(not_callable(function, of="a DataFrame"))
+        elif inspect.iscoroutinefunction(function):
+            problems.append("its function is a coroutine: give a plain function, which may call asyncio.run")
+        elif isinstance(function, type) and issubclass(function, Model):
+            problems.append(f"model= is the class {function.__name__}: give a model, such as {function.__name__}(…)")
+        return problems
 
     @property
     def traits(self) -> dict[str, str]:
@@ -116,6 +131,6 @@ def _typed(output: "pd.DataFrame", version: str) -> "pd.DataFrame":
             columns["score"] = columns["score"].astype(float)
         except (TypeError, ValueError) as error:
             raise ModelContractViolation(
-                f"{version} returned a column 'score' that is not numeric: {error}."
+                f"{version} returned a column 'score' that is not numeric: {clause(error)}."
             ) from error
     return pd.DataFrame(columns, index=output.index)

@@ -5,6 +5,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from batchord.core.declared.checks import shown
 from batchord.core.declared.models import NOT_IN_VERSION, StoredModel
 from batchord.core.errors import ConfigurationError
 from batchord.core.text.names import as_names
@@ -44,7 +45,11 @@ class SklearnModel(StoredModel):
 
     def problems(self) -> list[str]:
         """The problems of the declaration, one sentence each."""
-        return super().problems() + problems_of_proba(self.proba)
+        problems = super().problems() + problems_of_proba(self.proba)
+        for option in ("features", "trusted"):
+            if not all(isinstance(name, str) for name in getattr(self, option) or ()):
+                problems.append(f"{option}={shown(getattr(self, option))}: give a list of texts")
+        return problems
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "trusted", as_names(self.trusted))

@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from batchord.core.declared.checks import is_whole
 from batchord.core.declared.models import NOT_IN_VERSION, PICTURE_ROWS, StoredModel
 from batchord.models.digests import files_below
 from batchord.models.proba import problems_of_proba
@@ -62,9 +63,9 @@ class _Transformers(StoredModel):
             problems.append(f"task={self.task!r} is unknown: use 'classify' or 'embed'")
         if self.dtype not in ("float32", "bfloat16"):
             problems.append(f"dtype={self.dtype!r} is unknown: use 'float32' or 'bfloat16'")
-        if self.revision is not None and not _COMMIT.fullmatch(self.revision):
+        if self.revision is not None and not _COMMIT.fullmatch(str(self.revision)):
             problems.append(f"revision={self.revision!r} is not a full commit: pin all 40 hexadecimal digits")
-        if not _DEVICE.fullmatch(self.device):
+        if not _DEVICE.fullmatch(str(self.device)):
             problems.append(f"device={self.device!r} is unknown: use 'auto', 'cpu', 'cuda' or 'cuda:N'")
         return problems
 
@@ -99,6 +100,8 @@ class TransformersText(_Transformers):
         problems = super().problems()
         if not self.text:
             problems.append("no text column: give text='body', the column that holds the text")
+        if self.max_tokens is not None and not is_whole(self.max_tokens, least=1):
+            problems.append(f"max_tokens={self.max_tokens!r}: give a whole number from 1, or None")
         return problems
 
     def load(self, files: Path | None, version: str, *, threads: int, copied: bool) -> "LoadedTextModel":

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from batchord.core.declared.checks import not_callable
 from batchord.core.declared.context import RunContext
 
 
@@ -26,7 +27,7 @@ def takes_run(function: Callable[..., Any]) -> bool:
 def function_problems(function: object) -> list[str]:
     """The problems of a step's function, one sentence each."""
     if not callable(function):
-        return [f"{function!r} cannot be called: give a function of the run"]
+        return [not_callable(function, of="the run")]
     if inspect.iscoroutinefunction(function):
         return ["its function is a coroutine: give a plain function, which may call asyncio.run"]
     needed = [param for param in _parameters(function) or [] if param.default is param.empty]

@@ -49,8 +49,13 @@ class Cron:
         """See :class:`batchord.core.calendar.schedules.Schedule`."""
         if problems := zone_problems(self.time_zone):
             return problems
-        if not isinstance(self.expression, str) or len(self.expression.split()) != _FIELDS:
-            return [f"cron({self.expression!r}) needs five fields: minute, hour, day of month, month, day of week"]
+        fields = len(self.expression.split()) if isinstance(self.expression, str) else 0
+        if fields != _FIELDS:
+            more = f", and has {fields}" if fields else ""
+            # Quartz and Spring begin with the seconds.
+            more += "; no field is for seconds, for which there is every(seconds=...)" if fields > _FIELDS else ""
+            needed = "five fields: minute, hour, day of month, month, day of week"
+            return [f"cron({self.expression!r}) needs {needed}{more}"]
         try:
             next(CronSim(self.expression, _EARLY))
         except CronSimError as error:

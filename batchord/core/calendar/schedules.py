@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from batchord.core.calendar.cron import Cron
 from batchord.core.calendar.recurrence import Rrule
+from batchord.core.text.calls import names_options
 from batchord.core.text.names import as_names
 
 __all__ = [
@@ -158,7 +159,8 @@ class AfterPipeline:
         """See :class:`Schedule`."""
         problems = []
         if not isinstance(self.pipeline, str) or not self.pipeline.strip():
-            problems.append(f"after_pipeline({self.pipeline!r}): give the name of a pipeline")
+            what = repr(self.pipeline) if isinstance(self.pipeline, str) else f"a {type(self.pipeline).__name__}"
+            problems.append(f"after_pipeline({what}): give the name of a pipeline, as a text")
         if not self.states or not all(state in _STATES for state in self.states):
             problems.append(f"after_pipeline(states={self.states!r}): give some of {', '.join(_STATES)}")
         return problems
@@ -171,21 +173,28 @@ class AfterPipeline:
         return f"after {self.pipeline} {' or '.join(self.states)}"
 
 
+@names_options
 def every(*, seconds: float = 0, minutes: float = 0, hours: float = 0, days: float = 0) -> Every:
     """Starts a run in each interval: ``every(minutes=10)``."""
+    for unit, value in (("seconds", seconds), ("minutes", minutes), ("hours", hours), ("days", days)):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"every({unit}={value!r}): give a number, such as every({unit}=10)")
     return Every(timedelta(seconds=seconds, minutes=minutes, hours=hours, days=days))
 
 
+@names_options
 def cron(expression: str, time_zone: str = "UTC") -> Cron:
     """Starts a run at each fire time of a cron expression: ``cron("*/30 * * * *", "Europe/Berlin")``."""
     return Cron(expression, time_zone)
 
 
+@names_options
 def once(at: datetime) -> Once:
     """Starts a single run: ``once(datetime(2027, 1, 1, 6, tzinfo=UTC))``."""
     return Once(at)
 
 
+@names_options
 def rrule(rule: str, *, start: datetime | None = None, time_zone: str = "UTC") -> Rrule:
     """Starts a run at each fire time of a recurrence rule: ``rrule("FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=18")``.
 
@@ -198,6 +207,7 @@ def rrule(rule: str, *, start: datetime | None = None, time_zone: str = "UTC") -
     return Rrule(rule, start=start, time_zone=time_zone)
 
 
+@names_options
 def after_pipeline(name: str, *, states: Sequence[str] = ("succeeded",)) -> AfterPipeline:
     """Starts a run each time a run of another pipeline ends in one of ``states``: ``after_pipeline("features")``."""
     return AfterPipeline(name, states=states)

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from batchord.core.text.calls import NamesOptions
+
 
 @dataclass(frozen=True, kw_only=True)
-class Alerts:
+class Alerts(NamesOptions):
     """Which alerts a pipeline sends besides those that it always sends, and who receives them.
 
     It always sends alerts about failed and partial runs and about findings of the audit.

@@ -10,6 +10,7 @@ from batchord.core.declared.params import Params, is_not_finite
 from batchord.core.errors import OutputRefused
 from batchord.core.run.records import unstorable
 from batchord.core.run.runs import StepState, becomes_shards
+from batchord.core.text.calls import NamesOptions
 from batchord.core.text.counts import counted
 
 #: Bytes of JSON that a step may pass to later steps.
@@ -17,7 +18,7 @@ MOST_OUTPUT_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepOutput:
+class StepOutput(NamesOptions):
     """The state and the output of an earlier step of the run."""
 
     name: str
@@ -82,7 +83,7 @@ class StepOutput:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunContext(Mapping[str, StepOutput]):
+class RunContext(NamesOptions, Mapping[str, StepOutput]):
     """The run as a step's function sees it. ``run["score"]`` is the state and output of the earlier step ``score``."""
 
     #: The run's id.

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from batchord.core.code import Code, imported_code
+from batchord.core.text.calls import NamesOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Declaration:
+class Declaration(NamesOptions):
     """A declaration that knows with which code it was loaded."""
 
     #: The author's code with which it was loaded, and the module that declares it. The catalog sets both.

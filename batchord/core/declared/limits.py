@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from batchord.core.text.calls import NamesOptions
+
 #: How many records of one batch may be rejected because of errors of the model or of the source: this many, or the
 #: share below. If more fail, the model or the source is broken, not the records.
 MOST_RECORDS = 5
@@ -9,7 +11,7 @@ MOST_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class RejectionLimit:
+class RejectionLimit(NamesOptions):
     """A step fails when more than ``share`` of its records, and more than ``count`` of them, are rejected.
 
     Its predictions stay, so its run ends as partial, with an alert.

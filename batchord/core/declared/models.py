@@ -11,11 +11,13 @@ such. Every other column goes into the prediction's JSON output.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from batchord.core.declared.checks import is_whole, kind_of, shown
 from batchord.core.declared.declaration import Declaration
 from batchord.core.errors import BatchordError, ConfigurationError, ModelNotFound
+from batchord.core.text.calls import NamesOptions
 from batchord.core.text.names import as_names
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ NOT_IN_VERSION = {IN_VERSION: None}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Images:
+class Images(NamesOptions):
     """Which column holds the locations of images, and which images are accepted."""
 
     column: str = field(metadata={IN_VERSION: "images"})
@@ -61,6 +63,11 @@ class Images:
 
     def problems(self) -> list[str]:
         """The problems of the declaration, one sentence each."""
+        if not isinstance(self.column, str) or not self.column:
+            return [f"images have column={shown(self.column)}: give the name of the column with the locations"]
+        for option in ("max_bytes", "max_pixels"):
+            if not is_whole(getattr(self, option), least=1):
+                return [f"images have {option}={shown(getattr(self, option))}: give a whole number from 1"]
         if isinstance(self.max_seconds, bool) or not isinstance(self.max_seconds, int | float) or self.max_seconds <= 0:
             return [f"images have max_seconds={self.max_seconds!r}: give a number above zero"]
         if not self.allow:
@@ -123,10 +130,18 @@ class Model(Declaration):
 
     def problems(self) -> list[str]:
         """The problems of the declaration, one sentence each; empty if there are none."""
-        problems = [] if self.images is None else self.images.problems()
+        problems = [] if self.images is None else self._problems_of_images(self.images)
+        if self.text is not None and (not isinstance(self.text, str) or not self.text):
+            problems.append(f"text={shown(self.text)}: give the name of a column, such as text='body'")
         if self.empty not in ("reject", "predict"):
             problems.append(f"empty={self.empty!r} is unknown: use 'reject' or 'predict'")
         return problems
+
+    def _problems_of_images(self, images: object) -> list[str]:
+        if isinstance(images, Images):
+            return images.problems()
+        column = images if isinstance(images, str) else "photo"
+        return [f"images={shown(images)}: give images=Images(column={column!r}, allow=['s3://bucket/prefix/'])"]
 
     @property
     def takes_arrival(self) -> bool:
@@ -165,6 +180,13 @@ class StoredModel(Model):
     on_hub: ClassVar[bool] = False
 
     location: str = field(metadata=NOT_IN_VERSION)
+
+    def problems(self) -> list[str]:
+        """The problems of the declaration, one sentence each; empty if there are none."""
+        if isinstance(self.location, str) and self.location:
+            return super().problems()
+        advice = "write str(…) around it" if isinstance(self.location, PurePath) else "give a path or an s3:// prefix"
+        return [f"the model's location is {kind_of(self.location)}, and not a text: {advice}", *super().problems()]
 
     def is_part(self, name: str) -> bool:
         """Whether the file ``name`` (below the model's folder) is a part of the model. Hidden files never are."""

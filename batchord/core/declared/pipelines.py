@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from batchord.core.calendar.schedules import AfterPipeline, Schedule, schedule_from_json
 from batchord.core.declared.alerts import Alerts
-from batchord.core.declared.checks import is_whole, problems_of
+from batchord.core.declared.checks import is_whole, kind_of, problems_of, shown
 from batchord.core.declared.limits import RejectionLimit
 from batchord.core.declared.models import Model
 from batchord.core.declared.retries import Retry
@@ -21,7 +21,9 @@ from batchord.core.declared.steps import Predict, Step, TaskStep
 from batchord.core.errors import UnknownStep
 from batchord.core.run.graph import cycle
 from batchord.core.run.runs import NewStep
+from batchord.core.text.calls import NamesOptions
 from batchord.core.text.names import as_names, is_name
+from batchord.core.text.similar import meant
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ Catchup = Literal["latest", "all"]
 
 
 @dataclass(frozen=True)
-class Pipeline:
+class Pipeline(NamesOptions):
     """A schedule and steps under one name. With a single Predict step, ``source`` and ``model`` suffice."""
 
     name: str
@@ -160,18 +162,20 @@ class Pipeline:
         problems = []
         if not is_name(self.name):
             problems.append(f"{self.name!r} cannot be a pipeline name: use lower-case letters, digits, '_' and '-'")
-        if not self.steps:
+        if not self.steps and self.source is not None:
+            problems.append("it has a source and no model: give model=, such as a function by its name alone")
+        elif not self.steps:
             problems.append("it has no steps: give source= and model=, or steps=[...]")
         elif not self.short_form and (self.source is not None or self.model is not None):
             problems.append("both steps= and source= or model= are given: keep one of the two forms")
         if not self.listed:
             problems.append("steps= is a single step: give a list, steps=[...]")
         if not isinstance(self.description, str):
-            problems.append(f"description= is a {type(self.description).__name__}: give a text")
+            problems.append(f"description= is {kind_of(self.description)}: give a text")
         problems += problems_of(self._option_problems)
         for step in self.steps:
             if not isinstance(step, Predict | TaskStep):
-                problems.append(f"steps holds a {type(step).__name__}: give Predict, Python, Sql, Bash or Branch")
+                problems.append(f"steps holds {kind_of(step)}: give Predict, Python, Sql, Bash or Branch")
                 continue
             problems += [f"step {step.name!r}: {problem}" for problem in problems_of(step.problems)]
         return problems + problems_of(self._graph_problems) + problems_of(self._concurrency_problems)
@@ -187,7 +191,7 @@ class Pipeline:
                 problems += problems_of(self.schedule.problems)
             else:
                 problems.append(
-                    f"schedule={self.schedule!r}: give a schedule such as every(minutes=10) or cron('0 * * * *')"
+                    f"schedule={shown(self.schedule)}: give a schedule such as every(minutes=10) or cron('0 * * * *')"
                 )
         if not isinstance(self.jitter, timedelta) or self.jitter < timedelta(0):
             problems.append(f"jitter={self.jitter!r}: give a timedelta that is not negative")
@@ -195,7 +199,7 @@ class Pipeline:
             problems += (
                 problems_of(self.retry.problems)
                 if isinstance(self.retry, Retry)
-                else [f"retry={self.retry!r}: give Retry(3)"]
+                else [f"retry={shown(self.retry)}: give Retry(3)"]
             )
         if isinstance(self.alerts, Alerts):
             problems += problems_of(self.alerts.problems)
@@ -203,7 +207,7 @@ class Pipeline:
             if self.alerts.max_record_age is not None and not any(arrivals):
                 problems.append("alerts: max_record_age= needs a Predict step whose source has an arrival= column")
         else:
-            problems.append(f"alerts={self.alerts!r}: give Alerts(max_run_time=timedelta(minutes=20))")
+            problems.append(f"alerts={shown(self.alerts)}: give Alerts(max_run_time=timedelta(minutes=20))")
         return problems
 
     def _graph_problems(self) -> list[str]:
@@ -213,8 +217,8 @@ class Pipeline:
         problems = [f"two steps are named {name!r}" for name in sorted({n for n in names if names.count(n) > 1})]
         for step in steps:
             problems += [
-                f"step {step.name!r}: after={unknown!r} names an unknown step; the other steps are: "
-                + _others(names, step.name)
+                f"step {step.name!r}: after={unknown!r} names an unknown step; "
+                + meant(unknown, [name for name in names if name != step.name], listed="the other steps are")
                 for unknown in step.names_before
                 if unknown not in names
             ]
@@ -244,7 +248,3 @@ class Pipeline:
             for step in self.predict_steps
             if isinstance(step.source, Source) and not step.source.is_bounded
         ]
-
-
-def _others(names: list[str], name: str) -> str:
-    return ", ".join(other for other in names if other != name) or "none"

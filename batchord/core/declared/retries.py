@@ -4,11 +4,12 @@ import random
 from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
 
-from batchord.core.declared.checks import is_whole
+from batchord.core.declared.checks import is_whole, shown
+from batchord.core.text.calls import NamesOptions
 
 
 @dataclass(frozen=True)
-class Retry:
+class Retry(NamesOptions):
     """Up to ``times`` further attempts after a failed one. Each wait is twice as long as the one before.
 
     It is for errors of the step itself. After a fault of a server or the network, or the death of a worker, a step is
@@ -57,7 +58,9 @@ class Retry:
             or not isinstance(self.errors, tuple)
             or not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in self.errors)
         ):
-            problems.append(f"Retry(errors={self.errors!r}): give a tuple of exception classes")
+            problems.append(
+                f"Retry(errors={shown(self.errors)}): give a tuple of exception classes, such as (ConnectionError,)"
+            )
         return problems
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from batchord.core.declared.context import RunContext
+from batchord.core.text.calls import NamesOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepContext:
+class StepContext(NamesOptions):
     """The run, the attempt, and what the worker's process offers to them."""
 
     #: The run, its parameters, and the outputs of the steps before this one.
@@ -36,7 +37,7 @@ class StepContext:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(NamesOptions):
     """The result of a step that chooses which of the steps right after it run: one name or several.
 
     The others are skipped, unless a chosen step leads to them or their join is ``always``.

@@ -12,12 +12,13 @@ from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from batchord.core.declared.checks import is_whole, problems_of
+from batchord.core.declared.checks import is_whole, kind_of, problems_of, shown
 from batchord.core.declared.limits import RejectionLimit
 from batchord.core.declared.models import Model, as_model
 from batchord.core.declared.retries import NO_RETRY, Retry
 from batchord.core.declared.sources import Source
 from batchord.core.run.runs import becomes_shards
+from batchord.core.text.calls import NamesOptions
 from batchord.core.text.names import as_names, is_name
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _GRACE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(NamesOptions):
     """The base of all kinds of steps."""
 
     #: The name of the kind, in the ledger and for people. The default is the name of the class in lower case.
@@ -69,7 +70,7 @@ class Step:
         if self.join not in ("all_done_ok", "always"):
             problems.append(f"join={self.join!r} is unknown: use 'all_done_ok' or 'always'")
         if self.retry is not None:
-            wrong = [f"retry={self.retry!r}: give Retry(3)"]
+            wrong = [f"retry={shown(self.retry)}: give Retry(3)"]
             problems += problems_of(self.retry.problems) if isinstance(self.retry, Retry) else wrong
         return problems + _after_problems(self.after)
 
@@ -175,15 +176,18 @@ class Predict(Step):
         if isinstance(self.source, Source):
             problems += problems_of(self.source.problems)
         else:
-            problems.append(f"source= is a {type(self.source).__name__}: give a source, such as a SqlSource")
+            problems.append(f"source= is {kind_of(self.source)}: give a source, such as a SqlSource")
         if isinstance(self.model, Model):
             problems += problems_of(self.model.problems)
         else:
-            problems.append(f"model= is a {type(self.model).__name__}: give a model or a function of a DataFrame")
+            problems.append(
+                f"model= is {kind_of(self.model)}: give a model, or a function of a DataFrame by its name, without "
+                "parentheses"
+            )
         if isinstance(self.rejection_limit, RejectionLimit):
             problems += problems_of(self.rejection_limit.problems)
         else:
-            problems.append(f"rejection_limit={self.rejection_limit!r}: give RejectionLimit(share=0.5, count=100)")
+            problems.append(f"rejection_limit={shown(self.rejection_limit)}: give RejectionLimit(share=0.5, count=100)")
         for option in ("batch_rows", "shard_rows"):
             value = getattr(self, option)
             if value is not None and not is_whole(value, least=1):
@@ -203,5 +207,5 @@ def _after_problems(after: Iterable[object]) -> list[str]:
         if isinstance(each, Step):
             problems.append(f"after= holds a step itself: give its name: after=[{each.name!r}]")
         elif not isinstance(each, str):
-            problems.append(f"after= holds a {type(each).__name__}: give names of steps: after=['prepare']")
+            problems.append(f"after= holds {kind_of(each)}: give names of steps: after=['prepare']")
     return problems

@@ -18,6 +18,10 @@ def message_of(error: BaseException) -> str:
     return str(error) if isinstance(error, BatchordError) else error_text(error)
 
 
-def clause(text: str) -> str:
-    """``text`` without the full stop at its end, so that it can be a part of a sentence."""
-    return text.rstrip().removesuffix(".")
+def clause(text: object) -> str:
+    """An error, or its text, without full stops at its end, so that it can be a part of a sentence.
+
+    Whoever builds a sentence with an error inside adds the full stop. Some libraries' errors end with one, others do
+    not.
+    """
+    return str(text).rstrip(". \t\r\n")

@@ -99,7 +99,7 @@ class SqlSource(Source):
 
     def _codes(self) -> list[str]:
         """The query without texts and comments. If the database is not known yet, once for each way to quote."""
-        if self.url_env is not None:
+        if self.url_env is not None or not isinstance(self.url, str | None):
             return [code_of(self.sql, lexis_of(dialect)) for dialect in (None, "mysql", "sqlite")]
         return [code_of(self.sql, lexis_of(None if self.url is None else re.split(r"[:+]", self.url, maxsplit=1)[0]))]
 
@@ -111,7 +111,7 @@ class SqlSource(Source):
             for name, dtype in self.dtypes.items()
             if dtype not in DTYPES
         ]
-        if self.key in self.dtypes:
+        if isinstance(self.key, str) and self.key in self.dtypes:
             problems.append(
                 f"dtypes= names the key {self.key!r}, which is the frame's index: select the column again under "
                 "another name (AS)"

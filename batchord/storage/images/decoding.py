@@ -10,6 +10,8 @@ from batchord.core.declared.models import Images
 from batchord.core.errors import ConfigurationError, DataError
 from batchord.core.process.exhaustion import is_exhaustion
 from batchord.core.reasons import Reason
+from batchord.core.text.error_text import clause
+from batchord.core.text.similar import meant
 from batchord.storage.images.bombs import BoundedFile, scans_of, without_notes
 from batchord.storage.images.modes import to_rgb
 from batchord.storage.images.room import Batch, BatchFull, Room
@@ -45,9 +47,8 @@ def prepare(accept: Images) -> None:
     Image.init()
     unknown = [name for name in accept.formats if name not in Image.OPEN]
     if unknown:
-        raise ConfigurationError(
-            f"Images formats={unknown} cannot be read here: Pillow reads {', '.join(sorted(Image.OPEN))}."
-        )
+        advice = meant(unknown[0], sorted(Image.OPEN), listed="Pillow reads")
+        raise ConfigurationError(f"Images formats={unknown} cannot be read here; {advice}")
     # We check the size against max_pixels before decoding. Pillow checks its own limit first and would refuse pictures
     # that an author allows. So we raise its limit, but never lower or remove it: other code may rely on it.
     if Image.MAX_IMAGE_PIXELS is not None:
@@ -98,7 +99,7 @@ def decode(
         # Decoders raise OSError, SyntaxError, ValueError, struct.error, IndexError, … for broken bytes. A list of them
         # would miss some, and then a single picture would fail the whole shard.
         raise DataError(
-            Reason.CORRUPT_IMAGE, f"The picture cannot be decoded: {type(error).__name__}: {error}."
+            Reason.CORRUPT_IMAGE, f"The picture cannot be decoded: {type(error).__name__}: {clause(error)}."
         ) from error
 
 

@@ -31,15 +31,14 @@ def test_a_chain_of_followers_can_run(tmp_path: Path, write: Write) -> None:
     assert catalog.names() == ["first", "last", "middle", "other"]
 
 
-def test_following_an_unknown_pipeline_lists_the_known_ones(tmp_path: Path, write: Write) -> None:
+def test_following_an_unknown_pipeline_suggests_the_one_that_was_meant(tmp_path: Path, write: Write) -> None:
     """The name was mistyped. The other pipelines still run."""
     write("a.py", sound("features"))
     write("b.py", _follower("scores", "fetaures"))
 
     (problem,) = _said(tmp_path)
     assert problem == (
-        "b.py: pipeline 'scores': after_pipeline('fetaures') names an unknown pipeline; "
-        "the pipelines are: features, scores"
+        "b.py: pipeline 'scores': after_pipeline('fetaures') names an unknown pipeline; did you mean 'features'?"
     )
     assert Catalog(tmp_path).names() == ["features"]
 
@@ -91,5 +90,5 @@ def test_only_names_that_can_be_followed_are_listed(tmp_path: Path, write: Write
     said = [each for each in _said(tmp_path) if each.startswith("e.py")]
 
     assert said == [
-        "e.py: pipeline 'scores': after_pipeline('None') names an unknown pipeline; the pipelines are: features, scores"
+        "e.py: pipeline 'scores': after_pipeline('None') names an unknown pipeline; the pipelines are: features"
     ]

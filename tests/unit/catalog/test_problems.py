@@ -191,7 +191,7 @@ def test_an_unknown_pipeline_is_answered_with_those_that_are_there(tmp_path: Pat
         Catalog(tmp_path).get("revews")
 
     said = str(raised.value)
-    assert f"There is no pipeline 'revews' in {tmp_path}; there are: photos, reviews." in said
+    assert f"There is no pipeline 'revews' in {tmp_path}; did you mean 'reviews'?" in said
     assert "broken.py: line 1: ModuleNotFoundError" in said
 
 
@@ -211,3 +211,20 @@ def test_a_pipeline_with_problems_cannot_run_and_says_which(tmp_path: Path, writ
 
     assert str(raised.value).startswith("Pipeline 'reviews' cannot run:\n  - reviews.py: pipeline 'reviews': ")
     assert "other" not in str(raised.value)
+
+
+def test_a_line_is_named_whatever_path_leads_to_the_file(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative folder, and a link to it on Python's path."""
+    write("pipelines/notes.py", "from batchord import every\n\ns = every(minuts=3)\n")
+    write("pipelines/team/more.py", "\nimport _words\n")
+    write("pipelines/_words.py", "1 / 0\n")
+    (tmp_path / "link").symlink_to(tmp_path / "pipelines")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path / "link"))
+
+    assert _said(Path("pipelines")) == [
+        "notes.py: line 3: TypeError: every has no option 'minuts': did you mean 'minutes'?",
+        "team/more.py: line 2: pipelines/_words.py line 1: ZeroDivisionError: division by zero",
+    ]

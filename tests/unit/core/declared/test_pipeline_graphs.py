@@ -110,7 +110,7 @@ def test_what_is_wrong_with_a_step_is_said_with_its_name() -> None:
             {"alerts": Alerts(urls_env="slack://token@channel")},
             "urls_env= must be the name of an environment variable: an address holds secrets",
         ),
-        ({"description": 5}, "description= is a int: give a text"),
+        ({"description": 5}, "description= is an int: give a text"),
         ({"schedule": Every}, ": give a schedule such as every(minutes=10)"),
         ({"schedule": Every(cast("Any", 5))}, "Every(5): give a timedelta, or use every(minutes=10)"),
         ({"schedule": after_pipeline("b", states=cast("Any", 5))}, "give some of succeeded, partial, failed"),
@@ -172,9 +172,9 @@ def test_steps_are_a_list() -> None:
     assert Pipeline("reviews", steps=cast("Any", None)).problems() == [
         "it has no steps: give source= and model=, or steps=[...]"
     ]
-    for given in (5, "a"):
+    for given, kind in ((5, "an int"), ("a", "a str")):
         (problem,) = Pipeline("reviews", steps=cast("Any", given)).problems()
-        assert problem == f"steps holds a {type(given).__name__}: give Predict, Python, Sql, Bash or Branch"
+        assert problem == f"steps holds {kind}: give Predict, Python, Sql, Bash or Branch"
 
 
 def test_an_unknown_name_in_after_is_answered_with_those_there_are() -> None:
@@ -182,8 +182,8 @@ def test_an_unknown_name_in_after_is_answered_with_those_there_are() -> None:
     late = Python("late", lambda: None, after=cast("Any", ["praepare", 5]))
 
     assert Pipeline("reviews", steps=[_work("prepare"), _work("other"), late]).problems() == [
-        "step 'late': after= holds a int: give names of steps: after=['prepare']",
-        "step 'late': after='praepare' names an unknown step; the other steps are: prepare, other",
+        "step 'late': after= holds an int: give names of steps: after=['prepare']",
+        "step 'late': after='praepare' names an unknown step; did you mean 'prepare'?",
     ]
     (problem,) = Pipeline("reviews", steps=[_work("a", "b")]).problems()
     assert problem.endswith("the other steps are: none")

@@ -91,7 +91,7 @@ def test_an_ordinary_retry_has_no_problems(retry: Retry) -> None:
         (3, {"errors": ()}, "Retry(errors=()): give a tuple of exception classes"),
         (3, {"base": 10}, "Retry(base=10): give a timedelta that is not negative"),
         (3, {"ceiling": timedelta(-1)}, "Retry(ceiling=datetime.timedelta(days=-1)): give a timedelta"),
-        (3, {"errors": ValueError}, "Retry(errors=<class 'ValueError'>): give a tuple of exception classes"),
+        (3, {"errors": ValueError}, "Retry(errors=ValueError): give a tuple of exception classes"),
         (3, {"errors": (ValueError, "OSError")}, "give a tuple of exception classes"),
         (3, {"errors": (int,)}, "give a tuple of exception classes"),
     ],

@@ -55,7 +55,7 @@ def test_a_statement_is_a_text(sql: Any, kind: str) -> None:
 @pytest.mark.parametrize("option", ["url", "url_env"])
 def test_a_database_is_named_by_a_text(option: str) -> None:
     """The wrong value is not shown, because it may hold a password."""
-    assert _sql(**{option: 5}).problems() == [f"{option}= is a int: give a text"]
+    assert _sql(**{option: 5}).problems() == [f"{option}= is an int: give a text"]
 
 
 @pytest.mark.parametrize("command", ["", " \n", None])

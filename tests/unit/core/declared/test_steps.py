@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from batchord import Bash, Branch, FunctionModel, Python, Sql, TransformersText
+from batchord import Bash, Branch, FunctionModel, Model, Python, Sql
 from batchord.core.declared.retries import NO_RETRY, Retry
 from batchord.core.declared.step_context import StepContext
 from batchord.core.declared.steps import Predict, Step, TaskStep, retry_of
@@ -109,8 +109,8 @@ def test_a_value_in_after_that_is_not_a_name_is_reported(build: Build) -> None:
 
     for given in (step, (step,), [step]):
         assert build(after=given).problems() == ["after= holds a step itself: give its name: after=['prepare']"]
-    assert build(after=5).problems() == ["after= holds a int: give names of steps: after=['prepare']"]
-    assert build(after=["b", None]).problems() == ["after= holds a NoneType: give names of steps: after=['prepare']"]
+    assert build(after=5).problems() == ["after= holds an int: give names of steps: after=['prepare']"]
+    assert build(after=["b", None]).problems() == ["after= holds None: give names of steps: after=['prepare']"]
     assert build(after=len).problems() == [
         "after= holds a builtin_function_or_method: give names of steps: after=['prepare']"
     ]
@@ -134,13 +134,18 @@ def test_sizes_are_whole_numbers(option: str, given: Any) -> None:
 
 def test_a_surprise_in_a_part_hides_no_other_problem() -> None:
     """An unexpected error in a model's check is reported beside the other problems."""
-    model: Any = TransformersText("hub/name", text="body", device=5)  # type: ignore[arg-type]
+
+    class Surprising(Model):
+        def problems(self) -> list[str]:
+            raise TypeError("odd")
+
+    model = Surprising()
     step = Predict("a", source=SqlSource("SELECT 1", key=""), model=model, join="any")  # type: ignore[arg-type]
 
     said = step.problems()
 
     assert len(said) == 3
-    assert "the check failed: TypeError" in said[-1]
+    assert "the check failed: TypeError: odd" in said[-1]
 
 
 def test_all_problems_of_a_step_are_found_at_once() -> None:
