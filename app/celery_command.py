@@ -20,14 +20,27 @@ _ALONE = {"worker": "celery.bin.worker", "beat": "celery.bin.beat"}
 
 def _run(name: str, options: list[str]) -> None:
     """Runs one command as Celery's own group of commands does."""
-    from celery import maybe_patch_concurrency
+    from celery import maybe_patch_concurrency, platforms
     from celery.bin.base import CLIContext
 
     maybe_patch_concurrency()
+    # Celery gives each of its processes a title, with this function. It has no setting for it.
+    platforms.set_process_title = _set_title
     app = importlib.import_module(_APP).app
     command: click.Command = getattr(importlib.import_module(_ALONE[name]), name)
     context = CLIContext(app=app, no_color=False, workdir=None)
     command.main(options, prog_name=f"celery {name}", obj=context, auto_envvar_prefix=f"CELERY_{name.upper()}")
+
+
+def _set_title(progname: str, info: str | None = None) -> str:
+    """Gives this process Celery's title, after the name of the project."""
+    from batchord.settings import settings
+
+    from .localstack.titles import set_title
+
+    title = f"[{progname}] {info or ''}".rstrip()
+    set_title(settings().home, title)
+    return title
 
 
 if __name__ == "__main__":

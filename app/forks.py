@@ -15,11 +15,11 @@ import sys
 import time
 from typing import Any
 
-from setproctitle import setproctitle
-
 from batchord.core.process import fault_points
 from batchord.processes.threads import limit_threads
 from batchord.settings import settings
+
+from .localstack.titles import set_title
 
 #: The modules that a worker, beat and Flower share, and others whose import takes long.
 _MODULES = (
@@ -36,7 +36,7 @@ def next_command(channel: int) -> list[str]:
     The server itself never returns. It exits when the other end of the channel is closed.
     """
     # The first call also finds the place of the arguments. In a fork it could not: its environment is elsewhere.
-    setproctitle("batchord: forks Celery's processes")
+    set_title(settings().home, "forks Celery's processes")
     # Set before the imports: a fork does not inherit the threads of a numeric library.
     limit_threads(settings().torch_threads)
     for name in _MODULES:
@@ -126,7 +126,7 @@ def _become(request: dict[str, Any]) -> list[str]:
     settings.cache_clear()
     fault_points.read_environment()
     arguments: list[str] = request["arguments"]
-    setproctitle(" ".join(["celery", *arguments]))
+    set_title(settings().home, " ".join(["celery", *arguments]))
     if "numpy" in sys.modules:  # otherwise all forks would draw the same random numbers
         sys.modules["numpy"].random.seed()
     return arguments

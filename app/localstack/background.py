@@ -18,6 +18,7 @@ from typing import Any
 from batchord.core.errors import BatchordError, ConfigurationError
 from batchord.output.last_words import MaskedFormatter, mask_last_words
 from batchord.output.masking import mask
+from batchord.processes.births import born
 
 from . import daemons
 from .addresses import Server
@@ -27,6 +28,7 @@ from .interrupts import uninterrupted
 from .processes import ProcessSpec, ProcessState, ProcessStatus
 from .servers import stop_servers
 from .supervisor import NAME, STATUS_FILE, run
+from .titles import set_title
 
 #: Longer than the slowest start of a server.
 _START_SECONDS = 180.0
@@ -59,7 +61,7 @@ def start_background(home: Path, specs: Sequence[ProcessSpec], *, servers: Colle
     try:
         with uninterrupted():
             pid = daemons.spawn(home, NAME, command, environment=os.environ)
-            started = Daemon(pid=pid, born=daemons.born(pid) or "ended", port=0)
+            started = Daemon(pid=pid, born=born(pid) or "ended", port=0)
         while daemons.alive(started) and time.monotonic() < deadline:
             if _status_file(home).get("supervisor") == pid:
                 up = True
@@ -141,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, required=True, help="folder with the stack's data and logs")
     parser.add_argument("--spec", type=Path, required=True, help="JSON file with servers and processes; deleted")
     options = parser.parse_args(arguments)
+    set_title(options.home, f"supervisor of {options.home}")
     mask_last_words()
     handler = logging.StreamHandler()
     handler.setFormatter(MaskedFormatter("%(asctime)s %(levelname)s %(message)s"))

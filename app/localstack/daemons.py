@@ -14,9 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 from batchord.core.errors import TransientError
+from batchord.processes.births import born, life
 
 from .home import write_private
 from .interrupts import uninterrupted
@@ -35,37 +34,6 @@ class Daemon:
     port: int
 
 
-def born(pid: int) -> str | None:
-    """When the process began, in a form that no change of the clock affects; None if there is no such process.
-
-    A zombie has it, too: a process that has ended, but whose exit status nobody has fetched.
-    """
-    return _life(pid)[0]
-
-
-def _life(pid: int) -> tuple[str | None, bool]:
-    """When the process began, and whether it is a zombie."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-    except OSError:
-        return _life_elsewhere(pid)
-    state, threads, ticks_since_boot = fields[0], int(fields[17]), fields[19]
-    # A killed process holds its port until all its threads have ended, even if its first thread is a zombie.
-    return f"{boot}:{ticks_since_boot}", state in "ZX" and threads <= 1
-
-
-def _life_elsewhere(pid: int) -> tuple[str | None, bool]:
-    # macOS has no /proc. On Linux, psutil's create_time() cannot be used: it changes when the clock is set.
-    if Path("/proc/self/stat").exists():
-        return None, False
-    try:
-        process = psutil.Process(pid)
-        return str(process.create_time()), process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return None, False
-
-
 def recall(home: Path, name: str) -> Daemon | None:
     """The daemon as noted at its last start, alive or not; None if there is no readable note."""
     try:
@@ -76,7 +44,7 @@ def recall(home: Path, name: str) -> Daemon | None:
 
 def alive(daemon: Daemon) -> bool:
     """Whether this daemon, and not a later process with its pid, still runs."""
-    began, zombie = _life(daemon.pid)
+    began, zombie = life(daemon.pid)
     if began == daemon.born and zombie:
         # If this process started the daemon, it must fetch the exit status. Otherwise the daemon's parent does so.
         with contextlib.suppress(ChildProcessError):

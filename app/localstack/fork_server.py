@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from batchord.core.errors import ConfigurationError
+from batchord.core.text.error_text import clause
+from batchord.processes.births import born
 
 from . import daemons
 
@@ -85,7 +87,7 @@ class ForkServer:
                 )
             except OSError as error:
                 ours.close()
-                raise ConfigurationError(f"{self._command[0]} cannot be started: {error}.") from error
+                raise ConfigurationError(f"{self._command[0]} cannot be started: {clause(error)}.") from error
         self._channel = ours
 
     def close(self) -> None:
@@ -184,7 +186,7 @@ class ForkedProcess:
         #: Whether it ended after the fork server, which alone can see the exit code.
         self.is_unseen = False
         self._server = server
-        self._daemon = daemons.Daemon(pid=pid, born=daemons.born(pid) or "ended", port=0)
+        self._daemon = daemons.Daemon(pid=pid, born=born(pid) or "ended", port=0)
 
     def poll(self) -> int | None:
         """The exit code, or the negative number of the signal that ended it; None while it runs."""

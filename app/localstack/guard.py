@@ -20,15 +20,20 @@ MARK_VARIABLE = "BATCHORD_SUPERVISOR"
 class Guard(GuardPipe):
     """The supervisor's end of the pipe."""
 
-    def __init__(self, *, inherit: tuple[int, ...] = ()) -> None:
+    def __init__(self, *, inherit: tuple[int, ...] = (), project: str = "") -> None:
+        """``inherit``: descriptors to hold while the guard runs, such as the lock that keeps a second supervisor out.
+
+        ``project``: shown by ``ps``, to tell the guards of two stacks apart.
+        """
         #: The value of the mark, for the environment of every guarded process.
         self.mark = secrets.token_hex(8)
+        command = (endings.__file__, MARK_VARIABLE, self.mark)
         process = subprocess.Popen(  # noqa: S603 -- our own file
-            [sys.executable, "-P", endings.__file__, MARK_VARIABLE, self.mark],
+            # Python ignores -X options that it does not know.
+            [sys.executable, "-P", *(("-X", f"project={project}") if project else ()), *command],
             stdin=subprocess.PIPE,
             # Ctrl-C must reach only the supervisor.
             start_new_session=True,
-            # Descriptors to hold while the guard runs, such as the lock that keeps a second supervisor out.
             pass_fds=inherit,
         )
         super().__init__(process)

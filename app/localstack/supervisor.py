@@ -24,6 +24,7 @@ from .home import held, open_home, write_private
 from .interrupts import on_interrupt
 from .processes import Backoff, ProcessSpec, ProcessStatus, SupervisedProcess
 from .servers import start_servers, stop_servers, turn
+from .titles import project_name
 
 _log = logging.getLogger(__name__)
 #: The name of the supervisor's lock, note and log in the home.
@@ -96,7 +97,7 @@ class Supervisor:
                 "stack, set BATCHORD_HOME to another folder."
             ) from error
         # The guard holds the lock, too, so that no supervisor starts here before the guard has cleaned up.
-        guard = Guard(inherit=(lock,))
+        guard = Guard(inherit=(lock,), project=project_name(self._home))
         self._resources.callback(guard.close)
         self._resources.callback(daemons.forget, self._home, NAME)
         daemons.note(self._home, NAME, os.getpid(), port=0)
