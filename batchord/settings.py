@@ -23,6 +23,7 @@ from batchord.core.addresses.database_roles import DatabaseRoles
 from batchord.core.addresses.postgres import postgres_url
 from batchord.core.addresses.redis import redis_url
 from batchord.core.errors import ConfigurationError
+from batchord.core.text.error_text import clause
 
 SERVERS_FILE = "servers.json"
 
@@ -212,6 +213,6 @@ def settings() -> Settings:
         return Settings()
     except (ValueError, TypeError) as error:  # pydantic raises ValueErrors; a broken file raises either
         raise ConfigurationError(
-            f"The settings cannot be used: {error}. They come from BATCHORD_* variables and from {SERVERS_FILE} in "
-            "BATCHORD_HOME, which `batchord up` writes again."
+            f"The settings cannot be used: {clause(error)}. They come from BATCHORD_* variables and from "
+            f"{SERVERS_FILE} in BATCHORD_HOME, which `batchord up` writes again."
         ) from None

@@ -6,6 +6,7 @@ import click
 
 from batchord.core.errors import ConfigurationError, TransientError
 from batchord.core.run.messages import Message
+from batchord.core.text.error_text import clause
 
 
 def ask(task: str, *, task_id: str | None = None, **kwargs: object) -> None:
@@ -22,7 +23,7 @@ def ask(task: str, *, task_id: str | None = None, **kwargs: object) -> None:
     except UNSENT as error:
         reason = str(error).splitlines()[0]
         raise TransientError(
-            f"{redis_place(url)} does not answer: {reason}. Start it or correct its address."
+            f"{redis_place(url)} does not answer: {clause(reason)}. Start it or correct its address."
         ) from None
 
 

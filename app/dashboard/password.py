@@ -4,6 +4,7 @@ import secrets
 from pathlib import Path
 
 from batchord.core.errors import ConfigurationError
+from batchord.core.text.error_text import clause
 
 from ..localstack.home import held, open_home, write_private
 
@@ -29,7 +30,7 @@ def flower_password(home: Path) -> str:
                 write_private(home / _FILE, f"{password}\n")
     except OSError as error:
         raise ConfigurationError(
-            f"Flower's password cannot be saved in {home}: {error.strerror}. {_WAY_OUT}"
+            f"Flower's password cannot be saved in {home}: {clause(error.strerror)}. {_WAY_OUT}"
         ) from error
     return password
 
@@ -42,7 +43,7 @@ def kept_password(home: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}. {_WAY_OUT}") from error
+        raise ConfigurationError(f"{path} cannot be read: {clause(error)}. {_WAY_OUT}") from error
     if not password.isalnum():
         raise ConfigurationError(
             f"{path} does not hold a valid password. Delete the file. The next start makes a new one."

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from batchord.core.errors import ConfigurationError, TransientError
+from batchord.core.text.error_text import clause
 
 _PASSWORDS_FILE = "passwords.json"
 
@@ -28,7 +29,7 @@ def open_home(path: Path) -> Path:
         status = home.stat()
     except OSError as error:
         raise ConfigurationError(
-            f"The folder {home} cannot be used: {error.strerror}. Set BATCHORD_HOME to a folder of your own."
+            f"The folder {home} cannot be used: {clause(error.strerror)}. Set BATCHORD_HOME to a folder of your own."
         ) from error
     if status.st_uid != os.geteuid() or status.st_mode & (stat.S_ISVTX | stat.S_IWOTH):
         raise ConfigurationError(

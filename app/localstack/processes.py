@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from batchord.core.errors import ConfigurationError
+from batchord.core.text.error_text import clause
 
 from .daemons import log_path
 from .fork_server import ForkedProcess, ForkServer
@@ -114,7 +115,7 @@ class SupervisedProcess:
             )
         except OSError as error:
             raise ConfigurationError(
-                f"The process {self.spec.name} cannot be started: {error}. Check that the command "
+                f"The process {self.spec.name} cannot be started: {clause(error)}. Check that the command "
                 f"{self.spec.command[0]} exists and that Batchord is installed completely."
             ) from error
         finally:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from batchord.core.addresses.postgres import is_postgres, postgres_url
 from batchord.core.errors import ConfigurationError
+from batchord.core.text.error_text import clause
 
 #: Seconds to wait for a connection.
 CONNECT_TIMEOUT = 10
@@ -65,6 +66,6 @@ def create_engine(url: sa.URL, *, application_name: str, whose: str, **options: 
         return sa.create_engine(url, connect_args=arguments, hide_parameters=True, **options)
     except (sa.exc.ArgumentError, ImportError, TypeError) as error:
         raise ConfigurationError(
-            f"The {whose}'s database {shown(url)} cannot be used: {error}. "
+            f"The {whose}'s database {shown(url)} cannot be used: {clause(error)}. "
             f"Install the driver of {url.drivername!r}, or name one, such as mysql+pymysql://."
         ) from error

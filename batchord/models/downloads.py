@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from batchord.core.errors import ConfigurationError
+from batchord.core.text.error_text import clause
 from batchord.models.digests import digest_of_file, files_below
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ class Downloads:
             lock = (self._folder / f".{weights}.lock").open("w")
         except OSError as error:
             raise ConfigurationError(
-                f"Models cannot be stored in {self._folder}: {error}. Make the folder writable, or set BATCHORD_HOME."
+                f"Models cannot be stored in {self._folder}: {clause(error)}. Make the folder writable, "
+                "or set BATCHORD_HOME."
             ) from error
         with lock:
             # The kernel releases this lock however the process ends. A file that marks the lock would stay.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from batchord.core.declared.models import StoredModel
 from batchord.core.errors import ModelNotFound
+from batchord.core.text.error_text import clause
 from batchord.models.digests import digest_of_file, files_below
 from batchord.models.versions import Fingerprint
 
@@ -30,7 +31,7 @@ class LocalFiles:
             parts = _parts(declared, path)
             return [Fingerprint(name, self._digest(file)) for name, file in parts.items()]
         except OSError as error:
-            raise ModelNotFound(f"{path} cannot be read: {error}. Restore the file or its permissions.") from error
+            raise _unreadable(path, error) from error
 
     def _digest(self, file: Path) -> str:
         state = _state(file)
@@ -71,6 +72,10 @@ def _parts(declared: StoredModel, path: Path) -> dict[str, Path]:
     try:
         files = {path.name: path} if path.is_file() else files_below(path)
     except OSError as error:
-        raise ModelNotFound(f"{path} cannot be read: {error}. Restore the file or its permissions.") from error
+        raise _unreadable(path, error) from error
     declared.check_files(sorted(files))
     return {name: file for name, file in files.items() if declared.is_part(name)}
+
+
+def _unreadable(path: Path, error: OSError) -> ModelNotFound:
+    return ModelNotFound(f"{path} cannot be read: {clause(error)}. Restore the file or its permissions.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from batchord.core.errors import ConfigurationError, ModelNotFound
+from batchord.core.text.error_text import clause
 from batchord.models.classes import likelihoods, refused
 from batchord.models.transformer import TransformersImage, TransformersText
 
@@ -91,7 +92,7 @@ def load_weights(
         )
     except (OSError, SafetensorError) as error:
         raise ModelNotFound(
-            f"{location} cannot be loaded: {error}. Save the model again with save_pretrained."
+            f"{location} cannot be loaded: {clause(error)}. Save the model again with save_pretrained."
         ) from error
     except (ValueError, KeyError, ImportError, RuntimeError) as error:
         raise ConfigurationError(

@@ -47,12 +47,10 @@ def check_redis(url: str) -> bool:
             server.ping()
     except (AuthenticationError, NoPermissionError) as error:
         raise ConfigurationError(
-            f"{where} refuses the connection: {clause(str(error))}. Correct the user and the password."
+            f"{where} refuses the connection: {clause(error)}. Correct the user and the password."
         ) from None
     except ResponseError as error:
-        raise ConfigurationError(
-            f"{where} refuses: {clause(str(error))}. Correct the number of the database."
-        ) from None
+        raise ConfigurationError(f"{where} refuses: {clause(error)}. Correct the number of the database.") from None
     except RedisError as error:
         advice = advice_for(str(error)) or _examine(address, tls)
         if advice is not None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from batchord.core.errors import ConfigurationError, DataError
 from batchord.core.run.logs import AttemptName, LogLine, LogPart, PartName
 from batchord.core.run.run_ids import first_run_id
+from batchord.core.text.error_text import clause
 from batchord.storage.objects import Objects, parse_s3
 
 #: How many objects are read, and are in memory, at the same time. An object has about 64 KiB.
@@ -39,7 +40,7 @@ class LogObjects:
         try:
             self._bucket, prefix = parse_s3(location)
         except ValueError as error:
-            raise ConfigurationError(f"Logs cannot be stored there: {error}.") from error
+            raise ConfigurationError(f"Logs cannot be stored there: {clause(error)}.") from error
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
     def append(self, part: LogPart) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.records import storable, unstorable
+from batchord.core.text.error_text import clause
 
 
 class Params(dict[str, Any]):
@@ -27,7 +28,7 @@ def check_params(params: Mapping[str, Any]) -> None:
                 raise ConfigurationError(
                     f"{subject} holds NaN or infinity, which JSON does not have: give another number, or null."
                 ) from None
-            raise ConfigurationError(f"{subject} cannot be written as JSON: {error}.") from None
+            raise ConfigurationError(f"{subject} cannot be written as JSON: {clause(error)}.") from None
         if unstorable([name, value]):
             raise ConfigurationError(
                 f"{subject} holds a NUL character or half of a surrogate pair, which PostgreSQL cannot store: "

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 
 from batchord.core.errors import BatchordError, CommandFailed, ConfigurationError, LeaseLost, OutOfTime, TransientError
 from batchord.core.process.loading import LOADING_VARIABLE
+from batchord.core.text.error_text import clause
 from batchord.output.own_secrets import is_own_secret
 from batchord.processes.endings import GRACE_SECONDS, end_processes
 from batchord.steps.bash.guard import MARK_VARIABLE, CommandGuard
@@ -175,7 +176,7 @@ def _translated() -> Iterator[None]:
         advice = "correct its command, env= and cwd="
         if isinstance(error, OSError) and error.errno == errno.E2BIG:
             advice = "a command and each variable may have at most 128 KiB; put longer text into a file"
-        raise ConfigurationError(f"The command cannot be started: {error}. Next step: {advice}.") from error
+        raise ConfigurationError(f"The command cannot be started: {clause(error)}. Next step: {advice}.") from error
 
 
 def _out_of_time(limit: float | None, err: Lines) -> OutOfTime:

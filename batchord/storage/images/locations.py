@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from batchord.core.errors import ConfigurationError, DataError
 from batchord.core.reasons import Reason
+from batchord.core.text.error_text import clause
 from batchord.storage.objects import Objects, parse_s3, read_file
 from batchord.storage.objects.files import file_path
 
@@ -34,7 +35,7 @@ class Allowed:
                     self._folders.append(file_path(prefix))
             except ValueError as error:
                 raise ConfigurationError(
-                    f"allow={prefix!r} of the images is not a prefix: {error}. Write s3://bucket/prefix/ or file:///folder/."
+                    f"allow={prefix!r} of the images is not a prefix: {clause(error)}. Write s3://bucket/prefix/ or file:///folder/."
                 ) from error
 
     def fetch(self, location: str, objects: Objects, *, max_bytes: int) -> bytes:
@@ -48,7 +49,7 @@ class Allowed:
             elif location.startswith("file://"):
                 return self._file(file_path(location), max_bytes)
         except ValueError as error:
-            raise DataError(Reason.LOCATION_NOT_ALLOWED, f"Location {error}.") from error
+            raise DataError(Reason.LOCATION_NOT_ALLOWED, f"Location {clause(error)}.") from error
         raise DataError(
             Reason.LOCATION_NOT_ALLOWED,
             f"Location {location[:_SHOWN]!r} is outside the prefixes that the pipeline allows "

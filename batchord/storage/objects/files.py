@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from batchord.core.errors import BatchordError, DataError, TransientError
 from batchord.core.reasons import Reason
 from batchord.core.text.counts import counted
+from batchord.core.text.error_text import clause
 from batchord.storage.objects.names import is_object_name
 
 #: Errors of the disk or its network that may pass. The file may be fine.
@@ -59,7 +60,7 @@ def read_file(path: Path, *, folder: Path, max_bytes: int) -> bytes:
     except OSError as error:
         raise _translated(error, path) from error
     except RuntimeError as error:  # before Python 3.13, resolve() raises it for a loop of links
-        raise DataError(Reason.UNREADABLE_OBJECT, f"{path} cannot be read: {error}.") from error
+        raise DataError(Reason.UNREADABLE_OBJECT, f"{path} cannot be read: {clause(error)}.") from error
     if status.st_size > max_bytes or len(data) > max_bytes:
         raise DataError(
             Reason.TOO_LARGE, f"{path} is larger than {counted(max_bytes, 'byte')}: shrink it, or raise max_bytes."
@@ -100,9 +101,9 @@ def _open_below(root: Path, parts: Sequence[str]) -> int:
 
 def _translated(error: OSError, path: Path) -> BatchordError:
     if error.errno in _PASSING:
-        return TransientError(f"{path} could not be read now: {error}. Batchord tries again.")
+        return TransientError(f"{path} could not be read now: {clause(error)}. Batchord tries again.")
     if isinstance(error, FileNotFoundError | NotADirectoryError) or error.errno == errno.ENAMETOOLONG:
         return DataError(Reason.MISSING_OBJECT, f"{path} does not exist: correct the location or restore the file.")
     if isinstance(error, PermissionError):
         return DataError(Reason.FORBIDDEN_OBJECT, f"{path} may not be read by this user: grant read access.")
-    return DataError(Reason.UNREADABLE_OBJECT, f"{path} cannot be read: {error}.")
+    return DataError(Reason.UNREADABLE_OBJECT, f"{path} cannot be read: {clause(error)}.")
