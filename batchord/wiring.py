@@ -17,6 +17,7 @@ from batchord.core.declared.sources import Source, SourceContext, Window
 from batchord.core.run.logs import LogStore
 from batchord.flow.parts import Parts
 from batchord.output.masking import mask
+from batchord.processes.local_names import local_name
 from batchord.processes.per_process import PerProcess
 from batchord.settings import settings
 
@@ -140,3 +141,8 @@ def parts() -> Parts:
     built, snapshot = _built_parts(), catalog().snapshot()
     since = None if snapshot.since is None else datetime.fromtimestamp(snapshot.since, UTC)
     return replace(built, catalog=snapshot, code_since=since)
+
+
+def local_parts() -> Parts:
+    """The parts of a process that works by itself. Others on this machine see by its name when it has ended."""
+    return replace(parts(), worker=local_name())

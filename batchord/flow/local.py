@@ -19,6 +19,7 @@ from batchord.flow.dispatch import dispatch
 from batchord.flow.parts import Parts
 from batchord.flow.predict.shard import ShardHeld
 from batchord.flow.upkeep.recover import sweep
+from batchord.flow.upkeep.release import hand_back, release_ended
 
 log = logging.getLogger(__name__)
 
@@ -35,29 +36,52 @@ def run_local(
 ) -> Run:
     """Runs a pipeline to its end, with the follow-up runs for a backlog, and returns the run.
 
-    ``on_progress`` is called with the run's id after each message. ``actor``: the person for the history. Raises what
-    the verbs raise.
+    ``on_progress`` is called with the run's id when the run is open, and after each message. ``actor``: the
+    person for the history. Raises what the verbs raise. After Ctrl-C, it frees its work for others and raises
+    KeyboardInterrupt.
     """
+    try:
+        return _run(parts, pipeline, params, on_progress or _nothing, actor)
+    except KeyboardInterrupt:
+        with suppress(TransientError):  # otherwise the next process sees that this one has ended
+            hand_back(parts, pipeline=pipeline)
+        raise
+
+
+def _run(
+    parts: Parts,
+    pipeline: str,
+    params: dict[str, Any] | None,
+    on_progress: Callable[[str], None],
+    actor: Actor | None,
+) -> Run:
     run, messages = start_run(parts, pipeline=pipeline, trigger="local", params=params, actor=actor)
+    on_progress(run.id)
     waiting = deque(messages)
     told = False
     while True:
         while waiting:
             waiting.extend(_handle(parts, waiting.popleft()))
-            if on_progress is not None:
-                on_progress(run.id)
+            on_progress(run.id)
         run = parts.ledger.runs.get(run.id)
         if run.state.ended:
             return run
+        # The earlier run's process may have died. This process then does the work that it lost: at once if it worked
+        # by itself on this machine, otherwise when its leases have run out.
+        if release_ended(parts, pipeline=pipeline):
+            waiting.extend(sweep(parts, older_than_seconds=0, pipeline=pipeline))
+            continue
         if not told:
             log.warning(
                 "Run %s of %s waits for an earlier run, or for a worker that works on a part of it", run.id, pipeline
             )
             told = True
         time.sleep(_POLL_SECONDS)
-        # The earlier run's process may have died. Then this process does the work that it lost, once the leases of
-        # the dead process have run out.
         waiting.extend(sweep(parts, older_than_seconds=0, pipeline=pipeline))
+
+
+def _nothing(_run_id: str) -> None:
+    pass
 
 
 def _handle(parts: Parts, message: Message) -> list[Message]:

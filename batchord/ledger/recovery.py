@@ -18,6 +18,16 @@ from batchord.ledger.connection import Connections
 from batchord.ledger.rows import STEP_COLUMNS, step_from, turn
 
 
+class HeldWork(NamedTuple):
+    """A step or a shard that a process holds which works by itself, without Celery."""
+
+    run_id: str
+    step: str
+    #: None: the step as a whole.
+    shard: int | None
+    worker: str
+
+
 class LostStep(NamedTuple):
     """A step that stands still although nobody works on it."""
 
@@ -145,6 +155,20 @@ _BACKLOGS = """
 """
 
 
+#: Names of processes that work by themselves hold an "@": see batchord.processes.local_names.
+_HELD_LOCALLY = """
+    SELECT run.id::text AS run_id, shard.step, shard.index AS shard, shard.worker
+    FROM batchord.shards AS shard JOIN batchord.runs AS run ON run.id = shard.run_id
+    WHERE shard.state = 'running' AND run.state = 'running' AND position('@' IN shard.worker) > 0
+      AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
+    UNION ALL
+    SELECT run.id::text, step.name, NULL, step.worker
+    FROM batchord.steps AS step JOIN batchord.runs AS run ON run.id = step.run_id
+    WHERE (step.state = 'planning' OR (step.state = 'running' AND NOT step.sharded)) AND run.state = 'running'
+      AND position('@' IN step.worker) > 0 AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
+"""
+
+
 class RecoveryQueries:
     """Finds work whose messages were lost after the commit.
 
@@ -162,6 +186,12 @@ class RecoveryQueries:
         """
         with self._connections.transaction() as connection:
             return connection.execute(_END_STALLED, {"lease": lease_seconds}).rowcount
+
+    def held_locally(self, *, pipeline: str | None = None) -> list[HeldWork]:
+        """What processes hold that work by themselves, dead or alive."""
+        with self._connections.transaction() as connection:
+            rows = connection.execute(_HELD_LOCALLY, {"pipeline": pipeline}).fetchall()
+        return [HeldWork(**row) for row in rows]
 
     def mend_times(self, *, lease_seconds: float) -> int:
         """Sets times that lie in the future, because the clock stepped back, to now; returns how many rows changed.

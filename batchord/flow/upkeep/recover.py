@@ -14,6 +14,7 @@ from batchord.core.run.messages import (
 )
 from batchord.flow.begin.follow import follows
 from batchord.flow.parts import Parts
+from batchord.flow.upkeep.release import release_ended
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def sweep(parts: Parts, *, older_than_seconds: float | None = None, pipeline: st
         log.warning(
             "The database's clock stepped back. The sweeper set the times of %s rows from the future to now.", mended
         )
+    release_ended(parts, pipeline=pipeline)
     still = recovery.stale_running_runs(older_than_seconds=age, pipeline=pipeline)
     still += recovery.stale_queued_runs(older_than_seconds=age, pipeline=pipeline)
     messages: list[Message] = [RunReady(run_id=run_id) for run_id in still]
