@@ -8,7 +8,8 @@ from typing import Any
 
 from batchord.core.run.runs import Run, RunState
 from batchord.core.text.counts import counted
-from batchord.reports.runs import RunReport, short_id
+from batchord.reports.run_names import short_ids
+from batchord.reports.runs import RunReport
 
 from .actor import this_person
 from .broker import publish
@@ -20,7 +21,7 @@ _POLL_SECONDS = 0.5
 def fill_range(name: str, start: datetime, end: datetime, params: dict[str, Any], *, wait: bool, as_json: bool) -> None:
     """Opens the runs, shows them, and waits for their ends if asked. Exits with 1 if one did not succeed."""
     from batchord.flow.begin.backfill import fill_windows
-    from batchord.wiring import parts
+    from batchord.wiring import ledger, parts
 
     runs, messages = fill_windows(parts(), pipeline=name, start=start, end=end, params=params, actor=this_person())
     publish(messages)
@@ -30,9 +31,8 @@ def fill_range(name: str, start: datetime, end: datetime, params: dict[str, Any]
     if as_json:
         print_json([_json(run) for run in runs])
     else:
-        rows = [
-            (short_id(run.id), run.window_start, run.window_end, coloured(run.state), run.predicted) for run in runs
-        ]
+        ids = short_ids(ledger(), [run.id for run in runs])
+        rows = [(ids[run.id], run.window_start, run.window_end, coloured(run.state), run.predicted) for run in runs]
         columns = ("run", "window from", "to", "state", ">predicted")
         table(
             f"Windows of {name}",

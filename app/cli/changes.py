@@ -6,7 +6,7 @@ import click
 
 from batchord.core.text.counts import counted
 from batchord.reports.changes import newest_changes
-from batchord.reports.runs import short_id
+from batchord.reports.run_names import short_ids
 
 from .database import shows_ledger
 from .history import find_run
@@ -32,12 +32,13 @@ def history(pipeline: str | None, run_id: str | None, limit: int, *, as_json: bo
     if as_json:
         print_json([asdict(each) for each in reports])
         return
+    ids = short_ids(ledger(), [each.run_id for each in reports])
     rows = [
         (
             each.at,
             each.action,
             foreign(each.pipeline) if each.pipeline else None,
-            short_id(each.run_id) if each.run_id else None,
+            ids.get(each.run_id or ""),
             foreign(each.user or "unknown"),
             foreign(each.host) if each.host else None,
             each.way,

@@ -117,7 +117,8 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
     Without NAME, the command audits all pipelines.
     """
     from batchord.reports.audits import audits
-    from batchord.wiring import catalog, parts
+    from batchord.reports.run_names import short_id
+    from batchord.wiring import catalog, ledger, parts
 
     for name in names:
         catalog().get(name)  # report a wrong name at once, not after reading for an hour
@@ -131,7 +132,9 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
         for report in reports:
             if report.counts.missing:
                 started = start_repair(report.pipeline)
-                click.echo(f"Run {started.id} predicts the missing records of {report.pipeline}.", err=True)
+                click.echo(
+                    f"Run {short_id(ledger(), started.id)} predicts the missing records of {report.pipeline}.", err=True
+                )
     if not all(report.counts.clean for report in reports):
         sys.exit(1)
 

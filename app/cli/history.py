@@ -10,7 +10,8 @@ from batchord.core.text.counts import counted
 from batchord.core.text.visible import as_one_entry
 from batchord.reports.rejections import newest_rejections
 from batchord.reports.run import RunDetail, RunOutcome, detail_of, outcome_of
-from batchord.reports.runs import newest_runs, run_named, short_id
+from batchord.reports.run_names import run_named, short_ids
+from batchord.reports.runs import newest_runs
 from batchord.reports.summaries import StepSummary
 
 from .database import shows_ledger
@@ -41,9 +42,10 @@ def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) 
     if as_json:
         print_json([asdict(run) for run in reports])
         return
+    ids = short_ids(ledger(), [run.id for run in reports])
     rows = [
         (
-            short_id(run.id),
+            ids[run.id],
             run.pipeline,
             run.trigger,
             run.slot,
@@ -66,7 +68,10 @@ def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) 
 @json_option
 @shows_ledger
 def show(run_id: str, *, as_json: bool) -> None:
-    """Show one run: its summary, steps, shards and attempts. The first characters of the run's id are enough."""
+    """Show one run: its summary, steps, shards and attempts.
+
+    RUN is the first characters of a run's id, or a pipeline's name for its newest run.
+    """
     from batchord.wiring import ledger
 
     detail = detail_of(ledger(), find_run(run_id))
@@ -176,7 +181,7 @@ def rejections(pipeline: str | None, reason: str | None, run_id: str | None, lim
 
 
 def find_run(run_id: str) -> Run:
-    """The run whose id begins with ``run_id``. Raises ConfigurationError if there is none or more than one."""
+    """The run of that id or its beginning, or the newest of the pipeline of that name; see :func:`.run_named`."""
     from batchord.wiring import ledger
 
     return run_named(ledger(), run_id)

@@ -38,6 +38,8 @@ _COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG"
 def logs(run_id: str, step: str | None, shard: int | None, attempt: int | None, *, follow: bool, as_json: bool) -> None:
     """Show what the steps and shards of a run logged and printed, even after their workers are gone.
 
+    RUN is the first characters of a run's id, or a pipeline's name for its newest run.
+
     --json prints one object a line: time, level, source, message, run_id, step, shard, attempt, worker.
     """
     from batchord.wiring import log_store

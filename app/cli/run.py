@@ -3,21 +3,19 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from batchord.core.declared.params import check_params
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.runs import Run, RunState
+from batchord.reports.run_names import short_id
 from batchord.reports.runs import RunReport
-from batchord.reports.runs import progress as progress_of
 from batchord.settings import settings
 
 from .actor import this_person
@@ -27,6 +25,7 @@ from .database import database
 from .history import print_run
 from .output import console, json_option, print_json
 from .terminal import foreign
+from .waiting import progress_bar, wait_for_end
 
 #: How long to wait until a worker opens the run. Then the command says that no worker seems to run.
 _OPEN_SECONDS = 15
@@ -57,7 +56,7 @@ def run(
     With --from and --to, start one run for each window of NAME's schedule in that range, the oldest first. These
     runs start after all other waiting runs of NAME. At most max_active_runs of them work at once.
     """
-    from batchord.wiring import catalog
+    from batchord.wiring import catalog, ledger
 
     catalog().get(name)  # report a wrong name here, not in a worker's log
     parsed = dict(_param(text) for text in params)
@@ -68,14 +67,29 @@ def run(
         fill_range(name, _moment(start), _moment(end), parsed, wait=wait, as_json=as_json)
         return
     ended = _run_here(name, parsed, quiet=as_json) if local else _run_on_workers(name, parsed, wait=wait, quiet=as_json)
-    if as_json:
-        print_json({**asdict(RunReport.of(ended)), "summary": ended.summary, "error": ended.error})
+    if wait or local:
+        print_end(ended, as_json=as_json)
+    elif as_json:
+        print_json(_as_json(ended))
     elif ended.state.ended:
         print_run(ended)
     else:
-        console.print(f"Run {ended.id} is {ended.state}. `batchord show {ended.id}` shows its progress.")
-    if (wait or local) and ended.state is not RunState.SUCCEEDED:
+        short = short_id(ledger(), ended.id)
+        console.print(f"Run {short} is {ended.state}. `batchord show {short}` shows its progress.")
+
+
+def print_end(ended: Run, *, as_json: bool) -> None:
+    """Prints a run that has ended, and exits with 1 unless it succeeded."""
+    if as_json:
+        print_json(_as_json(ended))
+    else:
+        print_run(ended)
+    if ended.state is not RunState.SUCCEEDED:
         sys.exit(1)
+
+
+def _as_json(run: Run) -> dict[str, Any]:
+    return {**asdict(RunReport.of(run)), "summary": run.summary, "error": run.error}
 
 
 def _run_here(name: str, params: dict[str, Any], *, quiet: bool) -> Run:
@@ -84,7 +98,7 @@ def _run_here(name: str, params: dict[str, Any], *, quiet: bool) -> Run:
     from batchord.wiring import parts
 
     attempt_log.install()
-    with database(), _bar(name, quiet=quiet) as update:
+    with database(), progress_bar(name, quiet=quiet) as update:
         return run_local(parts(), pipeline=name, params=params, on_progress=update, actor=this_person())
 
 
@@ -101,10 +115,7 @@ def _run_on_workers(name: str, params: dict[str, Any], *, wait: bool, quiet: boo
         ask("batchord.start_run", task_id=request, pipeline=name, trigger="cli", params=params, by=by)
 
     opened = _opened(request, send)
-    if not wait:
-        return opened
-    with _bar(name, quiet=quiet) as update:
-        return _wait(opened.id, update)
+    return wait_for_end(opened, quiet=quiet) if wait else opened
 
 
 def _opened(request: str, send: Callable[[], None]) -> Run:
@@ -123,32 +134,6 @@ def _opened(request: str, send: Callable[[], None]) -> Run:
         f"No worker took the request within {_OPEN_SECONDS} s. It stays in the queue until a worker takes it. "
         "Start the local stack with `batchord up`, or a worker with `celery -A batchord.app worker`."
     )
-
-
-def _wait(run_id: str, update: Any) -> Run:
-    from batchord.wiring import ledger
-
-    while not (found := ledger().runs.get(run_id)).state.ended:
-        update(run_id)
-        time.sleep(_POLL_SECONDS)
-    update(run_id)
-    return found
-
-
-@contextmanager
-def _bar(name: str, *, quiet: bool) -> Iterator[Any]:
-    """A progress bar over records. The block gets a function that moves it."""
-    from batchord.wiring import ledger
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
-        task = progress.add_task(foreign(name), total=None)
-
-        def update(run_id: str) -> None:
-            now = progress_of(ledger(), run_id)
-            progress.update(task, total=now.discovered or None, completed=now.accounted)
-
-        yield update
 
 
 def _moment(text: str) -> datetime:

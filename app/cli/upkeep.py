@@ -10,7 +10,7 @@ from batchord.core.addresses.receivers import address_name
 from batchord.core.errors import BatchordError
 from batchord.core.text.counts import counted
 from batchord.reports.alerts import AlertReport, Delivery, newest_alerts
-from batchord.reports.runs import short_id
+from batchord.reports.run_names import short_ids
 
 from .actor import this_person
 from .database import shows_ledger
@@ -39,14 +39,15 @@ def alerts(pipeline: str | None, limit: int, *, is_test: bool, as_json: bool) ->
     if as_json:
         print_json([asdict(each) for each in reports])
         return
+    ids = short_ids(ledger(), [each.run_id for each in reports])
     rows = [
         (
             each.created_at,
             each.kind,
             each.pipeline,
-            short_id(each.run_id) if each.run_id else None,
+            ids.get(each.run_id or ""),
             _delivery(each),
-            shortened(each.gist, _MOST),
+            shortened(each.gist(ids.get(each.run_id or "")), _MOST),
         )
         for each in reports
     ]

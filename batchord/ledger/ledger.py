@@ -11,6 +11,7 @@ from batchord.ledger.planner import PlannerTables
 from batchord.ledger.pruning import PruningQueries
 from batchord.ledger.recovery import RecoveryQueries
 from batchord.ledger.reports import Reports
+from batchord.ledger.run_names import RunNames
 from batchord.ledger.runs import RunsTable
 from batchord.ledger.shards import ShardsTable
 
@@ -77,6 +78,11 @@ class Ledger:
     def logs(self) -> LogTable:
         """The logs of attempts."""
         return LogTable(self._connections)
+
+    @cached_property
+    def run_names(self) -> RunNames:
+        """For finding a run by what a person writes for it."""
+        return RunNames(self._connections)
 
     @cached_property
     def reports(self) -> Reports:

@@ -81,16 +81,6 @@ class Reports:
             ).fetchone()
             return None if row is None else run_from(row)
 
-    def runs_matching(self, prefix: str) -> list[Run]:
-        """Runs whose id begins with ``prefix``, at most ten."""
-        with self._connections.transaction() as connection:
-            rows = connection.execute(
-                f"SELECT {RUN_COLUMNS} FROM batchord.runs WHERE starts_with(id::text, %s) "
-                "ORDER BY created_at DESC LIMIT 10",
-                [prefix.lower()],
-            )
-            return [run_from(row) for row in rows]
-
     def steps(self, run_id: str) -> list[dict[str, Any]]:
         """A run's steps in order."""
         return self._rows(_STEPS, [run_id])

@@ -5,8 +5,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from batchord.reports.runs import short_id
-
 if TYPE_CHECKING:
     from batchord.ledger import Ledger
 
@@ -51,12 +49,14 @@ class AlertReport:
             return Delivery.GIVEN_UP
         return Delivery.SENT if self.receivers else Delivery.NO_RECEIVERS
 
-    @property
-    def gist(self) -> str:
-        """The line that says what is wrong. The first line of most messages only repeats the other fields."""
+    def gist(self, short_id: str | None) -> str:
+        """The line that says what is wrong, with ``short_id`` for the run's id.
+
+        The first line of most messages only repeats the other fields.
+        """
         first, *more = self.message.split("\n")
         line = more[0] if more and not more[0].startswith(_LOOK) else first
-        return line if self.run_id is None else line.replace(self.run_id, short_id(self.run_id))
+        return line if self.run_id is None else line.replace(self.run_id, short_id or self.run_id)
 
 
 def newest_alerts(ledger: "Ledger", *, pipeline: str | None = None, limit: int) -> list[AlertReport]:

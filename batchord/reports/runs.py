@@ -1,18 +1,14 @@
-"""The newest runs, one run by its id, and the progress of a run."""
+"""The newest runs, and the progress of a run."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
-from batchord.core.errors import ConfigurationError
 from batchord.core.run.runs import Run, RunState
 from batchord.core.run.times import seconds_between
 
 if TYPE_CHECKING:
     from batchord.ledger import Ledger
-
-#: How many characters of an id are enough in practice: the time in milliseconds.
-_SHORT = 13
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,26 +73,7 @@ def newest_runs(
     return [RunReport.of(run) for run in ledger.reports.runs(pipeline=pipeline, state=state, limit=limit)]
 
 
-def run_named(ledger: "Ledger", prefix: str) -> Run:
-    """The run whose id begins with ``prefix``. Raises ConfigurationError if there is none or more than one."""
-    if not prefix.strip():  # every run's id begins with the empty text
-        raise ConfigurationError("The run's id is empty. Give an id that `batchord runs` lists.")
-    runs = ledger.reports.runs_matching(prefix)
-    if len(runs) == 1:
-        return runs[0]
-    if not runs:
-        raise ConfigurationError(f"There is no run {prefix}. `batchord runs` lists the runs.")
-    raise ConfigurationError(
-        f"Several runs begin with {prefix}: {', '.join(run.id for run in runs)}. Give more characters."
-    )
-
-
 def progress(ledger: "Ledger", run_id: str) -> Progress:
     """The progress of the run."""
     now = ledger.reports.progress(run_id)
     return Progress(discovered=now["discovered"], accounted=now["predicted"] + now["rejected"])
-
-
-def short_id(run_id: str) -> str:
-    """The first characters of a run's id. Every command accepts them instead of the whole id."""
-    return run_id[:_SHORT]

@@ -1,9 +1,15 @@
-"""A run's id says when the run was opened."""
+"""A run's id says when the run was opened. People write its beginning."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from uuid import UUID
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: The fewest characters of a printed prefix.
+SHORTEST = 8
+#: The hexadecimal digits of a whole id.
+_DIGITS = 32
 
 
 def first_run_id(moment: datetime) -> str:
@@ -16,3 +22,31 @@ def first_run_id(moment: datetime) -> str:
         raise ValueError(f"{moment} has no time zone")
     milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
     return str(UUID(int=max(0, milliseconds) << 80))
+
+
+def ids_beginning_with(prefix: str) -> tuple[str, str] | None:
+    """The least and the greatest id that begin with ``prefix``, with or without hyphens; None if no id can."""
+    digits = prefix.strip().lower().replace("-", "")
+    if not digits or len(digits) > _DIGITS or not set(digits) <= set("0123456789abcdef"):
+        return None
+    return str(UUID(digits.ljust(_DIGITS, "0"))), str(UUID(digits.ljust(_DIGITS, "f")))
+
+
+def is_whole_id(text: str) -> bool:
+    """Whether ``text`` is a whole id, with or without hyphens."""
+    ids = ids_beginning_with(text)
+    return ids is not None and ids[0] == ids[1]
+
+
+def unique_prefix(run_id: str, neighbours: Iterable[str]) -> str:
+    """The shortest beginning of ``run_id`` that no neighbour has, of at least 8 characters.
+
+    ``neighbours``: the next lesser and the next greater id are enough, because ids are ordered as texts.
+    """
+    shared = max((_shared(run_id, other) for other in neighbours), default=0)
+    return run_id[: max(SHORTEST, shared + 1)]
+
+
+def _shared(one: str, other: str) -> int:
+    """With how many equal characters the texts begin."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=True)))

@@ -1,11 +1,8 @@
-"""The newest runs, one by its id, and how far one is."""
+"""The newest runs, and how far one is."""
 
 from dataclasses import asdict
 
-import pytest
-
-from batchord.core.errors import ConfigurationError
-from batchord.reports.runs import Progress, RunReport, newest_runs, progress, run_named, short_id
+from batchord.reports.runs import Progress, RunReport, newest_runs, progress
 from tests.integration.flow_parts import Bench
 
 
@@ -54,19 +51,3 @@ def test_a_run_that_is_open_has_no_duration(bench: Bench) -> None:
 
     assert report.seconds is None
     assert progress(bench.ledger, run.id) == Progress(discovered=0, accounted=0)
-
-
-def test_a_run_is_found_by_the_beginning_of_its_id(bench: Bench) -> None:
-    """The short id is enough; what fits none, or several, says so."""
-    bench.declare()
-    first, second = bench.run(), bench.run()
-
-    assert run_named(bench.ledger, second.id[:35]).id in (first.id, second.id)
-    assert run_named(bench.ledger, first.id).id == first.id
-    assert first.id.startswith(short_id(first.id))
-    with pytest.raises(ConfigurationError, match="There is no run zzz"):
-        run_named(bench.ledger, "zzz")
-    with pytest.raises(ConfigurationError, match="Several runs begin with 0"):
-        run_named(bench.ledger, "0")
-    with pytest.raises(ConfigurationError, match="id is empty"):
-        run_named(bench.ledger, " ")

@@ -14,7 +14,7 @@ from batchord.core.run.runs import Kind, Run, RunState
 from batchord.reports.schedules import ScheduleReport
 
 RUN_ID = "01970000-0000-7000-8000-000000000001"
-SHORT = RUN_ID[:13]
+SHORT = RUN_ID[:8]
 SLOT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 SLOT_SAID = f"{SLOT.astimezone():%m-%d %H:%M:%S}"
 ERROR = "ValueError: the price list of the warehouse has no column of that name, so nothing can be joined with it"
@@ -55,7 +55,15 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 def ledger_of(monkeypatch: pytest.MonkeyPatch, **reports: Any) -> None:
     """A ledger that reports these."""
     found = SimpleNamespace(**{name: lambda *_, _found=found, **__: _found for name, found in reports.items()})
-    monkeypatch.setattr("batchord.wiring.ledger", lambda: SimpleNamespace(reports=found))
+    names = SimpleNamespace(
+        latest=lambda _: None,
+        between=lambda *_: [RUN],
+        neighbours=lambda _: ([{"id": RUN_ID, "lesser": None, "greater": None}], SLOT),
+    )
+    resets = SimpleNamespace(times=lambda _: {})
+    monkeypatch.setattr(
+        "batchord.wiring.ledger", lambda: SimpleNamespace(reports=found, run_names=names, resets=resets)
+    )
 
 
 def step(**values: Any) -> dict[str, Any]:
@@ -90,7 +98,7 @@ def test_show(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
     shard |= {"rejected": 1, "attempt": 1, "worker": "machine-12:34567", "error": f"{ERROR} either"}
     shard |= {"discovered": 12346, "timings": {}, "started_at": SLOT, "finished_at": SLOT}
     steps = [step(state="upstream_failed", error=ERROR)]
-    ledger_of(monkeypatch, runs_matching=[RUN], steps=steps, shards=[shard], attempts=[attempt])
+    ledger_of(monkeypatch, steps=steps, shards=[shard], attempts=[attempt])
     assert CliRunner().invoke(history.show, [RUN_ID]).exit_code == 0
     text = printed(screen)
     for whole in (RUN_ID, "upstream_failed", "handed back", "succeeded", "join_prices", "predict_prices", SLOT_SAID):
