@@ -28,6 +28,7 @@ _COMMANDS = {
     "logs": ("logs", "Show what a run's steps and shards logged."),
     "retry": ("interventions", "Predict rejected records again after a fix."),
     "rerun": ("interventions", "Repeat an ended run: all of it, from one step on, or what failed."),
+    "reset": ("reset", "Forget what a pipeline has predicted, so that it predicts all records again."),
     "cancel": ("interventions", "End a run and keep its predictions."),
     "pause": ("switches", "Pause a pipeline: no new runs by schedule or event."),
     "resume": ("switches", "Resume a paused pipeline."),

@@ -79,6 +79,11 @@ def show(run_id: str, *, as_json: bool) -> None:
         print_json(detail.as_json())
         return
     print_outcome(detail.outcome)
+    for step, at in detail.resets.items():
+        told = (
+            f"  step {foreign(step)} was reset at {cell(at)}: the counts stay, but what this run wrote for it is gone"
+        )
+        console.print(text((told, "yellow")))
     _print_steps(detail)
     _print_shards(detail)
     _print_troubles(detail)

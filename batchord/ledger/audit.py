@@ -18,7 +18,11 @@ _OPEN = """
     SELECT EXISTS (SELECT FROM batchord.runs WHERE pipeline = %(pipeline)s AND state IN ('queued', 'running')) AS open
 """
 _WINDOWS = """
-    SELECT max(window_end) AS until FROM batchord.runs WHERE pipeline = %(pipeline)s AND state = 'succeeded'
+    SELECT max(window_end) AS until FROM batchord.runs
+    WHERE pipeline = %(pipeline)s AND state = 'succeeded'
+      -- What earlier runs predicted is forgotten: as for a new pipeline, their windows have not been read.
+      AND created_at > coalesce((SELECT reset_at FROM batchord.resets
+                                 WHERE pipeline = %(pipeline)s AND step = %(step)s), '-infinity')
 """
 
 
@@ -46,8 +50,11 @@ class AuditQueries:
             row = connection.execute(_OPEN, {"pipeline": pipeline}).fetchone()
             return row is not None and bool(row["open"])
 
-    def windows_until(self, pipeline: str) -> datetime | None:
-        """The latest end of a window of the pipeline's succeeded runs; None if there is none."""
+    def windows_until(self, pipeline: str, step: str) -> datetime | None:
+        """The latest end of a window of the pipeline's runs that succeeded after the step was last reset.
+
+        None if there is none.
+        """
         with self._connections.transaction() as connection:
-            row = connection.execute(_WINDOWS, {"pipeline": pipeline}).fetchone()
+            row = connection.execute(_WINDOWS, {"pipeline": pipeline, "step": step}).fetchone()
             return None if row is None else row["until"]

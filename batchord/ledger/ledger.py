@@ -11,6 +11,7 @@ from batchord.ledger.planner import PlannerTables
 from batchord.ledger.pruning import PruningQueries
 from batchord.ledger.recovery import RecoveryQueries
 from batchord.ledger.reports import Reports
+from batchord.ledger.resets import ResetQueries
 from batchord.ledger.run_names import RunNames
 from batchord.ledger.runs import RunsTable
 from batchord.ledger.shards import ShardsTable
@@ -73,6 +74,11 @@ class Ledger:
     def pruning(self) -> PruningQueries:
         """For deleting old rows."""
         return PruningQueries(self._connections)
+
+    @cached_property
+    def resets(self) -> ResetQueries:
+        """For forgetting the results of steps."""
+        return ResetQueries(self._connections)
 
     @cached_property
     def logs(self) -> LogTable:

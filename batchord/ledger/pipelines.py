@@ -20,13 +20,15 @@ _STANDINGS = """
            (SELECT run.slot FROM batchord.runs AS run
             WHERE run.pipeline = pipeline.name AND run.kind = 'scheduled' AND run.slot IS NOT NULL
             ORDER BY run.slot DESC LIMIT 1) AS last_slot,
-           success.window_end AS last_window_end, success.finished_at AS last_success_at,
+           CASE WHEN success.created_at > coalesce((SELECT max(reset_at) FROM batchord.resets AS reset
+                                                    WHERE reset.pipeline = pipeline.name), '-infinity')
+                THEN success.window_end END AS last_window_end, success.finished_at AS last_success_at,
            work.started_at AS running_since, work.id::text AS running_id
     FROM batchord.pipelines AS pipeline LEFT JOIN LATERAL (
         SELECT run.started_at, run.id FROM batchord.runs AS run
         WHERE run.pipeline = pipeline.name AND run.state = 'running' ORDER BY run.started_at LIMIT 1) AS work ON true
     LEFT JOIN LATERAL (
-        SELECT run.window_end, run.finished_at FROM batchord.runs AS run
+        SELECT run.window_end, run.finished_at, run.created_at FROM batchord.runs AS run
         WHERE run.pipeline = pipeline.name AND run.state = 'succeeded' ORDER BY run.created_at DESC LIMIT 1
     ) AS success ON true
     WHERE pipeline.name = ANY(%(names)s)

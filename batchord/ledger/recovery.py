@@ -72,6 +72,8 @@ _MENDS = (
     # Records that arrive while the clock repeats these hours may lie below such a frontier. Without a frontier, the
     # next run reads the whole source.
     "DELETE FROM batchord.frontiers WHERE updated_at > batchord.now()",
+    # Otherwise the runs of these hours would count as earlier than the reset.
+    "UPDATE batchord.resets SET reset_at = batchord.now() WHERE reset_at > batchord.now()",
 )
 _QUEUED = f"""
     WITH working AS (

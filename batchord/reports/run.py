@@ -47,6 +47,8 @@ class RunDetail:
     attempts: Sequence[AttemptReport]
     #: The attempts that had trouble, in groups of those that ended alike.
     troubles: Sequence[AttemptGroup] = field(default=())
+    #: The steps that a person reset after this run, and when: what the run wrote for them is gone.
+    resets: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def shard_errors(self) -> Sequence[str | None]:
@@ -74,6 +76,7 @@ class RunDetail:
             "params": self.params,
             "summary": self.summary,
             "error": self.outcome.error,
+            "resets": self.resets,
             "steps": [step.as_json() for step in self.steps],
             "shards": [asdict(shard) for shard in self.shards],
             "attempts": [asdict(attempt) for attempt in self.attempts],
@@ -98,6 +101,8 @@ def detail_of(ledger: "Ledger", run: Run) -> RunDetail:
     reports = ledger.reports
     steps, shards, attempts = reports.steps(run.id), reports.shards(run.id), reports.attempts(run.id)
     tried = [AttemptReport(**row) for row in attempts]
+    names = {row["name"] for row in steps}
+    resets = ledger.resets.times(run.pipeline)
     return RunDetail(
         outcome=outcome_of(run),
         window_start=open_start(run.window_start),
@@ -109,6 +114,7 @@ def detail_of(ledger: "Ledger", run: Run) -> RunDetail:
         shards=[ShardReport(**row) for row in shards],
         attempts=tried,
         troubles=troubles(tried),
+        resets={step: at for step, at in resets.items() if step in names and at > run.created_at},
     )
 
 

@@ -9,6 +9,7 @@ from batchord.core.run.leases import ShardOutcome
 from batchord.core.run.messages import RunReady, ShardsReady, StepEnded, StepReady
 from batchord.core.run.runs import Kind, NewRun, NewStep
 from batchord.flow.upkeep.recover import sweep
+from batchord.flow.upkeep.reset import reset
 from batchord.ledger.recovery import LostStep
 from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, STEP, Bench, batch_of
@@ -162,3 +163,12 @@ def test_records_of_the_hour_that_comes_again_are_predicted(bench: Bench) -> Non
         bench.run()
     bench.assert_exactly_once()
     assert bench.value("SELECT position IS NOT NULL FROM batchord.frontiers")
+
+
+def test_a_reset_of_the_hour_that_comes_again_is_earlier_than_the_next_run(bench: Bench) -> None:
+    """Otherwise the windows of these runs would not count as read until the hour is over."""
+    reset(bench.parts(), pipeline=ITEMS, steps=[STEP])
+    bench.sql(f"UPDATE batchord.resets SET reset_at = reset_at + make_interval(secs => {HOUR})")  # noqa: S608 -- a number
+    swept(bench)
+    run = bench.run()
+    assert bench.ledger.resets.times(ITEMS)[STEP] < run.created_at

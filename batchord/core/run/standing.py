@@ -23,7 +23,7 @@ class Standing:
     schedule: dict[str, Any] | None
     #: The newest slot that has a scheduled run.
     last_slot: datetime | None
-    #: The end of the window of the newest run that succeeded.
+    #: The end of the window of the newest run that succeeded; None if what it predicted was reset since.
     last_window_end: datetime | None
     #: When the newest run that succeeded ended.
     last_success_at: datetime | None

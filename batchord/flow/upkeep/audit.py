@@ -27,7 +27,7 @@ CHUNK_ROWS = 10_000
 #: The most keys that are named for each kind of finding. The counts are complete.
 MOST_EXAMPLES = 20
 #: A pipeline whose source reads its run's window is audited over all of time.
-_ALL_TIME = (BEGINNING, datetime(9999, 12, 30, tzinfo=UTC))
+ALL_TIME = (BEGINNING, datetime(9999, 12, 30, tzinfo=UTC))
 
 
 @dataclass(kw_only=True)
@@ -135,7 +135,7 @@ def _keep_alert(parts: Parts, pipeline: str, what: str | None, title: str, messa
 
 
 def _audit_step(parts: Parts, pipeline: str, step: Predict, findings: Audit, examples: dict[str, list[str]]) -> None:
-    source = parts.open_source(step.source, _ALL_TIME if step.source.uses_window else None)
+    source = parts.open_source(step.source, ALL_TIME if step.source.uses_window else None)
     # Check this before the scan: a record that a run takes meanwhile is pending, not missing.
     open_run = parts.ledger.audit.has_open_run(pipeline)
     frontier = parts.ledger.planner.frontier(pipeline, step.name, step.source_digest).position
@@ -172,10 +172,10 @@ def _audit_step(parts: Parts, pipeline: str, step: Predict, findings: Audit, exa
 
 def _past_windows(parts: Parts, pipeline: str, step: Predict, findings: Audit, examples: dict[str, list[str]]) -> None:
     """Counts unaccounted records of past windows as missing, for a source that reads its run's window."""
-    until = parts.ledger.audit.windows_until(pipeline)
+    until = parts.ledger.audit.windows_until(pipeline, step.name)
     if until is None:
         return
-    for chunk in parts.open_source(step.source, (_ALL_TIME[0], until)).keys_for_audit(chunk_rows=CHUNK_ROWS):
+    for chunk in parts.open_source(step.source, (ALL_TIME[0], until)).keys_for_audit(chunk_rows=CHUNK_ROWS):
         states = parts.ledger.audit.states(pipeline, step.name, [position.key for position in chunk])
         for position in chunk:
             if position.key not in states:

@@ -106,7 +106,18 @@ def test_programs_get_every_field(bench: Bench) -> None:
 
     fields = detail(bench, run.id).as_json()
 
-    more = ["window_start", "window_end", "rerun_of", "models", "params", "summary", "error", "steps", "shards"]
+    more = [
+        "window_start",
+        "window_end",
+        "rerun_of",
+        "models",
+        "params",
+        "summary",
+        "error",
+        "resets",
+        "steps",
+        "shards",
+    ]
     assert list(fields)[12:] == [*more, "attempts"]
     assert fields["steps"] == bench.ledger.reports.steps(run.id)
     assert fields["shards"] == bench.ledger.reports.shards(run.id)

@@ -1,0 +1,123 @@
+"""Forgets the results of a pipeline's steps, in one transaction, while none of its runs is at work."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.history import Change
+from batchord.core.run.resets import StepResults
+from batchord.ledger.connection import Connection, Connections
+from batchord.ledger.history import keep_change
+from batchord.ledger.rows import one
+
+_RESULTS = """
+    SELECT step, sum(predictions)::bigint AS predictions, sum(rejections)::bigint AS rejections,
+           min(since) AS since, max(until) AS until, bool_or(has_frontier) AS has_frontier
+    FROM (SELECT step, count(*) AS predictions, 0 AS rejections, min(predicted_at) AS since,
+                 max(predicted_at) AS until, false AS has_frontier
+          FROM batchord.predictions WHERE pipeline = %(pipeline)s GROUP BY step
+          UNION ALL
+          SELECT step, 0, count(*), min(rejected_at), max(rejected_at), false
+          FROM batchord.rejections WHERE pipeline = %(pipeline)s GROUP BY step
+          UNION ALL
+          SELECT step, 0, 0, NULL, NULL, true FROM batchord.frontiers WHERE pipeline = %(pipeline)s) AS result
+    GROUP BY step ORDER BY step
+"""
+_OPEN = "SELECT id::text AS id, state FROM batchord.runs WHERE pipeline = %(pipeline)s AND {condition} LIMIT 1"
+_OPEN_NOW = _OPEN.format(condition="state IN ('queued', 'running')")
+#: Also a run that has started and ended since: its plan took the results for there that are forgotten now.
+_OPEN_SINCE = _OPEN.format(condition="state <> 'skipped' AND (finished_at IS NULL OR finished_at >= %(began)s)")
+_TABLES = ("predictions", "rejections")
+_RESET = """
+    INSERT INTO batchord.resets (pipeline, step) SELECT %(pipeline)s, unnest(%(steps)s::text[])
+    ON CONFLICT (pipeline, step) DO UPDATE SET reset_at = excluded.reset_at
+"""
+
+
+class ResetQueries:
+    """Forgets the results of steps."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def results(self, pipeline: str) -> list[StepResults]:
+        """The results of each step of the pipeline that has any, by name. It reads all predictions of the ledger."""
+        with self._connections.transaction() as connection:
+            return [StepResults(**row) for row in connection.execute(_RESULTS, {"pipeline": pipeline})]
+
+    def check(self, pipeline: str) -> None:
+        """Raises ConfigurationError if a run of the pipeline is queued or running."""
+        with self._connections.transaction() as connection:
+            _refuse_open(connection, pipeline)
+
+    def reset(self, pipeline: str, steps: Sequence[str], *, change: Change | None = None) -> list[StepResults]:
+        """Deletes the predictions, the rejections and the frontiers of the steps, and keeps the ``change``.
+
+        Returns what was deleted, by step. It is one transaction: everything is deleted, or nothing.
+
+        No earlier run can write a result afterwards. A run ends only after all its shards have ended, and a shard that
+        has ended has no token, which every write checks. Nobody plans a step of a run that has ended, either.
+
+        Raises ConfigurationError if a run of the pipeline is queued or running, or was so meanwhile.
+        """
+        values = {"pipeline": pipeline, "steps": list(steps)}
+        with self._connections.transaction() as connection:
+            began = one(connection.execute("SELECT batchord.now() AS now").fetchone())["now"]
+            _refuse_open(connection, pipeline)
+            # Millions of rows take minutes. The lock comes after that: a tick that waits for it holds a thread of the
+            # control worker, and a few ticks would hold all of them. So a run may start meanwhile; then nothing is
+            # deleted. Taking the lock first was rejected for that reason.
+            counts = {table: _deleted(connection, table, pipeline, steps) for table in _TABLES}
+            frontiers = connection.execute(
+                "DELETE FROM batchord.frontiers WHERE pipeline = %(pipeline)s AND step = ANY(%(steps)s) RETURNING step",
+                values,
+            ).fetchall()
+            # A retry locks in this order, too: rejections, frontiers, the pipeline.
+            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"batchord:{pipeline}"])
+            _refuse_open(connection, pipeline, since=began)
+            connection.execute(_RESET, values)
+            forgotten = [
+                StepResults(
+                    step=step,
+                    predictions=counts["predictions"][step],
+                    rejections=counts["rejections"][step],
+                    has_frontier=any(row["step"] == step for row in frontiers),
+                )
+                for step in steps
+            ]
+            keep_change(
+                connection,
+                change,
+                predictions=sum(each.predictions for each in forgotten),
+                rejections=sum(each.rejections for each in forgotten),
+            )
+            return forgotten
+
+    def times(self, pipeline: str) -> dict[str, datetime]:
+        """When each step was last reset; only steps that were."""
+        with self._connections.transaction() as connection:
+            rows = connection.execute("SELECT step, reset_at FROM batchord.resets WHERE pipeline = %s", [pipeline])
+            return {row["step"]: row["reset_at"] for row in rows}
+
+
+def _deleted(connection: Connection, table: str, pipeline: str, steps: Sequence[str]) -> dict[str, int]:
+    """Deletes the steps' rows; returns how many there were of each."""
+    delete = f"DELETE FROM batchord.{table} WHERE pipeline = %s AND step = %s"
+    return {step: connection.execute(delete, [pipeline, step]).rowcount for step in steps}
+
+
+def _refuse_open(connection: Connection, pipeline: str, *, since: datetime | None = None) -> None:
+    query = _OPEN_NOW if since is None else _OPEN_SINCE
+    run = connection.execute(query, {"pipeline": pipeline, "began": since}).fetchone()
+    if run is None:
+        return
+    if since is None:
+        raise ConfigurationError(
+            f"{pipeline} is at work: run {run['id']} is {run['state']}. Nothing was changed. Wait for its end, or end "
+            f"it with `batchord cancel {run['id']}`; `batchord pause {pipeline}` keeps its schedule from starting the "
+            "next one."
+        )
+    raise ConfigurationError(
+        f"Run {run['id']} of {pipeline} started meanwhile, so nothing was changed. Keep its schedule from starting "
+        f"runs with `batchord pause {pipeline}`, wait for the end of the run, and reset {pipeline} again."
+    )
