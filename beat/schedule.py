@@ -21,6 +21,7 @@ from redbeat import RedBeatScheduler, RedBeatSchedulerEntry
 from redbeat.schedulers import get_redis
 
 from batchord.catalog import LiveCatalog, Snapshot
+from batchord.core.calendar.daily import AUDIT
 from batchord.core.calendar.schedules import AfterPipeline, Schedule
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.errors import ConfigurationError
@@ -213,7 +214,7 @@ def entries(catalog: Snapshot, configured: Settings) -> dict[str, dict[str, Any]
         # if the clock of beat's machine is behind the workers', shorter-lived sweeps would arrive expired.
         "sweep": _upkeep("batchord.sweep", schedule(sweep), expires=max(sweep, _MINUTE)),
         "watch": _upkeep("batchord.watch", schedule(watch), expires=max(watch, _MINUTE)),
-        "audit": _upkeep("batchord.audit", crontab(minute="17", hour="4"), expires=_HOUR),
+        "audit": _upkeep("batchord.audit", crontab(minute=str(AUDIT.minute), hour=str(AUDIT.hour)), expires=_HOUR),
         "prune": _upkeep("batchord.prune", crontab(minute="47", hour="3"), expires=_HOUR),
     }
     for name in catalog.names():

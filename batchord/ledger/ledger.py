@@ -8,6 +8,7 @@ from batchord.ledger.connection import Connections
 from batchord.ledger.logs import LogTable
 from batchord.ledger.pipelines import PipelineRows
 from batchord.ledger.planner import PlannerTables
+from batchord.ledger.provenance import ProvenanceQueries
 from batchord.ledger.pruning import PruningQueries
 from batchord.ledger.recovery import RecoveryQueries
 from batchord.ledger.reports import Reports
@@ -79,6 +80,11 @@ class Ledger:
     def resets(self) -> ResetQueries:
         """For forgetting the results of steps."""
         return ResetQueries(self._connections)
+
+    @cached_property
+    def provenance(self) -> ProvenanceQueries:
+        """Where the outcome of one record comes from."""
+        return ProvenanceQueries(self._connections)
 
     @cached_property
     def logs(self) -> LogTable:

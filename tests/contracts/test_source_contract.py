@@ -9,7 +9,7 @@ import pytest
 
 from batchord.core.declared.source_reader import Fetched
 from batchord.core.errors import ConfigurationError
-from batchord.core.run.records import Position
+from batchord.core.run.records import Position, record_key
 from batchord.sources.sql.engine import dispose_engines
 from batchord.sources.sql.reader import open_source
 from tests.contracts.source_tables import (
@@ -120,6 +120,17 @@ def test_the_source_compares_positions(records: Records) -> None:
             assert source.at_or_below(stored(expected[number]), stored(expected[limit])) == (number <= limit)
     records.delete(*(position.key for position in expected))
     assert not source.at_or_below(expected[0], expected[1])
+
+
+def test_records_are_found_by_the_texts_that_the_ledger_has_for_their_keys(records: Records) -> None:
+    """One or several at once; a text that is nobody's key finds nothing."""
+    source = records.opened()
+    expected = records.positions()
+    for position in expected[::7]:
+        assert source.find([record_key(position.key)]) == [position]
+    both = source.find(["nobody's key", *(record_key(position.key) for position in expected[:2])])
+    assert sorted(both, key=expected.index) == expected[:2]
+    assert source.find(["nobody's key", "-77", "7 apples"]) == []
 
 
 def test_rows_are_the_range_with_both_ends(records: Records) -> None:

@@ -12,7 +12,7 @@ from itertools import chain, dropwhile, islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from batchord.core.run.horizon import MOST_COUNTED, MOST_STRAYS, Present, Stray, greatest_of_the_present, leading
-from batchord.core.run.records import Position, Rejection, Scalar
+from batchord.core.run.records import Position, Rejection, Scalar, ledger_texts, record_key
 from batchord.core.run.shards import ShardRange
 
 if TYPE_CHECKING:
@@ -164,6 +164,20 @@ class SourceReader(ABC):
     def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:
         """The positions of all records with a key, also those without an arrival, with constant memory."""
         return self.keys(after=None, chunk_rows=chunk_rows)
+
+    def find(self, texts: Sequence[str]) -> list[Position]:
+        """The positions of the records whose keys the ledger may write as one of ``texts``, in no certain order.
+
+        Records without an arrival are among them. Several rows with the same key may be one position or several.
+        """
+        found: list[Position] = []
+        texts = [*texts, *map(record_key, texts)]
+        for chunk in self.keys_for_audit(chunk_rows=_CHUNK_ROWS):
+            keys = ledger_texts([position.key for position in chunk])
+            wanted = {keys[text] for text in texts if text in keys}
+            if wanted:
+                found += [position for position in chunk if position.key in wanted]
+        return found
 
     def count_without_key(self) -> int:
         """How many records have no key. They cannot be identified and are never predicted."""

@@ -20,6 +20,7 @@ from batchord.sources.sql.columns import Columns, describe
 from batchord.sources.sql.connections import BOUNDS, reading
 from batchord.sources.sql.dtypes import asked_types, depends_on_null, types_of
 from batchord.sources.sql.engine import engine_for, source_url
+from batchord.sources.sql.finding import Finding
 from batchord.sources.sql.keys import is_read_as_text, text_key
 from batchord.sources.sql.look import Look, value_of
 from batchord.sources.sql.nullability import never_null
@@ -224,6 +225,12 @@ class SqlRecords(SourceReader):
             undated = self._statements.without_arrival()
             if undated is not None:
                 yield from self._positions(connection, undated, chunk_rows)
+
+    def find(self, texts: Sequence[str]) -> list[Position]:
+        """See the port. It asks for the keys by their values first, so that the database can use an index."""
+        _ = self._columns
+        finding = Finding(engine=self._engine, statements=self._statements, columns=self._columns, key_of=self._key_of)
+        return finding.find(texts, scan=super().find)
 
     def count_without_key(self) -> int:
         """How many records have a NULL key. They cannot be predicted; the audit reports their number."""

@@ -140,6 +140,20 @@ class Statements:
         order = self._order()
         return self._above(sa.select(*order), after).order_by(*order).limit(rows).subquery("met")
 
+    def with_key(self, values: Sequence[Scalar], rows: int) -> sa.Select[Any]:
+        """Positions of at most so many ``rows`` whose key equals one of ``values``."""
+        equal = [self.key == _bound("wanted", value) for value in values]
+        return self._positions().where(sa.or_(*equal)).limit(rows)
+
+    def with_text(self, text: str, rows: int) -> sa.Select[Any]:
+        """Positions of at most so many ``rows`` whose key is ``text`` when it is cast to text. It reads all keys."""
+        return self._positions().where(sa.cast(self.key, sa.Text) == _bound("wanted", text)).limit(rows)
+
+    def with_beginning(self, text: str, rows: int) -> sa.Select[Any]:
+        """Positions of at most so many ``rows`` whose key, cast to text, begins with ``text``. It reads all keys."""
+        beginning = sa.func.left(sa.cast(self.key, sa.Text), len(text))
+        return self._positions().where(beginning == _bound("wanted", text)).limit(rows)
+
     def without_arrival(self) -> sa.Select[Any] | None:
         """The positions of records whose arrival is NULL, by key; None if the key orders the source."""
         if self.arrival is None:
