@@ -19,7 +19,7 @@ from app.localstack import ForkServer, Supervisor, stop_servers, unconfigured_se
 from app.localstack.background import refuse_second
 from app.localstack.interrupts import interrupted_once
 from batchord.core.errors import BatchordError, ConfigurationError
-from batchord.settings import settings
+from batchord.settings import given_settings, settings
 from demo import report
 from demo.models import BuiltModel
 
@@ -76,7 +76,7 @@ def _story(home: Path) -> report.Results:
     before = report.newest_run()
     _load(models)
     fork_server = ForkServer()
-    supervisor = Supervisor(stack.specs, home, servers=unconfigured_servers(os.environ), fork_server=fork_server)
+    supervisor = Supervisor(stack.specs, home, servers=unconfigured_servers(given_settings()), fork_server=fork_server)
     with closing(stack.claim), fork_server, supervisor:
         with console.status("Starting two workers, beat and Flower …"):
             wait_for_workers({"control", "worker"})

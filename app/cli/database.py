@@ -1,6 +1,5 @@
 """The ledger's database for a command: a configured one, that of the stack, or the home's own PostgreSQL by itself."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -10,7 +9,7 @@ import click
 
 from batchord.core.errors import ConfigurationError
 from batchord.output.masking import learn
-from batchord.settings import settings
+from batchord.settings import given_settings, settings
 
 from .terminal import foreign
 
@@ -36,7 +35,7 @@ def database(*, create: bool = True) -> Iterator[None]:
     from ..localstack.addresses import Server, unconfigured_servers
     from ..localstack.own_postgres import has_data, own_postgres
 
-    if Server.POSTGRES not in unconfigured_servers(os.environ):
+    if Server.POSTGRES not in unconfigured_servers(given_settings()):
         yield
         return
     home = settings().home.expanduser().absolute()

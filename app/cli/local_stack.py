@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from batchord.ledger.roles.preparing import prepare_database
 from batchord.output.masking import learn
 from batchord.queue.redis_server import check_redis
-from batchord.settings import Settings, settings
+from batchord.settings import Settings, given_settings, settings
 
 from ..dashboard.password import flower_password
 from ..localstack import ProcessSpec, start_servers, unconfigured_servers
@@ -43,7 +43,7 @@ def prepare() -> Stack:
     Raises ConfigurationError.
     """
     home = settings().home.expanduser().absolute()
-    start_servers(home, needs=unconfigured_servers(os.environ))
+    start_servers(home, needs=unconfigured_servers(given_settings()))
     settings.cache_clear()
     learn(())  # the passwords of the servers that were started
     configured = settings()

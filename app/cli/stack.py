@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
+from batchord.project import find_project
 from batchord.reports.stack import ProcessReport, ServerReport, StackReport
-from batchord.settings import settings
+from batchord.settings import given_settings, settings
 
 from .output import coloured, console, json_option, print_json, print_problems, table
 from .terminal import foreign, text
@@ -50,7 +51,9 @@ def up(*, as_json: bool) -> None:
             decide_on_code()
             catalog().snapshot()  # check the files now: the kept code may be from another release
             with closing(stack.claim), console.status("Starting workers, beat and Flower …"):
-                start_background(stack.home, stack.specs, servers=unconfigured_servers(os.environ))
+                start_background(
+                    stack.home, stack.specs, servers=unconfigured_servers(given_settings()), folder=_project_folder()
+                )
                 wait_for_workers({"control", "worker"})
                 _wait_for_flower(stack.claim.port)
     except KeyboardInterrupt:
@@ -65,6 +68,12 @@ def up(*, as_json: bool) -> None:
         console.print("`batchord status --password` shows Flower's user name and password.")
     if report.problems:
         sys.exit(1)
+
+
+def _project_folder() -> Path | None:
+    """The folder of batchord.toml, in which relative paths of pipelines mean the same wherever `up` was typed."""
+    file, _ = find_project()
+    return None if file is None else file.parent
 
 
 @contextmanager
@@ -183,7 +192,7 @@ def _status() -> StackReport:
         servers=[
             ServerReport(name=str(each.name), state=each.state, pid=each.pid, address=each.address)
             for each in server_status(home)
-            if each.name in unconfigured_servers(os.environ)  # the others do not belong to the stack
+            if each.name in unconfigured_servers(given_settings())  # the others do not belong to the stack
         ],
         processes=[
             ProcessReport(

@@ -1,7 +1,7 @@
 """The embedded servers of one home folder, and their addresses."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -27,12 +27,12 @@ class Server(StrEnum):
 
 ALL_SERVERS = frozenset(Server)
 
-#: A server counts as configured if any of its variables is set.
-_VARIABLES = {
-    Server.POSTGRES: ("BATCHORD_DATABASE_URL",),
-    Server.REDIS: ("BATCHORD_REDIS_URL",),
+#: A server counts as configured if somebody gave any of its settings.
+_SETTINGS = {
+    Server.POSTGRES: ("database_url",),
+    Server.REDIS: ("redis_url",),
     # Keys without an endpoint mean Amazon S3.
-    Server.S3: ("BATCHORD_S3_ENDPOINT_URL", "BATCHORD_S3_ACCESS_KEY_ID"),
+    Server.S3: ("s3_endpoint_url", "s3_access_key_id"),
 }
 
 
@@ -66,9 +66,12 @@ class Servers:
         return f"Servers({', '.join(name for name, value in asdict(self).items() if value is not None)})"
 
 
-def unconfigured_servers(environment: Mapping[str, str]) -> frozenset[Server]:
-    """The servers that the environment does not configure, so that the local stack must start them."""
-    return frozenset(server for server, names in _VARIABLES.items() if not any(environment.get(name) for name in names))
+def unconfigured_servers(given: Collection[str]) -> frozenset[Server]:
+    """The servers that nobody has configured, so that the local stack must start them.
+
+    ``given``: the names of the settings that a person gave; see :func:`batchord.settings.given_settings`.
+    """
+    return frozenset(server for server, names in _SETTINGS.items() if not any(name in given for name in names))
 
 
 def embedded_servers(home: Path, secrets: Passwords, *, durable: bool) -> dict[Server, EmbeddedServer]:

@@ -42,18 +42,22 @@ _POLL_SECONDS = 0.05
 _MODULE = "batchord.app.localstack"
 
 
-def start_background(home: Path, specs: Sequence[ProcessSpec], *, servers: Collection[Server] = ()) -> int:
+def start_background(
+    home: Path, specs: Sequence[ProcessSpec], *, servers: Collection[Server] = (), folder: Path | None = None
+) -> int:
     """Starts servers and processes under a supervisor that outlives this program. Returns the supervisor's pid.
 
-    Returns once all of them have been started. Raises ConfigurationError if a stack already runs in this home, or if
-    the stack cannot be started; then none of its processes run.
+    ``folder``: the processes' working directory; None: this program's own. Returns once all of them have been started.
+    Raises ConfigurationError if a stack already runs in this home, or if the stack cannot be started; then none of its
+    processes run.
     """
     home = open_home(home)
     refuse_second(home)
     # The name is random, so that two programs that start at the same time do not share a file. Its reader deletes it.
     spec = home / "run" / f"spec.{secrets.token_hex(4)}.json"
     processes = [{**vars(process), "env": dict(process.env)} for process in specs]
-    write_private(spec, json.dumps({"servers": sorted(servers), "processes": processes}))
+    contents = {"servers": sorted(servers), "processes": processes, "folder": str(folder or Path.cwd())}
+    write_private(spec, json.dumps(contents))
     command = [sys.executable, "-P", "-m", _MODULE, "--home", str(home), "--spec", str(spec)]
     deadline = time.monotonic() + _START_SECONDS
     started: Daemon | None = None
@@ -150,6 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     spec = json.loads(options.spec.read_text(encoding="utf-8"))
     options.spec.unlink()  # the environments in it may hold passwords
+    os.chdir(spec["folder"])
     specs = [ProcessSpec(**{**values, "command": tuple(values["command"])}) for values in spec["processes"]]
     try:
         run(options.home, specs, [Server(name) for name in spec["servers"]])

@@ -1,6 +1,5 @@
 """Starts, finds and stops the embedded servers of one home folder."""
 
-import os
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from batchord.core.errors import ConfigurationError
-from batchord.settings import SERVERS_FILE
+from batchord.settings import SERVERS_FILE, given_settings
 
 from . import daemons
 from .addresses import (
@@ -80,7 +79,8 @@ def start_in_turn(home: Path, *, needs: Collection[Server], durable: bool) -> Se
         raise
     started = dict(zip(wanted, ports, strict=True))
     # Servers that another process has started keep their addresses in the file: it may be about to read them.
-    kept = {name: port for name, port in _ports_in_use(home).items() if name in unconfigured_servers(os.environ)}
+    unconfigured = unconfigured_servers(given_settings())
+    kept = {name: port for name, port in _ports_in_use(home).items() if name in unconfigured}
     write_addresses(home, addresses(home, secrets, kept | started))
     return addresses(home, secrets, started)
 

@@ -2,25 +2,25 @@
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, get_args
 
 from pydantic import SecretStr
 
-from batchord.settings import Settings
+from batchord.settings import PREFIX, Settings
+from batchord.settings.allowed import is_secret
+from batchord.settings.secret_files import SUFFIX
 
-_PREFIX = "BATCHORD_"
 #: Beginnings of variables that Flower and Celery read themselves: passwords, OAuth secrets, addresses of the broker.
 _OTHERS = ("FLOWER_", "CELERY_BROKER", "CELERY_RESULT_BACKEND")
 
 
 def is_own_secret(variable: str) -> bool:
-    """Whether the variable holds a secret of Batchord. Settings are read in upper and in lower case."""
+    """Whether the variable holds a secret of Batchord, or names its file. Upper and lower case are the same."""
     name = variable.upper()
-    return name in _of_settings() or name.startswith(_OTHERS)
+    return name.removesuffix(SUFFIX.upper()) in _of_settings() or name.startswith(_OTHERS)
 
 
 def own_secrets(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
-    """The values of all such variables, from the environment or from the file of the local stack."""
+    """The values of all such variables, wherever Batchord has them from."""
     secrets = {name.upper(): value for name, value in environment.items() if is_own_secret(name) and value}
     for variable, field in _of_settings().items():
         value = getattr(settings, field)
@@ -35,12 +35,4 @@ def own_secrets(settings: Settings, environment: Mapping[str, str]) -> dict[str,
 @cache
 def _of_settings() -> dict[str, str]:
     """The names of secret settings, by their variables."""
-    return {
-        f"{_PREFIX}{name.upper()}": name
-        for name, field in Settings.model_fields.items()
-        if _is_secret(field.annotation)
-    }
-
-
-def _is_secret(kind: Any) -> bool:
-    return kind is SecretStr or any(map(_is_secret, get_args(kind)))
+    return {f"{PREFIX}{name.upper()}": name for name, field in Settings.model_fields.items() if is_secret(field)}

@@ -172,6 +172,6 @@ def test_a_shared_folder_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
 
 def test_only_unconfigured_servers_are_needed() -> None:
     """A server that the environment names is the operator's own and is not started."""
-    assert unconfigured_servers({}) == ALL_SERVERS
-    assert unconfigured_servers({"BATCHORD_DATABASE_URL": "postgresql://db/ledger"}) == {Server.REDIS, Server.S3}
-    assert Server.S3 not in unconfigured_servers({"BATCHORD_S3_ACCESS_KEY_ID": "key"})
+    assert unconfigured_servers(()) == ALL_SERVERS
+    assert unconfigured_servers({"database_url"}) == {Server.REDIS, Server.S3}
+    assert Server.S3 not in unconfigured_servers({"s3_access_key_id"})

@@ -1,52 +1,45 @@
-"""Every setting of Batchord, in one frozen class.
-
-A value comes from the environment (``BATCHORD_DATABASE_URL``, …). If the environment does not have it, it comes from
-``servers.json`` in :attr:`Settings.home`, where the local stack writes the addresses of the servers that it started.
-So ``celery -A batchord.app worker`` in a second terminal finds the servers of ``batchord up``.
-"""
+"""Every setting of Batchord, in one frozen class."""
 
 import os
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import Field, SecretStr
-from pydantic_settings import (
-    BaseSettings,
-    JsonConfigSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from batchord.core.addresses.database_roles import DatabaseRoles
 from batchord.core.addresses.postgres import postgres_url
 from batchord.core.addresses.redis import redis_url
 from batchord.core.errors import ConfigurationError
-from batchord.core.text.error_text import clause
-
-SERVERS_FILE = "servers.json"
-
-
-#: Keys of servers.json that belong together: the roles of one server.
-_ROLES = ("owner_url", "author_url", "source_url")
+from batchord.settings.given import PREFIX, find_settings
+from batchord.settings.problems import refusal
 
 
-class _LocalServers(JsonConfigSettingsSource):
-    """The settings that the local stack wrote, without its PostgreSQL roles if the environment names another server."""
+class _Places(PydanticBaseSettingsSource):
+    """Everything that was given for the settings."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 -- pydantic's
+        """Not used: all values are found together, since they depend on each other."""
+        return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """The settings of the file."""
-        values = super().__call__()
-        if any(name.upper() == "BATCHORD_DATABASE_URL" and value for name, value in os.environ.items()):
-            return {name: value for name, value in values.items() if name not in _ROLES}
-        return values
+        """The values by name. Raises ConfigurationError if something is wrong besides the values."""
+        found = find_settings(self.settings_cls.model_fields)
+        if found.problems:
+            raise refusal(list(found.problems))
+        return {**found.defaults, **{name: each.value for name, each in found.given.items()}}
 
 
 class Settings(BaseSettings):
-    """Environment variables with the prefix ``BATCHORD_``. Times are in seconds unless the name has another unit."""
+    """All settings. Times are in seconds unless the name has another unit.
 
-    model_config = SettingsConfigDict(env_prefix="BATCHORD_", frozen=True, extra="ignore", env_ignore_empty=True)
+    Constructing it reads all places (:mod:`.given`). It raises ConfigurationError for what is wrong with the places,
+    and pydantic's ValidationError for a value that is not allowed.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     #: PostgreSQL with the ledger, as a libpq URL: ``postgresql://user:password@host:5432/name``.
     database_url: SecretStr | None = None
@@ -116,7 +109,9 @@ class Settings(BaseSettings):
     #: How often beat starts the watch, which looks for missed ticks, old records and the like.
     watch_seconds: float = Field(default=30, gt=0)
     #: Where the logs of attempts are kept: ``ledger``, or ``s3://bucket/prefix``.
-    log_store: str = Field(default="ledger", pattern=r"^(ledger|s3://[^/]+(/.*)?)$")
+    log_store: str = Field(
+        default="ledger", pattern=r"^(ledger|s3://[^/]+(/.*)?)$", examples=["ledger", "s3://bucket/prefix"]
+    )
     #: Bytes kept of an attempt's log: the first lines up to half of it, and the last lines.
     log_bytes: int = Field(default=262_144, ge=4096)
     #: Days for which ``batchord prune`` keeps the logs of attempts.
@@ -134,6 +129,10 @@ class Settings(BaseSettings):
 
     #: ``text`` for people, ``json`` for log collectors.
     log_format: Literal["text", "json"] = "text"
+    #: The size in bytes at which the local stack begins a new file for the log of a process.
+    log_file_bytes: int = Field(default=10_485_760, ge=65_536)
+    #: How many old files of each such log it keeps.
+    keep_log_files: int = Field(default=3, ge=0)
 
     @property
     def retry_base(self) -> timedelta:
@@ -155,38 +154,34 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- pydantic-settings passes it by name
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- pydantic-settings passes it by name
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- as above
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- as above
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The sources in their order: arguments, the environment, the file of the local stack."""
-        servers = Path(os.environ.get("BATCHORD_HOME", ".batchord")) / SERVERS_FILE
-        return init_settings, env_settings, _LocalServers(settings_cls, json_file=servers)
+        """The sources in their order: arguments, then what :mod:`.given` finds."""
+        return init_settings, _Places(settings_cls)
 
     def require_database_url(self) -> str:
         """The ledger's address in the spelling that libpq and SQLAlchemy understand.
 
         Raises ConfigurationError if no server is configured or runs locally, or if the address is not PostgreSQL's.
         """
-        name = "BATCHORD_DATABASE_URL"
-        return postgres_url(_required(self.database_url, name, "PostgreSQL"), where=name)
+        return _spelt("database_url", _required(self.database_url, "database_url", "PostgreSQL"), postgres_url)
 
     def database_roles(self) -> DatabaseRoles:
         """The addresses of the ledger's database, one for each kind of work. Raises like the method above."""
         ledger = self.require_database_url()
 
         def address(name: str) -> str | None:
-            value: SecretStr | None = getattr(self, f"{name}_url")
-            return (
-                None if value is None else postgres_url(value.get_secret_value(), where=f"BATCHORD_{name.upper()}_URL")
-            )
+            value: SecretStr | None = getattr(self, name)
+            return None if value is None else _spelt(name, value.get_secret_value(), postgres_url)
 
         return DatabaseRoles(
             ledger=ledger,
-            owner=address("owner") or ledger,
-            author=address("author") or ledger,
-            source=address("source") or ledger,
-            admin=address("admin"),
+            owner=address("owner_url") or ledger,
+            author=address("author_url") or ledger,
+            source=address("source_url") or ledger,
+            admin=address("admin_url"),
         )
 
     def require_redis_url(self) -> str:
@@ -194,25 +189,27 @@ class Settings(BaseSettings):
 
         Raises ConfigurationError if no server is configured or runs locally, or if not every client can use it.
         """
-        name = "BATCHORD_REDIS_URL"
-        return redis_url(_required(self.redis_url, name, "Redis"), where=name)
+        return _spelt("redis_url", _required(self.redis_url, "redis_url", "Redis"), redis_url)
+
+
+class _Spelling(Protocol):
+    """Writes an address in one spelling. Raises ConfigurationError, which names ``where`` the address stands."""
+
+    def __call__(self, text: str, *, where: str) -> str: ...
+
+
+def _spelt(name: str, address: str, spelling: _Spelling) -> str:
+    variable = f"{PREFIX}{name.upper()}"
+    try:
+        return spelling(address, where=variable)
+    except ConfigurationError:
+        given = find_settings(Settings.model_fields).given.get(name)
+        return spelling(address, where=variable if given is None else given.label)
 
 
 def _required(value: SecretStr | None, name: str, server: str) -> str:
     if value is None:
         raise ConfigurationError(
-            f"No {server} is configured: set {name}, or start the local servers with `batchord up`."
+            f"No {server} is configured: set {PREFIX}{name.upper()}, or start the local servers with `batchord up`."
         )
     return value.get_secret_value()
-
-
-@cache
-def settings() -> Settings:
-    """The settings of this process, read once. Raises ConfigurationError for a value that cannot be used."""
-    try:
-        return Settings()
-    except (ValueError, TypeError) as error:  # pydantic raises ValueErrors; a broken file raises either
-        raise ConfigurationError(
-            f"The settings cannot be used: {clause(error)}. They come from BATCHORD_* variables and from "
-            f"{SERVERS_FILE} in BATCHORD_HOME, which `batchord up` writes again."
-        ) from None

@@ -1,0 +1,112 @@
+"""The project's settings file, ``batchord.toml``: it is found from every folder of the project."""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from batchord.core.errors import ConfigurationError
+
+PROJECT_FILE = "batchord.toml"
+#: How tomllib says where a file is wrong.
+_PLACE = re.compile(r"\s*\(at line (?P<line>\d+), column \d+\)$|\s*\(at end of document\)$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectFile:
+    """A settings file that was read."""
+
+    path: Path
+    #: Its text may hold passwords, and so may its values.
+    text: str = field(repr=False)
+    values: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """The project's folder. Relative paths in the file begin here."""
+        return self.path.parent
+
+    def line(self, key: str) -> int | None:
+        """The number of the line in which ``key`` is set; None if it cannot be told."""
+        begins = re.compile(rf"""\s*(["']?){re.escape(key)}\1\s*=""")
+        lines = self.text.splitlines(keepends=True)
+        for number, line in enumerate(lines):
+            # Within a text of several lines, the lines before are no complete document.
+            if begins.match(line) and _is_complete("".join(lines[:number])):
+                return number + 1
+        return None
+
+    def place(self, key: str) -> str:
+        """The file and the line of ``key``, for people."""
+        line = self.line(key)
+        return str(self.path) if line is None else f"{self.path}:{line}"
+
+
+def find_project(start: Path | None = None) -> tuple[Path | None, list[Path]]:
+    """The nearest settings file, in ``start`` (the working directory) or above it; and files that must not be used.
+
+    The search ends at the user's home and at the border of a file system. A file above ``start`` that belongs to a
+    stranger is left out: in a folder such as ``/tmp``, anybody could choose the code that others execute.
+    """
+    strangers: list[Path] = []
+    try:
+        begin = (start or Path.cwd()).absolute()
+        status = begin.stat()
+    except OSError:  # the working directory was deleted
+        return None, strangers
+    for folder in _upwards(begin, status.st_dev):
+        path = folder / PROJECT_FILE
+        try:
+            if not path.is_file():
+                continue
+            owner = path.stat().st_uid
+        except OSError:  # a folder that this user may not enter
+            continue
+        if folder == begin or owner in (os.geteuid(), 0, status.st_uid):
+            return path, strangers
+        strangers.append(path)
+    return None, strangers
+
+
+def _upwards(begin: Path, device: int) -> Iterator[Path]:
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 -- Path.home() raises where the user has none
+    for folder in (begin, *begin.parents):
+        try:
+            if folder.stat().st_dev != device:
+                return
+        except OSError:
+            return
+        yield folder
+        if folder == home:
+            return
+
+
+def read_project(path: Path) -> ProjectFile:
+    """Reads the file. Raises ConfigurationError, with the line, if it cannot be read or is not TOML."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = _PLACE.search(str(error))
+        line = f":{place['line']}" if place is not None and place["line"] else ""
+        reason = _PLACE.sub("", str(error))
+        raise ConfigurationError(
+            f"{path}{line} is not TOML: {reason}. Write one setting a line, such as `lease_seconds = 30`, and texts in "
+            "quotes."
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not a UTF-8 text. Save it as UTF-8.") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}. Make it readable.") from None
+    return ProjectFile(path=path, text=text, values=values)
+
+
+def _is_complete(text: str) -> bool:
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
