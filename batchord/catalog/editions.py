@@ -144,7 +144,8 @@ class Store:
         return self.place / "texts" / digest
 
     def _forget(self, used_digests: set[str]) -> None:
-        for file in (self.place / "texts").iterdir():
+        texts = self.place / "texts"
+        for file in texts.iterdir() if texts.is_dir() else ():  # there is none before the first text
             if file.name not in used_digests and time.time() - file.stat().st_mtime > _KEEP_SECONDS:
                 file.unlink(missing_ok=True)
 

@@ -50,6 +50,18 @@ def test_a_command_does_not_decide_that_a_file_is_broken(
     assert (worker.names(), worker.problems) == (["a", "b"], [])
 
 
+def test_a_folder_without_files_is_saved_for_others(
+    catalog: Open, write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As at the first `batchord up` in a new project: there is nothing to warn of, and the first file is taken up."""
+    assert catalog().names() == []
+    assert caplog.messages == []
+
+    write("a.py", sound("a"))
+
+    assert catalog().names() == ["a"]
+
+
 def test_an_unwritable_home_is_done_without(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each process tries the files by itself then."""
     monkeypatch.setattr(live, "LOOK_SECONDS", 0.0)
