@@ -23,6 +23,7 @@ from batchord.settings import settings
 
 if TYPE_CHECKING:
     from batchord.core.declared.source_reader import SourceReader
+    from batchord.flow.begin.check import CheckParts
     from batchord.ledger import Ledger
     from batchord.models.library import ModelLibrary
     from batchord.storage.objects import Objects
@@ -112,6 +113,29 @@ def _parts() -> Parts:
         environment=os.environ,
         mask=mask,
         worker=f"{socket.gethostname()}:{os.getpid()}",
+    )
+
+
+def check_parts(*, models: bool) -> "CheckParts":
+    """What ``batchord check`` works with: the database if one is configured, and the models on request."""
+    from batchord.flow.begin.check import CHECK_LIMIT, CheckParts
+
+    configured = settings()
+    roles = None if configured.database_url is None else configured.database_roles()
+
+    def open_source(declared: Source, window: Window | None) -> "SourceReader":
+        seconds = CHECK_LIMIT.total_seconds()
+        url = "" if roles is None else roles.source  # without roles, only sources with an address are opened
+        return declared.open(
+            SourceContext(window=window, database_url=url, statement_seconds=seconds, lock_seconds=seconds)
+        )
+
+    return CheckParts(
+        open_source=open_source,
+        models=_models if models else None,
+        author_url=None if roles is None else roles.author,
+        environment=os.environ,
+        mask=mask,
     )
 
 

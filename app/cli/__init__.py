@@ -20,6 +20,7 @@ _COMMANDS = {
     "status": ("stack", "Show the local stack's servers and processes."),
     "migrate": ("stack", "Bring the ledger's tables up to date."),
     "pipelines": ("checks", "List the pipelines and the problems in their files."),
+    "check": ("check", "Check pipeline files, and their SQL against the database."),
     "plan": ("checks", "Show what a run would predict now. Writes nothing."),
     "run": ("run", "Start a run by hand."),
     "runs": ("history", "List the newest runs."),

@@ -7,6 +7,7 @@ that cannot be imported, or a pipeline with problems, by name. The others are st
 import hashlib
 import importlib
 import importlib.util
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -29,6 +30,9 @@ from batchord.core.text.error_text import error_text
 from batchord.core.text.names import is_name
 from batchord.core.text.similar import meant
 
+#: How the text of a problem begins if the file cannot be loaded because of one of its lines.
+_LINE = re.compile(r"line (\d+): ")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
@@ -38,6 +42,12 @@ class Problem:
     #: None if the file as a whole cannot be loaded.
     pipeline: str | None
     what: str
+
+    @property
+    def line(self) -> int | None:
+        """The line of the file with which the text begins; None if it names no line."""
+        line = _LINE.match(self.what)
+        return None if line is None else int(line[1])
 
     def __str__(self) -> str:
         where = f"{self.file}: pipeline {self.pipeline!r}" if self.pipeline else self.file

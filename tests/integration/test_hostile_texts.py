@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from app import cli
 from app.cli import changes as history_of_changes
-from app.cli import checks, history, interventions, run, stack, switches, upkeep
+from app.cli import check, checks, history, interventions, run, stack, switches, upkeep
 from app.cli import logs as kept_logs
 from app.cli.terminal import Terminal, text
 from batchord import Python
@@ -25,6 +25,7 @@ from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.steps import Predict
 from batchord.flow.attempt import log as attempt_log
 from batchord.reports.stack import ProcessReport, ServerReport, StackReport
+from batchord.settings import Settings
 from batchord.sources.sql import SqlSource
 from demo import report as demo_report
 from tests.integration.flow_parts import Bench
@@ -140,6 +141,17 @@ def changes(bench: Bench) -> str:
     return output_of(history_of_changes.history)
 
 
+def checked(bench: Bench) -> str:
+    """A file that raises such a text, for people and for GitHub."""
+    folder = bench.parts().settings.home / "checked"
+    folder.mkdir()
+    (folder / "a.py").write_text(f"raise ValueError({FORGED!r})")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("batchord.settings", "batchord.wiring"):
+            patch.setattr(f"{module}.settings", lambda: Settings(pipelines=folder))
+        return output_of(check.check) + output_of(check.check, "--format", "github")
+
+
 def newest(bench: Bench) -> str:
     """The id of the run that failed."""
     return str(bench.value("SELECT id::text FROM batchord.runs ORDER BY created_at LIMIT 1"))
@@ -151,6 +163,7 @@ COMMANDS: dict[str, Callable[[Bench], str] | None] = {
     "down": None,
     "status": status,
     "migrate": None,
+    "check": checked,
     "pipelines": lambda _: output_of(checks.pipelines),
     "plan": lambda _: output_of(checks.plan, "odd"),
     "audit": twice,
@@ -172,6 +185,7 @@ COMMANDS: dict[str, Callable[[Bench], str] | None] = {
 }
 #: Commands that print texts of a record, a model, an author or a caller.
 TELLING = {
+    "check",
     "up",
     "status",
     "pipelines",

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePath, PurePosixPath
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from batchord.core.declared.checks import is_whole, kind_of, shown
 from batchord.core.declared.declaration import Declaration
@@ -21,7 +21,12 @@ from batchord.core.text.calls import NamesOptions
 from batchord.core.text.names import as_names
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from batchord.core.declared.loaded_model import LoadedModel
+
+#: A plain function as a model: it gets records, indexed by their keys, and returns one row for each.
+ModelFunction = Callable[["pd.DataFrame"], "pd.DataFrame | pd.Series[Any]"]
 
 #: What happens to a record whose text is empty or only white space. A missing (NULL) text is always rejected.
 EmptyText = Literal["reject", "predict"]
@@ -41,20 +46,26 @@ NOT_IN_VERSION = {IN_VERSION: None}
 
 @dataclass(frozen=True, kw_only=True)
 class Images(NamesOptions):
-    """Which column holds the locations of images, and which images are accepted."""
+    """Which column holds the locations of images, and which images are accepted.
+
+    Args:
+        column: The column with the locations of the images.
+        allow: Prefixes that a location must start with, such as ``s3://photos/`` or ``file:///data/photos/``.
+        max_bytes: Bytes of the stored object. A larger one is rejected before it is read.
+        max_pixels: Width x height before any scaling. A larger picture is rejected before it is decoded.
+        max_seconds: Seconds of processor time that decoding one picture may take.
+        formats: The formats that are accepted, by their bytes and not by the name of a file.
+        reduce: Whether a picture more than twice as large as the model's input may be read at a fraction of its
+            size. That is several times as fast and takes a fraction of the memory. Scores change in their last
+            digits.
+    """
 
     column: str = field(metadata={IN_VERSION: "images"})
-    #: Prefixes that a location must start with, such as ``s3://photos/`` or ``file:///data/photos/``.
     allow: Sequence[str] = field(metadata=NOT_IN_VERSION)
-    #: Bytes of the stored object. A larger one is rejected before it is read.
     max_bytes: int = field(default=50_000_000, metadata=NOT_IN_VERSION)
-    #: Width x height before any scaling. A larger picture is rejected before it is decoded.
     max_pixels: int = field(default=50_000_000, metadata=NOT_IN_VERSION)
-    #: Seconds of processor time that decoding one picture may take.
     max_seconds: float = field(default=10.0, metadata=NOT_IN_VERSION)
     formats: Sequence[str] = field(default=("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"), metadata=NOT_IN_VERSION)
-    #: Whether a picture more than twice as large as the model's input may be read at a fraction of its size. That is
-    #: several times as fast and takes a fraction of the memory. Scores change in their last digits.
     reduce: bool = True
 
     def __post_init__(self) -> None:
@@ -81,7 +92,14 @@ class Images(NamesOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class Model(Declaration):
-    """What all declarations share."""
+    """What all declarations share.
+
+    Args:
+        text: Column with the text, for a model that reads one.
+        empty: What happens to a record whose text is empty or only white space: ``reject``, or ``predict``. A
+            missing text is always rejected.
+        images: Which images are read and accepted, for a model that reads images.
+    """
 
     #: The queue whose workers run this model: ``text``, ``image`` or ``table``.
     queue: ClassVar[str] = "table"
@@ -94,10 +112,8 @@ class Model(Declaration):
     #: Whether loading it takes seconds and little memory, so that `batchord plan` may do it.
     loads_quickly: ClassVar[bool] = False
 
-    #: Column with the text, for a model that reads one.
     text: str | None = None
     empty: EmptyText = field(default="reject", metadata=NOT_IN_VERSION)
-    #: Which images are read and accepted, for a model that reads images.
     images: Images | None = None
 
     @property
@@ -172,7 +188,15 @@ class Model(Declaration):
 
 @dataclass(frozen=True)
 class StoredModel(Model):
-    """A model whose weights are files: in a folder, below an ``s3://`` prefix or, for some kinds, on a hub."""
+    """A model whose weights are files: in a folder, below an ``s3://`` prefix or, for some kinds, on a hub.
+
+    Args:
+        location: Where the model is: a path, or ``s3://bucket/prefix``.
+        text: Column with the text, for a model that reads one.
+        empty: What happens to a record whose text is empty or only white space: ``reject``, or ``predict``. A
+            missing text is always rejected.
+        images: Which images are read and accepted, for a model that reads images.
+    """
 
     #: Endings of the files that make up a model of this kind. Pickles and code are never among them.
     suffixes: ClassVar[frozenset[str]] = frozenset()
@@ -214,10 +238,12 @@ class StoredModel(Model):
         )
 
 
+M = TypeVar("M", bound=Model)
+
 _KIND_OF_FUNCTIONS: list[Callable[[Any], Model]] = []
 
 
-def takes_functions(kind: type[Model]) -> type[Model]:
+def takes_functions(kind: type[M]) -> type[M]:
     """A decorator for the kind of model that stands for a plain function."""
     _KIND_OF_FUNCTIONS[:] = [kind]
     return kind

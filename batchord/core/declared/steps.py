@@ -7,14 +7,14 @@ A declaration never raises because of the values in it. Instead ``problems()`` l
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from batchord.core.declared.checks import is_whole, kind_of, problems_of, shown
 from batchord.core.declared.limits import RejectionLimit
-from batchord.core.declared.models import Model, as_model
+from batchord.core.declared.models import Model, ModelFunction, as_model
 from batchord.core.declared.retries import NO_RETRY, Retry
 from batchord.core.declared.sources import Source
 from batchord.core.run.runs import becomes_shards
@@ -22,7 +22,7 @@ from batchord.core.text.calls import NamesOptions
 from batchord.core.text.names import as_names, is_name
 
 if TYPE_CHECKING:
-    from batchord.core.declared.step_context import StepContext
+    from batchord.core.declared.step_context import CheckContext, StepContext
 
 #: When a step runs: ``all_done_ok``, none of the steps in its ``after`` failed and one ran; ``always``, all are over.
 Join = Literal["all_done_ok", "always"]
@@ -42,11 +42,8 @@ class Step(NamesOptions):
 
     name: str
     _: KW_ONLY
-    #: The names of the steps right before it.
     after: Sequence[str] = ()
     join: Join = "all_done_ok"
-    #: For errors of the step's own; for a Predict step, errors of the model, separately for each shard. None: the
-    #: pipeline's.
     retry: Retry | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -80,17 +77,28 @@ class TaskStep(Step):
     """A step that one worker executes as a whole, in contrast to Predict, which becomes shards.
 
     A kind of step is a subclass. Its options are fields. It imports heavy libraries in :meth:`execute`.
+
+    Args:
+        name: The name of the step, in lower case.
+        after: The names of the steps right before it.
+        join: When it runs. ``all_done_ok``: none of the steps before it failed, and one ran. ``always``: all of
+            them are over.
+        retry: The retry after errors of its own. None: that of the pipeline.
+        time_limit: The longest time of an attempt. None: no limit.
+        idempotent: Whether it may run again after its worker died during the work. Otherwise the step has failed
+            then.
+        queue: The queue whose workers execute it.
     """
 
     #: Whether ``execute()`` itself ends at the time limit. Then its process is ended only if it does not.
     ends_in_time: ClassVar[bool] = False
     #: Whether it returns a :class:`.Choice`. Then there must be steps right after it.
     chooses: ClassVar[bool] = False
+    #: Whether :meth:`check` asks the database, so that it needs an address.
+    uses_database: ClassVar[bool] = False
 
     _: KW_ONLY
-    #: The longest time of an attempt; None: no limit.
     time_limit: timedelta | None = timedelta(hours=1)
-    #: Whether it may run again after its worker died during the work. Otherwise the step has failed then.
     idempotent: bool = True
     queue: str = STEPS_QUEUE
 
@@ -122,6 +130,18 @@ class TaskStep(Step):
             )
         return problems
 
+    @property
+    def may_change_tables(self) -> bool:
+        """Whether later steps may find other tables than before. Nobody knows what a function or a command does."""
+        return True
+
+    def check(self, context: "CheckContext") -> Iterable[str]:  # noqa: ARG002 -- for kinds that can check something
+        """The problems that only a server shows, found without any work of the step.
+
+        Raises ConfigurationError and TransientError.
+        """
+        return ()
+
     def execute(self, context: "StepContext") -> Any:
         """Does the step's work once. Returns a value for later steps (JSON-like, at most 64 KiB), or a ``Choice``.
 
@@ -136,17 +156,26 @@ class TaskStep(Step):
 
 @dataclass(frozen=True)
 class Predict(Step):
-    """A step that predicts the records of ``source`` that have no prediction yet with ``model``."""
+    """A step that predicts the records of ``source`` that have no prediction yet with ``model``.
+
+    Args:
+        name: The name of the step, in lower case.
+        after: The names of the steps right before it.
+        join: When it runs. ``all_done_ok``: none of the steps before it failed, and one ran. ``always``: all of
+            them are over.
+        retry: The retry after errors of the model, for each shard. None: that of the pipeline.
+        source: Where the records come from.
+        model: What predicts: a declaration of a model, or a plain function of a DataFrame.
+        batch_rows: Records in one call of the model; None means the model's own choice.
+        shard_rows: Records in a full shard; None means the model's own choice.
+        rejection_limit: How many rejections the step may have in a run before it fails.
+    """
 
     _: KW_ONLY
     source: Source
-    #: A declaration from :mod:`batchord.core.declared.models`, or a plain function ``frame -> Series or DataFrame``.
-    model: Model | Callable[[Any], Any]
-    #: Records in one call of the model; None means the model's own choice.
+    model: Model | ModelFunction
     batch_rows: int | None = None
-    #: Records in a full shard; None means the model's own choice.
     shard_rows: int | None = None
-    #: How many rejections the step may have in a run before it fails.
     rejection_limit: RejectionLimit = field(default_factory=RejectionLimit)
 
     def __post_init__(self) -> None:

@@ -53,6 +53,9 @@ _OPENING = re.compile(
     r"--|/\*|#|`|\[|\"|(?<![\w$])(?P<escaping>[eE])'|'|(?<![\w$])(?P<dollar>\$(?:[^\W\d]\w*)?\$)",
 )
 _STAR = re.compile(r"/\*|\*/")
+#: The beginning of a statement that reads or changes rows, and the part of one that makes a table of its rows.
+_QUERY = re.compile(r"[\s(]*(select|insert|update|delete|merge|with|values|table)\b", re.IGNORECASE)
+_INTO_NEW = re.compile(r"\bselect\b[^;]*\binto\b", re.IGNORECASE)
 _BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -86,6 +89,12 @@ def code_of(sql: str, lexis: Lexis) -> str:
     """``sql`` with a space instead of each comment, and ``''`` instead of each quoted text."""
     stands_for = {PartKind.COMMENT: " ", PartKind.QUOTED: "''"}
     return "".join(stands_for.get(part.kind, part.text) for part in parts_of(sql, lexis))
+
+
+def changes_tables(statement: str) -> bool:
+    """Whether later statements may find other tables or columns than before ``statement``."""
+    code = code_of(statement, POSTGRESQL)
+    return _QUERY.match(code) is None or _INTO_NEW.search(code) is not None
 
 
 def _end(sql: str, opening: re.Match[str], lexis: Lexis) -> int | None:

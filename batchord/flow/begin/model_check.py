@@ -24,10 +24,11 @@ def check_model(parts: Parts, declared: Predict, source: SourceReader, version: 
     except Exception as error:  # noqa: BLE001 -- broken files or an author's kind may raise anything
         problems.append(parts.mask(message_of(error)))
     needed = declared.declared_model.needs or (None if loaded is None else loaded.reads) or ()
-    return problems + _missing(declared, needed, source.check()), loaded is not None
+    return problems + missing_columns(declared, needed, source.check()), loaded is not None
 
 
-def _missing(declared: Predict, needed: Sequence[str], columns: Sequence[str] | None) -> list[str]:
+def missing_columns(declared: Predict, needed: Sequence[str], columns: Sequence[str] | None) -> list[str]:
+    """The problems of a model that reads ``needed`` from a source with ``columns``; None: they are unknown."""
     if columns is None:
         return []
     key, arrival = declared.source.key, declared.source.arrival

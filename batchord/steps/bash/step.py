@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
-from batchord.core.declared.step_context import StepContext
+from batchord.core.declared.step_context import CheckContext, StepContext
 from batchord.core.declared.steps import TaskStep
 from batchord.core.text.names import as_names
 
@@ -21,19 +21,30 @@ class Bash(TaskStep):
     ``run["<name>"].value["last_line"]``. The command reads about the run in ``BATCHORD_RUN_ID``, ``BATCHORD_PIPELINE``,
     ``BATCHORD_STEP``, ``BATCHORD_ATTEMPT``, ``BATCHORD_SLOT``, ``BATCHORD_WINDOW_START`` and ``BATCHORD_WINDOW_END``
     (ISO 8601, or empty), ``BATCHORD_PARAMS`` (JSON), and the JSON file that ``BATCHORD_OUTPUTS`` names.
+
+    Args:
+        name: The name of the step, in lower case.
+        command: The command.
+        after: The names of the steps right before it.
+        join: When it runs. ``all_done_ok``: none of the steps before it failed, and one ran. ``always``: all of
+            them are over.
+        retry: The retry after errors of its own. None: that of the pipeline.
+        time_limit: The longest time of an attempt. None: no limit.
+        idempotent: Whether it may run again after its worker died during the command. Otherwise the step has failed
+            then.
+        queue: The queue whose workers execute it.
+        env: Added to the worker's environment, from which Batchord's own secrets are removed.
+        secrets: Variables with Batchord's own secrets that the command still gets, such as ``BATCHORD_AUTHOR_URL``.
+        cwd: The folder in which the command starts; None: the worker's folder.
     """
 
     ends_in_time: ClassVar[bool] = True
 
     command: str
     _: KW_ONLY
-    #: Added to the worker's environment, from which Batchord's own secrets are removed.
     env: Mapping[str, str] = field(default_factory=dict)
-    #: Variables with Batchord's own secrets that the command still gets, such as ``BATCHORD_AUTHOR_URL``.
     secrets: Sequence[str] = ()
-    #: The folder in which the command starts; None: the worker's folder.
     cwd: str | None = None
-    #: Whether it may run again after its worker died during the command. Otherwise the step has failed then.
     idempotent: bool = False
 
     def __post_init__(self) -> None:
@@ -45,6 +56,12 @@ class Bash(TaskStep):
         problems = super().problems()
         problems += _command_problems(self.command, self.env, self.cwd)
         return problems + _secrets_problems(self.secrets)
+
+    def check(self, context: CheckContext) -> Iterable[str]:
+        """See the base class. bash reads the command and executes nothing."""
+        from batchord.steps.bash.syntax import syntax_problems
+
+        return syntax_problems(self.command, context.time_limit)
 
     def execute(self, context: StepContext) -> dict[str, Any]:
         """See the base class.

@@ -38,9 +38,7 @@ def bound(sql: str, values: Mapping[str, Any], *, dialect: str) -> sa.TextClause
     Raises ConfigurationError if a parameter has no value, if the text has several statements, or if the statement
     begins or ends a transaction.
     """
-    lexis = lexis_of(dialect)
-    _refuse_what_breaks_the_transaction(code_of(sql, lexis))
-    clause = sa.text("".join(_written(part) for part in parts_of(sql, lexis)))
+    clause = clause_of(sql, dialect=dialect)
     names = list(clause.compile().params)
     for name in names:
         if name not in values:
@@ -50,6 +48,16 @@ def bound(sql: str, values: Mapping[str, Any], *, dialect: str) -> sa.TextClause
                 f"\\:{name} if it is not a parameter:\n{sql.strip()}"
             )
     return clause.bindparams(*(_parameter(name, values[name]) for name in names))
+
+
+def clause_of(sql: str, *, dialect: str) -> sa.TextClause:
+    """The statement with parameters that have no values yet.
+
+    Raises ConfigurationError if the text has several statements, or if it begins or ends a transaction.
+    """
+    lexis = lexis_of(dialect)
+    _refuse_what_breaks_the_transaction(code_of(sql, lexis))
+    return sa.text("".join(_written(part) for part in parts_of(sql, lexis)))
 
 
 def _written(part: Part) -> str:

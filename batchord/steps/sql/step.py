@@ -1,13 +1,14 @@
 """SQL statements as a step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
 from batchord.core.declared.checks import address_problems
-from batchord.core.declared.step_context import StepContext
+from batchord.core.declared.step_context import CheckContext, StepContext
 from batchord.core.declared.steps import TaskStep
 from batchord.core.text.names import as_names
+from batchord.core.text.sql_text import changes_tables
 
 
 @dataclass(frozen=True)
@@ -20,17 +21,28 @@ class Sql(TaskStep):
 
     On the ledger's database the step's work is done exactly once: its end is written in the same transaction. On
     another database it may be done again if its worker dies right after the commit.
+
+    Args:
+        name: The name of the step, in lower case.
+        sql: One statement, or several.
+        after: The names of the steps right before it.
+        join: When it runs. ``all_done_ok``: none of the steps before it failed, and one ran. ``always``: all of
+            them are over.
+        retry: The retry after errors of its own. None: that of the pipeline.
+        time_limit: The longest time of an attempt. None: no limit.
+        queue: The queue whose workers execute it.
+        params: Values for the parameters of the statements.
+        url: SQLAlchemy URL of the database; None means the ledger's own. Prefer ``url_env``.
+        url_env: Environment variable that holds the URL, so that no password stands in a pipeline file.
     """
 
     ends_in_time: ClassVar[bool] = True
+    uses_database: ClassVar[bool] = True
 
-    #: One statement, or several.
     sql: str | Sequence[str]
     _: KW_ONLY
     params: Mapping[str, Any] = field(default_factory=dict)
-    #: SQLAlchemy URL of the database; None means the ledger's own. Prefer ``url_env``.
     url: str | None = field(default=None, repr=False)
-    #: Environment variable that holds the URL, so that no password stands in a pipeline file.
     url_env: str | None = None
     #: A transaction that was cut off has changed nothing.
     idempotent: bool = field(init=False, repr=False, default=True)
@@ -54,6 +66,17 @@ class Sql(TaskStep):
         if not isinstance(self.params, Mapping):
             problems.append(f"params= is a {type(self.params).__name__}: give a dict of names and values")
         return problems
+
+    @property
+    def may_change_tables(self) -> bool:
+        """See the base class."""
+        return any(changes_tables(statement) for statement in self.statements)
+
+    def check(self, context: CheckContext) -> Iterable[str]:
+        """See the base class. The database parses each statement and looks up its names."""
+        from batchord.steps.sql.checking import check
+
+        return check(self, context)
 
     def execute(self, context: StepContext) -> dict[str, Any]:
         """See the base class. On the ledger's database, the same transaction writes the output.

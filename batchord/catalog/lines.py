@@ -1,0 +1,102 @@
+"""Finds the line of a pipeline file that a problem is about."""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
+
+_STEP = re.compile(r"step '([\w-]+)'")
+_OPTION = re.compile(r"(?<![\w.])([a-z_]+)=")
+#: PostgreSQL's own line of the SQL, which it cuts off with dots.
+_SQL = re.compile(r"^LINE \d+: (?:\.\.\.)?(.*?)(?:\.\.\.)?$", re.MULTILINE)
+#: Characters that two lines of SQL must share.
+_LEAST_ALIKE = 4
+
+
+def line_of(text: str, what: str, *, pipeline: str | None = None, step: str | None = None) -> int:
+    """The line of the file ``text`` that holds what the problem ``what`` is about, from 1.
+
+    It is the line of the option or of the SQL that the problem names, or else of the step, or else of the pipeline. A
+    file may build its pipelines in a loop, with names that stand nowhere: then it is line 1.
+    """
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return 1
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    line = 1
+    scope: list[ast.AST] = [tree]
+    found = _called(calls, pipeline, "Pipeline")
+    if found is not None:
+        line, scope = found.lineno, list(_with_names(found, tree))
+    named = _STEP.search(what)
+    wanted = step or (named[1] if named else None)
+    of_step = _called([node for part in scope for node in ast.walk(part) if isinstance(node, ast.Call)], wanted, None)
+    if of_step is not None:
+        line, scope = of_step.lineno, list(_with_names(of_step, tree))
+    return _line_of_sql(what, scope) or _line_of_option(what, scope) or line
+
+
+def _called(calls: Iterable[ast.Call], name: str | None, ends_with: str | None) -> ast.Call | None:
+    """The call with ``name`` as its first argument or its ``name=``."""
+    if name is None:
+        return None
+    for call in calls:
+        given = [*call.args[:1], *(keyword.value for keyword in call.keywords if keyword.arg == "name")]
+        function = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        fits = ends_with is None or str(function).endswith(ends_with)
+        if fits and any(isinstance(each, ast.Constant) and each.value == name for each in given):
+            return call
+    return None
+
+
+def _with_names(node: ast.AST, tree: ast.Module) -> Iterator[ast.AST]:
+    """The node, and the values of the file's variables that it names, at any distance."""
+    values = {
+        target.id: statement.value
+        for statement in tree.body
+        if isinstance(statement, ast.Assign)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    }
+    waiting, seen = [node], set[str]()
+    while waiting:
+        part = waiting.pop(0)
+        yield part
+        names = {each.id for each in ast.walk(part) if isinstance(each, ast.Name)} - seen
+        seen |= names
+        waiting += [values[name] for name in sorted(names) if name in values]
+
+
+def _line_of_sql(what: str, scope: Iterable[ast.AST]) -> int | None:
+    """The line of a text in ``scope`` that is most like the line of SQL that PostgreSQL shows.
+
+    They differ: Batchord puts its own query around that of a source, and a parameter has another form.
+    """
+    shown = _SQL.search(what)
+    if shown is None:
+        return None
+    constants = [node for part in scope for node in ast.walk(part) if isinstance(node, ast.Constant)]
+    likeness, line = max(
+        (_alike(line.strip(), shown[1].strip()), min(node.lineno + place, node.end_lineno or node.lineno))
+        for node in constants
+        for place, line in enumerate(node.value.splitlines() if isinstance(node.value, str) else [""])
+    )
+    return line if likeness >= _LEAST_ALIKE else None
+
+
+def _alike(line: str, shown: str) -> int:
+    """How many characters they share, if one holds the other or both begin alike."""
+    if line in shown or shown in line:
+        return min(len(line), len(shown))
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(line, shown, strict=False))))
+
+
+def _line_of_option(what: str, scope: Iterable[ast.AST]) -> int | None:
+    lines = {
+        node.arg: node.value.lineno
+        for part in scope
+        for node in ast.walk(part)
+        if isinstance(node, ast.keyword) and node.arg is not None
+    }
+    return next((lines[option] for option in _OPTION.findall(what) if option in lines), None)

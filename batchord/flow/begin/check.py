@@ -1,0 +1,105 @@
+"""Checks pipelines without running them: their SQL against the databases, and their models on request."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.step_context import CheckContext
+from batchord.core.declared.steps import Predict, Step, TaskStep
+from batchord.core.errors import BatchordError
+from batchord.core.ports import Models
+from batchord.core.run.graph import upstream
+from batchord.core.text.error_text import message_of
+from batchord.flow.begin.model_check import missing_columns
+from batchord.flow.parts import OpenSource
+
+#: How long one question to a database may take.
+CHECK_LIMIT = timedelta(seconds=30)
+#: The window of a source that reads one: a check reads no record of it.
+_WINDOW = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckParts:
+    """What a check needs. Unlike other verbs, it works without a ledger."""
+
+    open_source: OpenSource
+    #: The models; None: they are not checked.
+    models: Callable[[], Models] | None
+    #: The address of the ledger's database for the author's role; None: no database is configured.
+    author_url: str | None = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
+    mask: Callable[[str], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFinding:
+    """A problem of a step, or the reason why its SQL was not checked."""
+
+    step: str
+    what: str
+    is_problem: bool = True
+
+
+def check_pipeline(parts: CheckParts, declared: Pipeline) -> list[StepFinding]:
+    """The problems that a database or a model shows. It writes nothing and reads no record."""
+    before = {step.name: step.names_before for step in declared.steps}
+    findings = []
+    for step in declared.steps:
+        earlier = [declared.step(name) for name in upstream(before, step.name)]
+        findings += list(_checked(parts, step, earlier))
+    return findings
+
+
+def _checked(parts: CheckParts, step: Step, earlier: list[Step]) -> Iterator[StepFinding]:
+    try:
+        if isinstance(step, Predict):
+            yield from _check_predict(parts, step)
+        elif isinstance(step, TaskStep):
+            yield from _check_task(parts, step, earlier)
+    except BatchordError as error:
+        yield StepFinding(step=step.name, what=parts.mask(str(error)))
+
+
+def _check_predict(parts: CheckParts, step: Predict) -> Iterator[StepFinding]:
+    columns = None
+    unknown = _unknown_address(parts, step.source)
+    if unknown is None:
+        now = datetime.now(UTC)
+        window = (now - _WINDOW, now) if step.source.uses_window else None
+        columns = parts.open_source(step.source.within(CHECK_LIMIT), window).check()
+    else:
+        yield StepFinding(step=step.name, what=unknown, is_problem=False)
+    read = step.declared_model.needs
+    if parts.models is not None:
+        try:
+            models = parts.models()
+            loaded = models.load(step.declared_model, models.version(step.declared_model))
+            read = read or loaded.reads or ()
+        except Exception as error:  # noqa: BLE001 -- broken files or an author's kind may raise anything
+            yield StepFinding(step=step.name, what=parts.mask(f"The model cannot be loaded: {message_of(error)}"))
+    yield from (StepFinding(step=step.name, what=problem) for problem in missing_columns(step, read, columns))
+
+
+def _check_task(parts: CheckParts, step: TaskStep, earlier: list[Step]) -> Iterator[StepFinding]:
+    unknown = _unknown_address(parts, step)
+    if unknown is not None and step.uses_database:
+        yield StepFinding(step=step.name, what=unknown, is_problem=False)
+        return
+    context = CheckContext(
+        database_url=parts.author_url or "",
+        time_limit=CHECK_LIMIT,
+        tables_may_change=any(isinstance(each, TaskStep) and each.may_change_tables for each in earlier),
+    )
+    yield from (StepFinding(step=step.name, what=parts.mask(problem)) for problem in step.check(context))
+
+
+def _unknown_address(parts: CheckParts, declared: object) -> str | None:
+    """Why the address of the declaration's database is unknown here; None if it is known."""
+    variable = getattr(declared, "url_env", None)
+    if variable:
+        return None if parts.environment.get(variable) else f"the variable {variable} is not set here"
+    if getattr(declared, "url", None) or parts.author_url is not None:
+        return None
+    return "no database is configured (BATCHORD_DATABASE_URL)"

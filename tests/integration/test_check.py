@@ -1,0 +1,194 @@
+"""`batchord check` names what is wrong in pipeline files, and the line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from pydantic import SecretStr
+
+from app.cli.check import check
+from batchord.settings import Settings
+from tests.integration.checked_files import SOUND, checked, configure, forgotten, write
+from tests.integration.flow_parts import Bench, by
+
+
+@pytest.fixture(autouse=True)
+def _own_modules(tmp_path: Path) -> Iterator[None]:
+    with forgotten(tmp_path):
+        yield
+
+
+@pytest.fixture
+def bench(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """A database with a table ``records``, in the settings of a folder with pipelines."""
+    monkeypatch.chdir(tmp_path)
+    configure(
+        monkeypatch,
+        Settings(
+            database_url=SecretStr(by("ledger", database_url)),
+            source_url=SecretStr(by("source", database_url)),
+            author_url=SecretStr(by("author", database_url)),
+        ),
+    )
+    with Bench(database_url, tmp_path / "home") as bench:
+        yield bench
+
+
+def marked(path: Path) -> list[int]:
+    """The numbers of the marked lines."""
+    return [number for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1) if "#!" in line]
+
+
+def test_sound_files(bench: Bench) -> None:  # noqa: ARG001 -- its database is asked
+    """No problem, exit code 0; nothing is left unchecked."""
+    write("reviews.py", SOUND)
+
+    told = checked()
+
+    assert told == {"files": ["pipelines/reviews.py"], "pipelines": ["reviews"], "problems": [], "unchecked": []}
+    assert CliRunner().invoke(check, []).stdout == "No problems in 1 pipeline of 1 file.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = 1\nraise ValueError('no')  #!", ["ValueError: no"]),
+        ("def x(:  #!\n    pass", ["SyntaxError: invalid syntax"]),
+        (
+            """
+            a = Pipeline("a", source=SqlSource("SELECT 1 AS id", key="id"), model=len)
+            b = Pipeline(
+                "b",
+                source=SqlSource("SELECT 1 AS id", key="id"),
+                model=len,
+                overlap="both",  #!
+            )
+            """,
+            ["overlap='both' is unknown"],
+        ),
+        (
+            """
+            source = SqlSource(
+                "SELECT id, body FROM records",
+                key="idd",  #!
+            )
+            Pipelines = [Pipeline("a", source=source, model=len)]
+            """,
+            ["key='idd' is not a column of its query"],
+        ),
+        (
+            """
+            QUERY = '''
+                SELECT id,
+                       bodi  #!
+                FROM records
+            '''
+            a = Pipeline("a", source=SqlSource(QUERY.replace("#" + "!", ""), key="id"), model=len)
+            """,
+            ['column "bodi" does not exist'],
+        ),
+        (
+            """
+            records = SqlSource("SELECT id, body FROM records", key="id")
+            a = Pipeline("a", steps=[
+                Predict("one", source=records, model=len),
+                Predict("two", source=records, model=FunctionModel(len, text="txt")),  #!
+            ])
+            """,
+            ["The model reads the column 'txt', but the source gives only id, body"],
+        ),
+        (
+            """
+            a = Pipeline("a", steps=[
+                Sql("one", [
+                    "SELECT 1",
+                    "SELECT nothing FROM records WHERE id = :id",  #!
+                ]),
+                Sql("two", "SELEC 1"),  #!
+                Bash("three", "make tables", after="two"),
+                Sql("four", "SELECT * FROM made", after="three"),
+                Bash("five", "if true; then"),  #!
+            ])
+            """,
+            [
+                'Statement 2 of 2 would be refused: column "nothing" does not exist',
+                'syntax error at or near "SELEC"',
+                "bash cannot read command=: ",
+            ],
+        ),
+        (
+            """
+            for name in ["a"]:
+                vars()[name] = Pipeline(name, source=SqlSource("SELECT id FROM missing", key="id"), model=len)  #!
+            """,
+            ['relation "missing" does not exist'],
+        ),
+        ("\nfor name in ['a']:\n    vars()[name] = Pipeline(name)", ["it has no steps"]),
+    ],
+    ids=["raises", "syntax", "declaration", "key", "sql", "model", "steps", "sql of a loop", "loop"],
+)
+def test_a_problem_has_its_line(bench: Bench, text: str, said: list[str]) -> None:  # noqa: ARG001 -- as above
+    """That of the option, the SQL or the step that is wrong; line 1 if a loop made the pipeline."""
+    path = write("a.py", text)
+
+    problems = checked(code=1)["problems"]
+
+    assert [part in each["what"] for part, each in zip(said, problems, strict=True)] == [True] * len(said)
+    assert [each["line"] for each in problems] == (marked(path) or [1])
+    assert {each["file"] for each in problems} == {"pipelines/a.py"}
+
+
+def test_a_check_changes_nothing(bench: Bench) -> None:
+    """Statements are parsed and not executed, and no record is read."""
+    bench.insert(2)
+    write(
+        "a.py",
+        """
+        a = Pipeline("a", steps=[
+            Sql("one", "DELETE FROM records"),
+            Sql("two", "DROP TABLE records"),
+            Predict("three", source=SqlSource("SELECT 1 / (id - id) AS id FROM records", key="id"), model=len),
+        ])
+        """,
+    )
+
+    assert checked()["problems"] == []
+    assert bench.value("SELECT count(*) FROM records") == 2
+
+
+def test_only_the_files_that_are_named_are_checked(bench: Bench) -> None:  # noqa: ARG001 -- as above
+    """A module stands for the pipeline files that import it. A file that none imports is a problem."""
+    write("_parts.py", "NAME = 'Not a name'\n")
+    write("a.py", "from _parts import NAME\na = Pipeline(NAME)\n")
+    write("b.py", "b = Pipeline('b')\n")
+    write("_alone.py", "")
+
+    by_file = checked("pipelines/b.py", code=1)
+    by_module = checked("pipelines/_parts.py", code=1)
+    alone = checked("pipelines/_alone.py", code=1)
+
+    assert {each["file"] for each in by_file["problems"]} == {"pipelines/b.py"} == set(by_file["files"])
+    assert by_module["files"] == ["pipelines/a.py"]
+    assert [each["file"] for each in alone["problems"]] == ["pipelines/_alone.py"]
+    assert "no pipeline file imports it" in alone["problems"][0]["what"]
+
+
+def test_models_are_loaded_on_request(bench: Bench) -> None:  # noqa: ARG001 -- as above
+    """Without ``--models`` a missing model is no problem."""
+    path = write(
+        "a.py",
+        """
+        a = Pipeline(
+            "a",
+            source=SqlSource("SELECT id, body FROM records", key="id"),
+            model=SklearnModel("models/none.skops", text="body"),
+        )
+        """,
+    )
+
+    (problem,) = checked("--models", code=1)["problems"]
+
+    assert checked()["problems"] == []
+    assert "The model cannot be loaded: 'models/none.skops' does not exist on this machine" in problem["what"]
+    assert problem["file"] == str(path)
