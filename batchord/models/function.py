@@ -1,14 +1,13 @@
 """Plain functions as models."""
 
 import inspect
-from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from batchord.core.declared.checks import not_callable
-from batchord.core.declared.models import NOT_IN_VERSION, Model, takes_functions
+from batchord.core.declared.models import NOT_IN_VERSION, Model, ModelFunction, takes_functions
 from batchord.core.errors import ConfigurationError, ModelContractViolation
 from batchord.core.text.error_text import clause
 from batchord.models.failures import predicting
@@ -24,13 +23,20 @@ class FunctionModel(Model):
     """A plain function ``frame -> Series or DataFrame``. A numeric Series is the score, any other is the label.
 
     With ``images=``, the column of locations holds PIL images (RGB) when the function gets the frame.
+
+    Args:
+        function: The function: it gets the records as a DataFrame, indexed by key.
+        text: Column with the text, for a model that reads one.
+        empty: What happens to a record whose text is empty or only white space: ``reject``, or ``predict``. A
+            missing text is always rejected.
+        images: Which images are read and accepted, for a model that reads images.
+        version: The version that the author gives; None: the digest of the function's code.
     """
 
     loads_quickly: ClassVar[bool] = True
 
-    function: Callable[[Any], Any] = field(metadata=NOT_IN_VERSION)
+    function: ModelFunction = field(metadata=NOT_IN_VERSION)
     _: KW_ONLY
-    #: The version that the author gives; None: the digest of the function's code.
     version: str | None = field(default=None, metadata=NOT_IN_VERSION)
 
     def problems(self) -> list[str]:

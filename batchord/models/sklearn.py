@@ -21,18 +21,26 @@ class SklearnModel(StoredModel):
 
     ``location`` is a ``.skops`` file: a path, ``s3://bucket/key.skops``, or a folder that holds exactly one. With
     ``text=`` the estimator gets that column as a Series, otherwise it gets ``features`` as a DataFrame.
+
+    Args:
+        location: Where the model is: a path, or ``s3://bucket/prefix``.
+        text: Column with the text, for a model that reads one.
+        empty: What happens to a record whose text is empty or only white space: ``reject``, or ``predict``. A
+            missing text is always rejected.
+        images: Which images are read and accepted, for a model that reads images.
+        features: Columns for the estimator; None means all columns except key and arrival.
+        trusted: Full names of types that the file may contain besides those that skops itself trusts.
+        proba: Which probability a classifier returns as ``score``. None: that of the label. The name of a class:
+            that of this class, whatever the label is. ``"all"``: that of the label, and those of all classes in
+            column ``proba``.
     """
 
     suffixes: ClassVar[frozenset[str]] = frozenset({".skops"})
     loads_quickly: ClassVar[bool] = True
 
     _: KW_ONLY
-    #: Columns for the estimator; None means all columns except key and arrival.
     features: Sequence[str] | None = None
-    #: Full names of types that the file may contain besides those that skops itself trusts.
     trusted: Sequence[str] = field(default=(), metadata=NOT_IN_VERSION)
-    #: Which probability a classifier returns as ``score``. None: that of the label. The name of a class: that of this
-    #: class, whatever the label is. ``"all"``: that of the label, and those of all classes in column ``proba``.
     proba: str | None = None
 
     @property

@@ -38,14 +38,9 @@ class _Transformers(StoredModel):
 
     _: KW_ONLY
     task: Task = "classify"
-    #: Commit of a hub model (40 hexadecimal digits). A hub id without it is refused.
     revision: str | None = field(default=None, metadata=NOT_IN_VERSION)
-    #: ``auto`` takes CUDA if there is a GPU, otherwise the CPU; ``cuda:1`` names a GPU.
     device: str = field(default="auto", metadata=NOT_IN_VERSION)
-    #: ``bfloat16`` takes half the time and memory if the processor or the GPU has instructions for it. It changes
-    #: scores in their second or third digit.
     dtype: Dtype = "float32"
-    #: Which probability a classifier returns; see :class:`SklearnModel`.
     proba: str | None = None
 
     @property
@@ -84,7 +79,23 @@ class _Transformers(StoredModel):
 
 @dataclass(frozen=True)
 class TransformersText(_Transformers):
-    """A transformers model for the column ``text``: sequence classification or embeddings."""
+    """A transformers model for the column ``text``: sequence classification or embeddings.
+
+    Args:
+        location: Where the model is: a path, or ``s3://bucket/prefix``.
+        text: Column with the text, for a model that reads one.
+        empty: What happens to a record whose text is empty or only white space: ``reject``, or ``predict``. A
+            missing text is always rejected.
+        images: Which images are read and accepted, for a model that reads images.
+        task: ``classify`` gives a label and its score, ``embed`` a vector in the column ``embedding``.
+        revision: Commit of a hub model (40 hexadecimal digits). A hub id without it is refused.
+        device: ``auto`` takes CUDA if there is a GPU, otherwise the CPU; ``cuda:1`` names a GPU.
+        dtype: ``bfloat16`` takes half the time and memory if the processor or the GPU has instructions for it. It
+            changes scores in their second or third digit.
+        proba: Which probability a classifier gives as the score, as in :class:`SklearnModel`.
+        max_tokens: The longest input in tokens; None: what the model was made for. Longer texts are cut off and
+            counted.
+    """
 
     queue: ClassVar[str] = "text"
     batch_rows: ClassVar[int] = 256
@@ -92,7 +103,6 @@ class TransformersText(_Transformers):
     min_shard_rows: ClassVar[int] = 64
 
     _: KW_ONLY
-    #: The longest input in tokens; None: what the model was made for. Longer texts are cut off and counted.
     max_tokens: int | None = None
 
     def problems(self) -> list[str]:
@@ -113,7 +123,21 @@ class TransformersText(_Transformers):
 
 @dataclass(frozen=True)
 class TransformersImage(_Transformers):
-    """A transformers model for ``images``: classification or embeddings."""
+    """A transformers model for ``images``: classification or embeddings.
+
+    Args:
+        location: Where the model is: a path, or ``s3://bucket/prefix``.
+        text: Column with the text, for a model that reads one.
+        empty: What happens to a record whose text is empty or only white space: ``reject``, or ``predict``. A
+            missing text is always rejected.
+        images: Which images are read and accepted, for a model that reads images.
+        task: ``classify`` gives a label and its score, ``embed`` a vector in the column ``embedding``.
+        revision: Commit of a hub model (40 hexadecimal digits). A hub id without it is refused.
+        device: ``auto`` takes CUDA if there is a GPU, otherwise the CPU; ``cuda:1`` names a GPU.
+        dtype: ``bfloat16`` takes half the time and memory if the processor or the GPU has instructions for it. It
+            changes scores in their second or third digit.
+        proba: Which probability a classifier gives as the score, as in :class:`SklearnModel`.
+    """
 
     queue: ClassVar[str] = "image"
     batch_rows: ClassVar[int] = PICTURE_ROWS

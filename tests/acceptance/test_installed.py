@@ -93,12 +93,13 @@ def installed(python: Path, project: Path, own_home: Path) -> Iterator[OwnStack]
 
 
 def test_a_wheel_holds_batchord_alone(wheel: Path) -> None:
-    """It installs no other top-level name, and it contains the ledger's migrations."""
+    """It installs no other top-level name, and it contains the ledger's migrations and the mark of typed packages."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"batchord"}
     for module in ("app/cli/run.py", "app/celery.py", "app/dashboard/door.py", "workers/tasks.py", "beat/schedule.py"):
         assert f"batchord/{module}" in names
+    assert "batchord/py.typed" in names
     migrations = {file.name for file in (_ROOT / "batchord/ledger/migrations/versions").glob("*.py")}
     assert {name.rpartition("/")[2] for name in names if "/migrations/versions/" in name} == migrations
 

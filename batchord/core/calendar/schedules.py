@@ -175,7 +175,14 @@ class AfterPipeline:
 
 @names_options
 def every(*, seconds: float = 0, minutes: float = 0, hours: float = 0, days: float = 0) -> Every:
-    """Starts a run in each interval: ``every(minutes=10)``."""
+    """Starts a run in each interval: ``every(minutes=10)``.
+
+    Args:
+        seconds: The interval is the sum of all four, at least one second.
+        minutes: See ``seconds``.
+        hours: See ``seconds``.
+        days: See ``seconds``.
+    """
     for unit, value in (("seconds", seconds), ("minutes", minutes), ("hours", hours), ("days", days)):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise TypeError(f"every({unit}={value!r}): give a number, such as every({unit}=10)")
@@ -184,13 +191,22 @@ def every(*, seconds: float = 0, minutes: float = 0, hours: float = 0, days: flo
 
 @names_options
 def cron(expression: str, time_zone: str = "UTC") -> Cron:
-    """Starts a run at each fire time of a cron expression: ``cron("*/30 * * * *", "Europe/Berlin")``."""
+    """Starts a run at each fire time of a cron expression: ``cron("*/30 * * * *", "Europe/Berlin")``.
+
+    Args:
+        expression: Five fields: minute, hour, day of the month, month, day of the week.
+        time_zone: The zone whose wall time the expression describes.
+    """
     return Cron(expression, time_zone)
 
 
 @names_options
 def once(at: datetime) -> Once:
-    """Starts a single run: ``once(datetime(2027, 1, 1, 6, tzinfo=UTC))``."""
+    """Starts a single run: ``once(datetime(2027, 1, 1, 6, tzinfo=UTC))``.
+
+    Args:
+        at: The time of the run, with a time zone.
+    """
     return Once(at)
 
 
@@ -209,7 +225,12 @@ def rrule(rule: str, *, start: datetime | None = None, time_zone: str = "UTC") -
 
 @names_options
 def after_pipeline(name: str, *, states: Sequence[str] = ("succeeded",)) -> AfterPipeline:
-    """Starts a run each time a run of another pipeline ends in one of ``states``: ``after_pipeline("features")``."""
+    """Starts a run each time a run of another pipeline ends in one of ``states``: ``after_pipeline("features")``.
+
+    Args:
+        name: The other pipeline.
+        states: Some of ``succeeded``, ``partial`` and ``failed``.
+    """
     return AfterPipeline(name, states=states)
 
 

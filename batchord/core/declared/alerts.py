@@ -11,16 +11,19 @@ class Alerts(NamesOptions):
     """Which alerts a pipeline sends besides those that it always sends, and who receives them.
 
     It always sends alerts about failed and partial runs and about findings of the audit.
+
+    Args:
+        urls_env: Name of an environment variable of the control workers. It holds this pipeline's own receivers:
+            apprise addresses, separated by white space or commas. They get the alerts as well as those of
+            ``BATCHORD_ALERT_URLS``.
+        max_record_age: The greatest age of a record without a prediction or rejection. Its arrival must be a time.
+        max_run_time: The longest time from a run's start to its end.
+        max_time_without_success: The longest time since the end of the newest run that succeeded.
     """
 
-    #: Name of an environment variable of the control workers. It holds this pipeline's own receivers: apprise
-    #: addresses, separated by white space or commas. They get the alerts as well as those of ``BATCHORD_ALERT_URLS``.
     urls_env: str | None = None
-    #: The greatest age of a record without a prediction or rejection. Its arrival must be a time.
     max_record_age: timedelta | None = None
-    #: The longest time from a run's start to its end.
     max_run_time: timedelta | None = None
-    #: The longest time since the end of the newest run that succeeded.
     max_time_without_success: timedelta | None = None
 
     def problems(self) -> list[str]:

@@ -19,14 +19,20 @@ MOST_OUTPUT_BYTES = 64 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class StepOutput(NamesOptions):
-    """The state and the output of an earlier step of the run."""
+    """The state and the output of an earlier step of the run.
+
+    Args:
+        name: The name of the step.
+        kind: Its kind, such as ``predict`` or ``python``.
+        state: The state in which it is.
+        output: As the ledger holds it: the summary of a Predict step, ``{"value": …}`` of any other step.
+        error: Why the step failed; None if it did not fail.
+    """
 
     name: str
     kind: str
     state: StepState
-    #: As the ledger holds it: the summary of a Predict step, ``{"value": …}`` of any other step.
     output: Mapping[str, Any] = field(default_factory=dict)
-    #: Why the step failed; None if it did not fail.
     error: str | None = None
 
     @property
@@ -84,25 +90,32 @@ class StepOutput(NamesOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext(NamesOptions, Mapping[str, StepOutput]):
-    """The run as a step's function sees it. ``run["score"]`` is the state and output of the earlier step ``score``."""
+    """The run as a step's function sees it. ``run["score"]`` is the state and output of the earlier step ``score``.
 
-    #: The run's id.
+    Args:
+        id: The run's id.
+        pipeline: The name of the pipeline.
+        step: The name of the step that is being executed.
+        attempt: The number of this attempt at the step, from 1.
+        kind: What started the run: ``scheduled``, ``manual``, ``event``, ``backfill``, ….
+        slot: The fire time that a scheduled run stands for, in UTC.
+        window_start: Where the run's window begins: at the fire time before its slot. That of a backfill is what the
+            person asked for. None: the run has no window.
+        window_end: Where the window ends: at the slot, or at the start of a run by hand.
+        params: The parameters from ``batchord run NAME --param key=value``. The KeyError for a missing one names
+            the others.
+        outputs: All steps before this one in the graph, by name.
+    """
+
     id: str
     pipeline: str
-    #: The step that is being executed, and the number of its attempt, from 1.
     step: str
     attempt: int
-    #: What started the run: ``scheduled``, ``manual``, ``event``, ``backfill``, ….
     kind: str
-    #: The fire time that a scheduled run stands for, in UTC.
     slot: datetime | None = None
-    #: A scheduled run's window reaches from the previous fire time to its own. That of a run by hand ends at its start,
-    #: and that of a backfill is what the person asked for.
     window_start: datetime | None = None
     window_end: datetime | None = None
-    #: The parameters from ``batchord run NAME --param key=value``. The KeyError for a missing one names the others.
     params: Mapping[str, Any] = field(default_factory=dict)
-    #: All steps before this one in the graph, by name.
     outputs: Mapping[str, StepOutput] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

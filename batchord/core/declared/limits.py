@@ -17,6 +17,10 @@ class RejectionLimit(NamesOptions):
     Its predictions stay, so its run ends as partial, with an alert.
 
     Both limits must be exceeded: one corrupt image of two is half of the run, but no reason to wake anybody.
+
+    Args:
+        share: The share of the records, from 0 to 1.
+        count: The number of the records.
     """
 
     share: float = 0.5

@@ -5,7 +5,7 @@ report all problems of a file together.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from batchord.core.calendar.schedules import AfterPipeline, Schedule, schedule_f
 from batchord.core.declared.alerts import Alerts
 from batchord.core.declared.checks import is_whole, kind_of, problems_of, shown
 from batchord.core.declared.limits import RejectionLimit
-from batchord.core.declared.models import Model
+from batchord.core.declared.models import Model, ModelFunction
 from batchord.core.declared.retries import Retry
 from batchord.core.declared.sources import Source
 from batchord.core.declared.steps import Predict, Step, TaskStep
@@ -35,28 +35,39 @@ Catchup = Literal["latest", "all"]
 
 @dataclass(frozen=True)
 class Pipeline(NamesOptions):
-    """A schedule and steps under one name. With a single Predict step, ``source`` and ``model`` suffice."""
+    """A schedule and steps under one name. With a single Predict step, ``source`` and ``model`` suffice.
+
+    Args:
+        name: The name of the pipeline, in lower case, unique in the folder.
+        schedule: ``every``, ``cron``, ``once``, ``rrule`` or ``after_pipeline``. None: only people start runs.
+        steps: The steps of its graph. Leave them out if ``source`` and ``model`` make the only step.
+        source: The source of the only step.
+        model: The model of the only step: a declaration, or a plain function of a DataFrame.
+        rejection_limit: The rejection limit of the only step, if ``source`` and ``model`` make it.
+        overlap: What a tick does while an earlier run is active: ``skip`` its run, or ``queue`` it.
+        catchup: Which slots that passed while beat did not run get a run: the ``latest``, or ``all``.
+        max_active_runs: How many runs may be running at the same time. More than one is allowed only if no two read
+            the same records.
+        jitter: Ticks come later by a part of this time, so that many pipelines of one schedule do not all start at
+            once. The part is always the same for a pipeline of this name. The slot stays the schedule's.
+        retry: The retry of steps that declare none of their own.
+        alerts: The alerts that it sends besides the usual ones.
+        description: One line for people, shown by ``batchord pipelines``.
+    """
 
     name: str
     _: KW_ONLY
-    #: ``every``, ``cron``, ``once``, ``rrule`` or ``after_pipeline``. None: only people start runs.
     schedule: Schedule | AfterPipeline | None = None
     steps: Sequence[Step] = ()
     source: Source | None = field(default=None, repr=False)
-    model: Model | Callable[[Any], Any] | None = field(default=None, repr=False)
-    #: The rejection limit of the only step, if ``source`` and ``model`` make it.
+    model: Model | ModelFunction | None = field(default=None, repr=False)
     rejection_limit: RejectionLimit = field(default_factory=RejectionLimit, repr=False)
     overlap: Overlap = "skip"
     catchup: Catchup = "latest"
-    #: How many runs may be running at the same time. More than one is allowed only if no two read the same records.
     max_active_runs: int = 1
-    #: Ticks come later by a part of this time, so that many pipelines of one schedule do not all start at once. The
-    #: part is always the same for a pipeline of this name. The slot stays the schedule's.
     jitter: timedelta = timedelta(0)
-    #: The retry of steps that declare none of their own.
     retry: Retry | None = None
     alerts: Alerts = field(default_factory=Alerts, repr=False)
-    #: One line for people, shown by ``batchord pipelines``.
     description: str = ""
     #: Whether ``steps`` was empty, as in the form with ``source`` and ``model``.
     short_form: bool = field(init=False, repr=False, default=False)

@@ -14,17 +14,21 @@ class Retry(NamesOptions):
 
     It is for errors of the step itself. After a fault of a server or the network, or the death of a worker, a step is
     tried again without it; ``BATCHORD_MAX_ATTEMPTS`` limits those attempts.
+
+    Args:
+        times: How many further attempts there may be.
+        base: The wait before the second attempt.
+        ceiling: The longest wait.
+        errors: Exceptions after which the step is tried again; any other ends the step at once. A ``Bash`` step
+            fails with :class:`batchord.CommandFailed`, a ``Sql`` step with :class:`batchord.SqlFailed`, a shard of
+            a ``Predict`` step with :class:`batchord.ModelError`. A step that takes too long fails with
+            :class:`batchord.OutOfTime`.
     """
 
     times: int
     _: KW_ONLY
-    #: The wait before the second attempt.
     base: timedelta = timedelta(seconds=10)
-    #: The longest wait.
     ceiling: timedelta = timedelta(minutes=10)
-    #: Exceptions after which the step is tried again; any other ends the step at once. A ``Bash`` step fails with
-    #: :class:`batchord.CommandFailed`, a ``Sql`` step with :class:`batchord.SqlFailed`, a shard of a ``Predict`` step
-    #: with :class:`batchord.ModelError`. A step that takes too long fails with :class:`batchord.OutOfTime`.
     errors: tuple[type[BaseException], ...] = (Exception,)
 
     def allows(self, error: BaseException, *, attempt: int) -> bool:

@@ -50,14 +50,18 @@ class SourceContext:
 
 @dataclass(frozen=True, kw_only=True)
 class Source(Declaration):
-    """The base of all kinds of sources."""
+    """The base of all kinds of sources.
 
-    #: What identifies a record, such as a column: unique and never missing. It names the index of the model's frame.
+    Args:
+        key: What identifies a record, such as a column: unique and never missing. It names the index of the model's
+            frame.
+        arrival: What orders records by their arrival, such as a column; None if the key itself orders them.
+        settle: The longest time from taking a position until its record is visible: the frontier stays that far
+            behind. None: the reader shows which transactions are open; otherwise there is no frontier.
+    """
+
     key: str
-    #: What orders records by their arrival, such as a column; None if the key itself orders them.
     arrival: str | None = field(default=None, metadata=DEFAULT_IN_DIGEST)
-    #: The longest time from taking a position until its record is visible: the frontier stays that far behind. None:
-    #: the reader shows which transactions are open; otherwise there is no frontier.
     settle: timedelta | None = field(default=None, metadata=DEFAULT_IN_DIGEST)
 
     def open(self, context: SourceContext) -> "SourceReader":

@@ -38,20 +38,29 @@ class SqlSource(Source):
     1, ``now()`` or ``clock_timestamp()``. If clients make the positions (their clocks, UUIDs, blocks of ids), and on
     any other database, give ``settle=``: the longest time from taking a position until its commit is visible. The
     frontier then stays that far behind.
+
+    Args:
+        sql: The query, without an ORDER BY of its own.
+        key: The column that identifies a record: unique and never NULL. It is the index of the model's frame.
+        arrival: The column that orders records by their arrival. None: the key itself orders them.
+        settle: The longest time from taking a position until its record is visible: the frontier stays that far
+            behind. None: the open transactions decide, as PostgreSQL shows them.
+        dtypes: Types of columns in the model's frame, if they differ from the database's: column -> one of
+            :data:`DTYPES`.
+        statement_timeout: How long one statement may take. None: as the settings say.
+        lock_timeout: How long a statement may wait for a lock. None: as the settings say.
+        max_bytes: The most bytes of a record's values together. A larger record is rejected without reading it.
+        url: SQLAlchemy URL of the records' database; None means the ledger's own. Prefer ``url_env``.
+        url_env: Environment variable that holds the URL, so that no password stands in a pipeline file.
     """
 
     sql: str
     _: KW_ONLY
-    #: Types of columns in the model's frame, if they differ from the database's: column -> one of :data:`DTYPES`.
     dtypes: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False, metadata=DECIDES_VALUES)
-    #: How long one statement may take, and may wait for a lock; None: the limits of the settings.
     statement_timeout: timedelta | None = field(default=None, repr=False, metadata=DECIDES_NOTHING)
     lock_timeout: timedelta | None = field(default=None, repr=False, metadata=DECIDES_NOTHING)
-    #: The most bytes of a record's values together. A larger record is rejected without reading it.
     max_bytes: int = field(default=50_000_000, repr=False, hash=False, metadata=DECIDES_NOTHING)
-    #: SQLAlchemy URL of the records' database; None means the ledger's own. Prefer ``url_env``.
     url: str | None = field(default=None, metadata=DEFAULT_IN_DIGEST)
-    #: Environment variable that holds the URL, so that no password stands in a pipeline file.
     url_env: str | None = field(default=None, metadata=DEFAULT_IN_DIGEST)
 
     def open(self, context: SourceContext) -> "SqlRecords":
