@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from batchord.flow.begin.check import CheckParts
     from batchord.ledger import Ledger
     from batchord.models.library import ModelLibrary
+    from batchord.sources.sql.tables import Table
     from batchord.storage.objects import Objects
 
 #: The adapters that :func:`parts` builds.
@@ -114,6 +115,13 @@ def _parts() -> Parts:
         mask=mask,
         worker=f"{socket.gethostname()}:{os.getpid()}",
     )
+
+
+def describe_table(name: str) -> "Table":
+    """A table of the ledger's database, as the role that reads sources sees it. Raises ConfigurationError."""
+    from batchord.sources.sql.table_reading import describe_table
+
+    return describe_table(settings().database_roles().source, name)
 
 
 def check_parts(*, models: bool) -> "CheckParts":

@@ -15,6 +15,7 @@ from batchord.output.last_words import mask_last_words
 
 #: Command → its module in this package, and its line in ``--help``. The order is that of a first day.
 _COMMANDS = {
+    "new": ("new", "Write a pipeline file that runs as it stands."),
     "up": ("stack", "Start the local stack in the background."),
     "down": ("stack", "Stop the local stack."),
     "status": ("stack", "Show the local stack's servers and processes."),

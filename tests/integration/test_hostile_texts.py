@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from app import cli
 from app.cli import changes as history_of_changes
-from app.cli import check, checks, history, interventions, run, stack, switches, upkeep
+from app.cli import check, checks, history, interventions, new, run, stack, switches, upkeep
 from app.cli import logs as kept_logs
 from app.cli.terminal import Terminal, text
 from batchord import Python
@@ -27,6 +27,7 @@ from batchord.flow.attempt import log as attempt_log
 from batchord.reports.stack import ProcessReport, ServerReport, StackReport
 from batchord.settings import Settings
 from batchord.sources.sql import SqlSource
+from batchord.sources.sql.table_reading import describe_table
 from demo import report as demo_report
 from tests.integration.flow_parts import Bench
 
@@ -141,6 +142,16 @@ def changes(bench: Bench) -> str:
     return output_of(history_of_changes.history)
 
 
+def drafted(bench: Bench) -> str:
+    """A draft over a table with such a column."""
+    bench.sql(f'CREATE TABLE drafted (id bigint PRIMARY KEY, "{FORGED}" text)')
+    folder = bench.parts().settings.home / "drafts"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("batchord.settings.settings", lambda: Settings(pipelines=folder))
+        patch.setattr("batchord.wiring.describe_table", lambda name: describe_table(bench.url, name))
+        return output_of(new.new, "drafted", "--table", "drafted")
+
+
 def checked(bench: Bench) -> str:
     """A file that raises such a text, for people and for GitHub."""
     folder = bench.parts().settings.home / "checked"
@@ -163,6 +174,7 @@ COMMANDS: dict[str, Callable[[Bench], str] | None] = {
     "down": None,
     "status": status,
     "migrate": None,
+    "new": drafted,
     "check": checked,
     "pipelines": lambda _: output_of(checks.pipelines),
     "plan": lambda _: output_of(checks.plan, "odd"),
@@ -185,6 +197,7 @@ COMMANDS: dict[str, Callable[[Bench], str] | None] = {
 }
 #: Commands that print texts of a record, a model, an author or a caller.
 TELLING = {
+    "new",
     "check",
     "up",
     "status",

@@ -1,0 +1,1 @@
+"""Drafts: new pipeline files that run as they stand, for `batchord new`."""

@@ -1,0 +1,148 @@
+"""Makes the draft that an author asks for."""
+
+from dataclasses import replace
+
+from batchord.core.errors import ConfigurationError
+from batchord.core.text.names import is_name
+from batchord.drafts import sklearn
+from batchord.drafts.columns import location_column, number_columns, text_column
+from batchord.drafts.draft import Draft, DraftKind, Request, missing
+from batchord.drafts.function import function_model, mood_model
+from batchord.drafts.image import folder_source, image_model, sample_pictures
+from batchord.drafts.pipeline_file import Argument, pipeline_text
+from batchord.drafts.proposal import Proposal
+from batchord.drafts.python_text import literal
+from batchord.drafts.sources import sample_source, table_source
+from batchord.drafts.text import text_model
+from batchord.sources.sql.tables import Column, Table
+
+_TEXTS = [
+    "(1, 'A fine film, and a great cast.', timestamptz '2026-01-05 09:00+00')",
+    "(2, 'Two hours that I want back.', timestamptz '2026-01-05 09:10+00')",
+    "(3, '   ', timestamptz '2026-01-05 09:20+00')",
+]
+_BY = "Written by `batchord new`; now it is yours."
+
+
+def check_name(name: str) -> None:
+    """Raises ConfigurationError if ``name`` cannot be the name of a pipeline."""
+    if not is_name(name):
+        raise ConfigurationError(
+            f"{name!r} cannot be a pipeline name: use lower-case letters, digits, '_' and '-', and begin with a letter."
+        )
+
+
+def sample_draft(request: Request) -> Draft:
+    """A draft that runs as it stands: it brings its records, and a model unless the author names one.
+
+    A draft for transformers needs a model that the author names. Raises ConfigurationError for a wrong name, and if the
+    sample's pictures cannot be made.
+    """
+    check_name(request.name)
+    match request.kind:
+        case DraftKind.FUNCTION:
+            title = f"A label for each new text. {_BY}"
+            return _draft(request, title, sample_source("id, body, created_at", _TEXTS), mood_model())
+        case DraftKind.TEXT:
+            title = f"A label for each text, by transformers. {_BY}"
+            model = text_model(_location(request), "body")
+            return _draft(request, title, sample_source("id, body, created_at", _TEXTS), model)
+        case DraftKind.SKLEARN:
+            return _sklearn_sample(request)
+        case DraftKind.IMAGE:
+            return _folder_of_pictures(request)
+
+
+def table_draft(request: Request, table: Table, proposal: Proposal) -> Draft:
+    """A draft over a table of the author's.
+
+    Raises ConfigurationError for a wrong name, and if the table has no column for a model of this kind.
+    """
+    check_name(request.name)
+    text, numbers = text_column(table, proposal.used), number_columns(table, proposal.used)
+    columns: list[Column]
+    match request.kind:
+        case DraftKind.FUNCTION:
+            columns = [*([] if text is None else [text]), *numbers]
+            model = function_model(text, numbers)
+        case DraftKind.TEXT:
+            columns = [_wanted(text, table, "texts")]
+            model = text_model(_location(request), columns[0].name)
+        case DraftKind.SKLEARN:
+            columns = numbers or [_wanted(text, table, "numbers and no texts")]
+            model = sklearn.sklearn_model(
+                request.model or f"models/{request.name}.skops",
+                features=[column.name for column in numbers],
+                text=None if numbers else columns[0],
+                written_by=None,
+            )
+        case DraftKind.IMAGE:
+            columns = [_wanted(location_column(table, proposal.used), table, "locations of pictures")]
+            model = image_model(
+                request.model,
+                column="LOCATION",
+                allow='"s3://bucket/prefix/"',
+                constants=(f"LOCATION = {literal(columns[0].name)}",),
+            )
+    title = f"A prediction for each new row of a table. {_BY}"
+    draft = _draft(request, title, table_source(table, proposal, columns), model)
+    if request.kind is DraftKind.SKLEARN and request.model is None:
+        draft = replace(draft, place_for_model=f"models/{request.name}.skops")
+    return replace(draft, proposal=proposal, columns=[each.name for each in columns])
+
+
+def _draft(request: Request, title: str, source: Argument, model: Argument) -> Draft:
+    text = pipeline_text(request.name, title=title, source=source, model=model)
+    return Draft(
+        name=request.name,
+        kind=request.kind,
+        files={request.folder / f"{request.name}.py": text},
+        place_for_model=_location(request) if request.kind is DraftKind.TEXT and request.model is None else None,
+        extras=request.extras,
+    )
+
+
+def _location(request: Request) -> str:
+    return request.model or f"models/{request.name}/1"
+
+
+def _sklearn_sample(request: Request) -> Draft:
+    name, folder = request.name, request.folder
+    script, stored = folder / f"_train_{name}.py", folder / f"{name}.skops"
+    model = sklearn.sklearn_model(
+        request.model or stored.as_posix(),
+        features=list(sklearn.FEATURES),
+        text=None,
+        written_by=None if request.model else script.as_posix(),
+    )
+    source = sample_source(f"id, {', '.join(sklearn.FEATURES)}, created_at", sklearn.SAMPLES)
+    draft = _draft(request, f"Which customers are about to leave. {_BY}", source, model)
+    if request.model:
+        return draft
+    if missing(request.extras):
+        raise ConfigurationError(
+            "The draft fits a model, which needs scikit-learn and skops: run pip install 'batchord[sklearn]', or give "
+            "--model PATH."
+        )
+    training = sklearn.training_script(name, script.as_posix(), stored.name)
+    return replace(draft, files={**draft.files, script: training}, script=script, script_writes=stored)
+
+
+def _folder_of_pictures(request: Request) -> Draft:
+    folder = None if request.pictures is None else str(request.pictures.resolve())
+    model = image_model(request.model, column='"location"', allow='f"{FOLDER.as_uri()}/"')
+    draft = _draft(request, f"A score for each picture in a folder. {_BY}", folder_source(folder), model)
+    if folder is not None:
+        return draft
+    place = request.folder / request.name
+    return replace(draft, files={**draft.files, **{place / name: each for name, each in sample_pictures().items()}})
+
+
+def _wanted(column: Column | None, table: Table, what: str) -> Column:
+    if column is None:
+        names = ", ".join(f"{each.name} ({each.type})" for each in table.columns)
+        raise ConfigurationError(
+            f"{table.quoted} has no column with {what}, which this kind of model reads; its columns are: {names}. "
+            "Choose another --kind."
+        )
+    return column
