@@ -29,6 +29,10 @@ class ProjectFile:
         """The project's folder. Relative paths in the file begin here."""
         return self.path.parent
 
+    def below(self, path: str) -> Path:
+        """A path that the file names. A relative one begins at the project's folder."""
+        return Path(os.path.normpath(self.folder / Path(path).expanduser()))
+
     def line(self, key: str) -> int | None:
         """The number of the line in which ``key`` is set; None if it cannot be told."""
         begins = re.compile(rf"""\s*(["']?){re.escape(key)}\1\s*=""")

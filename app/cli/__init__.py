@@ -8,10 +8,14 @@ import importlib
 import sys
 
 import click
+from click.shell_completion import CompletionItem
 
 from batchord.core.errors import BatchordError
 from batchord.core.process.loading import refuse_while_loading
 from batchord.output.last_words import mask_last_words
+
+from .completions import complete_names
+from .examples import epilog
 
 #: Command → its module in this package, and its line in ``--help``. The order is that of a first day.
 _COMMANDS = {
@@ -40,6 +44,8 @@ _COMMANDS = {
     "alerts": ("upkeep", "List the newest alerts, or send a test alert."),
     "prune": ("upkeep", "Delete old logs, runs and alerts."),
     "audit": ("checks", "Check that no record is missing or duplicated."),
+    "config": ("config", "Show the settings and where each comes from."),
+    "completion": ("completion", "Print the script for completion in bash, zsh or fish."),
 }
 
 
@@ -52,7 +58,16 @@ class _Lazy(click.Group):
             return None
         module, _ = _COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(f".{module}", __package__), cmd_name)
+        complete_names(command)
+        command.epilog = command.epilog or epilog(cmd_name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands and options that begin with ``incomplete``. click would import the module of every command."""
+        names = [
+            CompletionItem(name, help=line) for name, (_, line) in _COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- as above
         with formatter.section("Commands"):

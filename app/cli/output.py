@@ -4,19 +4,21 @@ import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from batchord.catalog import Problem
 from batchord.core.text.nested import in_every_text
 from batchord.core.text.visible import as_one_entry, visible
 from batchord.output.masking import mask, mask_known
 
 from .terminal import Terminal, foreign, text
+
+if TYPE_CHECKING:
+    from batchord.catalog import Problem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,11 +35,13 @@ _TEXT = frozenset(
         "file",
         "message",
         "model",
+        "origin",
         "record",
         "result",
         "schedule",
         "set by",
         "steps",
+        "value",
         "worker",
     }
 )
@@ -160,7 +164,7 @@ def coloured(state: str) -> Text:
     return text((state, _COLOURS.get(state, "")))
 
 
-def print_problems(problems: Iterable[Problem]) -> None:
+def print_problems(problems: "Iterable[Problem]") -> None:
     """Prints the problems that authors must correct, one in each line."""
     for problem in problems:
         console.print(text(("✗", "red"), f" {as_one_entry(str(problem))}"))

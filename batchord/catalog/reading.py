@@ -17,9 +17,9 @@ from pathlib import Path
 from types import ModuleType
 
 from batchord.catalog.code import AuthorsCode
-from batchord.catalog.folder import pipeline_files
 from batchord.catalog.importable import make_importable
 from batchord.core.code import is_authors
+from batchord.core.code.folder import pipeline_files
 from batchord.core.declared.checks import problems_of
 from batchord.core.declared.declaration import Declaration
 from batchord.core.declared.pipelines import Pipeline

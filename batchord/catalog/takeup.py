@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from batchord.catalog.editions import Edition, Store, stamp
-from batchord.catalog.folder import pipeline_files, python_files
 from batchord.catalog.reading import Problem
 from batchord.catalog.trial import TrialResult, try_files
+from batchord.core.code.folder import pipeline_files, python_files
 
 _LAST_GOOD_USED = "; Batchord uses its last good version until you fix the file"
 

@@ -1,6 +1,7 @@
 """Masks secrets in text that leaves this process: its log, the ledger's errors, events, messages, pages, the terminal.
 
-All of them use this module: a secret that one of them forgets to mask is not secret any more.
+All of them use this module: a secret that one of them forgets to mask is not secret any more. It imports the settings
+only when there is text to mask, so that the completion of a command line answers at once.
 """
 
 import os
@@ -11,8 +12,6 @@ from typing import Any
 from batchord.core.errors import ConfigurationError
 from batchord.core.secrets.patterns import masked, masked_value, without
 from batchord.core.secrets.values import worth_hiding
-from batchord.output.known_secrets import known_secrets, secrets_around
-from batchord.settings import settings
 
 _lock = threading.Lock()
 #: None until the secrets are first needed: until then, a process may still set up its environment.
@@ -57,6 +56,9 @@ os.register_at_fork(after_in_child=_new_lock)
 
 
 def _own() -> set[str]:
+    from batchord.output.known_secrets import known_secrets, secrets_around
+    from batchord.settings import settings
+
     secrets = {*secrets_around(os.environ)}
     try:
         return secrets | {*known_secrets(settings())}

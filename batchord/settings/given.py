@@ -159,12 +159,12 @@ def _from_project(
         if key != name and name in unless:
             continue
         if key != name:
-            file = project.folder / Path(value).expanduser()
+            file = project.below(value)
             value = _secret(name, file, label, problems)
             if value is None:
                 continue
         elif is_path(fields[name]) and isinstance(value, str):
-            value = project.folder / Path(value).expanduser()
+            value = project.below(value)
         line = project.line(key)
         given[name] = Given(name=name, value=value, place=Place.PROJECT, label=label, line=line, file=file)
     return given

@@ -46,9 +46,13 @@ def test_the_file_is_found_from_a_subfolder(project: Path) -> None:
     assert (configured.lease_seconds, configured.s3_region) == (30, "eu-central-1")
     assert configured.pipelines == project / "predictions"
     assert configured.home == project / ".batchord"
-    write(project, 'home = "/var/lib/shop"\n')
+    write(project, 'home = "/var/lib/shop"\npipelines = "../other/pipelines"\n')
     settings.cache_clear()
     assert settings().home == Path("/var/lib/shop")
+    assert settings().pipelines == project.parent / "other" / "pipelines"
+    write(project, 'home = "~/shop"\n')
+    settings.cache_clear()
+    assert settings().home == project.parent / "shop"
     assert settings().pipelines == project / "pipelines"
 
 

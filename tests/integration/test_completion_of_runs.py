@@ -1,0 +1,46 @@
+"""The shell offers runs and their steps from the ledger, and nothing if the ledger is away."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.shell_completion import ShellComplete
+
+from app.cli import batchord
+from batchord.reports.runs import short_id
+from batchord.settings import settings
+from tests.integration.flow_parts import ITEMS, Bench
+
+
+@pytest.fixture
+def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
+    """A ledger of this test alone."""
+    with Bench(database_url, tmp_path) as started:
+        yield started
+
+
+def offered(*words: str) -> dict[str, str | None]:
+    """What the shell offers for the last word, with what it shows beside."""
+    *before, incomplete = words
+    complete = ShellComplete(batchord, {}, "batchord", "_BATCHORD_COMPLETE")
+    return {str(item.value): item.help for item in complete.get_completions(before, incomplete)}
+
+
+def test_runs_and_their_steps(bench: Bench, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest first, in the form of tables; further characters choose among them."""
+    bench.insert(1)
+    bench.declare()
+    first, second = bench.run(), bench.run()
+    settings.cache_clear()
+    monkeypatch.setenv("BATCHORD_DATABASE_URL", database_url)
+    runs = offered("show", "")
+    assert list(runs) == [short_id(second.id), short_id(first.id)]
+    assert str(runs[short_id(first.id)]).startswith(f"{ITEMS} succeeded, ")
+    assert list(offered("cancel", first.id[:20])) == [first.id]
+    assert list(offered("logs", short_id(first.id), "--step", "pre")) == ["predict"]
+    assert offered("show", "nothing' OR true --") == {}
+
+    settings.cache_clear()
+    monkeypatch.setenv("BATCHORD_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/x")
+    assert offered("show", "") == {}
+    settings.cache_clear()
