@@ -76,7 +76,8 @@ def _story(home: Path) -> report.Results:
     before = report.newest_run()
     _load(models)
     fork_server = ForkServer()
-    supervisor = Supervisor(stack.specs, home, servers=unconfigured_servers(given_settings()), fork_server=fork_server)
+    servers = unconfigured_servers(given_settings())
+    supervisor = Supervisor(stack.specs, home, servers=servers, fork_server=fork_server, rotation=stack.rotation)
     with closing(stack.claim), fork_server, supervisor:
         with console.status("Starting two workers, beat and Flower …"):
             wait_for_workers({"control", "worker"})

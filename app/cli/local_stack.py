@@ -11,7 +11,7 @@ from batchord.queue.redis_server import check_redis
 from batchord.settings import Settings, given_settings, settings
 
 from ..dashboard.password import flower_password
-from ..localstack import ProcessSpec, start_servers, unconfigured_servers
+from ..localstack import LogRotation, ProcessSpec, start_servers, unconfigured_servers
 from ..localstack.claims import PortClaim, claim_port
 from ..localstack.fork_server import CELERY_COMMAND, CELERY_ENVIRONMENT
 from ..localstack.home import write_private
@@ -32,6 +32,7 @@ class Stack:
 
     home: Path
     specs: tuple[ProcessSpec, ...]
+    rotation: LogRotation
     flower: str
     #: The claim of Flower's port, which keeps other stacks away from it. Close it when Flower listens.
     claim: PortClaim
@@ -57,7 +58,8 @@ def prepare() -> Stack:
     write_private(home / _FLOWER_FILE, flower)
     keep_flower_remark(home, wanted=ports[0], port=claim.port)
     specs = _specs(configured, home, claim.port)
-    return Stack(home=home, specs=specs, flower=flower, claim=claim)
+    rotation = LogRotation(most_bytes=configured.log_file_bytes, kept=configured.keep_log_files)
+    return Stack(home=home, specs=specs, rotation=rotation, flower=flower, claim=claim)
 
 
 def flower_address(home: Path) -> str | None:

@@ -52,7 +52,11 @@ def up(*, as_json: bool) -> None:
             catalog().snapshot()  # check the files now: the kept code may be from another release
             with closing(stack.claim), console.status("Starting workers, beat and Flower …"):
                 start_background(
-                    stack.home, stack.specs, servers=unconfigured_servers(given_settings()), folder=_project_folder()
+                    stack.home,
+                    stack.specs,
+                    servers=unconfigured_servers(given_settings()),
+                    folder=_project_folder(),
+                    rotation=stack.rotation,
                 )
                 wait_for_workers({"control", "worker"})
                 _wait_for_flower(stack.claim.port)
@@ -176,7 +180,7 @@ def _wait_for_flower(port: int) -> None:
 def _status() -> StackReport:
     from batchord.wiring import catalog
 
-    from ..localstack import background_status, server_status, unconfigured_servers
+    from ..localstack import background_status, lost_supervisor, server_status, unconfigured_servers
     from ..localstack.holders import is_guarded
     from .local_stack import flower_address, flower_remark
 
@@ -205,6 +209,7 @@ def _status() -> StackReport:
         problems=catalog().problems if settings().pipelines.is_dir() else [],
         remarks=remarks,
         database_usable=usable,
+        lost_supervisor=lost_supervisor(home),
     )
 
 
@@ -248,15 +253,27 @@ def _flower_login() -> dict[str, str]:
 
 def _print_status(report: StackReport) -> None:
     if not report.started:
-        console.print("The local stack is not running. Start it with `batchord up`.")
+        console.print(report.advice or "The local stack is not running. Start it with `batchord up`.")
         print_problems(report.problems)
         _print_remarks(report.remarks)
         return
-    rows = [(each.name, coloured(each.state), str(each.pid or "-"), each.address or "") for each in report.servers]
+    rows: list[tuple[Any, ...]] = [
+        (each.name, coloured(each.state), str(each.pid or "-"), None, None, each.address) for each in report.servers
+    ]
     rows += [
-        (each.name, coloured(each.state), str(each.pid or "-"), report.flower_at(each) or each.history)
+        (
+            each.name,
+            coloured(each.state),
+            str(each.pid or "-"),
+            each.running_for,
+            each.restarts,
+            report.flower_at(each),
+        )
         for each in report.processes
     ]
-    table("Local stack", ("name", "state", ">pid", ""), rows, empty="")
+    columns = ("name", "state", ">pid", ">running for", ">restarts", "address")
+    table("Local stack", columns, rows, empty="")
+    if report.advice is not None:
+        console.print(text(("✗", "red"), f" {report.advice}"))
     print_problems(report.problems)
     _print_remarks(report.remarks)

@@ -6,9 +6,10 @@ off. All data are in one folder of mode 0700, and the servers listen only on loo
 """
 
 from .addresses import ALL_SERVERS, Server, Servers, unconfigured_servers
-from .background import background_status, start_background, stop_background
+from .background import background_status, lost_supervisor, start_background, stop_background
 from .fork_server import CELERY_COMMAND, CELERY_ENVIRONMENT, ForkServer
 from .processes import Backoff, ProcessSpec, ProcessState, ProcessStatus
+from .rotation import LogRotation
 from .servers import ServerStatus, server_status, start_servers, stop_servers, superuser_url
 from .supervisor import Supervisor
 
@@ -18,6 +19,7 @@ __all__ = [
     "CELERY_ENVIRONMENT",
     "Backoff",
     "ForkServer",
+    "LogRotation",
     "ProcessSpec",
     "ProcessState",
     "ProcessStatus",
@@ -26,6 +28,7 @@ __all__ = [
     "Servers",
     "Supervisor",
     "background_status",
+    "lost_supervisor",
     "server_status",
     "start_background",
     "start_servers",

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from .daemons import Daemon
 from .home import held, open_home, write_private
 from .interrupts import uninterrupted
 from .processes import ProcessSpec, ProcessState, ProcessStatus
+from .rotation import LogRotation
 from .servers import stop_servers
 from .supervisor import NAME, STATUS_FILE, run
 from .titles import set_title
@@ -43,7 +45,12 @@ _MODULE = "batchord.app.localstack"
 
 
 def start_background(
-    home: Path, specs: Sequence[ProcessSpec], *, servers: Collection[Server] = (), folder: Path | None = None
+    home: Path,
+    specs: Sequence[ProcessSpec],
+    *,
+    servers: Collection[Server] = (),
+    folder: Path | None = None,
+    rotation: LogRotation | None = None,
 ) -> int:
     """Starts servers and processes under a supervisor that outlives this program. Returns the supervisor's pid.
 
@@ -56,9 +63,17 @@ def start_background(
     # The name is random, so that two programs that start at the same time do not share a file. Its reader deletes it.
     spec = home / "run" / f"spec.{secrets.token_hex(4)}.json"
     processes = [{**vars(process), "env": dict(process.env)} for process in specs]
-    contents = {"servers": sorted(servers), "processes": processes, "folder": str(folder or Path.cwd())}
+    contents = {
+        "servers": sorted(servers),
+        "processes": processes,
+        "folder": str(folder or Path.cwd()),
+        "rotation": asdict(rotation or LogRotation()),
+    }
     write_private(spec, json.dumps(contents))
     command = [sys.executable, "-P", "-m", _MODULE, "--home", str(home), "--spec", str(spec)]
+    if lost_supervisor(home) is not None:  # wait for its guard, which still ends its processes
+        with held(daemons.lock_path(home, NAME), timeout=_CLEANING_SECONDS):
+            pass
     deadline = time.monotonic() + _START_SECONDS
     started: Daemon | None = None
     up = False
@@ -89,6 +104,15 @@ def refuse_second(home: Path) -> None:
         )
 
 
+def lost_supervisor(home: Path) -> int | None:
+    """The pid of this home's supervisor if it has ended without stopping its stack; None otherwise.
+
+    It was killed, or the machine restarted. Its note is left. The next `up` or `down` ends this state.
+    """
+    noted = daemons.recall(home.expanduser().absolute(), NAME)
+    return None if noted is None or daemons.alive(noted) else noted.pid
+
+
 def stop_background(home: Path) -> bool:
     """Stops the supervisor of this home with all its processes, and servers without a supervisor.
 
@@ -104,6 +128,7 @@ def stop_background(home: Path) -> bool:
         daemons.stop(supervisor, ((signal.SIGTERM, _STOP_SECONDS + _status_file(home).get("patience", 0.0)),))
     with held(daemons.lock_path(home, NAME), timeout=_CLEANING_SECONDS):
         stop_servers(home)
+        daemons.forget(home, NAME)
     return supervisor is not None or before != _running(home)
 
 
@@ -157,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.chdir(spec["folder"])
     specs = [ProcessSpec(**{**values, "command": tuple(values["command"])}) for values in spec["processes"]]
     try:
-        run(options.home, specs, [Server(name) for name in spec["servers"]])
+        run(options.home, specs, [Server(name) for name in spec["servers"]], LogRotation(**spec["rotation"]))
     except BatchordError as error:
         print(mask(str(error)), file=sys.stderr)  # noqa: T201 -- this is the program's output
         return 1

@@ -23,6 +23,7 @@ from .holders import end_guard, hold
 from .home import held, open_home, write_private
 from .interrupts import on_interrupt
 from .processes import Backoff, ProcessSpec, ProcessStatus, SupervisedProcess
+from .rotation import LogRotation
 from .servers import start_servers, stop_servers, turn
 from .titles import project_name
 
@@ -50,8 +51,13 @@ class Supervisor:
         servers: Collection[Server] = (),
         backoff: Backoff | None = None,
         fork_server: ForkServer | None = None,
+        rotation: LogRotation | None = None,
     ) -> None:
-        """``fork_server``: started by the caller, and ended when the processes have ended."""
+        """``fork_server``: started by the caller, and ended when the processes have ended.
+
+        ``rotation``: None: that of the settings' defaults.
+        """
+        self._rotation = rotation or LogRotation()
         self._fork_server = fork_server
         self._specs = specs
         self._home = home.expanduser().absolute()
@@ -157,6 +163,7 @@ class Supervisor:
                     self._write_status()
             if time.monotonic() - checked >= _SERVERS_SECONDS:
                 self._tend_servers()
+                self._rotation.rotate(self._home / "logs")
                 checked = time.monotonic()
 
     def _tend_servers(self) -> None:
@@ -180,12 +187,12 @@ class Supervisor:
             write_private(self._home / STATUS_FILE, json.dumps(contents))
 
 
-def run(home: Path, specs: Sequence[ProcessSpec], servers: Collection[Server]) -> None:
+def run(home: Path, specs: Sequence[ProcessSpec], servers: Collection[Server], rotation: LogRotation) -> None:
     """Supervise until SIGTERM or SIGINT. Raises as :meth:`Supervisor.start`."""
     asked = threading.Event()
     with (
         on_interrupt(lambda _: asked.set()),
         ForkServer() as fork_server,  # it imports while the servers start
-        Supervisor(specs, home, servers=servers, fork_server=fork_server),
+        Supervisor(specs, home, servers=servers, fork_server=fork_server, rotation=rotation),
     ):
         asked.wait()

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from batchord.catalog import Problem
-from batchord.core.text.counts import counted
 
 _RUNNING = "running"
+#: Units of time, in seconds.
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +33,12 @@ class ProcessReport:
     uptime: float
 
     @property
-    def history(self) -> str:
-        """For how long it has run, and how often it was started again."""
-        up_for = f"for {self.uptime:.0f} s" if self.state == _RUNNING else ""
-        return up_for + (f", restarted {counted(self.restarts, 'time')}" if self.restarts else "")
+    def running_for(self) -> str | None:
+        """For how long it has run since its last start, in the largest unit that says enough; None if it does not."""
+        if self.state != _RUNNING:
+            return None
+        seconds, unit = next((each for each in _UNITS if self.uptime >= 2 * each[0]), (1, "s"))
+        return f"{self.uptime // seconds:.0f} {unit}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,18 @@ class StackReport:
     remarks: Sequence[str]
     #: Whether the configured database accepts a connection; True if none is configured.
     database_usable: bool
+    #: The pid of the supervisor if it was killed, or lost with its machine; None if it runs, or was stopped.
+    lost_supervisor: int | None = None
+
+    @property
+    def advice(self) -> str | None:
+        """What to do about a lost supervisor."""
+        if self.lost_supervisor is None:
+            return None
+        return (
+            f"The supervisor (pid {self.lost_supervisor}) has ended without stopping the stack: it was killed, or the "
+            "machine restarted. Nothing starts again what ends. Start the stack with `batchord up`."
+        )
 
     @property
     def started(self) -> bool:

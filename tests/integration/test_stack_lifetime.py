@@ -17,6 +17,7 @@ from app.localstack import (
     Server,
     background_status,
     daemons,
+    lost_supervisor,
     server_status,
     start_background,
     start_servers,
@@ -124,6 +125,21 @@ def test_a_killed_supervisor_takes_its_processes_along(own_home: Path, program: 
     process.kill()
     wait_until(lambda: gone(*pids), description="the processes are gone")
     assert {status.state for status in background_status(own_home)} == {ProcessState.STOPPED}
+
+
+def test_a_lost_supervisor_is_known_until_the_stack_is_started_or_stopped(own_home: Path) -> None:
+    """`status` says so; `up` works at once, although the guard of the lost one may still be at work."""
+    assert lost_supervisor(own_home) is None
+    pid = start_background(own_home, [spec("stubborn", STUBBORN)])
+    assert lost_supervisor(own_home) is None
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: lost_supervisor(own_home) == pid, description="the supervisor is missed")
+    again = start_background(own_home, [spec("polite", POLITE)])
+    assert lost_supervisor(own_home) is None
+    os.kill(again, signal.SIGKILL)
+    wait_until(lambda: lost_supervisor(own_home) == again, description="the supervisor is missed")
+    stop_background(own_home)
+    assert lost_supervisor(own_home) is None
 
 
 def test_the_background_stack_is_found_and_stopped(own_home: Path) -> None:

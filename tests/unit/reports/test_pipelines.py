@@ -81,12 +81,12 @@ def test_an_audit_has_a_verdict(bench: Bench) -> None:
     assert list(clean.as_json())[-3:] == ["missing", "duplicated", "not_audited"]
 
 
-def stack(*, server: str = "running", usable: bool = True, restarts: int = 0) -> StackReport:
+def stack(*, server: str = "running", usable: bool = True) -> StackReport:
     """One server and two processes."""
     return StackReport(
         servers=[ServerReport(name="postgres", state=server, pid=1, address=None)],
         processes=[
-            ProcessReport(name="worker", state="running", pid=2, restarts=restarts, uptime=61.2),
+            ProcessReport(name="worker", state="running", pid=2, restarts=0, uptime=61.2),
             ProcessReport(name="flower", state="running", pid=3, restarts=0, uptime=1.0),
         ],
         flower="http://127.0.0.1:5555",
@@ -105,16 +105,22 @@ def test_a_stack_is_well_when_all_of_it_is(report: StackReport, *, well: bool) -
     assert report.well is well
     assert report.started
     fields = report.as_json()
-    assert list(fields) == ["servers", "processes", "flower", "problems", "remarks", "well"]
+    assert list(fields) == ["servers", "processes", "flower", "problems", "remarks", "lost_supervisor", "well"]
 
 
 @pytest.mark.parametrize(
-    ("restarts", "text"),
-    [(0, "for 61 s"), (1, "for 61 s, restarted 1 time"), (2, "for 61 s, restarted 2 times")],
+    ("state", "uptime", "text"),
+    [
+        ("running", 61.2, "61 s"),
+        ("running", 125, "2 min"),
+        ("running", 7199, "119 min"),
+        ("running", 7200, "2 h"),
+        ("running", 3 * 86_400, "3 d"),
+        ("waiting", 0, None),
+    ],
 )
-def test_a_process_says_how_long_it_has_run(restarts: int, text: str) -> None:
-    """And how often it was started again; one that was once is not told of as several."""
-    report = stack(restarts=restarts)
-
-    assert report.processes[0].history == text
+def test_a_process_says_how_long_it_has_run(state: str, uptime: float, text: str | None) -> None:
+    """In the largest unit that says enough."""
+    assert ProcessReport(name="beat", state=state, pid=2, restarts=1, uptime=uptime).running_for == text
+    report = stack()
     assert [report.flower_at(each) for each in report.processes] == [None, "http://127.0.0.1:5555"]
