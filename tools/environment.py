@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -105,6 +106,12 @@ class Environment:
         """The version of an installed package; None if it is not installed. Asking pip would take half a second."""
         folders = sorted(self._site().glob(f"{name}-*.dist-info"))
         return folders[0].name.removeprefix(f"{name}-").removesuffix(".dist-info") if folders else None
+
+    def versions(self) -> dict[str, str]:
+        """The versions of all installed packages, by name as the locks write it."""
+        folders = (folder.name.removesuffix(".dist-info") for folder in self._site().glob("*.dist-info"))
+        parts = (folder.rpartition("-") for folder in folders)
+        return {re.sub(r"[-_.]+", "-", name).lower(): version for name, _, version in parts}
 
     def megabytes(self) -> int:
         """The disk space of the environment."""

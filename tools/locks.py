@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,31 @@ def pinned_torch() -> str:
 def pins(*files: Path) -> dict[str, str]:
     """``name==version`` by name. If a package has several versions for different Pythons, the last one counts."""
     return {pin["name"]: pin[0] for file in files for pin in _PIN.finditer(file.read_text())}
+
+
+def older(installed: Mapping[str, str], *files: Path) -> dict[str, tuple[str, str]]:
+    """The installed packages that are older than every version that the files allow: name → (installed, locked).
+
+    A package may have several versions for different Pythons. A newer one is left out: people try it on purpose.
+    """
+    locked: dict[str, list[str]] = {}
+    for file in files:
+        for pin in _PIN.finditer(file.read_text()):
+            locked.setdefault(pin["name"], []).append(pin["version"])
+    return {
+        name: (installed[name], min(versions, key=_numbers))
+        for name, versions in sorted(locked.items())
+        if name in installed and _numbers(installed[name]) < min(map(_numbers, versions))
+    }
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The release of a version, without the zeros at its end: 2.13.0+cpu is 2.13."""
+    release = re.match(r"\d+(?:\.\d+)*", version)
+    numbers = [int(number) for number in release[0].split(".")] if release else []
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
 
 
 def inputs() -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tools.demo_data import fetch_demo_data
 from tools.environment import REQUIREMENTS, ROOT, Environment
 from tools.lock import write_locks
-from tools.locks import AS_LOCKED, DEV, LOCAL, RUN, TORCH, outdated, pins
+from tools.locks import AS_LOCKED, DEV, LOCAL, RUN, TORCH, older, outdated, pins
 from tools.sbom import write_sbom
 from tools.terminal import SetupError, say
 from tools.torch_build import AUTO, CHOICES, prepare_torch
@@ -59,6 +59,8 @@ def set_up(target: str, torch: str) -> None:
             say(write_locks(environment, newest=bool(os.environ.get("NEWEST"))))
         return
     _install(environment, target, torch)
+    if target not in OWN:
+        _tell_older(environment, target)
     if target == "sbom":
         say(write_sbom(environment))
 
@@ -104,6 +106,20 @@ def _install(environment: Environment, target: str, torch: str) -> None:
         _stamp(environment, needs, key)
         seconds = time.monotonic() - started
         say(f"Ready in {seconds:.0f} s: {environment.packages()} packages, {environment.megabytes():,} MB.")
+
+
+def _tell_older(environment: Environment, target: str) -> None:
+    """Tells of packages that somebody has replaced by older ones since the set-up: tests may fail because of them."""
+    locks = [RUN, LOCAL, *([DEV] if "dev" in NEEDS[target] else [])]
+    behind = older(environment.versions(), *(lock.path for lock in locks), TORCH)
+    if not behind:
+        return
+    named = ", ".join(f"{name} {installed} (the lock has {locked})" for name, (installed, locked) in behind.items())
+    stamp = f"{environment.path.name}/{STAMP}"
+    say(
+        f"Older in {environment.path.name} than in requirements/: {named}. To install the locked versions, delete "
+        f"{stamp} and repeat the command."
+    )
 
 
 def fingerprint() -> str:

@@ -20,13 +20,27 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def follow(lines: Iterable[str], log: TextIO) -> list[str]:
-    """Writes ``lines`` into ``log``. On a terminal, it also shows the latest line, with the seconds so far.
+#: The beginnings of lines of pip and uv with which a stage begins, and what people read about it.
+_STAGES = {
+    "Collecting": "choosing the packages",
+    "Resolved": "choosing the packages",
+    "Downloading": "downloading",
+    "Prepared": "downloading",
+    "Building": "building",
+    "Installing collected packages": "installing",
+    "Installed": "installing",
+}
 
-    Returns the last lines that may help a user, for a message if the command fails.
+
+def follow(lines: Iterable[str], log: TextIO) -> list[str]:
+    """Writes ``lines`` into ``log``, and shows the progress with the seconds so far.
+
+    On a terminal it shows the latest line. In a file or for another program, it prints one line for each stage. Returns
+    the last lines that may help a user, for a message if the command fails.
     """
     started = time.monotonic()
     useful: list[str] = []
+    told: set[str] = set()
     live = sys.stdout.isatty()
     for line in lines:
         log.write(line)
@@ -38,6 +52,11 @@ def follow(lines: Iterable[str], log: TextIO) -> list[str]:
             shown = f"  {time.monotonic() - started:4.0f} s  {text}"
             sys.stdout.write(f"\r{shown[:_WIDTH]:<{_WIDTH}}")
             sys.stdout.flush()
+            continue
+        stage = next((stage for begin, stage in _STAGES.items() if text.startswith(begin)), None)
+        if stage is not None and stage not in told:
+            told.add(stage)
+            say(f"  {time.monotonic() - started:4.0f} s  {stage}")
     if live:
         sys.stdout.write("\r" + " " * _WIDTH + "\r")
     return useful
