@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import pytest
+import yaml
 
 from batchord.output.own_secrets import is_own_secret
 from tests.compose_commands import COMPOSE_FILE, ROOT, VariableNotSet, compose_file, interpolated, variables
@@ -143,6 +144,20 @@ def test_every_queue_has_one_worker_and_time_to_stop() -> None:
         assert seconds(SERVICES[name]["stop_grace_period"]) > celery["shutdown"] + 10
         assert SERVICES[name]["environment"]["REMAP_SIGTERM"] == "SIGQUIT"
         assert SERVICES[name]["environment"]["OMP_NUM_THREADS"] == "1"
+
+
+def test_the_override_of_the_page_fits() -> None:
+    """Its variables are those of the service, each with `_FILE` in place of the one that it takes back."""
+    page = (ROOT / "docs/how-to/compose.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    override = yaml.safe_load(example)
+    for name, service in override["services"].items():
+        taken_back = {variable for variable, value in service["environment"].items() if value == ""}
+        assert taken_back <= SERVICES[name]["environment"].keys()
+        files = {variable: value for variable, value in service["environment"].items() if value}
+        assert files.keys() == {f"{variable}_FILE" for variable in taken_back}
+        assert list(files.values()) == [f"/run/secrets/{secret}" for secret in service["secrets"]]
+        assert set(service["secrets"]) == override["secrets"].keys()
 
 
 def test_the_image_runs_as_a_named_user_from_pinned_packages() -> None:

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import click
 import psycopg
+import pytest
 
 import batchord
 from batchord.core.reasons import Reason
-from batchord.settings import Settings
+from batchord.settings import Settings, find_settings, wrong_values
+from batchord.settings.allowed import is_secret
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -18,7 +20,32 @@ def test_every_setting_is_described() -> None:
     """No other names are described."""
     described = set(re.findall(r"BATCHORD_[A-Z0-9_]+", (ROOT / "docs/reference/settings.md").read_text("utf-8")))
 
-    assert described == {f"BATCHORD_{name.upper()}" for name in Settings.model_fields}
+    files = {name for name in described if name.endswith("_FILE")}
+    assert described - files == {f"BATCHORD_{name.upper()}" for name in Settings.model_fields}
+    assert {name.removesuffix("_FILE") for name in files} <= described
+
+
+def test_every_secret_is_named_among_those_that_files_may_hold() -> None:
+    """And nothing else is."""
+    page = (ROOT / "docs/reference/settings.md").read_text("utf-8")
+    listed = re.search(r"^These are the settings (.*?)\.", page, re.MULTILINE | re.DOTALL)
+
+    assert listed is not None
+    assert set(re.findall(r"`(\w+)`", listed[1])) == {
+        name for name, field in Settings.model_fields.items() if is_secret(field)
+    }
+
+
+def test_the_settings_file_of_the_page_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its example has no problem but the file of a secret, which is not there."""
+    page = (ROOT / "docs/reference/settings.md").read_text("utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "batchord.toml").write_text(example, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    found = find_settings(Settings.model_fields)
+    assert [problem.name for problem in found.problems] == ["redis_url"]
+    assert wrong_values(found, Settings.model_fields) == []
 
 
 def test_every_column_of_the_ledger_is_described(database_url: str) -> None:
