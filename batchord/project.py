@@ -95,7 +95,7 @@ def read_project(path: Path) -> ProjectFile:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         place = _PLACE.search(str(error))
-        line = f":{place['line']}" if place is not None and place["line"] else ""
+        line = "" if place is None else f":{place['line'] or text.count(chr(10)) + 1}"
         reason = _PLACE.sub("", str(error))
         raise ConfigurationError(
             f"{path}{line} is not TOML: {reason}. Write one setting a line, such as `lease_seconds = 30`, and texts in "

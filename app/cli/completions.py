@@ -13,6 +13,9 @@ import click
 from click.shell_completion import CompletionItem
 from click.types import StringParamType
 
+from batchord.core.text.names import is_name
+from batchord.core.text.visible import in_one_line
+
 if TYPE_CHECKING:
     from batchord.core.code.written import WrittenPipeline
 
@@ -50,7 +53,7 @@ class PipelineName(_Name):
 
     def offered(self, ctx: click.Context, incomplete: str) -> Iterable[CompletionItem]:  # noqa: ARG002 -- as above
         """The names in the pipelines' files."""
-        return [CompletionItem(each.name) for each in _pipelines() if each.name.startswith(incomplete)]
+        return _items((each.name for each in _pipelines()), incomplete)
 
 
 class RunId(_Name):
@@ -62,7 +65,8 @@ class RunId(_Name):
 
         for run_id, pipeline, state, created_at in _rows(_RUNS, (incomplete, _MOST_RUNS)):
             shown = short_id(run_id) if len(incomplete) <= len(short_id(run_id)) else run_id
-            yield CompletionItem(shown, help=f"{pipeline} {state}, {created_at.astimezone():%m-%d %H:%M}")
+            line = f"{pipeline} {state}, {created_at.astimezone():%m-%d %H:%M}"
+            yield CompletionItem(shown, help=in_one_line(line))
 
 
 class StepName(_Name):
@@ -73,7 +77,7 @@ class StepName(_Name):
         run, pipeline = ctx.params.get("run_id"), ctx.params.get("name") or ctx.params.get("pipeline")
         names = [name for (name,) in _rows(_STEPS, (run,))] if run else []
         names = names or [step for each in _pipelines() if pipeline in (None, each.name) for step in each.steps]
-        return [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete)]
+        return _items(names, incomplete)
 
 
 #: What completes, by the name of the parameter, in every command.
@@ -92,6 +96,11 @@ def complete_names(command: click.Command) -> None:
     for parameter in command.params:
         if parameter.name in _TYPES and parameter.type is click.STRING:
             parameter.type = _TYPES[parameter.name]
+
+
+def _items(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    """The names that begin with ``incomplete``, each once. Anything else than a name could steer the terminal."""
+    return [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete) and is_name(name)]
 
 
 def _pipelines() -> "list[WrittenPipeline]":

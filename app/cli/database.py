@@ -9,7 +9,6 @@ import click
 
 from batchord.core.errors import ConfigurationError
 from batchord.output.masking import learn
-from batchord.settings import given_settings, settings
 
 from .terminal import foreign
 
@@ -32,6 +31,8 @@ def database(*, create: bool = True) -> Iterator[None]:
     ConfigurationError instead of creating empty tables. Raises ConfigurationError, too, if no database is configured
     and the embedded PostgreSQL is not installed or cannot run.
     """
+    from batchord.settings import given_settings, settings
+
     from ..localstack.addresses import Server, unconfigured_servers
     from ..localstack.own_postgres import has_data, own_postgres
 

@@ -16,7 +16,6 @@ from batchord.core.errors import ConfigurationError
 from batchord.core.run.runs import Run, RunState
 from batchord.reports.run_names import short_id
 from batchord.reports.runs import RunReport
-from batchord.settings import settings
 
 from .actor import this_person
 from .backfill import fill_range
@@ -103,6 +102,8 @@ def _run_here(name: str, params: dict[str, Any], *, quiet: bool) -> Run:
 
 
 def _run_on_workers(name: str, params: dict[str, Any], *, wait: bool, quiet: bool) -> Run:
+    from batchord.settings import settings
+
     if settings().redis_url is None:
         raise ConfigurationError(
             f"No Redis is configured, so no worker can take the run. `batchord run {foreign(name)} --local` runs it in "

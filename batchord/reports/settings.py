@@ -68,7 +68,7 @@ def settings_here(environment: Mapping[str, str]) -> SettingsReport:
     found = find_settings(fields, environment=environment)
     problems = [*found.problems, *wrong_values(found, fields)]
     return SettingsReport(
-        project_file=None if found.project is None else str(found.project.path),
+        project_file=None if found.path is None else str(found.path),
         settings=[_report(name, field, found) for name, field in fields.items()],
         problems=[problem.what for problem in problems],
         remarks=[*found.remarks, *_exposed(found, fields), *_misspelt(environment, fields)],

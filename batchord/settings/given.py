@@ -66,6 +66,8 @@ class Found:
 
     #: None if there is none, or it cannot be read.
     project: ProjectFile | None
+    #: batchord.toml, whether it can be read or not; None if there is none.
+    path: Path | None
     #: By the name of the setting.
     given: Mapping[str, Given]
     problems: Collection[SettingProblem]
@@ -107,7 +109,14 @@ def find_settings(
     stack = _from_stack(fields, Path(home).expanduser() / SERVERS_FILE, problems)
     if "database_url" in given:
         stack = {name: each for name, each in stack.items() if name not in _ROLES}
-    return Found(project=project, given={**stack, **given}, problems=problems, remarks=remarks, defaults=defaults)
+    return Found(
+        project=project,
+        path=path,
+        given={**stack, **given},
+        problems=problems,
+        remarks=remarks,
+        defaults=defaults,
+    )
 
 
 def _from_environment(

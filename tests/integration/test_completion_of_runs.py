@@ -7,7 +7,7 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from app.cli import batchord
-from batchord.reports.runs import short_id
+from batchord.reports.run_names import short_ids
 from batchord.settings import settings
 from tests.integration.flow_parts import ITEMS, Bench
 
@@ -34,10 +34,11 @@ def test_runs_and_their_steps(bench: Bench, database_url: str, monkeypatch: pyte
     settings.cache_clear()
     monkeypatch.setenv("BATCHORD_DATABASE_URL", database_url)
     runs = offered("show", "")
-    assert list(runs) == [short_id(second.id), short_id(first.id)]
-    assert str(runs[short_id(first.id)]).startswith(f"{ITEMS} succeeded, ")
+    ids = short_ids(bench.parts.ledger, [first.id, second.id])
+    assert list(runs) == [ids[second.id], ids[first.id]]
+    assert str(runs[ids[first.id]]).startswith(f"{ITEMS} succeeded, ")
     assert list(offered("cancel", first.id[:20])) == [first.id]
-    assert list(offered("logs", short_id(first.id), "--step", "pre")) == ["predict"]
+    assert list(offered("logs", ids[first.id], "--step", "pre")) == ["predict"]
     assert offered("show", "nothing' OR true --") == {}
 
     settings.cache_clear()

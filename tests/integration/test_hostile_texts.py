@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from app import cli
 from app.cli import changes as history_of_changes
-from app.cli import check, checks, history, interventions, new, run, stack, switches, upkeep
+from app.cli import check, checks, config, history, interventions, new, run, stack, switches, upkeep
 from app.cli import logs as kept_logs
 from app.cli.terminal import Terminal, text
 from batchord import Python
@@ -163,6 +163,14 @@ def checked(bench: Bench) -> str:
         return output_of(check.check) + output_of(check.check, "--format", "github")
 
 
+def settings_of(_: Bench) -> str:
+    """A value and a wrong one of an environment that somebody else wrote."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BATCHORD_S3_REGION", ODD)
+        patch.setenv("BATCHORD_LOG_FORMAT", FORGED)
+        return output_of(config.config)
+
+
 def newest(bench: Bench) -> str:
     """The id of the run that failed."""
     return str(bench.value("SELECT id::text FROM batchord.runs ORDER BY created_at LIMIT 1"))
@@ -194,6 +202,8 @@ COMMANDS: dict[str, Callable[[Bench], str] | None] = {
     "alerts": lambda _: output_of(upkeep.alerts) + output_of(upkeep.alerts, "--test"),
     "prune": lambda _: output_of(upkeep.prune),
     "history": changes,
+    "config": settings_of,
+    "completion": None,
 }
 #: Commands that print texts of a record, a model, an author or a caller.
 TELLING = {
@@ -210,6 +220,7 @@ TELLING = {
     "alerts",
     "audit",
     "history",
+    "config",
 }
 
 

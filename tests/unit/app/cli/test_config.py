@@ -84,7 +84,9 @@ def test_it_works_when_the_settings_are_broken(folder: Path, monkeypatch: pytest
     ]
     assert run(code=1).output.count("✗") == 3
     (folder / "batchord.toml").write_text("lease_seconds = ")
-    assert "batchord.toml:1 is not TOML" in run(code=1).output
+    output = run(code=1).output
+    assert output.startswith(f"Settings file: {folder}/batchord.toml\n")
+    assert "batchord.toml:1 is not TOML" in output
 
 
 def test_remarks_are_no_problems(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +98,7 @@ def test_remarks_are_no_problems(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     ]
     (folder / "batchord.toml").chmod(0o644)
     exposed, _ = as_json()["remarks"]
-    assert exposed.startswith("Every user of this machine can read s3_secret_access_key, alert_urls in")
+    assert exposed.startswith("Every user of this machine can read alert_urls, s3_secret_access_key in")
 
 
 def test_without_a_file_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
