@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batchord.core.errors import ConfigurationError
+from batchord.core.text.error_text import clause
 
 PROJECT_FILE = "batchord.toml"
 #: How tomllib says where a file is wrong.
@@ -98,13 +99,13 @@ def read_project(path: Path) -> ProjectFile:
         line = "" if place is None else f":{place['line'] or text.count(chr(10)) + 1}"
         reason = _PLACE.sub("", str(error))
         raise ConfigurationError(
-            f"{path}{line} is not TOML: {reason}. Write one setting a line, such as `lease_seconds = 30`, and texts in "
-            "quotes."
+            f"{path}{line} is not TOML: {clause(reason)}. Write one setting a line, such as `lease_seconds = 30`, and "
+            "texts in quotes."
         ) from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path} is not a UTF-8 text. Save it as UTF-8.") from None
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}. Make it readable.") from None
+        raise ConfigurationError(f"{path} cannot be read ({error.strerror}). Make it readable.") from None
     return ProjectFile(path=path, text=text, values=values)
 
 

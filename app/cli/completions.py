@@ -25,7 +25,7 @@ _MOST_RUNS = 30
 #: The newest runs whose ids begin with a text.
 _RUNS = """
     SELECT id::text, pipeline, state, created_at FROM batchord.runs WHERE starts_with(id::text, %s)
-    ORDER BY created_at DESC, id DESC LIMIT %s
+    ORDER BY id DESC LIMIT %s
 """
 _STEPS = """
     SELECT DISTINCT step.name FROM batchord.steps AS step JOIN batchord.runs AS run ON run.id = step.run_id
@@ -61,10 +61,14 @@ class RunId(_Name):
 
     def offered(self, ctx: click.Context, incomplete: str) -> Iterable[CompletionItem]:  # noqa: ARG002 -- as above
         """The newest runs in the ledger, as tables show them; shells that can show it get pipeline, state and time."""
-        from batchord.reports.runs import short_id
+        from batchord.core.run.run_ids import unique_prefix
 
-        for run_id, pipeline, state, created_at in _rows(_RUNS, (incomplete, _MOST_RUNS)):
-            shown = short_id(run_id) if len(incomplete) <= len(short_id(run_id)) else run_id
+        rows = list(_rows(_RUNS, (incomplete, _MOST_RUNS + 1)))
+        ids = [row[0] for row in rows]
+        for place, (run_id, pipeline, state, created_at) in enumerate(rows[:_MOST_RUNS]):
+            # An id that begins otherwise than the typed text differs from it anyway.
+            short = unique_prefix(run_id, ids[max(0, place - 1) : place] + ids[place + 1 : place + 2])
+            shown = short if len(incomplete) <= len(short) else run_id
             line = f"{pipeline} {state}, {created_at.astimezone():%m-%d %H:%M}"
             yield CompletionItem(shown, help=in_one_line(line))
 

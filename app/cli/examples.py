@@ -2,6 +2,10 @@
 
 #: Command → two examples, each with what it does.
 EXAMPLES = {
+    "new": (
+        ("batchord new reviews", "a file that runs as it stands"),
+        ("batchord new churn --kind sklearn --table public.customers", "over a table of yours"),
+    ),
     "up": (
         ("batchord up", "start everything"),
         ("BATCHORD_PARALLELISM=4 batchord up", "with four worker processes"),
@@ -29,6 +33,10 @@ EXAMPLES = {
     "pipelines": (
         ("batchord pipelines", "all pipelines and problems"),
         ("batchord pipelines --json", "for a program"),
+    ),
+    "check": (
+        ("batchord check", "all files, and their SQL"),
+        ("batchord check pipelines/reviews.py --models --format github", "in a workflow on GitHub"),
     ),
     "plan": (
         ("batchord plan reviews", "what a run would predict"),
@@ -61,6 +69,14 @@ EXAMPLES = {
     "rerun": (
         ("batchord rerun 01976f3a --failed", "what failed"),
         ("batchord rerun 01976f3a --from report", "from one step on"),
+    ),
+    "why": (
+        ("batchord why reviews 17", "what became of record 17"),
+        ("batchord why reviews 17 --step mood --json", "in one step, for a program"),
+    ),
+    "reset": (
+        ("batchord reset reviews", "shows what goes, and asks"),
+        ("batchord reset reviews --step mood --yes", "one step, without a question"),
     ),
     "cancel": (
         ("batchord cancel 01976f3a", "its predictions stay"),

@@ -16,11 +16,14 @@ _OTHER = re.compile(
     r"(.*_)?(last|updat|modif|chang|edit|delet|remov|expir|due|until|start|end|begin|birth|valid|schedul|seen|login)",
     re.IGNORECASE,
 )
+#: Defaults that are the database's clock, as PostgreSQL writes them, also at a fixed zone.
 _CLOCK = re.compile(
-    r"\(*(now\(\)|clock_timestamp\(\)|statement_timestamp\(\)|transaction_timestamp\(\)|CURRENT_TIMESTAMP)\)*"
-    r"(::.*)?",
+    r"\(*(timezone\('[^']+'::text, )?"
+    r"((now|clock_timestamp|statement_timestamp|transaction_timestamp)\(\)|(CURRENT|LOCAL)_?TIMESTAMP(\(\d\))?)"
+    r"( AT TIME ZONE '[^']+'::text)?\)*(::.*)?",
     re.IGNORECASE,
 )
+_AT_UTC = re.compile(r"'(etc/)?utc'", re.IGNORECASE)
 _WITH_ZONE, _WITHOUT_ZONE = "timestamptz", "timestamp"
 #: Types of keys whose later values are greater only if a sequence gives them.
 _NUMBERS = frozenset({"int2", "int4", "int8", "numeric"})
@@ -130,7 +133,7 @@ def _remarks(table: Table, column: Column, *, needs_settle: bool) -> Iterator[Re
             text=f"{column.name} may be NULL: no run predicts such a row until somebody sets it.",
             statement=f"ALTER TABLE {table.quoted} ALTER COLUMN {column.quoted} SET NOT NULL;",
         )
-    if column.base == _WITHOUT_ZONE:
+    if column.base == _WITHOUT_ZONE and not _AT_UTC.search(column.default or ""):
         change = (
             f"ALTER TABLE {table.quoted} ALTER COLUMN {column.quoted} TYPE timestamptz "
             f"USING {column.quoted} AT TIME ZONE 'UTC';"

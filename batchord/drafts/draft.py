@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from batchord.core.errors import ConfigurationError
+from batchord.core.text.error_text import clause
 from batchord.drafts.proposal import Proposal
 
 
@@ -120,4 +121,4 @@ def write(draft: Draft) -> None:
         except OSError as error:
             for each in written:
                 each.unlink()
-            raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
+            raise ConfigurationError(f"{path} cannot be written: {clause(error.strerror or error)}.") from error

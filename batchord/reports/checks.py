@@ -8,9 +8,9 @@ from typing import Any
 
 from batchord.catalog import Problem, load
 from batchord.catalog.code import AuthorsCode
-from batchord.catalog.folder import pipeline_files
 from batchord.catalog.lines import line_of
 from batchord.catalog.trial import try_files
+from batchord.core.code.folder import pipeline_files
 from batchord.flow.begin.check import CheckParts, StepFinding, check_pipeline
 from batchord.output.known_secrets import secrets_of
 from batchord.output.masking import learn

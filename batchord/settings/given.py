@@ -14,6 +14,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from batchord.core.errors import ConfigurationError
+from batchord.core.text.error_text import clause
 from batchord.project import ProjectFile, find_project, read_project
 from batchord.settings.allowed import allowed, is_path, is_secret, is_text
 from batchord.settings.secret_files import SUFFIX, read_secret
@@ -219,7 +220,7 @@ def _secret(name: str, file: Path, label: str, problems: list[SettingProblem]) -
     try:
         return read_secret(file)
     except ValueError as error:
-        problems.append(SettingProblem(name=name, what=f"{label}: {error}."))
+        problems.append(SettingProblem(name=name, what=f"{label}: {clause(error)}."))
         return None
 
 

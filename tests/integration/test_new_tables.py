@@ -75,6 +75,14 @@ _TABLES = {
         ("id", "created_at"),
         ["timestamp without time zone"],
     ),
+    "without zone, in UTC": (
+        """CREATE TABLE t (id uuid PRIMARY KEY, n int,
+                          created_at timestamp(3) NOT NULL DEFAULT (now() AT TIME ZONE 'utc'));
+        CREATE INDEX ON t (created_at)""",
+        "INSERT INTO t VALUES (gen_random_uuid(), 1)",
+        ("id", "created_at"),
+        [],
+    ),
     "partitioned": (
         f"""CREATE TABLE t (id bigint PRIMARY KEY, n int, {_AT}) PARTITION BY HASH (id);
         CREATE TABLE t0 PARTITION OF t FOR VALUES WITH (MODULUS 1, REMAINDER 0)""",

@@ -123,13 +123,13 @@ reveal_type(after_pipeline("features"))  # is: AfterPipeline
 every(minute=10)  # wrong: "minute"
 cron(6)  # wrong: "str"
 Pipeline("a", schedule="0 6 * * *")  # wrong: "Schedule
-Pipeline("a", source=source, model=counted)  # wrong: "counted"
+Pipeline("a", source=source, model=counted)  # wrong: "model"
 Pipeline("a", overlap="wait")  # wrong: "overlap"
 Pipeline("a", scheduled=every(minutes=1))  # wrong: "scheduled"
 SqlSource("SELECT 1 AS id")  # wrong: "key"
 SqlSource("SELECT 1 AS id", key="id", settle=60)  # wrong: "settle"
 Predict("score", source=source)  # wrong: "model"
-FunctionModel(counted)  # wrong: "counted" or argument 1
+FunctionModel(counted)  # wrong: argument 1
 Branch("b", wrong)  # wrong: argument 2
 Python("p", counted)  # wrong: argument 2
 Retry("3")  # wrong: argument 1

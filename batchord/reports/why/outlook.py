@@ -14,6 +14,7 @@ from batchord.core.run.provenance import ShardOfStep, StepOfRun
 from batchord.core.run.records import Position, record_key
 from batchord.core.run.runs import RunState, StepState
 from batchord.core.run.standing import Standing
+from batchord.core.text.counts import counted
 from batchord.flow.upkeep.audit import ALL_TIME
 from batchord.reports.run_names import short_id
 from batchord.reports.why.next_run import next_run, next_window_start
@@ -211,7 +212,11 @@ def _seen(record: _Record) -> str:
 def _at_work(short: str, shard: ShardOfStep) -> str:
     if shard.state == "running":
         return f"Run {short} is predicting it: shard {shard.index}, attempt {shard.attempt}, on {shard.worker}."
-    tried = f" after {shard.attempt} attempts, the last with: {shard.error}" if shard.attempt and shard.error else ""
+    tried = (
+        f" after {counted(shard.attempt, 'attempt')}, the last with: {shard.error}"
+        if shard.attempt and shard.error
+        else ""
+    )
     return f"Run {short} has it in shard {shard.index}, which waits for a worker{tried}."
 
 

@@ -151,7 +151,7 @@ def test_bash_itself_completes(project: Path, tmp_path: Path) -> None:
     )
     registered, *answers = ended.stdout.splitlines()
     assert "-F _batchord_completion batchord" in registered
-    assert answers == ["rejections retry rerun resume", "review-graph reviews", "--wait"]
+    assert answers == ["rejections retry rerun reset resume", "review-graph reviews", "--wait"]
 
 
 @pytest.mark.parametrize(

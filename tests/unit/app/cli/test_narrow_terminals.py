@@ -44,7 +44,8 @@ RUN = Run(
 
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What a terminal of 80 columns gets."""
+    """What a terminal of 80 columns gets. The ledger is a configured one, so no command starts a server."""
+    monkeypatch.setenv("BATCHORD_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
     written = io.StringIO()
     console = Terminal(width=80, file=written)
     for module in (output, history, upkeep, switches):

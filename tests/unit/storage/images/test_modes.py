@@ -137,6 +137,6 @@ def test_every_cut_is_an_image_or_a_rejection(kind: str) -> None:
 
 
 def test_an_unknown_format_is_the_authors_to_correct() -> None:
-    """Pillow has no format named JPG."""
-    with pytest.raises(Exception, match=r"'JPG'.*Pillow reads.*JPEG"):
+    """Pillow has no format named JPG, which is how files are called."""
+    with pytest.raises(Exception, match=r"'JPG'.*did you mean 'JPEG'"):
         prepare(Images(column="photo", allow=("s3://photos/",), formats=("JPG",)))
