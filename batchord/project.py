@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,15 +33,15 @@ class ProjectFile:
 
     def below(self, path: str) -> Path:
         """A path that the file names. A relative one begins at the project's folder."""
-        return Path(os.path.normpath(self.folder / Path(path).expanduser()))
+        return Path(os.path.normpath(self.folder / expanded(path)))
 
     def line(self, key: str) -> int | None:
         """The number of the line in which ``key`` is set; None if it cannot be told."""
         begins = re.compile(rf"""\s*(["']?){re.escape(key)}\1\s*=""")
-        lines = self.text.splitlines(keepends=True)
+        lines = self.text.split("\n")
         for number, line in enumerate(lines):
             # Within a text of several lines, the lines before are no complete document.
-            if begins.match(line) and _is_complete("".join(lines[:number])):
+            if begins.match(line) and _is_complete("\n".join(lines[:number])):
                 return number + 1
         return None
 
@@ -53,8 +54,8 @@ class ProjectFile:
 def find_project(start: Path | None = None) -> tuple[Path | None, list[Path]]:
     """The nearest settings file, in ``start`` (the working directory) or above it; and files that must not be used.
 
-    The search ends at the user's home and at the border of a file system. A file above ``start`` that belongs to a
-    stranger is left out: in a folder such as ``/tmp``, anybody could choose the code that others execute.
+    The search ends at the user's home and at the border of a file system. Above ``start``, it leaves out files of
+    strangers, and folders in which everybody may write: there, anybody could choose the code that others execute.
     """
     strangers: list[Path] = []
     try:
@@ -67,17 +68,32 @@ def find_project(start: Path | None = None) -> tuple[Path | None, list[Path]]:
         try:
             if not path.is_file():
                 continue
-            owner = path.stat().st_uid
+            trusted = folder == begin or _is_trusted(path, status.st_uid)
         except OSError:  # a folder that this user may not enter
             continue
-        if folder == begin or owner in (os.geteuid(), 0, status.st_uid):
+        if trusted:
             return path, strangers
         strangers.append(path)
     return None, strangers
 
 
+def _is_trusted(path: Path, owner: int) -> bool:
+    """Whether only this user, root and ``owner`` can have chosen the file and what lies beside it. Raises OSError.
+
+    A link counts by its own owner: a stranger's link to a file of this user would make a stranger's folder the project.
+    """
+    folder = path.parent.stat()
+    trusted = (os.geteuid(), 0, owner)
+    return not folder.st_mode & stat.S_IWOTH and folder.st_uid in trusted and path.lstat().st_uid in trusted
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with ``~`` replaced by a home folder, if there is such a home."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 -- Path.expanduser() raises if there is none
+
+
 def _upwards(begin: Path, device: int) -> Iterator[Path]:
-    home = Path(os.path.expanduser("~"))  # noqa: PTH111 -- Path.home() raises where the user has none
+    home = expanded("~")
     for folder in (begin, *begin.parents):
         try:
             if folder.stat().st_dev != device:

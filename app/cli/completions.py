@@ -115,10 +115,10 @@ def _pipelines() -> "list[WrittenPipeline]":
 
 def _folder() -> Path:
     """The folder of the pipelines, as the settings say. The settings themselves would take longer than all the rest."""
-    from batchord.project import find_project, read_project
+    from batchord.project import expanded, find_project, read_project
 
     if set_folder := os.environ.get("BATCHORD_PIPELINES"):
-        return Path(set_folder).expanduser()
+        return expanded(set_folder)
     file, _ = find_project()
     if file is None:
         return Path("pipelines")

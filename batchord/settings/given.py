@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.text.error_text import clause
-from batchord.project import ProjectFile, find_project, read_project
+from batchord.project import ProjectFile, expanded, find_project, read_project
 from batchord.settings.allowed import allowed, is_path, is_secret, is_text
 from batchord.settings.secret_files import SUFFIX, read_secret
 
@@ -92,7 +92,7 @@ def find_settings(
     problems: list[SettingProblem] = []
     path, strangers = find_project(folder)
     remarks = [
-        f"{stranger} is not used: it belongs to another user, and lies above the working directory."
+        f"{stranger} is not used: it lies above the working directory, and another user may have put it there."
         for stranger in strangers
     ]
     project: ProjectFile | None = None
@@ -107,7 +107,7 @@ def find_settings(
     given = {**below, **around}
     defaults = {} if path is None else {name: path.parent / fields[name].default for name in ("home", "pipelines")}
     home = given["home"].value if "home" in given else defaults.get("home", fields["home"].default)
-    stack = _from_stack(fields, Path(home).expanduser() / SERVERS_FILE, problems)
+    stack = _from_stack(fields, expanded(home) / SERVERS_FILE, problems)
     if "database_url" in given:
         stack = {name: each for name, each in stack.items() if name not in _ROLES}
     return Found(
@@ -135,7 +135,7 @@ def _from_environment(
                 what = f"{variable} and {variable}{SUFFIX.upper()} are both set. Unset one of them."
                 problems.append(SettingProblem(name=name, what=what))
                 continue
-            label, file = f"{variable}{SUFFIX.upper()}", Path(named).expanduser()
+            label, file = f"{variable}{SUFFIX.upper()}", expanded(named)
             value = _secret(name, file, label, problems)
         if value is not None:
             given[name] = Given(name=name, value=value, place=Place.ENVIRONMENT, label=label, file=file)

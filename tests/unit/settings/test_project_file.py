@@ -76,22 +76,29 @@ def test_the_search_ends_at_the_persons_home(project: Path, monkeypatch: pytest.
 def test_a_strangers_file_above_is_not_used(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a shared folder, anybody could choose the code that others execute; `batchord config` says so."""
     file = write(project, "max_attempts = 3\n")
-    monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
-    assert find_project() == (file, []), "whoever owns the folder in which one works may choose"
-    stranger = file.stat().st_uid + 7
-    real = Path.stat
+    assert find_project() == (file, [])
+    real = Path.lstat
 
-    def stat(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
-        found = list(real(path, follow_symlinks=follow_symlinks))
+    def lstat(path: Path) -> os.stat_result:
+        found = list(real(path))
         if path == file:
-            found[4] = stranger
+            found[4] += 7  # the owner
         return os.stat_result(found)
 
-    monkeypatch.setattr(Path, "stat", stat)
+    monkeypatch.setattr(Path, "lstat", lstat)
     assert find_project() == (None, [file])
     assert find_project(project) == (file, []), "where one works oneself, as before"
     (remark,) = find_settings(Settings.model_fields).remarks
     assert remark.startswith(f"{file} is not used")
+
+
+def test_a_file_in_a_folder_of_everybody_is_not_used(project: Path) -> None:
+    """Anybody could lay pipelines beside it, or a link to a file of somebody else's."""
+    file = write(project, "max_attempts = 3\n")
+    project.chmod(0o1777)
+    assert find_project() == (None, [file])
+    project.chmod(0o755)
+    assert find_project() == (file, [])
 
 
 def test_the_environment_wins_and_an_empty_variable_does_not_count(
