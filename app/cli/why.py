@@ -119,9 +119,9 @@ def _input(report: "InputReport") -> str:
     if report.unknown is not None:
         return f"it cannot be told whether it has changed: {report.unknown}"
     if report.refused is not None:
-        return f"now it would be rejected as {report.refused}"
+        return f"now it would be rejected: {report.refused}"
     if then is None:
-        return "no digest is kept of a rejected record; now its values would come to the model"
+        return "its values are mended: now they would come to the model"
     if report.changed:
         return f"changed since: digest {then} then, {now} now; a changed record keeps its prediction"
     return f"unchanged since (digest {then})"

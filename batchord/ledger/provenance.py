@@ -37,8 +37,8 @@ _ATTEMPTS = """
     WHERE run_id = %s AND step = %s AND shard = %s ORDER BY attempt
 """
 _STEP_OF_RUN = """
-    run.id::text AS run_id, run.state AS run_state, run.trigger, run.full_scan, run.window_start, run.window_end,
-    step.state, step.after, step.backlog_left, step.planned_at, step.error
+    run.id::text AS run_id, run.state AS run_state, run.trigger, run.created_at, run.full_scan, run.window_start,
+    run.window_end, step.state, step.after, step.backlog_left, step.planned_at, step.error
 """
 _OPEN = f"""
     SELECT {_STEP_OF_RUN}

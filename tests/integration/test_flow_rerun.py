@@ -15,6 +15,7 @@ from batchord.core.run.runs import Run, RunState
 from batchord.flow.begin.rerun import rerun
 from batchord.flow.begin.start import tick
 from batchord.flow.drive.cancel import cancel_run
+from batchord.flow.upkeep.reset import reset
 from tests.integration.flow_parts import ITEMS, STEP, Bench
 from tests.integration.graph_parts import Calls, declare_graph, error, opened, ran, scoring, states, value
 
@@ -283,3 +284,17 @@ def test_one_request_is_one_rerun(bench: Bench, calls: Calls) -> None:
     assert (first.id, first.state, none) == (second.id, RunState.QUEUED, [])
     bench.run_on(at_work, messages)
     assert bench.ledger.runs.get(first.id).state is RunState.SUCCEEDED
+
+
+def test_a_step_that_was_reset_is_repeated_with_those_after_it(bench: Bench, calls: Calls) -> None:
+    """Its predictions are gone: its end of then would be a lie."""
+    declare_graph(bench, scoring(), calls.step("report", STEP), calls.step("other"))
+    old = ran(bench)
+    reset(bench.parts(), pipeline=ITEMS, steps=[STEP])
+    calls.made.clear()
+    run = again(bench, old.id, from_step="other")
+    assert (run.state, run.predicted) == (RunState.SUCCEEDED, 6)
+    assert sorted(calls.made) == ["other", "report"]
+    calls.made.clear()
+    assert again(bench, run.id, from_step="other").predicted == 0
+    assert calls.made == ["other"]

@@ -61,6 +61,7 @@ class StepOfRun:
     run_id: str
     run_state: RunState
     trigger: str
+    created_at: datetime
     full_scan: bool
     window_start: datetime | None
     window_end: datetime | None

@@ -38,8 +38,12 @@ def rerun(
         raise ConfigurationError(
             f"Run {run_id} is {old.state}. Wait for its end, or end it with `batchord cancel {run_id}`."
         )
-    before = {step.name: step for step in parts.ledger.runs.steps(run_id)}
+    resets = parts.ledger.resets.times(old.pipeline)
+    # What a step wrote before its reset is gone, so its end cannot be taken over.
+    gone = {step for step, reset_at in resets.items() if reset_at > old.created_at}
+    before = {step.name: step for step in parts.ledger.runs.steps(run_id) if step.name not in gone}
     again = _again(declared.new_steps(), before, run_id=run_id, from_step=from_step, failed=failed)
+    again |= with_followers(declared.new_steps(), before, gone & {step.name for step in declared.new_steps()})
     steps = tuple(step if step.name in again else reused(step, before) for step in declared.new_steps())
     if from_step is not None:
         _refuse_what_cannot_run(steps, from_step, run_id=run_id)

@@ -192,10 +192,13 @@ def _of_the_next_run(record: _Record, declared: Pipeline, standing: Standing) ->
 def _seen(record: _Record) -> str:
     """A sentence about a run that met the record and left it; empty if there is none among the newest."""
     ledger, name = record.parts.ledger, record.step.name
+    runs = ledger.provenance.ended_runs(record.pipeline, name, limit=_RUNS_BEFORE)
     reset_at = ledger.resets.times(record.pipeline).get(name)
     if reset_at is not None:
-        return f" The step was reset at {reset_at:%Y-%m-%d %H:%M:%S %Z}: what earlier runs predicted is forgotten."
-    for number, run in enumerate(ledger.provenance.ended_runs(record.pipeline, name, limit=_RUNS_BEFORE)):
+        runs = [run for run in runs if run.created_at > reset_at]
+        if not runs:
+            return f" The step was reset at {reset_at:%Y-%m-%d %H:%M:%S %Z}: what earlier runs predicted is forgotten."
+    for number, run in enumerate(runs):
         short = short_id(ledger, run.run_id)
         if number == 0 and run.state is StepState.SKIPPED:
             return f" Run {short} skipped the step: a branch chose other steps, or all steps before it were skipped."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import BatchordError, ConfigurationError, UnknownStep
+from batchord.core.reasons import of_the_model
 from batchord.core.run.provenance import AttemptAtShard, Outcome
 from batchord.core.run.records import ledger_texts, record_key
 from batchord.core.text.counts import counted
@@ -64,7 +65,7 @@ class StepStory:
     outcomes: int = 0
     #: The attempts at the shard of the outcome; empty if the run was pruned.
     attempts: Sequence[AttemptAtShard] = ()
-    #: The digests of its input; None if there is no outcome or no such record.
+    #: Its input then and now; None if there is no outcome or no such record, or if the model itself is the reason.
     input: InputReport | None = None
     #: The version of the model that a run would use now; None if it cannot be told.
     model_version_now: str | None = None
@@ -144,9 +145,15 @@ def _step_story(parts: "Parts", declared: Pipeline, step: Predict, sought: Sough
         outcome=outcome,
         outcomes=len(outcomes),
         attempts=provenance.attempts(outcome.run_id, step.name, outcome.shard),
-        input=None if position is None else compare_input(parts, step, sought.source, position, outcome),
+        input=None if position is None else _input(parts, step, sought, outcome),
         model_version_now=_version_now(parts, step),
     )
+
+
+def _input(parts: "Parts", step: Predict, sought: Sought, outcome: Outcome) -> InputReport | None:
+    if outcome.reason is not None and of_the_model({outcome.reason: 1}):
+        return None  # the model got the record, and no digest is kept of a rejection
+    return compare_input(parts, step, sought.source, sought.positions[0], outcome)
 
 
 def _without_outcome(parts: "Parts", declared: Pipeline, step: Predict, sought: Sought, story: StepStory) -> StepStory:

@@ -3,9 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from batchord import Branch, Python
+from batchord import Branch, FunctionModel, Python
 from batchord.core.calendar.schedules import after_pipeline, every
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.steps import Predict
@@ -38,6 +39,10 @@ def why(bench: Bench, key: str, pipeline: str = ITEMS) -> StepStory:
 def broken(frame: Any) -> Any:
     """A model that does not work at all."""
     raise RuntimeError(f"the weights are gone, before {len(frame)} records")
+
+
+def _picky(frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"score": [float("inf")] * len(frame)}, index=frame.index)
 
 
 @pytest.fixture
@@ -145,6 +150,23 @@ def test_a_rejection_is_told_with_its_reason(bench: Bench) -> None:
     assert step.input is not None
     assert (step.input.then, step.input.changed, step.input.refused) == (None, None, None)
     assert step.input.now is not None
+
+
+def test_a_rejection_whose_reason_is_the_model_tells_nothing_of_the_input(bench: Bench) -> None:
+    """The model got the record; one whose text is missing never came to it, and still would not."""
+    bench.insert(2)
+    bench.sql("UPDATE records SET body = NULL WHERE id = 1")
+    bench.declare(FunctionModel(_picky, text="body"))
+    bench.run()
+    missing, refused = why(bench, "1"), why(bench, "2")
+    assert (missing.state, refused.state) == (RecordState.REJECTED, RecordState.REJECTED)
+    assert refused.input is None
+    assert missing.input is not None
+    assert str(missing.input.refused).startswith("missing-text: ")
+    bench.sql("UPDATE records SET body = 'mended' WHERE id = 1")
+    mended = why(bench, "1").input
+    assert mended is not None
+    assert (mended.refused, mended.unknown, mended.now is None) == (None, None, False)
 
 
 def test_a_rejected_record_that_was_deleted_cannot_be_tried_again(bench: Bench) -> None:
@@ -352,6 +374,9 @@ def test_a_record_of_a_step_that_was_reset(predicted: Bench) -> None:
     step = why(predicted, "2")
     assert (step.state, step.reset_at is None) == (RecordState.PENDING, False)
     assert "The step was reset at" in step.why
+    predicted.run()
+    predicted.insert(1)
+    assert why(predicted, "4").why == "No run has read it yet. The next run will."
 
 
 def test_a_key_that_the_query_gives_twice(bench: Bench) -> None:
