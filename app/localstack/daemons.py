@@ -87,6 +87,7 @@ def spawn(
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(log_path(home, name)), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
+        *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inherited()),
     ]
     # posix_spawn instead of Popen: a Popen object would complain that its process still runs. And only this child
     # inherits the lock, not the processes that other threads start at this moment.
@@ -99,6 +100,23 @@ def spawn(
         setsigmask=[],
         setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGPIPE],
     )
+
+
+def _inherited() -> list[int]:
+    """The descriptors that a shell or another program gave this process.
+
+    A daemon must not keep them: the end of a command must end the lock of its ``flock``, and close its pipes.
+    """
+    with contextlib.suppress(OSError):  # macOS has no /proc
+        return [number for name in os.listdir("/proc/self/fd") if (number := int(name)) > 2 and _is_inherited(number)]  # noqa: PLR2004, PTH208
+    return []
+
+
+def _is_inherited(descriptor: int) -> bool:
+    try:
+        return os.get_inheritable(descriptor)
+    except OSError:  # the one with which the folder was listed
+        return False
 
 
 def note(home: Path, name: str, pid: int, *, port: int) -> Daemon:
