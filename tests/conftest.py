@@ -65,6 +65,14 @@ def _no_settings_from_outside() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _database_of_the_test() -> Iterator[None]:
+    """A command that is called in this process finds the database of its test: it must not start PostgreSQL."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.cli.database.is_configured", lambda: True)
+        yield
+
+
 @pytest.fixture(scope="session")
 def _servers_home() -> Iterator[Path]:
     """The folder of this test run's servers."""

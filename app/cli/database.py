@@ -16,6 +16,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+def is_configured() -> bool:
+    """Whether a database is configured: then nothing is started."""
+    from batchord.settings import given_settings
+
+    from ..localstack.addresses import Server, unconfigured_servers
+
+    return Server.POSTGRES not in unconfigured_servers(given_settings())
+
+
 @contextmanager
 def database(*, create: bool = True) -> Iterator[None]:
     """During the block, the ledger's database can be used. Check the command's arguments before.
@@ -31,14 +40,13 @@ def database(*, create: bool = True) -> Iterator[None]:
     ConfigurationError instead of creating empty tables. Raises ConfigurationError, too, if no database is configured
     and the embedded PostgreSQL is not installed or cannot run.
     """
-    from batchord.settings import given_settings, settings
-
-    from ..localstack.addresses import Server, unconfigured_servers
-    from ..localstack.own_postgres import has_data, own_postgres
-
-    if Server.POSTGRES not in unconfigured_servers(given_settings()):
+    if is_configured():
         yield
         return
+    from batchord.settings import settings
+
+    from ..localstack.own_postgres import has_data, own_postgres
+
     home = settings().home.expanduser().absolute()
     if not create and not has_data(home):
         raise ConfigurationError(

