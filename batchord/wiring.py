@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from batchord.catalog import LiveCatalog
 from batchord.core.declared.sources import Source, SourceContext, Window
+from batchord.core.process.extras import Extra, missing, require
 from batchord.core.run.logs import LogStore
 from batchord.flow.parts import Parts
 from batchord.output.masking import mask
@@ -52,7 +53,8 @@ catalog = PerProcess(lambda: LiveCatalog(settings().pipelines, settings().home, 
 
 def load_adapters() -> None:
     """Imports the adapters. Call it before a pool's processes are forked, so that they share the imported modules."""
-    for name in _ADAPTERS:
+    pictures = () if missing([Extra.IMAGES]) else ("storage.images.decoding",)
+    for name in (*_ADAPTERS, *pictures):
         importlib.import_module(f"batchord.{name}")
 
 
@@ -145,6 +147,12 @@ def check_parts(*, models: bool) -> "CheckParts":
         environment=os.environ,
         mask=mask,
     )
+
+
+def require_extras() -> None:
+    """Raises MissingExtra if the settings need a library that is not installed. Workers call it before they start."""
+    if settings().alert_urls is not None:
+        require(Extra.ALERTS, for_what="BATCHORD_ALERT_URLS")
 
 
 @cache

@@ -25,5 +25,5 @@ def scikit_learn_photos() -> Path:
     """The folder with scikit-learn's two photographs. It does not import scikit-learn, which would take a second."""
     spec = find_spec("sklearn")
     if spec is None or not spec.submodule_search_locations:
-        raise ConfigurationError("scikit-learn is not installed: run `make demo`, or install batchord[models].")
+        raise ConfigurationError("scikit-learn is not installed: run `make demo`, or pip install 'batchord[sklearn]'.")
     return Path(spec.submodule_search_locations[0], "datasets", "images")

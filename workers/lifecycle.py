@@ -61,9 +61,10 @@ def refuse_wrong_configuration(**_: Any) -> None:
 
     If a server does not answer, the worker waits for it.
     """
-    from batchord.wiring import ledger
+    from batchord.wiring import ledger, require_extras
 
     try:
+        require_extras()
         check_redis(settings().require_redis_url())
         with suppress(TransientError):
             ledger().check()

@@ -94,7 +94,9 @@ def plan(name: str, *, as_json: bool) -> None:
         name = f"{foreign(step.step)}:"
         if step.stray is not None:
             console.print(text((name, "yellow"), f" {foreign(step.stray)}"))
-        if not step.model_loaded and not step.problems:
+        if step.missing_libraries is not None:
+            console.print(text((name, "yellow"), f" The model was not loaded: {step.missing_libraries}"))
+        elif not step.model_loaded and not step.problems:
             console.print(text((f"{name} {_NOT_LOADED}", "dim")))
         for problem in step.problems:
             console.print(text(("✗", "red"), f" {name} {as_one_entry(problem)}"))

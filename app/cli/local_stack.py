@@ -9,6 +9,7 @@ from batchord.ledger.roles.preparing import prepare_database
 from batchord.output.masking import learn
 from batchord.queue.redis_server import check_redis
 from batchord.settings import Settings, given_settings, settings
+from batchord.wiring import require_extras
 
 from ..dashboard.password import flower_password
 from ..localstack import LogRotation, ProcessSpec, start_servers, unconfigured_servers
@@ -44,6 +45,7 @@ def prepare() -> Stack:
     Raises ConfigurationError.
     """
     home = settings().home.expanduser().absolute()
+    require_extras()  # otherwise each worker would say it in its own log
     start_servers(home, needs=unconfigured_servers(given_settings()))
     settings.cache_clear()
     learn(())  # the passwords of the servers that were started

@@ -3,6 +3,7 @@
 BatchordError
 ├── ConfigurationError       the author or the operator must change something
 │   ├── CatalogError         a pipeline file cannot be used
+│   ├── MissingExtra         a library that only some models or features need is not installed
 │   └── UnknownPipeline      no pipeline of that name is in the catalog
 │       └── UnknownStep      the pipeline has no such step, or one of another kind
 ├── CodeChanged              the code changed since the work was planned; a follow-up run takes the work
@@ -41,6 +42,10 @@ class ConfigurationError(BatchordError):
 
 class CatalogError(ConfigurationError):
     """One or more pipeline files cannot be used. The message lists all problems."""
+
+
+class MissingExtra(ConfigurationError):
+    """A library that only some models or features need is not installed. The message has the command."""
 
 
 class UnknownPipeline(ConfigurationError):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.declared.models import Model, StoredModel
-from batchord.core.errors import ModelNotFound
+from batchord.core.errors import MissingExtra, ModelNotFound
+from batchord.core.process.extras import require
 from batchord.models import hub_files
 from batchord.models.downloads import Downloads
 from batchord.models.local_files import LocalFiles, nothing_but_parts
@@ -83,7 +84,7 @@ class ModelLibrary:
             return None
         try:
             return self.load(declared, version)
-        except ModuleNotFoundError:  # a machine that only gives commands has no library of models
+        except (MissingExtra, ModuleNotFoundError):  # a machine that only gives commands has no library of models
             return None
 
     def _is_here(self, declared: StoredModel, version: str) -> bool:
@@ -91,6 +92,7 @@ class ModelLibrary:
         return in_place or self._downloads.find(weights_of(version)) is not None
 
     def _load(self, declared: Model, version: str) -> LoadedModel:
+        require(*declared.extras, for_what=f"{type(declared).__name__} ({version})")
         if not isinstance(declared, StoredModel):
             _check(self.version(declared), version, "its code")
             return declared.load(None, version, threads=self._threads, copied=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from batchord.core.declared.checks import shown
 from batchord.core.declared.models import NOT_IN_VERSION, StoredModel
 from batchord.core.errors import ConfigurationError
+from batchord.core.process.extras import Extra
 from batchord.core.text.names import as_names
 from batchord.models.proba import problems_of_proba
 
@@ -35,6 +36,7 @@ class SklearnModel(StoredModel):
             column ``proba``.
     """
 
+    extra: ClassVar[Extra | None] = Extra.SKLEARN
     suffixes: ClassVar[frozenset[str]] = frozenset({".skops"})
     loads_quickly: ClassVar[bool] = True
 

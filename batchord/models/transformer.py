@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from batchord.core.declared.checks import is_whole
 from batchord.core.declared.models import NOT_IN_VERSION, PICTURE_ROWS, StoredModel
+from batchord.core.process.extras import Extra
 from batchord.models.digests import files_below
 from batchord.models.proba import problems_of_proba
 from batchord.models.references import check_references
@@ -29,6 +30,7 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 class _Transformers(StoredModel):
     """A folder, an ``s3://`` prefix, or a hub id with a pinned revision; safetensors weights only."""
 
+    extra: ClassVar[Extra | None] = Extra.TRANSFORMERS
     #: The files of a folder that transformers may read. Pickles (.bin, .pt, .ckpt) and code (.py) are not among them.
     #: README files and training states do not change a version.
     suffixes: ClassVar[frozenset[str]] = frozenset(

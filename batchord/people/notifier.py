@@ -13,6 +13,7 @@ from typing import Any
 
 from batchord.core.addresses.receivers import address_name, address_schema
 from batchord.core.errors import ConfigurationError, TransientError
+from batchord.core.process.extras import Extra, require
 from batchord.people.texts import body_text, title_text
 
 _PROGRAM = Path(__file__).with_name("delivery.py")
@@ -31,7 +32,7 @@ class AppriseNotifier:
     def problems(self, address: str) -> str | None:
         """The problem of an address, without its secrets; None if it can be used. It sends nothing.
 
-        Raises TransientError if the address cannot be examined now.
+        Raises TransientError if the address cannot be examined now, MissingExtra if apprise is not installed.
         """
         if not address.strip():
             return f"An alert address is empty. Give one {_FORMS}; {_LIST}."
@@ -56,6 +57,7 @@ class AppriseNotifier:
             raise _refused(address, answer["why"])
 
     def _ask(self, address: str, task: dict[str, Any]) -> dict[str, Any]:
+        require(Extra.ALERTS, for_what=f"The {address_name(address)}")
         try:
             done = subprocess.run(  # noqa: S603 -- our own file
                 [sys.executable, "-P", "-W", "ignore", str(_PROGRAM)],

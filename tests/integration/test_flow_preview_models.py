@@ -95,6 +95,11 @@ def test_a_machine_without_libraries_of_models_plans_all_the_same(
     step = planned(bench, SklearnModel(location))
 
     assert (step.problems, step.model_loaded, step.records) == ([], False, 3)
+    told = "threadpoolctl is not installed here: pip install 'batchord[sklearn]'"
+    assert step.missing_libraries == told
+    result = CliRunner().invoke(checks.plan, [ITEMS])
+    assert result.exit_code == 0, result.output
+    assert told in " ".join(result.output.split())
 
 
 def test_a_plan_that_found_a_problem_ends_with_1(bench: Bench) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from batchord.core.declared.checks import is_whole, kind_of, shown
 from batchord.core.declared.declaration import Declaration
 from batchord.core.errors import BatchordError, ConfigurationError, ModelNotFound
+from batchord.core.process.extras import Extra
 from batchord.core.text.calls import NamesOptions
 from batchord.core.text.names import as_names
 
@@ -109,12 +110,20 @@ class Model(Declaration):
     shard_rows: ClassVar[int] = 20_000
     #: Records in the smallest shard that is worth a task of its own.
     min_shard_rows: ClassVar[int] = 1000
+    #: The extra that installs the libraries of this kind; None: it needs none.
+    extra: ClassVar[Extra | None] = None
     #: Whether loading it takes seconds and little memory, so that `batchord plan` may do it.
     loads_quickly: ClassVar[bool] = False
 
     text: str | None = None
     empty: EmptyText = field(default="reject", metadata=NOT_IN_VERSION)
     images: Images | None = None
+
+    @property
+    def extras(self) -> tuple[Extra, ...]:
+        """The extras without whose libraries it cannot be loaded."""
+        images = None if self.images is None else Extra.IMAGES
+        return tuple(extra for extra in (self.extra, images) if extra is not None)
 
     @property
     def usual_batch_rows(self) -> int:

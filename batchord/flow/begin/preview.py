@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from batchord.core.process.extras import missing
 from batchord.flow.begin.model_check import check_model
 from batchord.flow.begin.slots import schedule_now, window_by_hand
 from batchord.flow.parts import Parts
@@ -30,6 +31,9 @@ class StepPreview:
     problems: list[str]
     #: Whether the model was loaded; otherwise only its declaration was checked.
     model_loaded: bool
+    #: The libraries that the model needs and this environment lacks, and how to install them; None if it has them. This
+    #: is no problem of the run: perhaps only the workers have them.
+    missing_libraries: str | None
 
     def as_json(self) -> dict[str, Any]:
         """The preview as JSON values."""
@@ -62,6 +66,7 @@ def preview(parts: Parts, *, pipeline: str) -> list[StepPreview]:
                 stray=None if found.stray is None else str(found.stray),
                 problems=problems,
                 model_loaded=loaded,
+                missing_libraries=missing(step.declared_model.extras),
             )
         )
     return steps

@@ -7,14 +7,12 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from batchord.core.declared.models import Images
 from batchord.core.errors import DataError
 from batchord.core.ports import LoadedImages
+from batchord.core.process.extras import Extra, require
 from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection
-from batchord.storage.images.decoding import decode, prepare
 from batchord.storage.images.deliveries import Deliveries, NotDelivered, Witnesses
 from batchord.storage.images.locations import Allowed
 from batchord.storage.images.room import Batch, BatchFull, Room
@@ -22,6 +20,7 @@ from batchord.storage.objects import Objects
 
 if TYPE_CHECKING:
     import pandas as pd
+    from PIL import Image
 
 #: A picture is reduced to this many times the side that the model needs, and the model scales the rest. With 2, none of
 #: 120 pictures changed its class; with 1.5 one did, with 1 three did.
@@ -33,7 +32,7 @@ _BATCHES = 8
 #: may be away for a moment.
 _MOST_MISSES = 2
 
-_Loaded = tuple[Image.Image, int]
+_Loaded = tuple["Image.Image", int]
 _Outcome = _Loaded | Rejection | NotDelivered
 
 
@@ -55,6 +54,10 @@ class ImageReader:
 
     def read(self, locations: "pd.Series[Any]", accept: Images, *, side: int | None = None) -> LoadedImages:
         """See :meth:`batchord.core.ports.ImageStore.read`. If the store itself fails, the call soon ends."""
+        require(Extra.IMAGES, for_what="Images")
+        # Imported here: only pipelines with images need Pillow.
+        from batchord.storage.images.decoding import decode, prepare
+
         prepare(accept)
         least_side = side * _MARGIN if side is not None and accept.reduce else None
         deliveries = Deliveries(

@@ -16,8 +16,10 @@ from tools.locks import CHOSEN, CUDA_NAMES, DEV, LOCAL, LOCKS, RUN, SBOM, TORCH,
 ROOT = Path(__file__).parents[3]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PROJECT["project"]["optional-dependencies"]
+#: What the extra `models` stands for.
+MODELS = [text for extra in Requirement(EXTRAS["models"][0]).extras for text in EXTRAS[extra]]
 ASKED = {
-    RUN: [*PROJECT["project"]["dependencies"], *EXTRAS["models"], *build_requirements(PROJECT)],
+    RUN: [*PROJECT["project"]["dependencies"], *MODELS, *build_requirements(PROJECT)],
     LOCAL: EXTRAS["local"],
     DEV: PROJECT["dependency-groups"]["dev"],
     SBOM: PROJECT["dependency-groups"]["sbom"],
