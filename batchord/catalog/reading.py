@@ -6,19 +6,17 @@ that cannot be imported, or a pipeline with problems, by name. The others are st
 
 import hashlib
 import importlib
-import importlib.util
 import re
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
 from batchord.catalog.code import AuthorsCode
+from batchord.catalog.described import described, plain_name
 from batchord.catalog.importable import make_importable
-from batchord.core.code import is_authors
+from batchord.core.code.authors import find_spec
 from batchord.core.code.folder import pipeline_files
 from batchord.core.declared.checks import problems_of
 from batchord.core.declared.declaration import Declaration
@@ -26,7 +24,6 @@ from batchord.core.declared.pipelines import Pipeline
 from batchord.core.process.loading import loading
 from batchord.core.run.graph import upstream
 from batchord.core.text.counts import counted
-from batchord.core.text.error_text import error_text
 from batchord.core.text.names import is_name
 from batchord.core.text.similar import meant
 
@@ -98,7 +95,7 @@ def load(
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            loaded.problems.append(Problem(file=file, pipeline=None, what=_described(error, path, folder)))
+            loaded.problems.append(Problem(file=file, pipeline=None, what=described(error, path, folder)))
             continue
         for name, pipeline in declared:
             others = by_name.setdefault(name, [])
@@ -145,31 +142,23 @@ def _check_follows(loaded: Loaded, declared_names: set[str]) -> None:
 
 
 def _import(code: AuthorsCode, path: Path, folder: Path) -> ModuleType:
-    plain = _plain_name(code, path, folder)
-    if plain is not None:
-        spec = _spec(plain)
-        if spec is not None and spec.origin is not None and Path(spec.origin).resolve() == path.resolve():
-            # Other files import the file by this name, so both get the same pipelines.
-            return importlib.import_module(plain)
-    # Any other file gets a name of its own: two folders may both have a train.py.
+    plain = plain_name(path, folder)
+    if plain is not None and _is_found(plain, path):
+        # Other files import the file by this name, so both get the same pipelines.
+        return importlib.import_module(plain)
+    # A file that cannot be imported by its name, such as `2024-model.py`, gets a name of its own.
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     return code.import_file(f"batchord_pipelines_{digest}_{path.stem}", path)
 
 
-def _plain_name(code: AuthorsCode, path: Path, folder: Path) -> str | None:
-    """The name by which other files import it; None if they cannot. It may be a module of a package."""
-    parts = path.relative_to(folder).with_suffix("").parts
-    if not all(part.isidentifier() for part in parts):
-        return None
-    packages = [folder.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts))]
-    return ".".join(parts) if all(str(file) in code.texts or file.is_file() for file in packages) else None
-
-
-def _spec(name: str) -> ModuleSpec | None:
-    try:
-        return importlib.util.find_spec(name)
-    except ValueError:  # the running program may have this name, and has no spec
-        return None
+def _is_found(name: str, path: Path) -> bool:
+    """Whether an import of ``name`` gives the file at ``path``, and not another module, such as an installed one."""
+    if name in sys.modules:
+        origin = getattr(sys.modules[name], "__file__", None)
+    else:
+        spec = find_spec(name)  # it imports no package: a folder may have the name of an installed one
+        origin = None if spec is None else spec.origin
+    return origin is not None and Path(origin).resolve() == path.resolve()
 
 
 def _note_code(code: AuthorsCode, module: ModuleType, pipelines: Sequence[Pipeline]) -> None:
@@ -192,45 +181,3 @@ def _pipelines(module: ModuleType) -> list[Pipeline]:
             if issubclass(type(item), Pipeline):
                 pipelines[id(item)] = item
     return list(pipelines.values())
-
-
-def _described(error: BaseException, path: Path, folder: Path) -> str:
-    """The error with the line of the pipeline file that led to it, and the author's file that raised it."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_authors(frame.filename)]
-    lines = [frame.lineno for frame in frames if _is_same(frame.filename, path)]
-    where = f"line {lines[-1]}: " if lines else ""
-    if isinstance(error, SyntaxError):
-        place = f"line {error.lineno}: "
-        # If the error is in another file, name this file's line with the import, too.
-        own = error.filename is None or _is_same(error.filename, path)
-        where = place if own else f"{where}{_shown(error.filename, folder)} {place}"
-        return f"{where}SyntaxError: {error.msg}"
-    if frames and not _is_same(frames[-1].filename, path):
-        where += f"{_shown(frames[-1].filename, folder)} line {frames[-1].lineno}: "
-    return f"{where}{error_text(error)}{_advice(error)}"
-
-
-def _is_same(file: str, path: Path) -> bool:
-    """Whether both are the same file. A path of ``sys.path`` may lead to it by a link or from the working folder."""
-    return file == str(path) or Path(file).resolve() == path.resolve()
-
-
-def _shown(file: str | None, folder: Path) -> str:
-    """The path of a module's file relative to the project's root, which contains the pipelines' folder."""
-    root, name = folder.parent, Path(file or "").resolve()
-    return str(name.relative_to(root)) if name.is_relative_to(root) else str(name)
-
-
-def _advice(error: BaseException) -> str:
-    if not isinstance(error, ImportError):
-        return ""
-    wanted = [name for name in sys.modules["batchord"].__all__ if f"'{name}'" in str(error)]
-    if error.name == "app" and wanted:
-        return f": write `from batchord import {wanted[0]}`"
-    if not isinstance(error, ModuleNotFoundError):
-        return ""
-    if error.name == "app":
-        return ": write `from batchord import …`; put a package app of your own beside the pipelines' folder"
-    if error.name in ("workers", "beat"):
-        return f": write `from batchord.{error.name}`"
-    return ": install this module where the workers run"

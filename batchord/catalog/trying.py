@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from batchord.catalog.code import AuthorsCode
 from batchord.catalog.editions import packed, unpacked
 from batchord.catalog.reading import load
-from batchord.core.code.authors import resolved
+from batchord.core.code.authors import find_spec, is_authors, resolved
 from batchord.core.code.parsed import imports_of
 
 
@@ -47,23 +48,52 @@ def _note(file: str, line: dict[str, Any]) -> None:
 
 
 def _imported_by(code: AuthorsCode) -> dict[str, set[str]]:
-    """The paths of the modules that each module imports, by its own path."""
+    """The paths of the author's modules that each module imports, by its own path.
+
+    Modules that a function imports only when it is called are among them: their texts are read now, so that an edit of
+    them is taken up like any other.
+    """
     paths = dict(code.modules)
     imported_paths: dict[str, set[str]] = {}
-    for module, path in paths.items():
-        parsed = code.code.parsed(module)
-        if parsed is None:
-            continue
-        package = module if path.endswith("__init__.py") else module.rpartition(".")[0]
-        for node in ast.walk(parsed.tree):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-                for _, imported in imports_of(node):
-                    full = resolved(imported.module, package)
-                    names += [] if full is None else [full, f"{full}.{imported.name}"]
-                reached = {paths[part] for name in names for part in _parents(name) if part in paths}
-                imported_paths.setdefault(path, set()).update(reached)
+    waiting = list(paths.items())
+    while waiting:
+        module, path = waiting.pop()
+        imported = imported_paths.setdefault(path, set())
+        for name in _imports(code, module, path):
+            if name not in paths and (later := _unloaded(code, name)) is not None:
+                paths[name] = later
+                waiting.append((name, later))
+            if name in paths:
+                imported.add(paths[name])
     return imported_paths
+
+
+def _imports(code: AuthorsCode, module: str, path: str) -> set[str]:
+    """The full names of the modules that a module's text imports, with those of their packages."""
+    parsed = code.code.parsed(module)
+    names: set[str] = set()
+    if parsed is None:
+        return names
+    package = module if path.endswith("__init__.py") else module.rpartition(".")[0]
+    for node in ast.walk(parsed.tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
+            for _, imported in imports_of(node):
+                full = resolved(imported.module, package)
+                names |= set() if full is None else {full, f"{full}.{imported.name}"}
+    return {part for name in names for part in _parents(name)}
+
+
+def _unloaded(code: AuthorsCode, name: str) -> str | None:
+    """The path of an author's module that was not imported, after reading its text; None for any other module."""
+    spec = None if name in sys.modules else find_spec(name)
+    if spec is None or spec.origin is None or not is_authors(spec.origin):
+        return None
+    try:
+        code.text(spec.origin)
+    except OSError:
+        return None
+    return spec.origin
 
 
 def _parents(name: str) -> list[str]:

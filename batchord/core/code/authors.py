@@ -48,15 +48,24 @@ def imported_source(name: str) -> str | None:
 def find_spec(name: str) -> ModuleSpec | None:
     """The spec with which Python would import a module. This imports no package: importing may do anything."""
     spec: ModuleSpec | None = None
-    path = None
+    path: list[str] | None = None
     parts = name.split(".")
     for last in range(1, len(parts) + 1):
         full = ".".join(parts[:last])
         spec = _find(full, path)
         if spec is None:
             return None
-        path = spec.submodule_search_locations or []
+        path = _search_places(spec)
     return spec
+
+
+def _search_places(spec: ModuleSpec) -> list[str]:
+    """The folders of a package. It need not be imported."""
+    places = spec.submodule_search_locations or []
+    try:
+        return list(places)
+    except KeyError:  # a folder without an __init__.py in such a folder: Python asks for the outer one as imported
+        return list(getattr(places, "_path", ()))
 
 
 def _find(name: str, path: object) -> ModuleSpec | None:

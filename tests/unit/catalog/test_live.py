@@ -62,6 +62,29 @@ def test_a_changed_module_of_the_author_is_taken_up(
     assert running.get("a").predict_steps[0].declared_model.code_digest != version  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("place", ["_later.py", "elsewhere"])
+def test_a_module_that_a_function_imports_when_it_is_called_is_taken_up(
+    catalog: Open, write: Write, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Also the module that it imports in turn; and before it was ever called, the text is that of the load."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.syspath_prepend(str(elsewhere))
+    file = write(place, "") if place == "_later.py" else elsewhere / "live_test_later.py"
+    file.write_text("def value():\n    import live_test_deeper\n    return live_test_deeper.VALUE\n")
+    deeper = elsewhere / "live_test_deeper.py"
+    deeper.write_text("VALUE = 1\n")
+    write("a.py", scoring("a", "value()", head=f"def value():\n    from {file.stem} import value\n    return value()"))
+    running = catalog()
+    before = running.snapshot()
+    digest = running.get("a").predict_steps[0].declared_model.code_digest  # type: ignore[attr-defined]
+
+    deeper.write_text("VALUE = 2\n")
+
+    assert call(before, "a") == 1
+    assert call(running, "a") == 2
+    assert running.get("a").predict_steps[0].declared_model.code_digest != digest  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     "broken",
     [

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from batchord.catalog import Catalog, load
-from batchord.catalog.reading import _advice
+from batchord.catalog.described import described
 from batchord.core.errors import CatalogError, UnknownPipeline
 from tests.unit.catalog.pipeline_files import Write, sound
 
@@ -71,10 +71,24 @@ def test_an_error_in_an_imported_module_names_that_module(tmp_path: Path, write:
         (ModuleNotFoundError("No module named 'workers'", name="workers"), "`from batchord.workers`"),
     ],
 )
-def test_names_of_before_are_answered_with_those_of_now(error: ImportError, advice: str) -> None:
+def test_names_of_before_are_answered_with_those_of_now(error: ImportError, advice: str, tmp_path: Path) -> None:
     """Also where a project has an ``app`` of its own."""
-    assert advice in _advice(error)
-    assert bool(advice) == bool(_advice(error))
+    told = described(error, tmp_path / "a.py", tmp_path)
+
+    assert advice in told
+    assert bool(advice) == (": write " in told)
+
+
+def test_a_module_in_the_same_subfolder_is_told_by_its_whole_name(tmp_path: Path, write: Write) -> None:
+    """Modules have one name wherever they are imported; a relative import has none."""
+    write("team/words.py", "")
+    write("team/a.py", "import words")
+    write("2024.py", "from .team import words")
+
+    said = {line.partition(":")[0]: line for line in _said(tmp_path)}
+
+    assert said["team/a.py"].endswith("write its whole name, `team.words`")
+    assert "without a dot" in said["2024.py"]
 
 
 def test_a_missing_package_is_to_be_installed_where_workers_run(tmp_path: Path, write: Write) -> None:

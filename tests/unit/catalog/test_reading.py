@@ -25,6 +25,27 @@ def test_every_file_is_read_however_nested(tmp_path: Path, write: Write) -> None
     assert catalog.problems == []
 
 
+def test_a_pipeline_that_another_file_imports_is_declared_once(tmp_path: Path, write: Write) -> None:
+    """By its whole name, from a folder with or without an ``__init__.py``, however deep."""
+    write("first/deep/a.py", sound("deep"))
+    write("second/__init__.py", "")
+    write("second/b.py", sound("packaged"))
+    write("c.py", "from first.deep.a import pipeline as deep\nfrom second.b import pipeline as packaged\n")
+
+    catalog = Catalog(tmp_path)
+
+    assert (catalog.names(), catalog.problems) == (["deep", "packaged"], [])
+
+
+def test_a_folder_with_the_name_of_an_installed_package_imports_nothing_of_it(tmp_path: Path, write: Write) -> None:
+    """Its files get names of their own."""
+    write("tabnanny/a.py", sound("named"))
+    sys.modules.pop("tabnanny", None)
+
+    assert Catalog(tmp_path).names() == ["named"]
+    assert "tabnanny" not in sys.modules
+
+
 def test_private_and_hidden_names_are_left_out(tmp_path: Path, write: Write) -> None:
     """Drafts, packages' own files, checkouts of other tools."""
     for name in (
