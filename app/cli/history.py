@@ -8,6 +8,7 @@ import click
 from batchord.core.run.runs import Run, RunState
 from batchord.core.text.counts import counted
 from batchord.core.text.visible import as_one_entry
+from batchord.reports.failures import rejection_steps
 from batchord.reports.rejections import newest_rejections
 from batchord.reports.run import RunDetail, RunOutcome, detail_of, outcome_of
 from batchord.reports.run_names import run_named, short_ids
@@ -15,6 +16,7 @@ from batchord.reports.runs import newest_runs
 from batchord.reports.summaries import StepSummary
 
 from .database import shows_ledger
+from .failures import print_failures, print_next_steps
 from .output import cell, coloured, console, json_option, print_json, shortened, table
 from .terminal import foreign, text
 
@@ -87,6 +89,7 @@ def show(run_id: str, *, as_json: bool) -> None:
     _print_steps(detail)
     _print_shards(detail)
     _print_troubles(detail)
+    print_failures(detail.outcome.run.pipeline, detail.failures)
 
 
 def _print_steps(detail: RunDetail) -> None:
@@ -183,6 +186,7 @@ def rejections(pipeline: str | None, reason: str | None, run_id: str | None, lim
     columns = ("pipeline", "step", "record", "reason", "detail", "when")
     empty = "No rejection matches." if pipeline or reason or run_id else "No rejections."
     table("Rejections", columns, rows, empty=empty, least=("when", "step", "pipeline"))
+    print_next_steps(rejection_steps(reports))
 
 
 def find_run(run_id: str) -> Run:

@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from batchord.ledger.alerts import AlertsTable
+from batchord.ledger.attempts import AttemptsTable
 from batchord.ledger.audit import AuditQueries
 from batchord.ledger.connection import Connections
 from batchord.ledger.logs import LogTable
@@ -50,6 +51,11 @@ class Ledger:
     def shards(self) -> ShardsTable:
         """For workers: shards."""
         return ShardsTable(self._connections)
+
+    @cached_property
+    def attempts(self) -> AttemptsTable:
+        """For workers: the failures of attempts."""
+        return AttemptsTable(self._connections)
 
     @cached_property
     def recovery(self) -> RecoveryQueries:

@@ -67,6 +67,11 @@ class PipelineRows:
         """The state of a pipeline. Registers the pipeline in the ledger if it is new."""
         return self.standings([name])[name]
 
+    def known(self, name: str) -> Standing | None:
+        """The state of a pipeline; None if it is not registered. Writes nothing."""
+        with self._connections.transaction() as connection:
+            return _read(connection.execute(_STANDINGS, {"names": [name]})).get(name)
+
     def standings(self, names: Sequence[str]) -> dict[str, Standing]:
         """The states of several pipelines. Registers those that are new."""
         values = {"names": list(names)}

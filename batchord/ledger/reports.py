@@ -17,7 +17,7 @@ _STEPS = """
     FROM batchord.steps WHERE run_id = %s ORDER BY ordinal
 """
 _ATTEMPTS = """
-    SELECT step, nullif(shard, -1) AS shard, attempt, worker, state, error, started_at, finished_at, begun_at
+    SELECT step, nullif(shard, -1) AS shard, attempt, worker, state, error, failure, started_at, finished_at, begun_at
     FROM batchord.attempts WHERE run_id = %s ORDER BY started_at, step, shard, attempt
 """
 _ALERTS = """

@@ -33,8 +33,7 @@ def predicting(version: str, frame: "pd.DataFrame") -> Iterator[None]:
             raise MemoryError(f"{version} on {counted(len(frame), 'record')}: {error_text(error)}") from error
         keys = f"{frame.index[0]!r} to {frame.index[-1]!r}" if len(frame) else "none"
         raise ModelError(
-            f"{version} failed on {counted(len(frame), 'record')} (keys {keys}): {clause(_cause(error))}. "
-            "The traceback is in the log: `batchord logs RUN`."
+            f"{version} failed on {counted(len(frame), 'record')} (keys {keys}): {clause(_cause(error))}."
         ) from error
 
 

@@ -1,9 +1,10 @@
 """The attempts at a run's steps and shards, and those of them that had trouble."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from batchord.core.run.times import seconds_between
 from batchord.core.text.counts import counted
@@ -36,6 +37,8 @@ class AttemptReport:
     finished_at: datetime | None
     #: When the work of a step that may run only once began; None for all other attempts.
     begun_at: datetime | None
+    #: The first error of the author's code, as :class:`.core.run.failures.Failure` has it; None: there was none.
+    failure: Mapping[str, Any] | None = None
 
     @property
     def is_trouble(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from batchord.core.calendar.schedules import open_start
 from batchord.core.run.runs import Run
 from batchord.reports.attempts import AttemptGroup, AttemptReport, fault_of, troubles
+from batchord.reports.failures import FailureGroup, failure_groups
 from batchord.reports.runs import RunReport
 from batchord.reports.steps import ShardReport, StepReport
 from batchord.reports.summaries import StepSummary, step_summaries
@@ -49,6 +50,11 @@ class RunDetail:
     troubles: Sequence[AttemptGroup] = field(default=())
     #: The steps that a person reset after this run, and when: what the run wrote for them is gone.
     resets: Mapping[str, datetime] = field(default_factory=dict)
+
+    @property
+    def failures(self) -> Sequence[FailureGroup]:
+        """The errors of the author's code, the earliest first."""
+        return failure_groups(self.attempts)
 
     @property
     def shard_errors(self) -> Sequence[str | None]:

@@ -15,7 +15,7 @@ from batchord.core.errors import TransientError
 from batchord.core.run.leases import ShardLease
 from batchord.core.run.messages import StepEnded
 from batchord.core.run.runs import RunState
-from batchord.flow.predict import records as predict
+from batchord.flow.predict import calls as predict
 from batchord.flow.predict.prepare import Prepared
 from batchord.flow.predict.shard import ShardHeld, predict_shard
 from batchord.flow.upkeep.recover import sweep
@@ -230,7 +230,7 @@ def test_memory_that_runs_out_beside_the_model_counts_as_a_loss(bench: Bench, mo
     """As if the kernel had killed the process: after two losses the shard is halved."""
     bench.declare()
     run_id, messages = bench.planned(parallelism=1)
-    monkeypatch.setattr("batchord.flow.predict.records.to_batch", _out_of_memory)
+    monkeypatch.setattr("batchord.flow.predict.calls.to_batch", _out_of_memory)
     with pytest.raises(TransientError, match="lost: out of memory"):
         predict_shard(bench.parts(), run_id=run_id, step=STEP, index=0)
     assert bench.sql("SELECT state, losses, error FROM batchord.shards") == [("pending", 1, "lost: out of memory")]

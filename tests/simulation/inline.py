@@ -132,6 +132,7 @@ def everything_inline(world: "World") -> Iterator[None]:
         "batchord.flow.predict.records.read_ahead": inline,
         "batchord.flow.predict.records.spooled": inline,
         "batchord.flow.predict.records.time": clock,
+        "batchord.flow.predict.calls.time": clock,
         "batchord.flow.upkeep.watch.time": clock,
         "batchord.flow.upkeep.watch.random": chance,
         "batchord.flow.begin.backfill.uuid4": token,

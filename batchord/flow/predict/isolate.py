@@ -8,8 +8,10 @@ A lack of memory rejects no record here: other work may have filled this process
 """
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from batchord.core.code.traces import trace_of
 from batchord.core.declared.limits import MOST_RECORDS, MOST_SHARE
 from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.errors import BatchordError, ModelContractViolation, ModelError, ModelNotFound
@@ -17,7 +19,7 @@ from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
 from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection, Scalar
 from batchord.core.text.counts import counted
-from batchord.core.text.error_text import clause, error_text
+from batchord.core.text.error_text import clause, error_text, message_of
 from batchord.flow.predict.outputs import check_contract
 from batchord.flow.predict.prepare import Prepared
 
@@ -26,17 +28,33 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: The most characters of an error: a model may raise its whole input.
+_MOST_DETAIL = 500
+
+#: Gets the error for the first record of a batch for which the model raises, the record's key, and the batch's frame.
+OnFailure = Callable[[Exception, Scalar, "pd.DataFrame"], None]
+
 #: Errors whose cause is never a record: halving the batch would not help.
 _NOT_THE_RECORDS = (ModelContractViolation, ModelNotFound)
 
 
+def _ignored(_error: Exception, _key: Scalar, _frame: "pd.DataFrame") -> None:
+    pass
+
+
 def predict_isolating(
-    model: LoadedModel, prepared: Prepared, *, suspects: list[Scalar] | None = None
+    model: LoadedModel,
+    prepared: Prepared,
+    *,
+    suspects: list[Scalar] | None = None,
+    on_failure: OnFailure = _ignored,
 ) -> tuple["pd.DataFrame", list[int], list[Rejection]]:
     """Returns the model's frame for the records that it predicted, their digests, and all rejections.
 
     The records for which this process lacked memory, although each was alone, are added to ``suspects``; the others of
     the batch are predicted. Raises MemoryError if ``suspects`` is None or if there are more than a few such records.
+
+    ``on_failure`` is called for the first record for which the model raises, before any error that follows from it.
 
     Raises ModelContractViolation. Raises ModelError if more than a few records fail.
     """
@@ -48,14 +66,21 @@ def predict_isolating(
         first_error = error
     else:
         return returned, prepared.digests, prepared.rejections
-    return _halve(model, prepared, first_error, suspects)
+    exhausted = is_exhaustion(first_error)
+    if exhausted:
+        _log_cause(first_error)
+    returned, digests, rejections = _halve(model, prepared, first_error, suspects, on_failure)
+    if not exhausted and len(rejections) == len(prepared.rejections):
+        _log_cause(first_error)
+    return returned, digests, rejections
 
 
 class _Alone:
     """The records of a batch that failed although each was alone."""
 
-    def __init__(self, frame: "pd.DataFrame") -> None:
+    def __init__(self, frame: "pd.DataFrame", on_failure: OnFailure) -> None:
         self._frame = frame
+        self._on_failure = on_failure
         self._most = max(MOST_RECORDS, int(len(frame) * MOST_SHARE))
         self.rejections: list[Rejection] = []
         #: The keys of records for which this process lacked memory.
@@ -69,7 +94,9 @@ class _Alone:
             if len(self.starved) > self._most:
                 raise MemoryError(_text_of(error)) from error
             return
-        self.rejections.append(Rejection(key=key, reason=Reason.MODEL_ERROR, detail=_text_of(error)))
+        if not self.rejections:
+            self._on_failure(error, key, self._frame)
+        self.rejections.append(Rejection(key=key, reason=Reason.MODEL_ERROR, detail=_detail_of(error)))
         if len(self.rejections) > self._most:
             raise ModelError(
                 f"The model raised for {len(self.rejections)} of {counted(len(self._frame), 'record')} of a batch, "
@@ -79,13 +106,16 @@ class _Alone:
 
 
 def _halve(
-    model: LoadedModel, prepared: Prepared, first_error: Exception, suspects: list[Scalar] | None
+    model: LoadedModel,
+    prepared: Prepared,
+    first_error: Exception,
+    suspects: list[Scalar] | None,
+    on_failure: OnFailure,
 ) -> tuple["pd.DataFrame", list[int], list[Rejection]]:
     import pandas as pd
 
     frame = prepared.frame
-    _log_cause(first_error)
-    alone = _Alone(frame)
+    alone = _Alone(frame, on_failure)
     good: list[tuple[int, pd.DataFrame]] = []
     _free_after(first_error)
     # Halves are ranges of places. The first half is taken first, so that the order stays.
@@ -119,12 +149,13 @@ def _halve(
 
 
 def _log_cause(error: Exception) -> None:
-    """Logs the error once for a batch. Its traceback begins in the author's code: Batchord's own calls help nobody."""
-    cause = error.__cause__ or error
-    trace = cause.__traceback__
-    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("batchord."):
-        trace = trace.tb_next
-    log.warning("The model raised: %s", error_text(cause), exc_info=(type(cause), cause, trace or cause.__traceback__))
+    """Logs an error whose cause is no single record."""
+    trace = trace_of(error)
+    log.warning(
+        "The model raised for several records together: %s",
+        error_text(trace.error),
+        exc_info=(type(trace.error), trace.error, trace.start),
+    )
 
 
 def _call(model: LoadedModel, frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -151,4 +182,10 @@ def _free_after(error: Exception) -> None:
 
 
 def _text_of(error: Exception) -> str:
-    return (str(error) if isinstance(error, ModelError) else error_text(error))[:500]
+    return (str(error) if isinstance(error, ModelError) else error_text(error))[:_MOST_DETAIL]
+
+
+def _detail_of(error: Exception) -> str:
+    """The author's own error for a record: the version and the key stand beside it."""
+    own = trace_of(error).error
+    return _text_of(error) if isinstance(own, SystemExit) else message_of(own)[:_MOST_DETAIL]

@@ -12,16 +12,17 @@ from batchord.core.declared.source_reader import Fetched
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import LeaseLost
 from batchord.core.process.fault_points import fault
+from batchord.core.run.failures import Failure
 from batchord.core.run.leases import ShardLease
 from batchord.core.run.predictions import Batch
 from batchord.core.run.records import Rejection, Scalar
 from batchord.core.text.counts import counted
+from batchord.flow.attempt.failure import failure_of, keep_failure, log_failure
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.parts import Parts
-from batchord.flow.predict.batches import batches_of_like_length
-from batchord.flow.predict.isolate import predict_isolating
-from batchord.flow.predict.outputs import to_batch
-from batchord.flow.predict.prepare import Prepared, nothing_but, prepare
+from batchord.flow.predict.calls import predict_call, prepared_calls, usual_rows
+from batchord.flow.predict.isolate import OnFailure
+from batchord.flow.predict.prepare import Prepared
 from batchord.flow.predict.split import rows_to_leave
 from batchord.flow.predict.spool import spooled
 from batchord.flow.predict.stages import WriteBehind, read_ahead
@@ -83,6 +84,7 @@ def predict_records(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: 
     # If a single record is left, it is alone already. Then a lack of memory counts as the loss of the process.
     alone = lease.work.planned - lease.work.accounted_before <= 1
     suspects: list[Scalar] | None = None if alone else []
+    on_failure = _failures(parts, lease)
 
     def write(batch: Batch) -> None:
         started = time.perf_counter()
@@ -96,7 +98,7 @@ def predict_records(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: 
 
     with (
         WriteBehind(write, depth=BEHIND) as writer,
-        _ahead(_batches(parts, lease, declared, progress, model), declared) as frames,
+        _ahead(_prepared(parts, lease, declared, progress, model), declared) as frames,
     ):
         for prepared in frames:
             if beat.lost.is_set():
@@ -104,7 +106,7 @@ def predict_records(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: 
             started = time.perf_counter()
             progress.undelivered += prepared.undelivered
             check_undelivered(lease, progress.undelivered)
-            batch = _predict(model, prepared, suspects)
+            batch = predict_call(model, prepared, suspects=suspects, on_failure=on_failure)
             fault("after-predict")
             progress.phases.predict += time.perf_counter() - started
             writer.put(batch)
@@ -134,32 +136,18 @@ def _ahead(batches: Iterator[Prepared], declared: Predict) -> AbstractContextMan
     return spooled(batches, weight=lambda _: 1, most=1)
 
 
-def _batches(
+def _prepared(
     parts: Parts, lease: ShardLease, declared: Predict, progress: Progress, model: LoadedModel
 ) -> Iterator[Prepared]:
-    """Batches of the shard's unaccounted records, ready for the model."""
-    wanted, arrival = declared.declared_model, declared.source.arrival
-    rows = declared.batch_rows or wanted.usual_batch_rows
+    """The calls of the model for the shard's unaccounted records."""
     unreadable: list[Rejection] = []
+
+    def spent(seconds: float) -> None:
+        progress.phases.fetch += seconds
+
     # Close the generator explicitly: an error keeps the frames that it passed, and so a transaction on the source.
-    with closing(_fresh(parts, lease, declared, model, unreadable, chunk_rows=rows)) as fresh:
-        frames: Iterator[pd.DataFrame] = fresh
-        if wanted.text is not None and model.costly_characters is not None:
-            frames = batches_of_like_length(fresh, wanted.text, rows=rows, costly=model.costly_characters)
-        started = time.perf_counter()
-        for frame in frames:
-            left: pd.DataFrame | None = frame
-            while left is not None:
-                prepared = prepare(left, wanted, parts.images, arrival=arrival, picture_side=model.picture_side)
-                left = prepared.left
-                prepared.rejections.extend(unreadable)
-                unreadable.clear()
-                progress.phases.fetch += time.perf_counter() - started
-                yield prepared
-                started = time.perf_counter()
-        progress.phases.fetch += time.perf_counter() - started
-        if unreadable:
-            yield nothing_but(unreadable)
+    with closing(_fresh(parts, lease, declared, model, unreadable, chunk_rows=usual_rows(declared))) as fresh:
+        yield from prepared_calls(parts, declared, model, fresh, unreadable, spent=spent)
 
 
 def _fresh(
@@ -197,9 +185,16 @@ def _untouched(lease: ShardLease) -> bool:
     return lease.work.dense and lease.attempt == 1
 
 
-def _predict(model: LoadedModel, prepared: Prepared, suspects: list[Scalar] | None) -> Batch:
-    if len(prepared.frame) == 0:  # not .empty: pandas calls a frame without columns empty, too
-        return to_batch(prepared.frame, prepared.frame, [], prepared.rejections)
-    returned, digests, rejections = predict_isolating(model, prepared, suspects=suspects)
-    predicted = prepared.frame if len(returned) == len(prepared.frame) else prepared.frame.loc[returned.index]
-    return to_batch(predicted, returned, digests, rejections)
+def _failures(parts: Parts, lease: ShardLease) -> OnFailure:
+    """Logs the first record of the attempt for which the model raises, and keeps it in the ledger. Others are as it."""
+    known: list[Failure] = []
+
+    def note(error: Exception, key: Scalar, frame: "pd.DataFrame") -> None:
+        if known:
+            return
+        failure = failure_of(error, mask=parts.mask, key=key, frame=frame)
+        known.append(failure)
+        log_failure(failure)
+        keep_failure(parts, lease.attempt_name, failure)
+
+    return note

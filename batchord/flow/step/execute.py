@@ -8,12 +8,11 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_when_event_set, wait_random_exponential
 
-from batchord.core.code import is_authors
+from batchord.core.code.traces import trace_of
 from batchord.core.declared.context import checked_output
 from batchord.core.declared.retries import NO_RETRY, Retry
 from batchord.core.declared.steps import TaskStep, retry_of
@@ -34,6 +33,7 @@ from batchord.core.run.runs import StepState
 from batchord.core.text.counts import counted
 from batchord.core.text.error_text import error_text, message_of
 from batchord.flow.attempt.attempt import Attempt, Line
+from batchord.flow.attempt.failure import failure_of, keep_failure
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.attempt.log import AttemptLog
 from batchord.flow.attempt.policy import Fault, Policy, Verdict
@@ -111,8 +111,12 @@ class _Execution(Attempt[dict[str, Any]]):
 
     def tell(self, error: BaseException, verdict: Verdict) -> None:  # noqa: ARG002 -- the base class's
         """Logs the error: an author's exception with its traceback, an error of Batchord's without."""
-        trace = None if isinstance(error, BatchordError) else (type(error), error, _authors_part(error))
-        log.error("%s", message_of(error), exc_info=trace)
+        trace = trace_of(error)
+        if isinstance(trace.error, BatchordError) or (isinstance(error, BatchordError) and not trace.is_authors):
+            log.error("%s", message_of(error))
+            return
+        log.error("%s", message_of(error), exc_info=(type(trace.error), trace.error, trace.start))
+        keep_failure(self._parts, self._lease.attempt_name, failure_of(error, mask=self._parts.mask))
 
     def done(self, result: dict[str, Any], beat: Heartbeat) -> list[Message]:
         return self._end(beat, StepState.DONE, result, None)
@@ -195,11 +199,3 @@ def _end(parts: Parts, lease: StepLease, state: StepState, output: dict[str, Any
         # The ledger cannot store the output. The step must still end.
         log.exception("The result of step %s of run %s cannot be stored", lease.step, lease.run_id)
         return _end(parts, lease, StepState.FAILED, {}, f"the step's result cannot be stored: {error_text(refused)}")
-
-
-def _authors_part(error: BaseException) -> TracebackType | None:
-    """The traceback from the author's code on: Batchord's own calls help nobody."""
-    trace = error.__traceback__
-    while trace is not None and not is_authors(trace.tb_frame.f_code.co_filename):
-        trace = trace.tb_next
-    return trace or error.__traceback__

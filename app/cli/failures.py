@@ -1,0 +1,51 @@
+"""Prints errors of the author's code, with their tracebacks, and what to do about them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from batchord.core.run.failures import Failure
+from batchord.core.text.counts import counted
+
+from .output import console
+from .terminal import foreign, text
+
+if TYPE_CHECKING:
+    from batchord.reports.failures import FailureGroup
+
+#: The most columns of a frame that are named.
+_MOST_COLUMNS = 20
+
+
+def print_failures(pipeline: str, groups: Iterable["FailureGroup"]) -> None:
+    """Prints the first failure of each group with its attempt."""
+    for group in groups:
+        more = f", and {counted(group.attempts - 1, 'more attempt')} at the same line" if group.attempts > 1 else ""
+        shard = "" if group.shard is None else f", shard {group.shard}"
+        console.print()
+        title = f"First error in your code: step {foreign(group.step)}{shard}, attempt {group.attempt}{more}"
+        console.print(text((title, "bold")))
+        print_failure(group.first)
+        if group.first.columns is not None:
+            console.print(f"Columns of the frame: {_listed(group.first.columns)}")
+        print_next_steps(group.next_steps(pipeline))
+
+
+def print_failure(failure: Failure) -> None:
+    """Prints where the author's code failed, for which record, and the traceback."""
+    record = "" if failure.key is None else f" for record {foreign(failure.key)}"
+    place = "" if failure.place is None else f" at {foreign(failure.place)}"
+    what = "Your code raised an error" if failure.key is None else "The model raised an error"
+    console.print(text(("✗", "red"), f" {what}{record}{place}:"), soft_wrap=True)
+    console.print(failure.traceback, soft_wrap=True)
+
+
+def print_next_steps(sentences: Sequence[str]) -> None:
+    """Prints what a person does next."""
+    for sentence in sentences:
+        console.print(foreign(sentence), soft_wrap=True)
+
+
+def _listed(columns: Mapping[str, str]) -> str:
+    shown = [f"{foreign(name)} ({foreign(dtype)})" for name, dtype in columns.items()]
+    more = f" and {len(shown) - _MOST_COLUMNS:,} more" if len(shown) > _MOST_COLUMNS else ""
+    return (", ".join(shown[:_MOST_COLUMNS]) or "none") + more
