@@ -5,6 +5,7 @@ driver and no ML library. Exit codes: 0 for success, 1 for a problem, 2 for a wr
 """
 
 import importlib
+import keyword
 import sys
 
 import click
@@ -27,6 +28,7 @@ _COMMANDS = {
     "pipelines": ("checks", "List the pipelines and the problems in their files."),
     "check": ("check", "Check pipeline files, and their SQL against the database."),
     "plan": ("checks", "Show what a run would predict now. Writes nothing."),
+    "try": ("dry_run", "Show what a step would predict for a few records. Writes nothing."),
     "run": ("run", "Start a run by hand."),
     "runs": ("history", "List the newest runs."),
     "show": ("history", "Show one run: summary, steps, shards."),
@@ -57,7 +59,8 @@ class _Lazy(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, _ = _COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(f".{module}", __package__), cmd_name)
+        attribute = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = getattr(importlib.import_module(f".{module}", __package__), attribute)
         complete_names(command)
         command.epilog = command.epilog or epilog(cmd_name)
         return command

@@ -1,10 +1,11 @@
 """The port that reads the records of a declared source in a worker.
 
 Every source has a :class:`SourceReader`. What only some sources can do is a port of its own, which the reader may
-offer: :class:`OpenTransactions`, :class:`PieceCounter`.
+offer: :class:`OpenTransactions`, :class:`PieceCounter`, :class:`Conditions`.
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -58,6 +59,17 @@ class PieceCounter(Protocol):
         """
 
 
+class Conditions(Protocol):
+    """Chooses records by a condition that a person writes, such as SQL."""
+
+    def newest_with(self, condition: str, *, limit: int) -> Sequence[Position]:
+        """The greatest positions of records that meet the condition, ascending, at most ``limit``.
+
+        The condition may use all columns of the source. It only reads. Raises ConfigurationError, which names the
+        condition, if it cannot be used.
+        """
+
+
 class SourceReader(ABC):
     """Reads the records of one step where they are. It only reads, and never locks.
 
@@ -81,6 +93,11 @@ class SourceReader(ABC):
     @property
     def counter(self) -> PieceCounter | None:
         """The port that counts new records in the ledger's database; None: discovery looks up each key."""
+        return None
+
+    @property
+    def conditions(self) -> Conditions | None:
+        """The port that chooses records by a condition; None: the source has no language for conditions."""
         return None
 
     @property
@@ -160,6 +177,25 @@ class SourceReader(ABC):
         least, most = in_order(first), in_order(last)
         from_first = dropwhile(lambda each: in_order(each) < least, positions)
         return in_chunks(takewhile(lambda each: in_order(each) <= most, from_first), chunk_rows)
+
+    def newest(self, *, limit: int) -> Sequence[Position]:
+        """The greatest positions, ascending, at most ``limit``."""
+        return list(deque(chain.from_iterable(self.keys(after=None, chunk_rows=_CHUNK_ROWS)), maxlen=limit))
+
+    def with_key(self, key: str) -> Sequence[Position]:
+        """The positions of the records whose key the ledger would write as ``key``: one, or none."""
+        positions = chain.from_iterable(self.keys(after=None, chunk_rows=_CHUNK_ROWS))
+        return list(islice((at for at in positions if record_key(at.key) == key), 1))
+
+    def records_at(self, positions: Sequence[Position], *, columns: Sequence[str] | None = None) -> Iterator[Fetched]:
+        """The records at these positions, which ascend. Otherwise as :meth:`rows`."""
+        if not positions:
+            return
+        wanted = {position.key for position in positions}
+        fetched = self.rows(first=positions[0], last=positions[-1], chunk_rows=_CHUNK_ROWS, columns=columns)
+        for frame, rejections in fetched:
+            kept = frame[[key in wanted for key in frame.index]]
+            yield Fetched(kept, [rejection for rejection in rejections if rejection.key in wanted])
 
     def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:
         """The positions of all records with a key, also those without an arrival, with constant memory."""

@@ -35,13 +35,14 @@ def missed(schedule: Schedule, standing: Standing, before: datetime) -> bool:
     return standing.last_slot is None or standing.last_slot < slot
 
 
-def window_by_hand(schedule: Schedule | None, standing: Standing, now: datetime) -> tuple[datetime, datetime]:
+def window_by_hand(schedule: Schedule | None, standing: Standing | None, now: datetime) -> tuple[datetime, datetime]:
     """The window of a run by hand: from the start of the newest slot's window up to now.
 
     Without a schedule by time, it starts at the end of the window of the newest run that succeeded, or at the beginning
-    of time.
+    of time. ``standing`` is None for a pipeline that the ledger does not know.
     """
     slot = None if schedule is None else schedule.slot_at(now)
     if schedule is None or slot is None:
-        return min(standing.last_window_end or EARLIEST, now), now
+        last_end = None if standing is None else standing.last_window_end
+        return min(last_end or EARLIEST, now), now
     return window_of(schedule, slot)[0], now

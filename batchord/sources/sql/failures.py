@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from batchord.core.errors import BatchordError, ConfigurationError, TransientError
+from batchord.core.secrets.patterns import masked
+from batchord.core.text.error_text import clause
 from batchord.database.engine import shown
 from batchord.database.failures import is_of_the_data, is_transient, lacks_memory, refusal, said_by
 from batchord.database.refusals import one_line
@@ -34,6 +36,15 @@ def translated(url: sa.URL) -> Iterator[None]:
         if lacks_memory(error):
             raise MemoryError(said_by(error, url)) from error
         raise _translate(error, url) from error
+
+
+def one_reason(error: BatchordError) -> str:
+    """The database's own reason for an error that :func:`translated` raised, in one line."""
+    cause = error.__cause__
+    said = str(cause.orig if isinstance(cause, sa.exc.DBAPIError) else cause or error)
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    hints = [line for line in lines[1:] if line.startswith("HINT")]
+    return masked(clause("; ".join([*lines[:1], *(" ".join(hint.split()) for hint in hints)])))
 
 
 def _translate(error: sa.exc.SQLAlchemyError, url: sa.URL) -> BatchordError:

@@ -20,6 +20,8 @@ from batchord.sources.sql.columns import Columns, describe
 from batchord.sources.sql.connections import BOUNDS, reading
 from batchord.sources.sql.dtypes import asked_types, depends_on_null, types_of
 from batchord.sources.sql.engine import engine_for, source_url
+from batchord.sources.sql.failures import UnreadableValue, one_reason
+from batchord.sources.sql.few import FewRecords, condition_of
 from batchord.sources.sql.finding import Finding
 from batchord.sources.sql.keys import is_read_as_text, text_key
 from batchord.sources.sql.look import Look, value_of
@@ -27,7 +29,6 @@ from batchord.sources.sql.nullability import never_null
 from batchord.sources.sql.pieces import Pieces
 from batchord.sources.sql.records import RecordReader
 from batchord.sources.sql.source import SqlSource
-from batchord.sources.sql.statements import Statements
 from batchord.sources.sql.streams import in_parts
 
 
@@ -66,7 +67,7 @@ class SqlRecords(SourceReader):
                 "longest time from taking a position to its commit becoming visible, e.g. settle=timedelta(minutes=5)."
             )
         self._present = Present(greatest=None)
-        self._author = Statements(declared, dialect=engine.dialect.name, window=window)
+        self._author = FewRecords(declared, dialect=engine.dialect.name, window=window)
         self._window = window
 
     @cached_property
@@ -74,10 +75,10 @@ class SqlRecords(SourceReader):
         return describe(self._engine, self._author, self._declared)
 
     @cached_property
-    def _statements(self) -> Statements:
+    def _statements(self) -> FewRecords:
         if self._key_of is None:
             return self._author
-        return Statements(self._declared, dialect=self._engine.dialect.name, window=self._window, text_keys=True)
+        return FewRecords(self._declared, dialect=self._engine.dialect.name, window=self._window, text_keys=True)
 
     @cached_property
     def _key_of(self) -> Callable[[str], TextKey] | None:
@@ -178,7 +179,48 @@ class SqlRecords(SourceReader):
         self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None
     ) -> Iterator[Fetched]:
         """See the port. Several rows with the same key are one record, which is rejected."""
-        reader = RecordReader(
+        yield from self._records(columns).between(first, last, chunk_rows)
+
+    def records_at(self, positions: Sequence[Position], *, columns: Sequence[str] | None = None) -> Iterator[Fetched]:
+        """See the port. All records are in one frame."""
+        yield self._records(columns).at(positions)
+
+    def newest(self, *, limit: int) -> Sequence[Position]:
+        """See the port."""
+        return self._chosen(self._statements.newest(limit), limit)
+
+    @property
+    def conditions(self) -> Self:
+        """See the port. A condition is SQL."""
+        return self
+
+    def newest_with(self, condition: str, *, limit: int) -> Sequence[Position]:
+        """See the port."""
+        names = ", ".join(self._columns.names)  # if the query itself is wrong, this raises
+        chosen = self._statements.newest(limit, condition_of(condition, self._engine.dialect.name))
+        try:
+            return self._chosen(chosen, limit)
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"The condition {condition!r} cannot be used: {one_reason(error)}. The query's columns: {names}."
+            ) from error
+
+    def with_key(self, key: str) -> Sequence[Position]:
+        """See the port."""
+        _ = self._columns
+        try:
+            return self._chosen(self._statements.with_key(key), 1)
+        except UnreadableValue:  # no key of this type has such a text
+            return []
+
+    def _chosen(self, statement: sa.Select[Any], limit: int) -> Sequence[Position]:
+        _ = self._columns
+        with reading(self._engine) as connection:
+            parts = list(self._positions(connection, statement, limit))
+        return [position for part in parts for position in part][::-1]
+
+    def _records(self, columns: Sequence[str] | None) -> RecordReader:
+        return RecordReader(
             engine=self._engine,
             statements=self._statements,
             key=self._declared.key,
@@ -187,7 +229,6 @@ class SqlRecords(SourceReader):
             oids=self._columns.types if self._is_postgres else None,
             most_bytes=self._declared.max_bytes,
         )
-        yield from reader.between(first, last, chunk_rows)
 
     def _types(self, columns: Sequence[str] | None) -> dict[str, ColumnType]:
         """The types of the wanted columns, without the key."""

@@ -20,8 +20,8 @@ from batchord.sources.frames import frame_of
 from batchord.sources.series import ColumnType
 from batchord.sources.sql.connections import reading
 from batchord.sources.sql.failures import UnreadableValue
+from batchord.sources.sql.few import FewRecords
 from batchord.sources.sql.sizes import bounded, too_large, weight
-from batchord.sources.sql.statements import Statements
 from batchord.sources.sql.streams import Rows, in_parts
 
 
@@ -30,7 +30,7 @@ class RecordReader:
     """Reads ranges of one source: the key and the wanted columns."""
 
     engine: sa.Engine
-    statements: Statements
+    statements: FewRecords
     key: str
     #: The function that turns what was read into a key; None: the value itself is the key.
     key_of: Callable[[str], TextKey] | None
@@ -56,13 +56,34 @@ class RecordReader:
         except UnreadableValue:
             yield from self._in_parts(first, last, chunk_rows, read)
 
+    def at(self, positions: Sequence[Position]) -> Fetched:
+        """The records at these positions, in one frame. A value that cannot be read rejects its record alone."""
+        if not positions:
+            return self._fetched([])
+        types = tuple(self.types)
+        good: list[Sequence[Any]] = []
+        unreadable: list[Rejection] = []
+        try:
+            good = [row for part in self._rows(self.statements.at(positions, types), len(positions)) for row in part]
+        except UnreadableValue:
+            for position in positions:
+                try:
+                    good += [row for part in self._rows(self.statements.at([position], types), 1) for row in part]
+                except UnreadableValue as error:
+                    detail = error.said
+                    unreadable.append(Rejection(key=position.key, reason=Reason.UNREADABLE_VALUE, detail=detail))
+        frame, rejections = self._fetched(good)
+        return Fetched(frame, unreadable + rejections)
+
     def _in_one_statement(self, first: Position, last: Position, chunk_rows: int) -> Iterator[Rows]:
+        return self._rows(self.statements.between(first, last, tuple(self.types)), chunk_rows)
+
+    def _rows(self, statement: sa.Select[Any], chunk_rows: int) -> Iterator[Rows]:
         """Rows in parts. Rows that have the same key and follow each other come in the same part, which then is larger.
 
         Behind its values, each row has its size if it is too large; otherwise None.
         """
         held: list[Sequence[Any]] = []
-        statement = self.statements.between(first, last, tuple(self.types))
         if self.oids is not None:
             statement = bounded(statement, self.oids, self.most_bytes)
         with reading(self.engine) as connection:

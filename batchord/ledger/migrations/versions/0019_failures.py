@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0019"
-down_revision = "0017"
+down_revision = "0018"
 
 _CHANGES = """
 ALTER TABLE batchord.attempts ADD COLUMN failure jsonb;

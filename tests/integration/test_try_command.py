@@ -1,0 +1,118 @@
+"""`batchord try` shows a dry run on a terminal of 80 columns and to programs."""
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from app.cli import batchord as command
+from app.cli import dry_run, failures, output
+from app.cli.terminal import Terminal
+from batchord import FunctionModel
+from batchord.sources.sql import SqlSource
+from tests.integration.flow_parts import ITEMS, Bench, length
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What a terminal of 80 columns gets."""
+    written = io.StringIO()
+    for module in (output, dry_run, failures):
+        monkeypatch.setattr(module, "console", Terminal(width=80, file=written))
+    return written
+
+
+@pytest.fixture
+def bench(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """Twelve records; the commands' parts are this test's."""
+    with Bench(database_url, tmp_path) as bench:
+        bench.insert(12)
+        monkeypatch.setattr("batchord.wiring.parts", bench.parts)
+        yield bench
+
+
+def invoked(*arguments: str) -> Result:
+    """``batchord try`` with these arguments."""
+    return CliRunner().invoke(command, ["try", ITEMS, *arguments])
+
+
+def failing(frame: Any) -> Any:
+    """Raises for the record with twelve letters."""
+    if (frame["body"].str.len() == 12).any():
+        raise ValueError("twelve is too much")
+    return length(frame)
+
+
+def test_people_see_the_frame_the_predictions_and_the_rejections(bench: Bench, screen: io.StringIO) -> None:
+    """No line is longer than the terminal, whatever the texts hold."""
+    bench.sql("INSERT INTO records (body) VALUES (repeat('long text ', 500)), (NULL), (E'[red]two\\nlines\\x1b[2J')")
+    bench.declare()
+
+    result = invoked()
+
+    assert result.exit_code == 0, result.exception
+    told = screen.getvalue()
+    assert max(len(line.rstrip()) for line in told.splitlines()) <= 80
+    assert "The newest 10 records, by id. Nothing is written." in told
+    assert "The model gets 10 records, indexed by id" in told
+    assert r"[red]two\nlines\x1b[2J" in told
+    assert "not-finite" in told
+    assert "Seconds: load 0." in told
+    assert len(told.splitlines()) < 40
+
+
+def test_a_wide_frame_is_shown_by_its_types(bench: Bench, screen: io.StringIO) -> None:
+    """Three hundred columns fill no screen, and each line fits."""
+    wide = ", ".join(f"{number}.5::float8 AS feature_{number}" for number in range(300))
+    bench.declare(source=SqlSource(f"SELECT id, body, {wide} FROM records", key="id"))  # noqa: S608 -- numbers
+
+    assert invoked("--limit", "2").exit_code == 0
+
+    told = screen.getvalue()
+    assert max(len(line.rstrip()) for line in told.splitlines()) <= 80
+    assert "in 301 columns" in told
+    assert len(told.splitlines()) < 30
+
+
+def test_a_model_that_raises_ends_it_with_1(bench: Bench, screen: io.StringIO) -> None:
+    """With the traceback, the record and the command that tries it again; the others are predicted."""
+    bench.declare(FunctionModel(failing, version="1"))
+
+    assert invoked().exit_code == 1
+
+    told = screen.getvalue()
+    assert "The model raised an error for record 12 at tests/integration/test_try_command.py:" in told.replace("\n", "")
+    assert 'raise ValueError("twelve is too much")' in told
+    assert "batchord/flow" not in told
+    assert "--key 12` tries this record again" in told
+    assert "11" in told
+
+
+def test_programs_get_json(bench: Bench) -> None:
+    """With the same exit code."""
+    bench.declare(FunctionModel(failing, version="1"))
+
+    result = invoked("--json", "--limit", "3")
+    found = json.loads(result.stdout)
+
+    assert result.exit_code == 1
+    assert set(found) == {"pipeline", "step", "model_version", "chosen", "records", "given", "columns", "predictions",
+                          "rejections", "failure", "error", "seconds"}  # fmt: skip
+    assert found["predictions"] == [
+        {"key": "11", "label": None, "score": 11.0, "output": None},
+        {"key": "10", "label": None, "score": 10.0, "output": None},
+    ]
+    assert (found["failure"]["key"], found["rejections"][0]["key"]) == ("12", "12")
+
+
+def test_a_key_and_a_condition_do_not_go_together(bench: Bench) -> None:
+    """A wrong call ends with 2."""
+    bench.declare()
+
+    result = invoked("--key", "1", "--where", "true")
+
+    assert (result.exit_code, "Give --key or --where, not both." in result.output) == (2, True)
