@@ -17,6 +17,7 @@ from batchord.core.errors import CommandFailed, ModelError, OutOfTime, SqlFailed
 from batchord.models.function import FunctionModel
 from batchord.models.sklearn import SklearnModel
 from batchord.models.transformer import TransformersImage, TransformersText
+from batchord.notebook import try_
 from batchord.sources.sql import SqlSource
 from batchord.steps.bash import Bash
 from batchord.steps.branch import Branch
@@ -58,4 +59,5 @@ __all__ = [
     "every",
     "once",
     "rrule",
+    "try_",
 ]

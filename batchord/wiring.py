@@ -12,12 +12,14 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from batchord.catalog import LiveCatalog
+from batchord.catalog import LiveCatalog, Loaded, Snapshot
+from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.sources import Source, SourceContext, Window
 from batchord.core.process.extras import Extra, missing, require
 from batchord.core.run.logs import LogStore
 from batchord.flow.parts import Parts
-from batchord.output.masking import mask
+from batchord.output.known_secrets import secrets_of
+from batchord.output.masking import learn, mask
 from batchord.processes.local_names import local_name
 from batchord.processes.per_process import PerProcess
 from batchord.settings import settings
@@ -104,7 +106,7 @@ def _parts() -> Parts:
 
     return Parts(
         settings=configured,
-        catalog=catalog().snapshot(),
+        catalog=Snapshot(configured.pipelines, Loaded()),  # parts() and parts_of() give another one
         ledger=ledger(),
         open_source=open_source,
         models=_models(),
@@ -186,3 +188,9 @@ def parts() -> Parts:
 def local_parts() -> Parts:
     """The parts of a process that works by itself. Others on this machine see by its name when it has ended."""
     return replace(parts(), worker=local_name())
+
+
+def parts_of(declared: Pipeline) -> Parts:
+    """The parts for a pipeline that is in no file, such as that of a notebook. No pipeline file is loaded."""
+    learn(secrets_of([declared], os.environ))
+    return replace(_built_parts(), catalog=Snapshot(settings().pipelines, Loaded(pipelines={declared.name: declared})))
