@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from batchord.flow.begin.preview import StepPreview
     from batchord.reports.audits import AuditReport
 
-_NOT_LOADED = "The model was not loaded: only its declaration and its columns were checked."
+_NOT_LOADED = "The model was not loaded: {why}. Its declaration and its columns were checked; `batchord try` loads it."
 
 
 @click.command()
@@ -96,8 +96,8 @@ def plan(name: str, *, as_json: bool) -> None:
             console.print(text((name, "yellow"), f" {foreign(step.stray)}"))
         if step.missing_libraries is not None:
             console.print(text((name, "yellow"), f" The model was not loaded: {step.missing_libraries}"))
-        elif not step.model_loaded and not step.problems:
-            console.print(text((f"{name} {_NOT_LOADED}", "dim")))
+        elif step.not_loaded is not None:
+            console.print(text((f"{name} {_NOT_LOADED.format(why=foreign(step.not_loaded))}", "dim")))
         for problem in step.problems:
             console.print(text(("✗", "red"), f" {name} {as_one_entry(problem)}"))
     _end_plan(steps)

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+class NotAtHand(NamedTuple):
+    """A model that cannot be loaded at once on this machine."""
+
+    #: The reason, as a part of a sentence.
+    why: str
+
+
 class Models(Protocol):
     """Turns declarations into loaded models."""
 
@@ -33,8 +40,8 @@ class Models(Protocol):
         Raises ModelNotFound when what is stored now is not ``version``.
         """
 
-    def load_at_hand(self, declared: Model, version: str) -> LoadedModel | None:
-        """As ``load``, if that is quick, needs no download, and its libraries are installed here; else None."""
+    def load_at_hand(self, declared: Model, version: str) -> "LoadedModel | NotAtHand":
+        """As ``load``, if that is quick, needs no download, and its libraries are installed here; else why not."""
 
 
 class LoadedImages(NamedTuple):

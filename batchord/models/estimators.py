@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchord.core.errors import ConfigurationError, ModelNotFound
+from batchord.core.text.error_text import from_notebook
 from batchord.models.estimator_outputs import check_proba, one_against_rest, output_columns
 from batchord.models.failures import predicting
 from batchord.models.sklearn import SklearnModel
@@ -25,12 +26,11 @@ def load_estimator(declared: SklearnModel, version: str, folder: Path, *, thread
 
     file = folder if folder.is_file() else _only_file(declared, folder)
     try:
-        untrusted = sorted(set(skops_io.get_untrusted_types(file=file)) - set(declared.trusted))
-        if own := [name for name in untrusted if name.startswith("__main__.") or "<" in name]:
-            raise ConfigurationError(
-                f"{declared.location} holds {own[0]}, which was defined in a notebook or a script: no worker can "
-                "import it. Move it into a module that is installed where workers run, fit it again and write the file."
-            )
+        types = set(skops_io.get_untrusted_types(file=file))
+        # Even if they are trusted: a notebook could load them, but no worker can.
+        if own := sorted(name for name in types if name.startswith("__main__.") or "<" in name):
+            raise ConfigurationError(f"{declared.location} holds {own[0]}. {from_notebook(own[0].rpartition('.')[2])}.")
+        untrusted = sorted(types - set(declared.trusted))
         if untrusted:
             everything = ", ".join(repr(name) for name in sorted({*declared.trusted, *untrusted}))
             raise ConfigurationError(

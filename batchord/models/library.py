@@ -8,6 +8,7 @@ from pathlib import Path
 from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.declared.models import Model, StoredModel
 from batchord.core.errors import MissingExtra, ModelNotFound
+from batchord.core.ports import NotAtHand
 from batchord.core.process.extras import require
 from batchord.models import hub_files
 from batchord.models.downloads import Downloads
@@ -76,16 +77,18 @@ class ModelLibrary:
             shelf.loaded.move_to_end(version)
             return shelf.loaded[version]
 
-    def load_at_hand(self, declared: Model, version: str) -> LoadedModel | None:
+    def load_at_hand(self, declared: Model, version: str) -> LoadedModel | NotAtHand:
         """See :meth:`batchord.core.ports.Models.load_at_hand`."""
         if not declared.loads_quickly:
-            return None
+            return NotAtHand(f"a {type(declared).__name__} may take long to load")
         if isinstance(declared, StoredModel) and not self._is_here(declared, version):
-            return None
+            return NotAtHand("its files are not on this machine yet")
         try:
             return self.load(declared, version)
-        except (MissingExtra, ModuleNotFoundError):  # a machine that only gives commands has no library of models
-            return None
+        except MissingExtra:  # a machine that only gives commands has no library of models
+            return NotAtHand("its libraries are not installed on this machine")
+        except ModuleNotFoundError as error:  # of a function, as above
+            return NotAtHand(f"{error} on this machine")
 
     def _is_here(self, declared: StoredModel, version: str) -> bool:
         in_place = not declared.location.startswith("s3://") and local_path(declared) is not None

@@ -1,16 +1,35 @@
 """The text of an error, even if its class is broken."""
 
+import re
+
 from batchord.core.errors import BatchordError
+
+#: What Python says when a pickled file names a class or a function of the program that wrote the file.
+_OF_A_NOTEBOOK = re.compile(
+    r"attribute '([\w.]+)' on <module '__(?:mp_)?main__'|module '__(?:mp_)?main__' has no attribute '([\w.]+)'"
+)
 
 
 def error_text(error: BaseException) -> str:
-    """``Type: text``. If the error's own ``str()`` raises, the result says so, so that the error is not hidden."""
+    """``Type: text``. If the error's own ``str()`` raises, the result says so, so that the error is not hidden.
+
+    For a model file that needs a class or a function of a notebook, the text says what to do.
+    """
     name = type(error).__name__
     try:
         text = str(error)
     except (Exception, SystemExit) as failure:  # noqa: BLE001 -- an author's class may raise anything
         return f"{name} (no text: its str() raises {type(failure).__name__})"
-    return f"{name}: {text}"
+    missing = _OF_A_NOTEBOOK.search(text) if isinstance(error, AttributeError) else None
+    return f"{name}: {text}" + ("" if missing is None else f". {from_notebook(missing[1] or missing[2])}")
+
+
+def from_notebook(name: str) -> str:
+    """What to do about a class or a function of a notebook, which no other program can import."""
+    return (
+        f"{name} was defined in a notebook or a script: move it from the notebook into a module beside your pipelines, "
+        "import it from there, and write the model's file again"
+    )
 
 
 def message_of(error: BaseException) -> str:

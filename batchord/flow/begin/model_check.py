@@ -1,30 +1,47 @@
 """Checks a model before it predicts: whether it loads, and whether the source gives the columns that it reads."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from batchord.core.code.traces import trace_of
 from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import TransientError
+from batchord.core.ports import NotAtHand
 from batchord.core.text.error_text import message_of
 from batchord.flow.parts import Parts
 
 
-def check_model(parts: Parts, declared: Predict, source: SourceReader, version: str) -> tuple[list[str], bool]:
-    """The problems, one sentence each, and whether the model was loaded. It is loaded only if its files are here.
+class ModelCheck(NamedTuple):
+    """The result of a check."""
+
+    #: One sentence each.
+    problems: list[str]
+    loaded: bool
+    #: Why the model was not loaded, as a part of a sentence; None: it was, or a problem says why not.
+    not_loaded: str | None
+
+
+def check_model(parts: Parts, declared: Predict, source: SourceReader, version: str) -> ModelCheck:
+    """Checks the columns, and loads the model if this is quick and its files are here.
 
     Raises TransientError if a server does not answer, ConfigurationError if the source cannot be read.
     """
     problems: list[str] = []
-    loaded: LoadedModel | None = None
+    loaded: LoadedModel | NotAtHand | None = None
     try:
         loaded = parts.models.load_at_hand(declared.declared_model, version)
     except TransientError:
         raise
     except Exception as error:  # noqa: BLE001 -- broken files or an author's kind may raise anything
-        problems.append(parts.mask(message_of(error)))
-    needed = declared.declared_model.needs or (None if loaded is None else loaded.reads) or ()
-    return problems + missing_columns(declared, needed, source.check()), loaded is not None
+        trace = trace_of(error)
+        where = f" ({trace.file}:{trace.line})" if trace.is_authors else ""
+        problems.append(parts.mask(f"{message_of(error)}{where}"))
+    why = loaded.why if isinstance(loaded, NotAtHand) else None
+    reads = None if loaded is None or isinstance(loaded, NotAtHand) else loaded.reads
+    missing = missing_columns(declared, declared.declared_model.needs or reads or (), source.check())
+    return ModelCheck(problems + missing, loaded is not None and why is None, why)
 
 
 def missing_columns(declared: Predict, needed: Sequence[str], columns: Sequence[str] | None) -> list[str]:

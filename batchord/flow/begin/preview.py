@@ -34,6 +34,8 @@ class StepPreview:
     #: The libraries that the model needs and this environment lacks, and how to install them; None if it has them. This
     #: is no problem of the run: perhaps only the workers have them.
     missing_libraries: str | None
+    #: Why it was not loaded, as a part of a sentence; None: it was, or one of the problems says why not.
+    not_loaded: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The preview as JSON values."""
@@ -52,7 +54,7 @@ def preview(parts: Parts, *, pipeline: str) -> list[StepPreview]:
         found = scan(parts, pipeline=pipeline, declared=step, source=source, version=version, run_id="")
         shards = found.cutter.cut()
         rate = parts.ledger.runs.last_rate(pipeline, step.name)
-        problems, loaded = check_model(parts, step, source, version)
+        problems, loaded, not_loaded = check_model(parts, step, source, version)
         steps.append(
             StepPreview(
                 step=step.name,
@@ -67,6 +69,7 @@ def preview(parts: Parts, *, pipeline: str) -> list[StepPreview]:
                 problems=problems,
                 model_loaded=loaded,
                 missing_libraries=missing(step.declared_model.extras),
+                not_loaded=not_loaded,
             )
         )
     return steps

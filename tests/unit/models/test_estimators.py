@@ -116,7 +116,7 @@ def test_what_a_notebook_defined_can_be_trusted_by_nobody(
     small_models.save_sklearn_regressor(tmp_path / "m.skops")
     monkeypatch.setattr("skops.io.get_untrusted_types", lambda **_: ["mylib.twice", name])
 
-    with pytest.raises(ConfigurationError, match=r"defined in a notebook or a script.*Move it into a module"):
+    with pytest.raises(ConfigurationError, match=r"defined in a notebook.*: move it from .* into a module"):
         load(SklearnModel(str(tmp_path / "m.skops"), trusted=["mylib.twice"]))
 
 

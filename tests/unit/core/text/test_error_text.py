@@ -1,5 +1,9 @@
 """The text of an error is reported even where its class fails to give it."""
 
+import pickle
+import subprocess
+import sys
+
 import pytest
 
 from batchord.core.declared.checks import problems_of
@@ -43,3 +47,17 @@ def test_a_check_that_raises_such_an_error_is_a_problem() -> None:
     (problem,) = problems_of(check)
 
     assert problem.startswith("the check failed: _Mute")
+
+
+def test_a_file_that_needs_a_notebook_says_what_to_do() -> None:
+    """As pickle says it for a class or a function of the program that wrote the file."""
+    program = "import pickle\ndef clean(): ...\nprint(pickle.dumps(clean).hex())"
+    pickled = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+    with pytest.raises(AttributeError) as raised:
+        pickle.loads(bytes.fromhex(pickled))  # noqa: S301 -- our own
+
+    told = error_text(raised.value)
+    assert "move it from the notebook into a module beside your pipelines" in told
+    assert "clean was defined in a notebook" in told
+    assert "notebook" not in error_text(AttributeError("module 'x' has no attribute 'y'"))
