@@ -42,6 +42,10 @@ EXAMPLES = {
         ("batchord plan reviews", "what a run would predict"),
         ("batchord plan reviews --json", "for a program"),
     ),
+    "try": (
+        ("batchord try reviews --limit 3", "three records, here and now"),
+        ("batchord try reviews --where \"country = 'DE'\" --json", "chosen by SQL, for a program"),
+    ),
     "run": (
         ("batchord run reviews --wait", "on the workers, up to its end"),
         ("batchord run reviews --local --param region=north", "here, with a parameter"),

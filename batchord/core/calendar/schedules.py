@@ -288,9 +288,8 @@ def _every_of(value: Mapping[str, Any]) -> Every:
 
 
 def _rrule_of(value: Mapping[str, Any]) -> Rrule:
-    start = value.get("start")
-    parsed = None if start is None else datetime.fromisoformat(start)
-    return Rrule(value["rrule"], start=parsed, time_zone=value.get("time_zone", "UTC"))
+    start = None if value.get("start") is None else datetime.fromisoformat(value["start"])
+    return Rrule(value["rrule"], start=start, time_zone=value.get("time_zone", "UTC"))
 
 
 _READERS: dict[str, tuple[Callable[[Mapping[str, Any]], Schedule], set[str]]] = {

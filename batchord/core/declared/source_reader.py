@@ -182,11 +182,6 @@ class SourceReader(ABC):
         """The greatest positions, ascending, at most ``limit``."""
         return list(deque(chain.from_iterable(self.keys(after=None, chunk_rows=_CHUNK_ROWS)), maxlen=limit))
 
-    def with_key(self, key: str) -> Sequence[Position]:
-        """The positions of the records whose key the ledger would write as ``key``: one, or none."""
-        positions = chain.from_iterable(self.keys(after=None, chunk_rows=_CHUNK_ROWS))
-        return list(islice((at for at in positions if record_key(at.key) == key), 1))
-
     def records_at(self, positions: Sequence[Position], *, columns: Sequence[str] | None = None) -> Iterator[Fetched]:
         """The records at these positions, which ascend. Otherwise as :meth:`rows`."""
         if not positions:

@@ -132,11 +132,16 @@ def _positions(
     if key is not None and where is not None:
         raise ConfigurationError("Give a key or a condition, not both.")
     if key is not None:
-        positions = source.with_key(key)
+        arrival = predict.source.arrival
+        positions = source.find([key])
         if not positions:
-            arrival = "" if predict.source.arrival is None else f", or its {predict.source.arrival} is missing"
-            raise ConfigurationError(f"The source of step {predict.name} has no record with the key {key!r}{arrival}.")
-        return positions
+            raise ConfigurationError(f"The source of step {predict.name} has no record with the key {key!r}.")
+        arrived = [position for position in positions if arrival is None or position.arrival is not None]
+        if not arrived:
+            raise ConfigurationError(
+                f"The record {key!r} has no {arrival}, so no run can find it. Give it one, or leave it out of the query."
+            )
+        return arrived[:1]
     if where is None:
         return source.newest(limit=limit)
     if source.conditions is None:

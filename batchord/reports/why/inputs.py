@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import ConfigurationError
+from batchord.core.ports import NotAtHand
 from batchord.core.run.provenance import Outcome
 from batchord.core.run.records import Position, Rejection
 from batchord.core.text.error_text import message_of
@@ -64,8 +65,10 @@ def _now(
     columns = model.reads
     if columns is None:
         loaded = parts.models.load_at_hand(model, parts.models.version(model))
-        if loaded is None:
-            raise ConfigurationError("the model was not loaded, and only the model knows which columns it reads")
+        if isinstance(loaded, NotAtHand):
+            raise ConfigurationError(
+                f"the model was not loaded ({loaded.why}), and only the model knows which columns it reads"
+            )
         columns = loaded.reads
     for frame, rejections in source.rows(first=position, last=position, chunk_rows=10, columns=columns):
         for rejection in rejections:

@@ -20,10 +20,6 @@ class FewRecords(Statements):
         statement = self._positions().where(*self._not_null(), *chosen)
         return statement.order_by(*[column.desc() for column in self._order()]).limit(limit)
 
-    def with_key(self, key: str) -> sa.Select[Any]:
-        """The positions of records with this key. The database reads the key's type from its text."""
-        return self._positions().where(*self._not_null(), self.key == _bound("key", key))
-
     def at(self, positions: Sequence[Position], columns: Sequence[str]) -> sa.Select[Any]:
         """The records at these positions, ascending: the key, then ``columns``."""
         chosen = [self._shown_key, *map(sa.column, columns)]

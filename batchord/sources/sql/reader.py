@@ -20,7 +20,7 @@ from batchord.sources.sql.columns import Columns, describe
 from batchord.sources.sql.connections import BOUNDS, reading
 from batchord.sources.sql.dtypes import asked_types, depends_on_null, types_of
 from batchord.sources.sql.engine import engine_for, source_url
-from batchord.sources.sql.failures import UnreadableValue, one_reason
+from batchord.sources.sql.failures import one_reason
 from batchord.sources.sql.few import FewRecords, condition_of
 from batchord.sources.sql.finding import Finding
 from batchord.sources.sql.keys import is_read_as_text, text_key
@@ -204,14 +204,6 @@ class SqlRecords(SourceReader):
             raise ConfigurationError(
                 f"The condition {condition!r} cannot be used: {one_reason(error)}. The query's columns: {names}."
             ) from error
-
-    def with_key(self, key: str) -> Sequence[Position]:
-        """See the port."""
-        _ = self._columns
-        try:
-            return self._chosen(self._statements.with_key(key), 1)
-        except UnreadableValue:  # no key of this type has such a text
-            return []
 
     def _chosen(self, statement: sa.Select[Any], limit: int) -> Sequence[Position]:
         _ = self._columns
