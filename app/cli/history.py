@@ -82,10 +82,10 @@ def show(run_id: str, *, as_json: bool) -> None:
         return
     print_outcome(detail.outcome)
     for step, at in detail.resets.items():
-        told = (
+        line = (
             f"  step {foreign(step)} was reset at {cell(at)}: the counts stay, but what this run wrote for it is gone"
         )
-        console.print(text((told, "yellow")))
+        console.print(text((line, "yellow")))
     _print_steps(detail)
     _print_shards(detail)
     _print_troubles(detail)

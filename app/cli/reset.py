@@ -33,17 +33,17 @@ def reset(name: str, step: str | None, *, is_sure: bool, as_json: bool) -> None:
         raise click.UsageError("Nobody can be asked here. Give --yes to forget without a question.")
     here = parts()
     with console.status("Counting …"):
-        found = forgettable(here, pipeline=name, step=step)
+        results = forgettable(here, pipeline=name, step=step)
     if not as_json:
-        _print(found)
-    if found.is_empty:
+        _print(results)
+    if results.is_empty:
         if as_json:
             print_json({"pipeline": name, "steps": []})
         return
     if not is_sure:
         click.confirm("Forget them?", abort=True)
     with console.status("Forgetting …"):
-        forgotten = forget(here, pipeline=name, steps=[each.step for each in found.steps], actor=this_person())
+        forgotten = forget(here, pipeline=name, steps=[each.step for each in results.steps], actor=this_person())
     if as_json:
         steps = [
             {"step": each.step, "predictions": each.predictions, "rejections": each.rejections} for each in forgotten
@@ -59,21 +59,21 @@ def _can_ask() -> bool:
     return sys.stdin.isatty()
 
 
-def _print(found: "Forgettable") -> None:
-    name = foreign(found.pipeline)
-    if found.is_empty:
+def _print(results: "Forgettable") -> None:
+    name = foreign(results.pipeline)
+    if results.is_empty:
         console.print(f"{name} has no predictions and no rejections. Nothing was changed.")
         return
-    rows = [(each.step, each.predictions, each.rejections, each.since, each.until) for each in found.steps]
+    rows = [(each.step, each.predictions, each.rejections, each.since, each.until) for each in results.steps]
     columns = ("step", ">predictions", ">rejections", "since", "until")
     table(f"A reset of {name} forgets", columns, rows, empty="")
-    if found.later_steps:
-        steps = ", ".join(map(foreign, found.later_steps))
+    if results.later_steps:
+        steps = ", ".join(map(foreign, results.later_steps))
         console.print(f"What later steps made of them stays as it is: {steps}.")
-    if found.followers:
-        console.print(f"So does the work of pipelines that follow: {', '.join(map(foreign, found.followers))}.")
-    if found.windowed:
-        steps = ", ".join(map(foreign, found.windowed))
+    if results.followers:
+        console.print(f"So does the work of pipelines that follow: {', '.join(map(foreign, results.followers))}.")
+    if results.windowed:
+        steps = ", ".join(map(foreign, results.windowed))
         console.print(
             text(
                 (f"The next run predicts its own window only ({steps}). ", "yellow"),

@@ -201,14 +201,14 @@ class SourceReader(ABC):
 
         Records without an arrival are among them. Several rows with the same key may be one position or several.
         """
-        found: list[Position] = []
+        matching: list[Position] = []
         texts = [*texts, *map(record_key, texts)]
         for chunk in self.keys_for_audit(chunk_rows=_CHUNK_ROWS):
             keys = ledger_texts([position.key for position in chunk])
             wanted = {keys[text] for text in texts if text in keys}
             if wanted:
-                found += [position for position in chunk if position.key in wanted]
-        return found
+                matching += [position for position in chunk if position.key in wanted]
+        return matching
 
     def count_without_key(self) -> int:
         """How many records have no key. They cannot be identified and are never predicted."""

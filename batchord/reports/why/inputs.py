@@ -45,8 +45,8 @@ def compare_input(
         parts.ledger.runs.now()  # raises if the ledger is away
         return InputReport(then=then, unknown=parts.mask(message_of(error)))
     if refused is not None:
-        told = f"{refused.reason}: {refused.detail}"
-        return InputReport(then=then, changed=None if then is None else True, refused=told)
+        sentence = f"{refused.reason}: {refused.detail}"
+        return InputReport(then=then, changed=None if then is None else True, refused=sentence)
     if then is None or digest is None:
         return InputReport(then=then, now=digest)
     if digest != then and outcome.code != step.code:

@@ -80,8 +80,8 @@ class _Record:
         """Whether the source gives the record for that window."""
         if window is None:
             return False
-        found = self.parts.open_source(self.step.source, window).find([record_key(self.position.key)])
-        return any(at.key == self.position.key for at in found)
+        positions = self.parts.open_source(self.step.source, window).find([record_key(self.position.key)])
+        return any(at.key == self.position.key for at in positions)
 
     def shard_of(self, run: StepOfRun) -> ShardOfStep | None:
         """The shard of the run in whose range the record lies; None if there is none."""

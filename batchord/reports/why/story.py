@@ -113,9 +113,9 @@ def story_of(parts: "Parts", *, pipeline: str, key: str, step: str | None = None
         names = ", ".join(each.name for each in declared.predict_steps)
         raise UnknownStep(f"{pipeline} has no Predict step {step!r}; its Predict steps are: {names}.")
     sought = {each.name: seek(parts, each, key) for each in chosen}
-    found = next((at.key for each in sought.values() for at in each.positions), None)
+    source_key = next((at.key for each in sought.values() for at in each.positions), None)
     steps = [_step_story(parts, declared, each, sought[each.name], key) for each in chosen]
-    story = RecordStory(pipeline=pipeline, key=record_key(key if found is None else found), steps=steps)
+    story = RecordStory(pipeline=pipeline, key=record_key(key if source_key is None else source_key), steps=steps)
     return story if story.is_known else replace(story, near=near_keys(parts, pipeline, chosen, key))
 
 
