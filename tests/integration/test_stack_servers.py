@@ -150,6 +150,19 @@ def test_two_homes_do_not_collide(own_home: Path) -> None:
         stop_servers(other)
 
 
+def test_a_server_keeps_no_descriptor_of_its_starter(own_home: Path) -> None:
+    """A shell's lock or pipe around a command ends with the command, not with the server that it started."""
+    reading, writing = os.pipe()
+    os.set_inheritable(writing, True)  # noqa: FBT003 -- the function's own signature
+    os.set_blocking(reading, False)
+    try:
+        start_servers(own_home, needs=LIGHT)
+    finally:
+        os.close(writing)
+    assert os.read(reading, 1) == b""
+    os.close(reading)
+
+
 def test_a_deep_home_works(own_home: Path) -> None:
     """No path of a socket limits where the home may be, nor a space or a quote in its name."""
     deep = own_home.joinpath(*['a "deep" folder'] * 12)
