@@ -23,7 +23,7 @@ _MOST_RECORDS = 1000
 #: The most columns that are shown each in a line. More are shown by their types.
 _MOST_COLUMNS = 20
 #: The most characters that are shown of a value, a label and an output.
-_MOST_VALUE, _MOST_LABEL, _MOST_OUTPUT = 40, 40, 160
+_MOST_VALUE, _MOST_LABEL, _MOST_OUTPUT = 40, 40, 80
 #: The most characters that are shown of the names of the columns of one type.
 _MOST_NAMES = 400
 

@@ -80,7 +80,7 @@ class ModelLibrary:
     def load_at_hand(self, declared: Model, version: str) -> LoadedModel | NotAtHand:
         """See :meth:`batchord.core.ports.Models.load_at_hand`."""
         if not declared.loads_quickly:
-            return NotAtHand(f"a {type(declared).__name__} may take long to load")
+            return NotAtHand(f"a model of kind {type(declared).__name__} may take long to load")
         if isinstance(declared, StoredModel) and not self._is_here(declared, version):
             return NotAtHand("its files are not on this machine yet")
         try:

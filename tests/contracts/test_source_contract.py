@@ -144,6 +144,33 @@ def test_rows_are_the_range_with_both_ends(records: Records) -> None:
         assert all(list(frame["body"]) == [f"text of {key}" for key in frame.index] for frame in frames)
 
 
+def test_a_few_records_are_the_newest_or_that_of_a_key(records: Records) -> None:
+    """A dry run chooses them, and reads them by their positions, however far apart these are."""
+    source = records.opened()
+    expected = records.positions()
+    for limit in (1, 10, 57, 100):
+        assert list(source.newest(limit=limit)) == expected[-limit:]
+    for position in expected[::14]:
+        assert list(source.with_key(record_key(position.key))) == [position]
+    assert list(source.with_key("no such key")) == []
+    chosen = [expected[number] for number in (0, 9, 10, 56)]
+    parts = list(source.records_at([stored(position) for position in chosen]))
+    assert keys_of(parts) == [position.key for position in chosen]
+    assert all(list(frame["body"]) == [f"text of {key}" for key in frame.index] for frame in frames_of(parts))
+
+
+def test_a_condition_chooses_the_newest_that_meet_it(dated_table: Table) -> None:
+    """It is SQL over the query's columns; one that cannot be used is named."""
+    source, expected = dated_table.opened("SELECT k, a, body, k + 1 AS next FROM {table}"), dated_table.positions()
+    least = sorted(position.key for position in expected)[40]
+
+    found = source.newest_with(f"next > {least} AND body LIKE '%:%' = (1 = 2) -- those", limit=5)
+
+    assert list(found) == [position for position in expected if position.key >= least][-5:]
+    with pytest.raises(ConfigurationError, match=r"The condition 'nothing = 1' cannot be used: .*k, a, body, next"):
+        source.newest_with("nothing = 1", limit=5)
+
+
 @pytest.mark.parametrize("chunk_rows", [1, 2, 56, 57, 58])
 def test_chunks_hold_at_most_what_was_asked(dated: Records, chunk_rows: int) -> None:
     """A border between chunks loses and repeats nothing, and no chunk is empty."""

@@ -25,8 +25,13 @@ class Trace:
 
     @property
     def text(self) -> str:
-        """The traceback as Python prints it, with those of the errors that led to the error."""
-        return "".join(traceback.format_exception(type(self.error), self.error, self.start)).rstrip()
+        """The traceback as Python prints it, with those of earlier errors that passed through the author's code.
+
+        An error that a library raised and caught itself, such as pandas for a missing column, is left out.
+        """
+        told = traceback.TracebackException(type(self.error), self.error, self.start)
+        _leave_out_libraries(told, self.error)
+        return "".join(told.format()).rstrip()
 
     @property
     def is_authors(self) -> bool:
@@ -59,6 +64,17 @@ def _unwrapped(error: BaseException) -> BaseException:
             break
         error = error.__cause__
     return error
+
+
+def _leave_out_libraries(told: traceback.TracebackException, error: BaseException) -> None:
+    for name in ("__cause__", "__context__"):
+        earlier, its_own = getattr(told, name), getattr(error, name)
+        if earlier is None or its_own is None:
+            continue
+        if any(map(_is_authors, _links(its_own.__traceback__))):
+            _leave_out_libraries(earlier, its_own)
+        else:
+            setattr(told, name, None)
 
 
 def _links(trace: TracebackType | None) -> Iterator[TracebackType]:

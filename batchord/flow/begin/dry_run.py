@@ -119,7 +119,9 @@ def _step_of(declared: Pipeline, name: str | None) -> Predict:
         raise ConfigurationError(f"Pipeline {declared.name} has no Predict step, so there is nothing to try.")
     names = ", ".join(each.name for each in steps)
     if name is None and len(steps) > 1:
-        raise ConfigurationError(f"Pipeline {declared.name} has several Predict steps: {names}. Name one of them.")
+        raise ConfigurationError(
+            f"Pipeline {declared.name} has several Predict steps: {names}. Name one: `--step {steps[0].name}`."
+        )
     chosen = [each for each in steps if name in (None, each.name)]
     if not chosen:
         raise ConfigurationError(f"Pipeline {declared.name} has no Predict step {name!r}. It has: {names}.")

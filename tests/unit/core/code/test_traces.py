@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from batchord.catalog import Catalog
@@ -31,6 +32,16 @@ def test_it_begins_at_the_authors_first_line_and_names_the_innermost() -> None:
     assert (trace.file, trace.line) == (HERE, _breaks.__code__.co_firstlineno + 1)
     assert trace.text.startswith(f'Traceback (most recent call last):\n  File "{__file__}"')
     assert trace.text.endswith("ValueError: invalid literal for int() with base 10: 'x'")
+
+
+def test_what_a_library_raised_and_caught_is_left_out() -> None:
+    """Pandas looks for a column in three ways; the author wrote one line."""
+    trace = trace_of(_raised(lambda: pd.DataFrame({"a": [1]})["price"]))
+
+    assert isinstance(trace.error.__cause__, KeyError)
+    assert "direct cause" not in trace.text
+    assert trace.text.count("Traceback") == 1
+    assert trace.text.splitlines()[1].startswith(f'  File "{__file__}"')
 
 
 def test_the_error_inside_batchords_own_is_the_authors() -> None:
