@@ -10,7 +10,7 @@ from typing import Any
 
 from batchord.catalog.code import AuthorsCode
 from batchord.catalog.editions import packed, unpacked
-from batchord.catalog.reading import load
+from batchord.catalog.reading import Problem, load
 from batchord.core.code.authors import find_spec, is_authors, resolved
 from batchord.core.code.parsed import imports_of
 
@@ -36,6 +36,10 @@ def attempt(job: dict[str, Any]) -> None:
         path = str(folder.resolve() / file)
         after = loaded_before[files[place + 1]] if place + 1 < len(files) else set(code.modules.values())
         closures[file] = sorted(_closure({path} | (after - loaded_before[file]), imported_by))
+        # A module that is imported later breaks its file as well, and before a record meets it.
+        broken = [text for other in closures[file] if (text := _syntax_error(code, other, folder)) is not None]
+        if broken and not any(problem["file"] == file for problem in problems):
+            problems.append(asdict(Problem(file=file, pipeline=None, what=broken[0])))
     more = {path: text for path, text in code.texts.items() if path not in job_texts}
     _note(job["report"], {"problems": problems, "texts": packed(more), "closures": closures})
     # Does not wait for threads that a file has started, and skips functions that it registered for the exit.
@@ -82,6 +86,21 @@ def _imports(code: AuthorsCode, module: str, path: str) -> set[str]:
                 full = resolved(imported.module, package)
                 names |= set() if full is None else {full, f"{full}.{imported.name}"}
     return {part for name in names for part in _parents(name)}
+
+
+def _syntax_error(code: AuthorsCode, path: str, folder: Path) -> str | None:
+    """The line and the error of a text that cannot be compiled; None if it can, or if it was imported."""
+    if path in code.modules.values():
+        return None
+    try:
+        compile(code.text(path), path, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        root, name = folder.resolve().parent, Path(path)
+        shown = name.relative_to(root) if name.is_relative_to(root) else name
+        return f"{shown} line {error.lineno}: SyntaxError: {error.msg}"
+    except (OSError, ValueError):
+        return None
+    return None
 
 
 def _unloaded(code: AuthorsCode, name: str) -> str | None:

@@ -85,6 +85,20 @@ def test_a_module_that_a_function_imports_when_it_is_called_is_taken_up(
     assert running.get("a").predict_steps[0].declared_model.code_digest != digest  # type: ignore[attr-defined]
 
 
+def test_an_edit_that_breaks_a_module_of_later_holds_its_file_back(catalog: Open, write: Write) -> None:
+    """Before a record meets it; the problem names the module and its line."""
+    write("_later.py", "VALUE = 1")
+    write("a.py", scoring("a", "value()", head="def value():\n    from _later import VALUE\n    return VALUE"))
+    running = catalog()
+    assert call(running, "a") == 1
+
+    write("_later.py", "VALUE = (")
+
+    assert call(running, "a") == 1
+    (problem,) = running.problems
+    assert (problem.file, "_later.py line 1: SyntaxError" in problem.what) == ("a.py", True)
+
+
 @pytest.mark.parametrize(
     "broken",
     [
