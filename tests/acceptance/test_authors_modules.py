@@ -111,7 +111,8 @@ def test_workers_and_beat_import_alike_and_take_up_every_edit(project: Cluster) 
     project.batchord("run", "scored", "--wait")
     assert _scores(project) == [11111, 22222]
 
-    project.pipeline("scored", _PIPELINE.format(schedule="schedule=every(seconds=1),"))
+    # The module first: whoever knows the schedule then knows the module's edit, too.
     (project.folder / "later.py").write_text("LATER = 30000\n")
+    project.pipeline("scored", _PIPELINE.format(schedule="schedule=every(seconds=1),"))
     project.insert_notes(1)
     wait_until(lambda: _scores(project) == [11111, 22222, 32222], description="beat's run has the edit", timeout=40)
