@@ -13,7 +13,10 @@ from batchord.reports.runs import RunReport
 
 from .actor import this_person
 from .broker import publish
+from .history import in_cell
 from .output import coloured, console, print_json, table
+from .terminal import foreign
+from .waiting import on_ctrl_c, run_goes_on
 
 _POLL_SECONDS = 0.5
 
@@ -26,13 +29,20 @@ def fill_range(name: str, start: datetime, end: datetime, params: dict[str, Any]
     runs, messages = fill_windows(parts(), pipeline=name, start=start, end=end, params=params, actor=this_person())
     publish(messages)
     if wait:
-        with console.status(f"{counted(len(runs), 'window')} …") as status:
+        with (
+            on_ctrl_c(lambda: _go_on(name, runs)),
+            console.status(f"{counted(len(runs), 'window')} …") as status,
+        ):
             runs = _ended(runs, status)
     if as_json:
         print_json([_json(run) for run in runs])
     else:
         ids = short_ids(ledger(), [run.id for run in runs])
-        rows = [(ids[run.id], run.window_start, run.window_end, coloured(run.state), run.predicted) for run in runs]
+        rows = [
+            (ids[run.id], run.window_start, run.window_end, coloured(run.state), in_cell(each, "predicted"))
+            for run in runs
+            for each in [RunReport.of(run)]
+        ]
         columns = ("run", "window from", "to", "state", ">predicted")
         table(
             f"Windows of {name}",
@@ -42,6 +52,16 @@ def fill_range(name: str, start: datetime, end: datetime, params: dict[str, Any]
         )
     if wait and any(run.state is not RunState.SUCCEEDED for run in runs):
         sys.exit(1)
+
+
+def _go_on(name: str, runs: list[Run]) -> str:
+    """What a person reads who stops waiting for the windows."""
+    if len(runs) == 1:
+        return run_goes_on(runs[0].id)
+    return (
+        f"The runs of {counted(len(runs), 'window')} go on. `batchord runs --pipeline {foreign(name)}` shows them, and "
+        "`batchord cancel RUN` ends one of them."
+    )
 
 
 def _json(run: Run) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from batchord.core.text.visible import as_one_entry
-from batchord.reports.pipelines import declared_pipelines
+from batchord.reports.pipelines import CatalogReport, pipelines_now
 
 from .database import database
 from .interventions import start_repair
-from .output import console, json_option, print_json, print_problems, table
+from .output import console, json_option, print_json, print_problems, table, with_offset
 from .terminal import foreign, text
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ _NOT_LOADED = "The model was not loaded: {why}. Its declaration and its columns 
 @json_option
 def pipelines(*, as_json: bool) -> None:
     """List the pipelines and all problems in their files."""
-    from batchord.wiring import catalog
+    from batchord.wiring import catalog, ledger
 
-    report = declared_pipelines(catalog().loaded)
+    report = pipelines_now(catalog().loaded, ledger)
     if as_json:
         print_json(report.as_json())
     else:
@@ -35,16 +35,34 @@ def pipelines(*, as_json: bool) -> None:
             (
                 each.name,
                 each.when,
+                text(("paused", "yellow")) if each.paused_at else with_offset(each.next) if each.next else "-",
                 ", ".join(f"{step.name} ({step.model or step.kind})" for step in each.steps),
                 each.file,
             )
             for each in report.pipelines
         ]
         empty = f"{catalog().folder} has no pipelines."
-        table("Pipelines", ("pipeline", "schedule", "steps", "file"), rows, empty=empty)
+        table("Pipelines", ("pipeline", "schedule", "next", "steps", "file"), rows, empty=empty)
+        _print_switches(report)
         print_problems(report.problems)
     if report.problems:
         sys.exit(1)
+
+
+def _print_switches(report: CatalogReport) -> None:
+    """Prints what people switched at run time."""
+    for each in report.pipelines:
+        name = foreign(each.name)
+        if each.paused_at is not None:
+            by = "" if each.paused_by is None else f" by {foreign(each.paused_by)}"
+            said = f" is paused since {with_offset(each.paused_at)}{by}. `batchord resume {name}` resumes it."
+            console.print(text((name, "yellow"), said))
+        if each.switched is not None:
+            said = f" has a schedule that was set by hand. Its file says {foreign(each.file_says)}, which "
+            console.print(text((name, "yellow"), f"{said}`batchord schedule {name} --reset` brings back."))
+    if report.unknown_because is not None:
+        said = f"Pauses and switched schedules are unknown: {as_one_entry(report.unknown_because)}"
+        console.print(text((said, "dim")))
 
 
 @click.command()
@@ -72,7 +90,6 @@ def plan(name: str, *, as_json: bool) -> None:
             step.records,
             step.shards,
             step.largest_shard,
-            step.shard_size,
             step.expected_seconds,
             "yes" if step.backlog_left else "no",
         )
@@ -84,14 +101,14 @@ def plan(name: str, *, as_json: bool) -> None:
         ">records",
         ">shards",
         ">largest shard",
-        "shard size",
         ">expected seconds",
         "follow-up run",
     )
-    least = ("largest shard", "shard size", "follow-up run")
+    least = ("largest shard", "follow-up run")
     table(f"Plan of {name}", columns, rows, empty="The pipeline has no Predict steps.", least=least)
     for step in steps:
         name = f"{foreign(step.step)}:"
+        console.print(text((f"{name} size of shards: {foreign(step.shard_size)}", "dim")))
         if step.stray is not None:
             console.print(text((name, "yellow"), f" {foreign(step.stray)}"))
         if step.missing_libraries is not None:
@@ -142,25 +159,33 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
 
 
 def _print_audits(reports: Sequence["AuditReport"]) -> None:
+    from batchord.reports.audits import verdict_of
+
+    several = any(len(report.counts.steps) > 1 for report in reports)
+    # Two steps may have the same records. So a pipeline with several Predict steps has a row for each.
     rows = [
         (
             report.pipeline,
-            report.counts.records,
-            report.counts.predicted,
-            report.counts.rejected,
-            report.counts.pending,
-            report.counts.missing,
-            report.counts.duplicated,
-            text((report.verdict, "green" if report.counts.clean else "red")),
+            *((step,) if several else ()),
+            counts.records,
+            counts.predicted,
+            counts.rejected,
+            counts.pending,
+            counts.missing,
+            counts.duplicated,
+            text((verdict_of(counts), "green" if counts.clean else "red")),
         )
         for report in reports
+        for step, counts in report.rows
     ]
-    columns = ("pipeline", ">records", ">predicted", ">rejected", ">pending", ">missing", ">duplicated", "")
+    counts_columns = (">records", ">predicted", ">rejected", ">pending", ">missing", ">duplicated", "")
+    columns = ("pipeline", *(("step",) if several else ()), *counts_columns)
     table("Audit", columns, rows, empty="No pipelines to audit.", least=("pending", "predicted"))
     for report in reports:
         name = foreign(report.pipeline)
         for step, why in report.counts.not_audited.items():
             where = f"{name}: the audit could not check step {foreign(step)}:"
             console.print(text((where, "red"), f" {as_one_entry(why)}"))
-        for kind, keys in report.examples.items():
-            console.print(text((f"{name}: {kind}", "red"), f" {', '.join(map(foreign, keys))}"))
+        for where, examples in report.named_examples:
+            for kind, keys in examples.items():
+                console.print(text((f"{foreign(where)}: {kind}", "red"), f" {', '.join(map(foreign, keys))}"))

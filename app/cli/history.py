@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Literal
 
 import click
 
 from batchord.core.run.runs import Run, RunState
 from batchord.core.text.counts import counted
 from batchord.core.text.visible import as_one_entry
+from batchord.reports.counts import StepCounts, in_steps
 from batchord.reports.failures import rejection_steps
 from batchord.reports.rejections import newest_rejections
 from batchord.reports.run import RunDetail, RunOutcome, detail_of, outcome_of
 from batchord.reports.run_names import run_named, short_ids
-from batchord.reports.runs import newest_runs
+from batchord.reports.runs import RunReport, newest_runs
 from batchord.reports.summaries import StepSummary
 
 from .database import shows_ledger
@@ -28,6 +30,8 @@ _MOST_OUTPUT = 120
 _ABOVE = "see above"
 #: A rate from this number on is shown without decimals.
 _WHOLE = 10
+#: Explains counts of runs with several Predict steps.
+_PER_STEP = "Each Predict step counts its own records: 2 x 100 stands for two steps with 100 records each."
 
 
 @click.command()
@@ -49,12 +53,12 @@ def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) 
         (
             ids[run.id],
             run.pipeline,
-            run.trigger,
+            run.started_by,
             run.slot,
             coloured(run.state),
-            run.discovered,
-            run.predicted,
-            run.rejected,
+            in_cell(run, "discovered"),
+            in_cell(run, "predicted"),
+            in_cell(run, "rejected"),
             run.seconds,
         )
         for run in reports
@@ -63,6 +67,16 @@ def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) 
     least = ("trigger", "discovered", "seconds", "rejected")
     empty = "No run matches." if pipeline or state else "No runs yet. Start one with `batchord run NAME`."
     table("Runs", columns, rows, empty=empty, least=least)
+    if any(len(run.counts) > 1 for run in reports):
+        console.print(text((_PER_STEP, "dim")))
+
+
+def in_cell(run: RunReport, name: Literal["discovered", "predicted", "rejected"]) -> int | str:
+    """A count of the run. If it has several Predict steps, the counts of each."""
+    if len(run.counts) > 1:
+        return in_steps([getattr(each, name) for each in run.counts])
+    count: int = getattr(run, name)
+    return count
 
 
 @click.command()
@@ -99,14 +113,14 @@ def _print_steps(detail: RunDetail) -> None:
             step.kind,
             ", ".join(step.after),
             text(coloured(step.state), *([(" (from the earlier run)", "dim")] if step.reused else [])),
-            step.executed,
+            step.executed_times,
             step.seconds,
             _ABOVE if detail.is_told_by_run(step) else step.note or shortened(step.value, _MOST_OUTPUT),
         )
         for step in detail.steps
     ]
     console.print()
-    columns = ("step", "kind", "after", "state", ">attempts", ">seconds", "result")
+    columns = ("step", "kind", "after", "state", ">executed", ">seconds", "result")
     table("Steps", columns, rows, empty="This run has no steps.", least=("after", "kind", "seconds"))
 
 
@@ -132,8 +146,11 @@ def _print_troubles(detail: RunDetail) -> None:
     ]
     console.print()
     times = (">times",) if several else ()
-    columns = ("step", ">shard", ">attempt", "state", *times, "worker", "started", ">seconds", "error")
-    table("Attempts that failed or followed a failure", columns, rows, empty="", least=("seconds", "worker"))
+    # Of several attempts that ended alike, the seconds are those of all of them together.
+    seconds = ">seconds in all" if several else ">seconds"
+    columns = ("step", ">shard", ">attempt", "state", *times, "worker", "started", seconds, "error")
+    least = (seconds.lstrip(">"), "worker")
+    table("Attempts that failed or followed a failure", columns, rows, empty="", least=least)
 
 
 def _print_shards(detail: RunDetail) -> None:
@@ -150,7 +167,7 @@ def _print_shards(detail: RunDetail) -> None:
             shard.predicted,
             shard.rejected,
             shard.attempt,
-            shard.worker,
+            shard.worker_name,
             *([error or ""] if with_errors else []),
         )
         for shard, error in zip(detail.shards, errors, strict=True)
@@ -168,24 +185,29 @@ def _print_shards(detail: RunDetail) -> None:
 
 @click.command()
 @click.option("--pipeline", help="Only rejections of this pipeline.")
+@click.option("--step", help="Only rejections of this step.")
 @click.option("--reason", help="Only rejections with this reason, such as missing-object.")
 @click.option("--run", "run_id", metavar="RUN", help="Only rejections of this run.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1), help="Show at most this many.")
 @json_option
 @shows_ledger
-def rejections(pipeline: str | None, reason: str | None, run_id: str | None, limit: int, *, as_json: bool) -> None:
+def rejections(
+    pipeline: str | None, step: str | None, reason: str | None, run_id: str | None, limit: int, *, as_json: bool
+) -> None:
     """List the rejected records: those that cannot be predicted, and why."""
     from batchord.wiring import ledger
 
     full_id = None if run_id is None else find_run(run_id).id
-    reports = newest_rejections(ledger(), pipeline=pipeline, reason=reason, run_id=full_id, limit=limit)
+    reports = newest_rejections(ledger(), pipeline=pipeline, step=step, reason=reason, run_id=full_id, limit=limit)
     if as_json:
         print_json([asdict(each) for each in reports])
         return
     rows = [(each.pipeline, each.step, each.key, each.reason, each.detail, each.rejected_at) for each in reports]
     columns = ("pipeline", "step", "record", "reason", "detail", "when")
-    empty = "No rejection matches." if pipeline or reason or run_id else "No rejections."
-    table("Rejections", columns, rows, empty=empty, least=("when", "step", "pipeline"))
+    empty = "No rejection matches." if pipeline or step or reason or run_id else "No rejections."
+    # A record that two steps have rejected is in two rows, which only the step distinguishes.
+    several = len({(each.pipeline, each.step) for each in reports}) > 1
+    table("Rejections", columns, rows, empty=empty, least=("when",) if several else ("when", "step", "pipeline"))
     print_next_steps(rejection_steps(reports))
 
 
@@ -204,11 +226,19 @@ def print_run(run: Run) -> None:
 def print_outcome(outcome: RunOutcome) -> None:
     """Prints a run's report for people, like :func:`print_run`."""
     run = outcome.run
-    name, trigger = foreign(run.pipeline), foreign(run.trigger)
-    console.print(text((name, "bold"), " ", coloured(run.state), f"  run {run.id}, by {trigger}"))
-    if outcome.predicts:
-        counts = f"  discovered {run.discovered:,} = predicted {run.predicted:,} + rejected {run.rejected:,}"
-        console.print(counts + (f" + pending {run.pending:,}" if run.pending else ""))
+    name, trigger = foreign(run.pipeline), foreign(run.started_by)
+    console.print(text((name, "bold"), " ", coloured(run.state), f"  run {run.id}, trigger: {trigger}"))
+    if len(run.counts) > 1:
+        for each in run.counts:
+            console.print(f"  step {foreign(each.step)}: {_equation(each)}")
+    elif outcome.predicts:
+        console.print(f"  {_equation(run)}")
+    if run.rejected:
+        console.print(
+            f"  `batchord rejections --run {run.id}` lists the rejected records. After a fix, `batchord retry {name}` "
+            "predicts them again.",
+            style="dim",
+        )
     if run.slot is not None:
         console.print(f"  slot {cell(run.slot)}")
     if outcome.rerun_of is not None:
@@ -217,6 +247,11 @@ def print_outcome(outcome: RunOutcome) -> None:
         console.print(text("  ", (as_one_entry(outcome.error), "red")))
     for step in outcome.steps:
         _print_summary(step)
+
+
+def _equation(counts: RunReport | StepCounts) -> str:
+    shown = f"discovered {counts.discovered:,} = predicted {counts.predicted:,} + rejected {counts.rejected:,}"
+    return shown + (f" + pending {counts.pending:,}" if counts.pending else "")
 
 
 def _print_summary(step: StepSummary) -> None:

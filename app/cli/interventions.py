@@ -40,7 +40,8 @@ def retry(name: str, reason: str | None, keys: Sequence[str], *, as_json: bool) 
     elif run is None:
         console.print("No rejection matches. Nothing was changed.")
     else:
-        console.print(f"Run {short_id(ledger(), run.id)} predicts {counted(count, 'rejected record')} again.")
+        short = short_id(ledger(), run.id)
+        console.print(f"Run {short} predicts the records of {counted(count, 'rejection')} again.")
 
 
 @click.command()

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
@@ -152,8 +152,20 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.1f}"
     if isinstance(value, datetime):
-        return value.astimezone().strftime("%m-%d %H:%M:%S")
+        return _local(value)
     return foreign(value)
+
+
+def with_offset(moment: datetime) -> str:
+    """A time in the reader's zone, with the offset of that zone: for times to come, by which people plan."""
+    return f"{_local(moment)} {moment.astimezone().isoformat(timespec='seconds')[19:]}"
+
+
+def _local(moment: datetime) -> str:
+    """A time in the reader's zone. It has the year if that is another one than now."""
+    local = moment.astimezone()
+    year = f"{local.year:04}-" if local.year != datetime.now(UTC).astimezone().year else ""
+    return f"{year}{local:%m-%d %H:%M:%S}"
 
 
 def shortened(value: str, most: int) -> str:

@@ -12,8 +12,10 @@ from uuid import uuid4
 import click
 
 from batchord.core.declared.params import check_params
-from batchord.core.errors import ConfigurationError
+from batchord.core.errors import ConfigurationError, TransientError
 from batchord.core.run.runs import Run, RunState
+from batchord.core.text.counts import counted
+from batchord.reports.counts import counts_of
 from batchord.reports.run_names import short_id
 from batchord.reports.runs import RunReport
 
@@ -24,7 +26,7 @@ from .database import database
 from .history import print_run
 from .output import console, json_option, print_json
 from .terminal import foreign
-from .waiting import progress_bar, wait_for_end
+from .waiting import on_ctrl_c, progress_bar, wait_for_end
 
 #: How long to wait until a worker opens the run. Then the command says that no worker seems to run.
 _OPEN_SECONDS = 15
@@ -94,11 +96,39 @@ def _as_json(run: Run) -> dict[str, Any]:
 def _run_here(name: str, params: dict[str, Any], *, quiet: bool) -> Run:
     from batchord.flow.attempt import log as attempt_log
     from batchord.flow.local import run_local
-    from batchord.wiring import parts
+    from batchord.wiring import local_parts
 
     attempt_log.install()
-    with database(), progress_bar(name, quiet=quiet) as update:
-        return run_local(parts(), pipeline=name, params=params, on_progress=update, actor=this_person())
+    opened: list[str] = []
+    with database(), on_ctrl_c(lambda: _left_over(name, opened)), progress_bar(name, quiet=quiet) as update:
+
+        def note(run_id: str) -> None:
+            opened[:] = [run_id]
+            update(run_id)
+
+        return run_local(local_parts(), pipeline=name, params=params, on_progress=note, actor=this_person())
+
+
+def _left_over(name: str, opened: list[str]) -> str:
+    """What is left of a local run after Ctrl-C, and how to go on."""
+    from batchord.wiring import ledger
+
+    if not opened:
+        return "No run was started."
+    (run_id,) = opened
+    try:
+        counts = counts_of(ledger(), [run_id])[run_id]
+    except TransientError:
+        counts = []
+    done = ", ".join(
+        f"{each.accounted:,} of {counted(each.discovered, 'record')} in step {foreign(each.step)}"
+        for each in counts
+        if each.discovered
+    )
+    return (
+        f"Run {run_id} is open{f', done with {done}' if done else ''}. `batchord run {foreign(name)} --local` "
+        f"continues it at once; workers continue it, too. `batchord cancel {run_id}` ends it."
+    )
 
 
 def _run_on_workers(name: str, params: dict[str, Any], *, wait: bool, quiet: bool) -> Run:
@@ -115,7 +145,9 @@ def _run_on_workers(name: str, params: dict[str, Any], *, wait: bool, quiet: boo
         by = this_person().to_json()
         ask("batchord.start_run", task_id=request, pipeline=name, trigger="cli", params=params, by=by)
 
-    opened = _opened(request, send)
+    look = f"`batchord runs --pipeline {foreign(name)}` shows whether the run has started."
+    with on_ctrl_c(lambda: f"A worker may still take the request. {look}"):
+        opened = _opened(request, send)
     return wait_for_end(opened, quiet=quiet) if wait else opened
 
 
@@ -150,7 +182,11 @@ def _moment(text: str) -> datetime:
 def _param(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise click.BadParameter(f"{text!r} must have the form KEY=VALUE", param_hint="--param")
+        lacks = "no name before its '='" if equals else "no '='"
+        raise click.BadParameter(
+            f"{text!r} was read, which has {lacks}: write KEY=VALUE, such as day=2026-11-01 or 'limit=10'",
+            param_hint="--param",
+        )
     try:
         return key, json.loads(value)
     except (ValueError, RecursionError):

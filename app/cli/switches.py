@@ -11,7 +11,7 @@ from batchord.core.errors import ConfigurationError
 from batchord.reports.schedules import schedules
 
 from .actor import this_person
-from .output import cell, console, json_option, print_json, table
+from .output import console, json_option, print_json, table, with_offset
 from .terminal import foreign, text
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -92,7 +92,7 @@ def schedule(
             each,
             report.when,
             report.set_by,
-            text(("paused", "yellow")) if report.paused else between.join(cell(slot) for slot in report.next) or "-",
+            text(("paused", "yellow")) if report.paused else between.join(map(with_offset, report.next)) or "-",
         )
         for each, report in reports.items()
     ]

@@ -9,6 +9,7 @@ from rich.text import Text
 from batchord.core.addresses.receivers import address_name
 from batchord.core.errors import BatchordError
 from batchord.core.text.counts import counted
+from batchord.core.text.similar import closest
 from batchord.reports.alerts import AlertReport, Delivery, newest_alerts
 from batchord.reports.run_names import short_ids
 
@@ -83,11 +84,17 @@ def _delivery(alert: AlertReport) -> str | Text:
 
 
 def _test(pipeline: str | None, *, as_json: bool) -> None:
-    from batchord.flow.upkeep.tell import receivers
+    from batchord.flow.upkeep.tell import missing_env, receivers
     from batchord.wiring import parts
 
     addresses = receivers(parts(), pipeline)
     results: list[dict[str, str | None]] = []
+    missing = None if pipeline is None else missing_env(parts(), pipeline)
+    if missing is not None:
+        similar = closest(missing, parts().environment)
+        advice = "set it" if similar is None else f"did you mean {similar!r}?"
+        problem = f"{missing} (urls_env= of {pipeline}) is not set in this environment: {advice}"
+        results.append({"receiver": missing, "error": problem})
     for address in addresses:
         receiver = address_name(address)
         try:

@@ -1,25 +1,44 @@
-"""Waits for a run's end, with a progress bar on a terminal."""
+"""Waits for runs, with a progress bar on a terminal. After Ctrl-C the runs go on; the person reads how to come back."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from batchord.core.run.runs import Run
-from batchord.reports.runs import progress as progress_of
+from batchord.reports.counts import counts_of
 
 from .output import console
 from .terminal import foreign
 
+#: The exit code of a program that SIGINT ended, by the shells' convention.
+INTERRUPTED = 130
 _POLL_SECONDS = 0.1
 
 
+@contextmanager
+def on_ctrl_c(message: Callable[[], str]) -> Iterator[None]:
+    """After Ctrl-C in the block, prints the message to standard error and exits with 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"\nInterrupted. {message()}", err=True)
+        sys.exit(INTERRUPTED)
+
+
+def run_goes_on(run_id: str) -> str:
+    """What a person reads who stops waiting for a run."""
+    return f"Run {run_id} goes on. `batchord show {run_id}` shows it, and `batchord cancel {run_id}` ends it."
+
+
 def wait_for_end(run: Run, *, quiet: bool) -> Run:
-    """The run after its end. ``quiet``: without a progress bar."""
+    """The run after its end. ``quiet``: without a progress bar. After Ctrl-C, the program ends and the run goes on."""
     from batchord.wiring import ledger
 
-    with progress_bar(run.pipeline, quiet=quiet) as update:
+    with on_ctrl_c(lambda: run_goes_on(run.id)), progress_bar(run.pipeline, quiet=quiet) as update:
         while not (now := ledger().runs.get(run.id)).state.ended:
             update(run.id)
             time.sleep(_POLL_SECONDS)
@@ -29,15 +48,25 @@ def wait_for_end(run: Run, *, quiet: bool) -> Run:
 
 @contextmanager
 def progress_bar(name: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A progress bar over a run's records. The block gets a function that moves it; it takes the run's id."""
+    """A progress bar over a run's records, or one for each Predict step.
+
+    The block gets a function that moves the bars; it takes the run's id.
+    """
     from batchord.wiring import ledger
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
-        task = progress.add_task(foreign(name), total=None)
+        # Before the steps are known, the bar stands for the whole pipeline.
+        bars: dict[str, TaskID] = {"": progress.add_task(foreign(name), total=None)}
 
         def update(run_id: str) -> None:
-            now = progress_of(ledger(), run_id)
-            progress.update(task, total=now.discovered or None, completed=now.accounted)
+            counts = counts_of(ledger(), [run_id])[run_id]
+            if len(counts) > 1 and "" in bars:
+                progress.remove_task(bars.pop(""))
+            for each in counts:
+                step = each.step if len(counts) > 1 else ""
+                if step not in bars:
+                    bars[step] = progress.add_task(f"{foreign(name)} {foreign(step)}", total=None)
+                progress.update(bars[step], total=each.discovered or None, completed=each.accounted)
 
         yield update

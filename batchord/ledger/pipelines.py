@@ -67,11 +67,6 @@ class PipelineRows:
         """The state of a pipeline. Registers the pipeline in the ledger if it is new."""
         return self.standings([name])[name]
 
-    def known(self, name: str) -> Standing | None:
-        """The state of a pipeline; None if it is not registered. Writes nothing."""
-        with self._connections.transaction() as connection:
-            return _read(connection.execute(_STANDINGS, {"names": [name]})).get(name)
-
     def standings(self, names: Sequence[str]) -> dict[str, Standing]:
         """The states of several pipelines. Registers those that are new."""
         values = {"names": list(names)}
@@ -81,6 +76,11 @@ class PipelineRows:
                 connection.execute(_REGISTER, values)
                 standings = _read(connection.execute(_STANDINGS, values))
         return standings
+
+    def known(self, names: Sequence[str]) -> dict[str, Standing]:
+        """The states of those of the pipelines that the ledger knows. It writes nothing."""
+        with self._connections.transaction() as connection:
+            return _read(connection.execute(_STANDINGS, {"names": list(names)}))
 
     def switched(self) -> dict[str, dict[str, Any]]:
         """``paused`` and ``schedule``, as JSON values, of each pipeline that people paused or scheduled differently."""

@@ -1,5 +1,6 @@
 """Reads what commands and pages show: runs, shards, rejections."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from batchord.core.run.runs import Run
@@ -32,11 +33,19 @@ _HISTORY = """
     WHERE (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s) AND (%(run)s::uuid IS NULL OR run_id = %(run)s)
     ORDER BY id DESC LIMIT %(limit)s
 """
-_PROGRESS = """
-    SELECT coalesce(sum(discovered), 0)::bigint AS discovered, coalesce(sum(predicted), 0)::bigint AS predicted,
-           coalesce(sum(rejected), 0)::bigint AS rejected, count(*)::int AS shards,
-           (count(*) FILTER (WHERE state NOT IN ('pending', 'running')))::int AS ended
-    FROM batchord.shards WHERE run_id = %s
+_PAUSED_BY = """
+    SELECT DISTINCT ON (pipeline) pipeline, by_user AS user, by_host AS host
+    FROM batchord.history WHERE action = 'pause' AND pipeline = ANY(%s) ORDER BY pipeline, id DESC
+"""
+_COUNTS = """
+    SELECT step.run_id::text AS run_id, step.name AS step,
+           coalesce(sum(shard.discovered), 0)::bigint AS discovered,
+           coalesce(sum(shard.predicted), 0)::bigint AS predicted,
+           coalesce(sum(shard.rejected), 0)::bigint AS rejected
+    FROM batchord.steps AS step
+    LEFT JOIN batchord.shards AS shard ON shard.run_id = step.run_id AND shard.step = step.name
+    WHERE step.run_id = ANY(%s::uuid[]) AND step.sharded AND NOT step.reused
+    GROUP BY step.run_id, step.name, step.ordinal ORDER BY step.run_id, step.ordinal
 """
 _TOTALS = """
     SELECT run.pipeline, coalesce(sum(shard.predicted), 0)::bigint AS predicted,
@@ -49,6 +58,7 @@ _REJECTIONS = """
     SELECT pipeline, step, record_key AS key, reason, detail, attempts, model_version, run_id, rejected_at
     FROM batchord.rejections
     WHERE (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s)
+      AND (%(step)s::text IS NULL OR step = %(step)s)
       AND (%(reason)s::text IS NULL OR reason = %(reason)s)
       AND (%(run)s::uuid IS NULL OR run_id = %(run)s)
     ORDER BY rejected_at DESC, record_key LIMIT %(limit)s
@@ -103,20 +113,30 @@ class Reports:
         """The changes by hand, the newest first."""
         return self._rows(_HISTORY, {"pipeline": pipeline, "run": run_id, "limit": limit})
 
-    def progress(self, run_id: str) -> dict[str, int]:
-        """Counts of a run that is still at work: discovered, predicted, rejected, shards, ended."""
-        (row,) = self._rows(_PROGRESS, [run_id])
-        return row
+    def paused_by(self, pipelines: Sequence[str]) -> dict[str, tuple[str | None, str | None]]:
+        """The user and the host that last paused each pipeline, as far as the history still has it."""
+        rows = self._rows(_PAUSED_BY, [list(pipelines)])
+        return {row["pipeline"]: (row["user"], row["host"]) for row in rows}
+
+    def counts(self, run_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Discovered, predicted and rejected records of each Predict step of the runs, in the order of the steps."""
+        return self._rows(_COUNTS, [list(run_ids)])
 
     def totals(self) -> list[dict[str, Any]]:
         """For each pipeline, how many records its runs have predicted and rejected, and whether a run is open."""
         return self._rows(_TOTALS, [])
 
     def rejections(
-        self, *, pipeline: str | None = None, reason: str | None = None, run_id: str | None = None, limit: int = 50
+        self,
+        *,
+        pipeline: str | None = None,
+        step: str | None = None,
+        reason: str | None = None,
+        run_id: str | None = None,
+        limit: int = 50,
     ) -> list[dict[str, Any]]:
         """The newest rejections, the newest first."""
-        values = {"pipeline": pipeline, "reason": reason, "run": run_id, "limit": limit}
+        values = {"pipeline": pipeline, "step": step, "reason": reason, "run": run_id, "limit": limit}
         return self._rows(_REJECTIONS, values)
 
     def _rows(self, query: str, values: Any) -> list[dict[str, Any]]:

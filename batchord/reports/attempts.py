@@ -8,6 +8,7 @@ from typing import Any
 
 from batchord.core.run.times import seconds_between
 from batchord.core.text.counts import counted
+from batchord.processes.local_names import plain_name
 
 #: The states of attempts that had trouble.
 _ODD_ENDS = frozenset({"failed", "retried", "lost", "split", "code-changed"})
@@ -70,7 +71,7 @@ class AttemptGroup:
     @property
     def worker(self) -> str | None:
         """The worker, or how many there were."""
-        workers = {each.worker for each in self.attempts if each.worker}
+        workers = {plain_name(each.worker) for each in self.attempts if each.worker}
         return next(iter(workers), None) if len(workers) <= 1 else counted(len(workers), "worker")
 
     @property

@@ -32,14 +32,31 @@ class AuditReport:
     @property
     def verdict(self) -> Verdict:
         """The result of the audit."""
-        if self.counts.clean:
-            return Verdict.CLEAN
-        found = self.counts.missing or self.counts.duplicated
-        return Verdict.NOT_CLEAN if found else Verdict.NOT_AUDITED
+        return verdict_of(self.counts)
+
+    @property
+    def rows(self) -> Sequence[tuple[str, Audit]]:
+        """The findings by step. A pipeline without Predict steps has one row, without a step's name."""
+        return [(step, counts) for step, (counts, _) in self.counts.steps.items()] or [("", self.counts)]
+
+    @property
+    def named_examples(self) -> Sequence[tuple[str, Mapping[str, Sequence[str]]]]:
+        """The examples with where they are: the pipeline, and the step if there are several."""
+        if len(self.counts.steps) <= 1:
+            return [(self.pipeline, self.examples)]
+        steps = self.counts.steps.items()
+        return [(f"{self.pipeline}, step {step}", examples) for step, (_, examples) in steps]
 
     def as_json(self) -> dict[str, Any]:
         """The contract for programs."""
         return as_json(self.counts)
+
+
+def verdict_of(counts: Audit) -> Verdict:
+    """The result of an audit with these findings."""
+    if counts.clean:
+        return Verdict.CLEAN
+    return Verdict.NOT_CLEAN if counts.missing or counts.duplicated else Verdict.NOT_AUDITED
 
 
 def audits(parts: "Parts", pipelines: Iterable[str]) -> list[AuditReport]:

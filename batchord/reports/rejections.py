@@ -29,10 +29,11 @@ def newest_rejections(
     ledger: "Ledger",
     *,
     pipeline: str | None = None,
+    step: str | None = None,
     reason: str | None = None,
     run_id: str | None = None,
     limit: int,
 ) -> list[RejectionReport]:
     """The newest rejections, the newest first."""
-    rows = ledger.reports.rejections(pipeline=pipeline, reason=reason, run_id=run_id, limit=limit)
+    rows = ledger.reports.rejections(pipeline=pipeline, step=step, reason=reason, run_id=run_id, limit=limit)
     return [RejectionReport(**{**row, "run_id": str(row["run_id"])}) for row in rows]

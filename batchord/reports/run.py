@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from batchord.core.calendar.schedules import open_start
+from batchord.core.run.after_losses import only_ends
 from batchord.core.run.runs import Run
 from batchord.reports.attempts import AttemptGroup, AttemptReport, fault_of, troubles
+from batchord.reports.counts import StepCounts, counts_of
 from batchord.reports.failures import FailureGroup, failure_groups
 from batchord.reports.runs import RunReport
 from batchord.reports.steps import ShardReport, StepReport
@@ -89,16 +91,16 @@ class RunDetail:
         }
 
 
-def outcome_of(run: Run) -> RunOutcome:
-    """The outcome of the run so far."""
-    report = RunReport.of(run)
+def outcome_of(run: Run, counts: Sequence[StepCounts] = ()) -> RunOutcome:
+    """The outcome of the run so far. ``counts``: those of its Predict steps now, if the run has not ended."""
+    report = RunReport.of(run, counts)
     has_steps = bool((run.summary or {}).get("steps"))
     return RunOutcome(
         run=report,
         rerun_of=run.rerun_of,
         error=run.error,
         steps=step_summaries(run.summary),
-        predicts=has_steps or bool(run.discovered or run.predicted or run.rejected),
+        predicts=has_steps or bool(report.counts or run.discovered or run.predicted or run.rejected),
     )
 
 
@@ -110,7 +112,7 @@ def detail_of(ledger: "Ledger", run: Run) -> RunDetail:
     names = {row["name"] for row in steps}
     resets = ledger.resets.times(run.pipeline)
     return RunDetail(
-        outcome=outcome_of(run),
+        outcome=outcome_of(run, counts_of(ledger, [run.id])[run.id]),
         window_start=open_start(run.window_start),
         window_end=run.window_end,
         models=run.models,
@@ -127,8 +129,9 @@ def detail_of(ledger: "Ledger", run: Run) -> RunDetail:
 def _executed(step: Mapping[str, Any], attempts: Sequence[AttemptReport]) -> int:
     """How often the step was executed, or planned.
 
-    A step that may run only once is claimed again after the loss of its worker, only to end it as failed. So for such a
-    step, only attempts that began their work count.
+    An attempt that only ended the step after losses does not count. Of a step that may run only once, only attempts
+    that began their work count.
     """
-    begun = [each for each in attempts if each.step == step["name"] and each.shard is None and each.begun_at]
-    return len(begun) or int(step["attempt"])
+    own = [each for each in attempts if each.step == step["name"] and each.shard is None]
+    begun = [each for each in own if each.begun_at]
+    return len(begun) or sum(not only_ends(each.error) for each in own) or int(step["attempt"])

@@ -1,14 +1,19 @@
-"""The newest runs, and the progress of a run."""
+"""The newest runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from batchord.core.run.runs import Run, RunState
 from batchord.core.run.times import seconds_between
+from batchord.reports.counts import StepCounts, counts_in, counts_of
 
 if TYPE_CHECKING:
     from batchord.ledger import Ledger
+
+#: Triggers whose text in the ledger is short for what people would say.
+TRIGGERS = {"cli": "by hand", "local": "by hand (--local)", "call": "a program", "backlog": "a backlog"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +32,12 @@ class RunReport:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    #: The counts of each Predict step. The counts above are their sums, so with several steps they count no records.
+    counts: Sequence[StepCounts] = ()
 
     @classmethod
-    def of(cls, run: Run) -> Self:
-        """The report of a run."""
+    def of(cls, run: Run, counts: Sequence[StepCounts] = ()) -> Self:
+        """The report of a run. ``counts``: those of its Predict steps now, if they are not in its summary yet."""
         return cls(
             id=run.id,
             pipeline=run.pipeline,
@@ -44,6 +51,7 @@ class RunReport:
             created_at=run.created_at,
             started_at=run.started_at,
             finished_at=run.finished_at,
+            counts=counts or counts_in(run.summary),
         )
 
     @property
@@ -52,28 +60,20 @@ class RunReport:
         return self.discovered - self.predicted - self.rejected
 
     @property
+    def started_by(self) -> str:
+        """What started it, for people: the text of the trigger, or other words for it."""
+        return TRIGGERS.get(self.trigger, self.trigger)
+
+    @property
     def seconds(self) -> float | None:
         """Seconds from start to finish; None while it is not over."""
         return seconds_between(self.started_at, self.finished_at)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """The progress of a run that is at work."""
-
-    discovered: int
-    #: Records with a prediction or a rejection.
-    accounted: int
 
 
 def newest_runs(
     ledger: "Ledger", *, pipeline: str | None = None, state: str | None = None, limit: int
 ) -> list[RunReport]:
     """The newest runs, the newest first."""
-    return [RunReport.of(run) for run in ledger.reports.runs(pipeline=pipeline, state=state, limit=limit)]
-
-
-def progress(ledger: "Ledger", run_id: str) -> Progress:
-    """The progress of the run."""
-    now = ledger.reports.progress(run_id)
-    return Progress(discovered=now["discovered"], accounted=now["predicted"] + now["rejected"])
+    runs = ledger.reports.runs(pipeline=pipeline, state=state, limit=limit)
+    counts = counts_of(ledger, [run.id for run in runs])
+    return [RunReport.of(run, counts[run.id]) for run in runs]

@@ -10,6 +10,7 @@ from typing import Any
 from batchord.core.run.runs import StepState, becomes_shards
 from batchord.core.run.times import seconds_between
 from batchord.output.masking import mask_known
+from batchord.processes.local_names import plain_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,11 @@ class StepReport:
     def seconds(self) -> float | None:
         """Seconds from its first attempt to its end; None while it is not over."""
         return seconds_between(self.started_at, self.finished_at)
+
+    @property
+    def executed_times(self) -> str:
+        """How often it was executed, for people. A Predict step is planned; the shards have attempts of their own."""
+        return f"planned {self.executed}x" if becomes_shards(self.kind) else f"{self.executed}x"
 
     @property
     def waits_for_worker(self) -> bool:
@@ -92,3 +98,8 @@ class ShardReport:
     timings: Mapping[str, Any] | None
     started_at: datetime | None
     finished_at: datetime | None
+
+    @property
+    def worker_name(self) -> str | None:
+        """The worker for people: its host and its pid."""
+        return None if self.worker is None else plain_name(self.worker)

@@ -141,7 +141,7 @@ def _positions(
         arrived = [position for position in positions if arrival is None or position.arrival is not None]
         if not arrived:
             raise ConfigurationError(
-                f"The record {key!r} has no {arrival}, so no run can find it. Give it one, or leave it out of the query."
+                f"The record {key!r} has no {arrival}, so no run finds it. Give it one, or leave it out of the query."
             )
         return arrived[:1]
     if where is None:
@@ -226,6 +226,6 @@ def _ended(parts: Parts, tried: DryRun, error: BaseException) -> DryRun:
 
 def _window(parts: Parts, declared: Pipeline) -> Window:
     """The window of a run by hand. The ledger need not know the pipeline, and does not learn of it."""
-    standing = parts.ledger.pipelines.known(declared.name)
+    standing = parts.ledger.pipelines.known([declared.name]).get(declared.name)
     now = parts.ledger.runs.now() if standing is None else standing.now
     return window_by_hand(declared.scheduled_by(None if standing is None else standing.schedule), standing, now)

@@ -12,6 +12,7 @@ from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import BatchordError, LeaseLost, TransientError
 from batchord.core.process.fault_points import fault
+from batchord.core.run.after_losses import LOST_PLANNERS
 from batchord.core.run.frontier import Frontier, Sighting
 from batchord.core.run.horizon import Stray
 from batchord.core.run.leases import StepLease
@@ -52,9 +53,7 @@ def plan_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
     if lease is None:
         return _misrouted(parts, run_id, step)
     if lease.attempt > parts.settings.max_attempts:
-        return fail_step(
-            parts, lease, f"{counted(lease.attempt - 1, 'attempt')} to plan the step ended without a result"
-        )
+        return fail_step(parts, lease, f"{counted(lease.attempt - 1, 'attempt')} {LOST_PLANNERS}")
     return _Planning(parts, lease).make()
 
 

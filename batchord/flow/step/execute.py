@@ -27,6 +27,7 @@ from batchord.core.errors import (
 )
 from batchord.core.process.fault_points import fault
 from batchord.core.reasons import LossCause
+from batchord.core.run.after_losses import LOST_WORKER, TOOK_TOO_LONG
 from batchord.core.run.leases import StepLease
 from batchord.core.run.messages import Message, step_ready
 from batchord.core.run.runs import StepState
@@ -163,16 +164,16 @@ def _look_back(parts: Parts, lease: StepLease, task: TaskStep, retry: Retry) -> 
     """Raises if earlier attempts were lost with their workers and no other attempt is allowed."""
     if lease.work.begun_before and not task.idempotent:
         raise MayHaveRun(
-            f"the step lost its worker while it ran ({lease.last_error or 'in an earlier attempt'}). Nobody knows how "
+            f"{LOST_WORKER} while it ran ({lease.last_error or 'in an earlier attempt'}). Nobody knows how "
             "much of its work was done, so it was not run again. Check what it did, then run `batchord rerun "
             f"{lease.run_id} --from {lease.step}`. If the step may safely run twice, declare it with idempotent=True"
         )
     if lease.cause is LossCause.OUT_OF_TIME:
-        error = OutOfTime(f"the step took too long, and Batchord ended it ({lease.last_error})")
+        error = OutOfTime(f"{TOOK_TOO_LONG} ({lease.last_error})")
         if not retry.allows(error, attempt=lease.work.retried):
             raise error
     elif lease.losses >= parts.settings.max_attempts:
-        raise MayHaveRun(f"the step lost its worker in {counted(lease.losses, 'attempt')}, last: {lease.last_error}")
+        raise MayHaveRun(f"{LOST_WORKER} in {counted(lease.losses, 'attempt')}, last: {lease.last_error}")
 
 
 def _left_by(error: BaseException, step: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ with constant memory, and looks it up in the ledger.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,7 +32,10 @@ ALL_TIME = (BEGINNING, datetime(9999, 12, 30, tzinfo=UTC))
 
 @dataclass(kw_only=True)
 class Audit:
-    """The findings of a pipeline's audit, over all its Predict steps."""
+    """The findings of a pipeline's audit, as sums over all its Predict steps.
+
+    Two steps may predict the same records. So with several steps, only the findings of each count records.
+    """
 
     records: int = 0
     predicted: int = 0
@@ -47,6 +50,8 @@ class Audit:
     without_position: int = 0
     #: Steps that the audit could not check, and why. The counts cover the other steps.
     not_audited: dict[str, str] = field(default_factory=dict)
+    #: The findings of each step, and examples of keys for each kind of finding.
+    steps: dict[str, tuple["Audit", dict[str, list[str]]]] = field(default_factory=dict, compare=False)
 
     @property
     def clean(self) -> bool:
@@ -80,8 +85,11 @@ def audit(parts: Parts, *, pipeline: str) -> tuple[Audit, dict[str, list[str]]]:
                 log.exception("The audit could not check step %s of %s", step.name, pipeline)
             reason = message_of(error)
             findings.not_audited[step.name] = parts.mask(reason)
+            counted.not_audited[step.name] = findings.not_audited[step.name]
+            findings.steps[step.name] = (counted, {})
             continue
         findings.add(counted)
+        findings.steps[step.name] = (counted, {kind: keys for kind, keys in named.items() if keys})
         for kind, keys in named.items():
             examples[kind] += keys[: MOST_EXAMPLES - len(examples[kind])]
     return findings, {kind: keys for kind, keys in examples.items() if keys}
@@ -100,13 +108,20 @@ def audit_and_repair(parts: Parts, *, pipeline: str) -> list[Message]:
         _keep_alert(parts, pipeline, f"not-audited:{step}", title, message)
         kept = [AlertsKept()]
     if findings.missing or findings.duplicated:
-        missing = counted(findings.missing, "record")
-        message = f"The audit of {pipeline} found {missing} missing, {findings.duplicated} duplicated: {examples}"
+        message = f"The audit of {pipeline} found {_described(findings, examples)}"
         _keep_alert(parts, pipeline, None, f"{pipeline}: the audit found missing or duplicated records", message)
         kept = [AlertsKept()]
     if findings.missing > findings.without_position:
         kept += repair_missing(parts, pipeline=pipeline)[1]
     return kept
+
+
+def _described(findings: Audit, examples: dict[str, list[str]]) -> str:
+    """The findings as the end of a sentence. With several steps, it names each step that has some."""
+    if len(findings.steps) > 1:
+        steps = {name: each for name, each in findings.steps.items() if each[0].missing or each[0].duplicated}
+        return "; ".join(f"in step {name} {_described(*each)}" for name, each in steps.items())
+    return f"{counted(findings.missing, 'record')} missing, {findings.duplicated} duplicated: {examples}"
 
 
 def audit_all(parts: Parts) -> Iterator[list[Message]]:
@@ -204,6 +219,7 @@ def _keep(examples: list[str], key: Scalar) -> None:
 
 def as_json(findings: Audit) -> dict[str, Any]:
     """The counts by name: the contract for programs."""
-    counts = asdict(findings)
-    del counts["without_position"]
+    counts = {name: value for name, value in vars(findings).items() if name not in ("without_position", "steps")}
+    if len(findings.steps) > 1:
+        counts["steps"] = {name: as_json(each) for name, (each, _) in findings.steps.items()}
     return counts

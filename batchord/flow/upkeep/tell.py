@@ -97,7 +97,7 @@ def receivers(parts: Parts, pipeline: str | None) -> list[str]:
     return list(split_addresses(f"{text} {parts.environment.get(own or '', '')}"))
 
 
-def _missing_env(parts: Parts, pipeline: str) -> str | None:
+def missing_env(parts: Parts, pipeline: str) -> str | None:
     """The variable for the pipeline's receivers, if this process does not have it; otherwise None."""
     own = _urls_env(parts, pipeline)
     return own if own is not None and own not in parts.environment else None
@@ -113,7 +113,7 @@ def _urls_env(parts: Parts, pipeline: str) -> str | None:
 def _send(parts: Parts, alert: Alert) -> str | None:
     """Sends the alert. Returns what went wrong; None if every receiver has it."""
     errors = []
-    missing = _missing_env(parts, alert.pipeline)
+    missing = missing_env(parts, alert.pipeline)
     if missing is not None:
         errors.append(f"{missing} is not set where this worker runs")
     for address in receivers(parts, alert.pipeline):

@@ -12,7 +12,7 @@ from batchord.flow.upkeep.switch import pause
 from batchord.reports.alerts import AlertReport, Delivery, newest_alerts
 from batchord.reports.changes import newest_changes
 from batchord.reports.rejections import newest_rejections
-from tests.integration.flow_parts import Bench
+from tests.integration.flow_parts import STEP, Bench
 
 
 def picky(frame: pd.DataFrame) -> "pd.Series[float]":
@@ -33,6 +33,8 @@ def test_rejections_have_the_ledgers_fields(bench: Bench) -> None:
     assert {report.key for report in reports} >= {"1"}
     (first,) = newest_rejections(bench.ledger, pipeline="items", reason=reports[0].reason, limit=1)
     assert first.run_id == run.id
+    assert {each.step for each in newest_rejections(bench.ledger, step=STEP, limit=10)} == {STEP}
+    assert newest_rejections(bench.ledger, step="other", limit=10) == []
     assert newest_rejections(bench.ledger, reason="killed-worker", limit=10) == []
     fields = ["pipeline", "step", "key", "reason", "detail", "attempts", "model_version", "run_id", "rejected_at"]
     assert list(asdict(first)) == fields

@@ -8,12 +8,16 @@ from batchord.catalog import Problem
 from batchord.catalog.reading import Loaded
 from batchord.core.calendar.schedules import every
 from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.steps import Predict
+from batchord.core.errors import ConfigurationError
+from batchord.core.run.history import Actor, Way
 from batchord.flow.upkeep.switch import pause, reschedule
+from batchord.ledger import Ledger
 from batchord.reports.audits import Verdict, audits
-from batchord.reports.pipelines import declared_pipelines
+from batchord.reports.pipelines import declared_pipelines, pipelines_now
 from batchord.reports.schedules import schedules
 from batchord.reports.stack import ProcessReport, ServerReport, StackReport
-from tests.integration.flow_parts import Bench
+from tests.integration.flow_parts import RECORDS, Bench, length
 from tests.integration.graph_parts import Calls, scoring
 
 
@@ -55,6 +59,64 @@ def test_a_schedule_says_when_and_who_set_it(bench: Bench) -> None:
     assert first > datetime.now(UTC) - timedelta(minutes=1)
     assert (after.when, after.paused) == ("every 10 minutes", True)
     assert after.set_by == "this command; its file says every hour"
+
+
+def test_pipelines_say_what_people_switched(bench: Bench) -> None:
+    """Who paused one and when, which schedule was set by hand, and the next slot. Asking writes nothing."""
+    bench.catalog.pipelines["hourly"] = Pipeline("hourly", steps=[scoring()], schedule=every(hours=1))
+    bench.catalog.pipelines["new"] = Pipeline("new", steps=[scoring()], schedule=every(hours=1))
+    bench.declare()
+    loaded = Loaded(pipelines=bench.catalog.pipelines, files=dict.fromkeys(bench.catalog.pipelines, "one.py"))
+    person = Actor(user="ada", host="web-1", way=Way.COMMAND)
+    pause(bench.parts(), pipeline="items", paused=True, actor=person)
+    reschedule(bench.parts(), pipeline="hourly", schedule=every(minutes=10))
+
+    report = pipelines_now(loaded, lambda: bench.ledger)
+
+    hourly, items, new = report.pipelines
+    assert (hourly.when, hourly.switched, hourly.file_says) == ("every 10 minutes", "every 10 minutes", "every hour")
+    assert hourly.next is not None
+    assert hourly.next - datetime.now(UTC) <= timedelta(minutes=10)
+    assert (items.paused_by, items.next, items.when) == ("ada on web-1", None, "by hand")
+    assert items.paused_at is not None
+    assert (new.paused_at, new.switched) == (None, None)
+    assert new.next is not None
+    assert report.unknown_because is None
+    assert bench.column("SELECT name FROM batchord.pipelines ORDER BY name") == ["hourly", "items"]
+
+
+def test_pipelines_are_listed_without_a_ledger() -> None:
+    """The report says what it could not find out."""
+    loaded = Loaded(
+        pipelines={"hourly": Pipeline("hourly", steps=[scoring()], schedule=every(hours=1))}, files={"hourly": "a.py"}
+    )
+
+    def away() -> Ledger:
+        raise ConfigurationError("no database is configured")
+
+    report = pipelines_now(loaded, away)
+
+    assert report.unknown_because == "no database is configured"
+    assert [(each.name, each.next is None, each.paused_at) for each in report.pipelines] == [("hourly", False, None)]
+
+
+def test_an_audit_of_several_steps_names_each(bench: Bench) -> None:
+    """Both steps have the same records, so a sum would count each record twice."""
+    bench.insert(3)
+    steps = [Predict(name, source=RECORDS, model=length) for name in ("long", "short")]
+    bench.catalog.pipelines["items"] = Pipeline("items", steps=steps)
+    bench.run()
+    bench.sql("DELETE FROM batchord.predictions WHERE step = 'short' AND record_key = '2'")
+
+    (report,) = audits(bench.parts(), ["items"])
+
+    assert [(step, counts.records, counts.predicted) for step, counts in report.rows] == [
+        ("long", 3, 3),
+        ("short", 3, 2),
+    ]
+    steps_json = report.as_json()["steps"]
+    assert [steps_json[step]["records"] for step in ("long", "short")] == [3, 3]
+    assert report.counts.missing + report.counts.pending == 1
 
 
 def test_an_audit_has_a_verdict(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pandas as pd
 
+from batchord import Python
 from batchord.core.declared.retries import Retry
 from batchord.core.run.runs import RunState
 from batchord.reports.run import RunDetail, detail_of, outcome_of
@@ -86,6 +87,20 @@ def test_a_step_that_was_run_again_has_as_many_attempts(bench: Bench) -> None:
     assert shown == [("1-2", True), ("3", True)]
 
 
+def test_the_attempt_that_gives_a_step_up_is_not_one_more(bench: Bench) -> None:
+    """It was lost three times, and claimed a fourth time only to end it."""
+    declare_graph(bench, Python("work", lambda: None))
+    run_id, messages = opened(bench)
+    for _ in range(3):
+        assert bench.ledger.runs.claim_step(run_id, "work", lease_seconds=60, worker="dead:1") is not None
+        bench.expire_leases()
+    bench.run_on(run_id, messages, max_attempts=3)
+
+    (step,) = detail(bench, run_id).steps
+
+    assert (step.state, step.attempt, step.executed, step.executed_times) == ("failed", 4, 3, "3x")
+
+
 def test_an_open_window_has_no_start(bench: Bench) -> None:
     """The first run by hand of a pipeline without a schedule looks back to the beginning of time."""
     bench.declare()
@@ -107,6 +122,7 @@ def test_programs_get_every_field(bench: Bench) -> None:
     fields = detail(bench, run.id).as_json()
 
     more = [
+        "counts",
         "window_start",
         "window_end",
         "rerun_of",

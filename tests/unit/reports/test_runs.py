@@ -2,8 +2,14 @@
 
 from dataclasses import asdict
 
-from batchord.reports.runs import Progress, RunReport, newest_runs, progress
-from tests.integration.flow_parts import Bench
+import pytest
+
+from batchord import Pipeline, Predict
+from batchord.flow.begin.start import start_run
+from batchord.flow.predict.plan import plan_step
+from batchord.reports.counts import StepCounts, counts_of, in_steps
+from batchord.reports.runs import RunReport, newest_runs
+from tests.integration.flow_parts import RECORDS, STEP, Bench, length
 
 
 def test_the_newest_run_comes_first(bench: Bench) -> None:
@@ -38,6 +44,7 @@ def test_a_report_holds_what_programs_may_rely_on(bench: Bench) -> None:
         "created_at",
         "started_at",
         "finished_at",
+        "counts",
     ]
     assert (report.discovered, report.predicted, report.pending) == (2, 2, 0)
     assert report.seconds is not None
@@ -50,4 +57,38 @@ def test_a_run_that_is_open_has_no_duration(bench: Bench) -> None:
     report = RunReport.of(run)
 
     assert report.seconds is None
-    assert progress(bench.ledger, run.id) == Progress(discovered=0, accounted=0)
+    assert counts_of(bench.ledger, [run.id]) == {run.id: [StepCounts(step=STEP, discovered=0, predicted=0, rejected=0)]}
+
+
+def test_each_predict_step_counts_its_own_records(bench: Bench) -> None:
+    """Both steps predict the same records: their sum is no number of records. The counts grow while the run works."""
+    bench.insert(3)
+    steps = [
+        Predict("long", source=RECORDS, model=length),
+        Predict("short", source=RECORDS, model=length, after="long"),
+    ]
+    bench.catalog.pipelines["items"] = Pipeline("items", steps=steps)
+    run = bench.started()
+    messages = plan_step(bench.parts(), run_id=run.id, step="long")
+    (before, _) = counts_of(bench.ledger, [run.id])[run.id]
+    report = RunReport.of(bench.run_on(run.id, messages))
+
+    assert (before.discovered, before.pending) == (3, 3)
+    assert report.discovered == 6
+    assert [(each.step, each.discovered, each.predicted, each.accounted) for each in report.counts] == [
+        ("long", 3, 3, 3),
+        ("short", 3, 3, 3),
+    ]
+    assert newest_runs(bench.ledger, limit=1)[0].counts == report.counts
+    assert in_steps([each.predicted for each in report.counts]) == "2 x 3"
+    assert in_steps([3, 2]) == "3 + 2"
+
+
+@pytest.mark.parametrize(("trigger", "shown"), [("cli", "by hand"), ("call", "a program"), ("nightly", "nightly")])
+def test_a_trigger_is_named_in_words(bench: Bench, trigger: str, shown: str) -> None:
+    """Programs get the ledger's own text."""
+    bench.declare()
+    run, _ = start_run(bench.parts(), pipeline="items", trigger=trigger)
+    report = RunReport.of(run)
+
+    assert (report.started_by, report.trigger) == (shown, trigger)

@@ -15,7 +15,7 @@ from batchord.reports.schedules import ScheduleReport
 
 RUN_ID = "01970000-0000-7000-8000-000000000001"
 SHORT = RUN_ID[:8]
-SLOT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+SLOT = datetime.now(UTC).replace(month=3, day=1, hour=12, minute=30, second=0, microsecond=0)
 SLOT_SAID = f"{SLOT.astimezone():%m-%d %H:%M:%S}"
 ERROR = "ValueError: the price list of the warehouse has no column of that name, so nothing can be joined with it"
 RUN = Run(
@@ -83,12 +83,40 @@ def printed(screen: io.StringIO) -> str:
 
 def test_runs(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
     """Id, state and slot, and no header in two lines."""
-    ledger_of(monkeypatch, runs=[RUN])
+    ledger_of(monkeypatch, runs=[RUN], counts=[])
     assert CliRunner().invoke(history.runs, []).exit_code == 0
     title, header, row = printed(screen).splitlines()
     assert (title.strip(), header.split()[:4]) == ("Runs", ["run", "pipeline", "slot", "state"])
     for whole in (SHORT, RUN.pipeline, SLOT_SAID, "succeeded", "1,234,500"):
         assert whole in row
+
+
+def test_a_run_with_several_predict_steps_adds_up_no_records(
+    monkeypatch: pytest.MonkeyPatch, screen: io.StringIO
+) -> None:
+    """Both steps may have the same records: each has its own counts, in the list as in the run itself."""
+    counts = [
+        {"run_id": RUN_ID, "step": step, "discovered": 1000, "predicted": predicted, "rejected": 1000 - predicted}
+        for step, predicted in (("mood", 1000), ("topic", 990))
+    ]
+    copies = [[dict(row) for row in counts] for _ in range(2)]
+    ledger_of(monkeypatch, runs=[RUN], runs_matching=[RUN], steps=[], shards=[], attempts=[], counts=copies[0])
+    assert CliRunner().invoke(history.runs, []).exit_code == 0
+    ledger_of(monkeypatch, runs=[RUN], runs_matching=[RUN], steps=[], shards=[], attempts=[], counts=copies[1])
+    assert CliRunner().invoke(history.show, [RUN_ID]).exit_code == 0
+    text = printed(screen)
+    for whole in ("1,000 + 990", "step mood: discovered 1,000 = predicted 1,000 + rejected 0", "Each Predict step"):
+        assert whole in text
+    assert "step topic: discovered 1,000 = predicted 990 + rejected 10" in text
+    assert "1,234,500" not in text
+
+
+def test_a_time_of_another_year_has_its_year() -> None:
+    """And a time to come has the offset of the reader's zone."""
+    other = SLOT.replace(year=SLOT.year + 1).astimezone()
+    assert output.cell(SLOT) == SLOT_SAID
+    assert output.cell(other) == f"{other:%Y-%m-%d %H:%M:%S}"
+    assert output.with_offset(other) == f"{other:%Y-%m-%d %H:%M:%S} {other.isoformat()[-6:]}"
 
 
 def test_show(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
@@ -99,7 +127,7 @@ def test_show(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
     shard |= {"rejected": 1, "attempt": 1, "worker": "machine-12:34567", "error": f"{ERROR} either"}
     shard |= {"discovered": 12346, "timings": {}, "started_at": SLOT, "finished_at": SLOT}
     steps = [step(state="upstream_failed", error=ERROR)]
-    ledger_of(monkeypatch, steps=steps, shards=[shard], attempts=[attempt])
+    ledger_of(monkeypatch, steps=steps, shards=[shard], attempts=[attempt], counts=[])
     assert CliRunner().invoke(history.show, [RUN_ID]).exit_code == 0
     text = printed(screen)
     for whole in (RUN_ID, "upstream_failed", "handed back", "succeeded", "join_prices", "predict_prices", SLOT_SAID):
