@@ -13,20 +13,23 @@ _SQL = re.compile(r"^LINE \d+: (?:\.\.\.)?(.*?)(?:\.\.\.)?$", re.MULTILINE)
 _LEAST_ALIKE = 4
 
 
-def line_of(text: str, what: str, *, pipeline: str | None = None, step: str | None = None) -> int:
+def line_of(text: str | bytes, what: str, *, pipeline: str | None = None, step: str | None = None) -> int | None:
     """The line of the file ``text`` that holds what the problem ``what`` is about, from 1.
 
     It is the line of the option or of the SQL that the problem names, or else of the step, or else of the pipeline. A
-    file may build its pipelines in a loop, with names that stand nowhere: then it is line 1.
+    file may build its pipelines in a loop, with names that stand nowhere: then the line is None.
+
+    It reads the file's text. Asking the call's frame while the pipeline is declared was rejected: the line would be a
+    value of the declaration, and so a part of the versions of functions that reach it.
     """
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
-        return 1
+        return None
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    line = 1
+    line: int | None = None
     scope: list[ast.AST] = [tree]
-    found = _called(calls, pipeline, "Pipeline")
+    found = _called(calls, pipeline, "Pipeline") or _called(calls, pipeline, None)
     if found is not None:
         line, scope = found.lineno, list(_with_names(found, tree))
     named = _STEP.search(what)

@@ -6,16 +6,16 @@ that cannot be imported, or a pipeline with problems, by name. The others are st
 
 import hashlib
 import importlib
-import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
 from batchord.catalog.code import AuthorsCode
 from batchord.catalog.described import described, plain_name
 from batchord.catalog.importable import make_importable
+from batchord.catalog.lines import line_of
 from batchord.core.code.authors import find_spec
 from batchord.core.code.folder import pipeline_files
 from batchord.core.declared.checks import problems_of
@@ -27,9 +27,6 @@ from batchord.core.text.counts import counted
 from batchord.core.text.names import is_name
 from batchord.core.text.similar import meant
 
-#: How the text of a problem begins if the file cannot be loaded because of one of its lines.
-_LINE = re.compile(r"line (\d+): ")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
@@ -39,16 +36,12 @@ class Problem:
     #: None if the file as a whole cannot be loaded.
     pipeline: str | None
     what: str
-
-    @property
-    def line(self) -> int | None:
-        """The line of the file with which the text begins; None if it names no line."""
-        line = _LINE.match(self.what)
-        return None if line is None else int(line[1])
+    #: The line that declares the step or the pipeline. None: it is unknown, or ``what`` names it.
+    line: int | None = None
 
     def __str__(self) -> str:
-        where = f"{self.file}: pipeline {self.pipeline!r}" if self.pipeline else self.file
-        return f"{where}: {self.what}"
+        where = self.file if self.line is None else f"{self.file}: line {self.line}"
+        return f"{where}: pipeline {self.pipeline!r}: {self.what}" if self.pipeline else f"{where}: {self.what}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +98,19 @@ def load(
     for name, declarations in by_name.items():
         _admit(loaded, name, declarations)
     _check_follows(loaded, {name for name in by_name if is_name(name)})
+    loaded.problems[:] = [_with_line(problem, code, folder) for problem in loaded.problems]
     return loaded
+
+
+def _with_line(problem: Problem, code: AuthorsCode, folder: Path) -> Problem:
+    """The problem with the line of its step or pipeline."""
+    if problem.pipeline is None:
+        return problem
+    try:
+        text = code.text(str(folder / problem.file))
+    except OSError:  # the file is gone by now
+        return problem
+    return replace(problem, line=line_of(text, problem.what, pipeline=problem.pipeline))
 
 
 def _admit(loaded: Loaded, name: str, declarations: list[tuple[str, Pipeline]]) -> None:

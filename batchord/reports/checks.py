@@ -1,6 +1,7 @@
 """What is wrong in pipeline files, with the line of each problem."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from batchord.core.code.folder import pipeline_files
 from batchord.flow.begin.check import CheckParts, StepFinding, check_pipeline
 from batchord.output.known_secrets import secrets_of
 from batchord.output.masking import learn
+
+#: The text of a problem that begins with its line: the file cannot be loaded because of it.
+_NAMED = re.compile(r"line (\d+): (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +84,7 @@ def check_files(parts: CheckParts, folder: Path, wanted: Sequence[Path]) -> Chec
     learn(secrets_of(loaded.pipelines.values(), os.environ))
     chosen, strangers = _chosen(root, every, tried.closures, wanted)
     texts = {file: tried.texts.get(str(root / file), b"").decode(errors="replace") for file in every}
-    findings = [_of_problem(root, problem, texts[problem.file]) for problem in tried.problems if problem.file in chosen]
+    findings = [_of_problem(root, problem) for problem in tried.problems if problem.file in chosen]
     unchecked: dict[str, list[str]] = {}
     for name in sorted(loaded.pipelines):
         if loaded.files[name] in chosen:
@@ -117,17 +121,15 @@ def _of_file(path: Path, what: str) -> Finding:
     return Finding(file=_shown(path), line=1, pipeline=None, step=None, what=what)
 
 
-def _of_problem(root: Path, problem: Problem, text: str) -> Finding:
-    line, what = problem.line, problem.what
-    if line is None:
-        line = line_of(text, what, pipeline=problem.pipeline)
-    else:
-        what = what.partition(": ")[2]
+def _of_problem(root: Path, problem: Problem) -> Finding:
+    line, what = problem.line or 1, problem.what
+    if named := _NAMED.fullmatch(what):
+        line, what = int(named[1]), named[2]
     return Finding(file=_shown(root / problem.file), line=line, pipeline=problem.pipeline, step=None, what=what)
 
 
 def _of_step(path: Path, text: str, pipeline: str, found: StepFinding) -> Finding:
-    line = line_of(text, found.what, pipeline=pipeline, step=found.step)
+    line = line_of(text, found.what, pipeline=pipeline, step=found.step) or 1
     return Finding(file=_shown(path), line=line, pipeline=pipeline, step=found.step, what=found.what)
 
 

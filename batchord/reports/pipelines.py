@@ -72,7 +72,10 @@ class CatalogReport:
         """The contract for programs."""
         return {
             "pipelines": [asdict(each) for each in self.pipelines],
-            "problems": [{"file": each.file, "pipeline": each.pipeline, "what": each.what} for each in self.problems],
+            "problems": [
+                {"file": each.file, "pipeline": each.pipeline, "what": each.what, "line": each.line}
+                for each in self.problems
+            ],
         }
 
 

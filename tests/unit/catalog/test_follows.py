@@ -38,7 +38,8 @@ def test_following_an_unknown_pipeline_suggests_the_one_that_was_meant(tmp_path:
 
     (problem,) = _said(tmp_path)
     assert problem == (
-        "b.py: pipeline 'scores': after_pipeline('fetaures') names an unknown pipeline; did you mean 'features'?"
+        "b.py: line 8: pipeline 'scores': after_pipeline('fetaures') names an unknown pipeline; "
+        "did you mean 'features'?"
     )
     assert Catalog(tmp_path).names() == ["features"]
 
@@ -60,7 +61,7 @@ def test_a_pipeline_cannot_follow_itself(tmp_path: Path, write: Write) -> None:
     write("b.py", sound("other"))
 
     assert _said(tmp_path) == [
-        "a.py: pipeline 'scores': it follows 'scores' and thereby itself: break the cycle of scores"
+        "a.py: line 8: pipeline 'scores': it follows 'scores' and thereby itself: break the cycle of scores"
     ]
     assert Catalog(tmp_path).names() == ["other"]
 
@@ -73,7 +74,7 @@ def test_pipelines_cannot_follow_each_other_in_a_circle(tmp_path: Path, write: W
     write("other.py", sound("other"))
 
     assert _said(tmp_path) == [
-        f"{name}.py: pipeline {name!r}: it follows {followed!r} and thereby itself: break the cycle of a, b, c"
+        f"{name}.py: line 8: pipeline {name!r}: it follows {followed!r} and thereby itself: break the cycle of a, b, c"
         for name, followed in (("a", "c"), ("b", "a"), ("c", "b"))
     ]
     assert Catalog(tmp_path).names() == ["behind", "other"], "who follows one of them is no part of the circle"
@@ -90,5 +91,5 @@ def test_only_names_that_can_be_followed_are_listed(tmp_path: Path, write: Write
     said = [each for each in _said(tmp_path) if each.startswith("e.py")]
 
     assert said == [
-        "e.py: pipeline 'scores': after_pipeline('None') names an unknown pipeline; the pipelines are: features"
+        "e.py: line 8: pipeline 'scores': after_pipeline('None') names an unknown pipeline; the pipelines are: features"
     ]

@@ -118,7 +118,7 @@ def test_an_interrupt_is_no_problem_of_a_file(tmp_path: Path, write: Write) -> N
 
 
 def test_all_problems_of_a_file_are_reported_together(tmp_path: Path, write: Write) -> None:
-    """Each with the file and the pipeline that it is in."""
+    """Each with the file, the line and the pipeline that it is in."""
     bad = """
         from batchord import Pipeline, Predict, SqlSource, cron
 
@@ -131,7 +131,7 @@ def test_all_problems_of_a_file_are_reported_together(tmp_path: Path, write: Wri
 
     said = _said(tmp_path)
 
-    assert all(problem.startswith("shop/bad.py: pipeline ") for problem in said)
+    assert all(problem.startswith(("shop/bad.py: line 6: pipeline ", "shop/bad.py: line 7: ")) for problem in said)
     for part in (
         "'one': cron('whenever')",
         "begin with SELECT",
@@ -182,7 +182,8 @@ def test_two_pipelines_of_one_name_are_both_refused(tmp_path: Path, write: Write
     write("c.py", sound("sound"))
 
     assert _said(tmp_path) == [
-        f"{file}: pipeline 'reviews': 2 pipelines have this name (in a.py, shop/b.py): give each a name of its own"
+        f"{file}: line 8: pipeline 'reviews': 2 pipelines have this name (in a.py, shop/b.py): give each a name of "
+        "its own"
         for file in ("a.py", "shop/b.py")
     ]
     assert Catalog(tmp_path).names() == ["sound"]
@@ -223,7 +224,7 @@ def test_a_pipeline_with_problems_cannot_run_and_says_which(tmp_path: Path, writ
     with pytest.raises(CatalogError) as raised:
         Catalog(tmp_path).get("reviews")
 
-    assert str(raised.value).startswith("Pipeline 'reviews' cannot run:\n  - reviews.py: pipeline 'reviews': ")
+    assert str(raised.value).startswith("Pipeline 'reviews' cannot run:\n  - reviews.py: line 8: pipeline 'reviews': ")
     assert "other" not in str(raised.value)
 
 

@@ -34,7 +34,7 @@ def test_pipelines_are_sorted_and_say_what_they_are() -> None:
 
     assert [(each.name, each.when) for each in report.pipelines] == [("a", "by hand"), ("b", "every hour")]
     fields = report.as_json()
-    assert fields["problems"] == [{"file": "two.py", "pipeline": None, "what": "it cannot be read"}]
+    assert fields["problems"] == [{"file": "two.py", "pipeline": None, "what": "it cannot be read", "line": None}]
     assert fields["pipelines"][0]["schedule"] is None
     assert fields["pipelines"][1]["steps"] == [
         {"name": "score", "kind": "predict", "after": [], "model": "FunctionModel"},
