@@ -24,6 +24,7 @@ from .backfill import fill_range
 from .broker import ask
 from .database import database
 from .history import print_run
+from .local_log import shown_waits
 from .output import console, json_option, print_json
 from .terminal import foreign
 from .waiting import on_ctrl_c, progress_bar, wait_for_end
@@ -100,7 +101,8 @@ def _run_here(name: str, params: dict[str, Any], *, quiet: bool) -> Run:
 
     attempt_log.install()
     opened: list[str] = []
-    with database(), on_ctrl_c(lambda: _left_over(name, opened)), progress_bar(name, quiet=quiet) as update:
+    interrupted = on_ctrl_c(lambda: _left_over(name, opened))
+    with database(), interrupted, shown_waits(), progress_bar(name, quiet=quiet) as update:
 
         def note(run_id: str) -> None:
             opened[:] = [run_id]

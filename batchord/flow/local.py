@@ -73,7 +73,7 @@ def _run(
             continue
         if not told:
             log.warning(
-                "Run %s of %s waits for an earlier run, or for a worker that works on a part of it", run.id, pipeline
+                "Run %s of %s waits for an earlier run, or for a worker that works on a part of it.", run.id, pipeline
             )
             told = True
         time.sleep(_POLL_SECONDS)

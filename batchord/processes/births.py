@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-import psutil
-
 
 def born(pid: int) -> str | None:
     """When the process began, in a form that no change of the clock affects; None if there is no such process.
@@ -30,6 +28,8 @@ def _life_elsewhere(pid: int) -> tuple[str | None, bool]:
     # macOS has no /proc. On Linux, psutil's create_time() cannot be used: it changes when the clock is set.
     if Path("/proc/self/stat").exists():
         return None, False
+    import psutil  # only here: commands that show names of workers need not load it
+
     try:
         process = psutil.Process(pid)
         return str(process.create_time()), process.status() == psutil.STATUS_ZOMBIE
