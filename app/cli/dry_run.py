@@ -99,7 +99,7 @@ def _print_frame(report: "DryRunReport") -> None:
         (dtype, len(names), shortened(", ".join(names), _MOST_NAMES))
         for dtype, names in _by_type(report.columns).items()
     ]
-    table(f"{title}, in {len(report.columns):,} columns", ("type", ">columns", "names"), types, empty="")
+    table(f"{title}, in {counted(len(report.columns), 'column')}", ("type", ">columns", "names"), types, empty="")
 
 
 def _by_type(columns: Mapping[str, str]) -> dict[str, list[str]]:

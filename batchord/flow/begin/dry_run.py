@@ -90,7 +90,7 @@ def dry_run(
     cannot be used, and TransientError if a server does not answer.
     """
     if limit < 1:
-        raise ConfigurationError(f"limit={limit} records are none: give a number of at least 1.")
+        raise ConfigurationError(f"limit={limit} chooses nothing: give a number of at least 1.")
     predict = _step_of(declared, step)
     images = predict.declared_model.images
     tried = DryRun(pipeline=declared.name, step=predict.name, pictures=None if images is None else images.column)
