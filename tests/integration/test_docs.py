@@ -7,8 +7,6 @@ from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
 import psycopg
 import pytest
 from pydantic import SecretStr
@@ -147,66 +145,6 @@ def test_the_pipeline_of_the_readme_runs(
 
     assert (run.state, run.discovered, run.predicted, run.rejected) == (RunState.SUCCEEDED, 4, 2, 2)
     assert run.models["predict"].startswith("sentiment-7@")
-
-
-def test_the_quickstart_comes_to_what_it_says(run_example: RunExample, database_url: str) -> None:
-    """Its table, its pipeline, its counts, and its query for the predictions."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(block("docs/quickstart.md", "CREATE TABLE", "sql"))
-
-        run = run_example(block("docs/quickstart.md", "Pipeline("))
-
-        rows = connection.execute(block("docs/quickstart.md", "current_predictions", "sql")).fetchall()
-    assert (run.state, run.discovered, run.predicted, run.rejected) == (RunState.SUCCEEDED, 4, 2, 2)
-    assert {row[0]: row[2] for row in rows} == {1: "pleased", 2: "not pleased"}
-    assert run.summary is not None
-    assert run.summary["steps"]["predict"]["rejections"] == {"empty-text": 1, "missing-text": 1}
-
-
-def test_the_function_from_a_notebook_runs(run_example: RunExample, database_url: str) -> None:
-    """A DataFrame comes back: a label, a score, and a column more."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(
-            "CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, amount numeric, items int, "
-            "country text, ordered_at timestamptz DEFAULT now());"
-            "INSERT INTO orders (amount, items, country) VALUES (240, 1, 'DE'), (21, 1, 'FR'), (44, 2, 'IT')"
-        )
-
-        run = run_example(block("docs/how-to/choose-a-model.md", "def unusual"))
-
-        rows = connection.execute(
-            "SELECT label, score, output ->> 'usual' FROM batchord.predictions ORDER BY record_key"
-        ).fetchall()
-    assert run.state is RunState.SUCCEEDED
-    assert rows == [("check", 10.0, "24.0"), ("fine", 1.0, "21.0"), ("fine", 1.0, "22.0")]
-
-
-def test_the_tabular_model_is_fitted_stored_and_run(run_example: RunExample, database_url: str) -> None:
-    """The example fits, writes a .skops file, and the pipeline gives numbers close to the truth."""
-    random = np.random.default_rng(0)
-    past = pd.DataFrame(
-        {
-            "distance_km": random.uniform(1, 30, 400),
-            "weight_kg": random.uniform(1, 20, 400),
-            "service": random.choice(["standard", "express"], 400),
-        }
-    )
-    past["minutes"] = 10 + 2 * past["distance_km"]
-    past.to_csv("deliveries.csv", index=False)
-    import_skops()  # the page's own import would bring torch into this process
-    exec(compile(block("docs/how-to/choose-a-model.md", "skops.io.dump"), "fit", "exec"), {})  # noqa: S102 -- our own page
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(
-            "CREATE TABLE deliveries (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, distance_km float8, "
-            "weight_kg float8, service text, ordered_at timestamptz DEFAULT now());"
-            "INSERT INTO deliveries (distance_km, weight_kg, service) VALUES (5, 2, 'standard'), (25, 2, 'express')"
-        )
-
-        run = run_example(block("docs/how-to/choose-a-model.md", 'SklearnModel(\n        "delivery-time.skops"'))
-
-        scores = connection.execute("SELECT score FROM batchord.predictions ORDER BY record_key").fetchall()
-    assert run.state is RunState.SUCCEEDED
-    assert [score for (score,) in scores] == pytest.approx([20, 60], abs=5)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
