@@ -95,8 +95,12 @@ def test_blocks_that_are_not_executed_are_counted() -> None:
     assert Counter(str(page) for page, _ in skipped) == SKIPPED, "\n".join(reason for _, reason in skipped)
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("journey", JOURNEYS)
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(
+    "journey",
+    # A group each: groups start first, and these are the longest tests.
+    [pytest.param(name, marks=pytest.mark.xdist_group(f"pages-{name}")) for name in JOURNEYS],
+)
 def test_pages_run_as_written(journey: str, home: Path, tmp_path: Path) -> None:
     """Every block, from the first page's first line on; what a page shows is what its commands print.
 

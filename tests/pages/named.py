@@ -45,8 +45,8 @@ def _code(page: str) -> Iterator[tuple[str, str]]:
     """The code of a page: commands of its blocks, and code within its text. Each with its place."""
     for token in MarkdownIt().enable("table").parse((ROOT / page).read_text("utf-8")):
         place = f"{page}:{token.map[0] + 1}" if token.map else page
-        if token.type == "code_block" or (token.type == "fence" and token.info in {"bash", "sh", "console"}):
-            yield from ((place, command.removeprefix("$ ")) for command in commands(token.content))
+        if token.type == "code_block" or (token.type == "fence" and token.info in {"bash", "sh"}):
+            yield from ((place, command) for command in commands(token.content))
         for child in token.children or ():
             if child.type == "code_inline":
                 yield place, child.content

@@ -33,9 +33,9 @@ def test_commands_of_batchord_exist(page: str) -> None:
     """With these options and no argument too many, in blocks and within the text."""
     from app.cli import batchord
 
-    wrong = {each.place: problem(batchord, each.words[1:]) for each in named_commands(page, "batchord")}
+    told = [(each, problem(batchord, each.words[1:])) for each in named_commands(page, "batchord")]
 
-    assert {place: why for place, why in wrong.items() if why is not None} == {}
+    assert [(each.place, why) for each, why in told if why is not None] == []
 
 
 @pytest.mark.parametrize(
