@@ -78,6 +78,13 @@ class LockedRun:
         ).fetchone()
         return row is not None
 
+    def committed(self, step: str) -> dict[str, Any] | None:
+        """The output that the step has committed together with its work; None if it has committed nothing."""
+        query = "SELECT committed FROM batchord.steps WHERE run_id = %s AND name = %s"
+        row = one(self._connection.execute(query, [self.run.id, step]).fetchone())
+        output: dict[str, Any] | None = row["committed"]
+        return output
+
     def totals(self, step: str) -> StepTotals:
         """The totals of the step's shards."""
         return step_totals(self._connection, self.run.id, step)
@@ -115,8 +122,18 @@ class LockedRun:
             learn_rates(self._connection, run_id=run.id, pipeline=run.pipeline, step=step, version=version)
 
     def close_open(self, error: str) -> None:
-        """Ends all open shards and steps as failed with ``error``. Their leases are void then."""
+        """Ends all open shards and steps as failed with ``error``. Their leases are void then.
+
+        A step that has committed its work is done, although its attempt has died before it could say so: "failed" would
+        be wrong, and a rerun of what failed would do the work again.
+        """
         values = {"run": self.run.id, "error": error}
+        self._connection.execute(
+            "UPDATE batchord.steps SET state = 'done', output = committed, error = NULL, finished_at = batchord.now(), "
+            "lease_token = NULL, lease_until = NULL "
+            "WHERE run_id = %(run)s AND state IN ('ready', 'running') AND committed IS NOT NULL",
+            values,
+        )
         for table, states in _OPEN_STATES:
             self._connection.execute(
                 f"UPDATE batchord.{table} SET state = 'failed', error = %(error)s, finished_at = batchord.now(), "

@@ -47,6 +47,39 @@ def dying_at(place: str) -> Any:
     return fault
 
 
+@pytest.fixture
+def died_after_its_commit(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A run whose Sql step has committed; its worker died before it could say so."""
+    declare_graph(bench, INSERT)
+    run_id, _ = opened(bench)
+    with monkeypatch.context() as patch:
+        patch.setattr(execute, "fault", dying_at("before-step-end:work"))
+        with pytest.raises(Died):
+            execute_step(bench.parts(), run_id=run_id, step="work")
+    return run_id
+
+
+def test_a_cancelled_run_says_that_a_sql_step_committed(bench: Bench, died_after_its_commit: str) -> None:
+    """Otherwise a rerun of what failed would execute the statements again."""
+    cancel_run(bench.parts(), run_id=died_after_its_commit)
+
+    (step,) = bench.ledger.runs.steps(died_after_its_commit)
+    assert (step.state, step.error, step.output) == ("done", None, {"row_count": 1, "rows": [{"rows": 1}]})
+    assert bench.ledger.runs.get(died_after_its_commit).state is RunState.CANCELLED
+
+
+def test_a_sql_step_that_committed_is_done_whatever_happened_to_its_file(
+    bench: Bench, died_after_its_commit: str
+) -> None:
+    """An edit took the step out of the pipeline."""
+    bench.expire_leases()
+    bench.catalog.pipelines.clear()
+
+    execute_step(bench.parts(), run_id=died_after_its_commit, step="work")
+
+    assert states(bench, died_after_its_commit) == {"work": "done"}
+
+
 def test_a_sql_step_that_committed_is_not_executed_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its worker died between commit and end. The next worker finds the commit's mark and passes on the result."""
     declare_graph(bench, INSERT)

@@ -88,11 +88,11 @@ class _Execution(Attempt[dict[str, Any]]):
 
     def work(self, beat: Heartbeat, line: Line) -> dict[str, Any]:
         lease = self._lease
+        if lease.work.committed is not None:  # an earlier attempt died between its commit and its end
+            return checked_output(lease.step, lease.work.committed)
         declared = self._parts.catalog.get(lease.pipeline)
         self._task = task = declared.task(lease.step)
         self._retry = retry_of(task, declared.retry)
-        if lease.work.committed is not None:  # an earlier attempt died between its commit and its end
-            return checked_output(lease.step, lease.work.committed)
         _look_back(self._parts, lease, task, self._retry)
         return operate(self._parts, lease, declared, line=line, stop=beat.lost)
 
@@ -190,6 +190,9 @@ def _end(parts: Parts, lease: StepLease, state: StepState, output: dict[str, Any
     try:
         with parts.ledger.runs.lock(lease.run_id) as locked:
             if locked.holds(lease):
+                if state is not StepState.DONE and (committed := locked.committed(lease.step)) is not None:
+                    # Its work has taken effect, whatever went wrong afterwards.
+                    state, output, error = StepState.DONE, committed, None
                 locked.end_step(lease.step, state, output, error)
             return drive(locked)
     except BatchordError:
