@@ -16,7 +16,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from batchord.core.code import Code, is_authors
-from batchord.core.code.authors import find_spec, imported_source
+from batchord.core.code.authors import find_spec, imported_source, search_places
 
 
 class AuthorsCode(MetaPathFinder):
@@ -30,6 +30,8 @@ class AuthorsCode(MetaPathFinder):
         self.texts = dict(texts or {})
         #: The path of each module that this object has imported.
         self.modules: dict[str, str] = {}
+        #: The author's folders without ``__init__.py`` that it has imported as packages.
+        self.folders: set[str] = set()
         #: The code that the versions of pipelines' functions are computed from.
         self.code = Code(self.source)
         self._lock = threading.Lock()
@@ -38,7 +40,7 @@ class AuthorsCode(MetaPathFinder):
         """Makes this object import the author's modules from now on, also those that an earlier load has imported."""
         for finder in [entry for entry in sys.meta_path if isinstance(entry, AuthorsCode)]:
             sys.meta_path.remove(finder)
-            finder.forget(finder.modules)
+            finder.forget([*finder.modules, *finder.folders])
         importlib.invalidate_caches()
         sys.meta_path.insert(0, self)
 
@@ -46,7 +48,7 @@ class AuthorsCode(MetaPathFinder):
         """Removes the author's modules of these names from ``sys.modules``."""
         for name in list(names):
             spec = getattr(sys.modules.get(name), "__spec__", None)
-            if isinstance(getattr(spec, "loader", None), _Loader):
+            if isinstance(getattr(spec, "loader", None), _Loader) or (spec is not None and name in self.folders):
                 del sys.modules[name]
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
@@ -57,6 +59,9 @@ class AuthorsCode(MetaPathFinder):
                 continue
             if type(spec.loader) is SourceFileLoader and is_authors(spec.origin):
                 spec.loader = _Loader(name, str(spec.origin), self)
+            elif spec.loader is None and _are_authors(spec):
+                # Forgotten with the modules: the folder may get an __init__.py, or lie in another place.
+                self.folders.add(name)
             return spec
         return self._find_among_texts(name, path)
 
@@ -105,6 +110,11 @@ class AuthorsCode(MetaPathFinder):
                     loader = _Loader(name, place, self)
                     return spec_from_file_location(name, place, loader=loader, submodule_search_locations=folder)
         return None
+
+
+def _are_authors(package: ModuleSpec) -> bool:
+    """Whether all folders of a package without ``__init__.py`` are the author's."""
+    return all(is_authors(f"{folder}/__init__.py") for folder in search_places(package))
 
 
 class _Loader(SourceFileLoader):

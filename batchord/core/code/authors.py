@@ -5,6 +5,7 @@ import inspect
 import site
 import sys
 import sysconfig
+from collections.abc import Sequence
 from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -55,25 +56,27 @@ def find_spec(name: str) -> ModuleSpec | None:
         spec = _find(full, path)
         if spec is None:
             return None
-        path = _search_places(spec)
+        path = search_places(spec)
     return spec
 
 
-def _search_places(spec: ModuleSpec) -> list[str]:
+def search_places(spec: ModuleSpec) -> list[str]:
     """The folders of a package. It need not be imported."""
-    places = spec.submodule_search_locations or []
-    try:
-        return list(places)
-    except KeyError:  # a folder without an __init__.py in such a folder: Python asks for the outer one as imported
-        return list(getattr(places, "_path", ()))
+    return list(spec.submodule_search_locations or [])
 
 
-def _find(name: str, path: object) -> ModuleSpec | None:
+def _find(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
     for finder in sys.meta_path:
         try:
-            spec: ModuleSpec | None = finder.find_spec(name, path, None)  # type: ignore[arg-type]  # as Python calls it
+            spec: ModuleSpec | None = finder.find_spec(name, path, None)
         except (ImportError, AttributeError, ValueError):
             continue
+        except KeyError:  # a folder without an __init__.py in such a folder, which Python asks for as imported
+            spec = ModuleSpec(name, None, is_package=True)
+            tail = name.rpartition(".")[2]
+            spec.submodule_search_locations = [
+                f"{folder}/{tail}" for folder in path or () if Path(folder, tail).is_dir()
+            ]
         if spec is not None:
             return spec
     return None

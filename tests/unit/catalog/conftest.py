@@ -19,7 +19,9 @@ def _own_modules(tmp_path: Path) -> Iterator[None]:
     yield
     sys.path[:] = path
     for name, module in list(sys.modules.items()):
-        if (getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+        # A package without __init__.py would look for its place anew, by the path of its parent.
+        folders = getattr(getattr(module, "__path__", []), "_path", [])
+        if any(place.startswith(str(tmp_path)) for place in [getattr(module, "__file__", None) or "", *folders]):
             del sys.modules[name]
 
 

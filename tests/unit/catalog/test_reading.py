@@ -37,6 +37,17 @@ def test_a_pipeline_that_another_file_imports_is_declared_once(tmp_path: Path, w
     assert (catalog.names(), catalog.problems) == (["deep", "packaged"], [])
 
 
+def test_a_folder_that_becomes_a_package_is_imported_anew(tmp_path: Path, write: Write) -> None:
+    """A process that has imported from the folder without ``__init__.py`` takes up the edit."""
+    write("shop/rules.py", "limit = 1\n")
+    write("a.py", "from shop.rules import limit\n" + dedent(sound("a")))
+    before = Catalog(tmp_path).problems
+    write("shop/__init__.py", "from shop.rules import limit\n")
+    write("a.py", "from shop import limit\n" + dedent(sound("a")))
+
+    assert (before, Catalog(tmp_path).problems) == ([], [])
+
+
 def test_a_folder_with_the_name_of_an_installed_package_imports_nothing_of_it(tmp_path: Path, write: Write) -> None:
     """Its files get names of their own."""
     write("tabnanny/a.py", sound("named"))
