@@ -151,8 +151,8 @@ def test_a_few_records_are_the_newest_or_that_of_a_key(records: Records) -> None
     for limit in (1, 10, 57, 100):
         assert list(source.newest(limit=limit)) == expected[-limit:]
     for position in expected[::14]:
-        assert list(source.with_key(record_key(position.key))) == [position]
-    assert list(source.with_key("no such key")) == []
+        assert list(source.find([record_key(position.key)])) == [position]
+    assert list(source.find(["no such key"])) == []
     chosen = [expected[number] for number in (0, 9, 10, 56)]
     parts = list(source.records_at([stored(position) for position in chosen]))
     assert keys_of(parts) == [position.key for position in chosen]

@@ -6,6 +6,7 @@ import click
 import pytest
 
 from batchord.settings import Settings
+from batchord.settings.allowed import is_secret
 from tests.pages.named import named_commands, named_options, pages, problem
 from tests.pages.page import ROOT
 
@@ -20,6 +21,7 @@ _OTHERS = {
     "--conf": "Flower",
     "--pooler": "the drills and the soak",
     "--help": "every command",
+    "--strict": "mypy",
 }
 #: What a command of a ``Bash`` step finds in its environment besides settings.
 _OF_STEPS = {
@@ -76,7 +78,10 @@ def test_settings_exist(page: str) -> None:
     """Whatever begins with ``BATCHORD_`` is a setting, or a variable that steps get."""
     named = set(re.findall(r"\bBATCHORD_[A-Z0-9_]*[A-Z0-9]", (ROOT / page).read_text("utf-8")))
 
-    assert named - {f"BATCHORD_{name.upper()}" for name in Settings.model_fields} - _OF_STEPS == set()
+    settings = {f"BATCHORD_{name.upper()}" for name in Settings.model_fields}
+    files = {f"BATCHORD_{name.upper()}_FILE" for name, field in Settings.model_fields.items() if is_secret(field)}
+
+    assert named - settings - files - _OF_STEPS == set()
 
 
 def test_targets_of_make_exist() -> None:

@@ -1,5 +1,6 @@
 """Ctrl-C while a command waits: the runs go on, and the person reads how to come back to them."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 from app.cli import backfill, run
 from batchord.core.run.runs import Run
 from batchord.flow.begin.start import start_run
+from batchord.settings import settings
 from tests.integration.flow_parts import ITEMS, Bench
 
 
@@ -20,7 +22,10 @@ def bench(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         bench.declare()
         monkeypatch.setattr("batchord.wiring.ledger", lambda: bench.ledger)
         monkeypatch.setattr("batchord.wiring.catalog", lambda: bench.catalog)
+        monkeypatch.setenv("BATCHORD_REDIS_URL", "redis://127.0.0.1:1/0")
+        settings.cache_clear()
         yield bench
+        settings.cache_clear()
 
 
 def _interrupted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> None:
@@ -32,9 +37,11 @@ def _interrupted(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> Non
 
 def _wait(opened: Run | None, monkeypatch: pytest.MonkeyPatch) -> Result:
     """``batchord run ITEMS --wait``, interrupted before the run is open or while it works."""
-    _interrupted(monkeypatch, run, "_opened" if opened is None else "_wait")
-    if opened is not None:
+    if opened is None:
+        _interrupted(monkeypatch, run, "_opened")
+    else:
         monkeypatch.setattr(run, "_opened", lambda *_: opened)
+        _interrupted(monkeypatch, time, "sleep")
     return CliRunner().invoke(run.run, [ITEMS, "--wait"])
 
 
