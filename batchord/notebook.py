@@ -39,6 +39,7 @@ def try_(
     first line on; otherwise ConfigurationError, ModelError or TransientError.
     """
     refuse_while_loading("`batchord.try_`")
+    from batchord.database.local import hold_local_database
     from batchord.flow.begin.dry_run import dry_run
     from batchord.reports.tried_frames import raised_by, tried_frame
     from batchord.wiring import parts, parts_of
@@ -46,8 +47,10 @@ def try_(
     if isinstance(pipeline, Pipeline):
         if problems := problems_of(pipeline.problems):
             raise ConfigurationError(f"Pipeline {pipeline.name!r} has problems: {'; '.join(problems)}.")
+        hold_local_database()
         built, declared = parts_of(pipeline), pipeline
     else:
+        hold_local_database()
         built = parts()
         declared = built.catalog.get(pipeline)
     text = record_key(key) if key is not None and not isinstance(key, str) else key

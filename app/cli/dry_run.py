@@ -11,6 +11,7 @@ import click
 from batchord.core.text.counts import counted
 from batchord.core.text.visible import as_one_entry
 
+from .database import database
 from .failures import print_failure, print_next_steps
 from .output import console, json_option, print_json, shortened, table
 from .terminal import foreign, text
@@ -52,11 +53,13 @@ def try_(name: str, step: str | None, limit: int, key: str | None, where: str | 
         raise click.UsageError("Give --key or --where, not both.")
     from batchord.flow.begin.dry_run import dry_run
     from batchord.reports.dry_runs import report_of
-    from batchord.wiring import parts
+    from batchord.wiring import catalog, parts
 
-    built = parts()
-    declared = built.catalog.get(name)
-    report = report_of(dry_run(built, declared, step=step, limit=limit, key=key, where=where))
+    catalog().get(name)  # report a wrong name before a database is started
+    with database():
+        built = parts()
+        declared = built.catalog.get(name)
+        report = report_of(dry_run(built, declared, step=step, limit=limit, key=key, where=where))
     if as_json:
         print_json(report.as_json())
     else:

@@ -11,6 +11,7 @@ import click
 from batchord.core.errors import ConfigurationError
 from batchord.core.text.error_text import clause
 
+from .database import database
 from .output import console, json_option, print_json
 from .terminal import foreign, text
 
@@ -72,7 +73,8 @@ def new(
     else:
         from batchord.wiring import describe_table
 
-        described = describe_table(table)
+        with database():
+            described = describe_table(table)
         draft = table_draft(request, described, propose(described, key=key, arrival=arrival))
     write(draft)
     if draft.script is not None:

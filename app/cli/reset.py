@@ -8,6 +8,7 @@ import click
 from batchord.core.text.counts import counted
 
 from .actor import this_person
+from .database import shows_ledger
 from .output import console, json_option, print_json, table
 from .terminal import foreign, text
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--step", help="Only this Predict step.")
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
 @json_option
+@shows_ledger
 def reset(name: str, step: str | None, *, is_sure: bool, as_json: bool) -> None:
     """Forget the predictions and rejections of pipeline NAME. Its next run predicts all records again.
 

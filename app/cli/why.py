@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
+from .database import shows_ledger
 from .output import cell, console, json_option, print_json
 from .terminal import foreign, text
 
@@ -34,6 +35,7 @@ _BITS = 2**64
 @click.argument("key")
 @click.option("--step", help="Only this Predict step.")
 @json_option
+@shows_ledger
 def why(name: str, key: str, step: str | None, *, as_json: bool) -> None:
     """Show what became of the record KEY of pipeline NAME, and why: predicted, rejected, or not yet.
 

@@ -6,7 +6,6 @@ A process beside it starts and holds the server, because this package knows noth
 import atexit
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -15,7 +14,7 @@ from pathlib import Path
 from batchord.core import errors
 from batchord.core.errors import BatchordError, ConfigurationError
 from batchord.output.masking import learn
-from batchord.settings import settings
+from batchord.settings import given_settings, settings
 
 _PROGRAM = "batchord.app.localstack.holder"
 _END_SECONDS = 10.0
@@ -27,13 +26,13 @@ _holders: dict[Path, "subprocess.Popen[str]"] = {}
 def hold_local_database() -> float | None:
     """Makes the ledger's database usable until this process ends, whichever way it ends.
 
-    It does nothing if BATCHORD_DATABASE_URL is set. Otherwise it starts the home's PostgreSQL, unless it runs, as the
+    It does nothing if a database is configured. Otherwise it starts the home's PostgreSQL, unless it runs, as the
     commands do. Returns the seconds that the start took; None if nothing was started. Call it before
     :mod:`batchord.wiring`'s ``ledger()`` and ``parts()``; repeating it is safe.
 
     Raises ConfigurationError or TransientError if PostgreSQL cannot run here.
     """
-    if os.environ.get("BATCHORD_DATABASE_URL"):
+    if "database_url" in given_settings():
         return None
     home = settings().home.expanduser().absolute()
     with _lock:
