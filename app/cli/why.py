@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
+from batchord.processes.local_names import plain_name
+from batchord.reports.runs import TRIGGERS
+
 from .database import shows_ledger
 from .output import cell, console, json_option, print_json
 from .terminal import foreign, text
@@ -102,12 +105,15 @@ def _provenance(step: "StepStory", outcome: "Outcome", ids: Mapping[str, str]) -
         yield "run", f"{run}, which was pruned"
     else:
         slot = f", slot {cell(outcome.slot)}" if outcome.slot is not None else ""
-        yield "discovered", f"{cell(outcome.discovered_at)} by {run} ({outcome.trigger}{slot})"
-    worker = f" on {outcome.worker}" if outcome.worker is not None else ""
+        yield (
+            "discovered",
+            f"{cell(outcome.discovered_at)} by {run} ({TRIGGERS.get(outcome.trigger or '', outcome.trigger)}{slot})",
+        )
+    worker = f" on {plain_name(outcome.worker)}" if outcome.worker is not None else ""
     yield str(step.state), f"{cell(outcome.at)} in shard {outcome.shard}, attempt {outcome.attempt}{worker}"
     if len(step.attempts) > 1:
         ends = [
-            f"{each.attempt} {each.state}{f' ({each.cause})' if each.cause else ''} on {each.worker}"
+            f"{each.attempt} {each.state}{f' ({each.cause})' if each.cause else ''} on {plain_name(each.worker)}"
             for each in step.attempts
         ]
         yield "attempts", "; ".join(ends)

@@ -64,7 +64,9 @@ def test_a_local_run_takes_over_from_one_that_has_ended(bench: Bench) -> None:
     bench.assert_exactly_once()
 
 
-@pytest.mark.parametrize("worker", [local_name(), "test:1", "other-machine:5@00000000.1"])
+@pytest.mark.parametrize(
+    "worker", [local_name(), "test:1", "other-machine:5@00000000.1"], ids=["this process", "no place", "other machine"]
+)
 def test_nobody_takes_over_from_a_process_that_may_run(bench: Bench, worker: str) -> None:
     """It lives, or it is Celery's, or it is elsewhere: only its lease decides."""
     bench.declare()

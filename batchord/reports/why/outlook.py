@@ -16,6 +16,7 @@ from batchord.core.run.runs import RunState, StepState
 from batchord.core.run.standing import Standing
 from batchord.core.text.counts import counted
 from batchord.flow.upkeep.audit import ALL_TIME
+from batchord.processes.local_names import plain_name
 from batchord.reports.run_names import short_id
 from batchord.reports.why.next_run import next_run, next_window_start
 from batchord.reports.why.sought import Sought
@@ -214,7 +215,8 @@ def _seen(record: _Record) -> str:
 
 def _at_work(short: str, shard: ShardOfStep) -> str:
     if shard.state == "running":
-        return f"Run {short} is predicting it: shard {shard.index}, attempt {shard.attempt}, on {shard.worker}."
+        worker = plain_name(shard.worker or "no worker")
+        return f"Run {short} is predicting it: shard {shard.index}, attempt {shard.attempt}, on {worker}."
     tried = (
         f" after {counted(shard.attempt, 'attempt')}, the last with: {shard.error}"
         if shard.attempt and shard.error
