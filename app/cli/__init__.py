@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from batchord.core.errors import BatchordError
 from batchord.core.process.loading import refuse_while_loading
+from batchord.core.text.similar import closest
 from batchord.output.last_words import mask_last_words
 
 from .completions import complete_names
@@ -64,6 +65,17 @@ class _Lazy(click.Group):
         complete_names(command)
         command.epilog = command.epilog or epilog(cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's; a mistyped command is answered with the one that was meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if similar := closest(args[0], _COMMANDS):
+                error.message += f" Did you mean {similar!r}?"
+            raise
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The commands and options that begin with ``incomplete``. click would import the module of every command."""

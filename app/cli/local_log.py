@@ -1,11 +1,12 @@
-"""Shows on the terminal what a local run waits for.
+"""What a local run logs and prints: into the logs of its attempts, and onto the terminal.
 
 Everything that an attempt logs is in its own log. But nobody would read there why a run does not begin.
 """
 
 import logging
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 
 import click
 
@@ -13,6 +14,22 @@ from batchord.output.last_words import MaskedFormatter
 
 #: The loggers of what happens between attempts.
 _LOGGERS = ("batchord.flow.local", "batchord.flow.upkeep.release")
+
+
+@contextmanager
+def captured(*, to_stderr: bool) -> Iterator[None]:
+    """During the block, what the author's code logs and prints is kept with its attempt, and what it prints is shown.
+
+    ``to_stderr``: shown on standard error, because standard output is for JSON.
+    """
+    from batchord.flow.attempt import log
+
+    with redirect_stdout(sys.stderr) if to_stderr else nullcontext():
+        log.install()
+        try:
+            yield
+        finally:
+            log.uninstall()
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from .backfill import fill_range
 from .broker import ask
 from .database import database
 from .history import print_run
-from .local_log import shown_waits
+from .local_log import captured, shown_waits
 from .output import console, json_option, print_json
 from .terminal import foreign
 from .waiting import on_ctrl_c, progress_bar, wait_for_end
@@ -95,14 +95,18 @@ def _as_json(run: Run) -> dict[str, Any]:
 
 
 def _run_here(name: str, params: dict[str, Any], *, quiet: bool) -> Run:
-    from batchord.flow.attempt import log as attempt_log
     from batchord.flow.local import run_local
     from batchord.wiring import local_parts
 
-    attempt_log.install()
     opened: list[str] = []
     interrupted = on_ctrl_c(lambda: _left_over(name, opened))
-    with database(), interrupted, shown_waits(), progress_bar(name, quiet=quiet) as update:
+    with (
+        database(),
+        captured(to_stderr=quiet),  # what an author's code prints must not stand between the JSON
+        interrupted,
+        shown_waits(),
+        progress_bar(name, quiet=quiet) as update,
+    ):
 
         def note(run_id: str) -> None:
             opened[:] = [run_id]

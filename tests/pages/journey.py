@@ -20,6 +20,8 @@ _KEPT = ("LANG", "LC_ALL", "TZ", "TMPDIR")
 _SHELL = frozenset({"bash", "sh"})
 #: The language of a block that shows what the commands before it print.
 _SHOWN = "text"
+#: What a command says that starts PostgreSQL by itself. It is no warning.
+_STARTED = re.compile(r"PostgreSQL was started in .* \([0-9.]+ s\)\. It stops by itself\.\n")
 
 
 class Journey:
@@ -142,6 +144,7 @@ def _checked(ended: Ended, place: str, *, fails: bool = False) -> str:
     """The output of a command that ended as its page wants."""
     seen = f"{place}: {ended.command.rstrip()}\n{{}}, and printed:\n{ended.output}{ended.errors}"
     assert (ended.exit_code != 0) == fails, seen.format(f"ended with exit code {ended.exit_code}")
-    quiet = not ended.errors or ended.exit_code != 0 or not ended.command.startswith("batchord")
+    errors = _STARTED.sub("", ended.errors)
+    quiet = not errors or ended.exit_code != 0 or not ended.command.startswith("batchord")
     assert quiet, seen.format("succeeded, but warned")
     return ended.output + ended.errors
