@@ -36,7 +36,7 @@ def pipelines(*, as_json: bool) -> None:
                 each.name,
                 each.when,
                 text(("paused", "yellow")) if each.paused_at else with_offset(each.next) if each.next else "-",
-                ", ".join(f"{step.name} ({step.model or step.kind})" for step in each.steps),
+                ", ".join(step.name for step in each.steps),
                 each.file,
             )
             for each in report.pipelines
