@@ -74,7 +74,7 @@ class _Lazy(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             if similar := closest(args[0], _COMMANDS):
-                error.message += f" Did you mean {similar!r}?"
+                raise click.UsageError(f"{error.message} Did you mean {similar!r}?", ctx) from None
             raise
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

@@ -10,6 +10,7 @@ from batchord.core.text.visible import as_one_entry
 from batchord.reports.pipelines import CatalogReport, pipelines_now
 
 from .database import database
+from .edits import known
 from .interventions import start_repair
 from .output import console, json_option, print_json, print_problems, table, with_offset
 from .terminal import foreign, text
@@ -74,9 +75,9 @@ def plan(name: str, *, as_json: bool) -> None:
     The exit code is 1 when a model cannot be loaded, or reads a column that its source does not give.
     """
     from batchord.flow.begin.preview import preview
-    from batchord.wiring import catalog, parts
+    from batchord.wiring import parts
 
-    catalog().get(name)  # report a wrong name before a database is started
+    known(name)  # before a database is started
     with database():
         steps = preview(parts(), pipeline=name)
     if as_json:

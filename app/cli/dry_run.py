@@ -12,6 +12,7 @@ from batchord.core.text.counts import counted
 from batchord.core.text.visible import as_one_entry
 
 from .database import database
+from .edits import known
 from .failures import print_failure, print_next_steps
 from .output import console, json_option, print_json, shortened, table
 from .terminal import foreign, text
@@ -53,9 +54,9 @@ def try_(name: str, step: str | None, limit: int, key: str | None, where: str | 
         raise click.UsageError("Give --key or --where, not both.")
     from batchord.flow.begin.dry_run import dry_run
     from batchord.reports.dry_runs import report_of
-    from batchord.wiring import catalog, parts
+    from batchord.wiring import parts
 
-    catalog().get(name)  # report a wrong name before a database is started
+    known(name, refuses_broken=True)  # before a database is started
     with database():
         built = parts()
         declared = built.catalog.get(name)

@@ -23,6 +23,8 @@ from .actor import this_person
 from .backfill import fill_range
 from .broker import ask
 from .database import database
+from .edits import known
+from .failures import print_failures
 from .history import print_run
 from .local_log import captured, shown_waits
 from .output import console, json_option, print_json
@@ -58,9 +60,9 @@ def run(
     With --from and --to, start one run for each window of NAME's schedule in that range, the oldest first. These
     runs start after all other waiting runs of NAME. At most max_active_runs of them work at once.
     """
-    from batchord.wiring import catalog, ledger
+    from batchord.wiring import ledger
 
-    catalog().get(name)  # report a wrong name here, not in a worker's log
+    known(name)  # report a wrong name here, not in a worker's log
     parsed = dict(_param(text) for text in params)
     check_params(parsed)  # report wrong parameters here: a worker would only log them
     if start is not None or end is not None:
@@ -87,7 +89,18 @@ def print_end(ended: Run, *, as_json: bool) -> None:
     else:
         print_run(ended)
     if ended.state is not RunState.SUCCEEDED:
+        if not as_json:
+            _print_failures(ended)
         sys.exit(1)
+
+
+def _print_failures(ended: Run) -> None:
+    """Prints where the author's code failed."""
+    from batchord.reports.run import detail_of
+    from batchord.wiring import ledger
+
+    with database(create=False):  # a local run may have been the only one that used it
+        print_failures(ended.pipeline, detail_of(ledger(), ended).failures)
 
 
 def _as_json(run: Run) -> dict[str, Any]:
@@ -170,8 +183,9 @@ def _opened(request: str, send: Callable[[], None]) -> Run:
                 return found
             time.sleep(_POLL_SECONDS)
     raise ConfigurationError(
-        f"No worker took the request within {_OPEN_SECONDS} s. It stays in the queue until a worker takes it. "
-        "Start the local stack with `batchord up`, or a worker with `celery -A batchord.app worker`."
+        f"No worker has opened the run within {_OPEN_SECONDS} s. The request stays in the queue until a worker does. "
+        "`batchord status` shows whether workers run; `batchord up` starts them. Workers that run may be busy, or may "
+        "not have loaded a new file yet: `batchord runs` shows the run as soon as it is open."
     )
 
 

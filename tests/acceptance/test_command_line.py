@@ -95,7 +95,7 @@ def test_commands_for_programs(ran: Cluster) -> None:
 def test_commands_for_people(ran: Cluster) -> None:
     """The same output as tables. Each names its subject."""
     run_id = ran.runs("notes")[0]["id"]
-    assert run_id[:13] in _as_text(ran, "runs")
+    assert run_id[:8] in _as_text(ran, "runs")
     shown = _as_text(ran, "show", run_id[:13])
     assert run_id in shown
     assert "discovered 10 = predicted 9 + rejected 1" in shown

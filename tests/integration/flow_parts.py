@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 
-from batchord.catalog import Problem
+from batchord.catalog import Loaded, Problem
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.sources import Source, SourceContext
 from batchord.core.declared.steps import Predict
@@ -82,6 +82,12 @@ class Declared:
     def __init__(self) -> None:
         self.pipelines: dict[str, Pipeline] = {}
         self.problems: list[Problem] = []
+
+    @property
+    def loaded(self) -> Loaded:
+        """Each pipeline is in a file of its name."""
+        files = {name: f"{name}.py" for name in self.pipelines}
+        return Loaded(pipelines=self.pipelines, files=files, problems=self.problems)
 
     def get(self, name: str) -> Pipeline:
         """See :class:`batchord.flow.parts.Catalog`."""

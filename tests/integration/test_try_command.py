@@ -13,6 +13,7 @@ from app.cli import batchord as command
 from app.cli import dry_run, failures, output
 from app.cli.terminal import Terminal
 from batchord import FunctionModel
+from batchord.catalog import Problem
 from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, Bench, length
 
@@ -32,6 +33,7 @@ def bench(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with Bench(database_url, tmp_path) as bench:
         bench.insert(12)
         monkeypatch.setattr("batchord.wiring.parts", bench.parts)
+        monkeypatch.setattr("batchord.wiring.catalog", lambda: bench.catalog)
         yield bench
 
 
@@ -63,6 +65,26 @@ def test_people_see_the_frame_the_predictions_and_the_rejections(bench: Bench, s
     assert "not-finite" in told
     assert "Seconds: load 0." in told
     assert len(told.splitlines()) < 40
+
+
+def test_a_file_that_an_edit_has_broken_is_not_tried(bench: Bench) -> None:
+    """Its author wants to see what the edit does: the last good version would say nothing of it."""
+    bench.declare()
+    bench.catalog.problems.append(Problem(file=f"{ITEMS}.py", pipeline=None, what="line 3: SyntaxError: expected ':'"))
+
+    result = invoked()
+
+    assert (result.exit_code, str(result.exception)) == (1, f"{ITEMS}.py: line 3: SyntaxError: expected ':'")
+
+
+def test_a_plan_says_that_an_edit_has_broken_the_file(bench: Bench) -> None:
+    """The plan is that of the last good version, which runs use, too."""
+    bench.declare()
+    bench.catalog.problems.append(Problem(file=f"{ITEMS}.py", pipeline=None, what="line 3: SyntaxError: expected ':'"))
+
+    result = CliRunner().invoke(command, ["plan", ITEMS])
+
+    assert (result.exit_code, result.stderr) == (0, f"{ITEMS}.py: line 3: SyntaxError: expected ':'\n")
 
 
 def test_a_wide_frame_is_shown_by_its_types(bench: Bench, screen: io.StringIO) -> None:

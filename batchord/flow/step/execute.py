@@ -116,7 +116,7 @@ class _Execution(Attempt[dict[str, Any]]):
         if isinstance(trace.error, BatchordError) or (isinstance(error, BatchordError) and not trace.is_authors):
             log.error("%s", message_of(error))
             return
-        log.error("%s\n%s", message_of(error), trace.text)
+        log.error("%s", message_of(error), exc_info=(type(trace.error), trace.error, trace.start))
         keep_failure(self._parts, self._lease.attempt_name, failure_of(error, mask=self._parts.mask))
 
     def done(self, result: dict[str, Any], beat: Heartbeat) -> list[Message]:
