@@ -7,13 +7,11 @@ from batchord.core.declared.pipelines import Pipeline
 from batchord.core.errors import ConfigurationError
 from batchord.core.process.loading import refuse_while_loading
 from batchord.core.run.records import Scalar, record_key
-from batchord.core.text.calls import names_options
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@names_options
 def try_(
     pipeline: Pipeline | str,
     *,

@@ -1,5 +1,6 @@
 """Prints errors of the author's code, with their tracebacks, and what to do about them."""
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,8 @@ def print_failure(failure: Failure) -> None:
     place = "" if failure.place is None else f" at {foreign(failure.place)}"
     what = "Your code raised an error" if failure.key is None else "The model raised an error"
     console.print(text(("✗", "red"), f" {what}{record}{place}:"), soft_wrap=True)
-    console.print(failure.traceback, soft_wrap=True)
+    # Indented, so that no line of an error's own text can be taken for Batchord's words.
+    console.print(textwrap.indent(failure.traceback, "    "), soft_wrap=True)
 
 
 def print_next_steps(sentences: Sequence[str]) -> None:

@@ -15,7 +15,21 @@ from psycopg.types.json import Jsonb
 
 from app import cli
 from app.cli import changes as history_of_changes
-from app.cli import check, checks, config, history, interventions, new, run, stack, switches, upkeep
+from app.cli import (
+    check,
+    checks,
+    config,
+    dry_run,
+    history,
+    interventions,
+    new,
+    reset,
+    run,
+    stack,
+    switches,
+    upkeep,
+    why,
+)
 from app.cli import logs as kept_logs
 from app.cli.terminal import Terminal, text
 from batchord import Python
@@ -176,6 +190,19 @@ def newest(bench: Bench) -> str:
     return str(bench.value("SELECT id::text FROM batchord.runs ORDER BY created_at LIMIT 1"))
 
 
+def tried(bench: Bench) -> str:
+    """Predictions and a rejection of a file without problems."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("batchord.wiring.catalog", lambda: bench.catalog)
+        return output_of(dry_run.try_, "odd")
+
+
+def ended(bench: Bench) -> str:
+    """Nothing; no run is open any more."""
+    bench.sql("UPDATE batchord.runs SET state = 'cancelled', finished_at = now() WHERE finished_at IS NULL")
+    return ""
+
+
 #: Every command, with the data that it may print; None: it prints nothing but Batchord's own words.
 COMMANDS: dict[str, Callable[[Bench], str] | None] = {
     "up": status,
@@ -186,6 +213,8 @@ COMMANDS: dict[str, Callable[[Bench], str] | None] = {
     "check": checked,
     "pipelines": lambda _: output_of(checks.pipelines),
     "plan": lambda _: output_of(checks.plan, "odd"),
+    "try": tried,
+    "why": lambda _: output_of(why.why, "odd", f"2{FORGED}"),
     "audit": twice,
     # What its author prints in this very process is the author's own.
     "run": lambda _: output_of(run.run, "odd", "--local").replace(f"{FORGED}\n", "", 1),
@@ -204,11 +233,14 @@ COMMANDS: dict[str, Callable[[Bench], str] | None] = {
     "history": changes,
     "config": settings_of,
     "completion": None,
+    "reset": lambda bench: ended(bench) + output_of(reset.reset, "odd", "--yes"),
 }
 #: Commands that print texts of a record, a model, an author or a caller.
 TELLING = {
     "new",
     "check",
+    "try",
+    "why",
     "up",
     "status",
     "pipelines",
