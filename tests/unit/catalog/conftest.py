@@ -20,7 +20,7 @@ def _own_modules(tmp_path: Path) -> Iterator[None]:
     sys.path[:] = path
     for name, module in list(sys.modules.items()):
         # A package without __init__.py would look for its place anew, by the path of its parent.
-        folders = getattr(getattr(module, "__path__", []), "_path", [])
+        folders = getattr(vars(module).get("__path__"), "_path", [])
         if any(place.startswith(str(tmp_path)) for place in [getattr(module, "__file__", None) or "", *folders]):
             del sys.modules[name]
 
