@@ -42,13 +42,12 @@ def try_(
     from batchord.reports.tried_frames import raised_by, tried_frame
     from batchord.wiring import parts, parts_of
 
+    if isinstance(pipeline, Pipeline) and (problems := problems_of(pipeline.problems)):
+        raise ConfigurationError(f"Pipeline {pipeline.name!r} has problems: {'; '.join(problems)}.")
+    hold_local_database()
     if isinstance(pipeline, Pipeline):
-        if problems := problems_of(pipeline.problems):
-            raise ConfigurationError(f"Pipeline {pipeline.name!r} has problems: {'; '.join(problems)}.")
-        hold_local_database()
         built, declared = parts_of(pipeline), pipeline
     else:
-        hold_local_database()
         built = parts()
         declared = built.catalog.get(pipeline)
     text = record_key(key) if key is not None and not isinstance(key, str) else key

@@ -23,10 +23,10 @@ def described(error: BaseException, path: Path, folder: Path) -> str:
         place = f"line {error.lineno}: "
         # If the error is in another file, name this file's line with the import, too.
         own = error.filename is None or _is_same(error.filename, path)
-        where = place if own else f"{where}{_shown(error.filename, folder)} {place}"
+        where = place if own else f"{where}{shown(error.filename, folder)} {place}"
         return f"{where}SyntaxError: {error.msg}"
     if frames and not _is_same(frames[-1].filename, path):
-        where += f"{_shown(frames[-1].filename, folder)} line {frames[-1].lineno}: "
+        where += f"{shown(frames[-1].filename, folder)} line {frames[-1].lineno}: "
     advice = _advice(error, path, folder) if isinstance(error, ImportError) else ""
     return f"{where}{error_text(error)}{advice}"
 
@@ -36,9 +36,9 @@ def _is_same(file: str, path: Path) -> bool:
     return file == str(path) or Path(file).resolve() == path.resolve()
 
 
-def _shown(file: str | None, folder: Path) -> str:
+def shown(file: str | None, folder: Path) -> str:
     """The path of a module's file relative to the project's root, which contains the pipelines' folder."""
-    root, name = folder.parent, Path(file or "").resolve()
+    root, name = folder.resolve().parent, Path(file or "").resolve()
     return str(name.relative_to(root)) if name.is_relative_to(root) else str(name)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batchord.catalog.code import AuthorsCode
+from batchord.catalog.described import shown
 from batchord.catalog.editions import packed, unpacked
 from batchord.catalog.reading import Problem, load
 from batchord.core.code.authors import find_spec, is_authors, resolved
@@ -95,9 +96,7 @@ def _syntax_error(code: AuthorsCode, path: str, folder: Path) -> str | None:
     try:
         compile(code.text(path), path, "exec", dont_inherit=True)
     except SyntaxError as error:
-        root, name = folder.resolve().parent, Path(path)
-        shown = name.relative_to(root) if name.is_relative_to(root) else name
-        return f"{shown} line {error.lineno}: SyntaxError: {error.msg}"
+        return f"{shown(path, folder)} line {error.lineno}: SyntaxError: {error.msg}"
     except (OSError, ValueError):
         return None
     return None

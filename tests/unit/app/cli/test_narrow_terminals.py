@@ -100,9 +100,9 @@ def test_a_run_with_several_predict_steps_adds_up_no_records(
         for step, predicted in (("mood", 1000), ("topic", 990))
     ]
     copies = [[dict(row) for row in counts] for _ in range(2)]
-    ledger_of(monkeypatch, runs=[RUN], runs_matching=[RUN], steps=[], shards=[], attempts=[], counts=copies[0])
+    ledger_of(monkeypatch, runs=[RUN], steps=[], shards=[], attempts=[], counts=copies[0])
     assert CliRunner().invoke(history.runs, []).exit_code == 0
-    ledger_of(monkeypatch, runs=[RUN], runs_matching=[RUN], steps=[], shards=[], attempts=[], counts=copies[1])
+    ledger_of(monkeypatch, runs=[RUN], steps=[], shards=[], attempts=[], counts=copies[1])
     assert CliRunner().invoke(history.show, [RUN_ID]).exit_code == 0
     text = printed(screen)
     for whole in ("1,000 + 990", "step mood: discovered 1,000 = predicted 1,000 + rejected 0", "Each Predict step"):
