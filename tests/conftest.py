@@ -62,6 +62,7 @@ def _no_settings_from_outside() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("BATCHORD_", "AWS_"))]:
             patch.delenv(name)
+        patch.setenv("BATCHORD_HOME", "/proc/no-home")
         yield
 
 

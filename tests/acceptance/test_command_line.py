@@ -100,7 +100,7 @@ def test_commands_for_people(ran: Cluster) -> None:
     assert run_id in shown
     assert "discovered 10 = predicted 9 + rejected 1" in shown
     assert "not-finite" in _as_text(ran, "rejections")
-    assert "FunctionModel" in _as_text(ran, "pipelines")
+    assert "notes     by hand   -     predict  notes.py" in _as_text(ran, "pipelines")
     assert "notes" in _as_text(ran, "plan", "notes")
     assert "clean" in _as_text(ran, "audit")
     assert "up to date" in _as_text(ran, "migrate")

@@ -15,7 +15,8 @@ from batchord.settings.allowed import is_secret
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = sorted((ROOT / "deploy" / "systemd").iterdir())
-PAGE = (ROOT / "docs" / "how-to" / "systemd.md").read_text("utf-8")
+#: Without the marks for the tests that execute pages.
+PAGE = re.sub(r"<!--.*?-->\n", "", (ROOT / "docs" / "how-to" / "systemd.md").read_text("utf-8"))
 #: The seconds that a worker needs to hand back what could not end, as in the local stack.
 _HAND_BACK_SECONDS = 15
 _OPTION = re.compile(r"^(\w+)=(.*)$", re.MULTILINE)

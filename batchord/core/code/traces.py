@@ -52,8 +52,9 @@ def trace_of(error: BaseException) -> Trace:
 
 def shown_path(file: str) -> str:
     """The path of an author's file for people: relative to the project's root, if Python imports from there."""
-    roots = [entry for entry in sys.path if entry and Path(file).is_relative_to(entry)]
-    return str(Path(file).relative_to(min(roots, key=len))) if roots else file
+    # An empty entry is the working directory.
+    roots = [root for root in (Path(entry).absolute() for entry in sys.path) if Path(file).is_relative_to(root)]
+    return str(Path(file).relative_to(min(roots, key=lambda root: len(root.parts)))) if roots else file
 
 
 def _unwrapped(error: BaseException) -> BaseException:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from batchord.catalog import Catalog
-from batchord.core.code.traces import trace_of
+from batchord.core.code.traces import shown_path, trace_of
 from batchord.core.errors import BatchordError, ConfigurationError, ModelError, UnknownPipeline
 
 HERE = "tests/unit/core/code/test_traces.py"
@@ -32,6 +32,14 @@ def test_it_begins_at_the_authors_first_line_and_names_the_innermost() -> None:
     assert (trace.file, trace.line) == (HERE, _breaks.__code__.co_firstlineno + 1)
     assert trace.text.startswith(f'Traceback (most recent call last):\n  File "{__file__}"')
     assert trace.text.endswith("ValueError: invalid literal for int() with base 10: 'x'")
+
+
+def test_the_working_directory_counts_as_a_place_of_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python writes it as an empty text, for `python -c` and in notebooks."""
+    monkeypatch.chdir(Path(__file__).parent)
+    monkeypatch.setattr("sys.path", ["", "/usr/lib/python3"])
+    assert shown_path(__file__) == "test_traces.py"
+    assert shown_path("/elsewhere/reviews.py") == "/elsewhere/reviews.py"
 
 
 def test_what_a_library_raised_and_caught_is_left_out() -> None:
