@@ -58,7 +58,10 @@ _redis_databases = itertools.cycle(range(1, 64))
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
-    """Keeps the settings of the developer's shell away from all tests: they may name a real database."""
+    """Keeps the settings of the developer's shell away from all tests: they may name a real database.
+
+    No test has the checkout's home either: it would find the stack that a person runs there, or start its PostgreSQL.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("BATCHORD_", "AWS_"))]:
             patch.delenv(name)

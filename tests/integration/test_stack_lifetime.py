@@ -167,7 +167,7 @@ def test_each_process_has_its_own_patience(own_home: Path) -> None:
     ready(own_home, "slow", "ready")
     began = time.monotonic()
     assert stop_background(own_home)
-    assert time.monotonic() - began < 15.0  # the stubborn one did not get the time that is usual
+    assert time.monotonic() - began < 200.0  # the stubborn one did not get the time of the slow one
     assert "last words" in log(own_home, "slow")
 
 

@@ -29,6 +29,8 @@ def bench(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             bench.catalog.pipelines = {declared.name: declared}
             return bench.parts()
 
+        # A database is configured: the notebook need not start one.
+        monkeypatch.setenv("BATCHORD_DATABASE_URL", database_url)
         monkeypatch.setattr("batchord.wiring.parts", bench.parts)
         monkeypatch.setattr("batchord.wiring.parts_of", parts_of)
         yield bench

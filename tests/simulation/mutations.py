@@ -174,7 +174,7 @@ MUTATIONS: dict[str, Mutation] = {
             "lease_token = %(token)s",
             "lease_token = coalesce(shard.lease_token, %(token)s)",
         ),
-        found_by=29,
+        found_by=4,
     ),
     "a message is published before its commit": Mutation(_published_before_its_commit, found_by=0),
     "the frontier moves one scan early": Mutation(_frontier_one_scan_early, found_by=1),
@@ -202,14 +202,14 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "the version of the model is not pinned": Mutation(_version_not_pinned, found_by=55),
     "shards are predicted with any code": Mutation(
-        lambda: mock.patch("batchord.flow.predict.shard.check_code"), found_by=76
+        lambda: mock.patch("batchord.flow.predict.shard.check_code"), found_by=35
     ),
     "a step ends without a look at its lease": Mutation(_end_without_its_lease, found_by=360),
     "a function that may run once is not asked for": Mutation(
-        lambda: mock.patch("batchord.flow.step.execute._look_back"), found_by=89
+        lambda: mock.patch("batchord.flow.step.execute._look_back"), found_by=6
     ),
     "the beginning of a step's work is not noted": Mutation(
-        _text(batchord.ledger.leases, "_BEGIN", "begun_at = batchord.now()", "begun_at = NULL"), found_by=89
+        _text(batchord.ledger.leases, "_BEGIN", "begun_at = batchord.now()", "begun_at = NULL"), found_by=6
     ),
 }
 

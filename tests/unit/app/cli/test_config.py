@@ -15,6 +15,7 @@ from batchord.settings import Settings
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with a settings file."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BATCHORD_HOME")
     (tmp_path / "secret").write_text("redis://:hunter2-long@cache:6379/0\n")
     file = tmp_path / "batchord.toml"
     file.write_text(
@@ -104,6 +105,7 @@ def test_remarks_are_no_problems(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_without_a_file_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And shows no empty table."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BATCHORD_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert run().output.splitlines() == [
         "No batchord.toml here or in a folder above.",
