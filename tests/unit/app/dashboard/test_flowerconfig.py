@@ -5,10 +5,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import app.dashboard
+from app.dashboard.closing import close_flower
+from batchord.core.errors import ConfigurationError
 
 _ROOT = Path(__file__).parents[4]
 #: Runs Flower's command up to the point where it would serve, and says how it would.
@@ -72,10 +75,17 @@ def test_with_oauth_no_password_is_made(tmp_path: Path) -> None:
     assert json.loads(_flower(tmp_path, "--auth=me@example.org").stdout)[2:] == [[], "ClosedFlower"]
 
 
-@pytest.mark.parametrize("wrong", ["a-password", ":", "name:", ":password", "a:b,c"])
-def test_a_login_that_is_none_stops_flower_in_one_line(tmp_path: Path, wrong: str) -> None:
+@pytest.mark.parametrize("wrong", [["a-password"], [":"], ["name:"], [":password"], ["a:b", "c"]])
+def test_a_login_that_is_none_closes_nothing(wrong: list[str]) -> None:
     """It would lock everybody out, or let everybody in."""
-    done = _flower(tmp_path, FLOWER_BASIC_AUTH=wrong)
+    options = SimpleNamespace(basic_auth=wrong, auth="", address="", url_prefix="", unix_socket="")
+    with pytest.raises(ConfigurationError, match=r"has 1 entry without the form name:password"):
+        close_flower(options)
+
+
+def test_a_login_that_is_none_stops_flower_in_one_line(tmp_path: Path) -> None:
+    """Before it listens."""
+    done = _flower(tmp_path, FLOWER_BASIC_AUTH="a:b,c")
 
     assert done.returncode != 0
     assert "name:password" in done.stderr
