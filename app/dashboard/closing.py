@@ -1,8 +1,9 @@
 """Closes Flower: replaces its application by one that checks each request and masks secrets in each answer."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from flower.app import Flower
@@ -10,16 +11,26 @@ from flower.views.monitor import Metrics
 from tornado.web import OutputTransform, RequestHandler, authenticated
 
 from batchord.core.errors import ConfigurationError
+from batchord.core.run.history import Actor
 from batchord.core.secrets.patterns import without
 from batchord.core.text.counts import counted
 from batchord.output.masking import learn
+from batchord.queue.replies import ASKER
 from batchord.settings import settings
 
 from .asking import ContextExecutor, note_asker
 from .door import Door, Refusal
+from .pages.loader import PageLoader
+from .pages.routes import add_pages
+from .pages.words import prefix_of
 from .password import USER, flower_password
 
 _LOOPBACK = "127.0.0.1"
+#: The methods of requests that change nothing.
+_LOOKING = ("GET", "HEAD", "OPTIONS")
+_NOT_FOR_VIEWERS = Refusal(
+    status=HTTPStatus.FORBIDDEN, message="You may look at everything here, but not change anything."
+)
 
 
 def close_flower(options: Any) -> tuple[str, list[str]]:
@@ -29,7 +40,7 @@ def close_flower(options: Any) -> tuple[str, list[str]]:
     ConfigurationError if there is no password and none can be made.
     """
     credentials = _credentials(options)
-    prefix = "/" + options.url_prefix.strip("/") if options.url_prefix else ""
+    prefix = prefix_of(options)
     door = Door(
         credentials=credentials,
         hosts=settings().flower_hosts.replace(",", " ").split(),
@@ -38,7 +49,9 @@ def close_flower(options: Any) -> tuple[str, list[str]]:
     secrets = learn([*credentials, *(login.partition(":")[2] for login in credentials)])
     # Flower offers no way to replace its application. Its command looks this name up when it starts.
     command: Any = importlib.import_module("flower.command")
-    command.Flower = partial(ClosedFlower, door=door, secrets=secrets, prefix=prefix)
+    viewers = settings().flower_viewers.replace(",", " ").split()
+    command.Flower = partial(ClosedFlower, door=door, viewers=viewers, secrets=secrets, prefix=prefix)
+    add_pages()
     return options.address or ("" if options.unix_socket else _LOOPBACK), credentials
 
 
@@ -60,11 +73,22 @@ class ClosedFlower(Flower):  # type: ignore[misc]
 
     pool_executor_cls = ContextExecutor
 
-    def __init__(self, *, door: Door, secrets: Sequence[str], prefix: str, **options: Any) -> None:
+    def __init__(
+        self, *, door: Door, viewers: Collection[str], secrets: Sequence[str], prefix: str, **options: Any
+    ) -> None:
         self._door = door
+        self._viewers = frozenset(viewers)
         self._metrics = f"{prefix}/metrics"
         static = f"{prefix}/static/"
-        super().__init__(transforms=[partial(_WithoutSecrets, secrets=secrets, static=static)], **options)
+        super().__init__(
+            transforms=[partial(_WithoutSecrets, secrets=secrets, static=static)],
+            template_loader=PageLoader(options["template_path"]),
+            **options,
+        )
+
+    def only_looks(self, actor: Actor | None) -> bool:
+        """Whether the person is a viewer: somebody who may change nothing."""
+        return actor is not None and actor.user in self._viewers
 
     def find_handler(self, request: Any, **more: Any) -> Any:
         """The handler of a request. Every request passes this method."""
@@ -73,6 +97,8 @@ class ClosedFlower(Flower):  # type: ignore[misc]
         if refusal is not None:
             return self.get_handler_delegate(request, _Refused, {"refusal": refusal})
         note_asker(request, self._door.user(authorization), self.settings.get("cookie_secret"))
+        if request.method not in _LOOKING and self.only_looks(ASKER.get()):
+            return self.get_handler_delegate(request, _Refused, {"refusal": _NOT_FOR_VIEWERS})
         if request.path == self._metrics:
             return self.get_handler_delegate(request, _ClosedMetrics)
         return super().find_handler(request, **more)

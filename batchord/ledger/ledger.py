@@ -7,6 +7,7 @@ from batchord.ledger.attempts import AttemptsTable
 from batchord.ledger.audit import AuditQueries
 from batchord.ledger.connection import Connections
 from batchord.ledger.logs import LogTable
+from batchord.ledger.overview import Overview
 from batchord.ledger.pipelines import PipelineRows
 from batchord.ledger.planner import PlannerTables
 from batchord.ledger.provenance import ProvenanceQueries
@@ -101,6 +102,11 @@ class Ledger:
     def run_names(self) -> RunNames:
         """For finding a run by what a person writes for it."""
         return RunNames(self._connections)
+
+    @cached_property
+    def overview(self) -> Overview:
+        """For pages: several pipelines at once."""
+        return Overview(self._connections)
 
     @cached_property
     def reports(self) -> Reports:

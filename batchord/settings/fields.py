@@ -126,6 +126,10 @@ class Settings(BaseSettings):
 
     #: Host names that Flower accepts besides localhost, IP addresses and this machine's own name; separated by commas.
     flower_hosts: str = ""
+    #: The names of people whom Flower lets look, but not change anything; separated by commas. All others may.
+    flower_viewers: str = ""
+    #: What of a record Flower's pages show: its key and what was predicted (``keys``), or only counts (``none``).
+    show_records: Literal["keys", "none"] = "keys"
 
     #: ``text`` for people, ``json`` for log collectors.
     log_format: Literal["text", "json"] = "text"

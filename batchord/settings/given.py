@@ -25,7 +25,7 @@ SERVERS_FILE = "servers.json"
 #: The roles of one database. They belong to the ``database_url`` of the same place.
 _ROLES = ("owner_url", "author_url", "source_url", "admin_url")
 #: Settings with several values: in batchord.toml, these may be an array.
-_LISTS = ("alert_urls", "flower_hosts")
+_LISTS = ("alert_urls", "flower_hosts", "flower_viewers")
 
 
 class Place(StrEnum):

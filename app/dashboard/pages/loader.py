@@ -1,0 +1,33 @@
+"""Finds templates: ours beside Flower's, so that our pages extend Flower's own."""
+
+from pathlib import Path
+from typing import Any
+
+from tornado.template import Loader, Template
+
+from .words import address, prefix_of
+
+OURS = Path(__file__).with_name("templates")
+#: Flower's template of the bar at the top, and the list in it that gets our tabs as its first entries.
+BAR = "navbar.html"
+LIST_OF_TABS = '<ul class="app-nav navbar-nav">'
+
+
+class PageLoader(Loader):  # type: ignore[misc]
+    """Loads a template from our folder, or else from Flower's, and adds our tabs to Flower's bar."""
+
+    def __init__(self, flowers: str) -> None:
+        """``flowers``: the folder of Flower's templates."""
+        # Flower's own pages have the tabs too, and know nothing else of ours.
+        super().__init__(flowers, namespace={"tab_address": _tab_address})
+
+    def _create_template(self, name: str) -> Template:
+        ours = OURS / name
+        text = (ours if ours.is_file() else Path(self.root, name)).read_text("utf-8")
+        if name == BAR:
+            text = text.replace(LIST_OF_TABS, f'{LIST_OF_TABS}{{% include "batchord/tabs.html" %}}', 1)
+        return Template(text, name=name, loader=self)
+
+
+def _tab_address(handler: Any, name: str) -> str:
+    return address(prefix_of(handler.application.options), name)

@@ -1,0 +1,95 @@
+"""The first page: each pipeline in one line, with its newest runs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING
+
+from batchord.catalog import Loaded, Problem
+from batchord.core.run.runs import RunState
+from batchord.reports.pipelines import PipelineReport, pipelines_now
+from batchord.reports.runs import RunReport
+
+if TYPE_CHECKING:
+    from batchord.ledger import Ledger
+
+#: The newest runs that a line shows.
+_RUNS = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardLine:
+    """A pipeline as its file declares it, and how its newest runs went."""
+
+    pipeline: PipelineReport
+    #: The oldest first.
+    runs: Sequence[RunReport] = ()
+    #: The model versions of the newest run that planned, by Predict step.
+    versions: Sequence[tuple[str, str]] = ()
+    #: Alerts of the last 24 hours.
+    alerts: int = 0
+
+    @property
+    def open(self) -> Sequence[RunReport]:
+        """The runs that are queued or running."""
+        return [run for run in self.runs if not run.state.ended]
+
+    @property
+    def last(self) -> RunReport | None:
+        """The newest run that has ended and was not skipped."""
+        ended = (run for run in reversed(self.runs) if run.state.ended and run.state is not RunState.SKIPPED)
+        return next(ended, None)
+
+    @property
+    def pending(self) -> int:
+        """Records that the open runs, or else the last one, found and that have no outcome yet."""
+        counted = self.open or ([self.last] if self.last else [])
+        return sum(run.pending for run in counted)
+
+    @property
+    def rates(self) -> Sequence[float]:
+        """Predicted records a second of the runs that predicted any, the oldest first."""
+        return [run.predicted / run.seconds for run in self.runs if run.predicted and run.seconds]
+
+    @property
+    def usual_rate(self) -> float | None:
+        """The median of the rates; None if no run predicted anything."""
+        return median(self.rates) if self.rates else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """All pipelines, sorted by name."""
+
+    lines: Sequence[BoardLine]
+    #: What is wrong in the files.
+    problems: Sequence[Problem] = field(default=())
+    #: Why the runs are unknown; None: they are known.
+    unknown_because: str | None = None
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a run is queued or running."""
+        return any(line.open for line in self.lines)
+
+
+def board(loaded: Loaded, open_ledger: Callable[[], "Ledger"]) -> Board:
+    """Each pipeline of the files with its newest runs, as far as the ledger can be read."""
+    catalog = pipelines_now(loaded, open_ledger)
+    if catalog.unknown_because is not None:
+        lines = [BoardLine(pipeline=each) for each in catalog.pipelines]
+        return Board(lines=lines, problems=catalog.problems, unknown_because=catalog.unknown_because)
+    ledger, names = open_ledger(), [each.name for each in catalog.pipelines]
+    runs, alerts = ledger.overview.newest_runs(names, each=_RUNS), ledger.overview.alerts_of_a_day(names)
+    return Board(
+        lines=[
+            BoardLine(
+                pipeline=each,
+                runs=[RunReport.of(run) for run in runs[each.name]],
+                versions=next((tuple(run.models.items()) for run in reversed(runs[each.name]) if run.models), ()),
+                alerts=alerts.get(each.name, 0),
+            )
+            for each in catalog.pipelines
+        ],
+        problems=catalog.problems,
+    )
