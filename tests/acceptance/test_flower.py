@@ -1,17 +1,13 @@
 """Flower requires a password, and neither Flower nor Celery shows a secret."""
 
-import base64
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
-from email.message import Message
 from pathlib import Path
-from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit
 
 import psutil
@@ -19,56 +15,14 @@ import pytest
 from flower.urls import handlers
 from tornado.web import URLSpec
 
+from app.dashboard.pages.routes import ROUTES
 from tests.acceptance.cluster import Cluster
+from tests.acceptance.flowers import HEALTH, RunningFlower
 from tests.waiting import wait_until
 
-#: A path for each of Flower's patterns, its own or of a later release.
-_PATTERNS = [each.regex.pattern if isinstance(each, URLSpec) else each[0] for each in handlers]
-_PATHS = sorted({re.sub(r"\(.*\)|\.\*", "x", each).rstrip("$?/") or "/" for each in _PATTERNS} - {"x"})
-_OPEN = "/healthcheck"
-
-
-class RunningFlower:
-    """``celery -A app flower``, as a person types it, in a folder of its own."""
-
-    def __init__(self, cluster: Cluster, folder: Path, **environment: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        self.cluster = cluster
-        self.log = folder / "flower.log"
-        root = str(Path(__file__).parents[2])
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "app", "flower", f"--port={self.port}"],
-                cwd=folder,
-                env={**os.environ, **cluster.environment, "PYTHONPATH": root, **environment},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        wait_until(lambda: self.get(_OPEN)[0] == 200, description="Flower answers", timeout=60)
-
-    def get(
-        self, path: str, *, login: str | None = None, host: str | None = None, method: str = "GET"
-    ) -> tuple[int, Message, str]:
-        """Status, headers and text of a reply. The status is 0 if no server answers."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
-        if login is not None:
-            request.add_header("Authorization", "Basic " + base64.b64encode(login.encode()).decode())
-        if host is not None:
-            request.add_header("Host", host)
-        try:
-            with urllib.request.urlopen(request, timeout=20) as reply:
-                return reply.status, reply.headers, reply.read().decode()
-        except HTTPError as error:
-            return error.code, error.headers, error.read().decode()
-        except OSError:
-            return 0, Message(), ""
-
-    def stop(self) -> None:
-        """Ends it."""
-        self.process.terminate()
-        self.process.wait(timeout=20)
+#: A path for each of Flower's patterns, its own or of a later release, and for each of ours.
+_PATTERNS = [each.regex.pattern if isinstance(each, URLSpec) else each[0] for each in [*ROUTES, *handlers]]
+_PATHS = sorted({re.sub(r"\(.*?\)|\.\*", "x", each).rstrip("$?/") or "/" for each in _PATTERNS} - {"x"})
 
 
 @pytest.fixture
@@ -116,18 +70,12 @@ def _celery(cluster: Cluster, *commands: str) -> dict[str, str]:
     return dict(said.split("\n", 1) for said in done.stdout.split("\0")[1:])
 
 
-def _login(cluster: Cluster) -> str:
-    said = cluster.batchord("status", "--password", "--json", check=False)
-    found = json.loads(said.stdout)
-    return f"{found['flower_user']}:{found['flower_password']}"
-
-
 def test_nobody_comes_in_without_the_password(flower: RunningFlower, tmp_path: Path) -> None:
     """No page, API or metrics, with any method. Only the health check answers everybody."""
     for path in _PATHS:
         for method in ("GET", "POST"):
             status, headers, text = flower.get(path, method=method)
-            if path == _OPEN:
+            if path == HEALTH:
                 assert status in {200, 405}
             else:
                 assert (path, status) == (path, 401)
@@ -135,7 +83,7 @@ def test_nobody_comes_in_without_the_password(flower: RunningFlower, tmp_path: P
                 assert "batchord status --password" in text
     for wrong in ("batchord:", "batchord:wrong", ":", "", "x", "bätchord:wörter"):
         assert flower.get("/workers", login=wrong)[0] == 401
-    login = _login(flower.cluster)
+    login = flower.login
     for path in ("/workers", "/tasks", "/broker", "/metrics", "/api/workers"):
         assert (path, flower.get(path, login=login)[0]) == (path, 200)
     assert not (tmp_path / "executed").exists(), "a configuration of the working directory is not executed"
@@ -147,7 +95,7 @@ def test_nobody_comes_in_without_the_password(flower: RunningFlower, tmp_path: P
 
 def test_requests_for_a_name_that_is_not_ours_are_refused(flower: RunningFlower) -> None:
     """A page of an attacker's cannot be pointed at Flower, even in a browser that knows the password."""
-    login = _login(flower.cluster)
+    login = flower.login
     for host in (
         "attacker.example",
         f"attacker.example:{flower.port}",
@@ -175,9 +123,9 @@ def test_no_reply_of_flower_or_celery_holds_a_secret(flower: RunningFlower) -> N
         "TOKEN/of-the-alerts",
     }
     leaky = " ".join(secrets)
-    secrets.add(_login(cluster).partition(":")[2])
+    secrets.add(flower.login.partition(":")[2])
     task = cluster.call("batchord.start_run", pipeline=leaky)
-    login = _login(cluster)
+    login = flower.login
     worker = next(iter(json.loads(_until(flower, "/api/workers?refresh=1", login, "registered"))))
     _until(flower, "/api/tasks", login, task)
     pages = ["/", "/workers?json=1", f"/worker/{quote(worker)}", "/tasks", "/broker", "/metrics", f"/task/{task}"]

@@ -15,14 +15,14 @@ _SHORT = 10
 def number(value: float | None) -> str:
     """A number with thousands separators; a dash for None."""
     if value is None:
-        return "–"  # noqa: RUF001 -- a dash
+        return "-"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{0 if abs(value) >= _SHORT else 1}f}"
 
 
 def duration(seconds: float | None) -> str:
     """A time span in its two largest units, such as ``3 min 20 s``; a dash for None."""
     if seconds is None:
-        return "–"  # noqa: RUF001 -- a dash
+        return "-"
     if seconds < _SHORT:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -40,7 +40,7 @@ def duration(seconds: float | None) -> str:
 def moment(value: datetime | None) -> str:
     """HTML: a time in UTC, which the page's script shows in the reader's time zone; a dash for None."""
     if value is None:
-        return "–"  # noqa: RUF001 -- a dash
+        return "-"
     utc = value.astimezone(UTC)
     shown = f"{utc:%Y-%m-%d %H:%M:%S} UTC"
     return f'<time datetime="{utc.isoformat()}" title="{shown}">{shown}</time>'
