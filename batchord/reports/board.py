@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from batchord.catalog import Loaded, Problem
 from batchord.core.run.runs import RunState
+from batchord.core.run.summary import rate
 from batchord.reports.pipelines import PipelineReport, pipelines_now
 from batchord.reports.runs import RunReport
 
@@ -48,12 +49,13 @@ class BoardLine:
 
     @property
     def rates(self) -> Sequence[float]:
-        """Predicted records a second of the runs that predicted any, the oldest first."""
-        return [run.predicted / run.seconds for run in self.runs if run.predicted and run.seconds]
+        """Records a second of the runs that were long enough to say, the oldest first."""
+        rates = [rate(run.predicted + run.rejected, run.seconds) for run in self.runs if run.seconds]
+        return [each for each in rates if each is not None]
 
     @property
     def usual_rate(self) -> float | None:
-        """The median of the rates; None if no run predicted anything."""
+        """The median of the rates; None if no run was long enough."""
         return median(self.rates) if self.rates else None
 
 

@@ -1,0 +1,92 @@
+"""The first page's report: each pipeline with its newest runs, however many runs there are."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from batchord.catalog import Loaded
+from batchord.core.run.runs import RunState
+from batchord.ledger import overview
+from batchord.reports.board import board
+from tests.integration.flow_parts import Bench
+
+#: Three thousand runs of this pipeline and of another, one a minute: every tenth failed.
+_FILL = """
+    INSERT INTO batchord.runs (id, pipeline, kind, trigger, state, discovered, predicted, rejected, created_at,
+                               started_at, finished_at)
+    SELECT overlay('01970000-0000-7000-8000-000000000000' placing lpad(n::text, 8, '0') from 29)::uuid,
+           CASE WHEN n % 2 = 0 THEN 'items' ELSE 'other' END, 'manual', 'call',
+           CASE WHEN n % 10 = 0 THEN 'failed' ELSE 'succeeded' END,
+           1000, CASE WHEN n % 10 = 0 THEN 400 ELSE 990 END, 10,
+           '2026-01-01Z'::timestamptz + n * interval '1 minute', '2026-01-01Z'::timestamptz + n * interval '1 minute',
+           '2026-01-01Z'::timestamptz + n * interval '1 minute' + interval '10 seconds'
+    FROM generate_series(1, 6000) AS n;
+    INSERT INTO batchord.alerts (event, kind, pipeline, title, message, created_at)
+    SELECT 'e' || n, 'run-failed', 'items', 't', 'm', now() - n * interval '10 hours' FROM generate_series(1, 5) AS n;
+    ANALYZE batchord.runs;
+"""
+
+
+@pytest.fixture
+def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
+    """A pipeline with many runs."""
+    with Bench(database_url, tmp_path) as bench:
+        bench.declare()
+        bench.sql(_FILL)
+        yield bench
+
+
+def test_it_has_the_newest_runs_and_what_they_left(bench: Bench) -> None:
+    """The oldest first; the last one's records without an outcome; the usual rate; the alerts of a day."""
+    shown = board(_loaded(bench), lambda: bench.ledger)
+    (line,) = shown.lines
+
+    assert (line.pipeline.name, len(line.runs), shown.at_work) == ("items", 30, False)
+    assert [run.created_at for run in line.runs] == sorted(run.created_at for run in line.runs)
+    assert line.last is not None
+    assert (line.last.state, line.last.seconds) == (RunState.FAILED, timedelta(seconds=10).total_seconds())
+    assert (line.pending, line.alerts, line.usual_rate) == (590, 2, 100.0)
+    assert len(line.rates) == 30
+
+
+def test_a_run_at_work_counts_before_the_last_one(bench: Bench) -> None:
+    """Its pending records are the pipeline's, and the page is kept current fast."""
+    bench.sql(
+        "UPDATE batchord.runs SET state = 'running', finished_at = NULL, discovered = 50, predicted = 20, rejected = 0 "
+        "WHERE pipeline = 'items' AND created_at = (SELECT max(created_at) FROM batchord.runs WHERE pipeline = 'items')"
+    )
+    shown = board(_loaded(bench), lambda: bench.ledger)
+    assert (shown.at_work, shown.lines[0].pending) == (True, 30)
+
+
+def test_only_the_newest_runs_are_read(bench: Bench) -> None:
+    """By an index: the first page costs the same after years."""
+    with psycopg.connect(bench.url, autocommit=True) as connection:
+        rows = connection.execute(
+            f"EXPLAIN (ANALYZE, FORMAT JSON) {overview._NEWEST}",  # noqa: SLF001 -- the statement itself
+            {"names": ["items", "other", "none"], "each": 30},
+        ).fetchone()
+    assert rows is not None
+    read = sum(
+        node["Actual Rows"] * node["Actual Loops"] for node in _nodes(rows[0][0]["Plan"]) if "Scan" in _kind(node)
+    )
+    assert {_kind(node) for node in _nodes(rows[0][0]["Plan"]) if node.get("Relation Name") == "runs"} == {"Index Scan"}
+    assert read <= 3 + 60 + 60  # the names, and the runs of two pipelines, read and passed on
+
+
+def _loaded(bench: Bench) -> Loaded:
+    return Loaded(pipelines=bench.catalog.pipelines, files={name: f"{name}.py" for name in bench.catalog.pipelines})
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for each in plan.get("Plans", ()):
+        yield from _nodes(each)
+
+
+def _kind(node: dict[str, Any]) -> str:
+    return str(node["Node Type"])
