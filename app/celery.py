@@ -6,6 +6,7 @@ from pathlib import Path
 
 from celery import Celery
 
+import batchord.queue.sent_times  # noqa: F401 -- importing it is its use
 from batchord.core.process.loading import refuse_while_loading
 from batchord.output.last_words import mask_last_words
 

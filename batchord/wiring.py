@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from batchord.flow.begin.check import CheckParts
     from batchord.ledger import Ledger
     from batchord.models.library import ModelLibrary
+    from batchord.queue.depths import QueueDepths
     from batchord.sources.sql.tables import Table
     from batchord.storage.objects import Objects
 
@@ -38,6 +39,8 @@ _ADAPTERS = (
     "steps.sql.runner",
     "storage.images", "storage.logs", "storage.objects",
 )  # fmt: skip
+#: How long a scrape waits for the database. Prometheus itself gives up after ten seconds.
+_METRICS_SECONDS = 3.0
 #: Whether this process decides for its whole machine that a file is broken. Workers and `batchord up` do.
 _decides = False
 
@@ -68,6 +71,29 @@ def ledger() -> "Ledger":
     configured = settings()
     # No lock outlives a lease: a worker that takes over a shard need not wait for a process that stands still.
     return Ledger(configured.require_database_url(), lock_seconds=configured.lease_seconds)
+
+
+@cache
+def metrics_ledger() -> "Ledger | None":
+    """The ledger for metrics, which waits a few seconds at most; None if no database is configured.
+
+    Raises ConfigurationError for an address that cannot be read.
+    """
+    from batchord.ledger import Ledger
+
+    configured = settings()
+    if configured.database_url is None:
+        return None
+    return Ledger(configured.require_database_url(), max_connections=1, wait_seconds=_METRICS_SECONDS)
+
+
+@cache
+def queue_depths() -> "QueueDepths | None":
+    """What reads the queues; None if no Redis is configured. Raises ConfigurationError for an unreadable address."""
+    from batchord.queue.depths import QueueDepths
+
+    configured = settings()
+    return None if configured.redis_url is None else QueueDepths(configured.require_redis_url())
 
 
 @cache

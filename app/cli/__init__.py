@@ -45,6 +45,7 @@ _COMMANDS = {
     "schedule": ("switches", "Show or change when a pipeline runs."),
     "history": ("changes", "List the changes by hand and who made them."),
     "alerts": ("upkeep", "List the newest alerts, or send a test alert."),
+    "metrics": ("metrics", "Print the metrics in Prometheus' format."),
     "prune": ("upkeep", "Delete old logs, runs and alerts."),
     "audit": ("checks", "Check that no record is missing or duplicated."),
     "config": ("config", "Show the settings and where each comes from."),

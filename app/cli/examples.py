@@ -106,6 +106,10 @@ EXAMPLES = {
         ("batchord alerts --limit 5", "the five newest"),
         ("batchord alerts --test", "reach every receiver now"),
     ),
+    "metrics": (
+        ("batchord metrics", "all metrics, once"),
+        ("batchord metrics > /var/lib/node_exporter/batchord.prom", "without Flower, for node_exporter"),
+    ),
     "prune": (
         ("batchord prune", "what the settings do not keep"),
         ("BATCHORD_KEEP_RUNS_DAYS=90 batchord prune", "keep less"),

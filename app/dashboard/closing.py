@@ -8,6 +8,8 @@ from typing import Any
 
 from flower.app import Flower
 from flower.views.monitor import Metrics
+from prometheus_client import REGISTRY
+from tornado.ioloop import IOLoop
 from tornado.web import OutputTransform, RequestHandler, authenticated
 
 from batchord.core.errors import ConfigurationError
@@ -18,6 +20,7 @@ from batchord.output.masking import learn
 from batchord.queue.replies import ASKER
 from batchord.settings import settings
 
+from ..exposition import BatchordCollector
 from .asking import ContextExecutor, note_asker
 from .door import Door, Refusal
 from .pages.loader import PageLoader
@@ -31,6 +34,7 @@ _LOOKING = ("GET", "HEAD", "OPTIONS")
 _NOT_FOR_VIEWERS = Refusal(
     status=HTTPStatus.FORBIDDEN, message="You may look at everything here, but not change anything."
 )
+_COLLECTOR = BatchordCollector()
 
 
 def close_flower(options: Any) -> tuple[str, list[str]]:
@@ -46,6 +50,7 @@ def close_flower(options: Any) -> tuple[str, list[str]]:
         hosts=settings().flower_hosts.replace(",", " ").split(),
         open_paths=(f"{prefix}/healthcheck",),
     )
+    REGISTRY.register(_COLLECTOR)  # Flower shows what is in this registry
     secrets = learn([*credentials, *(login.partition(":")[2] for login in credentials)])
     # Flower offers no way to replace its application. Its command looks this name up when it starts.
     command: Any = importlib.import_module("flower.command")
@@ -105,9 +110,13 @@ class ClosedFlower(Flower):  # type: ignore[misc]
 
 
 class _ClosedMetrics(Metrics):  # type: ignore[misc]
-    """Flower's metrics behind a login. With OAuth, Flower's own would be open to everybody."""
+    """Flower's metrics and Batchord's, behind a login. With OAuth, Flower's own would be open to everybody."""
 
-    get = authenticated(Metrics.get)
+    @authenticated  # type: ignore[untyped-decorator]
+    async def get(self) -> None:
+        # Asks the servers in another thread: Flower does everything else in this one.
+        await IOLoop.current().run_in_executor(None, _COLLECTOR.reading)
+        await super().get()
 
 
 class _Refused(RequestHandler):  # type: ignore[misc]

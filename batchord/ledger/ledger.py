@@ -7,6 +7,7 @@ from batchord.ledger.attempts import AttemptsTable
 from batchord.ledger.audit import AuditQueries
 from batchord.ledger.connection import Connections
 from batchord.ledger.logs import LogTable
+from batchord.ledger.metrics import MetricsQueries
 from batchord.ledger.overview import Overview
 from batchord.ledger.pipelines import PipelineRows
 from batchord.ledger.planner import PlannerTables
@@ -18,6 +19,7 @@ from batchord.ledger.resets import ResetQueries
 from batchord.ledger.run_names import RunNames
 from batchord.ledger.runs import RunsTable
 from batchord.ledger.shards import ShardsTable
+from batchord.ledger.tallies import Tallies
 
 
 class Ledger:
@@ -112,6 +114,16 @@ class Ledger:
     def reports(self) -> Reports:
         """What commands and pages show to people."""
         return Reports(self._connections)
+
+    @cached_property
+    def tallies(self) -> Tallies:
+        """The sums over ended runs."""
+        return Tallies(self._connections)
+
+    @cached_property
+    def metrics(self) -> MetricsQueries:
+        """What metrics show."""
+        return MetricsQueries(self._connections)
 
     def check(self) -> None:
         """Checks that the database accepts a connection.

@@ -15,6 +15,7 @@ _RUNS = f"""
     DELETE FROM batchord.runs WHERE id IN (
         SELECT run.id FROM batchord.runs AS run
         WHERE run.state NOT IN ('queued', 'running')
+          AND run.tallied  -- otherwise the counters of metrics would lose what it has counted
           AND (run.created_at < %(before)s
                OR (run.created_at < %(idle_before)s AND run.discovered = 0 AND run.state IN ('succeeded', 'skipped')
                    -- The run did nothing else than look for records.
@@ -73,7 +74,8 @@ class PruningQueries:
     def runs(self, *, before: datetime, idle_before: datetime) -> int:
         """Deletes ended runs older than ``before``, and those that did nothing and are older than ``idle_before``.
 
-        The newest scheduled run of each pipeline stays: it shows which fire times have passed.
+        The newest scheduled run of each pipeline stays: it shows which fire times have passed. So do runs that are not
+        tallied yet.
         """
         return self._changed(_RUNS, before=before, idle_before=idle_before)
 

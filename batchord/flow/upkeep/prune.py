@@ -36,6 +36,7 @@ def prune(parts: Parts, *, actor: Actor | None = None) -> Pruned:
     """
     configured, pruning = parts.settings, parts.ledger.pruning
     pruning.keep(change(parts, actor, "prune"))
+    parts.ledger.tallies.tally_all()  # a run that is not tallied is kept
     now = parts.ledger.runs.now()
 
     def before(days: float) -> datetime:

@@ -38,6 +38,7 @@ def sweep(parts: Parts, *, older_than_seconds: float | None = None, pipeline: st
         log.warning(
             "The database's clock stepped back. The sweeper set the times of %s rows from the future to now.", mended
         )
+    parts.ledger.tallies.tally()
     release_ended(parts, pipeline=pipeline)
     still = recovery.stale_running_runs(older_than_seconds=age, pipeline=pipeline)
     still += recovery.stale_queued_runs(older_than_seconds=age, pipeline=pipeline)

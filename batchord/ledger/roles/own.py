@@ -28,4 +28,5 @@ LEDGERS_OWN = (
     "schema_version",
     "shards",
     "steps",
+    "tallies",
 )
