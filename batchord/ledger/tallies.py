@@ -6,37 +6,39 @@ then the tally and the counts of the few runs that are not tallied yet.
 """
 
 from batchord.ledger.connection import Connections
+from batchord.ledger.rows import one
 
 #: The most runs of one transaction, so that their locks are short.
 _ROWS = 1000
 #: What the runs of the common table expression ``counted`` have counted, as (pipeline, name, label, value). An ended
 #: run does not change any more: its shards and attempts end before it or with it.
 COUNTS = """
-    SELECT run.pipeline, 'runs' AS name, run.state AS label, count(*)::double precision AS value
-    FROM counted AS run WHERE run.state NOT IN ('queued', 'running') GROUP BY 1, 3
+    SELECT pipeline, 'runs' AS name, state AS label, count(*)::double precision AS value
+    FROM counted WHERE state NOT IN ('queued', 'running') GROUP BY pipeline, state
     UNION ALL
-    SELECT run.pipeline, measure.name, '', sum(measure.value)
-    FROM counted AS run CROSS JOIN LATERAL (VALUES
-        ('timed_runs', 1), ('run_seconds', extract(epoch FROM run.finished_at - run.started_at)::double precision)
-    ) AS measure (name, value)
-    WHERE run.state NOT IN ('queued', 'running') AND run.finished_at >= run.started_at GROUP BY 1, 2
+    SELECT timed.pipeline, measure.name, '', measure.value
+    FROM (
+        SELECT pipeline, count(*) AS runs, sum(extract(epoch FROM finished_at - started_at)) AS seconds
+        FROM counted WHERE state NOT IN ('queued', 'running') AND finished_at >= started_at GROUP BY pipeline
+    ) AS timed
+    CROSS JOIN LATERAL (VALUES ('timed_runs', runs), ('run_seconds', seconds)) AS measure (name, value)
     UNION ALL
-    SELECT run.pipeline, measure.name, shard.step, sum(measure.value)
-    FROM counted AS run JOIN batchord.shards AS shard ON shard.run_id = run.id CROSS JOIN LATERAL (VALUES
-        ('predicted', shard.predicted), ('rejected', shard.rejected)
+    SELECT step.pipeline, measure.name, step.step, measure.value
+    FROM (
+        SELECT run.pipeline, shard.step, sum(shard.predicted) AS predicted, sum(shard.rejected) AS rejected,
+               count(*) FILTER (WHERE timed) AS shards,
+               coalesce(sum(extract(epoch FROM shard.finished_at - shard.started_at)) FILTER (WHERE timed), 0) AS seconds
+        FROM counted AS run JOIN batchord.shards AS shard ON shard.run_id = run.id
+        CROSS JOIN LATERAL (VALUES (shard.state = 'done' AND shard.finished_at >= shard.started_at)) AS done (timed)
+        GROUP BY run.pipeline, shard.step
+    ) AS step
+    CROSS JOIN LATERAL (VALUES
+        ('predicted', predicted), ('rejected', rejected), ('shards', shards), ('shard_seconds', seconds)
     ) AS measure (name, value)
-    GROUP BY 1, 2, 3
-    UNION ALL
-    SELECT run.pipeline, measure.name, shard.step, sum(measure.value)
-    FROM counted AS run JOIN batchord.shards AS shard ON shard.run_id = run.id CROSS JOIN LATERAL (VALUES
-        ('shards', 1),
-        ('shard_seconds', extract(epoch FROM shard.finished_at - shard.started_at)::double precision)
-    ) AS measure (name, value)
-    WHERE shard.state = 'done' AND shard.finished_at >= shard.started_at GROUP BY 1, 2, 3
     UNION ALL
     SELECT run.pipeline, 'lost', coalesce(attempt.cause, 'ended'), count(*)
     FROM counted AS run JOIN batchord.attempts AS attempt ON attempt.run_id = run.id
-    WHERE attempt.state = 'lost' GROUP BY 1, 3
+    WHERE attempt.state = 'lost' GROUP BY run.pipeline, coalesce(attempt.cause, 'ended')
 """
 _TALLY = f"""
     WITH counted AS MATERIALIZED (
@@ -61,11 +63,19 @@ class Tallies:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    def tally(self) -> int:
-        """Tallies some of the ended runs that are not tallied yet; returns how many. Several callers share the work."""
-        with self._connections.transaction() as connection:
-            row = connection.execute(_TALLY, {"rows": _ROWS}).fetchone()
-        return 0 if row is None else int(row["runs"])
+    def tally(self, *, times: int = 1) -> int:
+        """Tallies ended runs that are not tallied yet, some at a time; returns how many.
+
+        Several callers share the work.
+        """
+        total = 0
+        for _ in range(times):
+            with self._connections.transaction() as connection:
+                runs = one(connection.execute(_TALLY, {"rows": _ROWS}).fetchone())["runs"]
+            total += runs
+            if runs < _ROWS:
+                break
+        return total
 
     def tally_all(self) -> int:
         """Tallies all of them; returns how many."""

@@ -18,6 +18,9 @@ from batchord.flow.upkeep.release import release_ended
 
 log = logging.getLogger(__name__)
 
+#: How often a sweep may tally some runs. Only the first sweeps after an upgrade do it often: no run is tallied then.
+_TALLIES = 10
+
 
 def sweep(parts: Parts, *, older_than_seconds: float | None = None, pipeline: str | None = None) -> list[Message]:
     """Finds open work that nobody is doing, and returns the messages that start it.
@@ -38,7 +41,7 @@ def sweep(parts: Parts, *, older_than_seconds: float | None = None, pipeline: st
         log.warning(
             "The database's clock stepped back. The sweeper set the times of %s rows from the future to now.", mended
         )
-    parts.ledger.tallies.tally()
+    parts.ledger.tallies.tally(times=_TALLIES)
     release_ended(parts, pipeline=pipeline)
     still = recovery.stale_running_runs(older_than_seconds=age, pipeline=pipeline)
     still += recovery.stale_queued_runs(older_than_seconds=age, pipeline=pipeline)
