@@ -108,7 +108,7 @@ EXAMPLES = {
     ),
     "metrics": (
         ("batchord metrics", "all metrics, once"),
-        ("batchord metrics > /var/lib/node_exporter/batchord.prom", "without Flower, for node_exporter"),
+        ("batchord metrics | grep pending", "the backlogs"),
     ),
     "prune": (
         ("batchord prune", "what the settings do not keep"),
