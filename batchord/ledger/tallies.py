@@ -11,7 +11,8 @@ from batchord.ledger.rows import one
 #: The most runs of one transaction, so that their locks are short.
 _ROWS = 1000
 #: What the runs of the common table expression ``counted`` have counted, as (pipeline, name, label, value). An ended
-#: run does not change any more: its shards and attempts end before it or with it.
+#: run does not change any more: its shards and attempts end before it or with it. Shards and attempts are aggregated
+#: for each run by itself, so that PostgreSQL cannot join whole tables: its statistics may be of before the tally.
 COUNTS = """
     SELECT pipeline, 'runs' AS name, state AS label, count(*)::double precision AS value
     FROM counted WHERE state NOT IN ('queued', 'running') GROUP BY pipeline, state
@@ -25,20 +26,29 @@ COUNTS = """
     UNION ALL
     SELECT step.pipeline, measure.name, step.step, measure.value
     FROM (
-        SELECT run.pipeline, shard.step, sum(shard.predicted) AS predicted, sum(shard.rejected) AS rejected,
-               count(*) FILTER (WHERE timed) AS shards,
-               coalesce(sum(extract(epoch FROM shard.finished_at - shard.started_at)) FILTER (WHERE timed), 0) AS seconds
-        FROM counted AS run JOIN batchord.shards AS shard ON shard.run_id = run.id
-        CROSS JOIN LATERAL (VALUES (shard.state = 'done' AND shard.finished_at >= shard.started_at)) AS done (timed)
-        GROUP BY run.pipeline, shard.step
+        SELECT run.pipeline, sums.step, sum(sums.predicted) AS predicted, sum(sums.rejected) AS rejected,
+               sum(sums.shards) AS shards, sum(sums.seconds) AS seconds
+        FROM counted AS run CROSS JOIN LATERAL (
+            SELECT shard.step, sum(shard.predicted) AS predicted, sum(shard.rejected) AS rejected,
+                   count(*) FILTER (WHERE timed) AS shards,
+                   coalesce(sum(extract(epoch FROM shard.finished_at - shard.started_at)) FILTER (WHERE timed), 0)
+                       AS seconds
+            FROM batchord.shards AS shard
+            CROSS JOIN LATERAL (VALUES (shard.state = 'done' AND shard.finished_at >= shard.started_at)) AS done (timed)
+            WHERE shard.run_id = run.id GROUP BY shard.step
+        ) AS sums
+        GROUP BY run.pipeline, sums.step
     ) AS step
     CROSS JOIN LATERAL (VALUES
         ('predicted', predicted), ('rejected', rejected), ('shards', shards), ('shard_seconds', seconds)
     ) AS measure (name, value)
     UNION ALL
-    SELECT run.pipeline, 'lost', coalesce(attempt.cause, 'ended'), count(*)
-    FROM counted AS run JOIN batchord.attempts AS attempt ON attempt.run_id = run.id
-    WHERE attempt.state = 'lost' GROUP BY run.pipeline, coalesce(attempt.cause, 'ended')
+    SELECT run.pipeline, 'lost', lost.cause, sum(lost.attempts)
+    FROM counted AS run CROSS JOIN LATERAL (
+        SELECT coalesce(attempt.cause, 'ended') AS cause, count(*) AS attempts FROM batchord.attempts AS attempt
+        WHERE attempt.run_id = run.id AND attempt.state = 'lost' GROUP BY 1
+    ) AS lost
+    GROUP BY run.pipeline, lost.cause
 """
 _TALLY = f"""
     WITH counted AS MATERIALIZED (

@@ -8,6 +8,7 @@ import pytest
 
 from batchord.flow.upkeep.prune import prune
 from batchord.flow.upkeep.recover import sweep
+from batchord.ledger import metrics
 from tests.integration.flow_parts import ITEMS, STEP, Bench
 from tests.integration.graph_parts import declare_graph, ran, scoring
 
@@ -102,3 +103,32 @@ def test_lost_attempts_are_counted_by_cause(bench: Bench) -> None:
     bench.claim(run_id)
 
     assert counters(bench)["lost", "vanished"] == 1
+
+
+def test_a_scrape_reads_shards_and_attempts_of_open_runs_alone(bench: Bench) -> None:
+    """Even while PostgreSQL believes that no run is tallied: its statistics are of that time."""
+    ran(bench)
+    bench.sql(
+        "INSERT INTO batchord.runs (id, pipeline, kind, trigger, state) "
+        "SELECT gen_random_uuid(), 'items', 'manual', 'cli', 'succeeded' FROM generate_series(1, 3000)"
+    )
+    bench.sql(
+        "INSERT INTO batchord.steps (run_id, name, ordinal, kind, state) SELECT id, 'score', 0, 'predict', 'done' "
+        "FROM batchord.runs ON CONFLICT DO NOTHING"
+    )
+    bench.sql(
+        "INSERT INTO batchord.shards (run_id, step, index, first_position, last_position, planned, discovered, state) "
+        "SELECT id, 'score', 7, '[]', '[]', 1, 1, 'done' FROM batchord.runs"
+    )
+    bench.sql(
+        "INSERT INTO batchord.attempts (run_id, step, shard, attempt, worker, state) "
+        "SELECT run_id, step, index, 99, 'test:1', 'done' FROM batchord.shards"
+    )
+    bench.sql("ANALYZE")
+    bench.ledger.tallies.tally_all()
+    bench.planned()
+    plan = "\n".join(bench.column(f"EXPLAIN {metrics._COUNTERS}"))  # noqa: SLF001 -- its plan is what matters
+
+    assert "shards_pkey" in plan
+    assert "Seq Scan on shards" not in plan
+    assert "Seq Scan on attempts" not in plan
