@@ -5,8 +5,9 @@ from typing import Any, LiteralString
 from batchord.ledger.connection import Connections
 from batchord.ledger.tallies import COUNTS
 
-#: No scrape may wait for a lock or a slow disk for longer.
-_TIMEOUT = "SET LOCAL statement_timeout = '5s'"
+#: No scrape may wait for a lock or a slow disk for longer. The indexes hold a few rows, but PostgreSQL's statistics may
+#: be of a time when they held all; then it would read whole tables, and think that compiling the query is worth it.
+_LIMITS = "SET LOCAL statement_timeout = '5s'; SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
 #: One statement, so that a run is in one of the two parts: it moves in one transaction.
 _COUNTERS = f"""
     WITH counted AS MATERIALIZED (
@@ -109,5 +110,5 @@ class MetricsQueries:
 
     def _rows(self, query: LiteralString) -> list[dict[str, Any]]:
         with self._connections.transaction() as connection:
-            connection.execute(_TIMEOUT)
+            connection.execute(_LIMITS)
             return connection.execute(query).fetchall()

@@ -42,7 +42,10 @@ _SETTINGS = {
 _LEFT = {
     "predictions": "SELECT to_jsonb(p) FROM batchord.predictions AS p",
     "rejections": "SELECT to_jsonb(r) FROM batchord.rejections AS r",
-    "runs that ended": "SELECT to_jsonb(r) FROM batchord.runs AS r WHERE state NOT IN ('queued', 'running')",
+    # The sweeper tallies each of them once.
+    "runs that ended": (
+        "SELECT to_jsonb(r) - 'tallied' FROM batchord.runs AS r WHERE state NOT IN ('queued', 'running')"
+    ),
     "logs": "SELECT to_jsonb(l) FROM batchord.attempt_logs AS l",
     "history": "SELECT to_jsonb(h) FROM batchord.history AS h",
     "switches": "SELECT name, schedule, paused_at FROM batchord.pipelines",
