@@ -9,6 +9,7 @@ import click
 from batchord.core.text.visible import as_one_entry
 from batchord.reports.pipelines import CatalogReport, pipelines_now
 
+from .actor import this_person
 from .database import database
 from .edits import known
 from .interventions import start_repair
@@ -134,7 +135,7 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
     """Check that no record is missing or duplicated: compare every record of the source with the ledger.
 
     The exit code is 1 when a record is missing or duplicated, or when the audit could not read a source.
-    Without NAME, the command audits all pipelines.
+    Without NAME, the command audits all pipelines. The ledger keeps what was found.
     """
     from batchord.reports.audits import audits
     from batchord.reports.run_names import short_id
@@ -143,7 +144,7 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
     for name in names:
         catalog().get(name)  # report a wrong name at once, not after reading for an hour
     with database():
-        reports = audits(parts(), names or catalog().names())
+        reports = audits(parts(), names or catalog().names(), actor=this_person())
     if as_json:
         print_json({report.pipeline: report.as_json() for report in reports})
     else:
@@ -152,6 +153,7 @@ def audit(names: Sequence[str], *, repair: bool, as_json: bool) -> None:
         for report in reports:
             if report.counts.missing:
                 started = start_repair(report.pipeline)
+                ledger().audits.note_run(report.number, started.id)
                 click.echo(
                     f"Run {short_id(ledger(), started.id)} predicts the missing records of {report.pipeline}.", err=True
                 )

@@ -60,7 +60,7 @@ def alerts(pipeline: str | None, limit: int, *, is_test: bool, as_json: bool) ->
 @json_option
 @shows_ledger
 def prune(*, as_json: bool) -> None:
-    """Delete logs, runs, alerts and history that are older than the settings allow. Predictions always stay."""
+    """Delete what is older than the settings allow: logs, runs, alerts, history, audits. Predictions always stay."""
     from batchord.flow.upkeep.prune import prune as delete
     from batchord.wiring import parts
 
@@ -72,7 +72,8 @@ def prune(*, as_json: bool) -> None:
         console.print(
             f"Deleted: {counted(pruned.runs, 'run')}, {counted(pruned.logs, 'part of a log', plural='parts of logs')}, "
             f"{counted(pruned.alerts, 'alert')}, "
-            f"{counted(pruned.history, 'change of the history', plural='changes of the history')}. "
+            f"{counted(pruned.history, 'change of the history', plural='changes of the history')}, "
+            f"{counted(pruned.audits, 'finding of an audit', plural='findings of audits')}. "
             f"Cleared: the outputs of {counted(pruned.outputs, 'prediction')}."
         )
 

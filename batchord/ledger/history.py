@@ -1,6 +1,7 @@
 """What people changed by hand, written in the transaction of the change."""
 
 import json
+from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
@@ -28,20 +29,21 @@ def keep_change(connection: Connection, change: Change | None, *, run_id: str | 
             "host": change.actor.host and storable(change.actor.host),
             "way": change.actor.way.value,
             # json escapes characters that PostgreSQL cannot store, and jsonb refuses these escapes.
-            "detail": _storable_json({**change.detail, **more}),
+            "detail": storable_json({**change.detail, **more}),
         },
     )
 
 
-def _storable_json(detail: dict[str, Any]) -> str:
-    return json.dumps(_storable(detail), ensure_ascii=False, default=str)
+def storable_json(detail: Mapping[str, Any]) -> str:
+    """JSON that PostgreSQL can store."""
+    return json.dumps(_storable(dict(detail)), ensure_ascii=False, default=str)
 
 
 def _storable(value: Any) -> Any:
     match value:
         case str():
             return storable(value)
-        case dict():
+        case Mapping():
             return {storable(str(name)): _storable(item) for name, item in value.items()}
         case float() if not isfinite(value):
             return str(value)

@@ -5,7 +5,9 @@ from functools import cached_property
 from batchord.ledger.alerts import AlertsTable
 from batchord.ledger.attempts import AttemptsTable
 from batchord.ledger.audit import AuditQueries
+from batchord.ledger.audits import AuditsTable
 from batchord.ledger.connection import Connections
+from batchord.ledger.lists import Lists
 from batchord.ledger.logs import LogTable
 from batchord.ledger.metrics import MetricsQueries
 from batchord.ledger.overview import Overview
@@ -71,6 +73,11 @@ class Ledger:
         return AuditQueries(self._connections)
 
     @cached_property
+    def audits(self) -> AuditsTable:
+        """What audits found."""
+        return AuditsTable(self._connections)
+
+    @cached_property
     def pipelines(self) -> PipelineRows:
         """The state of pipelines, and what people switched at run time."""
         return PipelineRows(self._connections)
@@ -109,6 +116,11 @@ class Ledger:
     def overview(self) -> Overview:
         """For pages: several pipelines at once."""
         return Overview(self._connections)
+
+    @cached_property
+    def lists(self) -> Lists:
+        """Long lists for people, a page at a time."""
+        return Lists(self._connections)
 
     @cached_property
     def reports(self) -> Reports:

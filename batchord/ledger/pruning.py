@@ -54,6 +54,9 @@ _OUTPUTS = """
 _HISTORY = """
     DELETE FROM batchord.history WHERE id IN (SELECT id FROM batchord.history WHERE at < %(before)s LIMIT %(rows)s)
 """
+_AUDITS = """
+    DELETE FROM batchord.audits WHERE id IN (SELECT id FROM batchord.audits WHERE at < %(before)s LIMIT %(rows)s)
+"""
 
 
 class PruningQueries:
@@ -82,6 +85,10 @@ class PruningQueries:
     def alerts(self, *, before: datetime) -> int:
         """Deletes alerts that were sent or given up before that time."""
         return self._changed(_ALERTS, before=before)
+
+    def audits(self, *, before: datetime) -> int:
+        """Deletes the findings of audits that are older than ``before``."""
+        return self._changed(_AUDITS, before=before)
 
     def outputs(self, *, before: datetime) -> int:
         """Clears ``output`` of predictions older than ``before``. Their rows stay, so nothing is predicted twice."""

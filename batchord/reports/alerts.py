@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from batchord.reports.listing import Listing, listed, number_of
+
 if TYPE_CHECKING:
     from batchord.ledger import Ledger
 
@@ -65,3 +67,16 @@ def newest_alerts(ledger: "Ledger", *, pipeline: str | None = None, limit: int) 
         AlertReport(**{**row, "run_id": None if row["run_id"] is None else str(row["run_id"])})
         for row in ledger.reports.alerts(pipeline=pipeline, limit=limit)
     ]
+
+
+def alerts_before(
+    ledger: "Ledger", *, pipeline: str | None = None, before: str | None = None, size: int
+) -> Listing[AlertReport]:
+    """A page of the alerts, the newest first. ``before``: the mark with which the page before it ended."""
+    rows = ledger.lists.alerts(pipeline=pipeline, before=number_of(before), limit=size + 1)
+    return listed(
+        rows,
+        size=size,
+        entry=lambda row: AlertReport(**{name: value for name, value in row.items() if name != "id"}),
+        mark=lambda row: str(row["id"]),
+    )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from batchord.reports.listing import Listing, listed, number_of
+
 if TYPE_CHECKING:
     from batchord.ledger import Ledger
 
@@ -39,3 +41,22 @@ def newest_changes(
 ) -> list[ChangeReport]:
     """The newest changes, the newest first."""
     return [ChangeReport(**row) for row in ledger.reports.history(pipeline=pipeline, run_id=run_id, limit=limit)]
+
+
+def changes_before(
+    ledger: "Ledger",
+    *,
+    pipeline: str | None = None,
+    run_id: str | None = None,
+    user: str | None = None,
+    before: str | None = None,
+    size: int,
+) -> Listing[ChangeReport]:
+    """A page of the changes, the newest first. ``before``: the mark with which the page before it ended."""
+    rows = ledger.lists.history(pipeline=pipeline, run_id=run_id, user=user, before=number_of(before), limit=size + 1)
+    return listed(
+        rows,
+        size=size,
+        entry=lambda row: ChangeReport(**{name: value for name, value in row.items() if name != "id"}),
+        mark=lambda row: str(row["id"]),
+    )

@@ -1,11 +1,19 @@
 """Records that cannot be predicted, and why."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from batchord.core.errors import ConfigurationError
+from batchord.ledger.lists import RejectionFilter
+from batchord.reports.listing import Listing, listed
 
 if TYPE_CHECKING:
     from batchord.ledger import Ledger
+
+#: Up to this number the rejections of a group are counted.
+MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,3 +45,54 @@ def newest_rejections(
     """The newest rejections, the newest first."""
     rows = ledger.reports.rejections(pipeline=pipeline, step=step, reason=reason, run_id=run_id, limit=limit)
     return [RejectionReport(**{**row, "run_id": str(row["run_id"])}) for row in rows]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RejectionCount:
+    """How many records a step of a pipeline has rejected for a reason."""
+
+    pipeline: str
+    step: str
+    reason: str
+    #: At most :data:`MOST_COUNTED`.
+    count: int
+
+    @property
+    def is_more(self) -> bool:
+        """Whether there are more than are counted."""
+        return self.count >= MOST_COUNTED
+
+
+def rejection_counts(ledger: "Ledger", of: RejectionFilter) -> Sequence[RejectionCount]:
+    """The groups of the rejections that the filter leaves, the largest first."""
+    return [RejectionCount(**row) for row in ledger.lists.rejection_counts(of, most=MOST_COUNTED)]
+
+
+def rejections_before(
+    ledger: "Ledger", of: RejectionFilter, *, before: str | None, size: int
+) -> Listing[RejectionReport]:
+    """A page of the rejections that the filter leaves. ``before``: the mark with which the page before it ended.
+
+    Raises ConfigurationError for a mark that no page has.
+    """
+    rows = ledger.lists.rejections(of, before=None if before is None else _place(before), limit=size + 1)
+    return listed(rows, size=size, entry=_report, mark=_mark)
+
+
+def _report(row: dict[str, Any]) -> RejectionReport:
+    return RejectionReport(**{name: value for name, value in row.items() if name != "mark"})
+
+
+def _mark(row: dict[str, Any]) -> str:
+    return f"{row['rejected_at'].isoformat()}~{row['mark']}"
+
+
+def _place(mark: str) -> tuple[datetime, str]:
+    moment, _, rest = mark.partition("~")
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None or not rest.isalnum():
+        raise ConfigurationError("The address names no place in the list. Begin with the newest rejections.")
+    return at, rest

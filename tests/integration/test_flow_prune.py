@@ -26,7 +26,7 @@ from batchord.ledger import pruning
 from tests.integration.flow_parts import ITEMS, STEP, Bench
 from tests.integration.graph_parts import Calls, declare_graph, opened, ran, scoring
 
-NOTHING = Pruned(runs=0, logs=0, alerts=0, history=0, outputs=0)
+NOTHING = Pruned(runs=0, logs=0, alerts=0, history=0, audits=0, outputs=0)
 
 
 @pytest.fixture

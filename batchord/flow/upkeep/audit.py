@@ -14,12 +14,15 @@ from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import BatchordError, TransientError
 from batchord.core.run.alerts import AlertKind, NewAlert
+from batchord.core.run.audits import AuditNote
+from batchord.core.run.history import Actor
 from batchord.core.run.messages import AlertsKept, Message
 from batchord.core.run.records import Position, Scalar, record_key
 from batchord.core.text.counts import counted
 from batchord.core.text.error_text import message_of
 from batchord.flow.begin.repair import BEGINNING, repair_missing
 from batchord.flow.parts import Parts
+from batchord.flow.upkeep.history import masked_actor
 
 log = logging.getLogger(__name__)
 
@@ -95,25 +98,61 @@ def audit(parts: Parts, *, pipeline: str) -> tuple[Audit, dict[str, list[str]]]:
     return findings, {kind: keys for kind, keys in examples.items() if keys}
 
 
+def kept_audit(
+    parts: Parts, *, pipeline: str, actor: Actor | None = None
+) -> tuple[Audit, dict[str, list[str]], int, list[NewAlert]]:
+    """Audits a pipeline, and keeps what was found, with alerts about it if no person asked.
+
+    ``actor``: the person who asked; None: the daily audit. Returns the findings, the examples, the number under which
+    the ledger keeps them, and the alerts. Raises as :func:`audit` does.
+    """
+    beginning = parts.ledger.runs.now()
+    findings, examples = audit(parts, pipeline=pipeline)
+    alerts = [] if actor is not None else list(_alerts(parts, pipeline, findings, examples))
+    seconds = (parts.ledger.runs.now() - beginning).total_seconds()
+    note = _note(pipeline, findings, examples, seconds=seconds, actor=masked_actor(parts, actor))
+    return findings, examples, parts.ledger.audits.keep(note, alerts), alerts
+
+
 def audit_and_repair(parts: Parts, *, pipeline: str) -> list[Message]:
-    """Audits a pipeline, and keeps alerts about its findings and about steps that it could not check.
+    """Audits a pipeline, and keeps what was found and alerts about it, also about steps that could not be checked.
 
     Opens a run for missing records that can be predicted. Raises as :func:`audit` does.
     """
-    findings, examples = audit(parts, pipeline=pipeline)
-    kept: list[Message] = []
+    findings, _, number, alerts = kept_audit(parts, pipeline=pipeline)
+    messages: list[Message] = [AlertsKept()] if alerts else []
+    if findings.missing > findings.without_position:
+        run, started = repair_missing(parts, pipeline=pipeline)
+        parts.ledger.audits.note_run(number, run.id)
+        messages += started
+    return messages
+
+
+def _alerts(parts: Parts, pipeline: str, findings: Audit, examples: dict[str, list[str]]) -> Iterator[NewAlert]:
     for step, why in findings.not_audited.items():
         message = f"The audit could not check step {step} of {pipeline}: {why}"
         title = f"{pipeline}: the audit could not check step {step}"
-        _keep_alert(parts, pipeline, f"not-audited:{step}", title, message)
-        kept = [AlertsKept()]
+        yield _alert(parts, pipeline, f"not-audited:{step}", title, message)
     if findings.missing or findings.duplicated:
         message = f"The audit of {pipeline} found {_described(findings, examples)}"
-        _keep_alert(parts, pipeline, None, f"{pipeline}: the audit found missing or duplicated records", message)
-        kept = [AlertsKept()]
-    if findings.missing > findings.without_position:
-        kept += repair_missing(parts, pipeline=pipeline)[1]
-    return kept
+        yield _alert(parts, pipeline, None, f"{pipeline}: the audit found missing or duplicated records", message)
+
+
+def _note(
+    pipeline: str, findings: Audit, examples: dict[str, list[str]], *, seconds: float, actor: Actor | None
+) -> AuditNote:
+    several = len(findings.steps) > 1
+    return AuditNote(
+        pipeline=pipeline,
+        seconds=seconds,
+        **{name: getattr(findings, name) for name in ("records", "predicted", "rejected", "pending")},
+        missing=findings.missing,
+        duplicated=findings.duplicated,
+        not_audited=findings.not_audited,
+        steps={name: as_json(each) for name, (each, _) in findings.steps.items()} if several else {},
+        examples=examples,
+        actor=actor,
+    )
 
 
 def _described(findings: Audit, examples: dict[str, list[str]]) -> str:
@@ -137,16 +176,17 @@ def audit_all(parts: Parts) -> Iterator[list[Message]]:
         except Exception:  # such as a file that was broken meanwhile: the other pipelines are still audited
             log.exception("%s could not be audited", name)
             message = f"The audit could not check {name}. The control worker's log has the error."
-            _keep_alert(parts, name, "not-audited", f"{name}: the audit could not check it", message)
+            alert = _alert(parts, name, "not-audited", f"{name}: the audit could not check it", message)
+            parts.ledger.audits.keep(AuditNote(pipeline=name, seconds=0.0, not_audited={"": message}), [alert])
             yield [AlertsKept()]
 
 
-def _keep_alert(parts: Parts, pipeline: str, what: str | None, title: str, message: str) -> None:
+def _alert(parts: Parts, pipeline: str, what: str | None, title: str, message: str) -> NewAlert:
     log.error("%s", message)
     day = parts.ledger.runs.now().date()
     event = ":".join(filter(None, [AlertKind.AUDIT, pipeline, what, str(day)]))
     text = f"{message}\nLook closer: batchord audit {pipeline}"
-    parts.ledger.alerts.keep(NewAlert(event=event, kind=AlertKind.AUDIT, pipeline=pipeline, title=title, message=text))
+    return NewAlert(event=event, kind=AlertKind.AUDIT, pipeline=pipeline, title=title, message=text)
 
 
 def _audit_step(parts: Parts, pipeline: str, step: Predict, findings: Audit, examples: dict[str, list[str]]) -> None:

@@ -1,7 +1,7 @@
 """The history's entry for a change by hand: without secrets, and short enough for a screen."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -32,8 +32,16 @@ def change(
     secrets = known_secrets(parts.settings)
     masked = masked_value(values, known=secrets)
     bounded = {name: _bounded(value) for name, value in list(masked.items())[:_MOST_VALUES]}
-    who = replace(actor, user=masked_value(actor.user, known=secrets), host=masked_value(actor.host, known=secrets))
-    return Change(action=action, actor=who, pipeline=pipeline, detail=bounded)
+    return Change(action=action, actor=_masked(actor, secrets), pipeline=pipeline, detail=bounded)
+
+
+def masked_actor(parts: Parts, actor: Actor | None) -> Actor | None:
+    """The person, without secrets; None for None."""
+    return None if actor is None else _masked(actor, known_secrets(parts.settings))
+
+
+def _masked(actor: Actor, secrets: Collection[str]) -> Actor:
+    return replace(actor, user=masked_value(actor.user, known=secrets), host=masked_value(actor.host, known=secrets))
 
 
 def _bounded(value: Any) -> Any:

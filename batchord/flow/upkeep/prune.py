@@ -21,6 +21,8 @@ class Pruned:
     alerts: int
     #: Changes by hand.
     history: int
+    #: Findings of audits.
+    audits: int
     #: Predictions whose column ``output`` was cleared.
     outputs: int
 
@@ -49,5 +51,6 @@ def prune(parts: Parts, *, actor: Actor | None = None) -> Pruned:
         runs=pruning.runs(before=kept, idle_before=before(configured.keep_idle_runs_days)),
         alerts=pruning.alerts(before=kept),
         history=pruning.history(before=kept),
+        audits=pruning.audits(before=kept),
         outputs=0 if outputs is None else pruning.outputs(before=before(outputs)),
     )

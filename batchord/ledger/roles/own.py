@@ -12,6 +12,7 @@ LEDGERS_OWN = (
     "alerts",
     "attempt_logs",
     "attempts",
+    "audits",
     "commit_sql_step",
     "current_predictions",
     "frontiers",

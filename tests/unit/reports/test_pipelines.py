@@ -20,6 +20,8 @@ from batchord.reports.stack import ProcessReport, ServerReport, StackReport
 from tests.integration.flow_parts import RECORDS, Bench, length
 from tests.integration.graph_parts import Calls, scoring
 
+ADA = Actor(user="ada", host="desk", way=Way.COMMAND)
+
 
 def test_pipelines_are_sorted_and_say_what_they_are() -> None:
     """With the problems of all files."""
@@ -108,7 +110,7 @@ def test_an_audit_of_several_steps_names_each(bench: Bench) -> None:
     bench.run()
     bench.sql("DELETE FROM batchord.predictions WHERE step = 'short' AND record_key = '2'")
 
-    (report,) = audits(bench.parts(), ["items"])
+    (report,) = audits(bench.parts(), ["items"], actor=ADA)
 
     assert [(step, counts.records, counts.predicted) for step, counts in report.rows] == [
         ("long", 3, 3),
@@ -124,15 +126,15 @@ def test_an_audit_has_a_verdict(bench: Bench) -> None:
     bench.insert(3)
     bench.declare()
     bench.run()
-    (clean,) = audits(bench.parts(), ["items"])
+    (clean,) = audits(bench.parts(), ["items"], actor=ADA)
     bench.sql(
         "INSERT INTO batchord.rejections (pipeline, step, record_key, model_version, reason, detail, attempts, run_id, "
         "shard) SELECT pipeline, step, record_key, model_version, 'odd', '', 1, run_id, shard "
         "FROM batchord.predictions WHERE record_key = '1'"
     )
-    (twice,) = audits(bench.parts(), ["items"])
+    (twice,) = audits(bench.parts(), ["items"], actor=ADA)
     bench.sql("ALTER TABLE records RENAME TO elsewhere")
-    (away,) = audits(bench.parts(), ["items"])
+    (away,) = audits(bench.parts(), ["items"], actor=ADA)
 
     assert [each.verdict for each in (clean, twice, away)] == [
         Verdict.CLEAN,
