@@ -132,7 +132,7 @@ class Lists:
         self._connections = connections
 
     def rejection_counts(self, of: RejectionFilter, *, most: int) -> list[dict[str, Any]]:
-        """The number of rejections of each pipeline, step and reason, the largest first; none counts beyond ``most``."""
+        """The number of rejections of each pipeline, step and reason, the largest first, up to ``most`` each."""
         return self._rows(of.query(_COUNTS), {**of.values(), "most": most})
 
     def rejections(

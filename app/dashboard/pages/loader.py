@@ -5,12 +5,21 @@ from typing import Any
 
 from tornado.template import Loader, Template
 
+from .housekeeping import SHOWN_BY
 from .words import address, prefix_of
 
 OURS = Path(__file__).with_name("templates")
 #: Flower's template of the bar at the top, and the list in it that gets our tabs as its first entries.
 BAR = "navbar.html"
 LIST_OF_TABS = '<ul class="app-nav navbar-nav">'
+#: Flower's template of its list of tasks, and the card in it that says first what the list leaves out.
+TASKS = "tasks.html"
+CARD_OF_TASKS = '<section class="tasks-table-card" aria-label="Tasks">'
+#: What is put behind a text of Flower's templates, by the template's name.
+ADDED = {
+    BAR: (LIST_OF_TABS, '{% include "batchord/tabs.html" %}'),
+    TASKS: (CARD_OF_TASKS, '{% include "batchord/housekeeping.html" %}'),
+}
 
 
 class PageLoader(Loader):  # type: ignore[misc]
@@ -19,13 +28,14 @@ class PageLoader(Loader):  # type: ignore[misc]
     def __init__(self, flowers: str) -> None:
         """``flowers``: the folder of Flower's templates."""
         # Flower's own pages have the tabs too, and know nothing else of ours.
-        super().__init__(flowers, namespace={"tab_address": _tab_address})
+        super().__init__(flowers, namespace={"tab_address": _tab_address, "housekeeping": SHOWN_BY})
 
     def _create_template(self, name: str) -> Template:
         ours = OURS / name
         text = (ours if ours.is_file() else Path(self.root, name)).read_text("utf-8")
-        if name == BAR:
-            text = text.replace(LIST_OF_TABS, f'{LIST_OF_TABS}{{% include "batchord/tabs.html" %}}', 1)
+        if name in ADDED:
+            before, added = ADDED[name]
+            text = text.replace(before, before + added, 1)
         return Template(text, name=name, loader=self)
 
 

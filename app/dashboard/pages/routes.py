@@ -5,19 +5,37 @@ from typing import Any
 from flower.urls import handlers
 from tornado.web import StaticFileHandler
 
+from .alerts import AlertsPage
+from .audits import AuditsPage
+from .history import HistoryPage
+from .housekeeping import hide_housekeeping
 from .page import STATIC
 from .pipelines import FirstPage, Pause, PipelinesPage, RunNow
+from .queues import QueuesPage
+from .record import RecordPage
+from .rejections import RejectionsPage, RetryRejections
 
 _NAME = r"([^/]+)"
 ROUTES: list[tuple[Any, ...]] = [
     (r"/", FirstPage),
-    (r"/pipelines", PipelinesPage),
-    (rf"/pipeline/{_NAME}/run", RunNow),
-    (rf"/pipeline/{_NAME}/pause", Pause),
+    (r"/alerts", AlertsPage),
+    (r"/audits", AuditsPage),
     (r"/batchord-static/(.*)", StaticFileHandler, {"path": str(STATIC)}),
+    (r"/history", HistoryPage),
+    (rf"/pipeline/{_NAME}/pause", Pause),
+    (rf"/pipeline/{_NAME}/run", RunNow),
+    (r"/pipelines", PipelinesPage),
+    (r"/queues", QueuesPage),
+    (r"/record", RecordPage),
+    (r"/rejections", RejectionsPage),
+    (r"/rejections/retry", RetryRejections),
 ]
 
 
 def add_pages() -> None:
-    """Puts our pages before Flower's, so that ours is the first page. Call it once, before Flower starts."""
+    """Puts our pages before Flower's, so that ours is the first page, and shortens its list of tasks.
+
+    Call it once, before Flower starts.
+    """
     handlers[:0] = ROUTES
+    hide_housekeeping()

@@ -2,7 +2,9 @@
 "use strict";
 
 (() => {
-  const live = document.getElementById("live");
+  const part = document.getElementById("live");
+  // Null if nothing on the page is kept current.
+  const live = part && part.innerHTML.trim() ? part : null;
   const written = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   const short = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
@@ -74,5 +76,5 @@
   });
 
   showTimes(document);
-  if (live && live.innerHTML.trim()) timer = window.setTimeout(refresh, Number(live.dataset.seconds) * 1000);
+  if (live) timer = window.setTimeout(refresh, Number(live.dataset.seconds) * 1000);
 })();
