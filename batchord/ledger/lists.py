@@ -30,7 +30,7 @@ _GROUPS = """
 _COUNTS = """
     SELECT {pipeline} AS pipeline, step, reason, count FROM chosen CROSS JOIN LATERAL (
         SELECT count(*)::int AS count FROM (
-            SELECT FROM batchord.rejections AS old WHERE {same} LIMIT %(most)s) AS some
+            SELECT FROM batchord.rejections AS old WHERE {same} LIMIT %(most)s) AS old
     ) AS counted
     ORDER BY count DESC, pipeline, step, reason
 """
