@@ -40,7 +40,6 @@ DROP INDEX batchord.rejections_step;
 DROP INDEX batchord.rejections_run;
 
 CREATE INDEX alerts_by_pipeline ON batchord.alerts (pipeline, id DESC);
-CREATE INDEX history_by_run ON batchord.history (run_id, id DESC) WHERE run_id IS NOT NULL;
 CREATE INDEX history_by_user ON batchord.history (by_user, id DESC);
 
 -- What ended a moment ago, for the throughput of queues.
