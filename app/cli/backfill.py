@@ -9,11 +9,10 @@ from typing import Any
 from batchord.core.run.runs import Run, RunState
 from batchord.core.text.counts import counted
 from batchord.reports.run_names import short_ids
-from batchord.reports.runs import RunReport
+from batchord.reports.runs import RunReport, in_cell
 
 from .actor import this_person
 from .broker import publish
-from .history import in_cell
 from .output import coloured, console, print_json, table
 from .terminal import foreign
 from .waiting import on_ctrl_c, run_goes_on

@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Literal
 
 import click
 
 from batchord.core.run.runs import Run, RunState
 from batchord.core.text.counts import counted
 from batchord.core.text.visible import as_one_entry
-from batchord.reports.counts import StepCounts, in_steps
+from batchord.reports.counts import StepCounts
 from batchord.reports.failures import rejection_steps
 from batchord.reports.rejections import newest_rejections
 from batchord.reports.run import RunDetail, RunOutcome, detail_of, outcome_of
 from batchord.reports.run_names import run_named, short_ids
-from batchord.reports.runs import RunReport, newest_runs
+from batchord.reports.runs import RunReport, in_cell, newest_runs
 from batchord.reports.summaries import StepSummary
 
 from .database import shows_ledger
@@ -71,14 +70,6 @@ def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) 
         console.print(text((_PER_STEP, "dim")))
 
 
-def in_cell(run: RunReport, name: Literal["discovered", "predicted", "rejected"]) -> int | str:
-    """A count of the run. If it has several Predict steps, the counts of each."""
-    if len(run.counts) > 1:
-        return in_steps([getattr(each, name) for each in run.counts])
-    count: int = getattr(run, name)
-    return count
-
-
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @json_option
@@ -95,6 +86,11 @@ def show(run_id: str, *, as_json: bool) -> None:
         print_json(detail.as_json())
         return
     print_outcome(detail.outcome)
+    for sentence in detail.waits:
+        console.print(f"  {foreign(sentence)}")
+    for progress in detail.progress:
+        if progress.is_at_work:
+            console.print(f"  {foreign(progress.sentence)}")
     for step, at in detail.resets.items():
         line = (
             f"  step {foreign(step)} was reset at {cell(at)}: the counts stay, but what this run wrote for it is gone"

@@ -10,8 +10,9 @@ from rich.text import Text
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.logs import LogLine, LogPart, LogStore, PartName
 from batchord.core.text.nested import in_every_text
-from batchord.core.text.visible import as_one_entry, in_json, in_one_line
-from batchord.output.masking import mask, mask_known
+from batchord.core.text.visible import in_json, in_one_line
+from batchord.output.masking import mask_known
+from batchord.reports.logs import entry_of
 
 from .database import shows_ledger
 from .history import find_run
@@ -101,9 +102,9 @@ def _text(part: LogPart, line: LogLine) -> None:
     where = name.step if name.shard is None else f"{name.step}/{name.shard}"
     text = Text(f"{line.time.astimezone():%m-%d %H:%M:%S.%f}"[:-3], style="dim")
     text.append(f" {in_one_line(where)} #{name.attempt} ", style="cyan")
-    kind = f"{line.source} " if line.source in ("stdout", "stderr") else f"{in_one_line(line.level):<7} "
-    text.append(kind, style="dim")
-    text.append(as_one_entry(mask(line.message)), style=_COLOURS.get(line.level, ""))
+    entry = entry_of(line)
+    text.append(f"{in_one_line(entry.kind):<7} " if entry.kind == line.level else f"{entry.kind} ", style="dim")
+    text.append(entry.message, style=_COLOURS.get(line.level, ""))
     console.print(text, soft_wrap=True)
 
 

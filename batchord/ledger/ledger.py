@@ -18,10 +18,13 @@ from batchord.ledger.pruning import PruningQueries
 from batchord.ledger.recovery import RecoveryQueries
 from batchord.ledger.reports import Reports
 from batchord.ledger.resets import ResetQueries
+from batchord.ledger.run_details import RunDetails
+from batchord.ledger.run_lists import RunLists
 from batchord.ledger.run_names import RunNames
 from batchord.ledger.runs import RunsTable
 from batchord.ledger.shards import ShardsTable
 from batchord.ledger.tallies import Tallies
+from batchord.ledger.waits import WaitQueries
 
 
 class Ledger:
@@ -111,6 +114,21 @@ class Ledger:
     def run_names(self) -> RunNames:
         """For finding a run by what a person writes for it."""
         return RunNames(self._connections)
+
+    @cached_property
+    def run_lists(self) -> RunLists:
+        """For pages: lists of runs."""
+        return RunLists(self._connections)
+
+    @cached_property
+    def run_details(self) -> RunDetails:
+        """For pages: one run, however large it is."""
+        return RunDetails(self._connections)
+
+    @cached_property
+    def waits(self) -> WaitQueries:
+        """What open runs wait for."""
+        return WaitQueries(self._connections)
 
     @cached_property
     def overview(self) -> Overview:

@@ -18,15 +18,10 @@ from batchord.ledger.connection import Connection
 from batchord.ledger.history import keep_change
 from batchord.ledger.masked_text import masked_text
 from batchord.ledger.rates import learn_rates
-from batchord.ledger.rows import RUN_COLUMNS, find_run, one, read_steps, run_from, turn
+from batchord.ledger.rows import BLOCKING, OVERLAP, RUN_COLUMNS, find_run, one, read_steps, run_from, turn
 
 #: The states of open shards and steps, by table.
 _OPEN_STATES = (("shards", ["pending", "running"]), ("steps", ["pending", "ready", "planning", "running"]))
-
-#: A window does not include its end, where another one may begin. A run without a window reads everything.
-_OVERLAP = """
-    coalesce((run.window_start, run.window_end) OVERLAPS (other.window_start, other.window_end), true)
-"""
 
 
 class LockedRun:
@@ -46,14 +41,12 @@ class LockedRun:
             UPDATE batchord.runs AS run SET state = 'running', started_at = batchord.now()
             WHERE id = %(id)s AND state = 'queued' AND max_active > (
                 -- A run that would read the same records blocks this one, whatever max_active says.
-                SELECT coalesce(sum(CASE WHEN run.disjoint AND {_OVERLAP} THEN run.max_active ELSE 1 END), 0)
-                FROM batchord.runs AS other
-                WHERE other.pipeline = %(pipeline)s AND other.id <> %(id)s
-                  AND (other.state = 'running' OR (other.state = 'queued' AND {turn("other")} < {turn("run")}))
+                SELECT coalesce(sum(CASE WHEN run.disjoint AND {OVERLAP} THEN run.max_active ELSE 1 END), 0)
+                FROM batchord.runs AS other WHERE {BLOCKING}
             )
             RETURNING {RUN_COLUMNS}
             """,
-            {"id": run.id, "pipeline": run.pipeline},
+            {"id": run.id},
         ).fetchone()
         if row is not None:
             self.run = run_from(row)

@@ -12,6 +12,8 @@ from batchord.ledger.connection import Connections
 
 #: The shard index that stands for the step as a whole: the table's key cannot hold NULL.
 _WHOLE = -1
+#: Above the number of every part.
+_LAST = 2**31 - 1
 #: How many parts are in memory at the same time. A part has about 64 KiB.
 _PAGE = 32
 #: The most parts that one statement deletes. Short transactions do not delay VACUUM.
@@ -32,6 +34,11 @@ _READ = """
     SELECT step, shard, attempt, part, worker, lines FROM batchord.attempt_logs
     WHERE run_id = %(run)s AND id = ANY(%(ids)s) ORDER BY id
 """
+_TAIL = """
+    SELECT part, lines FROM batchord.attempt_logs
+    WHERE run_id = %(run)s AND step = %(step)s AND shard = %(shard)s AND attempt = %(attempt)s AND part < %(before)s
+    ORDER BY part DESC LIMIT 1
+"""
 _DELETE_BEFORE = """
     DELETE FROM batchord.attempt_logs WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM batchord.attempt_logs WHERE run_id < %(bound)s ORDER BY run_id LIMIT %(most)s))
@@ -47,10 +54,7 @@ class LogTable:
     def append(self, part: LogPart) -> None:
         """See :class:`batchord.core.run.logs.LogStore`."""
         values = {
-            "run": part.attempt.run_id,
-            "step": part.attempt.step,
-            "shard": _WHOLE if part.attempt.shard is None else part.attempt.shard,
-            "attempt": part.attempt.attempt,
+            **_values(part.attempt),
             "part": part.part,
             "worker": part.worker,
             "lines": Jsonb([line.to_json() for line in part.lines]),
@@ -79,6 +83,17 @@ class LogTable:
             for row in rows:
                 yield _part(run_id, row)
 
+    def tail(self, attempt: AttemptName, *, lines: int) -> list[LogLine]:
+        """See :class:`batchord.core.run.logs.LogStore`."""
+        found: list[LogLine] = []
+        before: int | None = _LAST
+        while before is not None and len(found) < lines:
+            with self._connections.transaction() as connection:
+                row = connection.execute(_TAIL, {**_values(attempt), "before": before}).fetchone()
+            found[:0] = [] if row is None else [LogLine.from_json(line) for line in row["lines"]]
+            before = None if row is None else row["part"]
+        return found[-lines:]
+
     def delete_before(self, moment: datetime) -> int:
         """See :class:`batchord.core.run.logs.LogStore`."""
         values = {"bound": first_run_id(moment), "most": _DELETE}
@@ -98,6 +113,11 @@ def _part(run_id: str, row: dict[str, Any]) -> LogPart:
         worker=row["worker"],
         lines=tuple(LogLine.from_json(line) for line in row["lines"]),
     )
+
+
+def _values(name: AttemptName) -> dict[str, Any]:
+    shard = _WHOLE if name.shard is None else name.shard
+    return {"run": name.run_id, "step": name.step, "shard": shard, "attempt": name.attempt}
 
 
 def _attempt(run_id: str, row: dict[str, Any]) -> AttemptName:

@@ -20,6 +20,16 @@ def turn(run: str) -> str:
     return f"(({run}.kind = 'backfill'), {run}.created_at, {run}.id)"
 
 
+#: Whether the windows of ``run`` and ``other`` overlap. A window does not include its end, where another one may begin.
+#: A run without a window reads everything.
+OVERLAP = "coalesce((run.window_start, run.window_end) OVERLAPS (other.window_start, other.window_end), true)"
+#: Whether ``other`` counts against the start of the queued ``run``.
+BLOCKING = f"""
+    other.pipeline = run.pipeline AND other.id <> run.id
+    AND (other.state = 'running' OR (other.state = 'queued' AND {turn("other")} < {turn("run")}))
+"""
+
+
 def run_from(row: dict[str, Any]) -> Run:
     """A row of :data:`RUN_COLUMNS` as a run."""
     return Run(**{**row, "id": str(row["id"]), "state": RunState(row["state"])})

@@ -11,9 +11,11 @@ from batchord.core.run.runs import Run
 from batchord.reports.attempts import AttemptGroup, AttemptReport, fault_of, troubles
 from batchord.reports.counts import StepCounts, counts_of
 from batchord.reports.failures import FailureGroup, failure_groups
+from batchord.reports.progress import StepProgress, progress_of
 from batchord.reports.runs import RunReport
 from batchord.reports.steps import ShardReport, StepReport
 from batchord.reports.summaries import StepSummary, step_summaries
+from batchord.reports.waits import waits_of
 
 if TYPE_CHECKING:
     from batchord.ledger import Ledger
@@ -52,6 +54,10 @@ class RunDetail:
     troubles: Sequence[AttemptGroup] = field(default=())
     #: The steps that a person reset after this run, and when: what the run wrote for them is gone.
     resets: Mapping[str, datetime] = field(default_factory=dict)
+    #: What the run waits for, or why it never started: one sentence each.
+    waits: Sequence[str] = field(default=())
+    #: How far its Predict steps are.
+    progress: Sequence[StepProgress] = field(default=())
 
     @property
     def failures(self) -> Sequence[FailureGroup]:
@@ -84,6 +90,7 @@ class RunDetail:
             "params": self.params,
             "summary": self.summary,
             "error": self.outcome.error,
+            "waits": self.waits,
             "resets": self.resets,
             "steps": [step.as_json() for step in self.steps],
             "shards": [asdict(shard) for shard in self.shards],
@@ -123,6 +130,8 @@ def detail_of(ledger: "Ledger", run: Run) -> RunDetail:
         attempts=tried,
         troubles=troubles(tried),
         resets={step: at for step, at in resets.items() if step in names and at > run.created_at},
+        waits=waits_of(ledger, run),
+        progress=progress_of(ledger, run.id),
     )
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from batchord.core.run.runs import Run, RunState
 from batchord.core.run.times import seconds_between
-from batchord.reports.counts import StepCounts, counts_in, counts_of
+from batchord.reports.counts import StepCounts, counts_in, counts_of, in_steps
 
 if TYPE_CHECKING:
     from batchord.ledger import Ledger
@@ -37,7 +37,12 @@ class RunReport:
 
     @classmethod
     def of(cls, run: Run, counts: Sequence[StepCounts] = ()) -> Self:
-        """The report of a run. ``counts``: those of its Predict steps now, if they are not in its summary yet."""
+        """The report of a run. ``counts``: those of its Predict steps now, if they are not in its summary yet.
+
+        The ledger adds a step's counts to the run's when the step ends. So the counts of an open run are those of its
+        steps.
+        """
+        totals = counts if counts and not run.state.ended else [run]
         return cls(
             id=run.id,
             pipeline=run.pipeline,
@@ -45,9 +50,9 @@ class RunReport:
             trigger=run.trigger,
             slot=run.slot,
             state=run.state,
-            discovered=run.discovered,
-            predicted=run.predicted,
-            rejected=run.rejected,
+            discovered=sum(each.discovered for each in totals),
+            predicted=sum(each.predicted for each in totals),
+            rejected=sum(each.rejected for each in totals),
             created_at=run.created_at,
             started_at=run.started_at,
             finished_at=run.finished_at,
@@ -77,3 +82,11 @@ def newest_runs(
     runs = ledger.reports.runs(pipeline=pipeline, state=state, limit=limit)
     counts = counts_of(ledger, [run.id for run in runs])
     return [RunReport.of(run, counts[run.id]) for run in runs]
+
+
+def in_cell(run: RunReport, name: Literal["discovered", "predicted", "rejected"]) -> int | str:
+    """A count of the run. If it has several Predict steps, the counts of each."""
+    if len(run.counts) > 1:
+        return in_steps([getattr(each, name) for each in run.counts])
+    count: int = getattr(run, name)
+    return count

@@ -58,14 +58,10 @@ class LogObjects:
         seen: Container[PartName] = frozenset(),
     ) -> Iterator[LogPart]:
         """See :class:`batchord.core.run.logs.LogStore`."""
-        folder = f"{self._prefix}{run_id}/"
-        listed = self._objects.iterate(self._bucket, folder)
-        names = (_ObjectName.parsed(item.key.removeprefix(folder), run_id) for item in listed)
         wanted = (
             name
-            for name in names
-            if name is not None
-            and (step is None or (name.attempt.step == step and (shard is None or name.attempt.shard == shard)))
+            for name in self._names(run_id)
+            if (step is None or (name.attempt.step == step and (shard is None or name.attempt.shard == shard)))
             and PartName(name.attempt, name.part) not in seen
         )
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="batchord-logs") as pool:
@@ -73,6 +69,17 @@ class LogObjects:
                 for part in pool.map(self._get, batch):
                     if part is not None:
                         yield part
+
+    def tail(self, attempt: AttemptName, *, lines: int) -> list[LogLine]:
+        """See :class:`batchord.core.run.logs.LogStore`."""
+        names = [name for name in self._names(attempt.run_id) if name.attempt == attempt]
+        found: list[LogLine] = []
+        for name in sorted(names, key=lambda each: each.part, reverse=True):
+            if len(found) >= lines:
+                break
+            part = self._get(name)
+            found[:0] = [] if part is None else part.lines
+        return found[-lines:]
 
     def delete_before(self, moment: datetime) -> int:
         """See :class:`batchord.core.run.logs.LogStore`."""
@@ -89,6 +96,13 @@ class LogObjects:
                 self._objects.delete(self._bucket, batch)
                 deleted += len(batch)
         return deleted
+
+    def _names(self, run_id: str) -> "Iterator[_ObjectName]":
+        folder = f"{self._prefix}{run_id}/"
+        for item in self._objects.iterate(self._bucket, folder):
+            name = _ObjectName.parsed(item.key.removeprefix(folder), run_id)
+            if name is not None:
+                yield name
 
     def _get(self, name: "_ObjectName") -> LogPart | None:
         try:

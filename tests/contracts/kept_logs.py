@@ -4,7 +4,7 @@ import threading
 from collections.abc import Container, Iterator
 from datetime import datetime
 
-from batchord.core.run.logs import LogPart, PartName
+from batchord.core.run.logs import AttemptName, LogLine, LogPart, PartName
 from batchord.core.run.run_ids import first_run_id
 
 
@@ -43,6 +43,12 @@ class KeptLogs:
                 and part.name not in seen
             ):
                 yield part
+
+    def tail(self, attempt: AttemptName, *, lines: int) -> list[LogLine]:
+        """See the protocol."""
+        self._answer()
+        own = sorted((part for part in self.parts if part.attempt == attempt), key=lambda part: part.part)
+        return [line for part in own for line in part.lines][-lines:]
 
     def delete_before(self, moment: datetime) -> int:
         """See the protocol."""

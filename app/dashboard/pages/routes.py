@@ -14,6 +14,8 @@ from .pipelines import FirstPage, Pause, PipelinesPage, RunNow
 from .queues import QueuesPage
 from .record import RecordPage
 from .rejections import RejectionsPage, RetryRejections
+from .run import Cancel, Rerun, Retry, RunPage
+from .runs import RunsPage
 
 _NAME = r"([^/]+)"
 ROUTES: list[tuple[Any, ...]] = [
@@ -29,6 +31,11 @@ ROUTES: list[tuple[Any, ...]] = [
     (r"/record", RecordPage),
     (r"/rejections", RejectionsPage),
     (r"/rejections/retry", RetryRejections),
+    (rf"/run/{_NAME}", RunPage),
+    (rf"/run/{_NAME}/cancel", Cancel),
+    (rf"/run/{_NAME}/rerun", Rerun),
+    (rf"/run/{_NAME}/retry", Retry),
+    (r"/runs", RunsPage),
 ]
 
 

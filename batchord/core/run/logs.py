@@ -83,6 +83,9 @@ class LogStore(Protocol):
         ``step``. ``seen``: names of parts to leave out.
         """
 
+    def tail(self, attempt: AttemptName, *, lines: int) -> list[LogLine]:
+        """The last ``lines`` lines of one attempt's log, in order; all of them if there are fewer."""
+
     def delete_before(self, moment: datetime) -> int:
         """Deletes the logs of runs that were opened before ``moment``. Returns the number of deleted parts.
 
