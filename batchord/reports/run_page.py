@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: The most attempts, failures, and changes by hand.
 _ATTEMPTS, _FAILURES, _CHANGES = 200, 60, 20
 #: The samples of a reason, the rejections that are looked at for them, and the most samples.
-_SAMPLES, _LOOKED_AT, _MOST_SAMPLES = 3, 10_000, 60
+_SAMPLES, _LOOKED_AT, _MOST_SAMPLES = 3, 2_000, 60
 #: States of steps that ``batchord rerun --failed`` repeats.
 _FAILED = (StepState.FAILED, StepState.CODE_CHANGED, StepState.UPSTREAM_FAILED)
 
@@ -93,8 +93,9 @@ def run_page(ledger: "Ledger", run: Run) -> RunPageReport:
     ids = short_ids(ledger, [run.id, run.rerun_of])
     resets = ledger.resets.times(run.pipeline)
     failed = ledger.run_details.failed_attempts(run.id, limit=_FAILURES)
+    outcome = outcome_of(run, counts_of(ledger, [run.id])[run.id])
     return RunPageReport(
-        outcome=outcome_of(run, counts_of(ledger, [run.id])[run.id]),
+        outcome=outcome,
         short=ids[run.id],
         short_rerun_of=None if run.rerun_of is None else ids.get(run.rerun_of, run.rerun_of),
         window=(open_start(run.window_start), run.window_end),
@@ -106,23 +107,26 @@ def run_page(ledger: "Ledger", run: Run) -> RunPageReport:
         progress=progress_of(ledger, run.id),
         timeline=timeline_of(ledger, run.id, most=_ATTEMPTS),
         failures=failure_groups(AttemptReport(**row) for row in failed),
-        rejections=_rejections(ledger, run.id),
+        rejections=_rejections(ledger, outcome),
         resets={step: at for step, at in resets.items() if step in names and at > run.created_at},
     )
 
 
-def _rejections(ledger: "Ledger", run_id: str) -> Sequence[RejectedRecords]:
-    rows = ledger.run_details.rejection_samples(run_id, each=_SAMPLES, most=_LOOKED_AT, limit=_MOST_SAMPLES)
-    found = {(row["step"], row["reason"]): row.pop("found") for row in rows}
+def _rejections(ledger: "Ledger", outcome: RunOutcome) -> Sequence[RejectedRecords]:
+    """By step and reason. Of very many rejections, the counts are those of the run's summary, if it has one."""
+    rows = ledger.run_details.rejection_samples(outcome.run.id, each=_SAMPLES, most=_LOOKED_AT, limit=_MOST_SAMPLES)
+    found: dict[tuple[str, str], int] = {(row["step"], row["reason"]): row.pop("found") for row in rows}
     samples = [RejectionReport(**row) for row in rows]
-    is_at_least = sum(found.values()) >= _LOOKED_AT
+    has_more = sum(found.values()) >= _LOOKED_AT
+    at_end = {(each.step, reason): count for each in outcome.steps for reason, count in each.rejections.items()}
+    counts = {**found, **at_end} if has_more else found
     return [
         RejectedRecords(
             step=step,
             reason=reason,
             count=count,
-            is_at_least=is_at_least,
+            is_at_least=has_more and (step, reason) not in at_end,
             samples=[each for each in samples if (each.step, each.reason) == (step, reason)],
         )
-        for (step, reason), count in found.items()
+        for (step, reason), count in counts.items()
     ]

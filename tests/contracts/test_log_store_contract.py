@@ -173,3 +173,15 @@ def test_a_moment_without_a_time_zone_is_refused(store: LogStore) -> None:
     """Hours of logs would depend on where it runs."""
     with pytest.raises(ValueError, match="time zone"):
         store.delete_before(NOON.replace(tzinfo=None))
+
+
+def test_the_last_lines_of_an_attempt_come_in_order(store: LogStore) -> None:
+    """Of that attempt alone, however many parts they are in."""
+    for number in range(4):
+        store.append(part_of(SHARD, number, f"{number}a", f"{number}b", seconds=number))
+    store.append(part_of(WHOLE, 0, "of the step", seconds=9))
+
+    assert [line.message for line in store.tail(SHARD, lines=3)] == ["2b", "3a", "3b"]
+    assert [line.message for line in store.tail(WHOLE, lines=3)] == ["of the step"]
+    assert len(store.tail(SHARD, lines=100)) == 8
+    assert store.tail(DASHED, lines=3) == []

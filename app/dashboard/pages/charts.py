@@ -31,7 +31,7 @@ def bars(counts: Mapping[str, float], *, text: str, unit: str = "") -> str:
                     "rect", x=_NAMES, y=y + 4, width=round(max(1.0, count / most * _BARS), 1), height=14, rx=2,
                     class_="bar",
                 ),
-                element("text", shown, x=round(_NAMES + count / most * _BARS + 6, 1), y=y + 15, class_="note"),
+                element("text", escape(shown), x=round(_NAMES + count / most * _BARS + 6, 1), y=y + 15, class_="note"),
             )
         )  # fmt: skip
     return picture(
