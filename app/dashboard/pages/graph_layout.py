@@ -3,11 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 #: How often the layers are sorted by their neighbours. More changes little.
 _SWEEPS = 6
-#: A node, or a bend of an edge in a layer that it passes: the edge's ends and the layer.
-Slot = str | tuple[str, str, int]
+
+
+class Bend(NamedTuple):
+    """Where an edge passes a layer."""
+
+    first: str
+    last: str
+    column: int
+
+
+#: What has a place: a node, or a bend.
+Slot = str | Bend
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +43,9 @@ def layout(before: Mapping[str, Sequence[str]]) -> Layout:
         columns[column].append(name)
     chains = [_chain(first, name, layer) for name, firsts in before.items() for first in firsts if first in layer]
     for chain in chains:
-        for slot in chain[1:-1]:
-            columns[slot[2]].append(slot)  # type: ignore[arg-type] -- the inner slots are bends
+        for slot in chain:
+            if isinstance(slot, Bend):
+                columns[slot.column].append(slot)
     _sort(columns, chains)
     rows = max(len(column) for column in columns)
     places: dict[Slot, tuple[int, float]] = {
@@ -62,7 +74,7 @@ def _layers(before: Mapping[str, Sequence[str]]) -> dict[str, int]:
 
 
 def _chain(first: str, last: str, layer: Mapping[str, int]) -> list[Slot]:
-    return [first, *((first, last, column) for column in range(layer[first] + 1, layer[last])), last]
+    return [first, *(Bend(first, last, column) for column in range(layer[first] + 1, layer[last])), last]
 
 
 def _sort(columns: list[list[Slot]], chains: Sequence[Sequence[Slot]]) -> None:
@@ -77,8 +89,8 @@ def _sort(columns: list[list[Slot]], chains: Sequence[Sequence[Slot]]) -> None:
         forward = sweep % 2 == 0
         neighbours = lefts if forward else rights
         for number in range(1, len(columns)) if forward else range(len(columns) - 2, -1, -1):
-            other = columns[number - 1 if forward else number + 1]
-            row = {slot: place - len(other) / 2 for place, slot in enumerate(other)}
+            beside = columns[number - 1 if forward else number + 1]
+            row = {slot: place - len(beside) / 2 for place, slot in enumerate(beside)}
             own = {slot: place - len(columns[number]) / 2 for place, slot in enumerate(columns[number])}
             wanted = {slot: _mean([row[each] for each in neighbours.get(slot, ())], own[slot]) for slot in own}
             columns[number].sort(key=wanted.__getitem__)
