@@ -3,7 +3,7 @@
 from typing import Any
 
 from flower.urls import handlers
-from tornado.web import StaticFileHandler
+from tornado.web import StaticFileHandler, URLSpec
 
 from .alerts import AlertsPage
 from .audits import AuditsPage
@@ -18,11 +18,12 @@ from .run import Cancel, Rerun, Retry, RunPage
 from .runs import RunsPage
 
 _NAME = r"([^/]+)"
-ROUTES: list[tuple[Any, ...]] = [
+ROUTES: list[Any] = [
     (r"/", FirstPage),
     (r"/alerts", AlertsPage),
     (r"/audits", AuditsPage),
-    (r"/batchord-static/(.*)", StaticFileHandler, {"path": str(STATIC)}),
+    # Under a url_prefix, Flower drops what a tuple holds beyond the handler.
+    URLSpec(r"/batchord-static/(.*)", StaticFileHandler, {"path": str(STATIC)}),
     (r"/history", HistoryPage),
     (rf"/pipeline/{_NAME}/pause", Pause),
     (rf"/pipeline/{_NAME}/run", RunNow),
