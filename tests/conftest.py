@@ -174,11 +174,7 @@ def empty_database_url(create_database: Callable[[str | None], str]) -> Iterator
 @pytest.fixture
 def redis_url(servers: Servers) -> str:
     """An empty logical Redis database for this test only."""
-    assert servers.redis_url is not None
-    url = f"{servers.redis_url.rpartition('/')[0]}/{next(_redis_databases)}"
-    with redis_client.Redis.from_url(url) as client:
-        client.flushdb()
-    return url
+    return _empty_redis(servers)
 
 
 @pytest.fixture
@@ -215,11 +211,40 @@ def fork_server() -> Iterator[ForkServer]:
 @pytest.fixture
 def settings_env(servers: Servers, database_roles: DatabaseRoles, redis_url: str, tmp_path: Path) -> dict[str, str]:
     """Environment variables for the processes of this test, to be added to ``os.environ``."""
-    home = tmp_path / "home"
+    return _settings(servers, database_roles, redis_url, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def create_settings(
+    servers: Servers, create_database: Callable[[str | None], str], _ledger_template: str
+) -> Iterator[Callable[[Path], tuple[dict[str, str], str]]]:
+    """Makes what ``settings_env`` and ``database_url`` are, in a folder, for tests that share their processes."""
+    made: list[str] = []
+
+    def create(folder: Path) -> tuple[dict[str, str], str]:
+        made.append(create_database(_ledger_template))
+        roles = replace(_roles(servers, made[-1]), admin=None)
+        return _settings(servers, roles, _empty_redis(servers), folder), made[-1]
+
+    yield create
+    for url in made:
+        _drop(url)
+
+
+def _empty_redis(servers: Servers) -> str:
+    assert servers.redis_url is not None
+    url = f"{servers.redis_url.rpartition('/')[0]}/{next(_redis_databases)}"
+    with redis_client.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+def _settings(servers: Servers, roles: DatabaseRoles, redis_url: str, folder: Path) -> dict[str, str]:
+    home = folder / "home"
     home.mkdir(mode=0o700)
     return {
         **servers.environment(),
-        **database_roles.by_variable(),
+        **roles.by_variable(),
         "BATCHORD_REDIS_URL": redis_url,
         "BATCHORD_HOME": str(home),
         **_FEW_THREADS,

@@ -1,0 +1,33 @@
+"""Every page in both themes, on a desk and on a phone: it fits, it can be used by everybody, and nothing goes wrong."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+
+from tests.needs.browser.site import Site
+from tests.needs.browser.visit import DESKTOP, PHONE, Theme, Visit
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+#: The pages, each with what it must show. A new page gets a line here.
+PAGES: dict[str, tuple[Callable[[Site], str], str]] = {
+    "pipelines": (lambda _: "/pipelines", "lengths"),
+}
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_fits_and_is_accessible(
+    name: str, theme: Theme, width: int, site: Site, visiting: Callable[..., AbstractContextManager[Visit]]
+) -> None:
+    """No sideways scroll, no grave finding of axe, no error, and no request elsewhere."""
+    address, shown = PAGES[name]
+    with visiting(theme=theme, width=width) as visit:
+        assert visit.open(address(site)).ok
+        visit.page.get_by_text(shown).first.wait_for()
+        visit.picture(f"{name}-{theme}-{width}")
+        assert visit.page.locator("html").get_attribute("data-bs-theme") == theme
+        visit.assert_fits()
+        visit.assert_accessible()
