@@ -33,6 +33,7 @@ _COMMANDS = {
     "run": ("run", "Start a run by hand."),
     "runs": ("history", "List the newest runs."),
     "show": ("history", "Show one run: summary, steps, shards."),
+    "report": ("report", "Write the report of a run as one HTML file, which can be sent."),
     "why": ("why", "Show what became of one record, and why."),
     "rejections": ("history", "List the rejected records with their reasons."),
     "logs": ("logs", "Show what a run's steps and shards logged."),

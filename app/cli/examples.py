@@ -58,6 +58,10 @@ EXAMPLES = {
         ("batchord show 01976f3a", "the first characters are enough"),
         ("batchord show 01976f3a --json", "for a program"),
     ),
+    "report": (
+        ("batchord report 01976f3a -o report.html", "one file, to be sent"),
+        ("batchord report reviews > report.html", "of the newest run of a pipeline"),
+    ),
     "rejections": (
         ("batchord rejections --pipeline reviews", "of one pipeline"),
         ("batchord rejections --run 01976f3a --reason empty-text", "of a run"),
