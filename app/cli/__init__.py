@@ -31,6 +31,7 @@ _COMMANDS = {
     "plan": ("checks", "Show what a run would predict now. Writes nothing."),
     "try": ("dry_run", "Show what a step would predict for a few records. Writes nothing."),
     "run": ("run", "Start a run by hand."),
+    "top": ("top", "Watch what goes on: pipelines, queues, and what each worker does."),
     "runs": ("history", "List the newest runs."),
     "show": ("history", "Show one run: summary, steps, shards."),
     "report": ("report", "Write the report of a run as one HTML file, which can be sent."),

@@ -50,6 +50,10 @@ EXAMPLES = {
         ("batchord run reviews --wait", "on the workers, up to its end"),
         ("batchord run reviews --local --param region=north", "here, with a parameter"),
     ),
+    "top": (
+        ("batchord top", "until q or Ctrl-C"),
+        ("batchord top --once", "print it once"),
+    ),
     "runs": (
         ("batchord runs --limit 5", "the five newest"),
         ("batchord runs --pipeline reviews --state failed", "what failed"),

@@ -1,6 +1,7 @@
-"""Reads what the first page shows of each pipeline: a bounded number of rows, by index."""
+"""Reads what is shown of all pipelines together: a bounded number of rows, by index."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from batchord.core.run.runs import Run
 from batchord.ledger.connection import Connections
@@ -18,6 +19,26 @@ _NEWEST = f"""
 _ALERTS = """
     SELECT pipeline, count(*)::int AS count FROM batchord.alerts
     WHERE pipeline = ANY(%(names)s) AND created_at > batchord.now() - interval '1 day' GROUP BY pipeline
+"""
+#: Of open runs alone: the shards that are being predicted, the steps that are executed as a whole, and the plans.
+_AT_WORK = """
+    SELECT run.pipeline, run.id::text AS run_id, work.step, work.shard, work.attempt, work.worker,
+           extract(epoch FROM batchord.now() - work.started_at)::float8 AS seconds, count(*) OVER ()::int AS total
+    FROM batchord.runs AS run
+    CROSS JOIN LATERAL (
+        SELECT shard.step, shard.index AS shard, attempt.attempt, attempt.worker, attempt.started_at
+        FROM batchord.shards AS shard JOIN batchord.attempts AS attempt
+          ON (attempt.run_id, attempt.step, attempt.shard, attempt.attempt)
+           = (shard.run_id, shard.step, shard.index, shard.attempt)
+        WHERE shard.run_id = run.id AND shard.state = 'running'
+        UNION ALL
+        SELECT step.name, NULL, attempt.attempt, attempt.worker, attempt.started_at
+        FROM batchord.steps AS step JOIN batchord.attempts AS attempt
+          ON (attempt.run_id, attempt.step, attempt.shard, attempt.attempt) = (step.run_id, step.name, -1, step.attempt)
+        WHERE step.run_id = run.id AND (step.state = 'planning' OR step.state = 'running' AND NOT step.sharded)
+    ) AS work
+    WHERE run.state IN ('queued', 'running')
+    ORDER BY work.started_at, run.id, work.step, work.shard LIMIT %(limit)s
 """
 
 
@@ -40,3 +61,11 @@ class Overview:
         """The number of alerts of the last 24 hours by pipeline; without those that have none."""
         with self._connections.transaction() as connection:
             return {row["pipeline"]: row["count"] for row in connection.execute(_ALERTS, {"names": list(names)})}
+
+    def at_work(self, *, limit: int) -> list[dict[str, Any]]:
+        """What workers do now, the longest first, each with the number of all as ``total``.
+
+        ``shard`` is None for a step as a whole: it is executed, or planned.
+        """
+        with self._connections.transaction() as connection:
+            return connection.execute(_AT_WORK, {"limit": limit}).fetchall()
