@@ -62,7 +62,8 @@ def report_page(detail: "RunDetail", *, short_id: str, now: datetime, hides_reco
 
 def _shown(value: Any) -> str:
     """HTML: a value as text, without secrets and without characters that steer a terminal."""
-    return xhtml_escape(visible(mask(value.decode() if isinstance(value, bytes) else str(value))))
+    escaped: str = xhtml_escape(visible(mask(value.decode() if isinstance(value, bytes) else str(value))))
+    return escaped
 
 
 def _worker(group: AttemptGroup) -> str:

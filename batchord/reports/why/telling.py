@@ -107,5 +107,7 @@ def _arrival(step: "StepStory") -> tuple[Part, ...]:
         return ("the key orders the source; no column says when",)
     if step.arrival is None:
         return (f"{step.arrival_column} is NULL",)
-    has_zone = isinstance(step.arrival, datetime) and step.arrival.tzinfo is not None
-    return (step.arrival if has_zone else str(step.arrival), f" ({step.arrival_column})")
+    told: Part = str(step.arrival)
+    if isinstance(step.arrival, datetime) and step.arrival.tzinfo is not None:
+        told = step.arrival
+    return (told, f" ({step.arrival_column})")

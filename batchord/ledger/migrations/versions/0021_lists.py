@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0021"
-down_revision = "0019"
+down_revision = "0020"
 
 _CHANGES = """
 -- Of 100,000 runs, the few that failed are the ones that people look for.
