@@ -56,7 +56,7 @@ class RunDetail:
     resets: Mapping[str, datetime] = field(default_factory=dict)
     #: What the run waits for, or why it never started: one sentence each.
     waits: Sequence[str] = field(default=())
-    #: How far its Predict steps are.
+    #: How far the Predict steps of an open run are.
     progress: Sequence[StepProgress] = field(default=())
 
     @property
@@ -131,7 +131,7 @@ def detail_of(ledger: "Ledger", run: Run) -> RunDetail:
         troubles=troubles(tried),
         resets={step: at for step, at in resets.items() if step in names and at > run.created_at},
         waits=waits_of(ledger, run),
-        progress=progress_of(ledger, run.id),
+        progress=() if run.state.ended else progress_of(ledger, run.id),
     )
 
 

@@ -1,5 +1,6 @@
 """docker-compose.yml comes up: its own commands, on this machine, until its own health checks succeed."""
 
+import base64
 import shutil
 import subprocess
 import tempfile
@@ -110,6 +111,12 @@ def test_a_mounted_pipeline_predicts(stack: Stack) -> None:
             lambda: (connection.execute(count).fetchone() or (0,))[0] == RECORDS,
             description=f"{RECORDS} records are predicted",
         )
+    login = base64.b64encode(stack.place.values["FLOWER_BASIC_AUTH"].encode()).decode()
+    runs = urllib.request.Request(f"http://{LOOPBACK}:{stack.place.ports['flower']}/runs")
+    runs.add_header("Authorization", f"Basic {login}")
+    with urllib.request.urlopen(runs) as reply:
+        page = reply.read().decode()
+    assert ">items</a>" in page, "Flower shows the ledger"
 
 
 def test_no_service_that_lasts_comes_as_the_superuser(stack: Stack) -> None:

@@ -65,7 +65,7 @@ def test_no_password_has_a_default() -> None:
 
 def test_the_example_names_every_variable_and_its_default() -> None:
     """Each variable is listed with its default."""
-    said = dict(re.findall(r"^# ([A-Z_0-9]+)=(\S+)", EXAMPLE, re.MULTILINE))
+    said = dict(re.findall(r"^# ([A-Z_0-9]+)=(\S*)", EXAMPLE, re.MULTILINE))
     defaults = {name: default for name, default in variables(str(FILE)).items() if default is not None}
     assert said == defaults
 
@@ -122,17 +122,21 @@ def test_our_own_containers_may_do_little(name: str) -> None:
 
 
 def test_each_service_gets_only_the_secrets_that_it_needs() -> None:
-    """The superuser and the owner are migrate's, the other roles the workers'; Flower and beat come to Redis alone."""
+    """The superuser and the owner are migrate's, the other roles the workers'.
+
+    Flower acts on the ledger and reads sources; what authors' steps may do is none of its work. Beat comes to Redis
+    alone.
+    """
     told = {name: {variable for variable in SERVICES[name]["environment"] if is_own_secret(variable)} for name in OURS}
     roles = {"BATCHORD_DATABASE_URL", "BATCHORD_AUTHOR_URL", "BATCHORD_SOURCE_URL"}
     store = {"BATCHORD_S3_ACCESS_KEY_ID", "BATCHORD_S3_SECRET_ACCESS_KEY"}
     assert told == {
         "migrate": {"BATCHORD_ADMIN_URL", "BATCHORD_OWNER_URL", *roles},
         "beat": {"BATCHORD_REDIS_URL"},
-        "flower": {"BATCHORD_REDIS_URL", "FLOWER_BASIC_AUTH"},
+        "flower": {"BATCHORD_REDIS_URL", "FLOWER_BASIC_AUTH", "BATCHORD_DATABASE_URL", "BATCHORD_SOURCE_URL"},
         **{name: {"BATCHORD_REDIS_URL", *roles, *store} for name in WORKERS},
     }
-    assert not SERVICES["flower"].get("volumes")
+    assert [each.endswith(":ro") for each in SERVICES["flower"]["volumes"]] == [True]
 
 
 def test_every_queue_has_one_worker_and_time_to_stop() -> None:

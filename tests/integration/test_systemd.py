@@ -88,7 +88,7 @@ def test_variables_are_settings_and_secrets_are_credentials(unit: Path) -> None:
 
 
 def test_each_service_gets_only_the_secrets_that_it_needs() -> None:
-    """The owner is migrate's, the other roles the workers'; Flower and beat come to Redis alone."""
+    """The owner is migrate's, the other roles the workers'; Flower has no author's, and beat comes to Redis alone."""
     got = {unit.stem: {each.partition(":")[0] for each in options(unit, "LoadCredential")} for unit in SERVICES}
     roles, store = {"database_url", "author_url", "source_url"}, {"s3_access_key_id", "s3_secret_access_key"}
     assert got == {
@@ -96,7 +96,7 @@ def test_each_service_gets_only_the_secrets_that_it_needs() -> None:
         "batchord-control": {"redis_url", *roles, *store},
         "batchord-worker": {"redis_url", *roles, *store},
         "batchord-beat": {"redis_url"},
-        "batchord-flower": {"redis_url"},
+        "batchord-flower": {"redis_url", "database_url", "source_url"},
     }
 
 

@@ -130,6 +130,7 @@ def test_programs_get_every_field(bench: Bench) -> None:
         "params",
         "summary",
         "error",
+        "waits",
         "resets",
         "steps",
         "shards",
