@@ -129,5 +129,5 @@ def _configured() -> tuple[Settings, str]:
     except ConfigurationError as error:
         program = Path(sys.argv[0])
         if "celery" in (program.name, program.parent.name):  # Celery would print a traceback instead of the error
-            sys.exit(f"ConfigurationError: {mask(str(error))}")
+            sys.exit(f"Error: {mask(str(error))}")
         raise

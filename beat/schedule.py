@@ -116,7 +116,7 @@ class PipelineScheduler(RedBeatScheduler):  # type: ignore[misc]
             if configured.database_url is not None:
                 configured.require_database_url()
         except ConfigurationError as error:
-            sys.exit(f"ConfigurationError: {error}")
+            sys.exit(f"Error: {error}")
         super().__init__(app, *args, **kwargs)
 
     def setup_schedule(self) -> None:

@@ -69,7 +69,7 @@ def refuse_wrong_configuration(**_: Any) -> None:
         with suppress(TransientError):
             ledger().check()
     except ConfigurationError as error:
-        sys.exit(f"ConfigurationError: {mask(str(error))}")
+        sys.exit(f"Error: {mask(str(error))}")
 
 
 @signals.worker_init.connect  # type: ignore[untyped-decorator]

@@ -100,12 +100,16 @@ def batchord() -> None:
 
 
 def main(command: click.Command = batchord, *, name: str = "batchord") -> None:
-    """The console script. It shows Batchord's own errors without a traceback."""
+    """The console script. It shows Batchord's own errors without a traceback.
+
+    Their classes are for programs: the message says what is wrong and what to do. So a person sees ``Error: message``,
+    as click writes it for a wrong call.
+    """
     mask_last_words()
     try:
         command(prog_name=name)
     except BatchordError as error:
-        click.secho(f"{type(error).__name__}: {_printable(str(error))}", fg="red", err=True)
+        click.secho(f"Error: {_printable(str(error) or type(error).__name__)}", fg="red", err=True)
         sys.exit(1)
 
 

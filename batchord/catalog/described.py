@@ -5,7 +5,7 @@ import traceback
 from pathlib import Path
 
 from batchord.core.code import is_authors
-from batchord.core.text.error_text import error_text
+from batchord.core.text.error_text import message_of
 
 
 def plain_name(path: Path, folder: Path) -> str | None:
@@ -28,7 +28,7 @@ def described(error: BaseException, path: Path, folder: Path) -> str:
     if frames and not _is_same(frames[-1].filename, path):
         where += f"{shown(frames[-1].filename, folder)} line {frames[-1].lineno}: "
     advice = _advice(error, path, folder) if isinstance(error, ImportError) else ""
-    return f"{where}{error_text(error)}{advice}"
+    return f"{where}{message_of(error)}{advice}"
 
 
 def _is_same(file: str, path: Path) -> bool:

@@ -92,7 +92,7 @@ def test_commands_tell_of_a_wrong_password_in_one_line(
     ended = batchord(settings_env | {"BATCHORD_DATABASE_URL": url}, tmp_path, *command.split())
     (line,) = ended.stderr.splitlines()
     assert ended.returncode == 1
-    assert line.startswith("ConfigurationError: The ledger's database")
+    assert line.startswith("Error: The ledger's database")
     assert SECRET not in line + ended.stdout
 
 
@@ -105,7 +105,7 @@ def test_workers_and_beat_do_not_start_with_what_cannot_heal(
     environment = settings_env | {"BATCHORD_REDIS_URL": f"redis://:{SECRET}@{place}"}
     ended = run(environment, tmp_path, "celery", "-A", "app", *program.split())
     assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1].startswith(f"ConfigurationError: Redis at {place.partition('/')[0]}")
+    assert ended.stderr.splitlines()[-1].startswith(f"Error: Redis at {place.partition('/')[0]}")
     assert "Traceback" not in ended.stderr
     assert SECRET not in ended.stdout + ended.stderr
 
@@ -125,7 +125,7 @@ def test_an_address_that_is_none_of_redis_is_refused(settings_env: dict[str, str
     """By name of the variable."""
     ended = batchord(settings_env | {"BATCHORD_REDIS_URL": url}, tmp_path, "run", "notes")
     (line,) = ended.stderr.splitlines()
-    assert line.startswith("ConfigurationError: BATCHORD_REDIS_URL must be an address of Redis")
+    assert line.startswith("Error: BATCHORD_REDIS_URL must be an address of Redis")
     assert "s3cret" not in line
 
 
@@ -138,7 +138,7 @@ def test_celerys_commands_refuse_what_not_every_client_can_use(
     ended = run(environment, tmp_path, "celery", "-A", "app", *program.split())
     (line,) = ended.stderr.splitlines()
     assert ended.returncode == 1
-    assert line.startswith("ConfigurationError: BATCHORD_REDIS_URL begins with sentinel://")
+    assert line.startswith("Error: BATCHORD_REDIS_URL begins with sentinel://")
     assert "s3cret" not in line
 
 
