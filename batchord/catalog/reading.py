@@ -13,7 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 from batchord.catalog.code import AuthorsCode
-from batchord.catalog.described import described, plain_name
+from batchord.catalog.described import described
+from batchord.catalog.import_advice import plain_name
 from batchord.catalog.importable import make_importable
 from batchord.catalog.lines import line_of
 from batchord.core.code.authors import find_spec

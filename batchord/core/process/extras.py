@@ -32,6 +32,27 @@ _MODULES = {
     Extra.ALERTS: {"apprise": "apprise"},
 }
 
+#: Modules -> their names on the package index, where these differ: those that authors of models use most.
+_OTHERWISE_NAMED = {
+    "bs4": "beautifulsoup4",
+    "cv2": "opencv-python-headless",
+    "dateutil": "python-dateutil",
+    "docx": "python-docx",
+    "dotenv": "python-dotenv",
+    "faiss": "faiss-cpu",
+    "fitz": "PyMuPDF",
+    "jwt": "PyJWT",
+    "psycopg2": "psycopg2-binary",
+    "skimage": "scikit-image",
+    "yaml": "PyYAML",
+}
+
+
+def distribution_of(module: str) -> str:
+    """What to install for a module that is missing: an extra of Batchord, or the name on the package index."""
+    extra = next((extra for extra, modules in _MODULES.items() if module in modules), None)
+    return _OTHERWISE_NAMED.get(module, module) if extra is None else f"'batchord[{extra}]'"
+
 
 def missing(extras: Collection[Extra]) -> str | None:
     """Which libraries are missing in this environment, and how to install them, as a sentence; None if none is.

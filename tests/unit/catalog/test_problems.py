@@ -91,11 +91,60 @@ def test_a_module_in_the_same_subfolder_is_told_by_its_whole_name(tmp_path: Path
     assert "without a dot" in said["2024.py"]
 
 
-def test_a_missing_package_is_to_be_installed_where_workers_run(tmp_path: Path, write: Write) -> None:
-    """The author's own machine has it: the message says which machine lacks it."""
-    write("a.py", "import no_such_module_here")
+@pytest.mark.parametrize(
+    ("module", "command"),
+    [
+        ("no_such_module_here", "pip install no_such_module_here"),
+        ("cv2", "pip install opencv-python-headless"),
+        ("skops", "pip install 'batchord[sklearn]'"),
+    ],
+)
+def test_a_missing_package_is_to_be_installed_where_workers_run(module: str, command: str, tmp_path: Path) -> None:
+    """The author's own machine may have it: the message says which machine lacks it, and gives the command."""
+    error = ModuleNotFoundError(f"No module named {module!r}", name=module)
 
-    assert "install this module where the workers run" in _said(tmp_path)[0]
+    told = described(error, tmp_path / "a.py", tmp_path)
+
+    assert told.endswith(f", install it where the workers run: `{command}`")
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("from helprs import x", "helpers"),
+        ("import team.wrods", "team.words"),
+        ("from helpers import claen", "clean"),
+        ("import sqlalchemy.pol", "sqlalchemy.pool"),
+        ("from batchord import Cron", "cron"),
+        ("from batchord import SQLSource", "SqlSource"),
+    ],
+)
+def test_a_mistyped_import_is_answered_with_what_was_meant(tmp_path: Path, write: Write, text: str, meant: str) -> None:
+    """A module of the author's, or in a library; or a name in one. To install something would not help."""
+    write("helpers.py", "def clean(frame):\n    return frame")
+    write("team/words.py", "")
+    write("a.py", text)
+
+    (problem,) = _said(tmp_path)
+
+    assert problem.endswith(f": did you mean `{meant}`?")
+    assert "install" not in problem
+
+
+def test_a_name_like_that_of_a_library_may_be_either(tmp_path: Path, write: Write) -> None:
+    """Mistyped, or a package of its own that is missing."""
+    write("a.py", "import jsno")
+
+    asked = ": did you mean `json`? If not, install it where the workers run: `pip install jsno`"
+    assert _said(tmp_path)[0].endswith(asked)
+
+
+def test_a_module_that_its_package_lacks_is_not_to_be_installed(tmp_path: Path, write: Write) -> None:
+    """The package is there."""
+    write("team/words.py", "")
+    write("a.py", "import team.pictures")
+
+    assert _said(tmp_path)[0].endswith(": the package `team` has no such module")
 
 
 def test_a_file_in_another_encoding_is_reported(tmp_path: Path, write: Write) -> None:
