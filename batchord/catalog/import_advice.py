@@ -4,6 +4,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from batchord.core.process.extras import distribution_of
@@ -70,9 +71,10 @@ def _authors_modules(path: Path, folder: Path, package: str) -> Iterator[str]:
                 yield name
 
 
-def _installed(package: str) -> set[str]:
+@cache
+def _installed(package: str) -> frozenset[str]:
     """The modules of Python and of this environment's libraries; with ``package``, those in it, if it is imported."""
     if not package:
-        return {*sys.stdlib_module_names, *(each.name for each in pkgutil.iter_modules())}
+        return frozenset([*sys.stdlib_module_names, *(each.name for each in pkgutil.iter_modules())])
     places = getattr(sys.modules.get(package), "__path__", [])
-    return {f"{package}.{each.name}" for each in pkgutil.iter_modules(places)}
+    return frozenset(f"{package}.{each.name}" for each in pkgutil.iter_modules(places))

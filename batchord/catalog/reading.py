@@ -17,6 +17,7 @@ from batchord.catalog.described import described
 from batchord.catalog.import_advice import plain_name
 from batchord.catalog.importable import make_importable
 from batchord.catalog.lines import line_of
+from batchord.catalog.lost import lost_pipelines
 from batchord.core.code.authors import find_spec
 from batchord.core.code.folder import pipeline_files
 from batchord.core.declared.checks import problems_of
@@ -78,6 +79,7 @@ def load(
     make_importable(folder)
     code.install()
     by_name: dict[str, list[tuple[str, Pipeline]]] = {}
+    lost: list[Problem] = []
     for file in pipeline_files(folder) if files is None else files:
         path = folder / file
         on_file(file)
@@ -91,6 +93,7 @@ def load(
                 raise
             loaded.problems.append(Problem(file=file, pipeline=None, what=described(error, path, folder)))
             continue
+        lost += _lost(code, file, path)
         for name, pipeline in declared:
             others = by_name.setdefault(name, [])
             # A file that imports a pipeline from another file does not declare it again.
@@ -98,6 +101,10 @@ def load(
                 others.append((file, pipeline))
     for name, declarations in by_name.items():
         _admit(loaded, name, declarations)
+    for problem in lost:
+        loaded.problems.append(problem)
+        loaded.pipelines.pop(str(problem.pipeline), None)
+        loaded.files.pop(str(problem.pipeline), None)
     _check_follows(loaded, {name for name in by_name if is_name(name)})
     loaded.problems[:] = [_with_line(problem, code, folder) for problem in loaded.problems]
     return loaded
@@ -105,13 +112,26 @@ def load(
 
 def _with_line(problem: Problem, code: AuthorsCode, folder: Path) -> Problem:
     """The problem with the line of its step or pipeline."""
-    if problem.pipeline is None:
+    if problem.pipeline is None or problem.line is not None:
         return problem
     try:
         text = code.text(str(folder / problem.file))
     except OSError:  # the file is gone by now
         return problem
     return replace(problem, line=line_of(text, problem.what, pipeline=problem.pipeline))
+
+
+def _lost(code: AuthorsCode, file: str, path: Path) -> list[Problem]:
+    return [
+        Problem(
+            file=file,
+            pipeline=lost.name,
+            line=lost.line,
+            what=f"line {lost.taken_by} gives its variable {lost.variable} to another pipeline, so this one is lost: "
+            "give each a variable of its own",
+        )
+        for lost in lost_pipelines(code.text(str(path)))
+    ]
 
 
 def _admit(loaded: Loaded, name: str, declarations: list[tuple[str, Pipeline]]) -> None:

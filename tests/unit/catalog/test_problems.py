@@ -238,6 +238,41 @@ def test_two_pipelines_of_one_name_are_both_refused(tmp_path: Path, write: Write
     assert Catalog(tmp_path).names() == ["sound"]
 
 
+@pytest.mark.parametrize("other", ["reviews", "letters"])
+def test_a_pipeline_whose_variable_another_one_takes_is_reported(tmp_path: Path, write: Write, other: str) -> None:
+    """As after a copy within a file: only the second one can be found, and nobody would miss the first."""
+    again = f"pipeline = Pipeline('{other}', source=source, model=len)\n"
+    path = write("a.py", sound("reviews"))
+    path.write_text(path.read_text() + again)
+
+    (problem,) = _said(tmp_path)
+
+    assert problem == (
+        "a.py: line 8: pipeline 'reviews': line 9 gives its variable pipeline to another pipeline, so this one is "
+        "lost: give each a variable of its own"
+    )
+    assert Catalog(tmp_path).names() == [name for name in ("letters",) if name == other]
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        "every_one = [pipeline]\n",
+        "def first():\n    return pipeline\n",
+        "pipeline = None\n",
+        "if pipeline:\n    one = pipeline\n",
+    ],
+)
+def test_a_pipeline_that_is_used_before_another_takes_its_variable_is_not_lost(
+    tmp_path: Path, write: Write, between: str
+) -> None:
+    """Files may build their pipelines in any way; a variable that is cleared shows that its author means it."""
+    path = write("a.py", sound("reviews"))
+    path.write_text(f"{path.read_text()}{between}pipeline = Pipeline('letters', source=source, model=len)\n")
+
+    assert _said(tmp_path) == []
+
+
 def test_a_folder_that_is_not_there_is_a_problem_not_an_error(tmp_path: Path) -> None:
     """`batchord pipelines` shows it, with what to do."""
     (problem,) = _said(tmp_path / "nowhere")
@@ -257,6 +292,34 @@ def test_an_unknown_pipeline_is_answered_with_those_that_are_there(tmp_path: Pat
     said = str(raised.value)
     assert f"There is no pipeline 'revews' in {tmp_path}; did you mean 'reviews'?" in said
     assert "broken.py: line 1: ModuleNotFoundError" in said
+
+
+def test_a_pipeline_of_a_file_that_cannot_be_loaded_is_not_called_unknown(tmp_path: Path, write: Write) -> None:
+    """The file has its name. Problems of other files would only hide the one to correct."""
+    write("reviews.py", sound("reviews").replace("source=", "sorce="))
+    write("broken.py", "import no_such_module_here")
+
+    with pytest.raises(UnknownPipeline) as raised:
+        Catalog(tmp_path).get("reviews")
+
+    (first, second) = str(raised.value).splitlines()
+    assert first == "Pipeline 'reviews' cannot run, because its file cannot be loaded:"
+    assert second.startswith(
+        "  - reviews.py: line 8: TypeError: Pipeline has no option 'sorce': did you mean 'source'?"
+    )
+
+
+def test_an_unknown_pipeline_is_answered_on_one_screen(tmp_path: Path, write: Write) -> None:
+    """However many files cannot be loaded."""
+    for number in range(9):
+        write(f"broken_{number:02}.py", "import no_such_module_here")
+
+    with pytest.raises(UnknownPipeline) as raised:
+        Catalog(tmp_path).get("reviews")
+
+    lines = str(raised.value).splitlines()
+    assert len(lines) == 7
+    assert lines[-1] == "  and 4 more: `batchord pipelines` lists all"
 
 
 def test_an_unknown_pipeline_in_an_empty_folder_says_none(tmp_path: Path) -> None:
