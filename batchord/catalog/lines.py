@@ -9,6 +9,7 @@ _STEP = re.compile(r"step '([\w-]+)'")
 _OPTION = re.compile(r"(?<![\w.])([a-z_]+)=")
 #: PostgreSQL's own line of the SQL, which it cuts off with dots.
 _SQL = re.compile(r"^LINE \d+: (?:\.\.\.)?(.*?)(?:\.\.\.)?$", re.MULTILINE)
+_QUOTED = re.compile(r"'([^'\n]+)'")
 #: Characters that two lines of SQL must share.
 _LEAST_ALIKE = 4
 
@@ -16,8 +17,8 @@ _LEAST_ALIKE = 4
 def line_of(text: str | bytes, what: str, *, pipeline: str | None = None, step: str | None = None) -> int | None:
     """The line of the file ``text`` that holds what the problem ``what`` is about, from 1.
 
-    It is the line of the option or of the SQL that the problem names, or else of the step, or else of the pipeline. A
-    file may build its pipelines in a loop, with names that stand nowhere: then the line is None.
+    It is the line of the option, of the SQL or of the text in quotes that the problem names, or else of the step, or
+    else of the pipeline. A file may build its pipelines in a loop, with names that stand nowhere: then it is None.
 
     It reads the file's text. Asking the call's frame while the pipeline is declared was rejected: the line would be a
     value of the declaration, and so a part of the versions of functions that reach it.
@@ -37,7 +38,8 @@ def line_of(text: str | bytes, what: str, *, pipeline: str | None = None, step: 
     of_step = _called([node for part in scope for node in ast.walk(part) if isinstance(node, ast.Call)], wanted, None)
     if of_step is not None:
         line, scope = of_step.lineno, list(_with_names(of_step, tree))
-    return _line_of_sql(what, scope) or _line_of_option(what, scope) or line
+    line_in_scope = _line_of_sql(what, scope) or _line_of_option(what, scope)
+    return line_in_scope or _line_of_text(what, scope, wanted, pipeline) or line
 
 
 def _called(calls: Iterable[ast.Call], name: str | None, ends_with: str | None) -> ast.Call | None:
@@ -54,14 +56,15 @@ def _called(calls: Iterable[ast.Call], name: str | None, ends_with: str | None) 
 
 
 def _with_names(node: ast.AST, tree: ast.Module) -> Iterator[ast.AST]:
-    """The node, and the values of the file's variables that it names, at any distance."""
-    values = {
+    """The node, and the file's functions and values of variables that it names, at any distance."""
+    values: dict[str, ast.AST] = {
         target.id: statement.value
         for statement in tree.body
         if isinstance(statement, ast.Assign)
         for target in statement.targets
         if isinstance(target, ast.Name)
     }
+    values |= {statement.name: statement for statement in tree.body if isinstance(statement, ast.FunctionDef)}
     waiting, seen = [node], set[str]()
     while waiting:
         part = waiting.pop(0)
@@ -93,6 +96,14 @@ def _alike(line: str, shown: str) -> int:
     if line in shown or shown in line:
         return min(len(line), len(shown))
     return len(list(takewhile(lambda pair: pair[0] == pair[1], zip(line, shown, strict=False))))
+
+
+def _line_of_text(what: str, scope: Iterable[ast.AST], *names: str | None) -> int | None:
+    """The line of the first text that the problem quotes, such as the path of a model; ``names`` do not count."""
+    constants = [node for part in scope for node in ast.walk(part) if isinstance(node, ast.Constant)]
+    lines = {node.value: node.lineno for node in reversed(constants) if isinstance(node.value, str)}
+    quoted = (text for text in _QUOTED.findall(what) if text not in names)
+    return next((lines[text] for text in quoted if text in lines), None)
 
 
 def _line_of_option(what: str, scope: Iterable[ast.AST]) -> int | None:

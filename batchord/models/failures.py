@@ -31,10 +31,15 @@ def predicting(version: str, frame: "pd.DataFrame") -> Iterator[None]:
             raise
         if is_exhaustion(error):
             raise MemoryError(f"{version} on {counted(len(frame), 'record')}: {error_text(error)}") from error
-        keys = f"{frame.index[0]!r} to {frame.index[-1]!r}" if len(frame) else "none"
-        raise ModelError(
-            f"{version} failed on {counted(len(frame), 'record')} (keys {keys}): {clause(_cause(error))}."
-        ) from error
+        raise ModelError(f"{version} failed for {_records(frame)}: {clause(_cause(error))}.") from error
+
+
+def _records(frame: "pd.DataFrame") -> str:
+    """``record 23``, ``10 records, from 23 to 32``."""
+    if len(frame) == 1:
+        return f"record {frame.index[0]!r}"
+    ends = f", from {frame.index[0]!r} to {frame.index[-1]!r}" if len(frame) else ""
+    return f"{counted(len(frame), 'record')}{ends}"
 
 
 def _cause(error: BaseException) -> str:

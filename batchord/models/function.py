@@ -10,6 +10,7 @@ from batchord.core.declared.checks import not_callable
 from batchord.core.declared.models import NOT_IN_VERSION, Model, ModelFunction, takes_functions
 from batchord.core.errors import ConfigurationError, ModelContractViolation
 from batchord.core.text.error_text import clause
+from batchord.flow.predict.outputs import check_contract, naming_the_function
 from batchord.models.failures import predicting
 from batchord.models.versions import WEIGHT_DIGITS, readable_name
 
@@ -100,12 +101,18 @@ class LoadedFunction:
         self._function = declared.function
 
     def predict(self, frame: "pd.DataFrame") -> "pd.DataFrame":
-        """See :meth:`.LoadedModel.predict`. Rows and index are those that the function returned."""
-        import pandas as pd
-
+        """See :meth:`.LoadedModel.predict`."""
         with predicting(self.version, frame):
             # A copy, because functions from notebooks often add columns to their frame.
             output = self._function(frame.copy())
+        with naming_the_function(self._function):
+            predictions = self._predictions(output)
+            check_contract(frame, predictions)
+        return predictions
+
+    def _predictions(self, output: Any) -> "pd.DataFrame":
+        import pandas as pd
+
         if isinstance(output, pd.Series):
             numeric = pd.api.types.is_numeric_dtype(output.dtype) and not pd.api.types.is_bool_dtype(output.dtype)
             output = output.to_frame("score" if numeric else "label")

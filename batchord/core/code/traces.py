@@ -1,13 +1,12 @@
 """The part of an error's traceback that concerns the author: it begins at the first line of the author's code."""
 
-import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 
 from batchord.core.code.authors import is_authors
+from batchord.core.code.places import shown_path
 from batchord.core.errors import BatchordError
 
 
@@ -48,13 +47,6 @@ def trace_of(error: BaseException) -> Trace:
         return Trace(error=error, start=next(foreign, error.__traceback__))
     code, line = authors[-1].tb_frame.f_code, authors[-1].tb_lineno
     return Trace(error=error, start=authors[0], file=shown_path(code.co_filename), line=line)
-
-
-def shown_path(file: str) -> str:
-    """The path of an author's file for people: relative to the project's root, if Python imports from there."""
-    # An empty entry is the working directory.
-    roots = [root for root in (Path(entry).absolute() for entry in sys.path) if Path(file).is_relative_to(root)]
-    return str(Path(file).relative_to(min(roots, key=lambda root: len(root.parts)))) if roots else file
 
 
 def _unwrapped(error: BaseException) -> BaseException:

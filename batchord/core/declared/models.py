@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
+from batchord.core.code.places import place_of_text
 from batchord.core.declared.checks import is_whole, kind_of, shown
 from batchord.core.declared.declaration import Declaration
 from batchord.core.errors import BatchordError, ConfigurationError, ModelNotFound
@@ -225,6 +226,11 @@ class StoredModel(Model):
         """Whether the file ``name`` (below the model's folder) is a part of the model. Hidden files never are."""
         path = PurePosixPath(name)
         return path.suffix in self.suffixes and not any(part.startswith(".") for part in path.parts)
+
+    @property
+    def place(self) -> str | None:
+        """Where its author writes its location, such as ``pipelines/reviews.py:12``; None if no file declares it."""
+        return place_of_text(self.location, self.declared_in, self.code)
 
     def check_files(self, names: Sequence[str]) -> None:
         """Checks the names of all stored files before anything is read or downloaded.

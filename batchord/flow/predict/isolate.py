@@ -20,7 +20,7 @@ from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection, Scalar
 from batchord.core.text.counts import counted
 from batchord.core.text.error_text import clause, error_text, message_of
-from batchord.flow.predict.outputs import check_contract
+from batchord.flow.predict.outputs import check_contract, naming_the_function
 from batchord.flow.predict.prepare import Prepared
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ class _Alone:
         self._on_failure = on_failure
         self._most = max(MOST_RECORDS, int(len(frame) * MOST_SHARE))
         self.rejections: list[Rejection] = []
+        #: The error of the first of these, as a part of a sentence.
+        self._first = ""
         #: The keys of records for which this process lacked memory.
         self.starved: list[Scalar] = []
 
@@ -95,13 +97,14 @@ class _Alone:
                 raise MemoryError(_text_of(error)) from error
             return
         if not self.rejections:
+            self._first = _with_place(error)
             self._on_failure(error, key, self._frame)
         self.rejections.append(Rejection(key=key, reason=Reason.MODEL_ERROR, detail=_detail_of(error)))
         if len(self.rejections) > self._most:
             raise ModelError(
-                f"The model raised for {len(self.rejections)} of {counted(len(self._frame), 'record')} of a batch, "
-                f"last for record {key}: {clause(_text_of(error))}. Fix the model or its inputs. No record was "
-                "rejected."
+                f"The model raised for at least {len(self.rejections)} of the {counted(len(self._frame), 'record')} of "
+                f"a batch, and no record was rejected. The first is record {self.rejections[0].key}: {self._first}. "
+                "Correct the model or its inputs."
             ) from error
 
 
@@ -138,8 +141,8 @@ def _halve(
         raise MemoryError(_text_of(first_error)) from first_error
     if not good and len(frame) > 1:
         raise ModelError(
-            f"The model raised for every record of a batch: {clause(_text_of(first_error))}. Fix the model or its "
-            "inputs."
+            f"The model raised for every record of a batch of {len(frame):,}: {_with_place(first_error)}. "
+            "Correct the model or its inputs."
         ) from first_error
     if suspects is not None:
         suspects += alone.starved
@@ -159,8 +162,10 @@ def _log_cause(error: Exception) -> None:
 
 
 def _call(model: LoadedModel, frame: "pd.DataFrame") -> "pd.DataFrame":
-    returned = model.predict(frame)
-    check_contract(frame, returned)
+    # A kind of the author's own has its predict() in a file of the author's.
+    with naming_the_function(model.predict):
+        returned = model.predict(frame)
+        check_contract(frame, returned)
     return returned
 
 
@@ -189,3 +194,9 @@ def _detail_of(error: Exception) -> str:
     """The author's own error for a record: the version and the key stand beside it."""
     own = trace_of(error).error
     return _text_of(error) if isinstance(own, SystemExit) else message_of(own)[:_MOST_DETAIL]
+
+
+def _with_place(error: Exception) -> str:
+    """The author's own error as a part of a sentence, with the innermost line of the author's code."""
+    trace = trace_of(error)
+    return clause(_detail_of(error)) + (f" ({trace.file}:{trace.line})" if trace.is_authors else "")

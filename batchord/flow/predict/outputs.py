@@ -1,11 +1,14 @@
 """Turns what a model returned into predictions that the ledger can store."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from batchord.core.code.places import place_of_function
 from batchord.core.errors import DataError, ModelContractViolation
 from batchord.core.reasons import Reason
 from batchord.core.run.predictions import Batch, Predictions
@@ -105,6 +108,18 @@ def check_contract(given: "pd.DataFrame", returned: Any) -> None:
         raise ModelContractViolation(
             "The model returned two columns with the same name: give each column a name of its own."
         )
+
+
+@contextmanager
+def naming_the_function(function: object) -> Iterator[None]:
+    """Adds the place of the author's function to an error that says what is wrong with what it returned."""
+    try:
+        yield
+    except ModelContractViolation as error:
+        place = place_of_function(function)
+        if place is not None and place not in str(error):
+            error.args = (f"{error} See {place}.",)
+        raise
 
 
 def _labels(returned: "pd.DataFrame") -> tuple[list[str | None], dict[int, DataError]]:

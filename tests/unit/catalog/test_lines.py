@@ -21,6 +21,14 @@ _TEXT = dedent("""
         ],
     )
     made = declare("made")
+
+    def told(run):
+        return run["wrok"]
+
+    model = Model(
+        "models/mood",
+    )
+    moods = Pipeline("moods", steps=[Predict("score", model=model), Python("tell", told)])
 """)
 
 
@@ -34,6 +42,9 @@ _TEXT = dedent("""
         ("main", "step 'work': queue=3", 4),
         ("main", "step 'missing': queue=3", 8),
         ("made", "it has no steps", 15),
+        ("moods", "step 'score': 'models/mood' does not exist", 21),
+        ("moods", "step 'tell': run['wrok'] names an unknown step", 18),
+        ("moods", "step 'score': 'elsewhere' does not exist", 23),
         ("unknown", "it has no steps", None),
     ],
 )

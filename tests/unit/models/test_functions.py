@@ -38,12 +38,16 @@ def _texts_as_scores(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"score": "high"}, index=frame.index)
 
 
+def _too_few(frame: pd.DataFrame) -> "pd.Series[Any]":
+    return frame["body"].head(1)
+
+
 def test_a_functions_error_names_version_and_records(load: Load) -> None:
     """So that the records can be tried by hand."""
-    with pytest.raises(
-        ModelError, match=r"_fails@.* failed on 2 records \(keys 0 to 1\): ZeroDivisionError: on 2 rows"
-    ):
+    with pytest.raises(ModelError, match=r"_fails@.* failed for 2 records, from 0 to 1: ZeroDivisionError: on 2 rows"):
         load(FunctionModel(_fails)).predict(texts("a", "b"))
+    with pytest.raises(ModelError, match=r"_fails@.* failed for record 0: ZeroDivisionError: on 1 rows"):
+        load(FunctionModel(_fails)).predict(texts("a"))
     with pytest.raises(DataError, match="An error of ours"):
         load(FunctionModel(_rejects)).predict(texts("a"))
 
@@ -56,8 +60,18 @@ def test_truth_values_are_labels(load: Load) -> None:
     assert pd.isna(output["label"].iloc[2])
 
 
-@pytest.mark.parametrize(("function", "message"), [(_list, "returned a list"), (_texts_as_scores, "not numeric")])
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (_list, "returned a list"),
+        (_texts_as_scores, "not numeric"),
+        (_too_few, "returned 1 row for 2 records: return one row for each record"),
+    ],
+)
 def test_other_outputs_break_the_contract(load: Load, function: Callable[[Any], Any], message: str) -> None:
-    """A list has no index, and a text is not a score."""
-    with pytest.raises(ModelContractViolation, match=message):
-        load(FunctionModel(function)).predict(texts("a"))
+    """A list has no index, and a text is not a score. The error names the line of the function."""
+    with pytest.raises(ModelContractViolation, match=message) as raised:
+        load(FunctionModel(function)).predict(texts("a", "b"))
+
+    line = function.__code__.co_firstlineno
+    assert str(raised.value).endswith(f" See tests/unit/models/test_functions.py:{line}.")

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from batchord.catalog import Catalog
-from batchord.core.code.traces import shown_path, trace_of
+from batchord.core.code.places import shown_path
+from batchord.core.code.traces import trace_of
 from batchord.core.errors import BatchordError, ConfigurationError, ModelError, UnknownPipeline
 
 HERE = "tests/unit/core/code/test_traces.py"

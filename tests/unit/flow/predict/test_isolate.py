@@ -1,5 +1,6 @@
 """A record that the model cannot bear costs itself alone; a broken model is said aloud."""
 
+import re
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -107,9 +108,15 @@ def test_more_bad_records_than_a_few_are_the_models_fault() -> None:
     count = 20
     model = FunctionOfFrames(_unless_poisoned)
 
-    with pytest.raises(ModelError, match=rf"{MOST_RECORDS + 1} of {count} records.*Fix the model"):
-        predict_isolating(model, prepared_of(_texts(count, range(MOST_RECORDS + 1))))
+    with pytest.raises(ModelError, match="raised for at least") as raised:
+        predict_isolating(model, prepared_of(_texts(count, range(1, MOST_RECORDS + 2))))
 
+    assert re.fullmatch(
+        rf"The model raised for at least {MOST_RECORDS + 1} of the {count} records of a batch, and no record was "
+        r"rejected\. The first is record 1: ValueError: cannot bear poison \(.*test_isolate\.py:\d+\)\. Correct the "
+        r"model or its inputs\.",
+        str(raised.value),
+    )
     assert len(model.calls) < count
 
 
@@ -131,10 +138,10 @@ def test_a_large_batch_may_reject_a_larger_number() -> None:
     ids=["too few", "other order", "a list", "a series"],
 )
 def test_a_broken_contract_is_not_looked_for_in_the_records(function: Callable[[pd.DataFrame], Any]) -> None:
-    """Halving would only repeat it, and a frame of one row may hide it."""
+    """Halving would only repeat it, and a frame of one row may hide it. The error names where predict() is."""
     model = FunctionOfFrames(function)
 
-    with pytest.raises(ModelContractViolation):
+    with pytest.raises(ModelContractViolation, match=r" See tests/unit/flow/predict/frames\.py:\d+\.$"):
         predict_isolating(model, prepared_of(_texts(8)))
 
     assert model.calls == [8]
