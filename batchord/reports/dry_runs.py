@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from batchord.core.run.failures import Failure
+from batchord.core.run.hints import hint_of
 from batchord.core.run.records import record_key
 from batchord.core.text.error_text import message_of
 from batchord.flow.attempt.failure import columns_of
@@ -77,7 +78,9 @@ class DryRunReport:
         if self.failure is None or self.failure.key is None:
             return ()
         command = try_command(self.pipeline, self.step, self.failure.key)
-        return (f"Correct the code, then `{command}` tries this record again.",)
+        hint = hint_of(self.failure)
+        again = f"Correct the code, then `{command}` tries this record again."
+        return (again,) if hint is None else (hint, again)
 
     def as_json(self) -> dict[str, Any]:
         """The contract for programs."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from batchord.core.reasons import Reason
 from batchord.core.run.failures import Failure
+from batchord.core.run.hints import hint_of
 from batchord.reports.attempts import AttemptReport
 from batchord.reports.rejections import RejectionReport
 
@@ -28,7 +29,9 @@ class FailureGroup:
 
     def next_steps(self, pipeline: str) -> Sequence[str]:
         """What a person does next: one sentence each."""
-        return [] if self.first.key is None else model_error_steps(pipeline, self.step, self.first.key)
+        hint = hint_of(self.first)
+        steps = [] if self.first.key is None else model_error_steps(pipeline, self.step, self.first.key)
+        return [*([] if hint is None else [hint]), *steps]
 
 
 def failure_groups(attempts: Iterable[AttemptReport]) -> list[FailureGroup]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from batchord.core.code.traces import trace_of
+from batchord.core.run.hints import hint_of
 from batchord.flow.begin.dry_run import DryRun
 from batchord.reports.dry_runs import DryRunReport, report_of
 
@@ -88,6 +89,8 @@ def raised_by(tried: DryRun) -> BaseException:
     if tried.failure is not None and tried.failure.key is not None:
         columns = ", ".join(f"{name} ({dtype})" for name, dtype in (tried.failure.columns or {}).items())
         error.add_note(f"Batchord: the model raised this for record {tried.failure.key}. Its frame has: {columns}.")
+        if hint := hint_of(tried.failure):
+            error.add_note(f"Batchord: {hint}")
     return error
 
 
