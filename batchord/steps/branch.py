@@ -8,7 +8,7 @@ from typing import ClassVar
 from batchord.core.declared.context import RunContext
 from batchord.core.declared.step_context import Choice, Chosen, StepContext
 from batchord.core.declared.steps import TaskStep
-from batchord.steps.functions import called, function_problems
+from batchord.steps.functions import called, function_problems, steps_read
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class Branch(TaskStep):
     def problems(self) -> list[str]:
         """See the base class."""
         return super().problems() + function_problems(self.function)
+
+    @property
+    def outputs_read(self) -> tuple[str, ...]:
+        """See the base class."""
+        return steps_read(self.function)
 
     @property
     def may_change_tables(self) -> bool:

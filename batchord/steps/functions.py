@@ -6,6 +6,7 @@ from typing import Any
 
 from batchord.core.declared.checks import not_callable
 from batchord.core.declared.context import RunContext
+from batchord.steps.run_reads import surely_read
 
 
 def called(function: Callable[..., Any], run: RunContext) -> Any:
@@ -22,6 +23,15 @@ def takes_run(function: Callable[..., Any]) -> bool:
     needed = [param for param in positional if param.default is param.empty]
     variadic = any(param.kind is param.VAR_POSITIONAL for param in parameters)
     return len(needed) == 1 or (not needed and (variadic or any(param.name == "run" for param in positional)))
+
+
+def steps_read(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of the steps whose outputs each call of the function reads, as far as its text shows them."""
+    if not callable(function) or not takes_run(function):
+        return ()
+    positional = [param for param in _parameters(function) or [] if _is_positional(param)]
+    named = [param for param in positional if param.default is param.empty or param.name == "run"]
+    return surely_read(function, named[0].name) if named else ()
 
 
 def function_problems(function: object) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from batchord.core.declared.context import RunContext
 from batchord.core.declared.step_context import StepContext
 from batchord.core.declared.steps import TaskStep
-from batchord.steps.functions import called, function_problems
+from batchord.steps.functions import called, function_problems, steps_read
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class Python(TaskStep):
     def problems(self) -> list[str]:
         """See the base class."""
         return super().problems() + function_problems(self.function)
+
+    @property
+    def outputs_read(self) -> tuple[str, ...]:
+        """See the base class."""
+        return steps_read(self.function)
 
     def execute(self, context: StepContext) -> Any:
         """See the base class."""

@@ -12,6 +12,7 @@ from batchord.core.run.records import unstorable
 from batchord.core.run.runs import StepState, becomes_shards
 from batchord.core.text.calls import NamesOptions
 from batchord.core.text.counts import counted
+from batchord.core.text.similar import meant
 
 #: Bytes of JSON that a step may pass to later steps.
 MOST_OUTPUT_BYTES = 64 * 1024
@@ -49,7 +50,7 @@ class StepOutput(NamesOptions):
         if not isinstance(parts, Mapping):
             raise KeyError(f"step {self.name} ({self.state}) has no parts with names; its value is {parts!r}")
         if key not in parts:
-            raise KeyError(f"step {self.name} ({self.state}) has no {key!r}; it has {', '.join(parts) or 'nothing'}")
+            raise KeyError(f"step {self.name} ({self.state}) has no {key!r}; {meant(key, parts, listed='it has')}")
         return parts[key]
 
     @property
@@ -122,12 +123,10 @@ class RunContext(NamesOptions, Mapping[str, StepOutput]):
         object.__setattr__(self, "params", Params(self.params))
 
     def __getitem__(self, name: str) -> StepOutput:
-        """The state and the output of step ``name``. Raises KeyError, whose message lists the possible names."""
+        """The state and the output of step ``name``. Raises KeyError, whose message has the name that was meant."""
         if name not in self.outputs:
-            names = ", ".join(self.outputs) or "none"
-            raise KeyError(
-                f"step {name!r} does not come before {self.step!r} in the graph (after=); these steps do: {names}"
-            )
+            names = meant(name, self.outputs, listed="these steps do")
+            raise KeyError(f"step {name!r} does not come before {self.step!r} in the graph (after=); {names}")
         return self.outputs[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -19,7 +19,7 @@ from batchord.core.declared.retries import Retry
 from batchord.core.declared.sources import Source
 from batchord.core.declared.steps import Predict, Step, TaskStep
 from batchord.core.errors import UnknownStep
-from batchord.core.run.graph import cycle
+from batchord.core.run.graph import cycle, upstream
 from batchord.core.run.runs import NewStep
 from batchord.core.text.calls import NamesOptions
 from batchord.core.text.names import as_names, is_name
@@ -242,6 +242,8 @@ class Pipeline(NamesOptions):
                     f"step {step.name!r} is a branch, but no step has after={[step.name]}: a branch needs a step to "
                     "choose"
                 )
+        for step in steps:
+            problems += _problems_of_reads(step, steps) if isinstance(step, TaskStep) else []
         if waiting := cycle({step.name: step.names_before for step in steps}):
             problems.append(f"steps {', '.join(waiting)} wait for each other in a cycle: remove one after=")
         return problems
@@ -259,3 +261,18 @@ class Pipeline(NamesOptions):
             for step in self.predict_steps
             if isinstance(step.source, Source) and not step.source.is_bounded
         ]
+
+
+def _problems_of_reads(step: TaskStep, steps: Sequence[Step]) -> list[str]:
+    before = upstream({each.name: each.names_before for each in steps}, step.name)
+    later = {each.name for each in steps} - before - {step.name}
+    return [
+        f"step {step.name!r}: its function reads run[{name!r}], "
+        + (
+            f"a step that it does not wait for: add {name!r} to after="
+            if name in later
+            else f"an unknown step; {meant(name, sorted(before), listed='the steps before it are')}"
+        )
+        for name in step.outputs_read
+        if name not in before
+    ]

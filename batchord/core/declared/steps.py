@@ -131,6 +131,11 @@ class TaskStep(Step):
         return problems
 
     @property
+    def outputs_read(self) -> tuple[str, ...]:
+        """The names of the steps whose outputs each of its attempts reads, as far as the declaration shows."""
+        return ()
+
+    @property
     def may_change_tables(self) -> bool:
         """Whether later steps may find other tables than before. Nobody knows what a function or a command does."""
         return True

@@ -41,6 +41,8 @@ def test_a_step_that_is_not_before_is_answered_with_those_that_are() -> None:
         KeyError, match=r"step 'scores' does not come before 'here' in the graph \(after=\); these steps do: before"
     ):
         _run(_output())["scores"]
+    with pytest.raises(KeyError, match=r"\(after=\); did you mean 'before'\?"):
+        _run(_output())["befroe"]
     with pytest.raises(KeyError, match="these steps do: none"):
         _run()["before"]
 
@@ -65,11 +67,11 @@ def test_parts_of_a_summary_are_asked_for_by_name() -> None:
 @pytest.mark.parametrize(
     ("output", "said"),
     [
-        (_output(value={"a": 1, "b": 2}), "step before (done) has no 'c'; it has a, b"),
-        (_output(value={}), "step before (done) has no 'c'; it has nothing"),
+        (_output(value={"a": 1, "b": 2}), "step before (done) has no 'c'; it has: a, b"),
+        (_output(value={}), "step before (done) has no 'c'; it has: none"),
         (_output(value=[1]), "step before (done) has no parts with names; its value is [1]"),
         (_output(state=StepState.SKIPPED), "step before (skipped) has no parts with names; its value is None"),
-        (_predicted(predicted=1), "step before (done) has no 'c'; it has predicted"),
+        (_predicted(predicted=1), "step before (done) has no 'c'; it has: predicted"),
     ],
 )
 def test_a_part_that_is_not_there_is_answered_with_those_that_are(output: StepOutput, said: str) -> None:

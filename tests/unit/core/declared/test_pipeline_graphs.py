@@ -257,3 +257,30 @@ def test_only_an_event_makes_a_pipeline_a_follower() -> None:
 
     assert Pipeline("a", schedule=follows, steps=[_work("a")]).after == follows
     assert Pipeline("a", schedule=every(hours=1), steps=[_work("a")]).after is None
+
+
+def _reports(run: Any) -> Any:
+    return run["scroe"].predicted
+
+
+def _reads_later(run: Any) -> Any:
+    return run["last"].value
+
+
+def _reads_all(run: Any) -> Any:
+    return run["load"].value, run["score"].predicted, run["own"]
+
+
+@pytest.mark.parametrize(
+    ("function", "problem"),
+    [
+        (_reports, "its function reads run['scroe'], an unknown step; did you mean 'score'?"),
+        (_reads_later, "its function reads run['last'], a step that it does not wait for: add 'last' to after="),
+        (_reads_all, "its function reads run['own'], an unknown step; the steps before it are: load, score"),
+    ],
+)
+def test_a_function_that_reads_a_step_that_is_not_before_it_is_a_problem(function: Any, problem: str) -> None:
+    """Found before a run has done the work of all steps before it."""
+    steps = [Sql("load", "SELECT 1"), _step("score", "load"), Python("own", function, after="score"), _work("last")]
+
+    assert Pipeline("reviews", steps=steps).problems() == [f"step 'own': {problem}"]
