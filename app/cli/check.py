@@ -52,10 +52,11 @@ def check(files: Sequence[Path], *, models: bool, form: str, as_json: bool) -> N
 
 
 def _print(report: "CheckReport") -> None:
-    for problem in report.problems:
-        place = f"{foreign(problem.file)}:{problem.line}:"
-        what = as_one_entry(mask(_sentence(problem)))
-        console.print(text((place, "bold"), " ", ("✗", "red"), f" {what}"), soft_wrap=True)
+    for sign, colour, findings in (("✗", "red", report.problems), ("!", "yellow", report.warnings)):
+        for each in findings:
+            place = f"{foreign(each.file)}:{each.line}:"
+            what = as_one_entry(mask(_sentence(each)))
+            console.print(text((place, "bold"), " ", (sign, colour), f" {what}"), soft_wrap=True)
     for unchecked in report.unchecked:
         console.print(text(("!", "yellow"), f" {as_one_entry(mask(str(unchecked)))}"))
     problems, files = len(report.problems), counted(len(report.files), "file")
@@ -65,16 +66,17 @@ def _print(report: "CheckReport") -> None:
 
 def _print_for_github(report: "CheckReport") -> None:
     """Workflow commands: https://docs.github.com/actions/reference/workflow-commands-for-github-actions."""
-    for problem in report.problems:
-        title = _property(f"batchord check: {problem.subject}" if problem.subject else "batchord check")
-        place = f"file={_property(problem.file)},line={problem.line}"
-        console.print(f"::error {place},title={title}::{_data(problem.what)}", soft_wrap=True)
+    for command, findings in (("error", report.problems), ("warning", report.warnings)):
+        for each in findings:
+            title = _property(f"batchord check: {each.subject}" if each.subject else "batchord check")
+            place = f"file={_property(each.file)},line={each.line}"
+            console.print(f"::{command} {place},title={title}::{_data(each.what)}", soft_wrap=True)
     for unchecked in report.unchecked:
         console.print(f"::notice title=batchord check::{_data(str(unchecked))}", soft_wrap=True)
 
 
-def _sentence(problem: "Finding") -> str:
-    return f"{problem.subject}: {problem.what}" if problem.subject else problem.what
+def _sentence(found: "Finding") -> str:
+    return f"{found.subject}: {found.what}" if found.subject else found.what
 
 
 def _data(message: str) -> str:

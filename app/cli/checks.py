@@ -113,6 +113,8 @@ def plan(name: str, *, as_json: bool) -> None:
         console.print(text((f"{name} size of shards: {foreign(step.shard_size)}", "dim")))
         if step.stray is not None:
             console.print(text((name, "yellow"), f" {foreign(step.stray)}"))
+        for warning in step.warnings:
+            console.print(text((name, "yellow"), f" {as_one_entry(warning)}"))
         if step.missing_libraries is not None:
             console.print(text((name, "yellow"), f" The model was not loaded: {step.missing_libraries}"))
         elif step.not_loaded is not None:

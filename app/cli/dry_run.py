@@ -87,6 +87,8 @@ def _print(report: "DryRunReport") -> None:
     console.print()
     seconds = ", ".join(f"{phase} {value:.2f}" for phase, value in report.seconds.items())
     console.print(f"Seconds: {seconds}", style="dim")
+    for warning in report.warnings:
+        console.print(text(("!", "yellow"), f" {as_one_entry(warning)}"))
     _print_error(report)
 
 

@@ -12,7 +12,7 @@ from batchord.catalog.code import AuthorsCode
 from batchord.catalog.lines import line_of
 from batchord.catalog.trial import try_files
 from batchord.core.code.folder import pipeline_files
-from batchord.flow.begin.check import CheckParts, StepFinding, check_pipeline
+from batchord.flow.begin.check import CheckParts, FindingKind, StepFinding, check_pipeline
 from batchord.output.known_secrets import secrets_of
 from batchord.output.masking import learn
 
@@ -22,7 +22,7 @@ _NAMED = re.compile(r"line (\d+): (.*)", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that an author must correct."""
+    """One thing that an author must correct, or should know."""
 
     #: The path of the file, as seen from the current folder if the file is below it.
     file: str
@@ -60,6 +60,8 @@ class CheckReport:
     #: The names of the pipelines in them that have no problem in their declaration.
     pipelines: Sequence[str]
     problems: Sequence[Finding]
+    #: What a person should know besides: it is no mistake in a file.
+    warnings: Sequence[Finding]
     unchecked: Sequence[Unchecked]
 
     def as_json(self) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def check_files(parts: CheckParts, folder: Path, wanted: Sequence[Path]) -> Chec
     root = folder.resolve()
     if not root.is_dir():
         (problem,) = load(folder).problems
-        return CheckReport(files=[], pipelines=[], problems=[_of_file(folder, problem.what)], unchecked=[])
+        return CheckReport(files=[], pipelines=[], problems=[_of_file(folder, problem.what)], warnings=[], unchecked=[])
     every = pipeline_files(root)
     tried = try_files(root, every, {})
     usable = [file for file in every if file not in tried.unusable]
@@ -85,14 +87,16 @@ def check_files(parts: CheckParts, folder: Path, wanted: Sequence[Path]) -> Chec
     chosen, strangers = _chosen(root, every, tried.closures, wanted)
     texts = {file: tried.texts.get(str(root / file), b"").decode(errors="replace") for file in every}
     findings = [_of_problem(root, problem) for problem in tried.problems if problem.file in chosen]
+    warnings: list[Finding] = []
     unchecked: dict[str, list[str]] = {}
     for name in sorted(loaded.pipelines):
         if loaded.files[name] in chosen:
             for each in check_pipeline(parts, loaded.pipelines[name]):
-                if each.is_problem:
-                    findings.append(_of_step(root / loaded.files[name], texts[loaded.files[name]], name, each))
-                else:
+                if each.kind is FindingKind.UNCHECKED:
                     unchecked.setdefault(each.what, []).append(f"{name}/{each.step}")
+                    continue
+                kept = findings if each.kind is FindingKind.PROBLEM else warnings
+                kept.append(_of_step(root / loaded.files[name], texts[loaded.files[name]], name, each))
     findings += [
         _of_file(path, "no pipeline file, and no pipeline file imports it: it was not checked") for path in strangers
     ]
@@ -100,6 +104,7 @@ def check_files(parts: CheckParts, folder: Path, wanted: Sequence[Path]) -> Chec
         files=[_shown(root / file) for file in chosen],
         pipelines=[name for name in sorted(loaded.pipelines) if loaded.files[name] in chosen],
         problems=sorted(findings, key=lambda each: (each.file, each.line, each.subject)),
+        warnings=sorted(warnings, key=lambda each: (each.file, each.line, each.subject)),
         unchecked=[Unchecked(reason=reason, steps=steps) for reason, steps in unchecked.items()],
     )
 

@@ -58,6 +58,8 @@ class DryRunReport:
     error: str | None
     #: Seconds: ``load``, ``read``, ``predict``.
     seconds: Mapping[str, float]
+    #: What a person should know besides, one sentence each.
+    warnings: Sequence[str]
     #: The name of the frame's index, and for each column the value of the newest record: for people.
     index: str = "key"
     examples: Mapping[str, str] = field(default_factory=dict)
@@ -120,6 +122,7 @@ def report_of(tried: DryRun) -> DryRunReport:
         rejections=sorted(rejections, key=lambda each: place.get(each.key, len(place))),
         failure=tried.failure,
         error=None if tried.error is None else mask(message_of(tried.error)),
+        warnings=tried.warnings,
         seconds={name: round(value, 4) for name, value in vars(tried.seconds).items()},
         index="key" if frame is None else str(frame.index.name),
         examples={} if frame is None or not len(frame) else _examples(frame, tried),

@@ -216,6 +216,17 @@ def test_only_the_audit_sees_records_without_arrival(dated_table: Table) -> None
     assert across == [with_arrival[-2].key, with_arrival[-1].key, 1000]
 
 
+def test_records_that_no_run_can_read_have_examples(dated_table: Table) -> None:
+    """By the column that is NULL, with at most as many keys as were asked for; a record without a key has none."""
+    arrival = dated_table.positions()[0].arrival
+    assert dated_table.opened().unplaced(most=2) == []
+    dated_table.insert((1001, None), (1000, None), (1002, None), (None, arrival))
+    source = dated_table.opened()
+    found = {each.column: each.keys for each in source.unplaced(most=5)}
+    assert {column: sorted(keys) for column, keys in found.items()} == {"a": [1000, 1001, 1002], "k": []}
+    assert [len(each.keys) for each in source.unplaced(most=2)] == [2, 0]
+
+
 @pytest.mark.parametrize("chunk_rows", [1, 100])
 def test_a_key_that_comes_twice_is_one_record_and_rejected(dated_table: Table, chunk_rows: int) -> None:
     """A join that multiplies records costs these, within a chunk and across its border, and no other."""

@@ -46,7 +46,8 @@ def test_sound_files(bench: Bench) -> None:  # noqa: ARG001 -- its database is a
 
     told = checked()
 
-    assert told == {"files": ["pipelines/reviews.py"], "pipelines": ["reviews"], "problems": [], "unchecked": []}
+    assert told == {"files": ["pipelines/reviews.py"], "pipelines": ["reviews"], "problems": [], "warnings": [],
+                    "unchecked": []}  # fmt: skip
     assert CliRunner().invoke(check, []).stdout == "No problems in 1 pipeline of 1 file.\n"
 
 
@@ -155,6 +156,31 @@ def test_a_check_changes_nothing(bench: Bench) -> None:
 
     assert checked()["problems"] == []
     assert bench.value("SELECT count(*) FROM records") == 2
+
+
+def test_records_that_no_run_can_read_are_a_warning(bench: Bench) -> None:
+    """They are no mistake in a file, so the exit code stays 0. `batchord audit` counts them."""
+    path = write(
+        "a.py",
+        """
+        source = SqlSource("SELECT id, body, created_at FROM records", key="id", arrival="created_at")
+        a = Pipeline("a", source=source, model=len)  #!
+        """,
+    )
+    bench.insert(3)
+    before = checked()["warnings"]
+    bench.sql("UPDATE records SET created_at = NULL WHERE id < 3")
+
+    (warning,) = checked()["warnings"]
+    people = CliRunner().invoke(check, [])
+    github = CliRunner().invoke(check, ["--format", "github"])
+
+    assert before == []
+    assert (warning["file"], [warning["line"]]) == (str(path), marked(path))
+    assert warning["what"].startswith("The source has records whose created_at is NULL, such as 1, 2: no run predicts")
+    assert f"{path}:{warning['line']}: ! a/predict: The source has records" in people.stdout
+    assert github.stdout.startswith(f"::warning file={path},line={warning['line']},title=batchord check%3A a/predict::")
+    assert (people.exit_code, github.exit_code) == (0, 0)
 
 
 def test_only_the_files_that_are_named_are_checked(bench: Bench) -> None:  # noqa: ARG001 -- as above

@@ -114,6 +114,18 @@ def test_a_model_that_raises_ends_it_with_1(bench: Bench, screen: io.StringIO) -
     assert "11" in told
 
 
+def test_records_that_no_run_can_read_are_told(bench: Bench, screen: io.StringIO) -> None:
+    """The newest records hide them: without an arrival they come after all others, and in no run."""
+    bench.sql("INSERT INTO records (body, created_at) SELECT 'undated', NULL FROM generate_series(1, 5)")
+    bench.declare()
+
+    assert invoked().exit_code == 0
+
+    told = " ".join(screen.getvalue().split())
+    assert "! The source has records whose created_at is NULL, such as 13, 14, 15: no run predicts them." in told
+    assert "`batchord audit` counts them" in told
+
+
 def test_programs_get_json(bench: Bench) -> None:
     """With the same exit code."""
     bench.declare(FunctionModel(failing, version="1"))
@@ -123,7 +135,7 @@ def test_programs_get_json(bench: Bench) -> None:
 
     assert result.exit_code == 1
     assert set(found) == {"pipeline", "step", "model_version", "chosen", "records", "given", "columns", "predictions",
-                          "rejections", "failure", "error", "seconds"}  # fmt: skip
+                          "rejections", "failure", "error", "warnings", "seconds"}  # fmt: skip
     assert found["predictions"] == [
         {"key": "11", "label": None, "score": 11.0, "output": None},
         {"key": "10", "label": None, "score": 10.0, "output": None},

@@ -34,6 +34,15 @@ class Fetched(NamedTuple):
     rejections: list[Rejection]
 
 
+class Unplaced(NamedTuple):
+    """Records that no run can read, because they have no place in the order of their source."""
+
+    #: The column that is NULL: the arrival, or the key.
+    column: str
+    #: The keys of some of them; empty if the key is NULL.
+    keys: tuple[Scalar, ...]
+
+
 class OpenTransactions(Protocol):
     """Shows who may still add a record at or below a position that was read before."""
 
@@ -213,6 +222,14 @@ class SourceReader(ABC):
     def count_without_key(self) -> int:
         """How many records have no key. They cannot be identified and are never predicted."""
         return 0
+
+    def unplaced(self, *, most: int) -> Sequence[Unplaced]:  # noqa: ARG002 -- for kinds that may have some
+        """Examples of records that no run can read, with at most ``most`` keys; empty if there are none.
+
+        It may cost a scan of the source: give the source's declaration a short limit with ``within()``. Raises
+        TransientError if the limit ends it.
+        """
+        return ()
 
     def _greatest(self, limit: Scalar | None) -> Position | None:
         """The greatest position that is at or below the limit."""

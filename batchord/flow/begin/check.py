@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.step_context import CheckContext
@@ -12,6 +13,7 @@ from batchord.core.ports import Models
 from batchord.core.run.graph import upstream
 from batchord.core.text.error_text import message_of
 from batchord.flow.begin.model_check import missing_columns
+from batchord.flow.begin.unplaced import unplaced_warnings
 from batchord.flow.parts import OpenSource
 
 #: How long one question to a database may take.
@@ -33,17 +35,28 @@ class CheckParts:
     mask: Callable[[str], str]
 
 
+class FindingKind(Enum):
+    """What a finding means for the check."""
+
+    #: Something that the author must correct: the check fails.
+    PROBLEM = auto()
+    #: Something in the data that a person should know.
+    WARNING = auto()
+    #: The reason why a part was not checked.
+    UNCHECKED = auto()
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepFinding:
-    """A problem of a step, or the reason why its SQL was not checked."""
+    """A problem of a step, a warning, or the reason why its SQL was not checked."""
 
     step: str
     what: str
-    is_problem: bool = True
+    kind: FindingKind = FindingKind.PROBLEM
 
 
 def check_pipeline(parts: CheckParts, declared: Pipeline) -> list[StepFinding]:
-    """The problems that a database or a model shows. It writes nothing and reads no record."""
+    """What a database or a model shows. It writes nothing, and of records reads only whether some cannot be ordered."""
     before = {step.name: step.names_before for step in declared.steps}
     findings = []
     for step in declared.steps:
@@ -69,8 +82,10 @@ def _check_predict(parts: CheckParts, step: Predict) -> Iterator[StepFinding]:
         now = datetime.now(UTC)
         window = (now - _WINDOW, now) if step.source.uses_window else None
         columns = parts.open_source(step.source.within(CHECK_LIMIT), window).check()
+        for warning in unplaced_warnings(parts.open_source, step, window):
+            yield StepFinding(step=step.name, what=parts.mask(warning), kind=FindingKind.WARNING)
     else:
-        yield StepFinding(step=step.name, what=unknown, is_problem=False)
+        yield StepFinding(step=step.name, what=unknown, kind=FindingKind.UNCHECKED)
     read = step.declared_model.needs
     if parts.models is not None:
         try:
@@ -85,7 +100,7 @@ def _check_predict(parts: CheckParts, step: Predict) -> Iterator[StepFinding]:
 def _check_task(parts: CheckParts, step: TaskStep, earlier: list[Step]) -> Iterator[StepFinding]:
     unknown = _unknown_address(parts, step)
     if unknown is not None and step.uses_database:
-        yield StepFinding(step=step.name, what=unknown, is_problem=False)
+        yield StepFinding(step=step.name, what=unknown, kind=FindingKind.UNCHECKED)
         return
     context = CheckContext(
         database_url=parts.author_url or "",

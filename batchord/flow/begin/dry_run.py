@@ -24,6 +24,7 @@ from batchord.core.run.records import Position, Rejection, Scalar
 from batchord.core.text.counts import counted
 from batchord.flow.attempt.failure import failure_of
 from batchord.flow.begin.slots import window_by_hand
+from batchord.flow.begin.unplaced import unplaced_warnings
 from batchord.flow.parts import Parts
 from batchord.flow.predict.calls import predict_call, prepared_calls, usual_rows
 from batchord.flow.predict.prepare import Prepared
@@ -66,6 +67,8 @@ class DryRun:
     #: Why the dry run ended early; None if it came to its end. Rejections do not end it.
     error: BaseException | None = None
     seconds: DrySeconds = field(default_factory=DrySeconds)
+    #: What a person should know besides, one sentence each.
+    warnings: list[str] = field(default_factory=list)
     #: The exception behind :attr:`failure`, for a debugger.
     raised: BaseException | None = None
 
@@ -104,6 +107,8 @@ def dry_run(
         return _ended(parts, tried, error)
     tried.keys = [position.key for position in reversed(positions)]
     tried.chosen = _chosen(predict, positions, key, where)
+    if key is None:
+        tried.warnings = unplaced_warnings(parts.open_source, predict, window)
     try:
         _predict(parts, predict, source, positions, tried)
     except BaseException as error:

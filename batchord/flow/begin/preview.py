@@ -6,6 +6,7 @@ from typing import Any
 from batchord.core.process.extras import missing
 from batchord.flow.begin.model_check import check_model
 from batchord.flow.begin.slots import schedule_now, window_by_hand
+from batchord.flow.begin.unplaced import unplaced_warnings
 from batchord.flow.parts import Parts
 from batchord.flow.predict.plan import scan
 
@@ -27,6 +28,8 @@ class StepPreview:
     backlog_left: bool
     #: The record below which the frontier stays; None if there is none.
     stray: str | None
+    #: What a person should know besides, one sentence each.
+    warnings: list[str]
     #: Reasons for which a run of the step would fail, as far as a check without predicting can show.
     problems: list[str]
     #: Whether the model was loaded; otherwise only its declaration was checked.
@@ -66,6 +69,7 @@ def preview(parts: Parts, *, pipeline: str) -> list[StepPreview]:
                 expected_seconds=round(found.cutter.records / rate, 1) if rate else None,
                 backlog_left=found.backlog_left,
                 stray=None if found.stray is None else str(found.stray),
+                warnings=unplaced_warnings(parts.open_source, step, window),
                 problems=problems,
                 model_loaded=loaded,
                 missing_libraries=missing(step.declared_model.extras),

@@ -26,6 +26,10 @@ class FewRecords(Statements):
         here = sa.or_(*[sa.and_(*self._exactly(position)) for position in positions])
         return sa.select(*chosen).select_from(self.records).where(here).order_by(*self._order())
 
+    def unplaced(self, column: str, rows: int) -> sa.Select[Any]:
+        """Keys of at most so many ``rows`` of records whose ``column`` is NULL, in no certain order."""
+        return sa.select(self._shown_key).where(self.records.c[column].is_(None)).limit(rows)
+
     def _exactly(self, position: Position) -> list[Condition]:
         key: Condition = self.key == _bound("at_key", position.key)
         if self.arrival is None:

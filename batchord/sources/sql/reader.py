@@ -5,10 +5,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Self
 
-import psycopg
 import sqlalchemy as sa
 
-from batchord.core.declared.source_reader import Fetched, SourceReader
+from batchord.core.declared.source_reader import Fetched, SourceReader, Unplaced
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.horizon import Present
 from batchord.core.run.records import Position, TextKey
@@ -18,14 +17,14 @@ from batchord.sources.sql import postgres
 from batchord.sources.sql.bounds import Bounds, Limits
 from batchord.sources.sql.columns import Columns, describe
 from batchord.sources.sql.connections import BOUNDS, reading
-from batchord.sources.sql.dtypes import asked_types, depends_on_null, types_of
+from batchord.sources.sql.dtypes import asked_types
 from batchord.sources.sql.engine import engine_for, source_url
 from batchord.sources.sql.failures import one_reason
 from batchord.sources.sql.few import FewRecords, condition_of
 from batchord.sources.sql.finding import Finding
+from batchord.sources.sql.frame_types import frame_types, unplaced_keys
 from batchord.sources.sql.keys import is_read_as_text, text_key
 from batchord.sources.sql.look import Look, value_of
-from batchord.sources.sql.nullability import never_null
 from batchord.sources.sql.pieces import Pieces
 from batchord.sources.sql.records import RecordReader
 from batchord.sources.sql.source import SqlSource
@@ -229,16 +228,7 @@ class SqlRecords(SourceReader):
             names = [name for name in names if name in columns]
         if not self._is_postgres:
             return asked_types(names, self._declared.dtypes)
-        oids = {name: self._columns.types[name] for name in names}
-        decided = {self._declared.arrival, *self._declared.dtypes}
-        unsure = [name for name in names if depends_on_null(oids[name]) and name not in decided]
-        with reading(self._engine) as connection:
-            filled = never_null(connection, self._statements, unsure, self._columns.origins)
-            driver = connection.connection.driver_connection
-            assert isinstance(driver, psycopg.Connection)  # noqa: S101 -- this dialect uses psycopg
-            # A record without an arrival has no position, so the model never gets it.
-            filled |= {self._declared.arrival or self._declared.key}
-            return types_of(oids, driver.adapters, filled=filled, dtypes=self._declared.dtypes)
+        return frame_types(self._engine, self._statements, self._columns, self._declared, names)
 
     def positions(self, *, first: Position, last: Position, chunk_rows: int) -> Iterator[Sequence[Position]]:
         """See the port."""
@@ -264,6 +254,14 @@ class SqlRecords(SourceReader):
         _ = self._columns
         finding = Finding(engine=self._engine, statements=self._statements, columns=self._columns, key_of=self._key_of)
         return finding.find(texts, scan=super().find)
+
+    def unplaced(self, *, most: int) -> Sequence[Unplaced]:
+        """See the port. It asks nothing if the database shows that neither column can be NULL."""
+        found = unplaced_keys(self._engine, self._statements, self._columns, self._declared, most)
+        return [
+            Unplaced(column=column, keys=tuple(keys if self._key_of is None else map(self._key_of, keys)))
+            for column, keys in found
+        ]
 
     def count_without_key(self) -> int:
         """How many records have a NULL key. They cannot be predicted; the audit reports their number."""
