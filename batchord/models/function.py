@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from batchord.core.code.places import place_of_function
 from batchord.core.declared.checks import not_callable
 from batchord.core.declared.models import NOT_IN_VERSION, Model, ModelFunction, takes_functions
 from batchord.core.errors import ConfigurationError, ModelContractViolation
@@ -51,6 +52,11 @@ class FunctionModel(Model):
         elif isinstance(function, type) and issubclass(function, Model):
             problems.append(f"model= is the class {function.__name__}: give a model, such as {function.__name__}(…)")
         return problems
+
+    @property
+    def written_at(self) -> str | None:
+        """See the base class: the first line of the function."""
+        return place_of_function(self.function)
 
     @property
     def traits(self) -> dict[str, str]:

@@ -41,7 +41,7 @@ def naming_the_place(declared: StoredModel) -> Iterator[None]:
     try:
         yield
     except (ModelNotFound, ConfigurationError) as error:
-        place = declared.place
+        place = declared.written_at
         if place is not None and place not in str(error) and type(error) in (ModelNotFound, ConfigurationError):
             error.args = (f"{error} The model is declared at {place}.",)
         raise

@@ -117,13 +117,30 @@ def test_a_model_that_raises_ends_it_with_1(bench: Bench, screen: io.StringIO) -
 def test_records_that_no_run_can_read_are_told(bench: Bench, screen: io.StringIO) -> None:
     """The newest records hide them: without an arrival they come after all others, and in no run."""
     bench.sql("INSERT INTO records (body, created_at) SELECT 'undated', NULL FROM generate_series(1, 5)")
-    bench.declare()
+    bench.declare(source=SqlSource("SELECT id, body, created_at FROM records", key="id", arrival="created_at"))
 
     assert invoked().exit_code == 0
 
     told = " ".join(screen.getvalue().split())
     assert "! The source has records whose created_at is NULL, such as 13, 14, 15: no run predicts them." in told
     assert "`batchord audit` counts them" in told
+
+
+def unstorable(frame: Any) -> Any:
+    """No number."""
+    return length(frame) * float("nan")
+
+
+def test_a_model_without_an_answer_is_told_with_its_line(bench: Bench, screen: io.StringIO) -> None:
+    """Rejections end no dry run, but a run fails that predicts nothing because of its model."""
+    bench.declare(FunctionModel(unstorable, version="1"))
+
+    assert invoked().exit_code == 0
+
+    told = " ".join(screen.getvalue().split())
+    line = unstorable.__code__.co_firstlineno
+    assert "! The model gave no answer that can be stored, and a run of such records fails." in told
+    assert f"see tests/integration/test_try_command.py:{line}." in told
 
 
 def test_programs_get_json(bench: Bench) -> None:

@@ -17,6 +17,7 @@ from cronsim import CronSim, CronSimError
 from batchord.core.calendar.wallclock import TICK, FireTimes, each_time_it_comes, moved_after_the_gap, zone_problems
 
 _FIELDS = 5
+_RANGES = "minute 0-59, hour 0-23, day of month 1-31, month 1-12, day of week 0-7"
 #: Where problems() starts its search for a fire time. A fixed day: the result must not depend on today's date.
 _EARLY = datetime(2000, 1, 1)  # noqa: DTZ001 -- a wall time
 
@@ -59,7 +60,7 @@ class Cron:
         try:
             next(CronSim(self.expression, _EARLY))
         except CronSimError as error:
-            return [f"cron({self.expression!r}) cannot be read: {error}"]
+            return [f"cron({self.expression!r}) cannot be read: {error}; its fields are {_RANGES}"]
         except StopIteration:
             return [f"cron({self.expression!r}) never fires"]
         return []

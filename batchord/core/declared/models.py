@@ -170,6 +170,11 @@ class Model(Declaration):
         return [f"images={shown(images)}: give images=Images(column={column!r}, allow=['s3://bucket/prefix/'])"]
 
     @property
+    def written_at(self) -> str | None:
+        """Where an author corrects it, such as ``pipelines/reviews.py:12``; None if that is unknown."""
+        return None
+
+    @property
     def takes_arrival(self) -> bool:
         """Whether the frame may hold the arrival column. An estimator that reads all columns must not see it."""
         return True
@@ -228,8 +233,8 @@ class StoredModel(Model):
         return path.suffix in self.suffixes and not any(part.startswith(".") for part in path.parts)
 
     @property
-    def place(self) -> str | None:
-        """Where its author writes its location, such as ``pipelines/reviews.py:12``; None if no file declares it."""
+    def written_at(self) -> str | None:
+        """See the base class: where its author writes its location."""
         return place_of_text(self.location, self.declared_in, self.code)
 
     def check_files(self, names: Sequence[str]) -> None:

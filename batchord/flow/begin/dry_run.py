@@ -18,6 +18,7 @@ from batchord.core.declared.sources import Window
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import BatchordError, ConfigurationError
 from batchord.core.process.leaving import ends_the_process
+from batchord.core.reasons import OUTPUT_REASONS
 from batchord.core.run.failures import Failure
 from batchord.core.run.predictions import Batch
 from batchord.core.run.records import Position, Rejection, Scalar
@@ -115,7 +116,20 @@ def dry_run(
         if ends_the_process(error):
             raise
         return _ended(parts, tried, error)
+    tried.warnings += _warnings_of_answers(predict, tried)
     return tried
+
+
+def _warnings_of_answers(predict: Predict, tried: DryRun) -> list[str]:
+    """A run fails if it predicts nothing because of the model: a dry run of such records says so."""
+    of_the_model = [each for each in tried.rejections if each.reason in OUTPUT_REASONS]
+    if not of_the_model or tried.failure is not None or any(batch.predictions.keys for batch in tried.batches):
+        return []
+    place = predict.declared_model.written_at
+    return [
+        "The model gave no answer that can be stored, and a run of such records fails. Let it return a finite score or "
+        "a label for each record" + ("." if place is None else f": see {place}.")
+    ]
 
 
 def _step_of(declared: Pipeline, name: str | None) -> Predict:

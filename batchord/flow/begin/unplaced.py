@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from batchord.core.declared.sources import Window
 from batchord.core.declared.steps import Predict
-from batchord.core.errors import TransientError
+from batchord.core.errors import ConfigurationError, TransientError
 from batchord.core.run.records import record_key
 from batchord.flow.parts import OpenSource
 
@@ -20,10 +20,10 @@ _MOST_KEYS = 3
 def unplaced_warnings(open_source: OpenSource, declared: Predict, window: Window | None) -> list[str]:
     """One sentence for the arrival and one for the key, if records have NULL there.
 
-    Raises ConfigurationError if the source cannot be used.
+    Empty if the source cannot answer, also because of a value of a record: who reads the records reports that.
     """
     found = []
-    with suppress(TransientError):
+    with suppress(TransientError, ConfigurationError):
         found = list(open_source(declared.source.within(_LIMIT), window).unplaced(most=_MOST_KEYS))
     sentences = []
     for column, keys in found:
