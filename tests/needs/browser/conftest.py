@@ -65,7 +65,7 @@ def cluster(
 @pytest.fixture(scope="session")
 def site(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The site, with runs that have ended."""
-    for name in ("lengths", "marked"):
+    for name in ("lengths", "marked", "killed", "picky", "mended"):
         cluster.batchord("run", name, "--wait")
     with RunningFlower(cluster, tmp_path_factory.mktemp("flower"), **FLOWER) as flower:
         yield Site(cluster=cluster, flower=flower)

@@ -17,7 +17,8 @@ FLOWER = {
     "FLOWER_BASIC_AUTH": ",".join(f"{name}:{PASSWORD}" for name in (OPERATOR, VIEWER, ODD)),
     "BATCHORD_FLOWER_VIEWERS": VIEWER,
 }
-#: Quick ones, one that a test holds as long as it likes, and one whose texts are markup.
+#: A quick one; one that a test holds as long as it likes; one whose texts are markup; one whose first attempt kills its
+#: worker; one that rejects a record, and one that does so until a test mends it; and a file that cannot be loaded.
 _PIPELINES = {
     "lengths": """
         from batchord import Pipeline, SqlSource
@@ -38,8 +39,10 @@ _PIPELINES = {
         from batchord import Pipeline, SqlSource
 
         def held(frame):
+            print("at the gate")
             while Path({folder!r}, "held").exists():
                 threading.Event().wait(0.05)
+            print("past the gate")
             return frame["body"].str.len()
 
         pipeline = Pipeline(
@@ -56,7 +59,56 @@ _PIPELINES = {
             schedule=cron("0 4 * * *"),
             description={markup!r},
             source=SqlSource("SELECT id, body, created_at FROM notes", key="id", arrival="created_at"),
-            model=FunctionModel(lambda frame: frame["body"].str.len(), version={markup!r}),
+            model=FunctionModel(lambda frame: frame["body"].map(lambda _: {markup!r}), version={markup!r}),
+        )
+    """,
+    "killed": """
+        import os
+        import signal
+        from pathlib import Path
+        from batchord import Pipeline, SqlSource
+
+        def killed(frame):
+            print({markup!r})
+            once = Path({folder!r}, "killed")
+            if not once.exists():
+                once.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return frame["body"].str.len()
+
+        pipeline = Pipeline(
+            "killed",
+            source=SqlSource("SELECT id, body, created_at FROM notes", key="id", arrival="created_at"),
+            model=killed,
+        )
+    """,
+    "picky": """
+        from batchord import FunctionModel, Pipeline, SqlSource
+
+        def picky(frame):
+            if 7 in frame.index:
+                raise ValueError({markup!r})
+            return frame["body"].str.len()
+
+        pipeline = Pipeline(
+            "picky",
+            source=SqlSource("SELECT id, body, created_at FROM notes", key="id", arrival="created_at"),
+            model=FunctionModel(picky, version="1"),
+        )
+    """,
+    "mended": """
+        from pathlib import Path
+        from batchord import FunctionModel, Pipeline, SqlSource
+
+        def mended(frame):
+            if 7 in frame.index and not Path({folder!r}, "is-mended").exists():
+                raise ValueError({markup!r})
+            return frame["body"].str.len()
+
+        pipeline = Pipeline(
+            "mended",
+            source=SqlSource("SELECT id, body, created_at FROM notes", key="id", arrival="created_at"),
+            model=FunctionModel(mended, version="1"),
         )
     """,
     "wrong": """
@@ -76,6 +128,15 @@ class Site:
     def address(self) -> str:
         """What all its addresses begin with."""
         return f"http://127.0.0.1:{self.flower.port}{self.flower.prefix}"
+
+    def run(self, pipeline: str) -> str:
+        """The id of the pipeline's newest run."""
+        query = "SELECT id::text FROM batchord.runs WHERE pipeline = %s ORDER BY created_at DESC LIMIT 1"
+        return str(self.cluster.sql(query, pipeline)[0][0])
+
+    def mend(self) -> None:
+        """Makes ``mended`` predict every record."""
+        (self.cluster.folder / "is-mended").touch()
 
     def hold(self) -> None:
         """Makes runs of ``held`` wait."""

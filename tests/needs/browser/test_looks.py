@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.needs.browser.site import Site
 from tests.needs.browser.visit import DESKTOP, PHONE, Theme, Visit
@@ -12,7 +13,17 @@ pytestmark = pytest.mark.xdist_group("browser")
 
 #: The pages, each with what it must show. A new page gets a line here.
 PAGES: dict[str, tuple[Callable[[Site], str], str]] = {
+    "alerts": (lambda _: "/alerts", "Alerts"),
+    "audits": (lambda _: "/audits", "Audits"),
+    "history": (lambda _: "/history", "History"),
     "pipelines": (lambda _: "/pipelines", "lengths"),
+    "queues": (lambda _: "/queues", "control"),
+    "record": (lambda _: "/record?pipeline=picky&key=7", "picky"),
+    "rejections": (lambda _: "/rejections", "model-error"),
+    "run with a lost worker": (lambda site: f"/run/{site.run('killed')}", "lost"),
+    "run with a rejection": (lambda site: f"/run/{site.run('picky')}", "model-error"),
+    "run with labels": (lambda site: f"/run/{site.run('marked')}", "Labels"),
+    "runs": (lambda _: "/runs", "killed"),
 }
 
 
@@ -26,7 +37,7 @@ def test_a_page_fits_and_is_accessible(
     address, shown = PAGES[name]
     with visiting(theme=theme, width=width) as visit:
         assert visit.open(address(site)).ok
-        visit.page.get_by_text(shown).first.wait_for()
+        expect(visit.page.locator("main")).to_contain_text(shown)
         visit.picture(f"{name}-{theme}-{width}")
         assert visit.page.locator("html").get_attribute("data-bs-theme") == theme
         visit.assert_fits()

@@ -10,22 +10,15 @@ from playwright.sync_api import Browser, Error, Locator, expect
 
 from batchord.core.run.runs import RunState
 from tests.needs.browser.site import MARKUP, ODD, OPERATOR, VIEWER, Site
-from tests.needs.browser.visit import Visit, visit
+from tests.needs.browser.visit import SOON, Visit, visit
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("browser")
 Visiting = Callable[..., AbstractContextManager[Visit]]
-#: Milliseconds that a page has to show what happens: it asks every two seconds.
-_SOON = 20_000
 
 
 def _row(visit: Visit, pipeline: str) -> Locator:
     return visit.page.get_by_role("row").filter(has=visit.page.get_by_role("link", name=pipeline, exact=True))
-
-
-def _notice(visit: Visit) -> Locator:
-    """What the page says about the last button."""
-    return visit.page.get_by_role("status").and_(visit.page.locator(".alert-success"))
 
 
 def test_nobody_sees_a_page_without_a_login(browser: Browser, site: Site) -> None:
@@ -64,13 +57,13 @@ def test_a_run_is_started_and_followed_to_its_end(site: Site, visiting: Visiting
         visit.open("/pipelines")
         _row(visit, "held").get_by_role("button", name="Run now").click()
         visit.page.wait_for_url("**/run/*")
-        expect(_notice(visit)).to_have_text("A run of held was started.")
+        expect(visit.notice).to_have_text("A run of held was started.")
         visit.open("/pipelines")
-        expect(_row(visit, "held").get_by_text("running", exact=True)).to_be_visible(timeout=_SOON)
+        expect(_row(visit, "held").get_by_text("running", exact=True)).to_be_visible(timeout=SOON)
         visit.page.evaluate("window.isTheSamePage = true")
         visit.picture("a-run-at-work")
         site.let_go()
-        expect(_row(visit, "held").get_by_text(RunState.SUCCEEDED, exact=True)).to_be_visible(timeout=_SOON)
+        expect(_row(visit, "held").get_by_text(RunState.SUCCEEDED, exact=True)).to_be_visible(timeout=SOON)
         assert visit.page.evaluate("window.isTheSamePage")
     (run,) = site.cluster.runs("held")
     assert (run["state"], run["trigger"], run["predicted"]) == ("succeeded", "flower", 20)
@@ -83,20 +76,24 @@ def test_a_pipeline_is_paused_and_resumed(site: Site, visiting: Visiting) -> Non
         visit.open("/pipelines")
         row = _row(visit, "lengths")
         row.get_by_role("button", name="Pause").click()
-        expect(_notice(visit)).to_have_text("lengths is paused.")
+        expect(visit.notice).to_have_text("lengths is paused.")
         expect(row).to_contain_text(f"by {ODD}")
         assert _newest_change(site, "lengths") == ("pause", ODD)
         visit.page.reload()
-        expect(_notice(visit)).to_have_count(0)
+        expect(visit.notice).to_have_count(0)
         row.get_by_role("button", name="Resume").click()
-        expect(_notice(visit)).to_have_text("lengths is not paused.")
+        expect(visit.notice).to_have_text("lengths is not paused.")
         expect(row.get_by_role("button", name="Pause")).to_be_visible()
         assert _newest_change(site, "lengths") == ("resume", ODD)
 
 
-def test_markup_is_shown_as_text(visiting: Visiting) -> None:
-    """In a model's version and in the problem of a file. No element comes of it."""
+def test_markup_is_shown_as_text(site: Site, visiting: Visiting) -> None:
+    """In a model's version, a label, an error of a model, and the problem of a file. No element comes of it."""
     with visiting() as visit:
+        for pipeline in ("marked", "picky"):
+            visit.open(f"/run/{site.run(pipeline)}")
+            assert MARKUP in str(visit.page.locator("main").text_content())
+            assert visit.page.locator(".injected").count() == 0
         visit.open("/pipelines")
         expect(_row(visit, "marked")).to_contain_text(MARKUP)
         expect(visit.page.get_by_role("status").filter(has_text="wrong.py")).to_contain_text(MARKUP)
@@ -124,9 +121,9 @@ def test_a_page_works_under_a_prefix(browser: Browser, prefixed: Site, pictures:
         wait_until(lambda: _answered(visited), description="the page asks again")
         row = _row(visited, "marked")
         row.get_by_role("button", name="Pause").click()
-        expect(_notice(visited)).to_have_text("marked is paused.")
+        expect(visited.notice).to_have_text("marked is paused.")
         row.get_by_role("button", name="Resume").click()
-        expect(_notice(visited)).to_have_text("marked is not paused.")
+        expect(visited.notice).to_have_text("marked is not paused.")
 
 
 def test_a_page_at_rest_costs_little_and_a_hidden_one_nothing(visiting: Visiting) -> None:

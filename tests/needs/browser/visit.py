@@ -10,12 +10,14 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response
 
 from tests.needs.browser.site import OPERATOR, PASSWORD, Site
 
 Theme = Literal["light", "dark"]
 PHONE, DESKTOP = 390, 1_400
+#: Milliseconds that a page has to show what happens: it asks every two seconds.
+SOON = 30_000
 #: Findings that matter: what keeps people from using the page.
 _GRAVE = {"serious", "critical"}
 #: Findings in Flower's own parts, by axe's rule and the beginning of the place, each with its reason. Ours have none.
@@ -47,6 +49,11 @@ class Visit:
         response = self.page.goto(f"{self.site.address}{path}")
         assert response is not None
         return response
+
+    @property
+    def notice(self) -> Locator:
+        """What the page says about the last button, if it did what it says."""
+        return self.page.get_by_role("status").and_(self.page.locator(".alert-success"))
 
     def picture(self, name: str) -> None:
         """Keeps a screenshot of the whole page."""
