@@ -16,7 +16,7 @@ from tornado.web import URLSpec
 
 from app.dashboard.pages.routes import ROUTES
 from tests.acceptance.cluster import Cluster
-from tests.acceptance.test_flower import RunningFlower
+from tests.acceptance.flowers import RunningFlower
 
 ADA, VERA = "ada:her-password", "vera:her-own-one"
 PAGES = ("/record", "/rejections", "/alerts", "/audits", "/queues", "/history")

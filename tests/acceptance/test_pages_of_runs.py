@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 
 from tests.acceptance.cluster import Cluster
-from tests.acceptance.test_flower import RunningFlower
+from tests.acceptance.flowers import RunningFlower
 
 EVIL = "<script>alert(1)</script>"
 _PIPELINE = f'''

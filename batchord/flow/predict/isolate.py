@@ -17,7 +17,7 @@ from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.errors import BatchordError, ModelContractViolation, ModelError, ModelNotFound
 from batchord.core.process.exhaustion import is_exhaustion, note_exhaustion
 from batchord.core.reasons import Reason
-from batchord.core.run.records import Rejection, Scalar
+from batchord.core.run.records import Rejection, Scalar, record_key
 from batchord.core.text.counts import counted
 from batchord.core.text.error_text import clause, error_text, message_of
 from batchord.flow.predict.outputs import check_contract, naming_the_function
@@ -101,9 +101,10 @@ class _Alone:
             self._on_failure(error, key, self._frame)
         self.rejections.append(Rejection(key=key, reason=Reason.MODEL_ERROR, detail=_detail_of(error)))
         if len(self.rejections) > self._most:
+            first = record_key(self.rejections[0].key)
             raise ModelError(
                 f"The model raised for at least {len(self.rejections)} of the {counted(len(self._frame), 'record')} of "
-                f"a batch, and no record was rejected. The first is record {self.rejections[0].key}: {self._first}. "
+                f"a batch, and no record was rejected. The first is record {first}: {self._first}. "
                 "Correct the model or its inputs."
             ) from error
 
