@@ -101,11 +101,10 @@ class _Alone:
             self._on_failure(error, key, self._frame)
         self.rejections.append(Rejection(key=key, reason=Reason.MODEL_ERROR, detail=_detail_of(error)))
         if len(self.rejections) > self._most:
-            first = record_key(self.rejections[0].key)
             raise ModelError(
                 f"The model raised for at least {len(self.rejections)} of the {counted(len(self._frame), 'record')} of "
-                f"a batch, and no record was rejected. The first is record {first}: {self._first}. "
-                "Correct the model or its inputs."
+                f"a batch, and no record was rejected. The first is record {record_key(self.rejections[0].key)}: "
+                f"{self._first}. Correct the model or its inputs."
             ) from error
 
 

@@ -233,6 +233,7 @@ def test_a_sound_schedule_has_no_problems(schedule: Schedule) -> None:
         (after_pipeline("features", states=("done",)), "give some of succeeded, partial, failed"),
         (rrule("FREQ=DAILY", start="2026-01-01"), "give a datetime, or None"),  # type: ignore[arg-type]
         (rrule(5), "give a text such as"),  # type: ignore[arg-type]
+        (cron("0 25 * * *"), "Bad hour; its fields are minute 0-59, hour 0-23, day of month 1-31"),
         (cron(5), "needs five fields"),  # type: ignore[arg-type]
     ],
 )
