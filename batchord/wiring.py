@@ -66,11 +66,12 @@ def load_adapters() -> None:
 @cache
 def ledger() -> "Ledger":
     """The ledger that the settings name. It connects on first use. Raises ConfigurationError."""
-    from batchord.ledger import Ledger
-
     configured = settings()
+    url = configured.require_database_url()
+    from batchord.ledger import Ledger  # below: its imports take a second, for nothing if there is no database
+
     # No lock outlives a lease: a worker that takes over a shard need not wait for a process that stands still.
-    return Ledger(configured.require_database_url(), lock_seconds=configured.lease_seconds)
+    return Ledger(url, lock_seconds=configured.lease_seconds)
 
 
 @cache

@@ -6,7 +6,6 @@ import click
 
 from batchord.core.errors import ConfigurationError, TransientError
 from batchord.core.run.messages import Message
-from batchord.core.text.error_text import clause
 
 
 def ask(task: str, *, task_id: str | None = None, **kwargs: object) -> None:
@@ -15,16 +14,13 @@ def ask(task: str, *, task_id: str | None = None, **kwargs: object) -> None:
     Raises ConfigurationError if Redis refuses the connection, TransientError if it does not answer.
     """
     from batchord.queue.publisher import UNSENT, Envelope
-    from batchord.queue.redis_server import redis_place
+    from batchord.queue.redis_server import silence
 
     url = _ready()
     try:
         Envelope(task=task, kwargs=dict(kwargs), task_id=task_id).send()
     except UNSENT as error:
-        reason = str(error).splitlines()[0]
-        raise TransientError(
-            f"{redis_place(url)} does not answer: {clause(reason)}. Start it or correct its address."
-        ) from None
+        raise TransientError(silence(url, str(error).splitlines()[0])) from None
 
 
 def publish(messages: Sequence[Message]) -> None:
@@ -38,8 +34,8 @@ def publish(messages: Sequence[Message]) -> None:
     from batchord.wiring import parts
 
     try:
-        _ready()
-        reason = "" if not publish_all(messages, catalog=parts().catalog) else "Redis does not answer"
+        url = _ready()
+        reason = "" if not publish_all(messages, catalog=parts().catalog) else silence(url)
     except (ConfigurationError, TransientError) as error:
         reason = str(error)
     if reason:
@@ -54,12 +50,12 @@ def _ready() -> str:
     It reports errors that waiting cannot correct at once: Celery and redis-py would try again for a while. Raises
     ConfigurationError and TransientError.
     """
-    from batchord.queue.redis_server import check_redis, redis_place
+    from batchord.queue.redis_server import check_redis, silence
     from batchord.settings import settings
 
     url = settings().require_redis_url()
     if not check_redis(url):
-        raise TransientError(f"{redis_place(url)} does not answer. Start it or correct its address.")
+        raise TransientError(silence(url))
     from ..celery import app  # noqa: F401 -- the import makes it the current app
 
     return url

@@ -32,7 +32,7 @@ def history(pipeline: str | None, run_id: str | None, limit: int, *, as_json: bo
     if as_json:
         print_json([asdict(each) for each in reports])
         return
-    ids = short_ids(ledger(), [each.run_id for each in reports])
+    ids = short_ids(ledger(), [run_id for each in reports for run_id in (each.run_id, each.repeats)])
     rows = [
         (
             each.at,
@@ -42,7 +42,7 @@ def history(pipeline: str | None, run_id: str | None, limit: int, *, as_json: bo
             foreign(each.user or "unknown"),
             foreign(each.host) if each.host else None,
             each.way,
-            shortened(foreign(each.detail_text), _MOST),
+            shortened(foreign(each.detail_text(ids)), _MOST),
         )
         for each in reports
     ]

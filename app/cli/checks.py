@@ -44,7 +44,8 @@ def pipelines(*, as_json: bool) -> None:
             for each in report.pipelines
         ]
         empty = f"{catalog().folder} has no pipelines."
-        table("Pipelines", ("pipeline", "schedule", "next", "steps", "file"), rows, empty=empty)
+        columns = ("pipeline", "schedule", "next", "steps", "file")
+        table("Pipelines", columns, rows, empty=empty, least=("steps", "file"), rather_fewer=True)
         _print_switches(report)
         print_problems(report.problems)
     if report.problems:

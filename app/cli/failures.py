@@ -8,17 +8,20 @@ from batchord.core.run.failures import Failure
 from batchord.core.text.counts import counted
 
 from .output import console
+from .run_ids import written
 from .terminal import foreign, text
 
 if TYPE_CHECKING:
+    from batchord.core.run.runs import Run
     from batchord.reports.failures import FailureGroup
+    from batchord.reports.runs import RunReport
 
 #: The most columns of a frame that are named.
 _MOST_COLUMNS = 20
 
 
-def print_failures(pipeline: str, groups: Iterable["FailureGroup"]) -> None:
-    """Prints the first failure of each group with its attempt."""
+def print_failures(run: "Run | RunReport", groups: Iterable["FailureGroup"]) -> None:
+    """Prints the first failure of each group with its attempt, and the next steps."""
     for group in groups:
         more = f", and {counted(group.attempts - 1, 'more attempt')} at the same line" if group.attempts > 1 else ""
         shard = "" if group.shard is None else f", shard {group.shard}"
@@ -28,7 +31,7 @@ def print_failures(pipeline: str, groups: Iterable["FailureGroup"]) -> None:
         print_failure(group.first)
         if group.first.columns is not None:
             console.print(f"Columns of the frame: {_listed(group.first.columns)}")
-        print_next_steps(group.next_steps(pipeline))
+        print_next_steps(group.next_steps(run.pipeline, written(run.id)))
 
 
 def print_failure(failure: Failure) -> None:

@@ -19,7 +19,9 @@ from batchord.reports.summaries import StepSummary
 from .database import shows_ledger
 from .failures import print_failures, print_next_steps
 from .output import cell, coloured, console, json_option, print_json, shortened, table
+from .run_ids import written
 from .terminal import foreign, text
+from .undeclared import print_undeclared
 
 #: The most labels and reasons that are shown for each step.
 _MOST = 12
@@ -68,6 +70,7 @@ def runs(pipeline: str | None, state: str | None, limit: int, *, as_json: bool) 
     table("Runs", columns, rows, empty=empty, least=least)
     if any(len(run.counts) > 1 for run in reports):
         console.print(text((_PER_STEP, "dim")))
+    print_undeclared(reports)
 
 
 @click.command()
@@ -91,6 +94,7 @@ def show(run_id: str, *, as_json: bool) -> None:
     for progress in detail.progress:
         if progress.is_at_work:
             console.print(f"  {foreign(progress.sentence)}")
+    print_undeclared([detail.outcome.run])
     for step, at in detail.resets.items():
         line = (
             f"  step {foreign(step)} was reset at {cell(at)}: the counts stay, but what this run wrote for it is gone"
@@ -99,7 +103,7 @@ def show(run_id: str, *, as_json: bool) -> None:
     _print_steps(detail)
     _print_shards(detail)
     _print_troubles(detail)
-    print_failures(detail.outcome.run.pipeline, detail.failures)
+    print_failures(detail.outcome.run, detail.failures)
 
 
 def _print_steps(detail: RunDetail) -> None:
@@ -231,14 +235,14 @@ def print_outcome(outcome: RunOutcome) -> None:
         console.print(f"  {_equation(run)}")
     if run.rejected:
         console.print(
-            f"  `batchord rejections --run {run.id}` lists the rejected records. After a fix, `batchord retry {name}` "
-            "predicts them again.",
+            f"  `batchord rejections --run {written(run.id)}` lists the rejected records. After a fix, `batchord retry "
+            f"{name}` predicts them again.",
             style="dim",
         )
     if run.slot is not None:
         console.print(f"  slot {cell(run.slot)}")
     if outcome.rerun_of is not None:
-        console.print(f"  repeats run {outcome.rerun_of}")
+        console.print(f"  repeats run {written(outcome.rerun_of)}")
     if outcome.error:
         console.print(text("  ", (as_one_entry(outcome.error), "red")))
     for step in outcome.steps:

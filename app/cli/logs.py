@@ -13,6 +13,7 @@ from batchord.core.text.nested import in_every_text
 from batchord.core.text.visible import in_json, in_one_line
 from batchord.output.masking import mask_known
 from batchord.reports.logs import entry_of
+from batchord.reports.run_names import short_id
 
 from .database import shows_ledger
 from .history import find_run
@@ -35,7 +36,6 @@ _COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red", "DEBUG"
 @click.option("--attempt", type=click.IntRange(min=1), help="Only this attempt, counted from 1.")
 @click.option("--follow", "-f", is_flag=True, help="Show new lines until the run has ended.")
 @json_option
-@shows_ledger
 def logs(run_id: str, step: str | None, shard: int | None, attempt: int | None, *, follow: bool, as_json: bool) -> None:
     """Show what the steps and shards of a run logged and printed, even after their workers are gone.
 
@@ -43,17 +43,30 @@ def logs(run_id: str, step: str | None, shard: int | None, attempt: int | None, 
 
     --json prints one object a line: time, level, source, message, run_id, step, shard, attempt, worker.
     """
-    from batchord.wiring import log_store
-
     if shard is not None and step is None:
         raise click.UsageError("--shard needs --step: each step numbers its own shards.")
+    shown = _shown(run_id, step, shard, attempt, follow=follow, tell=_json if as_json else _text)
+    if not shown and not as_json:
+        console.print(_NOTHING, style="dim")
+
+
+@shows_ledger
+def _shown(
+    run_id: str,
+    step: str | None,
+    shard: int | None,
+    attempt: int | None,
+    *,
+    follow: bool,
+    tell: Callable[[LogPart, LogLine], None],
+) -> int:
+    """How many parts of the log were shown."""
+    from batchord.wiring import log_store
+
     run = find_run(run_id)
     if step is not None:
         _check_step(run.id, step)
-    tell = _json if as_json else _text
-    shown = _show(log_store(), run.id, step, shard, attempt, follow=follow, tell=tell)
-    if not shown and not as_json:
-        console.print(_NOTHING, style="dim")
+    return _show(log_store(), run.id, step, shard, attempt, follow=follow, tell=tell)
 
 
 def _check_step(run_id: str, step: str) -> None:
@@ -61,7 +74,8 @@ def _check_step(run_id: str, step: str) -> None:
 
     names = [each.name for each in ledger().runs.steps(run_id)]
     if step not in names:
-        raise ConfigurationError(f"Run {run_id} has no step {step!r}. Its steps: {', '.join(names) or 'none'}.")
+        short = short_id(ledger(), run_id)
+        raise ConfigurationError(f"Run {short} has no step {step!r}. Its steps: {', '.join(names) or 'none'}.")
 
 
 def _show(

@@ -91,12 +91,19 @@ def _plain(value: Any) -> str:
 
 
 def table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str, least: Sequence[str] = ()
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    *,
+    empty: str,
+    least: Sequence[str] = (),
+    rather_fewer: bool = False,
 ) -> None:
     """Prints a table, or ``empty`` if there are no rows. Columns whose name begins with ``>`` hold numbers.
 
-    If a terminal is too narrow, the columns of ``least`` are left out, one after the other, until the others fit. A
-    table that is piped has all columns, and one line for each row.
+    If a terminal is too narrow, the columns of ``least`` are left out, one after the other, until the others fit:
+    with their texts folded, or with ``rather_fewer`` without. A table that is piped has all columns, and one line for
+    each row.
     """
     if not rows:
         console.print(empty)
@@ -106,7 +113,7 @@ def table(
     cells = [[_cell(value, lines=name in _LINES) for name, value in zip(names, row, strict=True)] for row in rows]
     widths = {name: _width([name, *(row[at] for row in cells)]) for at, name in enumerate(names)}
     for name in least:
-        if _fits(widths, _TEXT):
+        if _fits(widths, () if rather_fewer else _TEXT):
             break
         del widths[name]
     # Nothing is cut off: if the terminal is still too narrow, every column is folded.
@@ -157,15 +164,25 @@ def cell(value: Any) -> str:
 
 
 def with_offset(moment: datetime) -> str:
-    """A time in the reader's zone, with the offset of that zone: for times to come, by which people plan."""
-    return f"{_local(moment)} {moment.astimezone().isoformat(timespec='seconds')[19:]}"
+    """A time in the reader's zone, with the offset of that zone: for times to come, by which people plan.
+
+    It has seconds only if they are not 0: most slots begin with a minute.
+    """
+    local = moment.astimezone()
+    clock = f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
+    return f"{_day(local)} {clock} {local.isoformat(timespec='seconds')[19:]}"
 
 
 def _local(moment: datetime) -> str:
-    """A time in the reader's zone. It has the year if that is another one than now."""
+    """A time in the reader's zone."""
     local = moment.astimezone()
+    return f"{_day(local)} {local:%H:%M:%S}"
+
+
+def _day(local: datetime) -> str:
+    """The day, with the year if that is another one than now."""
     year = f"{local.year:04}-" if local.year != datetime.now(UTC).astimezone().year else ""
-    return f"{year}{local:%m-%d %H:%M:%S}"
+    return f"{year}{local:%m-%d}"
 
 
 def shortened(value: str, most: int) -> str:

@@ -21,18 +21,22 @@ if TYPE_CHECKING:
 @click.option("--step", help="Only this Predict step.")
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
 @json_option
-@shows_ledger
 def reset(name: str, step: str | None, *, is_sure: bool, as_json: bool) -> None:
     """Forget the predictions and rejections of pipeline NAME. Its next run predicts all records again.
 
     No run of NAME may be queued or running. The command shows what it would forget, and asks. It cannot be undone.
     """
+    if not is_sure and (as_json or not _can_ask()):
+        raise click.UsageError("Nobody can be asked here. Give --yes to forget without a question.")
+    _reset(name, step, is_sure=is_sure, as_json=as_json)
+
+
+@shows_ledger
+def _reset(name: str, step: str | None, *, is_sure: bool, as_json: bool) -> None:
     from batchord.flow.upkeep.reset import forgettable
     from batchord.flow.upkeep.reset import reset as forget
     from batchord.wiring import parts
 
-    if not is_sure and (as_json or not _can_ask()):
-        raise click.UsageError("Nobody can be asked here. Give --yes to forget without a question.")
     here = parts()
     with console.status("Counting …"):
         results = forgettable(here, pipeline=name, step=step)

@@ -1,17 +1,15 @@
 """``batchord run``: starts a run by hand."""
 
-import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 import click
 
-from batchord.core.declared.params import check_params
 from batchord.core.errors import ConfigurationError, TransientError
 from batchord.core.run.runs import Run, RunState
 from batchord.core.text.counts import counted
@@ -28,7 +26,9 @@ from .failures import print_failures
 from .history import print_run
 from .local_log import captured, shown_waits
 from .output import console, json_option, print_json
+from .run_ids import written
 from .terminal import foreign
+from .values import Moment, ParamOfRun, each_once
 from .waiting import on_ctrl_c, progress_bar, wait_for_end
 
 #: How long to wait until a worker opens the run. Then the command says that no worker seems to run.
@@ -45,15 +45,30 @@ _POLL_SECONDS = 0.1
 @click.option(
     "--param",
     "params",
+    type=ParamOfRun(),
+    callback=each_once,
     multiple=True,
     metavar="KEY=VALUE",
     help="A parameter of the run; VALUE is JSON or text. Repeat the option for more.",
 )
-@click.option("--from", "start", metavar="TIME", help="Fill past windows from this time on.")
-@click.option("--to", "end", metavar="TIME", help="Fill past windows up to this time. ISO 8601; UTC without an offset.")
+@click.option("--from", "start", type=Moment(), metavar="TIME", help="Fill past windows from this time on.")
+@click.option(
+    "--to",
+    "end",
+    type=Moment(),
+    metavar="TIME",
+    help="Fill past windows up to this time. ISO 8601; UTC without an offset.",
+)
 @json_option
 def run(
-    name: str, params: Sequence[str], start: str | None, end: str | None, *, wait: bool, local: bool, as_json: bool
+    name: str,
+    params: dict[str, Any],
+    start: datetime | None,
+    end: datetime | None,
+    *,
+    wait: bool,
+    local: bool,
+    as_json: bool,
 ) -> None:
     """Start a run of pipeline NAME by hand. The run waits while another run of NAME is active.
 
@@ -62,16 +77,18 @@ def run(
     """
     from batchord.wiring import ledger
 
+    if (start is None) != (end is None) or (local and start is not None):
+        raise click.UsageError("Give both --from and --to, and leave out --local: only workers fill windows.")
     known(name)  # report a wrong name here, not in a worker's log
-    parsed = dict(_param(text) for text in params)
-    check_params(parsed)  # report wrong parameters here: a worker would only log them
-    if start is not None or end is not None:
-        if start is None or end is None or local:
-            raise click.UsageError("Give both --from and --to, and leave out --local: only workers fill windows.")
-        fill_range(name, _moment(start), _moment(end), parsed, wait=wait, as_json=as_json)
+    if start is not None and end is not None:
+        fill_range(name, start, end, params, wait=wait, as_json=as_json)
         return
-    ended = _run_here(name, parsed, quiet=as_json) if local else _run_on_workers(name, parsed, wait=wait, quiet=as_json)
-    if wait or local:
+    if local:
+        with database():
+            print_end(_run_here(name, params, quiet=as_json), as_json=as_json)
+        return
+    ended = _run_on_workers(name, params, wait=wait, quiet=as_json)
+    if wait:
         print_end(ended, as_json=as_json)
     elif as_json:
         print_json(_as_json(ended))
@@ -88,9 +105,9 @@ def print_end(ended: Run, *, as_json: bool) -> None:
         print_json(_as_json(ended))
     else:
         print_run(ended)
-    if ended.state is not RunState.SUCCEEDED:
-        if not as_json:
+        if ended.state is not RunState.SUCCEEDED:
             _print_failures(ended)
+    if ended.state is not RunState.SUCCEEDED:
         sys.exit(1)
 
 
@@ -99,8 +116,7 @@ def _print_failures(ended: Run) -> None:
     from batchord.reports.run import detail_of
     from batchord.wiring import ledger
 
-    with database(create=False):  # a local run may have been the only one that used it
-        print_failures(ended.pipeline, detail_of(ledger(), ended).failures)
+    print_failures(ended, detail_of(ledger(), ended).failures)
 
 
 def _as_json(run: Run) -> dict[str, Any]:
@@ -114,7 +130,6 @@ def _run_here(name: str, params: dict[str, Any], *, quiet: bool) -> Run:
     opened: list[str] = []
     interrupted = on_ctrl_c(lambda: _left_over(name, opened))
     with (
-        database(),
         captured(to_stderr=quiet),  # what an author's code prints must not stand between the JSON
         interrupted,
         shown_waits(),
@@ -144,9 +159,10 @@ def _left_over(name: str, opened: list[str]) -> str:
         for each in counts
         if each.discovered
     )
+    short = written(run_id)
     return (
-        f"Run {run_id} is open{f', done with {done}' if done else ''}. `batchord run {foreign(name)} --local` "
-        f"continues it at once; workers continue it, too. `batchord cancel {run_id}` ends it."
+        f"Run {short} is open{f', done with {done}' if done else ''}. `batchord run {foreign(name)} --local` "
+        f"continues it at once; workers continue it, too. `batchord cancel {short}` ends it."
     )
 
 
@@ -187,27 +203,3 @@ def _opened(request: str, send: Callable[[], None]) -> Run:
         "`batchord status` shows whether workers run; `batchord up` starts them. Workers that run may be busy, or may "
         "not have loaded a new file yet: `batchord runs` shows the run as soon as it is open."
     )
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r} cannot be read as a time: write ISO 8601, such as 2026-11-01 or 2026-11-01T06:00+01:00"
-        ) from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
-def _param(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        lacks = "no name before its '='" if equals else "no '='"
-        raise click.BadParameter(
-            f"{text!r} was read, which has {lacks}: write KEY=VALUE, such as day=2026-11-01 or 'limit=10'",
-            param_hint="--param",
-        )
-    try:
-        return key, json.loads(value)
-    except (ValueError, RecursionError):
-        return key, value

@@ -183,6 +183,7 @@ def _status() -> StackReport:
     from ..localstack import background_status, lost_supervisor, server_status, unconfigured_servers
     from ..localstack.holders import is_guarded
     from .local_stack import flower_address, flower_remark
+    from .undeclared import standing_still
 
     home = settings().home.expanduser().absolute()
     remarks, usable = _remarks()
@@ -190,6 +191,8 @@ def _status() -> StackReport:
     flower_runs = any(each.name == "flower" and each.pid is not None for each in processes)
     if flower_runs and (flower := flower_remark(home)) is not None:
         remarks.append(flower)
+    if usable:
+        remarks += standing_still(home)
     if is_guarded(home):
         remarks.append("A command started PostgreSQL, which stops by itself. `batchord up` starts the stack.")
     return StackReport(

@@ -12,6 +12,7 @@ from batchord.core.run.runs import Run
 from batchord.reports.counts import counts_of
 
 from .output import console
+from .run_ids import written
 from .terminal import foreign
 
 #: The exit code of a program that SIGINT ended, by the shells' convention.
@@ -31,7 +32,8 @@ def on_ctrl_c(message: Callable[[], str]) -> Iterator[None]:
 
 def run_goes_on(run_id: str) -> str:
     """What a person reads who stops waiting for a run."""
-    return f"Run {run_id} goes on. `batchord show {run_id}` shows it, and `batchord cancel {run_id}` ends it."
+    run = written(run_id)
+    return f"Run {run} goes on. `batchord show {run}` shows it, and `batchord cancel {run}` ends it."
 
 
 def wait_for_end(run: Run, *, quiet: bool) -> Run:

@@ -39,6 +39,8 @@ class LiveCatalog:
         self._lock = threading.Lock()
         self._looked_at = float("-inf")
         self._own: Edition | None = None
+        #: When this process last tried the files, in seconds since 1970.
+        self._tried_at: float | None = None
         self._edition: Edition | None = None
         self._loaded = Loaded()
         self._snapshot: Snapshot | None = None
@@ -86,10 +88,9 @@ class LiveCatalog:
     def _newest(self) -> Snapshot:
         if not self._root.is_dir():
             return self._without_folder()
-        now = time.monotonic()
-        if now - self._looked_at >= LOOK_SECONDS:
+        if time.monotonic() - self._looked_at >= LOOK_SECONDS:
             self._look()
-            self._looked_at = now
+            self._looked_at = time.monotonic()  # after the look, which may have tried files for seconds
         edition = self._usable_edition()
         if edition is None:  # another process is trying the files for the first time
             self._look(wait=True)
@@ -141,6 +142,7 @@ class LiveCatalog:
                 "The edited files cannot be tried now. The pipelines continue with their current code: %s", error
             )
             return
+        self._tried_at = edition.tried_at
         if before is not None and edition.problems and not self._decides:
             self._own = edition
             return
@@ -157,7 +159,7 @@ class LiveCatalog:
     def _must_try(self, edition: Edition | None) -> bool:
         if edition is None or stamps_of(self._root, edition) != edition.stamps:
             return True
-        again = AGAIN_SECONDS if self._decides or self._own is not None else 0.0
+        again = AGAIN_SECONDS if self._decides or edition.tried_at == self._tried_at else 0.0
         return bool(edition.problems) and not 0 <= time.time() - edition.tried_at < again
 
     def _load(self, edition: Edition) -> Snapshot:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +17,10 @@ from batchord.catalog.editions import packed, unpacked
 from batchord.catalog.reading import Problem
 from batchord.core.process.loading import LOADING_VARIABLE
 
-#: How long all files together may take. A library that is imported for the first time may take half a minute.
+#: How long a file may take. A library that is imported for the first time may take half a minute, and longer on a busy
+#: machine. A limit for all files together was rejected: with many files, it would blame the one that was just loading.
 TRIAL_SECONDS = 120.0
+_LOOK_SECONDS = 1.0
 _START = "import json, sys; job = json.load(sys.stdin); sys.path[:] = job['path']; {}"
 _PROGRAM = _START.format("from batchord.catalog.trying import attempt; attempt(job)")
 
@@ -96,7 +99,7 @@ def _run(
             start_new_session=True,
         )
         try:
-            _, errors = process.communicate(json.dumps(job).encode(), timeout=seconds)
+            errors = _errors_of(process, json.dumps(job).encode(), report, seconds)
             last_line = (errors.decode(errors="replace").strip().splitlines() or [""])[-1]
             how = f"its process ended with exit code {process.returncode} {last_line[:300]}".strip()
         except subprocess.TimeoutExpired:
@@ -110,3 +113,22 @@ def _run(
             if process.stderr is not None:
                 process.stderr.close()
         return [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()], how
+
+
+def _errors_of(process: "subprocess.Popen[bytes]", job: bytes, report: Path, seconds: float) -> bytes:
+    """What the process wrote to standard error, after its end.
+
+    Raises TimeoutExpired if it neither ends nor begins another file for ``seconds``.
+    """
+    given: bytes | None = job
+    size, since = 0, time.monotonic()
+    while True:
+        try:
+            return process.communicate(given, timeout=min(_LOOK_SECONDS, seconds))[1]
+        except subprocess.TimeoutExpired:
+            given = None  # what is left of it is sent all the same
+            written = report.stat().st_size
+            if written != size:
+                size, since = written, time.monotonic()
+            elif time.monotonic() - since >= seconds:
+                raise

@@ -22,6 +22,8 @@ _BEYOND_THE_SERVER = re.compile(r"invalid memory alloc request size")
 _MYSQL_TRANSIENT = frozenset(
     {1040, 1053, 1080, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1317, 1927, 1969, 2002, 2003, 2006, 2013, 2055, 3024}
 )
+#: Numbers of errors of a server that cannot be reached, or went away.
+_MYSQL_AWAY = frozenset({2002, 2003, 2005, 2006, 2013})
 #: Numbers of errors with which they refuse a connection.
 _MYSQL_REFUSED = frozenset({1044, 1045, 1049, 1130, 1251, 1698})
 _MYSQL_DRIVERS = frozenset({"pymysql", "MySQLdb", "mysql", "mariadb"})
@@ -64,6 +66,17 @@ def is_transient(error: sa.exc.SQLAlchemyError, message: str, *, classes: tuple[
     if by_code is None and isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.InternalError):
         return not _PERMANENT.search(message) and advice_for(message) is None
     return bool(by_code)
+
+
+def is_away(error: sa.exc.SQLAlchemyError) -> bool:
+    """Whether a server gave no answer at all, so that a person may have to start it or to correct its address."""
+    if not isinstance(error, sa.exc.DBAPIError):
+        return False
+    number = _mysql_number(error)
+    if number is not None:
+        return number in _MYSQL_AWAY
+    # SQLite is a file, and its errors have no SQLSTATE either.
+    return isinstance(error.orig, psycopg.OperationalError) and not error.orig.sqlstate
 
 
 def _is_transient_by_code(error: sa.exc.DBAPIError, classes: tuple[str, ...]) -> bool | None:

@@ -1,4 +1,4 @@
-"""Errors of the ledger's database, as one line that names the variable, the host and what to do."""
+"""Errors of the ledger's database, as one line that names the host, where its address comes from, and what to do."""
 
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ from batchord.core.errors import BatchordError, ConfigurationError, TransientErr
 from batchord.core.secrets.patterns import masked
 from batchord.core.text.error_text import clause
 from batchord.database.refusals import advice_for, one_line
+from batchord.settings import origin_of, start_or_correct
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -24,6 +25,8 @@ PASSING = (
     psycopg.errors.ReadOnlySqlTransaction,
     PoolTimeout,
 )
+#: SQLSTATEs of a server that is being shut down, has crashed, or does not accept connections yet.
+_STARTS_OR_ENDS = ("57P01", "57P02", "57P03")
 #: Errors of a missing or outdated schema, which an administrator has to migrate.
 MISSING = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)
 
@@ -47,8 +50,18 @@ def translated(error: psycopg.Error, url: str, variable: str = VARIABLE) -> Batc
     if advice is not None and not (isinstance(error, psycopg.OperationalError) and error.sqlstate):
         return ConfigurationError(f"{where} refuses the connection: {clause(message)}. In {variable}, {advice}.")
     if isinstance(error, PASSING):
+        if _is_away(error):
+            advice = start_or_correct(variable, url)
+            return TransientError(f"{where} does not answer: {clause(message)}. {advice}")
         return TransientError(f"{where} failed: {message}")
     return ConfigurationError(f"{where} refuses: {message}")
+
+
+def _is_away(error: psycopg.Error) -> bool:
+    """Whether the server gave no answer, or is starting or ending, so that a person may have to start it."""
+    if isinstance(error, PoolTimeout):  # the server answers, but all connections of this process are in use
+        return False
+    return not error.sqlstate or error.sqlstate.startswith(_STARTS_OR_ENDS)
 
 
 def place(url: str, variable: str = VARIABLE) -> str:
@@ -58,7 +71,7 @@ def place(url: str, variable: str = VARIABLE) -> str:
     port = address.port or address.query.get("port")
     return (
         f"The ledger's database {address.database or ''} at {host}{f':{port}' if port else ''} "
-        f"(user {address.username or 'by default'}, {variable})"
+        f"(user {address.username or 'by default'}, {origin_of(variable, url)})"
     )
 
 

@@ -16,6 +16,7 @@ from batchord.core.addresses.redis import redis_url, tls_files, without_tls_opti
 from batchord.core.errors import ConfigurationError
 from batchord.core.text.error_text import clause
 from batchord.queue.redis_tls import advice_for, expects_tls, knows_no_tls, refusal_after_greeting, unusable_file
+from batchord.settings import origin_of, start_or_correct
 
 VARIABLE = "BATCHORD_REDIS_URL"
 _SECONDS = 5
@@ -23,9 +24,15 @@ _EXAMINE_SECONDS = 2
 
 
 def redis_place(url: str) -> str:
-    """The name of the server for people."""
+    """The name of the server for people, with the place of its address."""
     parts = urlsplit(url)
-    return f"Redis at {parts.hostname or 'localhost'}:{parts.port or 6379} ({VARIABLE})"
+    return f"Redis at {parts.hostname or 'localhost'}:{parts.port or 6379} ({origin_of(VARIABLE, url)})"
+
+
+def silence(url: str, reason: object = "") -> str:
+    """That the server does not answer, and what a person does about it. ``reason``: the client's error, if any."""
+    why = f": {clause(reason)}" if reason else ""
+    return f"{redis_place(url)} does not answer{why}. {start_or_correct(VARIABLE, url)}"
 
 
 def redis_client(url: str, **options: Any) -> Redis:

@@ -29,13 +29,13 @@ class Switchboard:
         # Imported here: a local run needs no Redis, and a new user waits for each import.
         from redis.exceptions import RedisError
 
-        from batchord.queue.redis_server import check_redis
+        from batchord.queue.redis_server import check_redis, silence
 
         try:
             self._client().set(SWITCHED_KEY, json.dumps(switched, sort_keys=True))
         except RedisError as error:
             check_redis(self._redis_url)  # raises with advice if waiting cannot help
-            raise TransientError(f"Redis did not answer: {error}") from error
+            raise TransientError(silence(self._redis_url, error)) from error
 
     def _connect(self) -> "Redis":
         from batchord.queue.redis_server import redis_client

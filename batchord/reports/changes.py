@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from batchord.core.run.run_ids import is_whole_id
 from batchord.reports.listing import Listing, listed, number_of
+from batchord.reports.runs import TRIGGERS
 
 if TYPE_CHECKING:
     from batchord.ledger import Ledger
+
+#: Details with several texts.
+_LISTS = frozenset({"keys", "steps"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +33,25 @@ class ChangeReport:
     detail: Mapping[str, Any]
 
     @property
-    def detail_text(self) -> str:
-        """The details for people: each name with its value."""
-        return ", ".join(
-            f"{name} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
-            for name, value in self.detail.items()
-        )
+    def repeats(self) -> str | None:
+        """The run that a rerun repeats; None for any other change."""
+        repeated = self.detail.get("of")
+        return repeated if isinstance(repeated, str) and is_whole_id(repeated) else None
+
+    def detail_text(self, ids: Mapping[str, str]) -> str:
+        """The details for people. ``ids``: how people write the ids of runs."""
+        return ", ".join(self._said(name, value, ids) for name, value in self.detail.items())
+
+    def _said(self, name: str, value: Any, ids: Mapping[str, str]) -> str:
+        if name == "trigger" and isinstance(value, str) and value in TRIGGERS:
+            return TRIGGERS[value]
+        if self.action == "rerun" and name == "of":
+            return f"of run {ids.get(value, value)}"
+        if self.action == "rerun" and name == "failed":
+            return "the failed steps"
+        if name in _LISTS and isinstance(value, list):
+            return f"{name} {', '.join(map(str, value))}"
+        return f"{name} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
 
 
 def newest_changes(

@@ -12,6 +12,8 @@ from batchord.reports.rejections import RejectionReport
 
 #: The name of the step in the short form of a pipeline.
 _ONLY_STEP = "predict"
+#: How attempts end: as the last one, or well.
+_FAILED, _DONE = "failed", "done"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +28,26 @@ class FailureGroup:
     attempt: int
     #: In how many attempts the author's code failed there.
     attempts: int
+    #: Whether one of these attempts ended its shard or its step as failed.
+    is_final: bool = False
+    #: Whether one of these attempts ended well, so that the records for which the model raised are rejected.
+    has_rejected: bool = False
 
-    def next_steps(self, pipeline: str) -> Sequence[str]:
-        """What a person does next: one sentence each."""
+    def next_steps(self, pipeline: str, run: str) -> Sequence[str]:
+        """What a person does next: one sentence each. ``run``: the run's id as people write it."""
         hint = hint_of(self.first)
-        steps = [] if self.first.key is None else model_error_steps(pipeline, self.step, self.first.key)
-        return [*([] if hint is None else [hint]), *steps]
+        hints = () if hint is None else (hint,)
+        tries = () if self.first.key is None else (_try_sentence(pipeline, self.step, self.first.key),)
+        retries = (_retry_sentence(pipeline),) if self.first.key is not None and self.has_rejected else ()
+        return (*hints, *tries, *retries, *(self._repeats(run) if self.is_final else ()))
+
+    def _repeats(self, run: str) -> Sequence[str]:
+        if self.shard is None:
+            return (f"After a fix, `batchord rerun {run} --failed` repeats the failed steps.",)
+        return (
+            "The records of a failed shard are pending, not rejected. After a fix, the next run takes them; "
+            f"`batchord rerun {run} --failed` takes them at once, also those of a past window.",
+        )
 
 
 def failure_groups(attempts: Iterable[AttemptReport]) -> list[FailureGroup]:
@@ -44,18 +60,29 @@ def failure_groups(attempts: Iterable[AttemptReport]) -> list[FailureGroup]:
             groups.setdefault((attempt.step, failure.place, kind), []).append((attempt, failure))
     return [
         FailureGroup(
-            step=step, first=alike[0][1], shard=alike[0][0].shard, attempt=alike[0][0].attempt, attempts=len(alike)
+            step=step,
+            first=alike[0][1],
+            shard=alike[0][0].shard,
+            attempt=alike[0][0].attempt,
+            attempts=len(alike),
+            is_final=any(attempt.state == _FAILED for attempt, _ in alike),
+            has_rejected=any(attempt.state == _DONE for attempt, _ in alike),
         )
         for (step, _, _), alike in groups.items()
     ]
 
 
 def model_error_steps(pipeline: str, step: str, key: str) -> Sequence[str]:
-    """What a person does about a record for which the model raised: one sentence each."""
-    return (
-        f"`{try_command(pipeline, step, key)}` tries this record and shows the traceback.",
-        f"After a fix, `batchord retry {shlex.quote(pipeline)}` predicts rejected records again.",
-    )
+    """What a person does about a rejected record for which the model raised: one sentence each."""
+    return _try_sentence(pipeline, step, key), _retry_sentence(pipeline)
+
+
+def _try_sentence(pipeline: str, step: str, key: str) -> str:
+    return f"`{try_command(pipeline, step, key)}` tries this record and shows the traceback."
+
+
+def _retry_sentence(pipeline: str) -> str:
+    return f"After a fix, `batchord retry {shlex.quote(pipeline)}` predicts rejected records again."
 
 
 def try_command(pipeline: str, step: str, key: str) -> str:

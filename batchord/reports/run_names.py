@@ -1,11 +1,11 @@
 """How people name a run: by the beginning of its id, which is printed as short as it is unique, or by its pipeline."""
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from batchord.core.errors import ConfigurationError
-from batchord.core.run.run_ids import first_run_id, ids_beginning_with, is_whole_id, unique_prefix
+from batchord.core.run.run_ids import ids_beginning_with, is_whole_id
+from batchord.core.run.run_ids import short_ids as shortest_ids
 from batchord.core.run.runs import Run
 
 if TYPE_CHECKING:
@@ -52,20 +52,8 @@ def open_run_named(ledger: "Ledger", name: str) -> Run:
 
 
 def short_ids(ledger: "Ledger", run_ids: Iterable[str | None]) -> Mapping[str, str]:
-    """For each id, its shortest beginning that no other run has, or will have. Every command accepts it.
-
-    Ids rise with time. So no later run begins like a run of some minutes ago, and a run that was just opened gets more
-    characters.
-    """
-    wanted = list({run_id for run_id in run_ids if run_id is not None})
-    if not wanted:
-        return {}
-    rows, now = ledger.run_names.neighbours(wanted)
-    coming = first_run_id(now + timedelta(milliseconds=1))
-    return {
-        row["id"]: unique_prefix(row["id"], [other for other in (row["lesser"], row["greater"], coming) if other])
-        for row in rows
-    }
+    """How people write these ids; see :func:`batchord.core.run.run_ids.short_ids`."""
+    return shortest_ids(ledger.run_names, run_ids)
 
 
 def short_id(ledger: "Ledger", run_id: str) -> str:

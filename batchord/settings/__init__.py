@@ -9,6 +9,7 @@ of the servers that it started. So ``celery -A batchord.app worker`` in a second
 from batchord.settings.current import given_settings, settings
 from batchord.settings.fields import Settings
 from batchord.settings.given import PREFIX, SERVERS_FILE, Found, Given, Place, SettingProblem, find_settings
+from batchord.settings.origin import origin_of, start_or_correct
 from batchord.settings.problems import wrong_values
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "Settings",
     "find_settings",
     "given_settings",
+    "origin_of",
     "settings",
+    "start_or_correct",
     "wrong_values",
 ]

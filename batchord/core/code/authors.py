@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import os
 import site
 import sys
 import sysconfig
@@ -29,8 +30,17 @@ def is_authors(file: str | None) -> bool:
     """Whether a module's file belongs to the author: a .py file outside of Python, its libraries and Batchord."""
     if file is None or not file.endswith(".py"):
         return False
-    path = Path(file).resolve()
-    return not any(path.is_relative_to(folder) for folder in _foreign_folders())
+    if Path(file).is_symlink():
+        return not _is_foreign(str(Path(file).resolve().parent))
+    # Texts, not Paths: this is asked for each module that anything imports.
+    return not _is_foreign(os.path.join(os.getcwd(), os.path.dirname(file)))  # noqa: PTH109, PTH118, PTH120
+
+
+@cache
+def _is_foreign(folder: str) -> bool:
+    """Whether a folder belongs to Python, a library or Batchord. A process imports hundreds of modules of few folders."""
+    path = Path(folder).resolve()
+    return any(path.is_relative_to(foreign) for foreign in _foreign_folders())
 
 
 def imported_source(name: str) -> str | None:

@@ -1,8 +1,9 @@
 """A run's id says when the run was opened. People write its beginning."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
+from typing import Any, Protocol
 from uuid import UUID
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,6 +46,31 @@ def unique_prefix(run_id: str, neighbours: Iterable[str]) -> str:
     """
     shared = max((_shared(run_id, other) for other in neighbours), default=0)
     return run_id[: max(SHORTEST, shared + 1)]
+
+
+class Neighbourhood(Protocol):
+    """Knows all ids of runs."""
+
+    def neighbours(self, run_ids: Sequence[str]) -> tuple[list[dict[str, Any]], datetime]:
+        """For each ``id`` of these, the next ``lesser`` and ``greater`` id, if there are any; and the time."""
+        ...
+
+
+def short_ids(runs: Neighbourhood, run_ids: Iterable[str | None]) -> Mapping[str, str]:
+    """For each id, its shortest beginning that no other run has, or will have. Every command accepts it.
+
+    Ids rise with time. So no later run begins like a run of some minutes ago, and a run that was just opened gets more
+    characters.
+    """
+    wanted = list({run_id for run_id in run_ids if run_id is not None})
+    if not wanted:
+        return {}
+    rows, now = runs.neighbours(wanted)
+    coming = first_run_id(now + timedelta(milliseconds=1))
+    return {
+        row["id"]: unique_prefix(row["id"], [other for other in (row["lesser"], row["greater"], coming) if other])
+        for row in rows
+    }
 
 
 def _shared(one: str, other: str) -> int:

@@ -5,12 +5,15 @@ state and their output. Opening the old run again was rejected: its result would
 it would no longer match.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.graph import moves, upstream
 from batchord.core.run.history import Actor
 from batchord.core.run.messages import Message
+from batchord.core.run.run_ids import short_ids
 from batchord.core.run.runs import Kind, NewStep, Run, Step, StepState
 from batchord.flow.begin.repeat import FAILED, reused, with_followers
 from batchord.flow.begin.start import new_run, open_run
@@ -34,19 +37,20 @@ def rerun(
     """
     old = parts.ledger.runs.get(run_id)
     declared = parts.catalog.get(old.pipeline)
+    named = partial(_named, parts, run_id)
     if not old.state.ended:
         raise ConfigurationError(
-            f"Run {run_id} is {old.state}. Wait for its end, or end it with `batchord cancel {run_id}`."
+            f"Run {named()} is {old.state}. Wait for its end, or end it with `batchord cancel {named()}`."
         )
     resets = parts.ledger.resets.times(old.pipeline)
     # What a step wrote before its reset is gone, so its end cannot be taken over.
     gone = {step for step, reset_at in resets.items() if reset_at > old.created_at}
     before = {step.name: step for step in parts.ledger.runs.steps(run_id) if step.name not in gone}
-    again = _again(declared.new_steps(), before, run_id=run_id, from_step=from_step, failed=failed)
+    again = _again(declared.new_steps(), before, named, from_step=from_step, failed=failed)
     again |= with_followers(declared.new_steps(), before, gone & {step.name for step in declared.new_steps()})
     steps = tuple(step if step.name in again else reused(step, before) for step in declared.new_steps())
     if from_step is not None:
-        _refuse_what_cannot_run(steps, from_step, run_id=run_id)
+        _refuse_what_cannot_run(steps, from_step, named)
     detail = {"of": old.id, "from": from_step, "failed": failed or None}
     return open_run(
         parts,
@@ -64,8 +68,18 @@ def rerun(
     )
 
 
+def _named(parts: Parts, run_id: str) -> str:
+    """How people write the run's id."""
+    return short_ids(parts.ledger.run_names, [run_id])[run_id]
+
+
 def _again(
-    steps: tuple[NewStep, ...], before: dict[str, Step], *, run_id: str, from_step: str | None, failed: bool
+    steps: tuple[NewStep, ...],
+    before: dict[str, Step],
+    named: Callable[[], str],
+    *,
+    from_step: str | None,
+    failed: bool,
 ) -> set[str]:
     """The names of the steps to repeat."""
     after = {step.name: step.after for step in steps}
@@ -77,13 +91,13 @@ def _again(
         # In the edited file, a step that a failure stopped may no longer come after the failed step.
         chosen = {name for name in after if name not in before or before[name].state in FAILED}
         if not chosen:
-            raise ConfigurationError(f"No step of run {run_id} failed. To repeat the whole run, leave out --failed.")
+            raise ConfigurationError(f"No step of run {named()} failed. To repeat the whole run, leave out --failed.")
     else:
         return set(after)
     return with_followers(steps, before, chosen)
 
 
-def _refuse_what_cannot_run(steps: tuple[NewStep, ...], name: str, *, run_id: str) -> None:
+def _refuse_what_cannot_run(steps: tuple[NewStep, ...], name: str, named: Callable[[], str]) -> None:
     """Raises if the step would be skipped or stopped at once, because of the states of the steps before it."""
     next_moves = moves([_as_step(step) for step in steps])
     if name not in (*next_moves.upstream_failed, *next_moves.skipped):
@@ -102,8 +116,8 @@ def _refuse_what_cannot_run(steps: tuple[NewStep, ...], name: str, *, run_id: st
     # The step that caused this may be missing from the edited file.
     causes = causes or [step for step in steps_before if step.state.over]
     raise ConfigurationError(
-        f"Step {name} of run {run_id} cannot be repeated alone: {', '.join(step.name for step in causes)} before it "
-        f"{why}. Start there with `batchord rerun {run_id} --from {causes[0].name}`{more}."
+        f"Step {name} of run {named()} cannot be repeated alone: {', '.join(step.name for step in causes)} before it "
+        f"{why}. Start there with `batchord rerun {named()} --from {causes[0].name}`{more}."
     )
 
 

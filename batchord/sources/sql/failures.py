@@ -9,8 +9,14 @@ from batchord.core.errors import BatchordError, ConfigurationError, TransientErr
 from batchord.core.secrets.patterns import masked
 from batchord.core.text.error_text import clause
 from batchord.database.engine import shown
-from batchord.database.failures import is_of_the_data, is_transient, lacks_memory, refusal, said_by
+from batchord.database.failures import is_away, is_of_the_data, is_transient, lacks_memory, refusal, said_by
 from batchord.database.refusals import one_line
+
+#: Where a person finds the address.
+_ADDRESS = (
+    "in the source's url=, in the variable of its url_env=, or, if it has neither, in BATCHORD_SOURCE_URL or "
+    "BATCHORD_DATABASE_URL."
+)
 
 
 class UnreadableValue(ConfigurationError):
@@ -51,12 +57,13 @@ def _translate(error: sa.exc.SQLAlchemyError, url: sa.URL) -> BatchordError:
     said = said_by(error, url)
     where = shown(url)
     if is_transient(error, said):
+        if is_away(error):
+            said = f"{clause(one_line(said))}. Start it, or correct its address, which is {_ADDRESS}"
         return TransientError(f"The source's database {where} does not answer: {said}")
     if advice := refusal(error, said):
         return ConfigurationError(
             f"The source's database {where} refuses the connection: {one_line(said)}. Next step: {advice}. "
-            "The address is in the source's url=, in the variable of its url_env=, or, if it has neither, in "
-            "BATCHORD_SOURCE_URL or BATCHORD_DATABASE_URL."
+            f"The address is {_ADDRESS}"
         )
     message = (
         f"The source's database {where} refuses the query: {said}\n"

@@ -9,13 +9,19 @@ import sqlalchemy as sa
 
 from batchord.core.errors import BatchordError, ConfigurationError, SqlFailed, TransientError
 from batchord.core.secrets.patterns import masked
+from batchord.core.text.error_text import clause
 from batchord.database.engine import shown
-from batchord.database.failures import is_transient, refusal, said_by
+from batchord.database.failures import is_away, is_transient, refusal, said_by
 from batchord.database.refusals import one_line
 
 #: Beginnings of the SQLSTATEs of errors that may pass before the next attempt: connection, transaction rollback,
 #: resources, operator intervention, system errors; a lock that was not free at once, an object in use.
 _TRANSIENT_CLASSES = ("08", "40", "53", "57", "58", "55P03", "55006")
+#: Where a person finds the address.
+_ADDRESS = (
+    "in the step's url=, in the variable of its url_env=, or, if it has neither, in BATCHORD_AUTHOR_URL or "
+    "BATCHORD_DATABASE_URL."
+)
 _IN_TRANSACTION = "25001"
 _CALLED_SECRET = re.compile(r"password|passwd|secret|token|api_?key|access_?key", re.IGNORECASE)
 
@@ -28,12 +34,13 @@ def connecting(url: sa.URL) -> Iterator[None]:
     except sa.exc.SQLAlchemyError as error:
         message, where = said_by(error, url), shown(url)
         if is_transient(error, message):
+            if is_away(error):
+                message = f"{clause(one_line(message))}. Start it, or correct its address, which is {_ADDRESS}"
             raise TransientError(f"The step's database {where} does not answer: {message}") from None
         advice = refusal(error, message) or "correct the address"
         raise ConfigurationError(
             f"The step's database {where} cannot be used: {one_line(message)}. Next step: {advice}. The address is "
-            "in the step's url=, in the variable of its url_env=, or, if it has neither, in BATCHORD_AUTHOR_URL or "
-            "BATCHORD_DATABASE_URL."
+            f"{_ADDRESS}"
         ) from None
 
 

@@ -54,7 +54,7 @@ def test_changes_say_who_made_them(bench: Bench) -> None:
         ("pause", "anna", "desk", "command"),
     ]
     bench.sql("""UPDATE batchord.history SET detail = '{"range": [1, 2]}'""")
-    assert newest_changes(bench.ledger, limit=1)[0].detail_text == "range [1, 2]"
+    assert newest_changes(bench.ledger, limit=1)[0].detail_text({}) == "range [1, 2]"
 
 
 def keep(bench: Bench, event: str, message: str, run_id: str | None = None) -> None:

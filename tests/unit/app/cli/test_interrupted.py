@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from app.cli import backfill, run
 from batchord.core.run.runs import Run
 from batchord.flow.begin.start import start_run
+from batchord.reports.run_names import short_id
 from batchord.settings import settings
 from tests.integration.flow_parts import ITEMS, Bench
 
@@ -52,9 +53,10 @@ def test_a_run_goes_on_when_nobody_waits_for_it_any_more(bench: Bench, monkeypat
     said = _wait(opened, monkeypatch)
 
     assert said.exit_code == 130
+    short = short_id(bench.ledger, opened.id)
+    assert len(short) < len(opened.id)
     assert said.stderr == (
-        f"\nInterrupted. Run {opened.id} goes on. `batchord show {opened.id}` shows it, and "
-        f"`batchord cancel {opened.id}` ends it.\n"
+        f"\nInterrupted. Run {short} goes on. `batchord show {short}` shows it, and `batchord cancel {short}` ends it.\n"
     )
 
 

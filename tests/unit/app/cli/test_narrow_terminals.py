@@ -112,11 +112,13 @@ def test_a_run_with_several_predict_steps_adds_up_no_records(
 
 
 def test_a_time_of_another_year_has_its_year() -> None:
-    """And a time to come has the offset of the reader's zone."""
+    """And a time to come has the offset of the reader's zone, and seconds only if it does not begin with a minute."""
     other = SLOT.replace(year=SLOT.year + 1).astimezone()
     assert output.cell(SLOT) == SLOT_SAID
     assert output.cell(other) == f"{other:%Y-%m-%d %H:%M:%S}"
-    assert output.with_offset(other) == f"{other:%Y-%m-%d %H:%M:%S} {other.isoformat()[-6:]}"
+    assert output.with_offset(other) == f"{other:%Y-%m-%d %H:%M} {other.isoformat()[-6:]}"
+    odd = other.replace(second=7)
+    assert output.with_offset(odd) == f"{odd:%Y-%m-%d %H:%M:%S} {odd.isoformat()[-6:]}"
 
 
 def test_show(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
