@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,9 @@ from .terminal import foreign, text
 if TYPE_CHECKING:
     from batchord.drafts.draft import Draft
     from batchord.drafts.proposal import Proposal
+
+#: The most columns that are named of those that the query leaves out.
+_MOST = 20
 
 
 @click.command()
@@ -101,7 +103,7 @@ def _print(draft: "Draft") -> None:
     if draft.script is not None:
         console.print(text("Wrote ", (foreign(draft.script_writes), "bold"), f", by running {foreign(draft.script)}"))
     if draft.proposal is not None:
-        _print_proposal(draft.proposal, draft.columns)
+        _print_proposal(draft, draft.proposal)
     console.print("\nNext:")
     for extra in draft.missing_extras:
         console.print(f"  pip install 'batchord[{extra}]'", soft_wrap=True)
@@ -111,15 +113,19 @@ def _print(draft: "Draft") -> None:
     console.print(f"  batchord run {draft.name} --local")
 
 
-def _print_proposal(proposal: "Proposal", columns: Sequence[str]) -> None:
+def _print_proposal(draft: "Draft", proposal: "Proposal") -> None:
     rows = [
         ("key", proposal.key, proposal.key_why),
         ("arrival", proposal.arrival_name or "-", proposal.arrival_why),
-        ("model", ", ".join(columns) or "-", "chosen by type and name"),
+        ("model", ", ".join(draft.columns) or "-", draft.columns_why),
     ]
     console.print()
     for what, value, why in rows:
         console.print(text(f"  {what:8}", (foreign(value), "bold"), (f"  {foreign(why)}", "dim")))
+    if draft.left_out:
+        more = f" and {len(draft.left_out) - _MOST} more" if len(draft.left_out) > _MOST else ""
+        shown = f"{foreign(', '.join(draft.left_out[:_MOST]))}{more}"
+        console.print(text(f"  {'left out':8}", shown, ("  add to the query what the model reads", "dim")))
     for remark in proposal.remarks:
         console.print(text(("!", "yellow"), f" {foreign(remark.text)}"))
         if remark.statement is not None:

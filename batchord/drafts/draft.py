@@ -71,6 +71,9 @@ class Draft:
     proposal: Proposal | None = None
     #: The columns of that table that the model reads.
     columns: Sequence[str] = ()
+    columns_why: str = ""
+    #: The other columns of that table, each with its type.
+    left_out: Sequence[str] = ()
 
     @property
     def pipeline_file(self) -> Path:
@@ -92,6 +95,8 @@ class Draft:
             "key": None if proposal is None else {"column": proposal.key, "why": proposal.key_why},
             "arrival": None if proposal is None else {"column": proposal.arrival_name, "why": proposal.arrival_why},
             "columns": list(self.columns),
+            "columns_why": self.columns_why or None,
+            "left_out": list(self.left_out),
             "remarks": [] if proposal is None else [asdict(remark) for remark in proposal.remarks],
             "place_for_model": self.place_for_model,
             "missing_extras": self.missing_extras,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from batchord.core.errors import ConfigurationError
 from batchord.core.text.names import is_name
 from batchord.drafts import sklearn
-from batchord.drafts.columns import location_column, number_columns, text_column
+from batchord.drafts.columns import Choice, is_text, location_column, number_columns, text_choice, texts_of
 from batchord.drafts.draft import Draft, DraftKind, Request, missing
 from batchord.drafts.function import function_model, mood_model
 from batchord.drafts.image import folder_source, image_model, sample_pictures
@@ -59,12 +59,16 @@ def table_draft(request: Request, table: Table, proposal: Proposal) -> Draft:
     Raises ConfigurationError for a wrong name, and if the table has no column for a model of this kind.
     """
     check_name(request.name)
-    text, numbers = text_column(table, proposal.used), number_columns(table, proposal.used)
+    choice, numbers = text_choice(table, proposal.used), number_columns(table, proposal.used)
+    text = None if choice is None else choice.column
     columns: list[Column]
     match request.kind:
         case DraftKind.FUNCTION:
-            columns = [*([] if text is None else [text]), *numbers]
-            model = function_model(text, numbers)
+            # A function can read codes and categories, too: as texts of their own, they would say nothing.
+            is_prose = choice is not None and not choice.is_guess
+            texts = [choice.column] if choice is not None and is_prose else texts_of(table, proposal.used)
+            columns = [*texts, *numbers]
+            model = function_model(text if is_prose else None, numbers)
         case DraftKind.TEXT:
             columns = [_wanted(text, table, "texts")]
             model = text_model(_location(request), columns[0].name)
@@ -88,7 +92,24 @@ def table_draft(request: Request, table: Table, proposal: Proposal) -> Draft:
     draft = _draft(request, title, table_source(table, proposal, columns), model)
     if request.kind is DraftKind.SKLEARN and request.model is None:
         draft = replace(draft, place_for_model=f"models/{request.name}.skops")
-    return replace(draft, proposal=proposal, columns=[each.name for each in columns])
+    taken = {*proposal.used, *(each.name for each in columns)}
+    return replace(
+        draft,
+        proposal=proposal,
+        columns=[each.name for each in columns],
+        columns_why="by its name" if request.kind is DraftKind.IMAGE else _why(choice, columns),
+        left_out=[f"{each.name} ({each.type})" for each in table.columns if each.name not in taken],
+    )
+
+
+def _why(choice: Choice | None, columns: list[Column]) -> str:
+    """Why these columns were chosen."""
+    texts = [column for column in columns if is_text(column)]
+    if choice is None or not texts:
+        return "by type and name"
+    if choice.is_guess and len(texts) > 1:
+        return "all texts and numbers: no column looks like prose"
+    return f"{choice.column.name}: {choice.why}"
 
 
 def _draft(request: Request, title: str, source: Argument, model: Argument) -> Draft:

@@ -54,7 +54,12 @@ _COLUMNS = sa.text("""
                  AND owned.refobjid = own.attrelid AND owned.refobjsubid = own.attnum
                  AND owned.deptype IN ('a', 'i') AND rule.seqcache = 1 AND rule.seqincrement > 0 AND NOT rule.seqcycle
            ) AS rises,
-           has_column_privilege(own.attrelid, own.attnum, 'SELECT') AS readable
+           has_column_privilege(own.attrelid, own.attnum, 'SELECT') AS readable,
+           (SELECT max(known.avg_width) FROM pg_catalog.pg_stats AS known
+            JOIN pg_catalog.pg_class AS relation ON relation.oid = own.attrelid AND relation.relname = known.tablename
+            JOIN pg_catalog.pg_namespace AS home ON home.oid = relation.relnamespace
+                 AND home.nspname = known.schemaname
+            WHERE known.attname = own.attname) AS width
     FROM pg_catalog.pg_attribute AS own
     JOIN pg_catalog.pg_type AS declared ON declared.oid = own.atttypid
     JOIN pg_catalog.pg_type AS base ON base.oid = coalesce(nullif(declared.typbasetype, 0), declared.oid)

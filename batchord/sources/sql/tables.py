@@ -35,6 +35,8 @@ class Column:
     rises: bool
     #: Whether the role may read it.
     readable: bool
+    #: The average size of its values in bytes, as PostgreSQL has estimated it; None: it has not.
+    width: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -173,7 +173,7 @@ def test_schedule(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
     assert result.exit_code == 0, result.exception
     text = printed(screen)
     for slot in slots:
-        assert f"{slot.astimezone():%m-%d %H:%M:%S}" in text
+        assert f"{slot.astimezone():%m-%d %H:%M} " in text
     assert "warehouse-reviews" in text
 
 
