@@ -31,6 +31,7 @@ def publish(messages: Sequence[Message]) -> None:
     if not messages:
         return
     from batchord.queue.publisher import publish as publish_all
+    from batchord.queue.redis_server import silence
     from batchord.wiring import parts
 
     try:

@@ -75,4 +75,4 @@ def _broken(key: str, text: str, error: Exception) -> str:
     else:
         why = "it is nested too deeply"
     quoted = f"{key}={json.dumps(text, ensure_ascii=False)}"
-    return f"whose value begins like JSON but is not JSON ({clause(why)}). Correct it. As a text, write it as {quoted!r}."
+    return f"whose value begins like JSON but is not JSON ({clause(why)}). Correct it, or write the text as {quoted!r}."

@@ -6,9 +6,11 @@ from datetime import datetime
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.history import Change
 from batchord.core.run.resets import StepResults
+from batchord.core.run.run_ids import short_ids
 from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.history import keep_change
 from batchord.ledger.rows import one
+from batchord.ledger.run_names import Neighbours
 
 _RESULTS = """
     SELECT step, sum(predictions)::bigint AS predictions, sum(rejections)::bigint AS rejections,
@@ -111,13 +113,15 @@ def _refuse_open(connection: Connection, pipeline: str, *, since: datetime | Non
     run = connection.execute(query, {"pipeline": pipeline, "began": since}).fetchone()
     if run is None:
         return
+    run_id = str(run["id"])
+    short = short_ids(Neighbours(connection), [run_id])[run_id]
     if since is None:
         raise ConfigurationError(
-            f"{pipeline} is at work: run {run['id']} is {run['state']}. Nothing was changed. Wait for its end, or end "
-            f"it with `batchord cancel {run['id']}`; `batchord pause {pipeline}` keeps its schedule from starting the "
+            f"{pipeline} is at work: run {short} is {run['state']}. Nothing was changed. Wait for its end, or end "
+            f"it with `batchord cancel {short}`; `batchord pause {pipeline}` keeps its schedule from starting the "
             "next one."
         )
     raise ConfigurationError(
-        f"Run {run['id']} of {pipeline} started meanwhile, so nothing was changed. Keep its schedule from starting "
+        f"Run {short} of {pipeline} started meanwhile, so nothing was changed. Keep its schedule from starting "
         f"runs with `batchord pause {pipeline}`, wait for the end of the run, and reset {pipeline} again."
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from batchord.core.run.runs import Run
-from batchord.ledger.connection import Connections
+from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.rows import RUN_COLUMNS, one, run_from
 
 #: The most runs that are returned for the beginning of an id.
@@ -26,6 +26,19 @@ _NEIGHBOURS = """
            (SELECT id::text FROM batchord.runs AS run WHERE run.id > asked.id ORDER BY run.id LIMIT 1) AS greater
     FROM unnest(%s::uuid[]) AS asked (id)
 """
+
+
+class Neighbours:
+    """Knows all ids of runs, within a transaction that is under way."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def neighbours(self, run_ids: Sequence[str]) -> tuple[list[dict[str, Any]], datetime]:
+        """See :meth:`RunNames.neighbours`."""
+        rows = self._connection.execute(_NEIGHBOURS, [list(run_ids)]).fetchall()
+        moment: datetime = one(self._connection.execute("SELECT batchord.now() AS now").fetchone())["now"]
+        return rows, moment
 
 
 class RunNames:
@@ -56,9 +69,7 @@ class RunNames:
     def neighbours(self, run_ids: Sequence[str]) -> tuple[list[dict[str, Any]], datetime]:
         """For each of these ids, the next lesser and the next greater id of a run, if there are any; and the time."""
         with self._connections.transaction() as connection:
-            rows = connection.execute(_NEIGHBOURS, [list(run_ids)]).fetchall()
-            moment: datetime = one(connection.execute("SELECT batchord.now() AS now").fetchone())["now"]
-            return rows, moment
+            return Neighbours(connection).neighbours(run_ids)
 
     def _runs(self, query: str, values: Sequence[Any]) -> list[Run]:
         with self._connections.transaction() as connection:

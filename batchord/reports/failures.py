@@ -45,8 +45,8 @@ class FailureGroup:
         if self.shard is None:
             return (f"After a fix, `batchord rerun {run} --failed` repeats the failed steps.",)
         return (
-            "The records of a failed shard are pending, not rejected. After a fix, the next run takes them; "
-            f"`batchord rerun {run} --failed` takes them at once, also those of a past window.",
+            "The records of a failed shard are pending, not rejected.",
+            f"After a fix, the next run takes them; `batchord rerun {run} --failed` does now, also in a past window.",
         )
 
 

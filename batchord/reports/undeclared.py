@@ -65,7 +65,7 @@ def _described(run: str, pipeline: str, loaded: "Loaded", folder: Path) -> Undec
         )
         restore = f"Correct {'this file' if len(unusable) == 1 else 'these files'}, or restore the pipeline's own"
     else:
-        why = f"Run {run} cannot go on: no file in {folder} declares {pipeline}. Workers give its steps up after some attempts."
+        why = f"Run {run} cannot go on: no file in {folder} declares {pipeline}. Workers give up after some attempts."
         restore = "Restore the file"
     go_on = f"{restore}, and the run goes on within two minutes; `batchord cancel {run}` ends it."
     return UndeclaredRun(run=run, pipeline=pipeline, why=why, next=go_on)

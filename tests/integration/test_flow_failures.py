@@ -15,6 +15,8 @@ from batchord import FunctionModel, Python
 from batchord.core.run.failures import Failure
 from batchord.core.run.runs import Run, RunState
 from batchord.flow.attempt import log as attempt_log
+from batchord.flow.begin.repair import retry_rejections
+from batchord.flow.begin.rerun import rerun
 from batchord.output import masking
 from batchord.reports.run import detail_of
 from batchord.sources.sql import SqlSource
@@ -188,3 +190,36 @@ def test_show_and_rejections_name_the_next_steps(bench: Bench, screen: io.String
     assert "First error in your code: step score, shard 0, attempt 1, and 1 more attempt" in told
     assert "Columns of the frame: body (str), note (str)" in told
     assert "raise ValueError" in told
+
+
+def test_the_records_of_a_failed_shard_are_pending_and_a_rerun_takes_them(bench: Bench, screen: io.StringIO) -> None:
+    """They are not rejected, so `retry` would not find them."""
+    bench.declare(FunctionModel(broken, version="1"), source=SOURCE, shard_rows=6)
+    run = bench.run()
+
+    assert CliRunner().invoke(history.show, [run.id]).exit_code == 0
+
+    told = " ".join(screen.getvalue().split())
+    assert (run.state, len(bench.outcomes())) == (RunState.FAILED, 0)
+    assert "`batchord retry" not in told
+    assert "The records of a failed shard are pending, not rejected." in told
+    assert re.search(rf"the next run takes them; `batchord rerun {run.id[:8]}\S* --failed` does now", told)
+    assert retry_rejections(bench.parts(), pipeline=ITEMS)[0] is None
+
+    bench.declare(FunctionModel(length, version="2"), source=SOURCE, shard_rows=6)
+    again, messages = rerun(bench.parts(), run_id=run.id, failed=True)
+    assert bench.run_on(again.id, messages).predicted == 12
+
+
+def test_a_failed_step_of_another_kind_is_repeated(bench: Bench, screen: io.StringIO) -> None:
+    """It has no records."""
+
+    def breaks() -> None:
+        _refuse(5)
+
+    declare_graph(bench, Python(STEP, breaks))
+    run = ran(bench)
+    assert CliRunner().invoke(history.show, [run.id]).exit_code == 0
+    told = " ".join(screen.getvalue().split())
+    assert re.search(rf"`batchord rerun {run.id[:8]}\S* --failed` repeats the failed steps\.", told)
+    assert "pending" not in told.partition("After a fix")[2]

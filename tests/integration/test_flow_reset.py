@@ -1,10 +1,7 @@
 """A person lets the ledger forget what a pipeline has predicted, and the next run predicts all of it again."""
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -13,23 +10,19 @@ from batchord import Python
 from batchord.core.calendar.schedules import after_pipeline, every
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.steps import Predict
-from batchord.core.errors import ConfigurationError, LeaseLost, UnknownPipeline, UnknownStep
-from batchord.core.run.history import Actor, Way
+from batchord.core.errors import ConfigurationError, UnknownPipeline, UnknownStep
 from batchord.core.run.messages import BacklogLeft
 from batchord.core.run.resets import StepResults
 from batchord.core.run.runs import RunState
 from batchord.flow.begin.repair import retry_rejections
-from batchord.flow.begin.start import start_run
-from batchord.flow.drive.cancel import cancel_run
-from batchord.flow.predict.plan import discover
 from batchord.flow.upkeep.audit import audit
-from batchord.flow.upkeep.reset import forgettable, reset
+from batchord.flow.upkeep.reset import forgettable
 from batchord.reports.run import detail_of
+from batchord.reports.run_names import short_id
 from batchord.sources.sql import SqlSource
-from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, batch_of, length
-from tests.waiting import wait_until
+from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, length
+from tests.integration.reset_parts import forget, outcomes, predicted_bench
 
-ADA = Actor(user="ada", host="desk", way=Way.COMMAND)
 WINDOWED = SqlSource(
     "SELECT id, body FROM records WHERE created_at >= :window_start AND created_at < :window_end", key="id"
 )
@@ -37,26 +30,9 @@ WINDOWED = SqlSource(
 
 @pytest.fixture
 def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
-    """Ten predicted records and a rejected one, and a frontier at the last."""
-    with Bench(database_url, tmp_path) as bench:
-        bench.insert(10)
-        bench.declare()
-        run_id, shards = bench.planned()
-        bench.ledger.shards.commit(bench.claim(run_id), batch_of(rejected=[3]))
-        bench.expire_leases()
-        assert bench.run_on(run_id, shards).predicted == 9
-        bench.run()
+    """See :func:`.reset_parts.predicted_bench`."""
+    with predicted_bench(database_url, tmp_path) as bench:
         yield bench
-
-
-def forget(bench: Bench, steps: tuple[str, ...] = (STEP,), pipeline: str = ITEMS) -> list[StepResults]:
-    """Resets steps, by Ada."""
-    return reset(bench.parts(), pipeline=pipeline, steps=steps, actor=ADA)
-
-
-def outcomes(bench: Bench) -> int:
-    """How many predictions and rejections there are."""
-    return len(bench.outcomes())
 
 
 def test_everything_is_predicted_again(bench: Bench) -> None:
@@ -133,96 +109,11 @@ def test_a_pipeline_at_work_is_not_reset(bench: Bench, state: str) -> None:
     """Neither while a run waits. The error names the run and the next step."""
     run = bench.started()
     bench.sql("UPDATE batchord.runs SET state = %s WHERE id = %s", state, run.id)
+    short = short_id(bench.ledger, run.id)
     for refused in (lambda: forgettable(bench.parts(), pipeline=ITEMS), lambda: forget(bench)):
-        with pytest.raises(ConfigurationError, match=rf"run {run.id} is {state}\. .*`batchord cancel {run.id}`"):
+        with pytest.raises(ConfigurationError, match=rf"run {short} is {state}\. .*`batchord cancel {short}`"):
             refused()
     assert outcomes(bench) == 10
-
-
-def test_a_late_writer_writes_nothing_after_a_reset(bench: Bench) -> None:
-    """Its lease is still live by the clock, but its run was cancelled."""
-    bench.insert(3)
-    run_id, _ = bench.planned()
-    lease = bench.claim(run_id)
-    cancel_run(bench.parts(), run_id=run_id)
-    forget(bench)
-    with pytest.raises(LeaseLost):
-        bench.ledger.shards.commit(lease, batch_of(11, rejected=[12]))
-    assert outcomes(bench) == 0
-    assert bench.run().predicted == 13
-    bench.assert_exactly_once()
-
-
-def test_a_late_planner_writes_no_frontier_after_a_reset(bench: Bench) -> None:
-    """It has read the source and the old frontier, and its run was cancelled before it could commit."""
-    bench.insert(3)
-    run = bench.started()
-    lease = bench.ledger.runs.claim_step(run.id, STEP, lease_seconds=60, worker="test:1", sharded=True)
-    assert lease is not None
-    plan = discover(bench.parts(), lease)
-    cancel_run(bench.parts(), run_id=run.id)
-    forget(bench)
-    assert not bench.ledger.planner.plan(lease, plan)
-    assert bench.sql("SELECT FROM batchord.frontiers") == []
-    assert bench.run().predicted == 13
-
-
-def test_a_run_that_starts_meanwhile_wins(bench: Bench, database_url: str) -> None:
-    """Nothing is forgotten, and the run is as it would be without the reset."""
-    bench.insert(2)
-    with _held(database_url, "SELECT FROM batchord.predictions WHERE record_key = '7' FOR UPDATE") as held:
-        waiting = _Waiting(lambda: forget(bench))
-        wait_until(lambda: _waits(bench), description="the reset waits for the row")
-        run_id, shards = bench.planned()
-        held.rollback()
-    with pytest.raises(ConfigurationError, match=rf"Run {run_id} of items started meanwhile, so nothing was changed"):
-        waiting.result()
-    assert outcomes(bench) == 10
-    assert bench.run_on(run_id, shards).predicted == 2
-    bench.assert_exactly_once()
-
-
-def test_a_run_that_started_and_ended_meanwhile_wins_too(bench: Bench, database_url: str) -> None:
-    """It took results for there that would be gone."""
-    with _held(database_url, "SELECT FROM batchord.predictions WHERE record_key = '7' FOR UPDATE") as held:
-        waiting = _Waiting(lambda: forget(bench))
-        wait_until(lambda: _waits(bench), description="the reset waits for the row")
-        assert bench.run().discovered == 0
-        held.rollback()
-    with pytest.raises(ConfigurationError, match="started meanwhile"):
-        waiting.result()
-    assert outcomes(bench) == 10
-
-
-def test_a_run_that_starts_a_moment_later_sees_all_of_it(bench: Bench, database_url: str) -> None:
-    """It waits for the reset's commit, and predicts every record."""
-    bench.sql("INSERT INTO batchord.resets (pipeline, step) VALUES (%s, %s)", ITEMS, STEP)
-    with _held(database_url, "SELECT FROM batchord.resets FOR UPDATE") as held:
-        forgetting = _Waiting(lambda: forget(bench))
-        wait_until(lambda: _waits(bench), description="the reset waits for a row after it has locked the pipeline")
-        starting = _Waiting(lambda: start_run(bench.parts(), pipeline=ITEMS, trigger="call"))
-        wait_until(lambda: _waits(bench, sessions=2), description="the run waits for the reset")
-        held.rollback()
-    assert forgetting.result()[0].predictions == 9
-    run, messages = starting.result()
-    assert bench.run_on(run.id, messages).predicted == 10
-    bench.assert_exactly_once()
-
-
-def test_a_reset_that_is_killed_has_changed_nothing(bench: Bench, database_url: str) -> None:
-    """Its session ends in the middle of the deletion."""
-    with _held(database_url, "SELECT FROM batchord.frontiers FOR UPDATE"):
-        waiting = _Waiting(lambda: forget(bench))
-        wait_until(lambda: _waits(bench), description="the reset waits, after it has deleted the predictions")
-        bench.sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        with pytest.raises(Exception, match="terminat"):
-            waiting.result()
-    assert outcomes(bench) == 10
-    assert bench.sql("SELECT FROM batchord.resets UNION ALL SELECT FROM batchord.history") == []
-    assert bench.run().discovered == 0
 
 
 def test_an_old_run_still_adds_up_and_says_what_became_of_its_work(bench: Bench) -> None:
@@ -274,41 +165,3 @@ def test_a_schedule_reads_only_coming_windows_after_a_reset(bench: Bench) -> Non
     step = Predict(STEP, source=WINDOWED, model=length)
     bench.catalog.pipelines["hourly"] = Pipeline("hourly", schedule=every(hours=1), steps=[step])
     assert forgettable(bench.parts(), pipeline="hourly").windowed == [STEP]
-
-
-@contextmanager
-def _held(url: str, statement: str) -> Iterator[psycopg.Connection[Any]]:
-    """A transaction of somebody else's that holds rows until it is rolled back."""
-    with psycopg.connect(url) as connection:
-        connection.execute(statement.encode())
-        yield connection
-        connection.rollback()
-
-
-def _waits(bench: Bench, *, sessions: int = 1) -> bool:
-    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    return bool(bench.value(query) >= sessions)
-
-
-class _Waiting:
-    """A call in a thread of its own."""
-
-    def __init__(self, call: Callable[[], Any]) -> None:
-        self._value: Any = None
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=[call], daemon=True)
-        self._thread.start()
-
-    def _run(self, call: Callable[[], Any]) -> None:
-        try:
-            self._value = call()
-        except Exception as error:  # noqa: BLE001 -- raised again where the result is read
-            self._error = error
-
-    def result(self) -> Any:
-        """What the call returned; raises what it raised."""
-        self._thread.join(timeout=60)
-        assert not self._thread.is_alive()
-        if self._error is not None:
-            raise self._error
-        return self._value

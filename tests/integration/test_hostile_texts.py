@@ -1,6 +1,5 @@
 """Every command prints texts of records, models, authors and callers unchanged and without terminal controls."""
 
-import ast
 import json
 import re
 import sys
@@ -34,7 +33,7 @@ from app.cli import (
     why,
 )
 from app.cli import logs as kept_logs
-from app.cli.terminal import Terminal, text
+from app.cli.terminal import Terminal
 from batchord import Python
 from batchord.catalog import Problem
 from batchord.catalog.reading import Loaded
@@ -45,14 +44,9 @@ from batchord.reports.stack import ProcessReport, ServerReport, StackReport
 from batchord.settings import Settings
 from batchord.sources.sql import SqlSource
 from batchord.sources.sql.table_reading import describe_table
-from demo import report as demo_report
 from tests.integration.flow_parts import Bench
+from tests.integration.odd_texts import FORGED, ODD, STEERING
 
-#: Markup that closes what nobody opened, an emoji's name, and whatever a terminal obeys.
-ODD = "]y [/oops] [red]x[/red] :smile: \x1b[2J\x1b]0;title\x07 \x9b1m \u202e\u2066 \u2028\x85 \r\x08\x7f"
-FORGED = f"{ODD}\nforged line"
-#: What none of it may print. A tab is none, and lines are folded.
-STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 SOURCE = SqlSource("SELECT name, body FROM odd", key="name")
 
 
@@ -125,20 +119,6 @@ def status(_: Bench) -> str:
             setter = patch.setitem if isinstance(module, dict) else patch.setattr
             setter(module, "console", console)  # type: ignore[operator]
         stack._print_status(report)  # noqa: SLF001
-    return captured.get()
-
-
-def demo(_: Bench) -> str:
-    """Its result, with labels of a model."""
-    row = {"pipeline": "odd", "model": ODD, "records": 1, "predicted": 1, "rejected": 1, "seconds": 1.0}
-    row |= {"records_per_second": 1.0, "labels": {FORGED: 1}, "rejections": {ODD: 1}, "fresh": 1, "fresh_discovered": 1}
-    counts = {"records": 1, "missing": 0, "duplicated": 0, "pending": 0}
-    results: Any = {"pipelines": [row], "audit": {"odd": counts}, "clean": True, "models": [], "flower": ""}
-    console = Terminal(width=180)
-    with console.capture() as captured, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo_report, "console", console)
-        patch.setitem(demo_report.table.__globals__, "console", console)
-        demo_report.print_results(results, seconds=1)
     return captured.get()
 
 
@@ -275,13 +255,6 @@ def test_every_command_prints_odd_texts_as_they_are(bench: Bench) -> None:
             assert ":smile:" in whole, (name, printed)
 
 
-def test_the_demos_report_prints_them_as_they_are(bench: Bench) -> None:
-    """It is printed through the same console."""
-    printed = demo(bench)
-    assert not STEERING.search(printed), printed
-    assert "[/oops]" in re.sub(r"\s+", "", printed)
-
-
 def test_json_means_the_same(bench: Bench) -> None:
     """Programs get every character, and none in it steers the terminal that shows it."""
     run_id = newest(bench)
@@ -291,30 +264,3 @@ def test_json_means_the_same(bench: Bench) -> None:
     assert any(FORGED in line["message"] for line in lines)
     assert json.loads(output_of(history.rejections, "--json"))[0]["key"] == f"2{FORGED}"
     assert json.loads(output_of(history.runs, "--json"))[0]["trigger"] == FORGED
-
-
-def test_nothing_is_printed_past_the_terminal() -> None:
-    """Whoever makes a console of their own, or reads markup, goes around what is tried above."""
-    around = re.compile(r"^(rich\.markup|rich\.console|rich\.print)")
-    for file in Path(cli.__file__).parent.glob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and file.name != "terminal.py":
-                assert not around.match(f"{node.module}"), file
-            if isinstance(node, ast.Attribute):
-                assert node.attr not in ("from_markup", "from_ansi"), file
-            if isinstance(node, ast.keyword) and node.arg in ("markup", "emoji"):
-                assert isinstance(node.value, ast.Constant), file
-                assert node.value.value is False, file
-
-
-def test_a_text_that_was_made_elsewhere_steers_nothing() -> None:
-    """The last check: a text that no earlier code cleaned is cleaned before it is written."""
-    from rich.text import Text
-
-    console = Terminal(width=200)
-    with console.capture() as captured:
-        console.print(Text(ODD))
-        console.print(text((ODD, "red")))
-        console.print(ODD, markup=True, emoji=True)
-    assert not STEERING.search(captured.get())
-    assert captured.get().count("[/oops]") == captured.get().count(":smile:") == 3

@@ -245,38 +245,3 @@ def test_people_see_reasons_and_statements(person: Author) -> None:
     assert "  arrival created_at  timestamptz, default now()" in lines
     assert "    CREATE INDEX CONCURRENTLY ON public.t (created_at, id);" in lines
     assert lines[-2:] == ["  batchord try t", "  batchord run t --local"]
-
-
-@pytest.mark.parametrize(
-    ("columns", "rows", "chosen", "why", "left_out"),
-    [
-        (
-            "amount text, country text, blurb text",
-            "'12.50', 'Portugal', repeat('A film that nobody forgets. ', 4)",
-            ["blurb"],
-            "blurb: the longest texts, ",
-            ["amount (text)", "country (text)"],
-        ),
-        ("amount text, country text, n int", "'12.50', 'DE', 1", ["amount", "country", "n"], "all texts and numbers", []),
-        ("amount text, country text, n int", None, ["amount", "country", "n"], "all texts and numbers", []),
-        ("first text, second varchar", None, ["first"], "first: the first column of texts", ["second (character varying)"]),
-        ("url text, body text, facts jsonb", "repeat('x', 90), 'Fine.', NULL", ["body"], "body: by its name", ["url (text)"]),
-    ],
-    ids=["long texts", "codes", "codes without statistics", "nothing to tell", "a name before a size"],
-)
-def test_the_text_is_the_prose_and_nothing_is_left_out_in_silence(
-    person: Author, columns: str, rows: str | None, chosen: list[str], why: str, left_out: list[str]
-) -> None:
-    """Amounts, codes and addresses are no prose, by their names and by PostgreSQL's statistics. The drafts run."""
-    person.bench.sql(f"CREATE TABLE t (id bigserial PRIMARY KEY, {columns})")
-    names = ", ".join(column.split()[0] for column in columns.split(", "))
-    if rows is not None:
-        person.bench.sql(f"INSERT INTO t ({names}) SELECT {rows} FROM generate_series(1, 20)")  # noqa: S608 -- above
-        person.bench.sql("ANALYZE t")
-
-    told = person.draft("t", "--table", "t")
-
-    assert told["columns"] == chosen
-    assert told["columns_why"].startswith(why)
-    assert told["left_out"][: len(left_out)] == left_out
-    assert person.run("t").state is RunState.SUCCEEDED

@@ -38,7 +38,7 @@ def is_authors(file: str | None) -> bool:
 
 @cache
 def _is_foreign(folder: str) -> bool:
-    """Whether a folder belongs to Python, a library or Batchord. A process imports hundreds of modules of few folders."""
+    """Whether a folder belongs to Python, a library or Batchord. Hundreds of modules lie in few folders."""
     path = Path(folder).resolve()
     return any(path.is_relative_to(foreign) for foreign in _foreign_folders())
 

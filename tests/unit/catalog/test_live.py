@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from batchord.catalog import trial
+from batchord.catalog import LiveCatalog, live, trial
 from tests.unit.catalog.live_catalog import Open, call, scoring
 from tests.unit.catalog.pipeline_files import Write, sound
 
@@ -150,6 +150,49 @@ def test_a_file_that_never_ends_is_a_problem_of_its_own(
 
     assert running.names() == ["b"]
     assert f"did not end within {seconds:g} s" in running.problems[0].what
+
+
+def test_many_slow_files_are_not_taken_for_one_that_never_ends(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is for each file: together they take much longer."""
+    sound_file = write("a.py", sound("a"))
+    began = time.monotonic()
+    trial.try_files(tmp_path, ["a.py"], {str(sound_file): sound_file.read_bytes()})
+    seconds = 2 * (time.monotonic() - began) + 1.0
+    monkeypatch.setattr(trial, "_LOOK_SECONDS", 0.1)
+    slow = f"import time\nend = time.monotonic() + {seconds / 2}\nwhile time.monotonic() < end:\n    pass\n"
+    paths = [write(f"slow{number}.py", slow) for number in range(5)]
+
+    tried = trial.try_files(
+        tmp_path, [path.name for path in paths], {str(path): path.read_bytes() for path in paths}, seconds=seconds
+    )
+
+    assert tried.problems == []
+    assert sorted(tried.closures) == [path.name for path in paths]
+
+
+def test_a_command_tries_a_broken_file_once(
+    write: Write, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks for the pipelines several times, and a look may take seconds."""
+    monkeypatch.setattr(live, "LOOK_SECONDS", 0.0)
+    tries: list[list[str]] = []
+
+    def counted(folder: Path, files: list[str], texts: dict[str, bytes]) -> trial.TrialResult:
+        tries.append(files)
+        return trial.try_files(folder, files, texts)
+
+    monkeypatch.setattr("batchord.catalog.takeup.try_files", counted)
+    write("a.py", sound("a"))
+    write("broken.py", "broken(")
+    command = LiveCatalog(tmp_path, tmp_path_factory.mktemp("home"))
+
+    for _ in range(3):
+        assert command.names() == ["a"]
+        assert [problem.file for problem in command.problems] == ["broken.py"]
+
+    assert tries == [["a.py", "broken.py"]]
 
 
 def test_a_module_that_an_edit_breaks_holds_back_all_that_share_it(catalog: Open, write: Write) -> None:

@@ -14,6 +14,8 @@ from batchord.reports.changes import newest_changes
 from batchord.reports.rejections import newest_rejections
 from tests.integration.flow_parts import STEP, Bench
 
+RUN_ID = "01970000-0000-7000-8000-000000000001"
+
 
 def picky(frame: pd.DataFrame) -> "pd.Series[float]":
     """No score for the shortest text."""
@@ -55,6 +57,29 @@ def test_changes_say_who_made_them(bench: Bench) -> None:
     ]
     bench.sql("""UPDATE batchord.history SET detail = '{"range": [1, 2]}'""")
     assert newest_changes(bench.ledger, limit=1)[0].detail_text({}) == "range [1, 2]"
+
+
+@pytest.mark.parametrize(
+    ("action", "detail", "said"),
+    [
+        ("run", '{"trigger": "cli"}', "by hand"),
+        ("run", '{"params": {"day": 1}, "trigger": "local"}', 'params {"day": 1}, by hand (--local)'),
+        ("run", '{"trigger": "nightly-import"}', "trigger nightly-import"),
+        ("run", '{"trigger": ["cli"]}', 'trigger ["cli"]'),
+        ("rerun", f'{{"of": "{RUN_ID}", "failed": true}}', f"of run {RUN_ID[:8]}, the failed steps"),
+        ("rerun", f'{{"of": "{RUN_ID}", "from": "load"}}', f"of run {RUN_ID[:8]}, from load"),
+        ("retry", '{"keys": ["1", "a b"]}', "keys 1, a b"),
+        ("reset", '{"steps": ["score"]}', "steps score"),
+    ],
+)
+def test_details_are_told_in_words(bench: Bench, action: str, detail: str, said: str) -> None:
+    """Ids as people write them, and triggers as `runs` shows them."""
+    bench.declare()
+    pause(bench.parts(), pipeline="items", paused=True, actor=Actor(user="anna", host="desk", way=Way.COMMAND))
+    bench.sql("UPDATE batchord.history SET action = %s, detail = %s", action, detail)
+    (change,) = newest_changes(bench.ledger, limit=1)
+    assert change.detail_text({RUN_ID: RUN_ID[:8]}) == said
+    assert change.repeats == (RUN_ID if action == "rerun" else None)
 
 
 def keep(bench: Bench, event: str, message: str, run_id: str | None = None) -> None:

@@ -56,7 +56,8 @@ def test_a_run_goes_on_when_nobody_waits_for_it_any_more(bench: Bench, monkeypat
     short = short_id(bench.ledger, opened.id)
     assert len(short) < len(opened.id)
     assert said.stderr == (
-        f"\nInterrupted. Run {short} goes on. `batchord show {short}` shows it, and `batchord cancel {short}` ends it.\n"
+        f"\nInterrupted. Run {short} goes on. `batchord show {short}` shows it, and "
+        f"`batchord cancel {short}` ends it.\n"
     )
 
 
@@ -80,15 +81,3 @@ def test_windows_go_on_too(bench: Bench, monkeypatch: pytest.MonkeyPatch, days: 
 
     assert said.exit_code == 130
     assert names in said.stderr
-
-
-@pytest.mark.parametrize(
-    ("text", "said"), [("limit", "'limit' was read, which has no '='"), ("=3", "no name before its '='")]
-)
-def test_a_parameter_that_cannot_be_read_says_what_was_read(bench: Bench, text: str, said: str) -> None:  # noqa: ARG001
-    """And what is wanted."""
-    result = CliRunner().invoke(run.run, [ITEMS, "--param", text])
-
-    assert result.exit_code == 2
-    assert said in result.stderr
-    assert "write KEY=VALUE" in result.stderr
