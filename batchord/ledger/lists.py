@@ -3,10 +3,10 @@
 A page ends with a mark, and the next page begins after it (keyset pagination): an offset would read all rows before it.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
+from batchord.core.run.run_lists import RejectionFilter
 from batchord.ledger.connection import Connections
 
 #: The most groups of rejections by pipeline, step and reason that a filter may have; others are left out.
@@ -85,46 +85,6 @@ _THROUGHPUT = """
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class RejectionFilter:
-    """Which rejections a list has; None: all."""
-
-    pipeline: str | None = None
-    step: str | None = None
-    reason: str | None = None
-    #: A whole id.
-    run_id: str | None = None
-
-    def query(self, selected: str) -> str:
-        """``selected`` over the groups that the filter leaves."""
-        leading = "run_id" if self.run_id is not None else "pipeline"
-        columns = f"{leading}, step, reason"
-        scoped = self.run_id is not None or self.pipeline is not None
-        scope = f"{leading} = %(scope)s{'::uuid' if self.run_id is not None else ''}"
-        same = f"old.{leading} = chosen.{leading} AND old.step = chosen.step AND old.reason = chosen.reason"
-        if self.run_id is not None and self.pipeline is not None:
-            same += " AND old.pipeline = %(pipeline)s"
-        groups = _GROUPS.format(
-            columns=columns,
-            before=", ".join(f"before.{name}" for name in columns.split(", ")),
-            first=f"WHERE {scope}" if scoped else "",
-            more=f"AND {scope}" if scoped else "",
-        )
-        # A run has one pipeline.
-        pipeline = "(SELECT pipeline FROM batchord.rejections AS any_of WHERE any_of.run_id = chosen.run_id LIMIT 1)"
-        return groups + selected.format(same=same, pipeline=pipeline if self.run_id is not None else "pipeline")
-
-    def values(self) -> dict[str, Any]:
-        """What the query names."""
-        return {
-            "pipeline": self.pipeline,
-            "step": self.step,
-            "reason": self.reason,
-            "scope": self.run_id or self.pipeline,
-            "groups": MOST_GROUPS,
-        }
-
-
 class Lists:
     """Read-only queries for people. Each reads a bounded number of rows."""
 
@@ -133,14 +93,14 @@ class Lists:
 
     def rejection_counts(self, of: RejectionFilter, *, most: int) -> list[dict[str, Any]]:
         """The number of rejections of each pipeline, step and reason, the largest first, up to ``most`` each."""
-        return self._rows(of.query(_COUNTS), {**of.values(), "most": most})
+        return self._rows(_query(of, _COUNTS), {**_values(of), "most": most})
 
     def rejections(
         self, of: RejectionFilter, *, before: tuple[datetime, str] | None, limit: int
     ) -> list[dict[str, Any]]:
         """The newest rejections before that time and ``mark``, the newest first."""
         at, mark = (None, None) if before is None else before
-        return self._rows(of.query(_REJECTIONS), {**of.values(), "at": at, "mark": mark, "limit": limit})
+        return self._rows(_query(of, _REJECTIONS), {**_values(of), "at": at, "mark": mark, "limit": limit})
 
     def alerts(self, *, pipeline: str | None, before: int | None, limit: int) -> list[dict[str, Any]]:
         """The newest alerts before that ``id``, the newest first, and how many receivers have each."""
@@ -164,3 +124,34 @@ class Lists:
     def _rows(self, query: LiteralString | str, values: Any) -> list[dict[str, Any]]:
         with self._connections.transaction() as connection:
             return connection.execute(query, values).fetchall()
+
+
+def _query(of: RejectionFilter, selected: str) -> str:
+    """``selected`` over the groups that the filter leaves."""
+    leading = "run_id" if of.run_id is not None else "pipeline"
+    columns = f"{leading}, step, reason"
+    scoped = of.run_id is not None or of.pipeline is not None
+    scope = f"{leading} = %(scope)s{'::uuid' if of.run_id is not None else ''}"
+    same = f"old.{leading} = chosen.{leading} AND old.step = chosen.step AND old.reason = chosen.reason"
+    if of.run_id is not None and of.pipeline is not None:
+        same += " AND old.pipeline = %(pipeline)s"
+    groups = _GROUPS.format(
+        columns=columns,
+        before=", ".join(f"before.{name}" for name in columns.split(", ")),
+        first=f"WHERE {scope}" if scoped else "",
+        more=f"AND {scope}" if scoped else "",
+    )
+    # A run has one pipeline.
+    pipeline = "(SELECT pipeline FROM batchord.rejections AS any_of WHERE any_of.run_id = chosen.run_id LIMIT 1)"
+    return groups + selected.format(same=same, pipeline=pipeline if of.run_id is not None else "pipeline")
+
+
+def _values(of: RejectionFilter) -> dict[str, Any]:
+    """What the query names."""
+    return {
+        "pipeline": of.pipeline,
+        "step": of.step,
+        "reason": of.reason,
+        "scope": of.run_id or of.pipeline,
+        "groups": MOST_GROUPS,
+    }

@@ -15,7 +15,7 @@ _ODD_ENDS = frozenset({"failed", "retried", "lost", "split", "code-changed"})
 
 #: The parts of a model's error that name records.
 _RECORDS = re.compile(
-    r"(?<=The model raised for )[\d,]+ of [\d,]+ records? of a batch, last for record .*?(?=: )"
+    r"(?<=The model raised for )at least [\d,]+ of the [\d,]+ records? of a batch, .*? is record .*?(?=: )"
     r"|(?<= failed on )[\d,]+ records? \(keys .*?\)(?=: )",
     re.DOTALL,
 )

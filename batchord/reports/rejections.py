@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from batchord.core.errors import ConfigurationError
-from batchord.ledger.lists import RejectionFilter
+from batchord.core.run.run_lists import RejectionFilter
 from batchord.reports.listing import Listing, listed
 
 if TYPE_CHECKING:

@@ -12,11 +12,12 @@ from batchord.core.errors import ConfigurationError
 from batchord.core.run.alerts import AlertKind, NewAlert
 from batchord.core.run.history import Actor, Way
 from batchord.core.run.run_ids import first_run_id
+from batchord.core.run.run_lists import RejectionFilter
 from batchord.flow.upkeep.audit import audit_all, audit_and_repair
 from batchord.flow.upkeep.prune import prune
 from batchord.flow.upkeep.switch import pause
 from batchord.ledger import lists
-from batchord.ledger.lists import Lists, RejectionFilter
+from batchord.ledger.lists import Lists
 from batchord.reports.alerts import alerts_before
 from batchord.reports.audits import Verdict, audits, audits_before
 from batchord.reports.changes import changes_before

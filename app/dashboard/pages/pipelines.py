@@ -7,6 +7,7 @@ from uuid import uuid4
 from tornado.web import authenticated
 
 from batchord.core.run.runs import RunState
+from batchord.core.text.counts import counted
 from batchord.flow.begin.start import start_run
 from batchord.flow.upkeep.switch import pause
 from batchord.reports.board import BoardLine, board
@@ -91,7 +92,7 @@ def strip_in_words(name: str, runs: Sequence[RunReport]) -> str:
     """The newest runs of a pipeline in words, for who cannot see the chart."""
     states = [run.state for run in runs]
     counts = ", ".join(f"{states.count(state)} {state}" for state in RunState if state in states)
-    return f"The last {len(runs)} runs of {name}: {counts}"
+    return f"The last {counted(len(runs), 'run')} of {name}: {counts}"
 
 
 def rates_of(of: BoardLine) -> str:

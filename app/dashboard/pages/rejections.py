@@ -3,9 +3,9 @@
 from typing import Any
 
 from batchord.core.errors import ConfigurationError
+from batchord.core.run.run_lists import RejectionFilter
 from batchord.core.text.counts import counted
 from batchord.flow.begin.repair import retry_rejections
-from batchord.ledger.lists import RejectionFilter
 from batchord.reports.listing import Listing
 from batchord.reports.rejections import MOST_COUNTED, RejectionCount, rejection_counts, rejections_before
 from batchord.reports.run_names import short_id, short_ids

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from batchord.core.text.counts import counted
 from batchord.reports.progress import StepProgress
 from batchord.reports.run_page import RunPageReport
 from batchord.reports.timeline import TimedAttempt, Timeline
@@ -38,7 +39,7 @@ def graph_of(report: RunPageReport, address: Callable[[str], str]) -> str:
             )
         )
     states = states_in_words([step.state for step in report.steps])
-    return graph(nodes, text=f"The graph of {len(nodes)} steps: {states}. The table below lists them.")
+    return graph(nodes, text=f"The graph of {counted(len(nodes), 'step')}: {states}. The table below lists them.")
 
 
 def timeline_of(timeline: Timeline, address: Callable[[TimedAttempt], str]) -> str:
@@ -61,7 +62,9 @@ def timeline_of(timeline: Timeline, address: Callable[[TimedAttempt], str]) -> s
     states = states_in_words([each.attempt.state for each in timeline.attempts])
     workers = len({each.worker for each in timeline.attempts})
     took = duration(max(bar.end for bar in drawn))
-    return gantt(drawn, text=f"Attempts by worker: {states}, by {workers} workers within {took}. A table lists them.")
+    return gantt(
+        drawn, text=f"Attempts by worker: {states}, by {counted(workers, 'worker')} within {took}. A table lists them."
+    )
 
 
 def progress_of(each: StepProgress) -> str:

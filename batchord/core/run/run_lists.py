@@ -1,4 +1,4 @@
-"""Which runs a list shows."""
+"""Which runs and which rejections a list shows."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,17 @@ class RunFilter:
     #: The runs that were created from ``start`` on, and before ``end``.
     start: datetime | None = None
     end: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RejectionFilter:
+    """Which rejections a list has; None: all."""
+
+    pipeline: str | None = None
+    step: str | None = None
+    reason: str | None = None
+    #: A whole id.
+    run_id: str | None = None
 
 
 class RunPlace(NamedTuple):

@@ -44,7 +44,7 @@ def offered(*words: str) -> list[str]:
 
 def test_commands_and_options() -> None:
     """With the lines of the help page, which zsh and fish show."""
-    assert offered("re") == ["rejections", "retry", "rerun", "reset", "resume"]
+    assert offered("re") == ["report", "rejections", "retry", "rerun", "reset", "resume"]
     assert offered("--v") == ["--version"]
     assert offered("run", "--lo") == ["--local"]
     assert offered("runs", "--state", "can") == ["cancelled"]
@@ -151,7 +151,7 @@ def test_bash_itself_completes(project: Path, tmp_path: Path) -> None:
     )
     registered, *answers = ended.stdout.splitlines()
     assert "-F _batchord_completion batchord" in registered
-    assert answers == ["rejections retry rerun reset resume", "review-graph reviews", "--wait"]
+    assert answers == ["report rejections retry rerun reset resume", "review-graph reviews", "--wait"]
 
 
 @pytest.mark.parametrize(
