@@ -14,7 +14,7 @@ from batchord.core.text.error_text import clause
 _OPENS_JSON = ("{", "[", '"')
 
 
-class ParamOfRun(click.ParamType):  # type: ignore[type-arg]  # earlier releases of click take none
+class ParamOfRun(click.ParamType[tuple[str, Any]]):
     """``KEY=VALUE`` as the key and the value. The value is JSON, or a text that does not begin like JSON."""
 
     name = "parameter"
@@ -41,7 +41,7 @@ class ParamOfRun(click.ParamType):  # type: ignore[type-arg]  # earlier releases
         return key, parsed
 
 
-class Moment(click.ParamType):  # type: ignore[type-arg]  # as above
+class Moment(click.ParamType[datetime]):
     """A time in ISO 8601; UTC without an offset."""
 
     name = "time"

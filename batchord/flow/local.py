@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from batchord.core.errors import TransientError
 from batchord.core.run.history import Actor
 from batchord.core.run.messages import AlertsKept, FollowUp, Message, RunEnded, StepReady
+from batchord.core.run.run_ids import short_ids
 from batchord.core.run.runs import Run
 from batchord.flow.begin.start import start_run
 from batchord.flow.dispatch import dispatch
@@ -20,6 +22,7 @@ from batchord.flow.parts import Parts
 from batchord.flow.predict.shard import ShardHeld
 from batchord.flow.upkeep.recover import sweep
 from batchord.flow.upkeep.release import hand_back, release_ended
+from batchord.processes.local_names import plain_name
 
 log = logging.getLogger(__name__)
 
@@ -72,12 +75,22 @@ def _run(
             waiting.extend(sweep(parts, older_than_seconds=0, pipeline=pipeline))
             continue
         if not told:
-            log.warning(
-                "Run %s of %s waits for an earlier run, or for a worker that works on a part of it.", run.id, pipeline
-            )
+            _tell_of_wait(parts, run)
             told = True
         time.sleep(_POLL_SECONDS)
         waiting.extend(sweep(parts, older_than_seconds=0, pipeline=pipeline))
+
+
+def _tell_of_wait(parts: Parts, run: Run) -> None:
+    """Logs for whom the run waits, and until when if nobody is there any more: a killed worker leaves its lease."""
+    short = short_ids(parts.ledger.run_names, [run.id])[run.id]
+    said = f"Run {short} of {run.pipeline} waits for an earlier run, or for a worker that works on a part of it."
+    holders = parts.ledger.recovery.holders(run.pipeline)
+    if holders:
+        names = ", ".join(map(plain_name, holders))
+        until = f"{max(holders.values()).astimezone(UTC):%H:%M:%S} UTC"
+        said += f" Work is held by {names}. If it was killed, its work goes on here after {until}."
+    log.warning("%s", said)
 
 
 def _nothing(_run_id: str) -> None:

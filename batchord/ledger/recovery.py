@@ -9,6 +9,7 @@ now. Times that are kept for people stay as they are; the queries treat one in t
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from batchord.core.run.messages import LONGEST_DELAY
@@ -170,6 +171,18 @@ _HELD_LOCALLY = """
       AND position('@' IN step.worker) > 0 AND (%(pipeline)s::text IS NULL OR run.pipeline = %(pipeline)s)
 """
 
+_HOLDERS = """
+    SELECT held.worker, max(held.lease_until) AS until
+    FROM (SELECT shard.run_id, shard.worker, shard.lease_until FROM batchord.shards AS shard
+          WHERE shard.state = 'running'
+          UNION ALL
+          SELECT step.run_id, step.worker, step.lease_until FROM batchord.steps AS step
+          WHERE step.state = 'planning' OR (step.state = 'running' AND NOT step.sharded)) AS held
+    JOIN batchord.runs AS run ON run.id = held.run_id
+    WHERE run.state = 'running' AND run.pipeline = %(pipeline)s AND held.lease_until > batchord.now()
+    GROUP BY held.worker ORDER BY until DESC, held.worker
+"""
+
 
 class RecoveryQueries:
     """Finds work whose messages were lost after the commit.
@@ -194,6 +207,12 @@ class RecoveryQueries:
         with self._connections.transaction() as connection:
             rows = connection.execute(_HELD_LOCALLY, {"pipeline": pipeline}).fetchall()
         return [HeldWork(**row) for row in rows]
+
+    def holders(self, pipeline: str) -> dict[str, datetime]:
+        """The workers that hold work of the pipeline, each with the end of its lease if nobody renews it."""
+        with self._connections.transaction() as connection:
+            rows = connection.execute(_HOLDERS, {"pipeline": pipeline}).fetchall()
+        return {row["worker"]: row["until"] for row in rows}
 
     def mend_times(self, *, lease_seconds: float) -> int:
         """Sets times that lie in the future, because the clock stepped back, to now; returns how many rows changed.

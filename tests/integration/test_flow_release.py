@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,6 +64,26 @@ def test_a_local_run_takes_over_from_one_that_has_ended(bench: Bench) -> None:
         ("done", None),
     ]
     bench.assert_exactly_once()
+
+
+def test_a_local_run_says_for_whom_it_waits_and_until_when(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker of the local stack that was killed leaves its lease, and nobody tells of its end."""
+    bench.declare()
+    lease = _held_by(bench, "vm:4711")
+    until = bench.value("SELECT lease_until FROM batchord.shards WHERE state = 'running'")
+    monkeypatch.setattr("batchord.flow.local.time", SimpleNamespace(sleep=lambda _: bench.expire_leases()))
+
+    run = run_local(_local(bench), pipeline=ITEMS)
+
+    (said,) = [line for line in caplog.messages if "waits for an earlier run" in line]
+    assert f"Run {run.id[:8]}" in said
+    assert run.id not in said
+    assert (
+        f"held by vm:4711. If it was killed, its work goes on here after {until.astimezone(UTC):%H:%M:%S} UTC." in said
+    )
+    assert bench.ledger.runs.get(lease.run_id).predicted == 10
 
 
 @pytest.mark.parametrize(

@@ -80,4 +80,4 @@ def test_people_read_what_is_left_out(person: Author) -> None:
     told = person.new("t", "--table", "t").stdout
 
     assert "body: by its name" in told
-    assert "left out  country (text), seen (date)  add to the query what the model reads" in " ".join(told.split(" "))
+    assert "left out country (text), seen (date) add to the query what the model reads" in " ".join(told.split())
