@@ -125,7 +125,7 @@ def _print_proposal(draft: "Draft", proposal: "Proposal") -> None:
     if draft.left_out:
         more = f" and {len(draft.left_out) - _MOST} more" if len(draft.left_out) > _MOST else ""
         shown = f"{foreign(', '.join(draft.left_out[:_MOST]))}{more}"
-        console.print(text(f"  {'left out':8}", shown, ("  add to the query what the model reads", "dim")))
+        console.print(text("  left out  ", shown, ("  add to the query what the model reads", "dim")))
     for remark in proposal.remarks:
         console.print(text(("!", "yellow"), f" {foreign(remark.text)}"))
         if remark.statement is not None:

@@ -17,6 +17,7 @@ from batchord.reports.counts import counts_of
 from batchord.reports.run_names import short_id
 from batchord.reports.runs import RunReport
 
+from . import values
 from .actor import this_person
 from .backfill import fill_range
 from .broker import ask
@@ -28,7 +29,6 @@ from .local_log import captured, shown_waits
 from .output import console, json_option, print_json
 from .run_ids import written
 from .terminal import foreign
-from .values import Moment, ParamOfRun, each_once
 from .waiting import on_ctrl_c, progress_bar, wait_for_end
 
 #: How long to wait until a worker opens the run. Then the command says that no worker seems to run.
@@ -45,17 +45,16 @@ _POLL_SECONDS = 0.1
 @click.option(
     "--param",
     "params",
-    type=ParamOfRun(),
-    callback=each_once,
+    callback=values.params,
     multiple=True,
     metavar="KEY=VALUE",
     help="A parameter of the run; VALUE is JSON or text. Repeat the option for more.",
 )
-@click.option("--from", "start", type=Moment(), metavar="TIME", help="Fill past windows from this time on.")
+@click.option("--from", "start", callback=values.moment, metavar="TIME", help="Fill past windows from this time on.")
 @click.option(
     "--to",
     "end",
-    type=Moment(),
+    callback=values.moment,
     metavar="TIME",
     help="Fill past windows up to this time. ISO 8601; UTC without an offset.",
 )

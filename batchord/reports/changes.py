@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from batchord.core.run.run_ids import is_whole_id
 from batchord.reports.listing import Listing, listed, number_of
-from batchord.reports.runs import TRIGGERS
 
 if TYPE_CHECKING:
     from batchord.ledger import Ledger
 
+#: Where a run works that a person started, by its trigger. All of these changes are by hand.
+_WHERE = {"cli": "on workers", "local": "with --local", "call": "on workers, by a program"}
 #: Details with several texts.
 _LISTS = frozenset({"keys", "steps"})
 
@@ -43,8 +44,8 @@ class ChangeReport:
         return ", ".join(self._said(name, value, ids) for name, value in self.detail.items())
 
     def _said(self, name: str, value: Any, ids: Mapping[str, str]) -> str:
-        if name == "trigger" and isinstance(value, str) and value in TRIGGERS:
-            return TRIGGERS[value]
+        if name == "trigger" and isinstance(value, str) and value in _WHERE:
+            return _WHERE[value]
         if self.action == "rerun" and name == "of":
             return f"of run {ids.get(value, value)}"
         if self.action == "rerun" and name == "failed":

@@ -62,8 +62,8 @@ def test_changes_say_who_made_them(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("action", "detail", "said"),
     [
-        ("run", '{"trigger": "cli"}', "by hand"),
-        ("run", '{"params": {"day": 1}, "trigger": "local"}', 'params {"day": 1}, by hand (--local)'),
+        ("run", '{"trigger": "cli"}', "on workers"),
+        ("run", '{"params": {"day": 1}, "trigger": "local"}', 'params {"day": 1}, with --local'),
         ("run", '{"trigger": "nightly-import"}', "trigger nightly-import"),
         ("run", '{"trigger": ["cli"]}', 'trigger ["cli"]'),
         ("rerun", f'{{"of": "{RUN_ID}", "failed": true}}', f"of run {RUN_ID[:8]}, the failed steps"),
@@ -73,7 +73,7 @@ def test_changes_say_who_made_them(bench: Bench) -> None:
     ],
 )
 def test_details_are_told_in_words(bench: Bench, action: str, detail: str, said: str) -> None:
-    """Ids as people write them, and triggers as `runs` shows them."""
+    """Ids as people write them; a trigger says where the run works."""
     bench.declare()
     pause(bench.parts(), pipeline="items", paused=True, actor=Actor(user="anna", host="desk", way=Way.COMMAND))
     bench.sql("UPDATE batchord.history SET action = %s, detail = %s", action, detail)

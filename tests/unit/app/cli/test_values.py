@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import logs, reset, run
-from app.cli.values import ParamOfRun
+from app.cli.values import parsed
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +71,7 @@ def test_each_parameter_is_given_once() -> None:
 )
 def test_json_is_read_and_any_other_text_stays_a_text(text: str, value: Any) -> None:
     """As people type it in a shell."""
-    assert ParamOfRun().convert(text, None, None) == ("x", value)
+    assert parsed(text) == ("x", value)
 
 
 @pytest.mark.parametrize(
