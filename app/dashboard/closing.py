@@ -90,6 +90,8 @@ class ClosedFlower(Flower):  # type: ignore[misc]
             template_loader=PageLoader(options["template_path"]),
             **options,
         )
+        # Celery's current app is one of each thread. Pages send messages in threads of their own.
+        self.capp.set_default()
 
     def only_looks(self, actor: Actor | None) -> bool:
         """Whether the person is a viewer: somebody who may change nothing."""
