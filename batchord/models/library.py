@@ -13,7 +13,7 @@ from batchord.core.process.extras import require
 from batchord.models import hub_files
 from batchord.models.downloads import Downloads
 from batchord.models.local_files import LocalFiles, nothing_but_parts
-from batchord.models.places import local_path, naming_the_place
+from batchord.models.places import local_path
 from batchord.models.s3_files import S3Files
 from batchord.models.versions import WEIGHT_DIGITS, digest_of, readable_name, version_of, weights_of, with_options
 from batchord.processes.per_process import PerProcess
@@ -64,7 +64,7 @@ class ModelLibrary:
         """See :meth:`batchord.core.ports.Models.version`. :mod:`batchord.models.versions` describes its parts."""
         if not isinstance(declared, StoredModel):
             return with_options(declared.own_version(), declared)
-        with naming_the_place(declared):
+        with declared.naming_its_place("The model"):
             return version_of(_name(declared), self._digest(declared), declared)
 
     def load(self, declared: Model, version: str) -> LoadedModel:
@@ -100,7 +100,7 @@ class ModelLibrary:
         if not isinstance(declared, StoredModel):
             _check(self.version(declared), version, "its code")
             return declared.load(None, version, threads=self._threads, copied=False)
-        with naming_the_place(declared):
+        with declared.naming_its_place("The model"):
             return self._load_stored(declared, version)
 
     def _load_stored(self, declared: StoredModel, version: str) -> LoadedModel:

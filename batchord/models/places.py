@@ -1,8 +1,6 @@
 """Tells whether a declared location is a path on this machine or an id on a hub."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from batchord.core.declared.models import StoredModel
@@ -33,18 +31,6 @@ def local_path(declared: StoredModel) -> Path | None:
             "commit, since the files behind a name change: give revision='…' with all 40 digits of the commit."
         )
     return None
-
-
-@contextmanager
-def naming_the_place(declared: StoredModel) -> Iterator[None]:
-    """Adds the place where the model is declared to an error that says what is wrong with its files."""
-    try:
-        yield
-    except (ModelNotFound, ConfigurationError) as error:
-        place = declared.written_at
-        if place is not None and place not in str(error) and type(error) in (ModelNotFound, ConfigurationError):
-            error.args = (f"{error} The model is declared at {place}.",)
-        raise
 
 
 def _meant(path: Path) -> str:

@@ -15,7 +15,11 @@ _ODD_ENDS = frozenset({"failed", "retried", "lost", "split", "code-changed"})
 
 #: The parts of a model's error that name records.
 _RECORDS = re.compile(
-    r"(?<=The model raised for )at least [\d,]+ of the [\d,]+ records? of a batch, .*? is record .*?(?=: )"
+    r"(?<=The model raised for )(?:every record of a batch of [\d,]+|at least [\d,]+ of the [\d,]+ records of a batch, "
+    r"and no record was rejected\. The first is record .*?)(?=: )"
+    r"|(?<= failed for )(?:record .*?|[\d,]+ records, from .*? to .*?)(?=: )"
+    # As release 0.2 and earlier ones wrote it:
+    r"|(?<=The model raised for )[\d,]+ of [\d,]+ records? of a batch, last for record .*?(?=: )"
     r"|(?<= failed on )[\d,]+ records? \(keys .*?\)(?=: )",
     re.DOTALL,
 )

@@ -8,6 +8,8 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from app.cli.check import check
+from batchord.catalog import load
+from batchord.core.errors import ConfigurationError
 from batchord.settings import Settings
 from tests.integration.checked_files import SOUND, checked, configure, forgotten, write
 from tests.integration.flow_parts import Bench, by
@@ -156,6 +158,26 @@ def test_a_check_changes_nothing(bench: Bench) -> None:
 
     assert checked()["problems"] == []
     assert bench.value("SELECT count(*) FROM records") == 2
+
+
+def test_what_is_wrong_with_a_source_names_its_line_wherever_it_is_read(bench: Bench) -> None:
+    """A check names the line anyway; a dry run and a worker have only the error."""
+    write(
+        "a.py",
+        """
+        a = Pipeline(
+            "a",
+            model=len,
+            source=SqlSource("SELECT id, bdy FROM records", key="id"),
+        )
+        """,
+    )
+    source = load(Path("pipelines")).pipelines["a"].predict_steps[0].source
+
+    with pytest.raises(ConfigurationError, match=r'column "bdy" does not exist') as raised:
+        bench.parts().open_source(source, None).check()
+
+    assert str(raised.value).endswith(" The source is declared at pipelines/a.py:6.")
 
 
 def test_records_that_no_run_can_read_are_a_warning(bench: Bench) -> None:

@@ -29,14 +29,14 @@ def place_of_function(function: object) -> str | None:
 
 
 def place_of_text(text: str, module: str | None, code: Code) -> str | None:
-    """The place where an author's module writes ``text`` as a value; only its file if it computes the value.
+    """The place where an author's module writes ``text`` as a value; None if the module is not the author's.
 
-    None if the module is not the author's.
+    It is only the file if the module computes the value, or writes it more than once.
     """
     parsed = None if module is None else code.parsed(module)
     file = getattr(sys.modules.get(str(module)), "__file__", None)
     if parsed is None or file is None:
         return None
     constants = (node for node in ast.walk(parsed.tree) if isinstance(node, ast.Constant))
-    line = next((node.lineno for node in constants if node.value == text), None)
-    return shown_path(file) if line is None else f"{shown_path(file)}:{line}"
+    lines = [node.lineno for node in constants if node.value == text]
+    return f"{shown_path(file)}:{lines[0]}" if len(lines) == 1 else shown_path(file)

@@ -170,11 +170,6 @@ class Model(Declaration):
         return [f"images={shown(images)}: give images=Images(column={column!r}, allow=['s3://bucket/prefix/'])"]
 
     @property
-    def written_at(self) -> str | None:
-        """Where an author corrects it, such as ``pipelines/reviews.py:12``; None if that is unknown."""
-        return None
-
-    @property
     def takes_arrival(self) -> bool:
         """Whether the frame may hold the arrival column. An estimator that reads all columns must not see it."""
         return True

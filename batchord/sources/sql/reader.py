@@ -71,7 +71,8 @@ class SqlRecords(SourceReader):
 
     @cached_property
     def _columns(self) -> Columns:
-        return describe(self._engine, self._author, self._declared)
+        with self._declared.naming_its_place("The source"):
+            return describe(self._engine, self._author, self._declared)
 
     @cached_property
     def _statements(self) -> FewRecords:

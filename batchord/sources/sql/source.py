@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
 
+from batchord.core.code.places import place_of_text
 from batchord.core.declared.checks import address_problems, is_whole
 from batchord.core.declared.sources import (
     DECIDES_NOTHING,
@@ -70,6 +71,11 @@ class SqlSource(Source):
 
         limits = Limits(statement=context.statement_seconds, lock=context.lock_seconds)
         return open_source(self, default_url=context.database_url, window=context.window, limits=limits)
+
+    @property
+    def written_at(self) -> str | None:
+        """See the base class: where its author writes the query."""
+        return place_of_text(self.sql, self.declared_in, self.code)
 
     def within(self, limit: timedelta) -> Self:
         """See the base class."""

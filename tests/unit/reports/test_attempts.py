@@ -52,6 +52,34 @@ def test_only_equal_attempts_are_one_group() -> None:
     assert groups[1].worker == "a:1"
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        (
+            "The model raised for at least 6 of the 10 records of a batch, and no record was rejected. The first is "
+            "record {key}: KeyError: 'x'. Correct it."
+        ),
+        "The model raised for every record of a batch of {key}: KeyError: 'x'. Correct it.",
+        "mood@1 failed for record {key}: KeyError: 'x'.",
+        "mood@1 failed for 5 records, from {key} to 99: KeyError: 'x'.",
+        (
+            "The model raised for 6 of 10 records of a batch, last for record {key}: mood@1 failed on 1 record (keys "
+            "{key} to {key}): KeyError: 'x'."
+        ),
+    ],
+    ids=["many", "every", "one", "several", "0.2"],
+)
+def test_errors_that_differ_in_their_records_are_one_group(error: str) -> None:
+    """As this release writes them, and as earlier ones left them in the ledger."""
+    groups = troubles([attempt(shard=place, state="failed", error=error.format(key=place)) for place in (1, 2)])
+    other = troubles(
+        [attempt(state="failed", error=error.format(key=1)), attempt(state="failed", error="KeyError: 'x'")]
+    )
+
+    assert [group.shards for group in groups] == ["1-2"]
+    assert len(other) == 2
+
+
 def test_a_group_with_an_attempt_under_way_has_no_duration_yet() -> None:
     """Its worker is at it."""
     (group,) = troubles([attempt(2), attempt(2, shard=1, finished_at=None)])
