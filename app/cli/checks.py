@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _NOT_LOADED = "The model was not loaded: {why}. Its declaration and its columns were checked; `batchord try` loads it."
 
+#: What `pipelines` folds on a narrow terminal before it leaves out a column: one line for each pipeline reads best.
+_FOLDS = {"steps": (), "file": ("schedule",)}
+
 
 @click.command()
 @json_option
@@ -45,7 +48,7 @@ def pipelines(*, as_json: bool) -> None:
         ]
         empty = f"{catalog().folder} has no pipelines."
         columns = ("pipeline", "schedule", "next", "steps", "file")
-        table("Pipelines", columns, rows, empty=empty, least=("steps", "file"), rather_fewer=True)
+        table("Pipelines", columns, rows, empty=empty, least=("steps", "file"), folds=_FOLDS)
         _print_switches(report)
         print_problems(report.problems)
     if report.problems:

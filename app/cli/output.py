@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -97,13 +97,13 @@ def table(
     *,
     empty: str,
     least: Sequence[str] = (),
-    rather_fewer: bool = False,
+    folds: Mapping[str, Collection[str]] | None = None,
 ) -> None:
     """Prints a table, or ``empty`` if there are no rows. Columns whose name begins with ``>`` hold numbers.
 
-    If a terminal is too narrow, the columns of ``least`` are left out, one after the other, until the others fit:
-    with their texts folded, or with ``rather_fewer`` without. A table that is piped has all columns, and one line for
-    each row.
+    If a terminal is too narrow, the columns of ``least`` are left out, one after the other, until the others fit.
+    ``folds``: for a column of ``least``, the columns that are folded rather than that it is left out; otherwise all
+    texts. A table that is piped has all columns, and one line for each row.
     """
     if not rows:
         console.print(empty)
@@ -113,7 +113,7 @@ def table(
     cells = [[_cell(value, lines=name in _LINES) for name, value in zip(names, row, strict=True)] for row in rows]
     widths = {name: _width([name, *(row[at] for row in cells)]) for at, name in enumerate(names)}
     for name in least:
-        if _fits(widths, () if rather_fewer else _TEXT):
+        if _fits(widths, (folds or {}).get(name, _TEXT)):
             break
         del widths[name]
     # Nothing is cut off: if the terminal is still too narrow, every column is folded.
