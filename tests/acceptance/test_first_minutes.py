@@ -77,6 +77,6 @@ def test_a_wrong_name_starts_no_server(shell: OwnStack) -> None:
     for command in (["plan", "views"], ["audit", "views"], ["run", "views", "--local"]):
         ended = shell.batchord(*command)
         assert ended.returncode == 1
-        assert "UnknownPipeline" in ended.stderr
+        assert "There is no pipeline 'views'" in ended.stderr
     assert shell.processes() == []
     assert not (shell.home / "postgres").exists()
