@@ -39,7 +39,7 @@ class RunsPage(Page):
             "states": STATES,
             "is_filtered": any(given.values()),
             "is_first": before is None,
-            "newest": self.address("runs", **given),
+            "newest": before and self.address("runs", **given),
             "older": None if page.older is None else self.address("runs", **given, before=page.older),
             "at_work": any(not each.run.state.ended for each in page.runs),
             "cell_in_words": cell_in_words,
