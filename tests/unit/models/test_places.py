@@ -1,5 +1,6 @@
 """What is wrong with a model's files is said with the line that names them, and with the path that was meant."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,9 @@ prices = Pipeline("prices", source=SqlSource("SELECT 1 AS id", key="id"), model=
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a model in ``models/prices/v1.skops``."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
+    # Without what other tests have left there, of which a place is told as seen from the outermost.
+    others = [entry for entry in sys.path if not tmp_path.is_relative_to(entry or "/")]
+    monkeypatch.setattr(sys, "path", [*others, str(tmp_path)])
     for folder in ("models/prices", "pipelines"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "models/prices/v1.skops").touch()
