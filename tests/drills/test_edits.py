@@ -65,7 +65,7 @@ def test_many_edits_in_a_row_lose_nothing(drill: Drill) -> None:
                 == [(versions,)]
             ),
             description="the new code predicts",
-            timeout=120,
+            timeout=240,
         )
     drill.settle()
     _check(drill)
