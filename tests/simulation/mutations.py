@@ -206,10 +206,10 @@ MUTATIONS: dict[str, Mutation] = {
     ),
     "a step ends without a look at its lease": Mutation(_end_without_its_lease, found_by=360),
     "a function that may run once is not asked for": Mutation(
-        lambda: mock.patch("batchord.flow.step.execute._look_back"), found_by=6
+        lambda: mock.patch("batchord.flow.step.execute._look_back"), found_by=266
     ),
     "the beginning of a step's work is not noted": Mutation(
-        _text(batchord.ledger.leases, "_BEGIN", "begun_at = batchord.now()", "begun_at = NULL"), found_by=6
+        _text(batchord.ledger.leases, "_BEGIN", "begun_at = batchord.now()", "begun_at = NULL"), found_by=266
     ),
 }
 
