@@ -44,7 +44,7 @@ def test_the_first_page_shows_all_pipelines(visiting: Visiting) -> None:
         row = _row(visit, "lengths")
         expect(row).to_contain_text("by hand")
         expect(row).to_contain_text("succeeded")
-        expect(row.get_by_role("group", name="The last 1 runs of lengths: 1 succeeded")).to_be_visible()
+        expect(row.get_by_role("group", name="The last 1 run of lengths: 1 succeeded")).to_be_visible()
         next_slot = _row(visit, "marked").locator("time").first
         assert str(next_slot.get_attribute("title")).endswith("04:00:00 UTC")
         assert "09:30:00" in next_slot.inner_text(), "04:00 UTC is 09:30 in the zone of this browser"
