@@ -162,7 +162,10 @@ def _check_retry(ada: Browser) -> None:
     assert ada.post("/rejections/retry", pipeline="notes", reason="other")[1] == "/rejections?pipeline=notes"
     assert "No rejection matches" in ada.get("/rejections")[1]
     assert ada.post("/rejections/retry", pipeline="notes", reason="model-error")[0] == 303
-    assert ada.get("/history?user=ada")[1].count('<th scope="row">retry</th>') == 2
+    changes = _text(ada.get("/history?user=ada")[1])
+    assert changes.count("retry") == 2
+    assert "keys <b>odd & 'key'</b>" in changes
+    assert "ChangeReport" not in changes
     assert "No change matches" in ada.get("/history?user=bob")[1]
     status, back = ada.post("/rejections/retry", reason="other", back="//elsewhere")
     assert (status, back) == (303, "/")

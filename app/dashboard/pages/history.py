@@ -26,6 +26,7 @@ class HistoryPage(Page):
         page = changes_before(ledger(), pipeline=pipeline, run_id=run_id(run), user=user, before=before, size=SIZE)
         names = {"pipeline": pipeline, "run": run, "user": user}
         shown = shows_records()
+        ids = short_ids(ledger(), [of for each in page.entries for of in (each.run_id, each.repeats)])
         return {
             "fields": [
                 Field(name="pipeline", label="Pipeline", value=pipeline, choices=catalog().names()),
@@ -34,8 +35,8 @@ class HistoryPage(Page):
             ],
             "page": page,
             "chosen": names,
-            "ids": short_ids(ledger(), [each.run_id for each in page.entries]),
-            "detail_of": lambda each: each.detail_text if shown or _KEYS not in each.detail else "some records",
+            "ids": ids,
+            "detail_of": lambda each: each.detail_text(ids) if shown or _KEYS not in each.detail else "some records",
             "older": page.older and self.address("history", **names, before=page.older),
             "newest": before and self.address("history", **names),
         }
