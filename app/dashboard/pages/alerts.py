@@ -31,8 +31,7 @@ class AlertsPage(Page):
             "look_of": lambda each: _LOOKS.get(each.delivery.value, each.delivery.value.replace(" ", "-")),
             "message_of": message_of,
             "at_work": any(each.closed_at is None for each in page.entries),
-            "older": page.older and self.address("alerts", pipeline=pipeline, before=page.older),
-            "newest": before and self.address("alerts", pipeline=pipeline),
+            **self.turns(before=before, older=page.older, pipeline=pipeline),
         }
 
 

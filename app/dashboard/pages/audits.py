@@ -32,6 +32,5 @@ class AuditsPage(Page):
             "ids": short_ids(ledger(), [each.run_id for each in page.entries]),
             "look_of": lambda each: each.verdict.value.lower().replace(" ", "-"),
             "shows_records": shows_records(),
-            "older": page.older and self.address("audits", pipeline=pipeline, before=page.older),
-            "newest": before and self.address("audits", pipeline=pipeline),
+            **self.turns(before=before, older=page.older, pipeline=pipeline),
         }

@@ -37,6 +37,5 @@ class HistoryPage(Page):
             "chosen": names,
             "ids": ids,
             "detail_of": lambda each: each.detail_text(ids) if shown or _KEYS not in each.detail else "some records",
-            "older": page.older and self.address("history", **names, before=page.older),
-            "newest": before and self.address("history", **names),
+            **self.turns(before=before, older=page.older, **names),
         }

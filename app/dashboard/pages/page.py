@@ -108,16 +108,26 @@ class Page(Ours):
         except BatchordError as error:
             self._show_problem(error)
             return
+        seconds = AT_WORK if shown.get("at_work") else AT_REST
         if self.get_query_argument("live", None) is not None:
             html = self.render_string(f"batchord/{self.template}_live.html", **shown).decode()
-            seconds = AT_WORK if shown.get("at_work") else AT_REST
             # Nothing of a page is worth keeping, but an unchanged part need not travel again: Tornado compares digests.
             self.set_header("Cache-Control", "no-cache, private")
             self.set_header("Content-Type", "application/json")
             self.finish(json.dumps({"html": html, "seconds": seconds}))
             return
-        seconds = AT_WORK if shown.get("at_work") else AT_REST
         self.render(f"batchord/{self.template}.html", tab=self.tab, notice=self._notice(), seconds=seconds, **shown)
+
+    def turns(self, *, before: str | None, older: str | None, **query: str | None) -> dict[str, str | None]:
+        """The addresses with which the template ``pager.html`` turns the pages of a list; None for none.
+
+        ``before``: the mark that the address of this page has. ``older``: the mark of the next page. ``query``: the
+        filter.
+        """
+        return {
+            "newest": before and self.address(self.template, **query),
+            "older": older and self.address(self.template, **query, before=older),
+        }
 
     def _show_problem(self, error: BatchordError) -> None:
         passing = isinstance(error, TransientError)

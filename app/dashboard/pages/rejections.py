@@ -46,8 +46,7 @@ class RejectionsPage(Page):
             "page": page,
             "ids": short_ids(ledger(), [each.run_id for each in page.entries]),
             "chosen": names,
-            "older": page.older and self.address("rejections", **names, before=page.older),
-            "newest": before and self.address("rejections", **names),
+            **self.turns(before=before, older=page.older, **names),
             "shows_records": shown,
             "sealed": sealed,
         }

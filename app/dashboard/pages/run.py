@@ -22,10 +22,11 @@ from batchord.reports.timeline import TimedAttempt
 from batchord.wiring import ledger, log_store, parts
 
 from .acting import actor, send
+from .asked import shows_records
 from .charts import bars, spread
 from .page import Action, Page
 from .run_drawings import graph_of, phases_of, progress_of, timeline_of
-from .run_words import attempt_in_words, hides_records, shown_error
+from .run_words import attempt_in_words, shown_error
 
 #: How many lines of a log the page shows, and the most that the address may ask for.
 _LINES, _MOST_LINES = 200, 2_000
@@ -54,9 +55,9 @@ class RunPage(Page):
             "bars": bars,
             "spread": spread,
             "chosen": chosen,
-            "entries": None if chosen is None or hides_records() else self._entries(run.id, chosen),
+            "entries": self._entries(run.id, chosen) if chosen is not None and shows_records() else None,
             "lines": self._lines(),
-            "hides_records": hides_records(),
+            "hides_records": not shows_records(),
             "shown_error": shown_error,
             "attempt_in_words": attempt_in_words,
         }

@@ -4,22 +4,17 @@ from batchord.core.run.runs import RunState
 from batchord.reports.attempts import fault_of
 from batchord.reports.run_lists import RunCell
 from batchord.reports.timeline import TimedAttempt
-from batchord.settings import settings
 
+from .asked import shows_records
 from .words import duration, number
 
 #: Letters for states of attempts that are no plain success, so that colour does not say it alone.
 LETTERS = {"failed": "✗", "lost": "lost", "split": "split", "retried": "↻", "cancelled": "–", "code-changed": "edit"}  # noqa: RUF001 -- a dash
 
 
-def hides_records() -> bool:
-    """Whether pages show nothing of single records."""
-    return settings().show_records == "none"
-
-
 def shown_error(error: str | None) -> str:
     """The error, without the records that it names if pages show nothing of single records."""
-    return (fault_of(error) if hides_records() else error) or ""
+    return (error if shows_records() else fault_of(error)) or ""
 
 
 def cell_in_words(run: RunCell) -> str:
