@@ -53,6 +53,11 @@ def _loaded(tmp_path: Path, statement: str) -> set[str]:
             "from batchord.app.cli import batchord; batchord(['--help'], standalone_mode=False)",
             _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES,
         ),
+        # What a command needs that shows runs: sources are read by others.
+        (
+            "import app.localstack.addresses, app.cli.database, batchord.ledger.ledger",
+            _LEARNING | _FRAMES | {"sqlalchemy", "alembic"},
+        ),
         ("import app.celery, beat.schedule", _LEARNING | _DATABASES | _STORES | _FRAMES),
         ("import workers.tasks, workers.lifecycle", _LEARNING | {"pandas", "alembic"}),
         (

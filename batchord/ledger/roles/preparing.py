@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from sqlalchemy.engine import make_url
+from psycopg.conninfo import conninfo_to_dict
 
 from batchord.core.addresses.database_roles import DatabaseRoles
 from batchord.core.errors import ConfigurationError
@@ -51,7 +51,7 @@ def is_prepared(roles: DatabaseRoles) -> bool:
 
     Raises like that function.
     """
-    names = [make_url(url).username for url in (roles.ledger, roles.author, roles.source)]
+    names = [conninfo_to_dict(url).get("user") for url in (roles.ledger, roles.author, roles.source)]
     values = {"newest": newest_revision(), "roles": names, "own": list(LEDGERS_OWN)}
     with _connected(roles.owner, _variable(roles.by_variable(), roles.owner)) as connection:
         if connection.execute(_HAS_LEDGER).fetchone() != (True,):
@@ -100,13 +100,14 @@ def _logins(roles: DatabaseRoles) -> Logins:
     for purpose, (variable, url) in zip(
         ("owner", "ledger", "author", "source"), roles.by_variable().items(), strict=True
     ):
-        address = make_url(url)
-        if not address.username or not address.password:
+        address = conninfo_to_dict(url)
+        name, password = address.get("user"), address.get("password")
+        if not name or not password:
             raise ConfigurationError(
                 f"{_ADMIN} cannot make the role of {variable}: its address has no user or no password. Write "
                 f"postgresql://user:password@host:5432/database, or remove {_ADMIN}."
             )
-        logins[purpose] = Login(name=address.username, password=str(address.password))
+        logins[purpose] = Login(name=str(name), password=str(password))
     if len({login.name for login in logins.values()}) < len(logins):
         raise ConfigurationError(
             f"{_ADMIN} makes four roles. Give BATCHORD_OWNER_URL, BATCHORD_DATABASE_URL, BATCHORD_AUTHOR_URL and "
