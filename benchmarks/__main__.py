@@ -23,8 +23,9 @@ from benchmarks.stack import ROOT, Stack
 
 WORKLOADS = (
     *("text-sklearn", "text-transformer", "images", "no-op"),
-    *("latency", "graph", "growth", "footprint", "schedules"),
+    *("latency", "graph", "growth", "footprint", "schedules", "pages"),
 )
+_TIMES = 3
 _RESULTS = ROOT / "benchmarks" / "results" / "latest.json"
 
 
@@ -32,7 +33,7 @@ def main() -> int:
     """Returns 1 if a workload failed. The others are measured even so."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(WORKLOADS)}; default: all")
-    parser.add_argument("--times", type=int, default=3, help="repetitions of each system")
+    parser.add_argument("--times", type=int, help="repetitions of each system; default: 3, and 20 of a page")
     parser.add_argument("--records", type=int, help="how many records, instead of the workload's usual number")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="worker processes, also of the bare loop")
     parser.add_argument("--peers", action="store_true", help="also measure other systems (they need .venv-peers)")
@@ -56,15 +57,16 @@ def main() -> int:
 def _measure(options: argparse.Namespace) -> None:
     (name,) = options.workloads
     workload = import_module(f"benchmarks.workloads.{name.replace('-', '_')}")
+    times = options.times or getattr(workload, "TIMES", _TIMES)
     console = Console()
-    console.print(f"[bold]{name}[/], {_machine()}, {options.processes} processes, medians of {options.times}")
+    console.print(f"[bold]{name}[/], {_machine()}, {options.processes} processes, medians of {times}")
     peers = Peers() if options.peers else None
     with (
         tempfile.TemporaryDirectory(prefix="batchord-bench-") as folder,
         Stack(Path(folder) / "home", processes=options.processes) as stack,
     ):
         records = options.records or _records(workload)
-        results = workload.measure(stack, records=records, times=options.times, peers=peers)
+        results = workload.measure(stack, records=records, times=times, peers=peers)
     show(console, results)
     write(options.results, results)
 

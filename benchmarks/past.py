@@ -49,6 +49,7 @@ pipeline = Pipeline(
 )
 """
 _READ = "SELECT id, body, created_at FROM texts"
+_READ_SOME = "SELECT id, body, created_at FROM texts WHERE id <= (SELECT most FROM past.sampled)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +96,7 @@ def _declare(stack: Stack, name: str, query: str) -> None:
 
 def _sample(stack: Stack) -> dict[str, str]:
     """The ids of a run with rejections, of one that failed, and of the one that then succeeded."""
-    _declare(stack, SAMPLE, f"{_READ} WHERE id <= (SELECT most FROM past.sampled)")
+    _declare(stack, SAMPLE, _READ_SOME)
     actor = Actor(user="operator", host="desk", way=Way.FLOWER)
     mended = run_local(parts(), pipeline=SAMPLE, actor=actor)
     stack.sql(sql.SQL("UPDATE past.sampled SET most = {}").format(sql.Literal(_SAMPLED + PER_RUN)))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -90,6 +91,15 @@ class Stack:
     def start_beat(self) -> list[int]:
         """Starts beat and returns its pid."""
         return self.supervise("beat", (*_CELERY, "app", "beat", "--pidfile=", "-l", "info"), ready="beat: Starting")
+
+    def start_flower(self, login: str) -> tuple[int, str]:
+        """Starts Flower behind ``login``, a ``name:password``. Returns its pid and what its addresses begin with."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        command = (*_CELERY, "app", "flower", f"--port={port}")
+        (pid,) = self.supervise("flower", command, {"FLOWER_BASIC_AUTH": login}, ready="Visit me at")
+        return pid, f"http://127.0.0.1:{port}"
 
     def start_peer(self, name: str, module: str, **settings: str) -> list[int]:
         """Starts a peer's worker with a Celery app of its own. Returns the pid of its parent process."""

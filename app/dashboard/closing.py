@@ -10,7 +10,7 @@ from flower.app import Flower
 from flower.views.monitor import Metrics
 from prometheus_client import REGISTRY
 from tornado.ioloop import IOLoop
-from tornado.web import OutputTransform, RequestHandler, authenticated
+from tornado.web import GZipContentEncoding, OutputTransform, RequestHandler, authenticated
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.history import Actor
@@ -85,8 +85,9 @@ class ClosedFlower(Flower):  # type: ignore[misc]
         self._viewers = frozenset(viewers)
         self._metrics = f"{prefix}/metrics"
         static = f"{prefix}/static/"
+        files = (static, f"{prefix}/batchord-static/")
         super().__init__(
-            transforms=[partial(_WithoutSecrets, secrets=secrets, static=static)],
+            transforms=[partial(_WithoutSecrets, secrets=secrets, static=static), partial(_Compressed, files=files)],
             template_loader=PageLoader(options["template_path"]),
             **options,
         )
@@ -164,3 +165,16 @@ class _WithoutSecrets(OutputTransform):  # type: ignore[misc]
     def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:  # noqa: ARG002, FBT001 -- Tornado's signature
         text = chunk.decode("utf-8", "surrogateescape")
         return without(self._secrets, text).encode("utf-8", "surrogateescape")
+
+
+class _Compressed(GZipContentEncoding):  # type: ignore[misc]
+    """Compresses scripts and styles: they are four fifths of what a first visit fetches.
+
+    It leaves pages as they are. A page holds a token and repeats the address's filter. If it were compressed, its
+    length would tell somebody who chooses the filter how much of the token is right (BREACH).
+    """
+
+    def __init__(self, request: Any, *, files: tuple[str, ...]) -> None:
+        super().__init__(request)
+        if "Range" in request.headers or not request.path.startswith(files):
+            self._gzipping = False

@@ -1,11 +1,17 @@
 """The pages inside Flower: who asks sees the pipelines and their runs, and changes them by buttons."""
 
+import base64
+import gzip
 import json
+import re
+import urllib.request
 from collections.abc import Iterator
+from email.message import Message
 from pathlib import Path
 
 import pytest
 
+from app.dashboard.pages.page import STATIC
 from tests.acceptance.cluster import Cluster
 from tests.acceptance.flowers import RunningFlower
 from tests.waiting import wait_until
@@ -64,3 +70,36 @@ def test_a_page_is_kept_current_and_trusts_nothing(flower: RunningFlower) -> Non
     assert ">notes</a>" in part["html"]
     assert "<html" not in part["html"]
     assert flower.get("/pipelines?live=1", login="batchord:wrong")[0] == 401
+
+
+def test_a_first_visit_fetches_little(flower: RunningFlower) -> None:
+    """Scripts and styles are compressed. A page is not: it has a token, and repeats what its address says."""
+    page = flower.page("/pipelines?from=elsewhere")
+    files = re.findall(r'(?:src|href)="(/flower/[^"]*[.](?:js|css)[^"]*)"', page)
+    assert sorted(Path(file.partition("?")[0]).name for file in files) == [
+        "batchord.css",
+        "batchord.js",
+        "bootstrap.bundle.min.js",
+        "bootstrap.min.css",
+        "flower.css",
+        "theme.js",
+    ]
+    replies = [_fetched(flower, file) for file in files]
+    assert {headers["Content-Encoding"] for headers, _ in replies} == {"gzip"}
+    assert all("max-age=" in headers["Cache-Control"] for headers, _ in replies)
+    assert sum(len(body) for _, body in replies) < 100_000
+    css = next(body for file, (_, body) in zip(files, replies, strict=True) if "batchord.css" in file)
+    assert gzip.decompress(css) == (STATIC / "batchord.css").read_bytes()
+    assert _fetched(flower, "/flower/pipelines")[0]["Content-Encoding"] is None
+    assert _fetched(flower, files[0], Range="bytes=0-99")[0]["Content-Encoding"] is None
+
+
+def _fetched(flower: RunningFlower, address: str, **headers: str) -> tuple[Message, bytes]:
+    """The headers and the body of a reply to a browser, which can decompress."""
+    login = base64.b64encode(flower.login.encode()).decode()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{flower.port}{address}",
+        headers={"Authorization": f"Basic {login}", "Accept-Encoding": "gzip", **headers},
+    )
+    with urllib.request.urlopen(request, timeout=20) as reply:
+        return reply.headers, reply.read()
