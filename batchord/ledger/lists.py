@@ -68,8 +68,8 @@ _AUDITS = """
     WHERE (%(pipeline)s::text IS NULL OR pipeline = %(pipeline)s) AND (%(before)s::bigint IS NULL OR id < %(before)s)
     ORDER BY id DESC LIMIT %(limit)s
 """
-# The time in a subquery: a condition with a volatile function would use no index. The steps are looked up one by one:
-# PostgreSQL expects a third of all shards to match, and would read all steps.
+# The times in subqueries: a condition with a volatile function would use no index. Both ends of the hour, and the steps
+# looked up one by one: of an open range, PostgreSQL expects a third of all shards, and would read all steps.
 _THROUGHPUT = """
     SELECT queue, sum(newest)::int AS newest, sum(ended)::int AS ended, sum(records)::bigint AS records
     FROM (
@@ -77,14 +77,17 @@ _THROUGHPUT = """
         FROM (
             SELECT run_id, step, count(*) AS ended, sum(predicted + rejected) AS records,
                    count(*) FILTER (WHERE finished_at > (SELECT batchord.now() - interval '5 minutes')) AS newest
-            FROM batchord.shards WHERE finished_at > (SELECT batchord.now() - interval '1 hour') GROUP BY run_id, step
+            FROM batchord.shards
+            WHERE finished_at > (SELECT batchord.now() - interval '1 hour') AND finished_at <= (SELECT batchord.now())
+            GROUP BY run_id, step
         ) AS shard
         CROSS JOIN LATERAL (
             SELECT queue FROM batchord.steps WHERE run_id = shard.run_id AND name = shard.step LIMIT 1
         ) AS step
         UNION ALL
         SELECT queue, (finished_at > (SELECT batchord.now() - interval '5 minutes'))::int, 1, 0 FROM batchord.steps
-        WHERE finished_at > (SELECT batchord.now() - interval '1 hour') AND NOT sharded AND attempt > 0
+        WHERE finished_at > (SELECT batchord.now() - interval '1 hour') AND finished_at <= (SELECT batchord.now())
+          AND NOT sharded AND attempt > 0
     ) AS recent
     WHERE queue IS NOT NULL GROUP BY queue
 """

@@ -37,9 +37,7 @@ class PageLoader(Loader):  # type: ignore[misc]
 
     def _create_template(self, name: str) -> Template:
         if name == OUR_FRAME:
-            return Template(
-                _without_what_is_not_ours(Path(self.root, FRAME).read_text("utf-8")), name=name, loader=self
-            )
+            return Template(_without_scripts(Path(self.root, FRAME).read_text("utf-8")), name=name, loader=self)
         ours = OURS / name
         text = (ours if ours.is_file() else Path(self.root, name)).read_text("utf-8")
         if name in ADDED:
