@@ -3,21 +3,31 @@
 from collections.abc import Sequence
 from typing import Any
 
-from batchord.core.run.runs import Run
 from batchord.ledger.connection import Connections
-from batchord.ledger.rows import RUN_COLUMNS, run_from
 
-_NEWEST = f"""
+#: Without summaries and parameters: reading the JSON of 30 runs of each pipeline would take longer than all the rest.
+_NEWEST = """
     SELECT run.* FROM unnest(%(names)s::text[]) AS wanted (name)
     CROSS JOIN LATERAL (
-        SELECT {RUN_COLUMNS} FROM batchord.runs
-        WHERE pipeline = wanted.name
-        ORDER BY created_at DESC, id DESC LIMIT %(each)s
+        SELECT id::text AS id, pipeline, kind, trigger, slot, state, discovered, predicted, rejected, created_at,
+               started_at, finished_at
+        FROM batchord.runs AS run WHERE pipeline = wanted.name
+        ORDER BY run.created_at DESC, run.id DESC LIMIT %(each)s
     ) AS run
     ORDER BY run.pipeline, run.created_at, run.id
 """
-# The times in subqueries: a condition with a volatile function would use no index. Both ends of the day: of an open range,
-# PostgreSQL expects a third of all alerts, and would read them all.
+_MODELS = """
+    SELECT wanted.name AS pipeline, planned.models FROM unnest(%(names)s::text[]) AS wanted (name)
+    CROSS JOIN LATERAL (
+        SELECT models FROM (
+            SELECT models, created_at, id FROM batchord.runs WHERE pipeline = wanted.name
+            ORDER BY created_at DESC, id DESC LIMIT %(each)s
+        ) AS newest
+        WHERE models <> '{}' ORDER BY created_at DESC, id DESC LIMIT 1
+    ) AS planned
+"""
+# The times in subqueries: a condition with a volatile function would use no index. Both ends of the day: of an open
+# range, PostgreSQL expects a third of all alerts, and would read them all.
 _ALERTS = """
     SELECT pipeline, count(*)::int AS count FROM batchord.alerts
     WHERE created_at > (SELECT batchord.now() - interval '1 day') AND created_at <= (SELECT batchord.now())
@@ -52,14 +62,19 @@ class Overview:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    def newest_runs(self, names: Sequence[str], *, each: int) -> dict[str, list[Run]]:
-        """Of each pipeline the newest runs, at most ``each``, the oldest first."""
-        runs: dict[str, list[Run]] = {name: [] for name in names}
+    def newest_runs(self, names: Sequence[str], *, each: int) -> dict[str, list[dict[str, Any]]]:
+        """Of each pipeline the newest runs, at most ``each``, the oldest first, without what has the form of JSON."""
+        runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
         with self._connections.transaction() as connection:
             for row in connection.execute(_NEWEST, {"names": list(names), "each": each}):
-                run = run_from(row)
-                runs[run.pipeline].append(run)
+                runs[row["pipeline"]].append(row)
         return runs
+
+    def newest_models(self, names: Sequence[str], *, each: int) -> dict[str, dict[str, str]]:
+        """The model versions by step of the newest run that planned, among the newest ``each`` of a pipeline."""
+        with self._connections.transaction() as connection:
+            rows = connection.execute(_MODELS, {"names": list(names), "each": each})
+            return {row["pipeline"]: row["models"] for row in rows}
 
     def alerts_of_a_day(self, names: Sequence[str]) -> dict[str, int]:
         """The number of alerts of the last 24 hours by pipeline; without those that have none."""

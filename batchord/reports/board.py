@@ -23,7 +23,7 @@ class BoardLine:
     """A pipeline as its file declares it, and how its newest runs went."""
 
     pipeline: PipelineReport
-    #: The oldest first.
+    #: The oldest first, without the counts of their steps.
     runs: Sequence[RunReport] = ()
     #: The model versions of the newest run that planned, by Predict step.
     versions: Sequence[tuple[str, str]] = ()
@@ -82,13 +82,14 @@ def board(loaded: Loaded, open_ledger: Callable[[], "Ledger"]) -> Board:
         lines = [BoardLine(pipeline=each) for each in catalog.pipelines]
         return Board(lines=lines, problems=catalog.problems, unknown_because=catalog.unknown_because)
     ledger, names = open_ledger(), [each.name for each in catalog.pipelines]
-    runs, alerts = ledger.overview.newest_runs(names, each=_RUNS), ledger.overview.alerts_of_a_day(names)
+    runs, models = ledger.overview.newest_runs(names, each=_RUNS), ledger.overview.newest_models(names, each=_RUNS)
+    alerts = ledger.overview.alerts_of_a_day(names)
     return Board(
         lines=[
             BoardLine(
                 pipeline=each,
-                runs=[RunReport.of(run) for run in runs[each.name]],
-                versions=next((tuple(run.models.items()) for run in reversed(runs[each.name]) if run.models), ()),
+                runs=[RunReport(**{**row, "state": RunState(row["state"])}) for row in runs[each.name]],
+                versions=tuple(models.get(each.name, {}).items()),
                 alerts=alerts.get(each.name, 0),
             )
             for each in catalog.pipelines

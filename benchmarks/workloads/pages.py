@@ -41,7 +41,7 @@ def measure_over(stack: Stack, past: Past, *, times: int) -> list[Row]:
     flower, site = stack.start_flower(_LOGIN)
     memory = [_memory("Flower before the first page", flower)]
     with chromium() as browser:
-        loads = _loads(browser, site, pages_of(past), times)
+        loads = _loads(browser, site, pages_of(past), flower, times)
         memory.append(_memory(f"Flower after {times + 1} loads of each page", flower))
         idle = _idle(browser, site, pages_of(past), flower, times * _IDLE_SECONDS)
     return [*loads, *idle, *memory]
@@ -74,24 +74,30 @@ def labelled(name: str, cold: Load, warm: Load) -> str:
     )
 
 
-def _loads(browser: Browser, site: str, pages: Mapping[str, str], times: int) -> list[Row]:
+def _loads(browser: Browser, site: str, pages: Mapping[str, str], flower: int, times: int) -> list[Row]:
     """In turn, so that a slow minute of the machine affects all pages."""
     cold = {name: _cold(browser, site + path) for name, path in pages.items()}
     warm: dict[str, list[Load]] = {name: [] for name in pages}
+    busy = dict.fromkeys(pages, 0.0)
     with person(browser, login=_LOGIN) as context:
         page = context.new_page()
         for path in pages.values():
             load(page, site + path)  # fills the cache
         for _ in range(times):
             for name, path in pages.items():
+                before = processor_seconds([flower])
                 warm[name].append(load(page, site + path))
+                busy[name] += processor_seconds([flower]) - before
     labels = {name: labelled(name, cold[name], warm[name][-1]) for name in pages}
     taken = {
         labels[name]: [Measurement(seconds=each.painted, peak_mb=0.0) for each in loaded]
         for name, loaded in warm.items()
     }
     for name, loaded in warm.items():
-        print(f"{name}: Flower answers in {1000 * median(each.answered for each in loaded):.0f} ms")
+        print(
+            f"{name}: Flower answers in {1000 * median(each.answered for each in loaded):.0f} ms and takes "
+            f"{1000 * busy[name] / times:.0f} ms of processor time"
+        )
     return rows(NAME, 1, taken, bare=labels[HEALTH])
 
 

@@ -78,6 +78,35 @@ def test_only_the_newest_runs_are_read(bench: Bench) -> None:
     assert read <= 3 + 60 + 60  # the names, and the runs of two pipelines, read and passed on
 
 
+def test_the_models_are_those_of_the_newest_run_that_planned(bench: Bench) -> None:
+    """A run that was skipped says nothing of them."""
+    bench.sql(
+        "UPDATE batchord.runs SET models = jsonb_build_object('predict', 'm@' || extract(minute FROM created_at)::int) "
+        "WHERE extract(minute FROM created_at)::int % 5 = 1"
+    )
+    (line,) = board(_loaded(bench), lambda: bench.ledger).lines
+    newest = max(run.created_at for run in line.runs if run.created_at.minute % 5 == 1)
+    assert line.versions == (("predict", f"m@{newest.minute}"),)
+
+
+def test_the_alerts_of_a_day_are_counted_by_index(bench: Bench) -> None:
+    """However many older ones there are."""
+    bench.sql(
+        "INSERT INTO batchord.alerts (event, kind, pipeline, title, message, created_at) "
+        "SELECT 'old' || n, 'run-failed', 'items', 't', 'm', now() - n * interval '1 hour' - interval '1 day' "
+        "FROM generate_series(1, 5000) AS n; ANALYZE batchord.alerts"
+    )
+    assert bench.ledger.overview.alerts_of_a_day(["items"]) == {"items": 2}
+    with psycopg.connect(bench.url, autocommit=True) as connection:
+        rows = connection.execute(
+            f"EXPLAIN {overview._ALERTS}",  # noqa: SLF001 -- the statement itself
+            {"names": ["items"]},
+        ).fetchall()
+    plan = "\n".join(row[0] for row in rows)
+    assert "alerts_recent" in plan
+    assert "Seq Scan" not in plan
+
+
 def _loaded(bench: Bench) -> Loaded:
     return Loaded(pipelines=bench.catalog.pipelines, files={name: f"{name}.py" for name in bench.catalog.pipelines})
 

@@ -35,6 +35,19 @@ _MANY = """
     FROM generate_series(1, %s::int) AS n
 """
 
+#: Five thousand runs of one shard each, which ended yesterday.
+_OLD_SHARDS = """
+    INSERT INTO batchord.runs (id, pipeline, kind, trigger, state)
+    SELECT md5(n::text)::uuid, 'items', 'manual', 'call', 'succeeded' FROM generate_series(1, 5000) AS n;
+    INSERT INTO batchord.steps (run_id, name, ordinal, kind, state, queue)
+    SELECT md5(n::text)::uuid, 'predict', 0, 'predict', 'done', 'table' FROM generate_series(1, 5000) AS n;
+    INSERT INTO batchord.shards (run_id, step, index, first_position, last_position, planned, discovered, state,
+                                 finished_at)
+    SELECT md5(n::text)::uuid, 'predict', 0, '[]', '[]', 1, 1, 'done', now() - interval '1 day'
+    FROM generate_series(1, 5000) AS n;
+    ANALYZE batchord.steps, batchord.shards;
+"""
+
 
 @pytest.fixture
 def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
@@ -229,3 +242,14 @@ def test_the_throughput_of_queues(bench: Bench) -> None:
     bench.sql("SET enable_seqscan = off")
     plan = json.dumps(bench.value(f"EXPLAIN (FORMAT JSON) {lists._THROUGHPUT}"))  # noqa: SLF001 -- the query itself
     assert {"shards_finished", "steps_finished"} <= {word for word in plan.split('"') if word.endswith("_finished")}
+
+
+def test_the_throughput_of_queues_reads_no_old_step(bench: Bench) -> None:
+    """The steps of thousands of runs that ended long ago stay unread."""
+    bench.insert(7)
+    bench.declare()
+    bench.run()
+    bench.sql(_OLD_SHARDS)
+    assert [each["ended"] for each in bench.ledger.lists.throughput()] == [1]
+    plan = json.dumps(bench.value(f"EXPLAIN (FORMAT JSON) {lists._THROUGHPUT}"))  # noqa: SLF001 -- the query itself
+    assert "Seq Scan" not in plan

@@ -82,6 +82,8 @@ def test_lists_of_runs_are_read_by_index(connections: Connections) -> None:
     assert len(lists.newest(RunFilter(trigger="cli"), limit=50)) == 7
     assert len(lists.newest(RunFilter(start=NOON - timedelta(hours=1), end=NOON), limit=50)) == 50
     assert len(lists.newest_of_each(RunFilter(), ["p1", "p2", "gone"], each=40)) == 80
+    assert len(lists.newest_of_each(RunFilter(trigger="cli"), ["p0", "p1"], each=40)) == 6
+    assert lists.newest_of_each(RunFilter(state=RunState.PARTIAL), ["p1", "p2"], each=40) == []
     assert (len(lists.pipelines()), lists.triggers()) == (21, ["cli", "schedule"])
 
     assert [plan for plan in lists.plans if "Seq Scan" in plan or "Index" not in plan] == []
