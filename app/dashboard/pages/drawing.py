@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from xml.sax.saxutils import escape, quoteattr
 
 
@@ -20,7 +21,7 @@ class Square:
 
 def attributes(**given: str | float) -> str:
     """Attributes of an element, escaped. A low line stands for a hyphen; ``class_`` is ``class``."""
-    return " ".join(f"{name.rstrip('_').replace('_', '-')}={quoteattr(str(value))}" for name, value in given.items())
+    return " ".join([f"{_written(name)}={_quoted(value)}" for name, value in given.items()])
 
 
 def element(name: str, *content: str, **given: str | float) -> str:
@@ -65,3 +66,13 @@ def line(values: Sequence[float], *, text: str, width: float = 90, height: float
     )
     drawn = element("polyline", points=points, fill="none", stroke="currentColor", stroke_width=1.5)
     return picture([drawn], width=width, height=height, text=text, look="line")
+
+
+@cache
+def _written(name: str) -> str:
+    return name.rstrip("_").replace("_", "-")
+
+
+def _quoted(value: str | float) -> str:
+    # A page has thousands of numbers. Nothing in them needs escaping.
+    return quoteattr(value) if isinstance(value, str) else f'"{value}"'
