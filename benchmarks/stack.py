@@ -99,6 +99,11 @@ class Stack:
             port = probe.getsockname()[1]
         command = (*_CELERY, "app", "flower", f"--port={port}")
         (pid,) = self.supervise("flower", command, {"FLOWER_BASIC_AUTH": login}, ready="Visit me at")
+        deadline = time.monotonic() + _READY_SECONDS
+        while not _listens(port):  # Flower invites visitors a moment before it listens
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"Flower does not listen on port {port}")
+            time.sleep(_POLL_SECONDS)
         return pid, f"http://127.0.0.1:{port}"
 
     def start_peer(self, name: str, module: str, **settings: str) -> list[int]:
@@ -203,3 +208,8 @@ class Stack:
         """Measures a bare loop of ``benchmarks.systems``, or a peer that uses Batchord's own libraries."""
         all_arguments = {"database_url": self.database_url, "processes": self.processes, **arguments}
         return self.program(sys.executable, "-m", f"benchmarks.systems.{module}", **all_arguments)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -21,7 +21,7 @@ NEEDS = {
     "demo": ("run", "demo-data"),
     "check": ("run", "dev"),
     "test": ("run", "dev", "demo-data"),
-    "bench": ("run", "demo-data"),
+    "bench": ("run", "dev", "demo-data"),
     "peers": ("peers",),
     "sbom": ("sbom",),
     "lock": (),

@@ -4,8 +4,9 @@ import time
 from collections.abc import Mapping
 from statistics import median
 
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser
 
+from batchord.core.text.counts import counted
 from benchmarks.browser import Load, chromium, load, person
 from benchmarks.measure import Measurement, Row, processor_seconds, proportional_mb, rows
 from benchmarks.past import Past, build_past
@@ -29,21 +30,21 @@ _CALM_SECONDS = 5.0
 def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> list[Row]:
     """The rows of the table: pages with seconds to the first contentful paint; then what Flower takes."""
     del peers
-    past = build_past(stack, predictions=records)
-    print(f"{past.runs:,} runs, {past.predictions:,} predictions; the large run has {past.shards:,} shards")
-    return measure_over(stack, past, times=times)
+    with chromium() as browser:  # first, so that nobody waits for the ledger in vain
+        past = build_past(stack, predictions=records)
+        print(f"{past.runs:,} runs, {past.predictions:,} predictions; the large run has {past.shards:,} shards")
+        return measure_over(stack, past, browser, times=times)
 
 
-def measure_over(stack: Stack, past: Past, *, times: int) -> list[Row]:
+def measure_over(stack: Stack, past: Past, browser: Browser, *, times: int) -> list[Row]:
     """The same over a ledger that is there."""
     stack.start()
     stack.start_beat()
     flower, site = stack.start_flower(_LOGIN)
     memory = [_memory("Flower before the first page", flower)]
-    with chromium() as browser:
-        loads = _loads(browser, site, pages_of(past), flower, times)
-        memory.append(_memory(f"Flower after {times + 1} loads of each page", flower))
-        idle = _idle(browser, site, pages_of(past), flower, times * _IDLE_SECONDS)
+    loads = _loads(browser, site, pages_of(past), flower, times)
+    memory.append(_memory(f"Flower after {times + 1} loads of each page", flower))
+    idle = _idle(browser, site, pages_of(past), flower, times * _IDLE_SECONDS)
     return [*loads, *idle, *memory]
 
 
@@ -68,10 +69,8 @@ def pages_of(past: Past) -> Mapping[str, str]:
 
 def labelled(name: str, cold: Load, warm: Load) -> str:
     """The name of a row: the page, and what it fetches the first time and later."""
-    return (
-        f"{name}: first {cold.requests} requests, {cold.bytes / 1000:,.0f} kB; then {warm.requests}, "
-        f"{warm.bytes / 1000:,.0f} kB"
-    )
+    first, then = (f"{counted(each.requests, 'request')}, {each.bytes / 1000:,.0f} kB" for each in (cold, warm))
+    return f"{name}: first {first}; then {then}"
 
 
 def _loads(browser: Browser, site: str, pages: Mapping[str, str], flower: int, times: int) -> list[Row]:
@@ -113,7 +112,7 @@ def _idle(browser: Browser, site: str, pages: Mapping[str, str], flower: int, se
     for name, path in shown.items():
         with person(browser, login=_LOGIN) as context:
             if path is not None:
-                _open(context, site + path)
+                load(context.new_page(), site + path)
             time.sleep(_CALM_SECONDS)
             before, began = processor_seconds([flower]), time.monotonic()
             time.sleep(seconds)
@@ -121,12 +120,6 @@ def _idle(browser: Browser, site: str, pages: Mapping[str, str], flower: int, se
             share = busy / (time.monotonic() - began)
             results.append(_row(f"Flower with {name} open: {100 * share:.1f} % of a core", busy, 0.0))
     return results
-
-
-def _open(context: BrowserContext, address: str) -> Page:
-    page = context.new_page()
-    load(page, address)
-    return page
 
 
 def _memory(what: str, flower: int) -> Row:
