@@ -13,7 +13,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 _VIEW = {"width": 1_400, "height": 900}
 #: When something was painted first, in seconds since the page was asked for. Requests that the cache answers do not
 #: count. A reply counts with its headers, for which the browser takes 300 bytes.
-_MEASURE = """() => {
+_MEASURE = """async () => {
+    await new Promise((painted) => new PerformanceObserver((list) => {
+        if (list.getEntriesByName("first-contentful-paint").length) painted();
+    }).observe({ type: "paint", buffered: true }));
     const entries = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
     const sent = entries.filter((entry) => entry.transferSize > 0);
     return {
@@ -23,7 +26,6 @@ _MEASURE = """() => {
         bytes: sent.reduce((sum, entry) => sum + entry.transferSize, 0),
     };
 }"""
-_IS_PAINTED = "performance.getEntriesByName('first-contentful-paint').length > 0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +72,5 @@ def load(page: Page, address: str) -> Load:
     response = page.goto(address, wait_until="load")
     if response is None or not response.ok:
         raise RuntimeError(f"{address} is not shown: {response and response.status}")
-    page.wait_for_function(_IS_PAINTED)
     measured: dict[str, Any] = page.evaluate(_MEASURE)
     return Load(**measured)
