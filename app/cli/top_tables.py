@@ -53,7 +53,7 @@ def frame(shown: Activity, *, now: datetime) -> Table:
 
 
 def _pipelines(pipelines: Sequence[PipelineActivity]) -> Table:
-    drawn = _table("pipeline", "state", "progress", ">records/s", ">left", ">pending", ">alerts", "next")
+    drawn = _table("pipeline", "state", "progress", ">records/s", ">left", ">pending", ">oldest", ">alerts", "next")
     for each in pipelines:
         line = each.line
         drawn.add_row(
@@ -63,6 +63,7 @@ def _pipelines(pipelines: Sequence[PipelineActivity]) -> Table:
             cell(each.records_per_second),
             _span(each.seconds_left),
             cell(each.pending),
+            _span(line.oldest_pending or None),
             text((cell(line.alerts), "red" if line.alerts else "")),
             cell(line.pipeline.next),
         )

@@ -8,6 +8,8 @@ from batchord.ledger.tallies import COUNTS
 #: No scrape may wait for a lock or a slow disk for longer. The indexes hold a few rows, but PostgreSQL's statistics may
 #: be of a time when they held all; then it would read whole tables, and think that compiling the query is worth it.
 _LIMITS = "SET LOCAL statement_timeout = '5s'; SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
+#: What a page shows besides: it must not keep the rest waiting.
+_HURRIED = f"{_LIMITS}; SET LOCAL statement_timeout = '1s'"
 #: One statement, so that a run is in one of the two parts: it moves in one transaction.
 _COUNTERS = f"""
     WITH counted AS MATERIALIZED (
@@ -83,13 +85,13 @@ class MetricsQueries:
         """The number of queued and running runs: ``pipeline``, ``state``, ``runs``."""
         return self._rows(_OPEN_RUNS)
 
-    def pending(self) -> list[dict[str, Any]]:
+    def pending(self, *, hurried: bool = False) -> list[dict[str, Any]]:
         """The discovered records without an outcome: ``pipeline``, ``step``, ``pending``, and their ``age`` in seconds.
 
         Of a step that no running run has planned, they are those that the pipeline's newest ended run left. The age
-        is 0 if there are none.
+        is 0 if there are none. ``hurried``: raises TransientError after one second instead of five.
         """
-        return self._rows(_PENDING)
+        return self._rows(_PENDING, _HURRIED if hurried else _LIMITS)
 
     def pipelines(self) -> list[dict[str, Any]]:
         """Each pipeline: whether it is ``paused``, and when it last ``succeeded``, in seconds since 1970, or None."""
@@ -108,7 +110,7 @@ class MetricsQueries:
         """The queues to which the messages of open steps go."""
         return [row["queue"] for row in self._rows(_QUEUES)]
 
-    def _rows(self, query: LiteralString) -> list[dict[str, Any]]:
+    def _rows(self, query: LiteralString, limits: LiteralString = _LIMITS) -> list[dict[str, Any]]:
         with self._connections.transaction() as connection:
-            connection.execute(_LIMITS)
+            connection.execute(limits)
             return connection.execute(query).fetchall()

@@ -120,6 +120,7 @@ class Activity:
                     "records_per_second": each.records_per_second,
                     "seconds_left": each.seconds_left,
                     "pending": each.pending,
+                    "oldest_pending_seconds": each.line.oldest_pending,
                     "alerts": each.line.alerts,
                     "next": each.line.pipeline.next,
                 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from batchord.catalog import Loaded, Problem
 from batchord.core.run.runs import RunState
 from batchord.core.run.summary import rate
+from batchord.reports.oldest import oldest_pending_soon
 from batchord.reports.pipelines import PipelineReport, pipelines_now
 from batchord.reports.runs import RunReport
 
@@ -29,6 +30,8 @@ class BoardLine:
     versions: Sequence[tuple[str, str]] = ()
     #: Alerts of the last 24 hours.
     alerts: int = 0
+    #: Seconds since the oldest pending record was discovered; 0 if none is pending; None if that is unknown.
+    oldest_pending: float | None = None
 
     @property
     def open(self) -> Sequence[RunReport]:
@@ -84,6 +87,7 @@ def board(loaded: Loaded, open_ledger: Callable[[], "Ledger"]) -> Board:
     ledger, names = open_ledger(), [each.name for each in catalog.pipelines]
     runs, models = ledger.overview.newest_runs(names, each=_RUNS), ledger.overview.newest_models(names, each=_RUNS)
     alerts = ledger.overview.alerts_of_a_day(names)
+    ages = oldest_pending_soon(ledger)
     return Board(
         lines=[
             BoardLine(
@@ -91,6 +95,7 @@ def board(loaded: Loaded, open_ledger: Callable[[], "Ledger"]) -> Board:
                 runs=[RunReport(**{**row, "state": RunState(row["state"])}) for row in runs[each.name]],
                 versions=tuple(models.get(each.name, {}).items()),
                 alerts=alerts.get(each.name, 0),
+                oldest_pending=ages.get(each.name),
             )
             for each in catalog.pipelines
         ],

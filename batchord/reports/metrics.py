@@ -10,6 +10,7 @@ from batchord.core.reasons import LossCause
 from batchord.core.run.runs import RunState
 from batchord.reports import metric_names as names
 from batchord.reports.metric_names import Metric
+from batchord.reports.oldest import oldest_pending
 from batchord.reports.queues import queues_now
 
 if TYPE_CHECKING:
@@ -131,11 +132,9 @@ def _totals(rows: Sequence[dict[str, Any]], known: Sequence[str]) -> Iterator[Sa
 
 
 def _pending(rows: Sequence[dict[str, Any]], known: Sequence[str]) -> Iterator[Sample]:
-    ages = dict.fromkeys(known, 0.0)
     for row in rows:
         yield Sample(metric=names.PENDING, labels=(row["pipeline"], row["step"]), value=row["pending"])
-        ages[row["pipeline"]] = max(ages.get(row["pipeline"], 0.0), row["age"])
-    for pipeline, age in ages.items():
+    for pipeline, age in (dict.fromkeys(known, 0.0) | oldest_pending(rows)).items():
         yield Sample(metric=names.PENDING_AGE, labels=(pipeline,), value=age)
 
 

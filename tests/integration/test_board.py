@@ -12,6 +12,8 @@ from batchord.catalog import Loaded
 from batchord.core.run.runs import RunState
 from batchord.ledger import overview
 from batchord.reports.board import board
+from batchord.reports.metric_names import PENDING_AGE
+from batchord.reports.metrics import read_metrics
 from tests.integration.flow_parts import Bench
 
 #: Three thousand runs of this pipeline and of another, one a minute: every tenth failed.
@@ -28,6 +30,13 @@ _FILL = """
     INSERT INTO batchord.alerts (event, kind, pipeline, title, message, created_at)
     SELECT 'e' || n, 'run-failed', 'items', 't', 'm', now() - n * interval '10 hours' FROM generate_series(1, 5) AS n;
     ANALYZE batchord.runs;
+"""
+
+
+#: The newest run left a record, an hour after it was planned.
+_LEFT = """
+    UPDATE batchord.shards SET predicted = 0;
+    UPDATE batchord.steps SET planned_at = batchord.now() - interval '1 hour';
 """
 
 
@@ -61,6 +70,35 @@ def test_a_run_at_work_counts_before_the_last_one(bench: Bench) -> None:
     )
     shown = board(_loaded(bench), lambda: bench.ledger)
     assert (shown.at_work, shown.lines[0].pending) == (True, 30)
+
+
+def test_it_has_the_age_of_the_oldest_pending_record(bench: Bench) -> None:
+    """That of the metric: since its step was planned; 0 if none is pending; None if no run has planned."""
+    before = board(_loaded(bench), lambda: bench.ledger).lines[0].oldest_pending
+    bench.sql("INSERT INTO records (body) VALUES ('x')")
+    bench.run("items")
+    none = board(_loaded(bench), lambda: bench.ledger).lines[0].oldest_pending
+    bench.sql(_LEFT)
+
+    some = board(_loaded(bench), lambda: bench.ledger).lines[0].oldest_pending
+    reading = read_metrics(version="1", ledger=bench.ledger, depths=None, standard_queues=())
+    (metric,) = [each.value for each in reading.samples if each.metric is PENDING_AGE and each.labels == ("items",)]
+
+    assert (before, none) == (None, 0.0)
+    assert some is not None
+    assert 3_600 <= some <= metric < 3_700
+
+
+def test_nobody_waits_long_for_the_age(bench: Bench) -> None:
+    """While its query is held up, the page shows the rest, and that the age is unknown."""
+    bench.sql("INSERT INTO records (body) VALUES ('x')")
+    bench.run("items")
+    with psycopg.connect(bench.url) as other:
+        other.execute("LOCK TABLE batchord.shards IN ACCESS EXCLUSIVE MODE")
+        shown = board(_loaded(bench), lambda: bench.ledger)
+
+    assert (shown.unknown_because, shown.lines[0].oldest_pending) == (None, None)
+    assert shown.lines[0].last is not None
 
 
 def test_only_the_newest_runs_are_read(bench: Bench) -> None:
