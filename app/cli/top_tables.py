@@ -15,6 +15,7 @@ from .terminal import foreign, text
 
 if TYPE_CHECKING:
     from batchord.queue.depths import QueueDepth
+    from batchord.reports.queue_board import WorkerReport
 
 #: The width of a bar, and its full and its empty part.
 _WIDTH, _FULL, _EMPTY = 20, "━", "─"
@@ -49,6 +50,9 @@ def frame(shown: Activity, *, now: datetime) -> Table:
     if shown.queues is not None:
         drawn.add_row("")
         drawn.add_row(_queues(shown.queues))
+    if shown.answering is not None:
+        drawn.add_row("")
+        drawn.add_row(_workers(shown.answering) if shown.answering else text(("No worker answers.", "yellow")))
     return drawn
 
 
@@ -89,6 +93,14 @@ def _queues(queues: Sequence["QueueDepth"]) -> Table:
         long = (each.oldest_ready or 0) > _LONG_SECONDS
         age = text((_span(each.oldest_ready), "yellow" if long else ""))
         drawn.add_row(cell(each.queue), cell(each.ready), cell(each.unacked), age)
+    return drawn
+
+
+def _workers(workers: Sequence["WorkerReport"]) -> Table:
+    drawn = _table("worker", ">processes", ">tasks", "takes from")
+    for each in workers:
+        tasks = text(("idle", "dim")) if each.tasks == 0 else text(cell(each.tasks))
+        drawn.add_row(cell(each.name), cell(each.processes), tasks, cell(", ".join(each.queues)))
     return drawn
 
 

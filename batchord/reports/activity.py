@@ -9,6 +9,7 @@ from batchord.core.errors import BatchordError
 from batchord.processes.local_names import plain_name
 from batchord.reports.board import BoardLine, board
 from batchord.reports.progress import StepProgress, progress_of
+from batchord.reports.queue_board import WorkerReport
 from batchord.reports.queues import queues_now
 from batchord.reports.runs import RunReport
 
@@ -98,6 +99,8 @@ class Activity:
     queues: Sequence["QueueDepth"] | None
     #: The number of problems in the files.
     problems: int
+    #: The workers that answer, idle ones too; None: nobody knows them.
+    answering: Sequence[WorkerReport] | None = None
     #: Why the runs are unknown, and why the queues are; None: they are known.
     unknown_because: str | None = None
     unread_because: str | None = None
@@ -129,6 +132,7 @@ class Activity:
             "work": [asdict(each) for each in self.work],
             "more_work": self.more_work,
             "queues": None if self.queues is None else [asdict(each) for each in self.queues],
+            "workers": None if self.answering is None else [asdict(each) for each in self.answering],
             "problems": self.problems,
             "unknown_because": self.unknown_because,
             "unread_because": self.unread_because,
@@ -142,7 +146,7 @@ def activity(
     *,
     standard_queues: Sequence[str],
 ) -> Activity:
-    """What goes on now, as far as the servers answer."""
+    """What goes on now, as far as the servers answer. It asks no worker."""
     shown = board(loaded, open_ledger)
     pipelines = [PipelineActivity(line=line) for line in shown.lines]
     work: list[dict[str, Any]] = []

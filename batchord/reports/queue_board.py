@@ -21,6 +21,8 @@ class WorkerReport:
     queues: Sequence[str]
     #: How many tasks it executes at once.
     processes: int
+    #: Those that it executes now; None: it did not say.
+    tasks: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

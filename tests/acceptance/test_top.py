@@ -1,8 +1,10 @@
 """``batchord top`` on a terminal."""
 
 import fcntl
+import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -77,3 +79,12 @@ def test_without_a_terminal_it_is_printed_once(notes: Cluster) -> None:
     assert "1 pipeline, 0 open runs, 0 workers at work" in said
     assert "\x1b" not in said
     assert '"pipeline": "notes"' in notes.batchord("top", "--json").stdout
+    assert "No worker answers." in said
+
+
+def test_it_shows_workers_that_do_nothing(notes: Cluster) -> None:
+    """For people and for programs."""
+    notes.start("control")
+    assert re.search(r"control@\S+ +4 +idle +control", notes.batchord("top").stdout)
+    (worker,) = json.loads(notes.batchord("top", "--json").stdout)["workers"]
+    assert (worker["queues"], worker["processes"], worker["tasks"]) == (["control"], 4, 0)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from app.cli.top_tables import frame
 from batchord.core.errors import TransientError
 from batchord.queue.depths import QueueDepths
 from batchord.reports.activity import Activity, activity
+from batchord.reports.queue_board import WorkerReport
 from tests.integration.flow_parts import Bench
 
 #: A shard that is done, one at work for a minute in its second attempt, and a step of another pipeline.
@@ -77,6 +79,21 @@ def test_at_rest_it_shows_how_the_last_run_ended(bench: Bench, redis_url: str) -
     assert [each.state for each in shown.pipelines] == ["succeeded"]
     assert (shown.pipelines[0].part, list(shown.work)) == (None, [])
     assert "worker  " not in _drawn(shown)
+
+
+def test_workers_that_do_nothing_are_shown(bench: Bench) -> None:
+    """As idle; that no worker answers is said; if nobody asked, nothing is."""
+    busy = WorkerReport(name="worker@b", queues=["text", "image"], processes=2, tasks=1)
+    idle = WorkerReport(name="control@b", queues=["control"], processes=4, tasks=0)
+
+    def drawn(answering: list[WorkerReport] | None) -> str:
+        return _drawn(replace(_activity(bench), answering=answering))
+
+    assert re.search(r"worker@b +2 +1 +text, image", drawn([idle, busy]))
+    assert re.search(r"control@b +4 +idle +control", drawn([idle, busy]))
+    assert "No worker answers." in drawn([])
+    assert "answers." not in drawn(None)
+    assert replace(_activity(bench), answering=[idle]).as_json()["workers"][0]["tasks"] == 0
 
 
 def test_a_server_that_does_not_answer_costs_its_own_part_alone(bench: Bench, redis_url: str) -> None:

@@ -1,0 +1,40 @@
+"""The workers that answer are asked in the background."""
+
+from collections.abc import Iterator, Sequence
+
+from app.cli.answering import AnsweringWorkers
+from batchord.reports.queue_board import WorkerReport
+from tests.waiting import wait_until
+
+_IDLE = WorkerReport(name="control@a", queues=["control"], processes=4, tasks=0)
+
+
+def test_a_question_that_fails_is_asked_again() -> None:
+    """Until it is answered, nobody knows the workers; an answer that is followed by a failure is not kept."""
+    answers: Iterator[Sequence[WorkerReport] | None] = iter([None, [_IDLE], None])
+
+    def ask() -> Sequence[WorkerReport]:
+        answer = next(answers, [])
+        if answer is None:
+            raise ConnectionRefusedError("Redis is away")
+        return answer
+
+    workers = AnsweringWorkers(ask, every=0.2)
+    workers.start()
+    seen: list[Sequence[WorkerReport] | None] = [workers.newest(wait=10.0)]
+
+    def ended() -> bool:
+        if workers.newest() != seen[-1]:
+            seen.append(workers.newest())
+        return seen[-1] == []
+
+    try:
+        wait_until(ended, description="the last answer")
+        assert seen == [None, [_IDLE], None, []]
+    finally:
+        workers.stop()
+
+
+def test_nobody_waits_if_nobody_asks() -> None:
+    """Where no Redis is configured."""
+    assert AnsweringWorkers(list).newest(wait=60.0) is None
