@@ -2,18 +2,19 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import click
 from rich.text import Text
 
 from batchord.core.errors import ConfigurationError
-from batchord.core.run.logs import LogLine, LogPart, LogStore, PartName
+from batchord.core.run.logs import AttemptName, LogLine, LogPart, LogStore, PartName
 from batchord.core.text.nested import in_every_text
 from batchord.core.text.visible import in_json, in_one_line
 from batchord.output.masking import mask_known
-from batchord.reports.logs import entry_of
+from batchord.reports.logs import about_loss, entry_of
 from batchord.reports.run_names import short_id
+from batchord.reports.timeline import TimedAttempt, timeline_of
 
 from .database import shows_ledger
 from .history import find_run
@@ -22,6 +23,10 @@ from .output import console, json_option
 _POLL_SECONDS = 0.5
 #: How long to wait for the last lines after a run's end.
 _LINGER_SECONDS = 2.0
+#: The most attempts that are looked at for lost ones.
+_MOST_ATTEMPTS = 200
+#: The most of them that are named together.
+_MOST_NAMES = 5
 _NOTHING = (
     "There is no log: nothing was logged, or the log was pruned. "
     "Batchord does not capture the output of threads and processes that a function starts."
@@ -45,9 +50,13 @@ def logs(run_id: str, step: str | None, shard: int | None, attempt: int | None, 
     """
     if shard is not None and step is None:
         raise click.UsageError("--shard needs --step: each step numbers its own shards.")
-    shown = _shown(run_id, step, shard, attempt, follow=follow, tell=_json if as_json else _text)
-    if not shown and not as_json:
+    shown, losses = _shown(run_id, step, shard, attempt, follow=follow, tell=_json if as_json else _text)
+    if as_json:
+        return
+    if not shown and not losses:
         console.print(_NOTHING, style="dim")
+    for each in losses:
+        console.print(each, style="dim")
 
 
 @shows_ledger
@@ -59,14 +68,32 @@ def _shown(
     *,
     follow: bool,
     tell: Callable[[LogPart, LogLine], None],
-) -> int:
-    """How many parts of the log were shown."""
-    from batchord.wiring import log_store
+) -> tuple[int, list[str]]:
+    """How many lines were shown, and what the logs of lost attempts lack."""
+    from batchord.wiring import ledger, log_store
 
     run = find_run(run_id)
     if step is not None:
         _check_step(run.id, step)
-    return _show(log_store(), run.id, step, shard, attempt, follow=follow, tell=tell)
+    shown = _show(log_store(), run.id, step, shard, attempt, follow=follow, tell=tell)
+    wanted = (step, shard, attempt)
+    lost = [
+        each
+        for each in timeline_of(ledger(), run.id, most=_MOST_ATTEMPTS).attempts
+        if each.cause is not None and all(part in (None, own) for part, own in zip(wanted, each.place, strict=True))
+    ]
+    return shown, list(_losses(lost, log_store().attempts(run.id) if lost else set(), run.id))
+
+
+def _losses(lost: Sequence[TimedAttempt], logged: set[AttemptName], run_id: str) -> Iterator[str]:
+    """One text for the attempts of which the same is to be said."""
+    alike: dict[str, list[str]] = {}
+    for each in lost:
+        text = about_loss(each.cause or "", logged=AttemptName(run_id, *each.place) in logged)
+        alike.setdefault(text, []).append(in_one_line(each.name))
+    for text, names in alike.items():
+        more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+        yield f"{', '.join(names[:_MOST_NAMES])}{more}: {text}"
 
 
 def _check_step(run_id: str, step: str) -> None:

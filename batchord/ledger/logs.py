@@ -39,6 +39,7 @@ _TAIL = """
     WHERE run_id = %(run)s AND step = %(step)s AND shard = %(shard)s AND attempt = %(attempt)s AND part < %(before)s
     ORDER BY part DESC LIMIT 1
 """
+_ATTEMPTS = "SELECT DISTINCT step, shard, attempt FROM batchord.attempt_logs WHERE run_id = %(run)s"
 _DELETE_BEFORE = """
     DELETE FROM batchord.attempt_logs WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM batchord.attempt_logs WHERE run_id < %(bound)s ORDER BY run_id LIMIT %(most)s))
@@ -93,6 +94,11 @@ class LogTable:
             found[:0] = [] if row is None else [LogLine.from_json(line) for line in row["lines"]]
             before = None if row is None else row["part"]
         return found[-lines:]
+
+    def attempts(self, run_id: str) -> set[AttemptName]:
+        """See :class:`batchord.core.run.logs.LogStore`."""
+        with self._connections.transaction() as connection:
+            return {_attempt(run_id, row) for row in connection.execute(_ATTEMPTS, {"run": run_id})}
 
     def delete_before(self, moment: datetime) -> int:
         """See :class:`batchord.core.run.logs.LogStore`."""

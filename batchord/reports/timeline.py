@@ -24,6 +24,11 @@ class TimedAttempt:
     cause: str | None
 
     @property
+    def place(self) -> tuple[str, int | None, int]:
+        """Step, shard and attempt."""
+        return self.attempt.step, self.attempt.shard, self.attempt.attempt
+
+    @property
     def name(self) -> str:
         """Step, shard and attempt for people, such as ``predict/3 #2``."""
         each = self.attempt
@@ -54,12 +59,6 @@ class Timeline:
     #: The shown attempts that had trouble, in groups of those that ended alike.
     troubles: Sequence[AttemptGroup] = field(default=())
 
-    def latest(self) -> TimedAttempt | None:
-        """The attempt that people look at first: one at work, else the last that failed, else the last one."""
-        running = [each for each in self.attempts if each.attempt.state == "running"]
-        odd = [each for each in self.attempts if each.attempt.state in ("failed", "lost")]
-        return next(iter([*running[-1:], *odd[-1:], *self.attempts[-1:]]), None)
-
 
 def timeline_of(ledger: "Ledger", run_id: str, *, most: int) -> Timeline:
     """At most ``most`` attempts of the run."""
@@ -72,6 +71,13 @@ def timeline_of(ledger: "Ledger", run_id: str, *, most: int) -> Timeline:
         now=ledger.runs.now(),
         troubles=troubles(each.attempt for each in attempts),
     )
+
+
+def looked_at_first(attempts: Sequence[TimedAttempt]) -> TimedAttempt | None:
+    """The attempt that people look at first: one at work, else the last that failed, else the last one."""
+    running = [each for each in attempts if each.attempt.state == "running"]
+    odd = [each for each in attempts if each.attempt.state in ("failed", "lost")]
+    return next(iter([*running[-1:], *odd[-1:], *attempts[-1:]]), None)
 
 
 def _timed(row: Mapping[str, Any]) -> TimedAttempt:

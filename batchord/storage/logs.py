@@ -81,6 +81,10 @@ class LogObjects:
             found[:0] = [] if part is None else part.lines
         return found[-lines:]
 
+    def attempts(self, run_id: str) -> set[AttemptName]:
+        """See :class:`batchord.core.run.logs.LogStore`."""
+        return {name.attempt for name in self._names(run_id)}
+
     def delete_before(self, moment: datetime) -> int:
         """See :class:`batchord.core.run.logs.LogStore`."""
         bound = first_run_id(moment)

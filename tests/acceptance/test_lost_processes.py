@@ -17,6 +17,7 @@ _GATED = """
     def gated(frame):
         # The first call waits at a gate, so that the test can kill its process in mid-shard.
         if 60 in frame.index and not (FOLDER / "open").exists():
+            print("at the gate")
             (FOLDER / "reached").touch()
             while not (FOLDER / "open").exists():
                 threading.Event().wait(0.01)
@@ -57,7 +58,7 @@ def test_a_worker_killed_in_mid_shard_costs_only_time(notes: Cluster) -> None:
 
 
 def test_a_pool_child_killed_in_mid_shard_costs_only_time(notes: Cluster) -> None:
-    """The same for one pool child. Its worker survives."""
+    """The same for one pool child. Its worker survives, and what the child had printed is shown."""
     notes.insert_notes(400)
     notes.pipeline("notes", _GATED.format(folder=str(notes.folder)))
     notes.start("control", "worker", "beat")
@@ -65,12 +66,16 @@ def test_a_pool_child_killed_in_mid_shard_costs_only_time(notes: Cluster) -> Non
     wait_until((notes.folder / "reached").exists, description="the model is in mid-shard")
     (worker,) = notes.sql("SELECT worker FROM batchord.shards WHERE index = 0")
     victim = int(worker[0].rpartition(":")[2])
+    wait_until(lambda: notes.sql("SELECT 1 FROM batchord.attempt_logs"), description="a line is stored")
     (child,) = [process for process in notes.pool("worker") if process.pid == victim]
     child.send_signal(signal.SIGKILL)
     (notes.folder / "open").touch()
     notes.wait_for_records("notes", "notes")
     assert notes.runs("notes")[0]["state"] == "succeeded"
     notes.assert_exactly_once("notes", "notes")
+    said = notes.batchord("logs", "notes").stdout
+    assert "predict/0 #1 stdout at the gate" in said
+    assert "predict/0 #1: The process was lost (killed), so the last lines may be missing" in " ".join(said.split())
 
 
 def test_redis_flushed_after_the_publish_is_swept(notes: Cluster, redis_url: str) -> None:

@@ -50,6 +50,11 @@ class KeptLogs:
         own = sorted((part for part in self.parts if part.attempt == attempt), key=lambda part: part.part)
         return [line for part in own for line in part.lines][-lines:]
 
+    def attempts(self, run_id: str) -> set[AttemptName]:
+        """See the protocol."""
+        self._answer()
+        return {part.attempt for part in self.parts if part.attempt.run_id == run_id}
+
     def delete_before(self, moment: datetime) -> int:
         """See the protocol."""
         self._answer()

@@ -185,3 +185,12 @@ def test_the_last_lines_of_an_attempt_come_in_order(store: LogStore) -> None:
     assert [line.message for line in store.tail(WHOLE, lines=3)] == ["of the step"]
     assert len(store.tail(SHARD, lines=100)) == 8
     assert store.tail(DASHED, lines=3) == []
+
+
+def test_it_tells_which_attempts_have_a_log(store: LogStore) -> None:
+    """Each once, and those of this run alone."""
+    other = AttemptName(run_id(NOON + timedelta(days=1)), "score", 3, 1)
+    for part in (part_of(SHARD, 0), part_of(SHARD, 1), part_of(WHOLE, 0), part_of(DASHED, 0), part_of(other, 0)):
+        store.append(part)
+
+    assert store.attempts(RUN) == {SHARD, WHOLE, DASHED}

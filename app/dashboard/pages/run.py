@@ -15,10 +15,10 @@ from batchord.flow.begin.repair import retry_rejections
 from batchord.flow.begin.rerun import rerun
 from batchord.flow.drive.cancel import cancel_run
 from batchord.output.masking import mask_known
-from batchord.reports.logs import last_entries
+from batchord.reports.logs import about_loss, first_log, last_entries
 from batchord.reports.run_names import run_named, short_id
 from batchord.reports.run_page import RunPageReport, run_page
-from batchord.reports.timeline import TimedAttempt
+from batchord.reports.timeline import TimedAttempt, looked_at_first
 from batchord.wiring import ledger, log_store, parts
 
 from .acting import actor, send
@@ -56,6 +56,7 @@ class RunPage(Page):
             "spread": spread,
             "chosen": chosen,
             "entries": self._entries(run.id, chosen) if chosen is not None and shows_records() else None,
+            "about_loss": about_loss,
             "lines": self._lines(),
             "hides_records": not shows_records(),
             "shown_error": shown_error,
@@ -71,21 +72,17 @@ class RunPage(Page):
     def _chosen(self, report: RunPageReport) -> TimedAttempt | None:
         """The attempt whose log is shown: the one that the address names, or the one that people look at first."""
         step, shard, attempt = (self.get_query_argument(name, None) for name in ("step", "shard", "attempt"))
-        if step is None:
-            return report.timeline.latest()
-        own = [each for each in report.timeline.attempts if each.attempt.step == step]
+        own = [each for each in report.timeline.attempts if step in (None, each.attempt.step)]
         if shard is not None:
             own = [each for each in own if str(each.attempt.shard) == shard]
         elif attempt is not None:
             own = [each for each in own if each.attempt.shard is None]
         if attempt is not None:
             own = [each for each in own if str(each.attempt.attempt) == attempt]
-        return own[-1] if own else None
+        return first_log(log_store(), report.outcome.run.id, own) if shows_records() else looked_at_first(own)
 
     def _entries(self, run_id: str, chosen: TimedAttempt) -> Any:
-        each = chosen.attempt
-        name = AttemptName(run_id, each.step, each.shard, each.attempt)
-        return last_entries(log_store(), name, lines=self._lines())
+        return last_entries(log_store(), AttemptName(run_id, *chosen.place), lines=self._lines())
 
     def _lines(self) -> int:
         asked = self.get_query_argument("lines", "")

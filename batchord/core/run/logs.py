@@ -86,6 +86,9 @@ class LogStore(Protocol):
     def tail(self, attempt: AttemptName, *, lines: int) -> list[LogLine]:
         """The last ``lines`` lines of one attempt's log, in order; all of them if there are fewer."""
 
+    def attempts(self, run_id: str) -> set[AttemptName]:
+        """The run's attempts of which at least one line is stored."""
+
     def delete_before(self, moment: datetime) -> int:
         """Deletes the logs of runs that were opened before ``moment``. Returns the number of deleted parts.
 
