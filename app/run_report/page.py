@@ -14,8 +14,8 @@ from batchord.core.text.visible import visible
 from batchord.output.masking import mask
 from batchord.reports.attempts import AttemptGroup, fault_of
 
-from ..dashboard.pages.charts import bars, spread
-from ..dashboard.pages.words import duration, moment, number
+from ..drawing.charts import bars, spread
+from ..drawing.words import duration, moment, number
 
 if TYPE_CHECKING:
     from batchord.reports.run import RunDetail

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from .drawing import element, picture, titled
-from .graph import cut
-from .words import duration
+from ...drawing.svg import cut, element, picture, titled
+from ...drawing.words import duration
 
 #: Sizes in pixels: the column of names, the bars together, a bar, a row's gap, the axis at the top.
 _NAMES, _BARS, _BAR, _GAP, _AXIS = 190, 900, 18, 8, 24

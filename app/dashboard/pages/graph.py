@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from xml.sax.saxutils import escape
 
-from .drawing import element, picture, titled
+from ...drawing.svg import cut, element, picture, titled
 from .graph_layout import layout
 
 #: Sizes of a node and of the gaps, in pixels.
@@ -69,12 +69,3 @@ def _box(node: Node, place: tuple[int, float]) -> str:
         href=node.address,
         aria_label=node.text,
     )
-
-
-def cut(text: str, most: int) -> str:
-    """The text with at most ``most`` characters, in one line. Its end stays: names often differ there."""
-    line = " ".join(text.split())
-    if len(line) <= most:
-        return line
-    last = most // 3
-    return f"{line[: most - last - 1]}…{line[-last:]}"

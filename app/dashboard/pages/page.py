@@ -16,6 +16,7 @@ from batchord.core.errors import BatchordError, TransientError
 from batchord.output.masking import mask
 from batchord.queue.replies import ASKER
 
+from ...drawing.words import duration, moment, number
 from . import words
 
 _Result = TypeVar("_Result")
@@ -74,9 +75,9 @@ class Ours(BaseHandler):  # type: ignore[misc]
         """What our templates use besides Flower's own functions."""
         return {
             **super().get_template_namespace(),
-            "number": words.number,
-            "duration": words.duration,
-            "moment": words.moment,
+            "number": number,
+            "duration": duration,
+            "moment": moment,
             "link": words.link,
             "address": self.address,
             "may_act": self.may_act,

@@ -14,10 +14,10 @@ from batchord.reports.board import BoardLine, board
 from batchord.reports.runs import RunReport
 from batchord.wiring import catalog, ledger, parts
 
+from ...drawing.svg import Square, line, strip
+from ...drawing.words import duration, number
 from .acting import actor, send
-from .drawing import Square, line, strip
 from .page import Action, Ours, Page
-from .words import duration, number
 
 #: The lowest mark of a strip, as a part of its height: a run of no length can be pointed at.
 _LEAST = 0.2

@@ -12,9 +12,10 @@ from batchord.reports.why.story import RecordState, RecordStory, StepStory, stor
 from batchord.reports.why.telling import Line, RunName, answer, lines
 from batchord.wiring import catalog, ledger, parts
 
+from ...drawing.words import moment
 from .asked import Field, asked, sealed, shows_records
 from .page import Page
-from .words import link, moment
+from .words import link
 
 
 class RecordPage(Page):

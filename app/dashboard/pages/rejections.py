@@ -11,10 +11,10 @@ from batchord.reports.rejections import MOST_COUNTED, RejectionCount, rejection_
 from batchord.reports.run_names import short_id, short_ids
 from batchord.wiring import catalog, ledger, parts
 
+from ...drawing.words import number
 from .acting import actor, send
 from .asked import Field, asked, posted, run_id, sealed, shows_records, unsealed
 from .page import Action, Page
-from .words import number
 
 #: Entries of a page.
 SIZE = 50

@@ -21,9 +21,9 @@ from batchord.reports.run_page import RunPageReport, run_page
 from batchord.reports.timeline import TimedAttempt, looked_at_first
 from batchord.wiring import ledger, log_store, parts
 
+from ...drawing.charts import bars, spread
 from .acting import actor, send
 from .asked import shows_records
-from .charts import bars, spread
 from .page import Action, Page
 from .run_drawings import graph_of, phases_of, progress_of, timeline_of
 from .run_words import attempt_in_words, shown_error

@@ -7,11 +7,11 @@ from batchord.reports.progress import StepProgress
 from batchord.reports.run_page import RunPageReport
 from batchord.reports.timeline import TimedAttempt, Timeline
 
-from .charts import bars, parts
+from ...drawing.charts import bars, parts
+from ...drawing.words import duration, number
 from .gantt import Bar, gantt
 from .graph import Node, graph
 from .run_words import attempt_in_words, letters_of, states_in_words
-from .words import duration, number
 
 
 def graph_of(report: RunPageReport, address: Callable[[str], str]) -> str:

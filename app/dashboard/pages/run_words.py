@@ -5,8 +5,8 @@ from batchord.reports.attempts import fault_of
 from batchord.reports.run_lists import RunCell
 from batchord.reports.timeline import TimedAttempt
 
+from ...drawing.words import duration, number
 from .asked import shows_records
-from .words import duration, number
 
 #: Letters for states of attempts that are no plain success, so that colour does not say it alone.
 LETTERS = {"failed": "✗", "lost": "lost", "split": "split", "retried": "↻", "cancelled": "–", "code-changed": "edit"}  # noqa: RUF001 -- a dash

@@ -10,9 +10,9 @@ from batchord.reports.run_lists import filter_values, run_grid, runs_page
 from batchord.reports.runs import TRIGGERS, in_cell
 from batchord.wiring import ledger
 
+from ...drawing.words import number
 from .page import Page
 from .run_words import STATES, cell_in_words, shown_error
-from .words import number
 
 #: The runs of one page.
 _PAGE = 50

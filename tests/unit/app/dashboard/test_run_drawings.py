@@ -6,10 +6,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from app.dashboard.pages.charts import bars, parts, spread
 from app.dashboard.pages.gantt import Bar, gantt
-from app.dashboard.pages.graph import Node, cut, graph
+from app.dashboard.pages.graph import Node, graph
 from app.dashboard.pages.graph_layout import layout
+from app.drawing.charts import bars, parts, spread
+from app.drawing.svg import cut
 
 SVG = "{http://www.w3.org/2000/svg}"
 EVIL = "<script>alert('x')</script>&\"quoted\""

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
-from .drawing import element, picture, titled
-from .graph import cut
+from .svg import cut, element, picture, titled
 from .words import number
 
 #: Sizes in pixels: the column of names, the longest bar, the column of numbers, a row.

@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree as ET
 
-from app.dashboard.pages.drawing import Square, line, strip
+from app.drawing.svg import Square, line, strip
 
 _SVG = "{http://www.w3.org/2000/svg}"
 

@@ -34,6 +34,15 @@ def titled(text: str) -> str:
     return f"<title>{escape(text)}</title>"
 
 
+def cut(text: str, most: int) -> str:
+    """The text with at most ``most`` characters, in one line. Its end stays: names often differ there."""
+    line = " ".join(text.split())
+    if len(line) <= most:
+        return line
+    last = most // 3
+    return f"{line[: most - last - 1]}…{line[-last:]}"
+
+
 def picture(content: Iterable[str], *, width: float, height: float, text: str, look: str = "") -> str:
     """A whole picture with its text alternative."""
     return element(
