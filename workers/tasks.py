@@ -11,6 +11,7 @@ understands a new message. If its shard, step or run has failed, a task ends as 
 messages that follow.
 """
 
+import importlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -48,6 +49,9 @@ from .replacing import is_new
 from .slots import reading_slot
 
 log = logging.getLogger(__name__)
+
+#: The prefix of the names of ``app`` and ``workers``: ``batchord.`` in an installed Batchord, otherwise empty.
+_AROUND = __name__.removesuffix("workers.tasks")
 
 
 @shared_task(bind=True, name="batchord.start_run")  # type: ignore[untyped-decorator]
@@ -198,9 +202,15 @@ def audit_pipelines(self: Task, **_: Any) -> None:
             publish(messages)
 
 
+def _run_report(run_id: str) -> str:
+    """The report of a run. Its program is imported by name, as Celery's app is."""
+    made: str = importlib.import_module(f"{_AROUND}app.run_report").report_of(run_id)
+    return made
+
+
 def _do(message: Message) -> None:
     """Does what the message asks for, and publishes the messages that follow."""
-    task_parts = replace(parts(), task=current_task.request.id)
+    task_parts = replace(parts(), task=current_task.request.id, run_report=_run_report)
     publish(dispatch(task_parts, message, in_new_process=is_new()))
 
 

@@ -1,7 +1,6 @@
 """The command ``report``."""
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -26,24 +25,16 @@ def report(run_id: str, output: Path | None) -> None:
     RUN is the first characters of a run's id, or a pipeline's name for its newest run. The file has its charts and
     styles in it, and no script. Without -o it goes to standard output, which must then be a file or another program.
     """
-    from batchord.reports.run import detail_of
-    from batchord.reports.run_names import short_ids
-    from batchord.settings import settings
+    from batchord.reports.run_names import short_id
     from batchord.wiring import ledger
 
-    from ..run_report import report_page
+    from ..run_report import report_of
     from .history import find_run
 
     if output is None and sys.stdout.isatty():
         raise click.UsageError(f"Name the file: batchord report {run_id} -o report.html")
     run = find_run(run_id)
-    short_id = short_ids(ledger(), [run.id])[run.id]
-    page = report_page(
-        detail_of(ledger(), run),
-        short_id=short_id,
-        now=datetime.now(UTC),
-        hides_records=settings().show_records == "none",
-    )
+    page = report_of(run.id)
     if output is None:
         click.echo(page, nl=False)
         return
@@ -51,4 +42,5 @@ def report(run_id: str, output: Path | None) -> None:
         output.write_text(page, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"{output} cannot be written: {clause(error)}.") from None
-    console.print(f"{foreign(output)}: {foreign(run.pipeline)} {short_id}, {run.state}, {len(page) // 1024:,} KiB.")
+    short = short_id(ledger(), run.id)
+    console.print(f"{foreign(output)}: {foreign(run.pipeline)} {short}, {run.state}, {len(page) // 1024:,} KiB.")

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -126,6 +126,9 @@ def _run_here(name: str, params: dict[str, Any], *, quiet: bool) -> Run:
     from batchord.flow.local import run_local
     from batchord.wiring import local_parts
 
+    from ..run_report import report_of
+
+    reporting = replace(local_parts(), run_report=report_of)
     opened: list[str] = []
     interrupted = on_ctrl_c(lambda: _left_over(name, opened))
     with (
@@ -139,7 +142,7 @@ def _run_here(name: str, params: dict[str, Any], *, quiet: bool) -> Run:
             opened[:] = [run_id]
             update(run_id)
 
-        return run_local(local_parts(), pipeline=name, params=params, on_progress=note, actor=this_person())
+        return run_local(reporting, pipeline=name, params=params, on_progress=note, actor=this_person())
 
 
 def _left_over(name: str, opened: list[str]) -> str:

@@ -1,5 +1,5 @@
 """The report of a run as one HTML file that can be sent: it needs no server, no script and no other file."""
 
-from .page import report_page
+from .made import report_of
 
-__all__ = ["report_page"]
+__all__ = ["report_of"]

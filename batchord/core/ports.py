@@ -78,14 +78,25 @@ class ImageStore(Protocol):
         """
 
 
+class Attachment(NamedTuple):
+    """A text file that goes with a message."""
+
+    name: str
+    #: Its media type, such as ``text/html``.
+    kind: str
+    text: str
+
+
 class Notifier(Protocol):
     """Sends messages to people."""
 
     def problems(self, address: str) -> str | None:
         """What is wrong with the address, without its secrets; None when it can be used. Sends nothing."""
 
-    def send(self, address: str, *, title: str, body: str, failure: bool) -> None:
+    def send(self, address: str, *, title: str, body: str, failure: bool, attachment: Attachment | None = None) -> None:
         """Sends a message; returns when the receiver has taken it. ``failure``: else it is good news.
+
+        ``attachment``: left out for a receiver whose kind takes no files.
 
         Raises TransientError when the receiver does not take it, ConfigurationError for an address that nobody
         can use. Neither error, nor any log line, holds the address's secrets.

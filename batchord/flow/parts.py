@@ -67,6 +67,8 @@ class Parts:
     mask: Callable[[str], str]
     #: Names this process in the ledger, such as ``host:pid``.
     worker: str
+    #: Makes the report of a run as HTML, by the run's id; None: this process has no program for it.
+    run_report: Callable[[str], str] | None = None
     #: The id of the Celery task that uses these parts; None without Celery.
     task: str | None = None
     #: When this machine began to use the code that this process has loaded; None: unknown.

@@ -18,7 +18,7 @@ _CLAIM = """
         attempts = attempts + 1, due_at = batchord.now() + make_interval(secs => %(lease)s)
     WHERE id = (SELECT id FROM batchord.alerts WHERE closed_at IS NULL AND due_at <= batchord.now()
                 ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-    RETURNING id, kind, pipeline, title, message, attempts - 1 AS attempts,
+    RETURNING id, kind, pipeline, run_id::text AS run_id, title, message, attempts - 1 AS attempts,
               ARRAY(SELECT jsonb_object_keys(sent)) AS sent
 """
 _SENT = """

@@ -63,7 +63,7 @@ def _opened(address: str) -> tuple[Any, str]:
     return None, f"the part after {schema}:// is incomplete or wrong; see {plugins[schema].setup_url}"
 
 
-def _sent(plugin: Any, title: str, body: str, *, failure: bool) -> bool:
+def _sent(plugin: Any, title: str, body: str, *, failure: bool, attachment: dict[str, str] | None) -> bool:
     from apprise import NotifyFormat, NotifyType, OverflowMode
 
     plugin.socket_connect_timeout = _bounded(plugin.socket_connect_timeout)
@@ -77,8 +77,22 @@ def _sent(plugin: Any, title: str, body: str, *, failure: bool) -> bool:
             notify_type=NotifyType.FAILURE if failure else NotifyType.SUCCESS,
             body_format=NotifyFormat.TEXT,
             overflow=OverflowMode.TRUNCATE,  # one message: of several, some may fail
+            attach=_attached(attachment) if attachment and plugin.attachment_support else None,
         )
     )
+
+
+def _attached(attachment: dict[str, str]) -> Any:
+    """The attachment for a plugin. It is in memory: nothing is written to disk."""
+    from apprise import AppriseAttachment
+    from apprise.attachment.memory import AttachMemory
+
+    file = AttachMemory(
+        content=attachment["text"].encode(errors="replace"), name=attachment["name"], mimetype=attachment["kind"]
+    )
+    attached = AppriseAttachment()
+    attached.add(file)
+    return attached
 
 
 def _bounded(seconds: float) -> float:
@@ -95,7 +109,7 @@ def _answer(task: dict[str, Any]) -> dict[str, str]:
     if task["task"] == "examine":
         return {"outcome": "usable"}
     try:
-        if _sent(plugin, task["title"], task["body"], failure=task["failure"]):
+        if _sent(plugin, task["title"], task["body"], failure=task["failure"], attachment=task.get("attachment")):
             return {"outcome": "sent"}
     except Exception as error:  # noqa: BLE001 -- plugins raise anything, and the error's text may hold the address
         return {"outcome": "refused", "why": f"apprise failed with {type(error).__name__}"}

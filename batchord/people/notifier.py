@@ -13,6 +13,7 @@ from typing import Any
 
 from batchord.core.addresses.receivers import address_name, address_schema
 from batchord.core.errors import ConfigurationError, TransientError
+from batchord.core.ports import Attachment
 from batchord.core.process.extras import Extra, require
 from batchord.people.texts import body_text, title_text
 
@@ -41,15 +42,18 @@ class AppriseNotifier:
         answer = self._ask(address, {"task": "examine"})
         return _problem(address, answer) if answer["outcome"] == "unusable" else None
 
-    def send(self, address: str, *, title: str, body: str, failure: bool) -> None:
+    def send(self, address: str, *, title: str, body: str, failure: bool, attachment: Attachment | None = None) -> None:
         """Sends a message. Returns once the receiver has accepted it, or raises within 30 s.
 
         Raises TransientError if the receiver does not accept it, ConfigurationError for an address that cannot work.
-        The errors show only the schema and the digest of the address.
+        The errors show only the schema and the digest of the address. ``attachment``: left out if apprise sends no
+        files to this kind of receiver.
         """
         if address_schema(address) is None:
             raise ConfigurationError(self.problems(address))
-        message = {"title": title_text(title), "body": body_text(body), "failure": failure}
+        message: dict[str, Any] = {"title": title_text(title), "body": body_text(body), "failure": failure}
+        if attachment is not None:
+            message["attachment"] = attachment._asdict()
         answer = self._ask(address, {"task": "send", **message})
         if answer["outcome"] == "unusable":
             raise ConfigurationError(_problem(address, answer))

@@ -106,6 +106,8 @@ class Settings(BaseSettings):
 
     #: The receivers of alerts: apprise addresses, separated by white space or commas.
     alert_urls: SecretStr | None = None
+    #: Which receivers get the report of the run with an alert about it: none, those of mail, or all.
+    alert_reports: Literal["none", "mail", "all"] = "none"
     #: How often beat starts the watch, which looks for missed ticks, old records and the like.
     watch_seconds: float = Field(default=30, gt=0)
     #: Where the logs of attempts are kept: ``ledger``, or ``s3://bucket/prefix``.

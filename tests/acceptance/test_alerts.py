@@ -39,6 +39,7 @@ def test_a_failing_pipeline_sends_a_webhook_and_a_mail(notes: Cluster, webhook: 
     with mail.serving() as place:
         notes.environment["BATCHORD_ALERT_URLS"] = f"json://hook:{_PASSWORD}@{webhook.place}/alerts"
         notes.environment["OUR_RECEIVERS"] = _mailto(place)
+        notes.environment["BATCHORD_ALERT_REPORTS"] = "mail"
         notes.start("control", "worker")
         run = json.loads(notes.batchord("run", "failing", "--wait", "--json", check=False).stdout)
         wait_until(lambda: webhook.requests and mail.mails, description="both receivers are told")
@@ -49,9 +50,17 @@ def test_a_failing_pipeline_sends_a_webhook_and_a_mail(notes: Cluster, webhook: 
     (request,), (mailed,) = webhook.requests, mail.mails
     posted = json.loads(request.body)
     assert mailed.recipients == ["team@example.com"]
+    text = mailed.message.get_body(("plain",))
+    (report,) = mailed.message.iter_attachments()
+    assert text is not None
+    page = report.get_content()
+    assert page.startswith("<!doctype html>")
+    assert "ConnectionError: no answer from" in page
+    assert _PASSWORD not in page
+    assert posted["attachments"] == []
     for title, body in (
         (posted["title"], posted["message"]),
-        (mailed.message["Subject"], mailed.message.get_content()),
+        (mailed.message["Subject"], text.get_content()),
     ):
         assert title == "[batchord] failing: run failed"
         assert run["id"] in body

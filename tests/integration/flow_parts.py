@@ -14,6 +14,7 @@ from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.sources import Source, SourceContext
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import TransientError, UnknownPipeline
+from batchord.core.ports import Attachment
 from batchord.core.run.leases import Lease, ShardLease
 from batchord.core.run.messages import (
     AlertsKept,
@@ -106,16 +107,29 @@ class RecordingNotifier:
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, str]] = []
         self.down: set[str] = set()
+        #: Those that refuse a message with an attachment.
+        self.takes_no_files: set[str] = set()
+        self.attachments: dict[str, Attachment] = {}
 
     def problems(self, address: str) -> str | None:
         """See the protocol."""
         return None if "://" in address else "no address"
 
-    def send(self, address: str, *, title: str, body: str, failure: bool) -> None:  # noqa: ARG002 -- the protocol's
+    def send(
+        self,
+        address: str,
+        *,
+        title: str,
+        body: str,
+        failure: bool,  # noqa: ARG002 -- the protocol's
+        attachment: Attachment | None = None,
+    ) -> None:
         """See the protocol."""
-        if address in self.down:
+        if address in self.down or (attachment is not None and address in self.takes_no_files):
             raise TransientError("the receiver is down")
         self.sent.append((address, title, body))
+        if attachment is not None:
+            self.attachments[address] = attachment
 
 
 class ShownSwitches:

@@ -1,6 +1,7 @@
 """Each receiver gets each alert at least once, even if receivers are down or senders die."""
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from batchord.core.declared.alerts import Alerts
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.messages import AlertsKept
 from batchord.flow.step.execute import execute_step
+from batchord.flow.upkeep.attach import AttachedReport
 from batchord.flow.upkeep.recover import sweep
 from batchord.flow.upkeep.tell import MOST_ATTEMPTS, send_alerts
 from tests.integration.flow_parts import ITEMS, Bench, RecordingNotifier
@@ -130,9 +132,9 @@ class Dying(RecordingNotifier):
         super().__init__()
         self._over = over
 
-    def send(self, address: str, *, title: str, body: str, failure: bool) -> None:
+    def send(self, address: str, **said: Any) -> None:
         """See the protocol."""
-        super().send(address, title=title, body=body, failure=failure)
+        super().send(address, **said)
         if address == self._over:
             raise Died
 
@@ -224,3 +226,74 @@ def test_an_address_that_cannot_be_used_is_an_error_like_another(bench: Bench) -
     assert [address for address, _, _ in refusing.sent] == [BEN]
     assert bench.value("SELECT error FROM batchord.alerts") == "the address has no host"
     assert ITEMS in refusing.sent[0][1]
+
+
+MAIL, HOOK = "mailto://ada", "json://hook"
+
+
+def send_with(bench: Bench, to: str, make: Callable[[str], str]) -> dict[str, str]:
+    """The messages by address, if ``make`` makes the report of a run and ``to`` get it."""
+    parts = bench.parts(alert_urls=f"{MAIL} {HOOK}", alert_reports=to)
+    assert send_alerts(replace(parts, environment={}, run_report=make)) == 1
+    return {address: body for address, _, body in bench.notifier.sent}
+
+
+@pytest.mark.parametrize(("to", "got"), [("none", set()), ("mail", {MAIL}), ("all", {MAIL, HOOK})])
+def test_the_report_goes_to_those_who_are_to_get_it(bench: Bench, to: str, got: set[str]) -> None:
+    """That of the alert's run, made once. Everybody gets the same message."""
+    fails(bench)
+    made: list[str] = []
+    texts = send_with(bench, to, lambda run_id: made.append(run_id) or f"<p>{run_id}</p>")  # type: ignore[func-returns-value]
+
+    run_id = bench.value("SELECT id::text FROM batchord.runs")
+    assert made == ([run_id] if got else [])
+    assert set(bench.notifier.attachments) == got
+    for attachment in bench.notifier.attachments.values():
+        assert attachment == (f"items-{run_id}.html", "text/html", f"<p>{run_id}</p>")
+    assert texts[MAIL] == texts[HOOK]
+    assert "not attached" not in texts[MAIL]
+
+
+def _broken(run_id: str) -> str:
+    raise RuntimeError(f"no report of {run_id}")
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        pytest.param(_broken, "making it failed with RuntimeError", id="broken"),
+        pytest.param(lambda _: "x" * 3_000_000, "it has 2,929 KiB, more than 2,048 KiB", id="large"),
+    ],
+)
+def test_without_a_report_the_alert_is_sent(bench: Bench, make: Callable[[str], str], why: str) -> None:
+    """It says why, and which command writes the report."""
+    fails(bench)
+    texts = send_with(bench, "all", make)
+
+    run_id = bench.value("SELECT id::text FROM batchord.runs")
+    note = f"The run's report is not attached: {why}. `batchord report {run_id} -o report.html` writes it."
+    assert bench.notifier.attachments == {}
+    assert all("ValueError: it broke" in text and text.endswith(note) for text in texts.values())
+
+
+def test_a_receiver_that_refuses_the_report_gets_the_alert(bench: Bench) -> None:
+    """At once. The others get both."""
+    fails(bench)
+    bench.notifier.takes_no_files = {MAIL}
+    texts = send_with(bench, "all", lambda _: "<p>")
+
+    assert "not attached: the receiver did not take it." in texts[MAIL]
+    assert list(bench.notifier.attachments) == [HOOK]
+
+
+def test_an_alert_does_not_wait_for_a_report_that_hangs(bench: Bench) -> None:
+    """The thread that makes it ends when it can."""
+    fails(bench)
+    ended = threading.Event()
+    parts = replace(bench.parts(alert_reports="all"), run_report=lambda _: f"{ended.wait(60)}")
+    alert = bench.ledger.alerts.claim(lease_seconds=60)
+    assert alert is not None
+    try:
+        assert AttachedReport(parts, alert, seconds=0.1).attachment == "it was not ready within 0.1 s"
+    finally:
+        ended.set()

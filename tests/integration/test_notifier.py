@@ -13,6 +13,7 @@ import pytest
 
 from batchord.core.addresses.receivers import address_digest
 from batchord.core.errors import ConfigurationError, TransientError
+from batchord.core.ports import Attachment
 from batchord.people import AppriseNotifier
 from tests.integration.receivers import MailServer, Webhook, closed_place, silent_place
 
@@ -239,3 +240,35 @@ def test_a_message_without_a_body_is_its_title(webhook: Webhook) -> None:
     send(address_of(webhook.place), body=" ")
 
     assert json.loads(webhook.requests[0].body)["message"] == TITLE
+
+
+REPORT = Attachment(name="reviews-17.html", kind="text/html", text="<!doctype html>\n<p>Grüße</p>\n")
+
+
+def test_a_file_goes_with_a_mail_and_with_json(webhook: Webhook) -> None:
+    """As an attachment of the mail, whose text stays as it was; in base64 for a webhook."""
+    server = MailServer(user=USER, password=PASSWORD)
+    with server.serving() as place:
+        address = f"mailto://{USER}:{PASSWORD}@{place}/?from=batchord@example.org&to=ops@example.org"
+        AppriseNotifier().send(address, title=TITLE, body=BODY, failure=True, attachment=REPORT)
+    AppriseNotifier().send(address_of(webhook.place), title=TITLE, body=BODY, failure=True, attachment=REPORT)
+
+    (mail,) = server.mails
+    text = mail.message.get_body(("plain",))
+    (file,) = mail.message.iter_attachments()
+    assert text is not None
+    assert text.get_content().splitlines() == BODY.splitlines()
+    assert (file.get_filename(), file.get_content_type()) == (REPORT.name, REPORT.kind)
+    assert file.get_payload(decode=True) == REPORT.text.encode()
+    (posted,) = json.loads(webhook.requests[0].body)["attachments"]
+    assert (posted["filename"], posted["mimetype"]) == (REPORT.name, REPORT.kind)
+    assert base64.b64decode(posted["base64"]) == REPORT.text.encode()
+
+
+def test_a_receiver_without_files_gets_the_message_alone(webhook: Webhook) -> None:
+    """Apprise sends none to some kinds of receivers."""
+    address = f"gotify://{webhook.place}/{PATH}"
+    AppriseNotifier().send(address, title=TITLE, body=BODY, failure=True, attachment=REPORT)
+
+    assert REPORT.name not in webhook.requests[0].body
+    assert BODY.splitlines()[0] in webhook.requests[0].body

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli.report import report
-from app.run_report import report_page
+from app.run_report.page import report_page
 from batchord import Python
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.steps import Predict

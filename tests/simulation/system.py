@@ -15,7 +15,7 @@ from batchord.core.declared.alerts import Alerts
 from batchord.core.declared.models import Images, Model
 from batchord.core.declared.steps import Step
 from batchord.core.errors import DataError, TransientError, UnknownPipeline
-from batchord.core.ports import LoadedImages
+from batchord.core.ports import Attachment, LoadedImages
 from batchord.core.reasons import Reason
 from batchord.core.run.logs import LogPart, PartName
 from batchord.flow.parts import Parts
@@ -173,7 +173,7 @@ class Receivers:
         """See the port."""
         return None
 
-    def send(self, address: str, *, title: str, body: str, failure: bool) -> None:  # noqa: ARG002 -- the port's
+    def send(self, address: str, *, title: str, body: str, failure: bool, attachment: Attachment | None = None) -> None:  # noqa: ARG002 -- the port's
         """See the port."""
         if self.away:
             raise TransientError("the receiver is away")

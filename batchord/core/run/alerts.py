@@ -38,6 +38,8 @@ class Alert:
     pipeline: str
     title: str
     message: str
+    #: The run that it is about; None: it is about none.
+    run_id: str | None = None
     #: How many attempts to send it were made before.
     attempts: int
     #: Digests of the addresses that have accepted it.

@@ -1,6 +1,7 @@
 """Sends alerts to people: each alert at least once to each receiver, even if a sender dies."""
 
 import logging
+from functools import partial
 
 from batchord.core.addresses.receivers import address_digest, split_addresses
 from batchord.core.errors import ConfigurationError, LeaseLost, TransientError
@@ -11,6 +12,7 @@ from batchord.flow.attempt.attempt import Attempt, Line
 from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.attempt.policy import Policy, Verdict
 from batchord.flow.parts import Parts
+from batchord.flow.upkeep.attach import AttachedReport
 
 log = logging.getLogger(__name__)
 
@@ -116,20 +118,33 @@ def _send(parts: Parts, alert: Alert) -> str | None:
     missing = missing_env(parts, alert.pipeline)
     if missing is not None:
         errors.append(f"{missing} is not set where this worker runs")
+    report = AttachedReport(parts, alert)
     for address in receivers(parts, alert.pipeline):
         receiver = address_digest(address)
         if receiver in alert.sent:
             continue
         try:
-            parts.notifier.send(
-                address,
-                title=f"[batchord] {alert.title}",
-                body=parts.mask(alert.message),
-                failure=not alert.good_news,
-            )
+            _send_to(parts, alert, address, report)
         except (TransientError, ConfigurationError) as error:
             errors.append(str(error))
             continue
         fault("before-alert-noted")
         parts.ledger.alerts.note_sent(alert, receiver)
     return "; ".join(errors) or None
+
+
+def _send_to(parts: Parts, alert: Alert, address: str, report: AttachedReport) -> None:
+    """Sends the alert to one receiver, with the run's report if it is to get it and takes it. Raises like the port."""
+    send = partial(parts.notifier.send, address, title=f"[batchord] {alert.title}", failure=not alert.good_news)
+    body = parts.mask(alert.message)
+    if not report.is_for(address):
+        send(body=body)
+        return
+    attachment = report.attachment
+    if isinstance(attachment, str):
+        send(body=f"{body}\n\n{report.note(attachment)}")
+        return
+    try:
+        send(body=body, attachment=attachment)
+    except TransientError:  # it may refuse the attachment alone, such as for its size
+        send(body=f"{body}\n\n{report.note('the receiver did not take it')}")
