@@ -50,6 +50,7 @@ _COMMANDS = {
     "metrics": ("metrics", "Print the metrics in Prometheus' format."),
     "prune": ("upkeep", "Delete old logs, runs and alerts."),
     "audit": ("checks", "Check that no record is missing or duplicated."),
+    "audits": ("audits", "List the past audits and what each found."),
     "config": ("config", "Show the settings and where each comes from."),
     "completion": ("completion", "Print the script for completion in bash, zsh or fish."),
 }

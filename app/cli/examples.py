@@ -126,6 +126,10 @@ EXAMPLES = {
         ("batchord audit", "all pipelines"),
         ("batchord audit reviews --repair", "predict what is missing"),
     ),
+    "audits": (
+        ("batchord audits --pipeline reviews", "of one pipeline"),
+        ("batchord audits --limit 5 --json", "the five newest, for a program"),
+    ),
 }
 #: The width of a help page without its margin, and that of the gap before what an example does.
 _WIDTH, _GAP = 76, 2

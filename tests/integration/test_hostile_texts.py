@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from psycopg.types.json import Jsonb
 
 from app import cli
-from app.cli import changes as history_of_changes
 from app.cli import (
+    audits,
     check,
     checks,
     config,
@@ -32,6 +32,7 @@ from app.cli import (
     upkeep,
     why,
 )
+from app.cli import changes as history_of_changes
 from app.cli import logs as kept_logs
 from app.cli.terminal import Terminal
 from batchord import Python
@@ -199,6 +200,7 @@ COMMANDS: dict[str, Callable[[Bench], str] | None] = {
     "try": tried,
     "why": lambda _: output_of(why.why, "odd", f"2{FORGED}"),
     "audit": twice,
+    "audits": lambda _: output_of(audits.audits),
     # What its author prints in this very process is the author's own.
     "run": lambda _: output_of(run.run, "odd", "--local").replace(f"{FORGED}\n", "", 1),
     "runs": lambda _: output_of(history.runs),

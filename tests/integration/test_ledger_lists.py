@@ -1,13 +1,16 @@
 """Lists for pages: the newest first, page after page, and no filter reads much more than it shows."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from click.testing import CliRunner
 
+from app.cli.audits import audits as past_audits
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.alerts import AlertKind, NewAlert
 from batchord.core.run.history import Actor, Way
@@ -186,7 +189,7 @@ def test_alerts_and_changes_come_page_by_page(bench: Bench) -> None:
     assert changes_before(bench.ledger, before="no number", size=9).older is None
 
 
-def test_what_audits_found_is_kept(bench: Bench) -> None:
+def test_what_audits_found_is_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a person and by the day, with the run that repairs, until it is pruned."""
     bench.insert(3)
     bench.declare()
@@ -208,6 +211,14 @@ def test_what_audits_found_is_kept(bench: Bench) -> None:
     assert daily.run_id == bench.value("SELECT id::text FROM batchord.runs WHERE trigger = 'audit'")
     assert bench.value("SELECT count(*) FROM batchord.alerts") == 1
     assert audits_before(bench.ledger, pipeline="other", size=9).entries == []
+
+    monkeypatch.setattr("batchord.wiring.ledger", lambda: bench.ledger)
+    told = CliRunner().invoke(past_audits, [], catch_exceptions=False).output
+    assert re.search(r"items +NOT CLEAN +3 +2 +0 +0 +1 +0 +[0-9a-f-]{8,} +the day", told)
+    assert re.search(r"items +NOT CLEAN +3 +2 +0 +0 +1 +0 +- +ada", told)
+    one = CliRunner().invoke(past_audits, ["--limit", "1", "--pipeline", ITEMS, "--json"], catch_exceptions=False)
+    assert [(each["id"], each["verdict"]) for each in json.loads(one.output)] == [(daily.id, "NOT CLEAN")]
+    assert "No audit of other yet." in CliRunner().invoke(past_audits, ["--pipeline", "other"]).output
 
     bench.sql("UPDATE batchord.audits SET at = at - interval '3 years' WHERE by_user = 'ada'")
     assert prune(bench.parts()).audits == 1

@@ -49,8 +49,8 @@ def test_commands_and_options() -> None:
     assert offered("run", "--lo") == ["--local"]
     assert offered("runs", "--state", "can") == ["cancelled"]
     assert offered("completion", "") == ["bash", "zsh", "fish"]
-    (item,) = ShellComplete(batchord, {}, "batchord", "_BATCHORD_COMPLETE").get_completions([], "aud")
-    assert item.help == "Check that no record is missing or duplicated."
+    (item,) = ShellComplete(batchord, {}, "batchord", "_BATCHORD_COMPLETE").get_completions([], "aler")
+    assert item.help == "List the newest alerts, or send a test alert."
 
 
 @pytest.mark.usefixtures("project")
