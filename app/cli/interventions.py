@@ -6,7 +6,7 @@ from dataclasses import asdict
 import click
 
 from batchord.core.run.runs import Run
-from batchord.core.text.counts import counted
+from batchord.reports.rejections import retry_in_words
 from batchord.reports.run_names import open_run_named, short_id, short_ids
 from batchord.reports.runs import RunReport
 
@@ -37,11 +37,8 @@ def retry(name: str, reason: str | None, keys: Sequence[str], *, as_json: bool) 
     publish(messages)
     if as_json:
         print_json({"rejections": count, "run": None if run is None else asdict(RunReport.of(run))})
-    elif run is None:
-        console.print("No rejection matches. Nothing was changed.")
     else:
-        short = short_id(ledger(), run.id)
-        console.print(f"Run {short} predicts the records of {counted(count, 'rejection')} again.")
+        console.print(retry_in_words(count, short_id=None if run is None else short_id(ledger(), run.id)))
 
 
 @click.command()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
@@ -10,6 +10,7 @@ import click
 from batchord.core.declared.params import check_params
 from batchord.core.errors import ConfigurationError
 from batchord.core.text.error_text import clause
+from batchord.core.text.moments import moment_of
 
 #: What a value of JSON begins with and a plain text hardly does.
 _OPENS_JSON = ("{", "[", '"')
@@ -41,11 +42,9 @@ def moment(_: click.Context, option: click.Parameter, text: str | None) -> datet
     if text is None:
         return None
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        example = "write ISO 8601, such as 2026-11-01 or 2026-11-01T06:00+01:00"
-        raise click.BadParameter(f"{text!r} cannot be read as a time: {example}", param=option) from None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+        return moment_of(text)
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error), param=option) from None
 
 
 def parsed(text: str) -> tuple[str, Any]:

@@ -6,14 +6,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from batchord.core.run.runs import StepState
+from batchord.core.run.summary import rate
 from batchord.core.run.times import seconds_between
 from batchord.core.text.counts import counted
 
 if TYPE_CHECKING:
     from batchord.ledger import Ledger
-
-#: Below this many seconds of work, nobody can say how fast a step is.
-_LEAST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,22 +62,19 @@ class StepProgress:
     @property
     def records_per_second(self) -> float | None:
         """Since its first shard began; None if too little was measured."""
-        seconds = seconds_between(self.began_at, self.until)
-        if seconds is None or seconds < _LEAST_SECONDS or not self.accounted:
-            return None
-        return self.accounted / seconds
+        return rate(self.accounted, seconds_between(self.began_at, self.until))
 
     @property
     def seconds_left(self) -> float | None:
         """An estimate of the remaining time, if it goes on as fast as so far; None if it does not run or is unknown."""
-        rate = self.records_per_second
-        return self.pending / rate if self.is_at_work and rate else None
+        speed = self.records_per_second
+        return self.pending / speed if self.is_at_work and speed else None
 
     @property
     def sentence(self) -> str:
         """The same in one sentence, for people."""
-        rate, left = self.records_per_second, self.seconds_left
-        speed = "" if rate is None else f", {rate:,.0f} records/s"
+        fast, left = self.records_per_second, self.seconds_left
+        speed = "" if fast is None else f", {fast:,.0f} records/s"
         time = "" if left is None else f", about {timedelta(seconds=round(left))} left"
         return f"Step {self.step} has done {self.accounted:,} of {counted(self.discovered, 'record')}{speed}{time}."
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.run_lists import RejectionFilter
+from batchord.core.text.counts import counted
 from batchord.reports.listing import Listing, listed
 
 if TYPE_CHECKING:
@@ -66,6 +67,13 @@ class RejectionCount:
 def rejection_counts(ledger: "Ledger", of: RejectionFilter) -> Sequence[RejectionCount]:
     """The groups of the rejections that the filter leaves, the largest first."""
     return [RejectionCount(**row) for row in ledger.lists.rejection_counts(of, most=MOST_COUNTED)]
+
+
+def retry_in_words(count: int, *, short_id: str | None) -> str:
+    """What a retry did, for people. ``short_id``: the run that predicts the records again; None: there is none."""
+    if short_id is None:
+        return "No rejection matches. Nothing was changed."
+    return f"Run {short_id} predicts the records of {counted(count, 'rejection')} again."
 
 
 def rejections_before(

@@ -4,15 +4,13 @@ from typing import Any
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.run_lists import RejectionFilter
-from batchord.core.text.counts import counted
-from batchord.flow.begin.repair import retry_rejections
 from batchord.reports.listing import Listing
 from batchord.reports.rejections import MOST_COUNTED, RejectionCount, rejection_counts, rejections_before
-from batchord.reports.run_names import short_id, short_ids
-from batchord.wiring import catalog, ledger, parts
+from batchord.reports.run_names import short_ids
+from batchord.wiring import catalog, ledger
 
 from ...drawing.words import number
-from .acting import actor, send
+from .acting import retry
 from .asked import Field, asked, posted, run_id, sealed, shows_records, unsealed
 from .page import Action, Page
 
@@ -61,12 +59,8 @@ class RetryRejections(Action):
         if pipeline is None:
             raise ConfigurationError("The form names no pipeline. Reload the page and try again.")
         keys = None if key is None else [unsealed(key)]
-        run, count, messages = retry_rejections(parts(), pipeline=pipeline, reason=reason, keys=keys, actor=actor())
-        send(messages)
-        if run is None:
-            return "No rejection matches. Nothing was changed.", self.address("rejections", pipeline=pipeline)
-        text = f"Run {short_id(ledger(), run.id)} predicts the records of {counted(count, 'rejection')} again."
-        return text, self.address("run", run.id)
+        text, run = retry(pipeline=pipeline, reason=reason, keys=keys)
+        return text, self.address("rejections", pipeline=pipeline) if run is None else self.address("run", run.id)
 
 
 def count_of(each: RejectionCount) -> str:

@@ -10,8 +10,6 @@ from tornado.web import HTTPError
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.logs import AttemptName
 from batchord.core.run.runs import Run
-from batchord.core.text.counts import counted
-from batchord.flow.begin.repair import retry_rejections
 from batchord.flow.begin.rerun import rerun
 from batchord.flow.drive.cancel import cancel_run
 from batchord.output.masking import mask_known
@@ -22,7 +20,7 @@ from batchord.reports.timeline import TimedAttempt, looked_at_first
 from batchord.wiring import ledger, log_store, parts
 
 from ...drawing.charts import bars, spread
-from .acting import actor, send
+from .acting import actor, retry, send
 from .asked import shows_records
 from .page import Action, Page
 from .run_drawings import graph_of, phases_of, progress_of, timeline_of
@@ -124,8 +122,5 @@ class Retry(Action):
     def act(self, run_id: str) -> tuple[str, str]:
         """Removes the rejections, all or those of a reason, and starts a run that predicts their records."""
         name, reason = ledger().runs.get(run_id).pipeline, self.get_body_argument("reason", "") or None
-        run, count, messages = retry_rejections(parts(), pipeline=name, reason=reason, actor=actor())
-        if run is None:
-            return "No rejection matches. Nothing was changed.", self.address("run", run_id)
-        send(messages)
-        return f"This run predicts the records of {counted(count, 'rejection')} again.", self.address("run", run.id)
+        text, run = retry(pipeline=name, reason=reason)
+        return text, self.address("run", run_id if run is None else run.id)

@@ -1,11 +1,11 @@
 """All runs: a filter, the newest of each pipeline side by side, and the list by page."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.run_lists import RunFilter
 from batchord.core.run.runs import RunState
+from batchord.core.text.moments import moment_of
 from batchord.reports.run_lists import filter_values, run_grid, runs_page
 from batchord.reports.runs import TRIGGERS, in_cell
 from batchord.wiring import ledger
@@ -55,22 +55,9 @@ def _filter(given: dict[str, str | None]) -> RunFilter:
         pipeline=given["pipeline"],
         state=None if state is None else RunState(state),
         trigger=given["trigger"],
-        start=_moment(given["from"]),
-        end=_moment(given["to"]),
+        start=None if given["from"] is None else moment_of(given["from"]),
+        end=None if given["to"] is None else moment_of(given["to"]),
     )
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigurationError(
-            f"{text!r:.100} cannot be read as a time: write ISO 8601, such as 2026-11-01T06:00. It is UTC without an "
-            "offset."
-        ) from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _with(values: Any, value: str | None) -> list[str]:
