@@ -21,6 +21,13 @@ from tests.waiting import wait_until
 
 #: The one page that is open to everybody.
 HEALTH = "/healthcheck"
+#: What a template prints of a thing that is no text: of a method that was not called, or of an object without a text.
+_REPR = re.compile(r"bound method |(?:<|&lt;)(?:function|built-in|class|module|generator) | object at 0x[0-9a-f]+")
+
+
+def misprints(text: str) -> list[str]:
+    """The representations of Python's objects in a page, which no person is meant to read."""
+    return _REPR.findall(text)
 
 
 class RunningFlower:
@@ -73,9 +80,9 @@ class RunningFlower:
             request.add_header("Host", host)
         try:
             with urllib.request.urlopen(request, timeout=20) as reply:
-                return reply.status, reply.headers, reply.read().decode()
+                return reply.status, reply.headers, _checked(path, reply.read().decode())
         except HTTPError as error:
-            return error.code, error.headers, error.read().decode()
+            return error.code, error.headers, _checked(path, error.read().decode())
         except OSError:
             return 0, Message(), ""
 
@@ -100,7 +107,7 @@ class RunningFlower:
         body = urlencode({"_xsrf": token, "back": f"{self.prefix}{page}", **fields}).encode()
         try:
             with browser.open(f"{here}{self.prefix}{action}", body, timeout=20) as reply:
-                return reply.status, reply.read().decode()
+                return reply.status, _checked(action, reply.read().decode())
         except HTTPError as error:
             return error.code, error.read().decode()
 
@@ -108,6 +115,12 @@ class RunningFlower:
         """Ends it."""
         self.process.terminate()
         self.process.wait(timeout=20)
+
+
+def _checked(path: str, text: str) -> str:
+    """The text. Every page that a test looks at is checked."""
+    assert not misprints(text), (path, misprints(text))
+    return text
 
 
 def _basic(login: str) -> str:

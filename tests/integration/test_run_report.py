@@ -19,6 +19,7 @@ from batchord.core.declared.steps import Predict
 from batchord.flow.attempt import log as attempt_log
 from batchord.reports.run import detail_of
 from batchord.settings import Settings
+from tests.acceptance.flowers import misprints
 from tests.integration.flow_parts import RECORDS, Bench
 
 _MARKUP = "<script src=//a.example>x</script>&\x1b[2J"
@@ -77,7 +78,9 @@ def bench(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def _page(bench: Bench, **options: Any) -> str:
     (run,) = bench.ledger.reports.runs(pipeline="items")
     values = {"short_id": run.id[:8], "now": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "hides_records": False}
-    return report_page(detail_of(bench.ledger, run), **{**values, **options})
+    page = report_page(detail_of(bench.ledger, run), **{**values, **options})
+    assert not misprints(page)
+    return page
 
 
 def test_it_has_the_facts_of_the_run(bench: Bench) -> None:
