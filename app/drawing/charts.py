@@ -1,4 +1,4 @@
-"""Draws bars of counts, the spread of numbers, and parts of a whole as SVG."""
+"""Draws bars of counts, the spread of numbers and their histogram, and parts of a whole as SVG."""
 
 from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
@@ -11,6 +11,7 @@ _NAMES, _BARS, _NUMBERS, _ROW = 170, 260, 110, 22
 _MOST_NAME = 24
 #: The width and the height of the spread, and of a part of a whole.
 _SPREAD, _SPREAD_HEIGHT = 520, 56
+_HISTOGRAM_HEIGHT = 84
 _WHOLE, _WHOLE_HEIGHT = 520, 12
 
 
@@ -62,6 +63,26 @@ def spread(quantiles: Mapping[str, float], *, text: str) -> str:
         element("text", f"{most:.4g}", x=_SPREAD, y=52, class_="note", text_anchor="end"),
     ]
     return picture(drawn, width=_SPREAD, height=_SPREAD_HEIGHT, text=text, look="bars")
+
+
+def histogram(counts: Sequence[int], *, least: float, greatest: float, text: str) -> str:
+    """A bar for each range of the same width from ``least`` to ``greatest``, above the same places of a spread."""
+    most, width = max(counts) or 1, (_SPREAD - 16) / len(counts)
+    ends = [least + (greatest - least) * at / len(counts) for at in range(len(counts) + 1)]
+    drawn = []
+    for at, count in enumerate(counts):
+        height = max(1.0, count / most * _HISTOGRAM_HEIGHT) if count else 0.0
+        drawn.append(
+            element(
+                "rect", titled(f"{ends[at]:.4g} to {ends[at + 1]:.4g}: {number(count)}"),
+                x=round(8 + at * width, 1), y=round(_HISTOGRAM_HEIGHT - height, 1), width=round(width - 1, 1),
+                height=round(height, 1), class_="bar",
+            )
+        )  # fmt: skip
+    told = ", ".join(
+        f"{ends[at]:.3g} to {ends[at + 1]:.3g} {number(count)}" for at, count in enumerate(counts) if count
+    )
+    return picture(drawn, width=_SPREAD, height=_HISTOGRAM_HEIGHT, text=f"{text}: {told}", look="bars")
 
 
 def parts(shares: Sequence[tuple[str, float]], *, text: str) -> str:

@@ -14,7 +14,7 @@ from batchord.core.text.visible import visible
 from batchord.output.masking import mask
 from batchord.reports.attempts import AttemptGroup, fault_of
 
-from ..drawing.charts import bars, spread
+from ..drawing.charts import bars, histogram, spread
 from ..drawing.words import duration, moment, number
 
 if TYPE_CHECKING:
@@ -84,7 +84,11 @@ def _scores(step: "StepSummary") -> str:
     if not step.score_quantiles.keys() >= _SPREAD:
         return ""
     told = ", ".join(f"{name} {value:.3g}" for name, value in step.score_quantiles.items())
-    return spread(step.score_quantiles, text=f"Scores of {step.step}: {told}")
+    drawn = spread(step.score_quantiles, text=f"Scores of {step.step}: {told}")
+    if not step.score_counts:
+        return drawn
+    ends = {"least": step.score_quantiles["min"], "greatest": step.score_quantiles["max"]}
+    return histogram(step.score_counts, **ends, text=f"Records of {step.step} by score") + drawn
 
 
 def _phases(step: "StepSummary") -> str:

@@ -1,10 +1,12 @@
 """The totals and aggregates of a step, counted from the rows in the tables."""
 
+import math
 from typing import Any
 
 from batchord.core.run.summary import QUANTILES
 from batchord.core.run.totals import StepTotals
 from batchord.ledger.connection import Connection
+from batchord.ledger.rows import one
 
 _TOTALS = """
     SELECT count(*)::int AS shards,
@@ -29,9 +31,20 @@ _LABELS = f"""
     GROUP BY label ORDER BY records DESC, label LIMIT {_MOST_LABELS + 1}
 """
 _SCORES = """
-    SELECT percentile_cont(%(quantiles)s::float8[]) WITHIN GROUP (ORDER BY score) AS quantiles
+    SELECT {percentile}(%(quantiles)s::float8[]) WITHIN GROUP (ORDER BY score) AS quantiles
     FROM batchord.predictions
     WHERE run_id = %(run)s AND step = %(step)s AND score IS NOT NULL
+"""
+_BETWEEN_SCORES = _SCORES.format(percentile="percentile_cont")
+#: Without a number between two scores: this may be infinite if they are very far apart, and JSON has no such number.
+_ONE_OF_SCORES = _SCORES.format(percentile="percentile_disc")
+#: How many scores are in each of so many ranges of the same width, from the least score to the greatest.
+_BARS = 20
+_SCORE_COUNTS = """
+    SELECT least(width_bucket(score, %(least)s, %(greatest)s, %(bars)s), %(bars)s) AS bar, count(*) AS records
+    FROM batchord.predictions
+    WHERE run_id = %(run)s AND step = %(step)s AND score IS NOT NULL
+    GROUP BY bar
 """
 _REASONS = """
     SELECT reason, count(*) AS records FROM batchord.rejections
@@ -52,6 +65,24 @@ _SHARDS = """
 """
 
 
+def _quantiles(connection: Connection, values: dict[str, Any]) -> list[float] | None:
+    """Those of the scores, in the order of :data:`.QUANTILES`; None without scores."""
+    wanted = {**values, "quantiles": list(QUANTILES.values())}
+    quantiles: list[float] | None = one(connection.execute(_BETWEEN_SCORES, wanted).fetchone())["quantiles"]
+    if quantiles and not all(map(math.isfinite, quantiles)):
+        quantiles = one(connection.execute(_ONE_OF_SCORES, wanted).fetchone())["quantiles"]
+    return quantiles
+
+
+def _score_counts(connection: Connection, values: dict[str, Any], quantiles: list[float] | None) -> list[int] | None:
+    """None without scores, if all are equal, or if their range is too wide for a number."""
+    if not quantiles or not 0 < quantiles[-1] - quantiles[0] < math.inf:
+        return None
+    ends = {"least": quantiles[0], "greatest": quantiles[-1], "bars": _BARS}
+    counts = {row["bar"]: row["records"] for row in connection.execute(_SCORE_COUNTS, {**values, **ends})}
+    return [counts.get(bar, 0) for bar in range(1, _BARS + 1)]
+
+
 def step_totals(connection: Connection, run_id: str, step: str) -> StepTotals:
     """The counts for the conservation check."""
     row = connection.execute(_TOTALS, {"run": run_id, "step": step}).fetchone()
@@ -60,17 +91,18 @@ def step_totals(connection: Connection, run_id: str, step: str) -> StepTotals:
 
 
 def step_aggregates(connection: Connection, run_id: str, step: str) -> dict[str, Any]:
-    """Labels, score quantiles, reasons of rejection, truncated texts and seconds per phase, as JSON values."""
+    """Labels, quantiles and counts of scores, reasons of rejection, truncated texts, seconds per phase; as JSON."""
     values = {"run": run_id, "step": step}
     labels = connection.execute(_LABELS, values).fetchall()
-    scores = connection.execute(_SCORES, {**values, "quantiles": list(QUANTILES.values())}).fetchone()
+    quantiles = _quantiles(connection, values)
     truncated = connection.execute(_TRUNCATED, values).fetchone()
     shards = connection.execute(_SHARDS, values).fetchone()
-    assert scores is not None and truncated is not None and shards is not None  # noqa: S101, PT018 -- as above
+    assert truncated is not None and shards is not None  # noqa: S101, PT018 -- as above
     return {
         "labels": {row["label"]: row["records"] for row in labels[:_MOST_LABELS]},
         "more_labels": len(labels) > _MOST_LABELS,
-        "score_quantiles": dict(zip(QUANTILES, scores["quantiles"], strict=True)) if scores["quantiles"] else None,
+        "score_quantiles": dict(zip(QUANTILES, quantiles, strict=True)) if quantiles else None,
+        "score_counts": _score_counts(connection, values, quantiles),
         "rejections": {row["reason"]: row["records"] for row in connection.execute(_REASONS, values)},
         "truncated": truncated["records"],
         "seconds": {phase: round(shards[phase], 3) for phase in ("fetch", "predict", "write")},

@@ -1,6 +1,6 @@
 """Summaries of Predict steps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ class StepSummary:
     rejections: Mapping[str, int]
     #: From the least to the greatest.
     score_quantiles: Mapping[str, float]
+    #: How many scores are in each of some ranges of the same width, from the least to the greatest; empty if unknown.
+    score_counts: Sequence[int]
     truncated: int
 
 
@@ -43,6 +45,8 @@ def _summary(step: str, of: Mapping[str, Any]) -> StepSummary:
         labels=_by_count(of["labels"]),
         rejections=_by_count(of["rejections"]),
         score_quantiles={name: quantiles[name] for name in QUANTILES if name in quantiles},
+        # Earlier releases did not count them.
+        score_counts=of.get("score_counts") or (),
         truncated=of.get("truncated", 0),
     )
 

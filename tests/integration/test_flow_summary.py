@@ -62,8 +62,19 @@ def test_a_summary_counts_what_was_written(bench: Bench) -> None:
     assert (quantiles["min"], quantiles["p50"], quantiles["max"]) == (0.05, 0.55, 1.0)
     rising = [quantiles[name] for name in ("min", "p5", "p25", "p50", "p75", "p95", "max")]
     assert rising == sorted(rising)
+    scores = summary["score_counts"]
+    assert (len(scores), sum(scores), min(scores[0], scores[-1])) == (20, 19, 1), "both ends hold a score"
     assert run.summary is not None
     assert [run.summary[name] for name in counts[:4]] == [20, 19, 1, 0]
+
+
+@pytest.mark.parametrize("scores", [[0.5, 0.5], [-1.5e308, 1.5e308]], ids=["equal", "far apart"])
+def test_scores_without_a_usable_range_are_not_counted(bench: Bench, scores: list[float]) -> None:
+    """The quantiles say enough, and nothing overflows."""
+    bench.declare(lambda frame: pd.DataFrame({"score": [scores[key % 2] for key in frame.index]}, index=frame.index))
+    summary = step_summary(bench.run())
+    assert float(summary["score_quantiles"]["max"]) == max(scores)
+    assert summary["score_counts"] is None
 
 
 def test_a_summary_says_where_the_time_went(bench: Bench) -> None:
@@ -109,7 +120,13 @@ def test_a_run_with_nothing_to_do_has_a_summary_too(bench: Bench) -> None:
     bench.run()
     summary = step_summary(bench.run())
     assert (summary["discovered"], summary["shards"], summary["labels"]) == (0, 0, {})
-    assert summary["score_quantiles"] is summary["elapsed"] is summary["records_per_second"] is None
+    assert (
+        summary["score_quantiles"]
+        is summary["score_counts"]
+        is summary["elapsed"]
+        is summary["records_per_second"]
+        is None
+    )
 
 
 def test_what_postgresql_cannot_hold_is_written_visibly(bench: Bench) -> None:

@@ -19,7 +19,7 @@ from batchord.reports.run_page import RunPageReport, run_page
 from batchord.reports.timeline import TimedAttempt, looked_at_first
 from batchord.wiring import ledger, log_store, parts
 
-from ...drawing.charts import bars, spread
+from ...drawing.charts import bars, histogram, spread
 from .acting import actor, retry, send
 from .asked import shows_records
 from .page import Action, Page
@@ -52,6 +52,7 @@ class RunPage(Page):
             "phases_of": phases_of,
             "bars": bars,
             "spread": spread,
+            "histogram": histogram,
             "chosen": chosen,
             "entries": self._entries(run.id, chosen) if chosen is not None and shows_records() else None,
             "about_loss": about_loss,

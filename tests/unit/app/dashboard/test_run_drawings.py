@@ -9,7 +9,7 @@ import pytest
 from app.dashboard.pages.gantt import Bar, gantt
 from app.dashboard.pages.graph import Node, graph
 from app.dashboard.pages.graph_layout import layout
-from app.drawing.charts import bars, parts, spread
+from app.drawing.charts import bars, histogram, parts, spread
 from app.drawing.svg import cut
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -108,6 +108,15 @@ def test_the_spread_of_equal_scores_is_a_point() -> None:
     """No division by zero."""
     same = dict.fromkeys(("min", "p5", "p25", "p50", "p75", "p95", "max"), 0.5)
     assert texts(spread(same, text="scores")) == ["0.5", "median 0.5", "0.5"]
+
+
+def test_a_histogram_tells_each_count() -> None:
+    """Bars as high as their counts; what is empty is neither seen nor told."""
+    drawn = parsed(histogram([10, 0, 40], least=0.0, greatest=0.75, text="Scores"))
+    assert drawn.get("aria-label") == "Scores: 0 to 0.25 10, 0.5 to 0.75 40"
+    heights = [float(each.get("height", "")) for each in drawn.iter(f"{SVG}rect")]
+    assert heights == [21.0, 0.0, 84.0]
+    assert [each.text for each in drawn.iter(f"{SVG}title")][2] == "0.25 to 0.5: 0"
 
 
 def test_a_long_name_keeps_its_end() -> None:
