@@ -13,8 +13,7 @@ from batchord.catalog import Loaded, Problem
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.sources import Source, SourceContext
 from batchord.core.declared.steps import Predict
-from batchord.core.errors import TransientError, UnknownPipeline
-from batchord.core.ports import Attachment
+from batchord.core.errors import UnknownPipeline
 from batchord.core.run.leases import Lease, ShardLease
 from batchord.core.run.messages import (
     AlertsKept,
@@ -48,6 +47,7 @@ from batchord.sources.sql import SqlSource
 from batchord.sources.sql.engine import dispose_engines
 from batchord.storage.images import ImageReader
 from batchord.storage.objects import Objects
+from tests.integration.recording_notifier import RecordingNotifier
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,37 +99,6 @@ class Declared:
     def names(self) -> list[str]:
         """See :class:`batchord.flow.parts.Catalog`."""
         return sorted(self.pipelines)
-
-
-class RecordingNotifier:
-    """A notifier that keeps its messages by address. The addresses in ``down`` refuse every message."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, str, str]] = []
-        self.down: set[str] = set()
-        #: Those that refuse a message with an attachment.
-        self.takes_no_files: set[str] = set()
-        self.attachments: dict[str, Attachment] = {}
-
-    def problems(self, address: str) -> str | None:
-        """See the protocol."""
-        return None if "://" in address else "no address"
-
-    def send(
-        self,
-        address: str,
-        *,
-        title: str,
-        body: str,
-        failure: bool,  # noqa: ARG002 -- the protocol's
-        attachment: Attachment | None = None,
-    ) -> None:
-        """See the protocol."""
-        if address in self.down or (attachment is not None and address in self.takes_no_files):
-            raise TransientError("the receiver is down")
-        self.sent.append((address, title, body))
-        if attachment is not None:
-            self.attachments[address] = attachment
 
 
 class ShownSwitches:

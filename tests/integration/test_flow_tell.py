@@ -16,8 +16,9 @@ from batchord.flow.step.execute import execute_step
 from batchord.flow.upkeep.attach import AttachedReport
 from batchord.flow.upkeep.recover import sweep
 from batchord.flow.upkeep.tell import MOST_ATTEMPTS, send_alerts
-from tests.integration.flow_parts import ITEMS, Bench, RecordingNotifier
+from tests.integration.flow_parts import ITEMS, Bench
 from tests.integration.graph_parts import Calls, declare_graph, opened
+from tests.integration.recording_notifier import RecordingNotifier
 
 ADA, BEN = "mail://ada", "chat://ben"
 
