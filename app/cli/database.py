@@ -62,8 +62,17 @@ def database(*, create: bool = True) -> Iterator[None]:
         yield
 
 
+def require_ledger() -> None:
+    """Raises at once if the ledger's database does not answer; a transaction would wait for it, as workers do."""
+    from batchord.wiring import ledger
+
+    ledger().check()
+
+
 def shows_ledger(command: Callable[P, T]) -> Callable[P, T]:
     """A decorator for a command that shows what is in the ledger; see :func:`database` with ``create=False``.
+
+    A ledger that does not answer ends the command at once.
 
     Write it below click's decorators, right above the function.
     """
@@ -71,6 +80,7 @@ def shows_ledger(command: Callable[P, T]) -> Callable[P, T]:
     @wraps(command)
     def with_database(*args: P.args, **kwargs: P.kwargs) -> T:
         with database(create=False):
+            require_ledger()
             return command(*args, **kwargs)
 
     return with_database

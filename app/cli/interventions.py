@@ -12,6 +12,7 @@ from batchord.reports.runs import RunReport
 
 from .actor import this_person
 from .broker import publish
+from .database import require_ledger
 from .history import find_run
 from .output import coloured, console, json_option, print_json
 from .run import print_end
@@ -31,6 +32,7 @@ def retry(name: str, reason: str | None, keys: Sequence[str], *, as_json: bool) 
     from batchord.flow.begin.repair import retry_rejections
     from batchord.wiring import ledger, parts
 
+    require_ledger()
     run, count, messages = retry_rejections(
         parts(), pipeline=name, reason=reason, keys=list(keys) or None, actor=this_person()
     )
@@ -52,6 +54,7 @@ def cancel(run_id: str, *, as_json: bool) -> None:
     from batchord.flow.drive.cancel import cancel_run
     from batchord.wiring import ledger, parts
 
+    require_ledger()
     run = open_run_named(ledger(), run_id)
     publish(cancel_run(parts(), run_id=run.id, actor=this_person()))
     ended = ledger().runs.get(run.id)
@@ -79,6 +82,7 @@ def rerun(run_id: str, from_step: str | None, *, failed: bool, wait: bool, as_js
 
     if from_step is not None and failed:
         raise click.UsageError("--from and --failed exclude each other. Give one of them.")
+    require_ledger()
     old = find_run(run_id)
     run, messages = open_rerun(parts(), run_id=old.id, from_step=from_step, failed=failed, actor=this_person())
     publish(messages)

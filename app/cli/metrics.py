@@ -4,12 +4,11 @@ import sys
 
 import click
 
-from .database import shows_ledger
+from .database import database
 from .terminal import foreign
 
 
 @click.command()
-@shows_ledger
 def metrics() -> None:
     """Print the metrics once, in Prometheus' text format.
 
@@ -17,7 +16,8 @@ def metrics() -> None:
     """
     from ..exposition import exposition, read_now
 
-    reading = read_now()
+    with database(create=False):
+        reading = read_now()
     click.echo(exposition(reading), nl=False)
     for problem in reading.problems:
         click.echo(foreign(problem), err=True)

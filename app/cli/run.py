@@ -21,7 +21,7 @@ from . import values
 from .actor import this_person
 from .backfill import fill_range
 from .broker import ask
-from .database import database
+from .database import database, require_ledger
 from .edits import known
 from .failures import print_failures
 from .history import print_run
@@ -79,11 +79,14 @@ def run(
     if (start is None) != (end is None) or (local and start is not None):
         raise click.UsageError("Give both --from and --to, and leave out --local: only workers fill windows.")
     known(name)  # report a wrong name here, not in a worker's log
+    if not local:
+        require_ledger()
     if start is not None and end is not None:
         fill_range(name, start, end, params, wait=wait, as_json=as_json)
         return
     if local:
         with database():
+            require_ledger()
             print_end(_run_here(name, params, quiet=as_json), as_json=as_json)
         return
     ended = _run_on_workers(name, params, wait=wait, quiet=as_json)

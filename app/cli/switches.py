@@ -11,6 +11,7 @@ from batchord.core.errors import ConfigurationError
 from batchord.reports.schedules import schedules
 
 from .actor import this_person
+from .database import require_ledger
 from .output import console, json_option, print_json, table, with_offset
 from .terminal import foreign, text
 
@@ -79,7 +80,9 @@ def schedule(
         if name is None:
             raise click.UsageError("Give the NAME of the pipeline whose schedule is to change.")
         wanted_schedule = _wanted(interval, expression, rule, tz or "UTC")
+        require_ledger()
         reschedule(parts(), pipeline=name, schedule=wanted_schedule, actor=this_person())
+    require_ledger()
     names = catalog().names() if name is None else [catalog().get(name).name]
     reports = schedules(parts(), names)
     if as_json:
@@ -103,6 +106,7 @@ def _pause(name: str, *, paused: bool, as_json: bool) -> None:
     from batchord.flow.upkeep.switch import pause as switch
     from batchord.wiring import parts
 
+    require_ledger()
     changed = switch(parts(), pipeline=name, paused=paused, actor=this_person())
     if as_json:
         print_json({"pipeline": name, "paused": paused, "changed": changed})

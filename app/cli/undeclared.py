@@ -9,6 +9,7 @@ from batchord.core.run.runs import Run
 from batchord.reports.runs import RunReport
 from batchord.reports.undeclared import UndeclaredRun, old_and_open, undeclared_runs
 
+from .database import require_ledger
 from .output import console
 from .terminal import foreign, text
 
@@ -43,7 +44,7 @@ def standing_still(home: Path) -> list[str]:
     if is_own and not any(each.name is Server.POSTGRES and each.pid is not None for each in server_status(home)):
         return []
     try:
-        ledger().check()  # the pool would wait for a server that does not answer
+        require_ledger()
         reports = ledger().reports
         runs = [run for state in ("running", "queued") for run in reports.runs(state=state, limit=_MOST_OPEN)]
         return [str(each) for each in undeclared(runs)]

@@ -14,7 +14,7 @@ from batchord.reports.alerts import AlertReport, Delivery, newest_alerts
 from batchord.reports.run_names import short_ids
 
 from .actor import this_person
-from .database import shows_ledger
+from .database import database, shows_ledger
 from .output import console, json_option, print_json, shortened, table
 from .terminal import text
 
@@ -28,14 +28,19 @@ _COLOURS = {Delivery.GIVEN_UP: "red", Delivery.NO_RECEIVERS: "dim", Delivery.SEN
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Show at most this many.")
 @click.option("--test", "is_test", is_flag=True, help="Send a test message to every receiver now, from this machine.")
 @json_option
-@shows_ledger
 def alerts(pipeline: str | None, limit: int, *, is_test: bool, as_json: bool) -> None:
     """List the newest alerts and whether they were sent."""
+    if is_test:
+        with database(create=False):
+            _test(pipeline, as_json=as_json)
+    else:
+        _list(pipeline, limit, as_json=as_json)
+
+
+@shows_ledger
+def _list(pipeline: str | None, limit: int, *, as_json: bool) -> None:
     from batchord.wiring import ledger
 
-    if is_test:
-        _test(pipeline, as_json=as_json)
-        return
     reports = newest_alerts(ledger(), pipeline=pipeline, limit=limit)
     if as_json:
         print_json([asdict(each) for each in reports])

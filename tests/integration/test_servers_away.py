@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
+from app.cli import batchord as command_line
 from app.cli import broker
 from batchord.core.errors import TransientError
 from batchord.ledger import Ledger
@@ -44,6 +46,36 @@ def test_the_ledgers_database() -> None:
         "The ledger's database shop at 127.0.0.1:1 (user me, BATCHORD_DATABASE_URL) does not answer: Connection "
         "refused. Start it, or correct BATCHORD_DATABASE_URL."
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "runs",
+        "show 01",
+        "logs 01",
+        "history",
+        "why items 1",
+        "retry items",
+        "cancel 01",
+        "rerun 01",
+        "pause items",
+        "schedule items --every 5m",
+        "run items",
+        "run items --local",
+    ],
+)
+def test_a_command_does_not_wait_for_a_ledger_that_is_away(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends before it opens a pool, which would wait as long as for a server that starts."""
+
+    def pool(*_: object, **__: object) -> None:
+        pytest.fail("a pool was opened")
+
+    monkeypatch.setattr("batchord.ledger.connection.ConnectionPool", pool)
+    monkeypatch.setattr("batchord.wiring.ledger", lambda: Ledger(NOWHERE))
+    monkeypatch.setattr("app.cli.run.known", lambda _: None)
+    told = said_by(lambda: CliRunner().invoke(command_line, words.split(), catch_exceptions=False))
+    assert "does not answer: Connection refused" in told
 
 
 def test_a_line_of_the_projects_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,10 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return written
 
 
+def _answers() -> None:
+    """The ledger's database is there."""
+
+
 def ledger_of(monkeypatch: pytest.MonkeyPatch, **reports: Any) -> None:
     """A ledger that reports these."""
     found = SimpleNamespace(**{name: lambda *_, _found=found, **__: _found for name, found in reports.items()})
@@ -63,7 +67,7 @@ def ledger_of(monkeypatch: pytest.MonkeyPatch, **reports: Any) -> None:
     )
     resets = SimpleNamespace(times=lambda _: {})
     monkeypatch.setattr(
-        "batchord.wiring.ledger", lambda: SimpleNamespace(reports=found, run_names=names, resets=resets)
+        "batchord.wiring.ledger", lambda: SimpleNamespace(check=_answers, reports=found, run_names=names, resets=resets)
     )
 
 
@@ -167,6 +171,7 @@ def test_schedule(monkeypatch: pytest.MonkeyPatch, screen: io.StringIO) -> None:
     )
     monkeypatch.setattr(switches, "schedules", lambda *_: {"warehouse-reviews": report})
     monkeypatch.setattr("batchord.wiring.parts", SimpleNamespace)
+    monkeypatch.setattr("batchord.wiring.ledger", lambda: SimpleNamespace(check=_answers))
     catalog = SimpleNamespace(names=lambda: ["warehouse-reviews"], get=lambda _: None)
     monkeypatch.setattr("batchord.wiring.catalog", lambda: catalog)
     result = CliRunner().invoke(switches.schedule, [])
