@@ -50,10 +50,10 @@ def trace_of(error: BaseException) -> Trace:
 
 
 def _unwrapped(error: BaseException) -> BaseException:
-    """The error inside errors that Batchord itself raised. An author may raise Batchord's errors, too."""
-    while isinstance(error, BatchordError) and error.__cause__ is not None:
+    """The error inside errors that Batchord itself raised, also of Python's types. An author may raise Batchord's."""
+    while error.__cause__ is not None:
         *_, last = [None, *_links(error.__traceback__)]
-        if last is not None and not _is_batchords(last):
+        if not (isinstance(error, BatchordError) if last is None else _is_batchords(last)):
             break
         error = error.__cause__
     return error

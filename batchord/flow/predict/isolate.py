@@ -94,7 +94,7 @@ class _Alone:
         if is_exhaustion(error):
             self.starved.append(key)
             if len(self.starved) > self._most:
-                raise MemoryError(_text_of(error)) from error
+                raise _lack_of_memory(error) from error
             return
         if not self.rejections:
             self._first = _with_place(error)
@@ -138,7 +138,7 @@ def _halve(
             else:
                 alone.add(start, error)
     if alone.starved and (suspects is None or (not good and len(frame) > 1)):
-        raise MemoryError(_text_of(first_error)) from first_error
+        raise _lack_of_memory(first_error) from first_error
     if not good and len(frame) > 1:
         raise ModelError(
             f"The model raised for every record of a batch of {len(frame):,}: {_with_place(first_error)}. "
@@ -184,6 +184,13 @@ def _halves(start: int, stop: int) -> list[tuple[int, int]]:
 def _free_after(error: Exception) -> None:
     if is_exhaustion(error):
         note_exhaustion(error)
+
+
+def _lack_of_memory(error: Exception) -> MemoryError:
+    return MemoryError(
+        f"The model lacked memory, also for one record alone: {_with_place(error)}. Let it use less, or give its "
+        "process more (BATCHORD_MEMORY_LIMIT_MB limits a worker's)."
+    )
 
 
 def _text_of(error: Exception) -> str:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchord.core.code.traces import trace_of
 from batchord.core.errors import ModelContractViolation, ModelError, ModelNotFound, TransientError
 from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection
@@ -201,3 +202,18 @@ def test_a_long_error_is_cut() -> None:
     _, _, (rejection,) = predict_isolating(FunctionOfFrames(fail), prepared_of(["a"]))
 
     assert len(rejection.detail) == 500
+
+
+def test_a_lack_of_memory_for_each_record_alone_is_told_with_its_place() -> None:
+    """The traceback is the author's, not that of the search for the record."""
+
+    def hungry(_: pd.DataFrame) -> pd.DataFrame:
+        raise MemoryError("no room for 1 TiB")
+
+    with pytest.raises(MemoryError, match="lacked memory, also for one record alone: MemoryError: no room") as raised:
+        predict_isolating(FunctionOfFrames(hungry), prepared_of(_texts(8)))
+
+    trace = trace_of(raised.value)
+    assert str(trace.error) == "no room for 1 TiB"
+    assert f"({trace.file}:{trace.line})" in str(raised.value)
+    assert "predict_isolating" not in trace.text
