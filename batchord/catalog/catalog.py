@@ -1,10 +1,12 @@
 """The pipelines of a folder, by name."""
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 from batchord.catalog.reading import Loaded, Problem, load
+from batchord.core.code.folder import pipeline_files
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.errors import CatalogError, UnknownPipeline
 from batchord.core.text.similar import meant
@@ -40,15 +42,22 @@ class Snapshot:
             )
         names = meant(name, self.names(), listed="there are")
         names += "" if names.endswith("?") else "."
-        raise UnknownPipeline(f"There is no pipeline {name!r} in {self.folder}; {names}{_listed(broken)}")
+        unseen = [_unseen(file) for file in self._files() if self._writes(file, name, before=r"\bPipeline\(\s*")]
+        told = _listed([*unseen, *self.problems])
+        raise UnknownPipeline(f"There is no pipeline {name!r} in {self.folder}; {names}{told}")
 
-    def _writes(self, file: str, name: str) -> bool:
-        """Whether the text of a file that cannot be loaded has the name in quotes."""
+    def _files(self) -> list[str]:
+        """The files that were loaded."""
+        broken = {problem.file for problem in self.problems}
+        return [file for file in pipeline_files(self.folder) if file not in broken] if self.folder.is_dir() else []
+
+    def _writes(self, file: str, name: str, *, before: str = "") -> bool:
+        """Whether the text of a file has the name in quotes, after what the pattern ``before`` matches."""
         try:
             text = (self.folder / file).read_text(encoding="utf-8", errors="replace")
         except OSError:
             return False
-        return any(f"{quote}{name}{quote}" in text for quote in "\"'")
+        return re.search(f"{before}(?P<quote>[\"']){re.escape(name)}(?P=quote)", text) is not None
 
     def names(self) -> list[str]:
         """The names of all pipelines that can run, sorted."""
@@ -70,6 +79,10 @@ class Catalog(Snapshot):
     def loaded(self) -> Loaded:  # type: ignore[override]  # read once, on first use
         """The contents of the folder."""
         return load(self.folder)
+
+
+def _unseen(file: str) -> Problem:
+    return Problem(file=file, pipeline=None, what="make the pipeline a global of the file: no other is found")
 
 
 def _listed(problems: Sequence[Problem]) -> str:

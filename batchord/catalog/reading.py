@@ -71,8 +71,7 @@ def load(
     """
     loaded = Loaded()
     if files is None and not folder.is_dir():
-        what = "this folder does not exist: create it, or set BATCHORD_PIPELINES to the folder of your pipelines"
-        loaded.problems.append(Problem(file=str(folder), pipeline=None, what=what))
+        loaded.problems.append(Problem(file=str(folder), pipeline=None, what=_missing(folder)))
         return loaded
     code = code or AuthorsCode()
     folder = folder.resolve()
@@ -108,6 +107,18 @@ def load(
     _check_follows(loaded, {name for name in by_name if is_name(name)})
     loaded.problems[:] = [_with_line(problem, code, folder) for problem in loaded.problems]
     return loaded
+
+
+def _missing(folder: Path) -> str:
+    """What to do about a folder that does not exist. The person may be in a folder below the project's."""
+    here = Path.cwd()
+    above = next((each for each in here.parents if (each / folder).is_dir()), None)
+    place = "" if folder.is_absolute() else f" in {here}"
+    project = "of your project" if folder.is_absolute() or above is None else str(above)
+    return (
+        f"this folder does not exist{place}: call the command in the folder {project}, create it, or set "
+        "BATCHORD_PIPELINES to the folder of your pipelines"
+    )
 
 
 def _with_line(problem: Problem, code: AuthorsCode, folder: Path) -> Problem:

@@ -188,7 +188,19 @@ def test_a_folder_that_is_not_there_is_a_problem_not_an_error(tmp_path: Path) ->
     """`batchord pipelines` shows it, with what to do."""
     (problem,) = _said(tmp_path / "nowhere")
 
-    assert "nowhere: this folder does not exist: create it, or set BATCHORD_PIPELINES" in problem
+    assert "nowhere: this folder does not exist: call the command in the folder of your project, create it" in problem
+
+
+def test_below_the_project_the_folder_of_the_project_is_named(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person who edits a file is often in the folder of the pipelines."""
+    write("pipelines/reviews.py", sound("reviews"))
+    monkeypatch.chdir(tmp_path / "pipelines")
+
+    (problem,) = _said(Path("pipelines"))
+
+    assert f"does not exist in {tmp_path}/pipelines: call the command in the folder {tmp_path}, create it" in problem
 
 
 def test_an_unknown_pipeline_is_answered_with_those_that_are_there(tmp_path: Path, write: Write) -> None:
@@ -203,6 +215,25 @@ def test_an_unknown_pipeline_is_answered_with_those_that_are_there(tmp_path: Pat
     said = str(raised.value)
     assert f"There is no pipeline 'revews' in {tmp_path}; did you mean 'reviews'?" in said
     assert "broken.py: line 1: ModuleNotFoundError" in said
+
+
+def test_an_unknown_pipeline_is_answered_with_pipelines_that_cannot_run(tmp_path: Path, write: Write) -> None:
+    """The person may have just given it another name."""
+    write("a.py", sound("Bestellungen 🙂"))
+
+    with pytest.raises(UnknownPipeline, match=r"there are: none.\n  - a.py: line \d+: .* cannot be a pipeline name"):
+        Catalog(tmp_path).get("orders")
+
+
+def test_a_pipeline_that_is_no_global_is_told_with_its_file(tmp_path: Path, write: Write) -> None:
+    """Other files only have its name in a text."""
+    write("a.py", "from batchord import Pipeline\n\ndef make():\n    return Pipeline(\n        'orders')\n")
+    write("b.py", "name = 'orders'\n")
+
+    with pytest.raises(UnknownPipeline) as raised:
+        Catalog(tmp_path).get("orders")
+
+    assert str(raised.value).splitlines()[1:] == ["  - a.py: make the pipeline a global of the file: no other is found"]
 
 
 def test_a_pipeline_of_a_file_that_cannot_be_loaded_is_not_called_unknown(tmp_path: Path, write: Write) -> None:
