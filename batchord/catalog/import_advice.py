@@ -12,6 +12,8 @@ from batchord.core.text.similar import closest
 
 #: What Python says if a module lacks a name.
 _NO_NAME = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
+#: The most modules of the same name that an advice names.
+_MOST_PLACES = 3
 
 
 def plain_name(path: Path, folder: Path) -> str | None:
@@ -44,10 +46,9 @@ def _advice_to_find(name: str, path: Path, folder: Path) -> str:
         return ": write `from batchord import …`; put a package app of your own beside the pipelines' folder"
     if name in ("workers", "beat"):
         return f": write `from batchord.{name}`"
-    beside = path.parent / f"{name}.py"
-    whole = plain_name(beside, folder) if beside.is_file() else None
-    if whole is not None and whole != name:
-        return f": write its whole name, `{whole}`"
+    wholes = _whole_names(name, path, folder)
+    if wholes:
+        return f": write its whole name, {' or '.join(f'`{whole}`' for whole in wholes)}"
     package = name.rpartition(".")[0]
     own = closest(name, _authors_modules(path, folder, package))
     if own is not None:
@@ -58,6 +59,13 @@ def _advice_to_find(name: str, path: Path, folder: Path) -> str:
     # Packages have similar names, too, such as ujson and json.
     meant = f"did you mean `{similar}`? If not" if similar else "if it is no module of yours"
     return f": {meant}, install it where the workers run: `pip install {distribution_of(name)}`"
+
+
+def _whole_names(name: str, path: Path, folder: Path) -> list[str]:
+    """The whole name of the module in the subfolder of the file at ``path``; otherwise those in all subfolders."""
+    found = sorted(each for each in folder.glob(f"**/{name}.py") if each.parent != folder)
+    found = [each for each in found if each.parent == path.parent] or found
+    return [whole for whole in (plain_name(each, folder) for each in found[:_MOST_PLACES]) if whole is not None]
 
 
 def _authors_modules(path: Path, folder: Path, package: str) -> Iterator[str]:

@@ -45,6 +45,16 @@ def test_a_module_in_the_same_subfolder_is_told_by_its_whole_name(tmp_path: Path
     assert "without a dot" in said["2024.py"]
 
 
+def test_a_module_in_another_subfolder_is_not_to_be_installed(tmp_path: Path, write: Write) -> None:
+    """A stranger's package may have its name."""
+    write("team/feats_of_ours.py", "")
+    write("a.py", "import feats_of_ours")
+
+    (said,) = _said(tmp_path)
+
+    assert said.endswith("write its whole name, `team.feats_of_ours`")
+
+
 @pytest.mark.parametrize(
     ("module", "command"),
     [
