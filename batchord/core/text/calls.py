@@ -44,10 +44,7 @@ def names_options(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def _check(name: str, parameters: Iterable[Parameter], *, places: int, options: Iterable[str]) -> None:
-    """Raises TypeError for unknown options and for too many arguments without a name.
-
-    It leaves missing arguments to Python, whose message names them.
-    """
+    """Raises TypeError for unknown options, for too many arguments without a name, and for missing ones."""
     parameters = list(parameters)
     kinds = {each.kind for each in parameters}
     named = [each.name for each in parameters if each.kind in _BY_NAME]
@@ -62,3 +59,13 @@ def _check(name: str, parameters: Iterable[Parameter], *, places: int, options: 
             f"{name} takes {most} without a name, but got {places} such arguments"
             + (f": give {others} by name" if others else "")
         )
+    given = {*placed[:places], *options}
+    lacking = [each for each in parameters if each.kind in _BY_NAME and each.name not in given and _is_needed(each)]
+    if lacking:
+        shown = ", ".join(f"{each.name}=" for each in lacking)
+        example = ", ".join(f"{each.name}=…" for each in lacking)
+        raise TypeError(f"{name} needs {shown}: write {name}(…, {example})")
+
+
+def _is_needed(parameter: Parameter) -> bool:
+    return parameter.default is Parameter.empty

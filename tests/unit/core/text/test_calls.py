@@ -99,9 +99,17 @@ def test_too_many_arguments_without_a_name(call: Any, args: tuple[Any, ...], sai
     assert _refused(call, *args).startswith(said)
 
 
-def test_a_missing_option_is_named_by_python() -> None:
-    """Its own words suffice."""
-    assert "'key'" in _refused(batchord.SqlSource, "SELECT 1")
+@pytest.mark.parametrize(
+    ("call", "options", "said"),
+    [
+        (batchord.SqlSource, {"sql": "SELECT 1"}, "SqlSource needs key=: write SqlSource(…, key=…)"),
+        (_OwnStep, {"folder": "/x"}, "_OwnStep needs name=, place=: write _OwnStep(…, name=…, place=…)"),
+        (cron, {"time_zone": "UTC"}, "cron needs expression=: write cron(…, expression=…)"),
+    ],
+)
+def test_a_missing_option_is_told_without_pythons_inner_names(call: Any, options: dict[str, Any], said: str) -> None:
+    """``__init__`` means nothing to people who declare a pipeline."""
+    assert _refused(call, **options) == said
 
 
 def test_declarations_can_be_copied_and_sent() -> None:
