@@ -80,7 +80,7 @@ class DryRunReport:
         if self.failure is None or self.failure.key is None:
             return ()
         command = try_command(self.pipeline, self.step, self.failure.key)
-        hint = hint_of(self.failure)
+        hint = hint_of(self.failure, index=self.index)
         again = f"Correct the code, then `{command}` tries this record again."
         return (again,) if hint is None else (hint, again)
 

@@ -24,16 +24,18 @@ _NUMBERS = re.compile(r"(u?int|float|bool|complex)", re.IGNORECASE)
 _MOST = 5
 
 
-def hint_of(failure: Failure) -> str | None:
+def hint_of(failure: Failure, *, index: str | None = None) -> str | None:
     """One sentence about the likely cause and the way to mend it; None if the error could be anything.
 
-    A failure without columns is not of a model, and has none.
+    A failure without columns is not of a model, and has none. ``index``: the name of the frame's index, if it is known.
     """
     if failure.columns is None:
         return None
     # A dictionary of the author's raises a KeyError as well, but outside of pandas.
     missing = _NO_COLUMN.match(failure.error) if _IN_PANDAS.search(failure.traceback) else None
     name = missing and (missing[1] or missing[2])
+    if name and name == index and name not in failure.columns:
+        return f"The frame has no column {name!r}, because it is the key: write frame.index."
     if name and name not in failure.columns:
         return f"The frame has no column {name!r}: {meant(name, failure.columns, listed='its columns are')}"
     return _hint_of_types(failure.columns) if _NO_NUMBER.search(failure.error) else None

@@ -24,11 +24,14 @@ _FRAME = pd.DataFrame(
 )
 
 
-def _hint(function: Callable[[pd.DataFrame], Any], frame: pd.DataFrame = _FRAME) -> str | None:
+def _hint(
+    function: Callable[[pd.DataFrame], Any], frame: pd.DataFrame = _FRAME, index: str | None = None
+) -> str | None:
     with pytest.raises(Exception) as raised:  # noqa: PT011 -- whatever the libraries of today raise
         function(frame)
     text = "".join(traceback.format_exception(raised.value))
-    return hint_of(Failure(error=error_text(raised.value), traceback=text, key="1", columns=columns_of(frame)))
+    failure = Failure(error=error_text(raised.value), traceback=text, key="1", columns=columns_of(frame))
+    return hint_of(failure, index=index)
 
 
 @pytest.mark.parametrize(
@@ -98,3 +101,14 @@ def test_a_text_where_a_number_is_needed_is_answered_with_both_ways_to_cast(
 def test_an_error_that_could_be_anything_has_no_hint(failure: Failure) -> None:
     """A wrong hint costs more than none."""
     assert hint_of(failure) is None
+
+
+def test_the_key_is_not_missing_but_the_index() -> None:
+    """A column that only looks like the key is answered as any other."""
+    frame = _FRAME.rename_axis("id")
+
+    key = _hint(lambda frame: frame["id"], frame, index="id")
+    other = _hint(lambda frame: frame["ids"], frame, index="id")
+
+    assert key == "The frame has no column 'id', because it is the key: write frame.index."
+    assert "its columns are" in (other or "")
