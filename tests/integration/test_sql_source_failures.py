@@ -60,6 +60,7 @@ def end_sessions(url: str) -> None:
         ("SELECT id FROM records WHERE", "syntax error"),
         ("SELECT id, 1 / (id - id) AS body FROM records", "101 of 1,000 records cannot be read.*division by zero"),
         ("SELECT id FROM records FOR UPDATE", "read-only transaction"),
+        ("SELECT to_json(id) AS id FROM records", r"'id' is of type json, .* CAST\(id AS text\) AS id"),
     ],
 )
 def test_what_the_author_wrote_wrong_is_the_authors(url: str, sql: str, says: str) -> None:

@@ -68,7 +68,7 @@ def describe(engine: sa.Engine, statements: Statements, declared: SqlSource) -> 
         )
     leading = declared.arrival or declared.key
     if is_postgres:
-        postgres.refuse_order(declared.key, leading, types[leading])
+        postgres.refuse_order(declared.key, leading, types)
     return Columns(
         types=types,
         origins=origins,

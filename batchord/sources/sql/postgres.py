@@ -5,6 +5,7 @@ records. If the third does not see a record with a position at or below the firs
 second.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +25,18 @@ _RISING = frozenset({20, 21, 23, 26, 701, 1700, DATE, TIMESTAMP, TIMESTAMPTZ})
 #: For int8, int2, int4 and uuid, the ledger writes the type's text; for text and varchar, up to a certain length.
 _AS_TEXT = frozenset({20, 21, 23, UUID_TYPE})
 _TEXTS = frozenset({25, 1043})
+#: Types whose values PostgreSQL cannot sort, by their numbers.
+_WITHOUT_ORDER = {
+    114: "json",
+    142: "xml",
+    600: "point",
+    601: "lseg",
+    602: "path",
+    603: "box",
+    604: "polygon",
+    628: "line",
+    718: "circle",
+}
 
 #: How far the frontier stays behind the clock if timestamps order records. A session fixes its ``now()`` a few
 #: instructions before it takes the lock that shows its transaction. If the kernel suspends the process between the two,
@@ -109,9 +122,15 @@ def refuse_standby(connection: sa.Connection) -> None:
         )
 
 
-def refuse_order(key: str, leading: str, leading_type: Any) -> None:
-    """Raises ConfigurationError for a column that cannot order records. A key always can: it is compared as text."""
-    if leading_type == FLOAT4 and leading != key:
+def refuse_order(key: str, leading: str, types: Mapping[str, Any]) -> None:
+    """Raises ConfigurationError for a key or an arrival, the ``leading`` column, that cannot order records."""
+    for name in (key, leading):
+        if kind := _WITHOUT_ORDER.get(types[name]):
+            raise ConfigurationError(
+                f"The source's column {name!r} is of type {kind}, which has no order: name another column, or write "
+                f"CAST({name} AS text) AS {name} in the source's sql."
+            )
+    if types[leading] == FLOAT4 and leading != key:
         raise ConfigurationError(
             f"The source's column {leading!r} is of type real, whose values do not compare equal to themselves "
             f"outside the database: write CAST({leading} AS numeric) AS {leading} in the source's sql."
