@@ -4,9 +4,11 @@ import re
 
 from batchord.core.errors import BatchordError
 
-#: What Python says when a pickled file names a class or a function of the program that wrote the file.
+#: What Python says when a pickled file names a class or a function of the program that wrote the file. In a program
+#: that was started by ``python -m celery``, it calls the module ``celery.__main__``.
 _OF_A_NOTEBOOK = re.compile(
-    r"attribute '([\w.]+)' on <module '__(?:mp_)?main__'|module '__(?:mp_)?main__' has no attribute '([\w.]+)'"
+    r"attribute '([\w.]+)' on <module '(?:[\w.]+\.)?__(?:mp_)?main__'|"
+    r"module '__(?:mp_)?main__' has no attribute '([\w.]+)'"
 )
 
 

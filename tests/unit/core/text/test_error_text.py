@@ -61,3 +61,5 @@ def test_a_file_that_needs_a_notebook_says_what_to_do() -> None:
     assert "move it from the notebook into a module beside your pipelines" in told
     assert "clean was defined in a notebook" in told
     assert "notebook" not in error_text(AttributeError("module 'x' has no attribute 'y'"))
+    started_with_m = "Can't get attribute 'clean' on <module 'celery.__main__' from '/x/celery/__main__.py'>"
+    assert "clean was defined in a notebook" in error_text(AttributeError(started_with_m))
