@@ -135,10 +135,10 @@ def _run_here(name: str, params: dict[str, Any], *, quiet: bool) -> Run:
     opened: list[str] = []
     interrupted = on_ctrl_c(lambda: _left_over(name, opened))
     with (
-        captured(to_stderr=quiet),  # what an author's code prints must not stand between the JSON
         interrupted,
+        progress_bar(name, quiet=quiet) as update,  # before the next line, or its drawings would count as printed text
+        captured(to_stderr=quiet),  # what an author's code prints must not stand between the JSON
         shown_waits(),
-        progress_bar(name, quiet=quiet) as update,
     ):
 
         def note(run_id: str) -> None:
