@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from batchord.core.run.runs import Run
+from batchord.core.run.runs import Run, RunState
 from batchord.reports.counts import counts_of
 
 from .output import console
@@ -18,6 +18,8 @@ from .terminal import foreign
 #: The exit code of a program that SIGINT ended, by the shells' convention.
 INTERRUPTED = 130
 _POLL_SECONDS = 0.1
+#: After how many seconds a person reads why a run has not started.
+_TELL_SECONDS = 2.0
 
 
 @contextmanager
@@ -40,12 +42,24 @@ def wait_for_end(run: Run, *, quiet: bool) -> Run:
     """The run after its end. ``quiet``: without a progress bar. After Ctrl-C, the program ends and the run goes on."""
     from batchord.wiring import ledger
 
+    began, told = time.monotonic(), quiet
     with on_ctrl_c(lambda: run_goes_on(run.id)), progress_bar(run.pipeline, quiet=quiet) as update:
         while not (now := ledger().runs.get(run.id)).state.ended:
+            if not told and now.state is RunState.QUEUED and time.monotonic() >= began + _TELL_SECONDS:
+                _tell_of_wait(now)
+                told = True
             update(run.id)
             time.sleep(_POLL_SECONDS)
         update(run.id)
     return now
+
+
+def _tell_of_wait(run: Run) -> None:
+    """Says on standard error why the run has not started."""
+    from batchord.reports.waits import waits_of
+    from batchord.wiring import ledger
+
+    click.echo(f"Run {written(run.id)} is queued. {foreign(' '.join(waits_of(ledger(), run)))}", err=True)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from app.cli import backfill, run
+from app.cli import backfill, run, waiting
 from batchord.core.run.runs import Run
 from batchord.flow.begin.start import start_run
 from batchord.reports.run_names import short_id
@@ -81,3 +81,15 @@ def test_windows_go_on_too(bench: Bench, monkeypatch: pytest.MonkeyPatch, days: 
 
     assert said.exit_code == 130
     assert names in said.stderr
+
+
+def test_a_person_who_waits_reads_for_what(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run by hand waits while an earlier run of its pipeline is active."""
+    earlier = bench.started()
+    opened, _ = start_run(bench.parts(), pipeline=ITEMS, trigger="call")
+    monkeypatch.setattr(waiting, "_TELL_SECONDS", 0.0)
+
+    said = _wait(opened, monkeypatch)
+
+    first, second = (short_id(bench.ledger, run.id) for run in (earlier, opened))
+    assert f"Run {second} is queued. It waits for run {first}, which is running." in said.stderr
