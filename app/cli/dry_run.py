@@ -3,7 +3,8 @@
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,7 @@ from .edits import known
 from .failures import print_failure, print_next_steps
 from .output import console, json_option, print_json, shortened, table
 from .terminal import foreign, text
+from .waiting import INTERRUPTED
 
 if TYPE_CHECKING:
     from batchord.reports.dry_runs import DryRunReport
@@ -57,16 +59,48 @@ def try_(name: str, step: str | None, limit: int, key: str | None, where: str | 
     from batchord.wiring import parts
 
     known(name, refuses_broken=True)  # before a database is started
-    with database():
+    with _interruptible(), database():
         built = parts()
         declared = built.catalog.get(name)
-        report = report_of(dry_run(built, declared, step=step, limit=limit, key=key, where=where))
+        begins = _nothing if as_json or not console.is_terminal else _tell_once(name)
+        tried = dry_run(built, declared, step=step, limit=limit, key=key, where=where, on_call=begins)
+        report = report_of(tried)
     if as_json:
         print_json(report.as_json())
     else:
         _print(report)
     if not report.is_well:
         sys.exit(1)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """After Ctrl-C in the block, says at which line the author's code was, and exits."""
+    from batchord.core.code.traces import trace_of
+
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        trace = trace_of(error)
+        place = f" Your code was at {foreign(trace.file)}:{trace.line}." if trace.is_authors else ""
+        click.echo(f"\nInterrupted.{place} Nothing was written.", err=True)
+        sys.exit(INTERRUPTED)
+
+
+def _tell_once(name: str) -> Callable[[int], None]:
+    """A function that says on standard error, once, that the model is at work: it may never return."""
+    told: list[int] = []
+
+    def tell(records: int) -> None:
+        if not told:
+            click.echo(f"{foreign(name)}: the model gets {counted(records, 'record')} …", err=True)
+        told.append(records)
+
+    return tell
+
+
+def _nothing(_records: int) -> None:
+    pass
 
 
 def _print(report: "DryRunReport") -> None:

@@ -167,3 +167,37 @@ def test_a_key_and_a_condition_do_not_go_together(bench: Bench) -> None:
     result = invoked("--key", "1", "--where", "true")
 
     assert (result.exit_code, "Give --key or --where, not both." in result.output) == (2, True)
+
+
+def test_ctrl_c_names_the_line_at_which_the_model_was(bench: Bench) -> None:
+    """It may be in a loop without an end."""
+
+    def endless(_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    bench.declare(endless)
+
+    result = invoked()
+
+    line = endless.__code__.co_firstlineno + 1
+    assert result.exit_code == 130
+    assert result.stderr == (
+        f"\nInterrupted. Your code was at tests/integration/test_try_command.py:{line}. Nothing was written.\n"
+    )
+
+
+def test_a_person_sees_that_the_model_is_at_work(
+    bench: Bench, screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it answers: it may never do so, or end the process."""
+    monkeypatch.setattr(dry_run, "console", Terminal(width=80, file=screen, force_terminal=True))
+
+    def talks(frame: Any) -> Any:
+        print("at work")  # noqa: T201 -- as authors do
+        return length(frame)
+
+    bench.declare(talks)
+
+    result = invoked()
+
+    assert result.output.startswith(f"{ITEMS}: the model gets 10 records …\nat work\n")

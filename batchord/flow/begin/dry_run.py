@@ -5,7 +5,7 @@ source with a window.
 """
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -87,8 +87,11 @@ def dry_run(
     limit: int = 10,
     key: str | None = None,
     where: str | None = None,
+    on_call: Callable[[int], None] = lambda _: None,
 ) -> DryRun:
     """Predicts the newest ``limit`` records, those of them that meet the condition ``where``, or the one with ``key``.
+
+    ``on_call`` gets the number of records before each call of the model.
 
     An error of the model is in the result. Raises ConfigurationError for a step, a key, a condition or a source that
     cannot be used, and TransientError if a server does not answer.
@@ -111,7 +114,7 @@ def dry_run(
     if key is None:
         tried.warnings = unplaced_warnings(parts.open_source, predict, window)
     try:
-        _predict(parts, predict, source, positions, tried)
+        _predict(parts, predict, source, positions, tried, on_call=on_call)
     except BaseException as error:
         if ends_the_process(error):
             raise
@@ -184,7 +187,13 @@ def _chosen(predict: Predict, positions: Sequence[Position], key: str | None, wh
 
 
 def _predict(
-    parts: Parts, predict: Predict, source: SourceReader, positions: Sequence[Position], tried: DryRun
+    parts: Parts,
+    predict: Predict,
+    source: SourceReader,
+    positions: Sequence[Position],
+    tried: DryRun,
+    *,
+    on_call: Callable[[int], None],
 ) -> None:
     started = time.perf_counter()
     tried.model_version = parts.models.version(predict.declared_model)
@@ -198,6 +207,7 @@ def _predict(
 
     for prepared in _calls(parts, predict, model, source, positions=positions, tried=tried):
         tried.given.append(prepared.frame)
+        on_call(len(prepared.frame))
         started = time.perf_counter()
         try:
             batch = predict_call(model, prepared, suspects=None, on_failure=note)
