@@ -126,6 +126,15 @@ def test_records_that_no_run_can_read_are_told(bench: Bench, screen: io.StringIO
     assert "`batchord audit` counts them" in told
 
 
+def test_a_query_with_a_limit_is_told(bench: Bench, screen: io.StringIO) -> None:
+    """It gives the same records to each run, and the newer ones to none."""
+    bench.declare(source=SqlSource("SELECT id, body FROM records ORDER BY id LIMIT 5", key="id"))
+
+    assert invoked().exit_code == 0
+
+    assert "! The source's query has a LIMIT: no run sees a record beyond it" in " ".join(screen.getvalue().split())
+
+
 def unstorable(frame: Any) -> Any:
     """No number."""
     return length(frame) * float("nan")

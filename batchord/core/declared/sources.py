@@ -79,6 +79,11 @@ class Source(Declaration):
         return False
 
     @property
+    def has_limit(self) -> bool:
+        """Whether the source gives at most a certain number of records, so that no run sees the others."""
+        return False
+
+    @property
     def is_bounded(self) -> bool:
         """Whether the source reads both ends of the run's window, so that no record is in two windows."""
         return self.uses_window

@@ -1,4 +1,4 @@
-"""Tells a person about records that no run can read, because their arrival or their key is NULL.
+"""Tells a person about records that no run can read: those beyond a LIMIT, or whose arrival or key is NULL.
 
 A run does not look for them: without an index it would have to read the whole source. The daily audit reads it anyway.
 """
@@ -15,17 +15,21 @@ from batchord.flow.parts import OpenSource
 #: How long the question may take. A source that cannot answer in this time is left to the audit.
 _LIMIT = timedelta(seconds=2)
 _MOST_KEYS = 3
+_LIMITED = (
+    "The source's query has a LIMIT: no run sees a record beyond it, and the audit does not either. Leave it out; "
+    "`batchord try --limit` chooses a few records."
+)
 
 
 def unplaced_warnings(open_source: OpenSource, declared: Predict, window: Window | None) -> list[str]:
-    """One sentence for the arrival and one for the key, if records have NULL there.
+    """One sentence each for a LIMIT of the source, and for an arrival and a key that are NULL.
 
-    Empty if the source cannot answer, also because of a value of a record: who reads the records reports that.
+    NULLs are left out if the source cannot answer, also because of a value of a record: who reads it reports that.
     """
     found = []
     with suppress(TransientError, ConfigurationError):
         found = list(open_source(declared.source.within(_LIMIT), window).unplaced(most=_MOST_KEYS))
-    sentences = []
+    sentences = [_LIMITED] if declared.source.has_limit else []
     for column, keys in found:
         such_as = f", such as {', '.join(map(record_key, sorted(keys, key=str)))}" if keys else ""
         sentences.append(

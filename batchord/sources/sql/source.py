@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: A parameter in a query's code for the start or the end of the run's window.
 WINDOW = re.compile(r"(?<!:):(window_(?:start|end))\b")
+_LIMIT = re.compile(r"\blimit\s+(?!all\b|null\b)|\bfetch\s+(first|next)\b", re.IGNORECASE)
+_INNERMOST = re.compile(r"\([^()]*\)")
 _QUERY = re.compile(r"[\s(]*(select|with|table|values)\b", re.IGNORECASE)
 _ONE_STATEMENT = re.compile(r"[^;]*[\s;]*")
 #: The types that ``dtypes=`` may ask for. "category" is not among them: its values would be those of a batch.
@@ -141,6 +143,19 @@ class SqlSource(Source):
         return any({"window_start", "window_end"} <= set(WINDOW.findall(code)) for code in self._codes())
 
     @property
+    def has_limit(self) -> bool:
+        """Whether the query as a whole, and not a part of it in parentheses, has a LIMIT."""
+        return any(_LIMIT.search(_without_parentheses(code)) for code in self._codes())
+
+    @property
     def uses_window(self) -> bool:
         """Whether the query reads the run's window."""
         return any(WINDOW.search(code) for code in self._codes())
+
+
+def _without_parentheses(code: str) -> str:
+    """The code without what stands in parentheses."""
+    count = 1
+    while count:
+        code, count = _INNERMOST.subn(" ", code)
+    return code

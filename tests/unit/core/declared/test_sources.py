@@ -152,3 +152,20 @@ def test_a_look_at_a_query_keeps_the_shorter_limit() -> None:
     assert query.within(timedelta(seconds=10)).statement_timeout == timedelta(seconds=10)
     hasty = replace(query, statement_timeout=timedelta(seconds=1))
     assert hasty.within(timedelta(seconds=10)).statement_timeout == timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("sql", "has_limit"),
+    [
+        ("SELECT id FROM t ORDER BY id LIMIT 5", True),
+        ("select id from t\nlimit\n5;", True),
+        ("SELECT id FROM t FETCH FIRST 5 ROWS ONLY", True),
+        ("SELECT id FROM t LIMIT ALL", False),
+        ("SELECT id, (SELECT b FROM u LIMIT 1) AS b FROM t", False),
+        ("SELECT id FROM t JOIN LATERAL (SELECT (1) FROM u LIMIT (2)) v ON true", False),
+        ("SELECT id, 'limit 5' AS \"limit 6\" FROM t -- limit 7", False),
+    ],
+)
+def test_a_limit_of_the_whole_query_is_known(sql: str, *, has_limit: bool) -> None:
+    """A part of the query may have one: it leaves out no record."""
+    assert SqlSource(sql, key="id").has_limit is has_limit
