@@ -49,7 +49,10 @@ def test_without_a_database_it_says_that_sql_was_not_checked(tmp_path: Path) -> 
     steps = ["reviews/score", "reviews/keep", "reviews/more"]
     assert told["unchecked"] == [
         {"reason": "the variable NO_SUCH_URL is not set here", "steps": ["b/unset"]},
-        {"reason": "no database is configured (BATCHORD_DATABASE_URL)", "steps": steps},
+        {
+            "reason": "no database is configured: set BATCHORD_DATABASE_URL, or call `batchord up` first",
+            "steps": steps,
+        },
     ]
     people = CliRunner().invoke(check, []).stdout
     assert f"! The SQL of {', '.join(steps)} was not checked: no database is configured" in people

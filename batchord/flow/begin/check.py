@@ -117,4 +117,4 @@ def _unknown_address(parts: CheckParts, declared: object) -> str | None:
         return None if parts.environment.get(variable) else f"the variable {variable} is not set here"
     if getattr(declared, "url", None) or parts.author_url is not None:
         return None
-    return "no database is configured (BATCHORD_DATABASE_URL)"
+    return "no database is configured: set BATCHORD_DATABASE_URL, or call `batchord up` first"
