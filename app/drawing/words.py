@@ -32,6 +32,13 @@ def duration(seconds: float | None) -> str:
     return f"{whole} s"
 
 
+def lasted(started: datetime | None, finished: datetime | None) -> str:
+    """How long something took, or has taken so far; a dash before its start."""
+    if started is None:
+        return "-"
+    return duration(max(0.0, ((finished or datetime.now(UTC)) - started).total_seconds()))
+
+
 def moment(value: datetime | None) -> str:
     """HTML: a time in UTC, which the page's script shows in the reader's time zone; a dash for None."""
     if value is None:

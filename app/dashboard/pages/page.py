@@ -16,7 +16,7 @@ from batchord.core.errors import BatchordError, TransientError
 from batchord.output.masking import mask
 from batchord.queue.replies import ASKER
 
-from ...drawing.words import duration, moment, number
+from ...drawing.words import duration, lasted, moment, number
 from . import words
 
 _Result = TypeVar("_Result")
@@ -77,6 +77,7 @@ class Ours(BaseHandler):  # type: ignore[misc]
             **super().get_template_namespace(),
             "number": number,
             "duration": duration,
+            "lasted": lasted,
             "moment": moment,
             "link": words.link,
             "address": self.address,

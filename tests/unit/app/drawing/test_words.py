@@ -1,10 +1,10 @@
 """How pages and reports write numbers and times."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from app.drawing.words import duration, moment, number
+from app.drawing.words import duration, lasted, moment, number
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,16 @@ def test_numbers_have_separators(value: float | None, text: str) -> None:
 def test_times_have_at_most_two_units(seconds: float | None, text: str) -> None:
     """The largest ones."""
     assert duration(seconds) == text
+
+
+def test_what_is_at_work_has_lasted_until_now() -> None:
+    """A person who waits for a run wants to know for how long."""
+    start = datetime.now(UTC) - timedelta(hours=2, minutes=5, seconds=30)
+
+    assert lasted(None, None) == "-"
+    assert lasted(start, start + timedelta(seconds=3)) == "3.0 s"
+    assert lasted(start, None) == "2 h 5 min"
+    assert lasted(start + timedelta(days=1), None) == "0.0 s"  # another machine's clock
 
 
 def test_a_moment_is_in_utc_until_the_script_shows_the_readers_zone() -> None:
