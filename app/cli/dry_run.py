@@ -88,12 +88,12 @@ def _interruptible() -> Iterator[None]:
 
 
 def _tell_once(name: str) -> Callable[[int], None]:
-    """A function that says on standard error, once, that the model is at work: it may never return."""
+    """A function that says once that the model is at work: it may never return."""
     told: list[int] = []
 
     def tell(records: int) -> None:
         if not told:
-            click.echo(f"{foreign(name)}: the model gets {counted(records, 'record')} …", err=True)
+            console.print(f"{foreign(name)}: the model gets {counted(records, 'record')} …")
         told.append(records)
 
     return tell
