@@ -4,6 +4,7 @@ Each command is in a module that is imported only when the command is called: ``
 driver and no ML library. Exit codes: 0 for success, 1 for a problem, 2 for a wrong call.
 """
 
+import faulthandler
 import importlib
 import keyword
 import sys
@@ -107,6 +108,8 @@ def main(command: click.Command = batchord, *, name: str = "batchord") -> None:
     as click writes it for a wrong call.
     """
     mask_last_words()
+    if sys.stderr is not None:
+        faulthandler.enable()  # a model that crashes in compiled code shows the line that called it
     try:
         command(prog_name=name)
     except BatchordError as error:
