@@ -1,18 +1,39 @@
 """Drills of edits: a file is changed, broken and mended while its shards are at work."""
 
+from batchord.catalog.editions import Store, stamp
 from tests.drills.drill import Drill
 from tests.waiting import wait_until
 
-_SLOW = 'threading.Event().wait(0.6); return frame["body"].str.len() * {factor}'
+#: Predicts the first bodies at once, of up to {free} letters, and holds the others until the test lets them go.
+_HELD = """
+        while frame["body"].str.len().min() > {free} and not (FOLDER / "go-{factor}").exists():
+            threading.Event().wait(0.05)
+        return frame["body"].str.len() * {factor}
+"""
 
 
 def _begun(drill: Drill) -> None:
-    """Some shards are done, and most are not."""
-    drill.declare(_SLOW.format(factor=1), shard_rows=20)
+    """Some shards are done, two are at work, and most are not begun."""
+    drill.declare(_HELD.format(factor=1, free=40), shard_rows=20)
     drill.cluster.start("control", "worker", "beat")
     drill.run()
     done = "SELECT count(*) >= 2 FROM batchord.shards WHERE state = 'done'"
-    wait_until(lambda: drill.cluster.sql(done) == [(True,)], description="two shards are done")
+    wait_until(lambda: drill.cluster.sql(done) == [(True,)], description="two shards are done", timeout=120)
+
+
+def _taken_up(drill: Drill) -> None:
+    """Waits until the file as it is now has been tried. A worker that looks for its code then finds the edit."""
+    file, store = drill.cluster.pipelines / "notes.py", Store(drill.cluster.home, drill.cluster.pipelines)
+    drill.injected()
+    wait_until(
+        lambda: (edition := store.current()) is not None and edition.stamps.get(str(file)) == stamp(str(file)),
+        description="the edit is taken up",
+        timeout=120,
+    )
+
+
+def _let_go(drill: Drill, factor: int) -> None:
+    (drill.folder / f"go-{factor}").touch()
 
 
 def _check(drill: Drill) -> None:
@@ -31,8 +52,9 @@ def _check(drill: Drill) -> None:
 def test_an_edit_in_mid_run_goes_on_in_a_follow_up_run(drill: Drill) -> None:
     """The shards at work end with the code that they began with, the others are left to the new code."""
     _begun(drill)
-    drill.declare(_SLOW.format(factor=100), shard_rows=20)
-    drill.injected()
+    drill.declare('return frame["body"].str.len() * 100', shard_rows=20)
+    _taken_up(drill)
+    _let_go(drill, 1)
     drill.settle()
     _check(drill)
     assert drill.cluster.sql("SELECT kind FROM batchord.runs ORDER BY created_at") == [("manual",), ("follow-up",)]
@@ -45,7 +67,8 @@ def test_a_broken_edit_in_mid_run_changes_nothing(drill: Drill) -> None:
     file = drill.cluster.pipelines / "notes.py"
     good = file.read_text(encoding="utf-8")
     file.write_text("half written (", encoding="utf-8")
-    drill.injected()
+    _taken_up(drill)
+    _let_go(drill, 1)
     drill.settle()
     drill.check()
     assert drill.cluster.sql("SELECT state FROM batchord.runs") == [("succeeded",)]
@@ -54,18 +77,21 @@ def test_a_broken_edit_in_mid_run_changes_nothing(drill: Drill) -> None:
 
 
 def test_many_edits_in_a_row_lose_nothing(drill: Drill) -> None:
-    """After each edit the open records go to a new run. The last code predicts the last ones."""
+    """After each edit the open records go to a new run. The last code predicts the last ones.
+
+    It may take over 30 seconds: a stack starts, and three versions of a file are tried.
+    """
     _begun(drill)
-    for versions in (2, 3):
-        drill.declare(_SLOW.format(factor=versions), shard_rows=20)
-        drill.injected()
+    for factor, free in ((2, 120), (3, 400)):
+        drill.declare(_HELD.format(factor=factor, free=free), shard_rows=20)
+        _taken_up(drill)
+        _let_go(drill, factor - 1)
         wait_until(
-            lambda versions=versions: (  # type: ignore[misc]
-                drill.cluster.sql("SELECT count(DISTINCT model_version)::int FROM batchord.predictions")
-                == [(versions,)]
+            lambda factor=factor: (  # type: ignore[misc]
+                drill.cluster.sql("SELECT count(DISTINCT model_version)::int FROM batchord.predictions") == [(factor,)]
             ),
             description="the new code predicts",
-            timeout=240,
+            timeout=120,
         )
     drill.settle()
     _check(drill)
