@@ -1,10 +1,15 @@
 """Writes numbers and times for people. What returns HTML says so."""
 
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from html import escape
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 #: Up to this many seconds a time has a decimal.
 _SHORT = 10
+#: What is to be typed: commands, settings and the like stand between backticks in sentences.
+_TYPED = re.compile(r"`([^`\n]+)`")
 
 
 def number(value: float | None) -> str:
@@ -46,3 +51,8 @@ def moment(value: datetime | None) -> str:
     utc = value.astimezone(UTC)
     shown = f"{utc:%Y-%m-%d %H:%M:%S} UTC"
     return f'<time datetime="{utc.isoformat()}" title="{shown}">{shown}</time>'
+
+
+def told(text: str, *, escaped: Callable[[str], str] = escape) -> str:
+    """HTML: sentences, in which what stands between backticks is code. ``escaped`` makes HTML of a text."""
+    return _TYPED.sub(r"<code>\1</code>", escaped(text))

@@ -15,7 +15,7 @@ from batchord.output.masking import mask
 from batchord.reports.attempts import AttemptGroup, fault_of
 
 from ..drawing.charts import bars, histogram, spread
-from ..drawing.words import duration, moment, number
+from ..drawing.words import duration, moment, number, told
 
 if TYPE_CHECKING:
     from batchord.reports.run import RunDetail
@@ -56,6 +56,7 @@ def report_page(detail: "RunDetail", *, short_id: str, now: datetime, hides_reco
         duration=duration,
         moment=moment,
         shown=_shown,
+        told=lambda text: told(text, escaped=_shown),
     )
     return written.decode()
 

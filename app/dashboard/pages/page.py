@@ -16,7 +16,7 @@ from batchord.core.errors import BatchordError, TransientError
 from batchord.output.masking import mask
 from batchord.queue.replies import ASKER
 
-from ...drawing.words import duration, lasted, moment, number
+from ...drawing.words import duration, lasted, moment, number, told
 from . import words
 
 _Result = TypeVar("_Result")
@@ -79,6 +79,7 @@ class Ours(BaseHandler):  # type: ignore[misc]
             "duration": duration,
             "lasted": lasted,
             "moment": moment,
+            "told": told,
             "link": words.link,
             "address": self.address,
             "may_act": self.may_act,

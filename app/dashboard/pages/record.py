@@ -3,8 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-from tornado.escape import xhtml_escape
-
 from batchord.core.errors import BatchordError, TransientError
 from batchord.output.masking import mask
 from batchord.reports.run_names import short_ids
@@ -12,7 +10,7 @@ from batchord.reports.why.story import RecordState, RecordStory, StepStory, stor
 from batchord.reports.why.telling import Line, RunName, answer, lines
 from batchord.wiring import catalog, ledger, parts
 
-from ...drawing.words import moment
+from ...drawing.words import moment, told
 from .asked import Field, asked, sealed, shows_records
 from .page import Page
 from .words import link
@@ -70,7 +68,7 @@ class RecordPage(Page):
     def _part(self, part: str | datetime | RunName, ids: Any) -> str:
         if isinstance(part, RunName):
             return link(self.address("run", part.id), ids.get(part.id, part.id))
-        return moment(part) if isinstance(part, datetime) else xhtml_escape(mask(part))
+        return moment(part) if isinstance(part, datetime) else told(mask(part))
 
 
 def _may_retry(step: StepStory) -> bool:

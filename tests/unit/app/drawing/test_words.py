@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from app.drawing.words import duration, lasted, moment, number
+from app.drawing.words import duration, lasted, moment, number, told
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,18 @@ def test_a_moment_is_in_utc_until_the_script_shows_the_readers_zone() -> None:
         '<time datetime="2026-02-28T22:30:00+00:00" title="2026-02-28 22:30:00 UTC">2026-02-28 22:30:00 UTC</time>'
     )
     assert moment(None) == "-"
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("After a fix: `batchord retry picky`.", "After a fix: <code>batchord retry picky</code>."),
+        ("`a` or `b`", "<code>a</code> or <code>b</code>"),
+        ("<b>`<i>`</b>", "&lt;b&gt;<code>&lt;i&gt;</code>&lt;/b&gt;"),
+        ("one ` alone", "one ` alone"),
+        ("`two\nlines`", "`two\nlines`"),
+    ],
+)
+def test_what_stands_between_backticks_is_code(text: str, html: str) -> None:
+    """All of it is escaped."""
+    assert told(text) == html
