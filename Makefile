@@ -9,7 +9,7 @@ BIN := .venv/bin
 TIMES ?= 1
 MINUTES ?= 30
 SEEDS ?= 1000
-.PHONY: help setup demo test drills soak simulate bench check lock sbom clean
+.PHONY: help setup demo test pictures drills soak simulate bench check lock sbom clean
 
 # Tests start hundreds of processes. Without stored byte code, each would compile Batchord again.
 test test-% drills soak: export PYTHONDONTWRITEBYTECODE :=
@@ -31,6 +31,12 @@ test:  ## Run all tests; some: make test ARGS="-k frontier"; those that take thr
 test-%:  ## Run the tests in tests/needs/%, which need programs that make cannot install
 	$(SETUP) test
 	@$(BIN)/pytest tests/needs/$* $(ARGS)
+
+pictures: ARGS = tests/needs/browser/test_pictures.py
+pictures:  ## Make the pictures of README and docs anew
+	$(SETUP) test
+	@$(BIN)/pytest $(ARGS)
+	@for name in pipelines run runs record; do cp build/browser/picture-$$name.png docs/pictures/$$name.png; done
 
 drills:  ## Run the drills, which kill and stop everything, TIMES times: make drills TIMES=20 ARGS="-k redis"
 	$(SETUP) test
