@@ -261,6 +261,11 @@ _MOVES = (
     FROM moves WHERE attempt.run_id = moves.run_id
     """,
     """
+    UPDATE batchord.steps AS step SET sent_at = sent_at - distance, planned_at = planned_at - distance,
+        started_at = started_at - distance, finished_at = finished_at - distance
+    FROM moves WHERE step.run_id = moves.run_id
+    """,
+    """
     UPDATE batchord.shards AS shard SET sent_at = sent_at - distance,
         started_at = started_at - distance, finished_at = finished_at - distance
     FROM moves WHERE shard.run_id = moves.run_id

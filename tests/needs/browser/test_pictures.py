@@ -18,8 +18,8 @@ from tests.needs.browser.site import FLOWER, Site
 from tests.needs.browser.visit import Theme, visit
 
 pytestmark = pytest.mark.xdist_group("browser")
-#: Pixels of a picture's width, and those left free below what it shows.
-_WIDTH, _REST = 1_200, 16
+#: Pixels of a picture's width.
+_WIDTH = 1_200
 #: The most bytes of a picture: they are in the repository.
 _MOST = 150_000
 
@@ -33,6 +33,8 @@ class _Picture:
     #: The last element that is in it.
     last: str
     shown: str
+    #: Pixels below that element; none if another one of its kind follows.
+    rest: int = 16
 
 
 _PICTURES = {
@@ -40,7 +42,9 @@ _PICTURES = {
     "run": _Picture(
         address=lambda site: f"/run/{site.run('orders')}", theme="light", last="#timeline", shown="publish"
     ),
-    "runs": _Picture(address=lambda _: "/runs", theme="dark", last="#runs tbody tr:nth-child(8)", shown="partial"),
+    "runs": _Picture(
+        address=lambda _: "/runs", theme="dark", last="#runs tbody tr:nth-child(8)", shown="scheduled", rest=0
+    ),
     "record": _Picture(
         address=lambda site: f"/record?pipeline=tickets&key={_rejected(site)}",
         theme="light",
@@ -83,7 +87,7 @@ def test_a_picture_is_made(name: str, shop: Site, browser: Browser, pictures: Pa
         expect(main).to_contain_text(wanted.shown)
         last = visited.page.locator(wanted.last).last.bounding_box()
         assert last is not None
-        clip = {"x": 0.0, "y": 0.0, "width": float(_WIDTH), "height": last["y"] + last["height"] + _REST}
+        clip = {"x": 0.0, "y": 0.0, "width": float(_WIDTH), "height": last["y"] + last["height"] + wanted.rest}
         visited.page.screenshot(path=file, full_page=True, clip=clip)  # type: ignore[arg-type]
         assert str(shop.cluster.folder) not in main.inner_text()
         visited.assert_fits()
