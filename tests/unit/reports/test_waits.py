@@ -1,5 +1,6 @@
 """What a run waits for, in words."""
 
+import re
 from datetime import timedelta
 
 from batchord import Predict
@@ -7,7 +8,6 @@ from batchord.core.declared.retries import Retry
 from batchord.core.run.runs import RunState
 from batchord.flow.begin.start import start_run
 from batchord.reports.progress import progress_of
-from batchord.reports.run_names import short_id
 from batchord.reports.run_page import run_page
 from batchord.reports.waits import waits_of
 from tests.integration.flow_parts import RECORDS, STEP, Bench, length
@@ -25,14 +25,18 @@ def test_a_queued_run_names_the_runs_before_it(bench: Bench) -> None:
     first = bench.started()
     second = start_run(bench.parts(), pipeline="items", trigger="cli")[0]
     third = start_run(bench.parts(), pipeline="items", trigger="cli")[0]
-    one, two = short_id(bench.ledger, first.id), short_id(bench.ledger, second.id)
 
     assert third.state is RunState.QUEUED
-    assert waits(bench, third.id) == [
-        f"It waits for run {one}, which is running.",
-        f"Run {two} starts before it.",
-        "At most 1 run of items is at work at a time.",
-    ]
+    one, two, limit = waits(bench, third.id)
+    for told, form, run, other in (
+        (one, r"It waits for run (\S+), which is running\.", first, second),
+        (two, r"Run (\S+) starts before it\.", second, first),
+    ):
+        named = re.fullmatch(form, told)
+        assert named is not None
+        assert run.id.startswith(named[1])
+        assert not other.id.startswith(named[1])
+    assert limit == "At most 1 run of items is at work at a time."
     assert len(waits(bench, second.id)) == 2
 
 
