@@ -21,7 +21,7 @@ from . import values
 from .actor import this_person
 from .backfill import fill_range
 from .broker import ask
-from .database import database, require_ledger
+from .database import database, is_configured, require_ledger
 from .edits import known
 from .failures import print_failures
 from .history import print_run
@@ -79,7 +79,7 @@ def run(
     if (start is None) != (end is None) or (local and start is not None):
         raise click.UsageError("Give both --from and --to, and leave out --local: only workers fill windows.")
     known(name)  # report a wrong name here, not in a worker's log
-    if not local:
+    if not local and is_configured():  # without, the error about the message says what to do
         require_ledger()
     if start is not None and end is not None:
         fill_range(name, start, end, params, wait=wait, as_json=as_json)

@@ -101,9 +101,14 @@ def test_a_read_is_ended_from_outside(url: str, session: psycopg.Connection) -> 
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(source.greatest_position)
         wait_until(lambda: _value(session, BUSY) == 1, description="the source is read")
-        source.interrupt()
+
+        def ended() -> bool:
+            source.interrupt()  # again and again, as the heartbeat does: between two statements it ends nothing
+            return reading.done()
+
+        wait_until(ended, description="the read has ended", timeout=60)
         with pytest.raises(TransientError, match="user request"):
-            reading.result(timeout=20)
+            reading.result()
     assert _value(session, BUSY) == 0
     source.interrupt()  # nothing is read: nothing happens
 
