@@ -28,7 +28,8 @@ _TABLE = """
 _RUNNING = f"""
     SELECT 'vx:' || held.virtualtransaction AS name FROM pg_catalog.pg_locks AS held
     WHERE held.locktype = 'virtualxid' AND held.granted AND held.pid <> pg_catalog.pg_backend_pid()
-      AND held.pid IN (SELECT pid FROM pg_catalog.pg_stat_activity WHERE datname = current_database())
+      AND held.pid IN (SELECT pid FROM pg_catalog.pg_stat_activity
+                       WHERE datname = current_database() AND backend_type = 'client backend')  -- no autovacuum
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks AS own
                       WHERE {ADDS_NO_RECORD} AND own.virtualtransaction = held.virtualtransaction)
 """  # noqa: S608 -- a constant
