@@ -32,7 +32,7 @@ test-%:  ## Run the tests in tests/needs/%, which need programs that make cannot
 	$(SETUP) test
 	@$(BIN)/pytest tests/needs/$* $(ARGS)
 
-pictures: ARGS = tests/needs/browser/test_pictures.py
+pictures: ARGS = tests/pictures
 pictures:  ## Make the pictures of README and docs anew
 	$(SETUP) test
 	@$(BIN)/pytest $(ARGS)

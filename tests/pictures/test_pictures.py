@@ -13,9 +13,9 @@ from playwright.sync_api import Browser, expect
 from app.localstack import ForkServer
 from tests.acceptance.cluster import Cluster
 from tests.acceptance.flowers import RunningFlower
-from tests.needs.browser import gallery
 from tests.needs.browser.site import FLOWER, Site
 from tests.needs.browser.visit import Theme, visit
+from tests.pictures import gallery
 
 pytestmark = pytest.mark.xdist_group("browser")
 #: Pixels of a picture's width.
