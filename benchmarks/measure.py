@@ -42,6 +42,18 @@ class Row:
     peak_rss_mb: float
 
 
+def figure(workload: str, system: str, *, seconds: float = 0.0, megabytes: float = 0.0, digits: int = 2) -> Row:
+    """A time or a size that stands beside no bare loop; ``digits`` are those of the seconds after the point."""
+    return Row(
+        workload=workload,
+        system=system,
+        seconds=round(seconds, digits),
+        records_per_second=0.0,
+        ratio_to_bare=None,
+        peak_rss_mb=round(megabytes, 1),
+    )
+
+
 def rows(workload: str, records: int, taken: dict[str, Sequence[Measurement]], bare: str = BARE) -> list[Row]:
     """The medians of the measurements ``taken`` of each system."""
     seconds = {

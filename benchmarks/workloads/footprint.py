@@ -9,7 +9,7 @@ from pathlib import Path
 
 import redis
 
-from benchmarks.measure import Row, processor_seconds, proportional_mb
+from benchmarks.measure import Row, figure, processor_seconds, proportional_mb
 from benchmarks.peers import Peers
 from benchmarks.stack import Stack
 from benchmarks.workloads.predictions import CONSTANT, fill
@@ -50,7 +50,7 @@ def _local_stack(stack: Stack) -> list[Row]:
             _batchord(environment, "down")
             started = time.perf_counter()
             _batchord(environment, "up")
-            rows.append(_row(name, seconds=time.perf_counter() - started, megabytes=0.0))
+            rows.append(figure(NAME, name, seconds=time.perf_counter() - started))
         status = json.loads(_batchord(environment, "status", "--json"))
         servers = {server["name"]: server["pid"] for server in status["servers"] if server["pid"]}
         processes = {process["name"]: process["pid"] for process in status["processes"] if process["pid"]}
@@ -59,12 +59,12 @@ def _local_stack(stack: Stack) -> list[Row]:
         before = processor_seconds(all_pids)
         time.sleep(_IDLE_SECONDS)
         busy = processor_seconds(all_pids) - before
-        rows.append(_row(f"idle: processor seconds in {_IDLE_SECONDS:.0f} s", seconds=busy, megabytes=0.0))
+        rows.append(figure(NAME, f"idle: processor seconds in {_IDLE_SECONDS:.0f} s", seconds=busy))
         for name, pid in {**servers, **processes}.items():
-            rows.append(_row(f"idle: {name}", seconds=0.0, megabytes=proportional_mb([pid])))
+            rows.append(figure(NAME, f"idle: {name}", megabytes=proportional_mb([pid])))
         without = [pid for name, pid in {**servers, **processes}.items() if name != "postgres"]
-        rows.append(_row("idle: all but PostgreSQL", seconds=0.0, megabytes=proportional_mb(without)))
-        rows.append(_row("idle: all", seconds=0.0, megabytes=proportional_mb(all_pids)))
+        rows.append(figure(NAME, "idle: all but PostgreSQL", megabytes=proportional_mb(without)))
+        rows.append(figure(NAME, "idle: all", megabytes=proportional_mb(all_pids)))
     finally:
         _batchord(environment, "down")
     return rows
@@ -73,14 +73,3 @@ def _local_stack(stack: Stack) -> list[Row]:
 def _batchord(environment: dict[str, str], *arguments: str) -> str:
     command = [sys.executable, "-c", "from batchord.app.cli import main; main()", *arguments]
     return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-
-def _row(system: str, *, seconds: float, megabytes: float) -> Row:
-    return Row(
-        workload=NAME,
-        system=system,
-        seconds=round(seconds, 2),
-        records_per_second=0.0,
-        ratio_to_bare=None,
-        peak_rss_mb=round(megabytes, 1),
-    )

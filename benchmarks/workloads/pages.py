@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 
 from batchord.core.text.counts import counted
 from benchmarks.browser import Load, chromium, load, person
-from benchmarks.measure import Measurement, Row, processor_seconds, proportional_mb, rows
+from benchmarks.measure import Measurement, Row, figure, processor_seconds, proportional_mb, rows
 from benchmarks.past import Past, build_past
 from benchmarks.peers import Peers
 from benchmarks.stack import Stack
@@ -118,20 +118,9 @@ def _idle(browser: Browser, site: str, pages: Mapping[str, str], flower: int, se
             time.sleep(seconds)
             busy = processor_seconds([flower]) - before
             share = busy / (time.monotonic() - began)
-            results.append(_row(f"Flower with {name} open: {100 * share:.1f} % of a core", busy, 0.0))
+            results.append(figure(NAME, f"Flower with {name} open: {100 * share:.1f} % of a core", seconds=busy))
     return results
 
 
 def _memory(what: str, flower: int) -> Row:
-    return _row(what, 0.0, proportional_mb([flower]))
-
-
-def _row(system: str, seconds: float, megabytes: float) -> Row:
-    return Row(
-        workload=NAME,
-        system=system,
-        seconds=round(seconds, 2),
-        records_per_second=0.0,
-        ratio_to_bare=None,
-        peak_rss_mb=round(megabytes, 1),
-    )
+    return figure(NAME, what, megabytes=proportional_mb([flower]))

@@ -14,7 +14,7 @@ from celery import Celery
 from batchord.catalog import Catalog
 from batchord.settings import settings
 from beat.schedule import PipelineScheduler
-from benchmarks.measure import Row, processor_seconds
+from benchmarks.measure import Row, figure, processor_seconds
 from benchmarks.peers import Peers
 from benchmarks.stack import Stack
 
@@ -45,7 +45,7 @@ def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> l
             stack.declare(name, _PIPELINE.format(name=name, schedule="every(minutes=1)"))
         busy, runs = _idle(stack)
         system = f"{count} pipelines, one tick a minute each: processor seconds in {_IDLE_SECONDS:.0f} s ({runs} runs)"
-        rows.append(_row(system, busy))
+        rows.append(figure(NAME, system, seconds=busy, digits=4))
     return rows
 
 
@@ -75,10 +75,12 @@ def _large_catalog(stack: Stack, count: int, times: int) -> list[Row]:
         every_due = _taken(scheduler.tick)
         ticks = [_taken(scheduler.tick) for _ in range(_TICKS)]
     return [
-        _row(f"{count} pipelines: the catalog is loaded", statistics.median(loads)),
-        _row(f"{count} pipelines: beat has installed them", statistics.median(installs)),
-        _row(f"{count} pipelines: a tick of beat in which all are due", every_due),
-        _row(f"{count} pipelines: a tick of beat, median of {_TICKS}", statistics.median(ticks)),
+        figure(NAME, f"{count} pipelines: the catalog is loaded", seconds=statistics.median(loads), digits=4),
+        figure(NAME, f"{count} pipelines: beat has installed them", seconds=statistics.median(installs), digits=4),
+        figure(NAME, f"{count} pipelines: a tick of beat in which all are due", seconds=every_due, digits=4),
+        figure(
+            NAME, f"{count} pipelines: a tick of beat, median of {_TICKS}", seconds=statistics.median(ticks), digits=4
+        ),
     ]
 
 
@@ -119,14 +121,3 @@ def _taken(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
-
-
-def _row(system: str, seconds: float) -> Row:
-    return Row(
-        workload=NAME,
-        system=system,
-        seconds=round(seconds, 4),
-        records_per_second=0.0,
-        ratio_to_bare=None,
-        peak_rss_mb=0.0,
-    )
