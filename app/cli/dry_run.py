@@ -62,7 +62,7 @@ def try_(name: str, step: str | None, limit: int, key: str | None, where: str | 
     with _interruptible(), database():
         built = parts()
         declared = built.catalog.get(name)
-        begins = _nothing if as_json or not console.is_terminal else _tell_once(name)
+        begins = _tell_once(name, quiet=as_json or not console.is_terminal)
         tried = dry_run(built, declared, step=step, limit=limit, key=key, where=where, on_call=begins)
         report = report_of(tried)
     if as_json:
@@ -87,20 +87,17 @@ def _interruptible() -> Iterator[None]:
         sys.exit(INTERRUPTED)
 
 
-def _tell_once(name: str) -> Callable[[int], None]:
-    """A function that says once that the model is at work: it may never return."""
-    told: list[int] = []
+def _tell_once(name: str, *, quiet: bool) -> Callable[[int], None]:
+    """A function that says once that the model is at work: it may never return. If ``quiet``, it says nothing."""
+    told = quiet
 
     def tell(records: int) -> None:
+        nonlocal told
         if not told:
             console.print(f"{foreign(name)}: the model gets {counted(records, 'record')} …")
-        told.append(records)
+        told = True
 
     return tell
-
-
-def _nothing(_records: int) -> None:
-    pass
 
 
 def _print(report: "DryRunReport") -> None:
