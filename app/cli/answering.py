@@ -46,7 +46,9 @@ class AnsweringWorkers:
         self._thread = threading.Thread(target=self._work, name="answering-workers", daemon=True)
 
     def start(self) -> None:
-        """Begins to ask."""
+        """Begins to ask. It loads Celery first: while one thread loads Celery or Kombu, no other can import from it."""
+        from .. import celery  # noqa: F401
+
         self._thread.start()
 
     def stop(self) -> None:

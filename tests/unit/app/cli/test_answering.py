@@ -1,6 +1,9 @@
 """The workers that answer are asked in the background."""
 
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
+from textwrap import dedent
 
 from app.cli.answering import AnsweringWorkers
 from batchord.reports.queue_board import WorkerReport
@@ -38,3 +41,19 @@ def test_a_question_that_fails_is_asked_again() -> None:
 def test_nobody_waits_if_nobody_asks() -> None:
     """Where no Redis is configured."""
     assert AnsweringWorkers(list).newest(wait=60.0) is None
+
+
+def test_celery_is_loaded_before_it_is_asked_in_another_thread() -> None:
+    """Celery and Kombu replace themselves while they are loaded; an import of them in a second thread then fails."""
+    code = """
+        import sys
+        from app.cli.answering import AnsweringWorkers
+        def ask():
+            print("app.celery" in sys.modules)
+            return []
+        workers = AnsweringWorkers(ask)
+        workers.start()
+        workers.newest(wait=60.0)
+    """
+    said = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, timeout=60, check=True)
+    assert said.stdout == "True\n"
