@@ -1,5 +1,7 @@
 """What PostgreSQL tells of its clock and its open transactions, and which orders are refused."""
 
+import socket
+import struct
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -130,6 +132,24 @@ def test_transactions_of_other_databases_are_left_out(url: str, session: psycopg
         other.execute("SELECT 1")
         assert records(url).running_transactions() == frozenset()
     session.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("database", ["of the records", "another"])
+def test_a_session_that_is_asked_for_its_password_is_left_out(
+    url: str, session: psycopg.Connection, database: str
+) -> None:
+    """It is in a transaction that only starts it, for as long as its client thinks."""
+    server = sa.make_url(url)
+    name = server.database if database == "of the records" else "postgres"
+    words = f"user\0{server.username}\0database\0{name}\0\0".encode()
+    with socket.create_connection((server.host, server.port)) as client:
+        client.sendall(struct.pack("!II", len(words) + 8, 3 << 16) + words)
+        assert client.recv(1) == b"R", "the server asks for the password"
+        starting = session.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'virtualxid' AND pid <> pg_backend_pid()"
+        )
+        assert starting.fetchone() == (1,)
+        assert records(url).running_transactions() == frozenset()
 
 
 def test_a_source_that_settles_waits_for_no_transaction(url: str, session: psycopg.Connection) -> None:

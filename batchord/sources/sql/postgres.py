@@ -47,11 +47,12 @@ ZONES = timedelta(hours=15)
 
 #: Every transaction holds the lock on its own number from its first statement on, even before it writes, and releases
 #: it only after its commit is visible. Transactions that cannot write to this database are left out: those of the
-#: server's own processes and of other databases, and Batchord's own. The last are recognised by a lock that only they
-#: hold, not by their session: behind a pooler, the next transaction of a session may be anybody's. A session that this
-#: user may not see may write, so it stays in.
+#: server's own processes and of other databases, those in which sessions start, even while they wait for a password,
+#: and Batchord's own. The last are recognised by a lock that only they hold, not by their session: behind a pooler, the
+#: next transaction of a session may be anybody's. A session that this user may not see may write, so it stays in. So
+#: does one that starts or ends at this moment: its transaction is seen, but not yet, or no longer, whose it is.
 _RUNNING = sa.text(f"""
-    SELECT 'vx:' || held.virtualtransaction
+    SELECT 'vx:' || held.virtualtransaction, session.datname IS NOT NULL
     FROM pg_catalog.pg_locks AS held
     LEFT JOIN pg_catalog.pg_stat_activity AS session ON session.pid = held.pid
     WHERE held.locktype = 'virtualxid' AND held.mode = 'ExclusiveLock' AND held.pid <> pg_backend_pid()
@@ -59,10 +60,16 @@ _RUNNING = sa.text(f"""
       AND (session.backend_type IS NULL OR session.backend_type NOT IN (
           'autovacuum launcher', 'autovacuum worker', 'walsender', 'checkpointer', 'background writer',
           'walwriter', 'archiver', 'startup'))
+      AND (session.backend_type IS DISTINCT FROM 'client backend'
+           OR session.state NOT IN ('starting', 'idle'))  -- also without a state; before a command, it becomes active
       AND NOT EXISTS (
           SELECT FROM pg_catalog.pg_locks AS own
           WHERE {ADDS_NO_RECORD} AND own.virtualtransaction = held.virtualtransaction)
 """)  # noqa: S608 -- a constant
+#: How often a session is looked at that is just starting or ending. Most start within one look's time.
+_LOOKS = 10
+#: Within a transaction, sessions are otherwise seen as they were at the first look.
+_LOOK_AGAIN = sa.text("SELECT pg_catalog.pg_stat_clear_snapshot()")
 _PREPARED = sa.text("""
     SELECT 'px:' || CAST(transaction AS text) FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()
 """)
@@ -88,10 +95,19 @@ _STANDBY = sa.text("SELECT pg_is_in_recovery()")
 def running(connection: sa.Connection) -> frozenset[str]:
     """Names of the transactions that may still write here.
 
-    Each statement sees the locks as they are at that time, whatever its transaction's snapshot. Prepared transactions
-    are read after the locks, so that a transaction that is prepared in between is seen at least once.
+    Each statement sees the locks as they are at that time, whatever its transaction's snapshot. While it is unknown
+    whose some transactions are, it looks again: those that it then sees no more have ended. Prepared transactions are
+    read after the locks, so that a transaction that is prepared in between is seen at least once.
     """
-    return frozenset(connection.scalars(_RUNNING)) | prepared(connection)
+    known = dict(map(tuple, connection.execute(_RUNNING)))
+    still = frozenset(known)
+    for _ in range(1, _LOOKS):
+        if all(known[name] for name in still):
+            break
+        connection.execute(_LOOK_AGAIN)
+        known = dict(map(tuple, connection.execute(_RUNNING)))
+        still &= known.keys()
+    return still | prepared(connection)
 
 
 def prepared(connection: sa.Connection) -> frozenset[str]:
