@@ -42,6 +42,17 @@ def line_of(text: str | bytes, what: str, *, pipeline: str | None = None, step: 
     return line_in_scope or _line_of_text(what, scope, wanted, pipeline) or line
 
 
+def pipelines_written(text: str) -> dict[str, int]:
+    """The names of the pipelines that the text of a file declares anywhere, and the lines where it does.
+
+    It knows those whose name is a string as it stands.
+    """
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    names = {str(name.value) for call in calls for name in call.args[:1] if isinstance(name, ast.Constant)}
+    found = {name: _called(calls, name, "Pipeline") for name in names}
+    return {name: call.lineno for name, call in found.items() if call is not None}
+
+
 def _called(calls: Iterable[ast.Call], name: str | None, ends_with: str | None) -> ast.Call | None:
     """The call with ``name`` as its first argument or its ``name=``."""
     if name is None:

@@ -2,14 +2,14 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from batchord.catalog import Problem, load
 from batchord.catalog.code import AuthorsCode
-from batchord.catalog.lines import line_of
+from batchord.catalog.lines import line_of, pipelines_written
 from batchord.catalog.trial import try_files
 from batchord.core.code.folder import pipeline_files
 from batchord.flow.begin.check import CheckParts, FindingKind, StepFinding, check_pipeline
@@ -97,6 +97,9 @@ def check_files(parts: CheckParts, folder: Path, wanted: Sequence[Path]) -> Chec
                     continue
                 kept = findings if each.kind is FindingKind.PROBLEM else warnings
                 kept.append(_of_step(root / loaded.files[name], texts[loaded.files[name]], name, each))
+    sound = set(chosen) - {problem.file for problem in tried.problems}
+    for file in sound:
+        warnings += _without_name(root / file, texts[file], set(loaded.pipelines))
     findings += [
         _of_file(path, "no pipeline file, and no pipeline file imports it: it was not checked") for path in strangers
     ]
@@ -120,6 +123,17 @@ def _chosen(
     chosen = [file for file in every if reached[file] & paths.keys()]
     met = {path for file in chosen for path in reached[file]}
     return chosen, [shown for path, shown in paths.items() if path not in met]
+
+
+def _without_name(path: Path, text: str, found: Container[str]) -> Iterator[Finding]:
+    """What is said of pipelines that the file declares where nobody finds them, as inside of a function."""
+    for name, line in pipelines_written(text).items():
+        if name not in found:
+            what = (
+                f"no top-level name of the file holds the pipeline '{name}', so Batchord does not have it. If a "
+                f"function returns it, write: {name.replace('-', '_')} = that_function()"
+            )
+            yield Finding(file=_shown(path), line=line, pipeline=None, step=None, what=what)
 
 
 def _of_file(path: Path, what: str) -> Finding:

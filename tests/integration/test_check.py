@@ -222,6 +222,19 @@ def test_only_the_files_that_are_named_are_checked(bench: Bench) -> None:  # noq
     assert "no pipeline file imports it" in alone["problems"][0]["what"]
 
 
+@pytest.mark.parametrize(
+    "text", ["def made():\n    return Pipeline('lost')  #!", "Pipeline('lost')  #!", "if False:\n    a = Pipeline('lost')  #!"]
+)
+def test_a_pipeline_that_no_name_holds_is_a_warning(bench: Bench, text: str) -> None:  # noqa: ARG001 -- as above
+    """Batchord looks at the names of a file. An author who overlooks that would otherwise hear of no problem."""
+    path = write("lost.py", text)
+    (warning,) = checked()["warnings"]
+    assert (warning["file"], [warning["line"]]) == (str(path), marked(path))
+    assert warning["what"].startswith("no top-level name of the file holds the pipeline 'lost'")
+    write("lost.py", "def made(name):\n    return Pipeline(name)\nfound = made('found')")
+    assert checked(code=1)["warnings"] == []  # only that it has no step
+
+
 def test_models_are_loaded_on_request(bench: Bench) -> None:  # noqa: ARG001 -- as above
     """Without ``--models`` a missing model is no problem."""
     path = write(
