@@ -9,7 +9,7 @@ from batchord.catalog.reading import Problem
 from batchord.catalog.trial import TrialResult, try_files
 from batchord.core.code.folder import pipeline_files, python_files
 
-_LAST_GOOD_USED = "; Batchord uses its last good version until you fix the file"
+_LAST_GOOD_USED = "; runs use its last good version until you fix the file"
 
 
 def stamps_of(folder: Path, before: Edition | None) -> dict[str, list[int]]:

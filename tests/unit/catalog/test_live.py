@@ -126,7 +126,7 @@ def test_a_file_that_an_edit_breaks_goes_on_as_it_was(catalog: Open, write: Writ
         assert (call(each, "a"), call(each, "b")) == (1, 2)
         (problem,) = each.problems
         assert problem.file == "a.py"
-        assert "Batchord uses its last good version until you fix the file" in problem.what
+        assert "runs use its last good version until you fix the file" in problem.what
 
     write("a.py", scoring("a", "3"))
 
