@@ -223,7 +223,8 @@ def test_only_the_files_that_are_named_are_checked(bench: Bench) -> None:  # noq
 
 
 @pytest.mark.parametrize(
-    "text", ["def made():\n    return Pipeline('lost')  #!", "Pipeline('lost')  #!", "if False:\n    a = Pipeline('lost')  #!"]
+    "text",
+    ["def made():\n    return Pipeline('lost')  #!", "Pipeline('lost')  #!", "if False:\n    a = Pipeline('lost')  #!"],
 )
 def test_a_pipeline_that_no_name_holds_is_a_warning(bench: Bench, text: str) -> None:  # noqa: ARG001 -- as above
     """Batchord looks at the names of a file. An author who overlooks that would otherwise hear of no problem."""

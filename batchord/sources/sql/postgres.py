@@ -47,19 +47,18 @@ ZONES = timedelta(hours=15)
 
 #: Every transaction holds the lock on its own number from its first statement on, even before it writes, and releases
 #: it only after its commit is visible. Transactions that cannot write to this database are left out: those of the
-#: server's own processes and of other databases, those in which sessions start, even while they wait for a password,
-#: and Batchord's own. The last are recognised by a lock that only they hold, not by their session: behind a pooler, the
-#: next transaction of a session may be anybody's. A session that this user may not see may write, so it stays in. So
-#: does one that starts or ends at this moment: its transaction is seen, but not yet, or no longer, whose it is.
+#: server's own processes, which have no user, those of other databases, those in which sessions start, even while they
+#: wait for a password, and Batchord's own. The last are recognised by a lock that only they hold, not by their session:
+#: behind a pooler, the next transaction of a session may be anybody's. From most roles it is hidden what a session of
+#: another role does: it may write, so it stays in. So does one that starts or ends at this moment: its transaction is
+#: seen, but not yet, or no longer, whose it is.
 _RUNNING = sa.text(f"""
-    SELECT 'vx:' || held.virtualtransaction, session.datname IS NOT NULL
+    SELECT 'vx:' || held.virtualtransaction, session.pid IS NOT NULL
     FROM pg_catalog.pg_locks AS held
     LEFT JOIN pg_catalog.pg_stat_activity AS session ON session.pid = held.pid
     WHERE held.locktype = 'virtualxid' AND held.mode = 'ExclusiveLock' AND held.pid <> pg_backend_pid()
-      AND (session.datname IS NULL OR session.datname = current_database())
-      AND (session.backend_type IS NULL OR session.backend_type NOT IN (
-          'autovacuum launcher', 'autovacuum worker', 'walsender', 'checkpointer', 'background writer',
-          'walwriter', 'archiver', 'startup'))
+      AND (session.pid IS NULL OR session.datname = current_database() AND session.usesysid IS NOT NULL)
+      AND session.backend_type IS DISTINCT FROM 'walsender'
       AND (session.backend_type IS DISTINCT FROM 'client backend'
            OR session.state NOT IN ('starting', 'idle'))  -- also without a state; before a command, it becomes active
       AND NOT EXISTS (
