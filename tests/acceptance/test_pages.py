@@ -20,7 +20,7 @@ from tests.pages.page import ROOT, blocks
 #: that the pages before it left.
 JOURNEYS = {
     "README": ["README.md"],
-    "notebook": ["docs/how-to/notebook-to-pipeline.md"],
+    "notebook": ["docs/how-to/notebook-to-pipeline.md", "docs/how-to/use-predictions.md"],
     "roles": ["docs/how-to/roles.md"],
     "shop": [
         "docs/quickstart.md",
