@@ -48,9 +48,13 @@ def pipelines_written(text: str) -> dict[str, int]:
     It knows those whose name is a string as it stands.
     """
     calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
-    names = {str(name.value) for call in calls for name in call.args[:1] if isinstance(name, ast.Constant)}
-    found = {name: _called(calls, name, "Pipeline") for name in names}
-    return {name: call.lineno for name, call in found.items() if call is not None}
+    return {
+        name: call.lineno
+        for call in calls
+        if _function(call).endswith("Pipeline")
+        for name in _names_given(call)
+        if isinstance(name, str)
+    }
 
 
 def _called(calls: Iterable[ast.Call], name: str | None, ends_with: str | None) -> ast.Call | None:
@@ -58,12 +62,20 @@ def _called(calls: Iterable[ast.Call], name: str | None, ends_with: str | None) 
     if name is None:
         return None
     for call in calls:
-        given = [*call.args[:1], *(keyword.value for keyword in call.keywords if keyword.arg == "name")]
-        function = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        fits = ends_with is None or str(function).endswith(ends_with)
-        if fits and any(isinstance(each, ast.Constant) and each.value == name for each in given):
+        if (ends_with is None or _function(call).endswith(ends_with)) and name in _names_given(call):
             return call
     return None
+
+
+def _function(call: ast.Call) -> str:
+    """The last part of the called function's name."""
+    return str(call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", ""))
+
+
+def _names_given(call: ast.Call) -> list[object]:
+    """The first argument and ``name=``, where they are constants."""
+    given = [*call.args[:1], *(keyword.value for keyword in call.keywords if keyword.arg == "name")]
+    return [each.value for each in given if isinstance(each, ast.Constant)]
 
 
 def _with_names(node: ast.AST, tree: ast.Module) -> Iterator[ast.AST]:

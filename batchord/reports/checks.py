@@ -97,9 +97,8 @@ def check_files(parts: CheckParts, folder: Path, wanted: Sequence[Path]) -> Chec
                     continue
                 kept = findings if each.kind is FindingKind.PROBLEM else warnings
                 kept.append(_of_step(root / loaded.files[name], texts[loaded.files[name]], name, each))
-    sound = set(chosen) - {problem.file for problem in tried.problems}
-    for file in sound:
-        warnings += _without_name(root / file, texts[file], set(loaded.pipelines))
+    for file in set(chosen) - {problem.file for problem in tried.problems}:
+        warnings += _without_name(root / file, texts[file], loaded.pipelines)
     findings += [
         _of_file(path, "no pipeline file, and no pipeline file imports it: it was not checked") for path in strangers
     ]

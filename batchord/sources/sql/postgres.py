@@ -53,7 +53,7 @@ ZONES = timedelta(hours=15)
 #: another role does: it may write, so it stays in. So does one that starts or ends at this moment: its transaction is
 #: seen, but not yet, or no longer, whose it is.
 _RUNNING = sa.text(f"""
-    SELECT 'vx:' || held.virtualtransaction, session.pid IS NOT NULL
+    SELECT 'vx:' || held.virtualtransaction AS name, session.pid IS NOT NULL AS known
     FROM pg_catalog.pg_locks AS held
     LEFT JOIN pg_catalog.pg_stat_activity AS session ON session.pid = held.pid
     WHERE held.locktype = 'virtualxid' AND held.mode = 'ExclusiveLock' AND held.pid <> pg_backend_pid()
@@ -94,19 +94,22 @@ _STANDBY = sa.text("SELECT pg_is_in_recovery()")
 def running(connection: sa.Connection) -> frozenset[str]:
     """Names of the transactions that may still write here.
 
-    Each statement sees the locks as they are at that time, whatever its transaction's snapshot. While it is unknown
-    whose some transactions are, it looks again: those that it then sees no more have ended. Prepared transactions are
+    Each statement sees the locks as they are at that time, whatever its transaction's snapshot. As long as it cannot
+    tell whose a transaction is, it looks again. A transaction that is gone by then has ended. Prepared transactions are
     read after the locks, so that a transaction that is prepared in between is seen at least once.
     """
-    known = dict(map(tuple, connection.execute(_RUNNING)))
-    still = frozenset(known)
+    still = _seen(connection)
     for _ in range(1, _LOOKS):
-        if all(known[name] for name in still):
+        if all(still.values()):
             break
         connection.execute(_LOOK_AGAIN)
-        known = dict(map(tuple, connection.execute(_RUNNING)))
-        still &= known.keys()
-    return still | prepared(connection)
+        still = {name: known for name, known in _seen(connection).items() if name in still}
+    return frozenset(still) | prepared(connection)
+
+
+def _seen(connection: sa.Connection) -> dict[str, bool]:
+    """The transactions that hold their locks now, by name, and whether it is known whose each is."""
+    return {row.name: row.known for row in connection.execute(_RUNNING)}
 
 
 def prepared(connection: sa.Connection) -> frozenset[str]:
