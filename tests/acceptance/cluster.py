@@ -188,29 +188,24 @@ class Cluster:
 
     def batchord(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Runs the ``batchord`` command to its end. What it says is in the failure, if it should not have failed."""
-        code = "from batchord.app.cli import main; main()"
+        return self._ended("-c", "from batchord.app.cli import main; main()", *arguments, check=check)
+
+    def call(self, task: str, **arguments: Any) -> str:
+        """``celery -A app call``: the id of the task that was sent."""
+        command = ("-m", "celery", "-A", "app", "call", task, "--kwargs", json.dumps(arguments))
+        return self._ended(*command, timeout=60).stdout.strip()
+
+    def _ended(self, *arguments: str, check: bool = True, timeout: int = 120) -> subprocess.CompletedProcess[str]:
         ended = subprocess.run(
-            [sys.executable, "-c", code, *arguments],
+            [sys.executable, *arguments],
             env={**os.environ, **self.environment},
             text=True,
             capture_output=True,
             check=False,
-            timeout=120,
+            timeout=timeout,
         )
         assert not (check and ended.returncode), f"{arguments} ended with {ended.returncode}:\n{ended.stderr}"
         return ended
-
-    def call(self, task: str, **arguments: Any) -> str:
-        """``celery -A app call``: the id of the task that was sent."""
-        sent = subprocess.run(
-            [sys.executable, "-m", "celery", "-A", "app", "call", task, "--kwargs", json.dumps(arguments)],
-            env={**os.environ, **self.environment},
-            text=True,
-            capture_output=True,
-            check=True,
-            timeout=60,
-        )
-        return sent.stdout.strip()
 
     def send(self, task: str, **arguments: Any) -> str:
         """Sends a task's message as a foreign program would, which knows only the broker and the task's name."""
