@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from tests.server_settings import server_settings
 from tests.simulation.mutations import MUTATIONS, mutated
 from tests.simulation.shrink import shrink, story
 from tests.simulation.simulation import Outcome, Simulation
@@ -41,15 +42,10 @@ def simulation(database_url: str) -> Iterator[Simulation]:
 @pytest.fixture
 def busy_server(database_url: str) -> Iterator[None]:
     """PostgreSQL vacuums and analyses all the time: when it does so must change no story."""
-    busy = {"naptime": "1s", "vacuum_threshold": 1, "analyze_threshold": 1, "vacuum_insert_threshold": 1}
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        for name, value in busy.items():
-            connection.execute(f"ALTER SYSTEM SET autovacuum_{name} = '{value}'".encode())
-        connection.execute("SELECT pg_reload_conf()")
+    at_once = dict.fromkeys(("vacuum_threshold", "analyze_threshold", "vacuum_insert_threshold"), "1")
+    busy = {f"autovacuum_{name}": value for name, value in {"naptime": "1s", **at_once}.items()}
+    with psycopg.connect(database_url, autocommit=True) as connection, server_settings(connection, **busy):
         yield
-        for name in busy:
-            connection.execute(f"ALTER SYSTEM RESET autovacuum_{name}".encode())
-        connection.execute("SELECT pg_reload_conf()")
 
 
 def _found_nothing(simulation: Simulation, seeds: range) -> list[Outcome]:

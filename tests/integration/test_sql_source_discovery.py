@@ -17,6 +17,7 @@ from batchord.ledger.connection import Connections
 from batchord.sources.sql import SqlSource
 from batchord.sources.sql.engine import dispose_engines
 from batchord.sources.sql.reader import SqlRecords, open_source
+from tests.server_settings import server_settings
 from tests.waiting import wait_until
 
 HOUR = timedelta(hours=1)
@@ -37,14 +38,17 @@ def session(url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+@pytest.fixture
+def looker(url: str, session: psycopg.Connection) -> Iterator[str]:
+    """The address for a role from which other roles' sessions are hidden."""
+    session.execute("CREATE ROLE looker LOGIN PASSWORD 'p4ss'")
+    yield sa.make_url(url).set(username="looker", password="p4ss").render_as_string(hide_password=False)  # noqa: S106
+    session.execute("DROP ROLE looker")
+
+
 def records(url: str, settle: timedelta | None = None) -> SqlRecords:
     """The records, ordered by their key."""
     return open_source(SqlSource("SELECT * FROM records", key="id", settle=settle), default_url=url)
-
-
-def as_looker(url: str) -> str:
-    """The address for the role ``looker``, from which other roles' sessions are hidden."""
-    return sa.make_url(url).set(username="looker", password="p4ss").render_as_string(hide_password=False)  # noqa: S106
 
 
 def filled(session: psycopg.Connection, arrival: str, *values: str) -> SqlSource:
@@ -114,11 +118,11 @@ def test_of_the_ledgers_transactions_only_those_that_write_results_are_running(d
         dispose_engines()
 
 
-def test_a_role_that_sees_no_other_sessions_sees_their_transactions(url: str, session: psycopg.Connection) -> None:
+def test_a_role_that_sees_no_other_sessions_sees_their_transactions(
+    url: str, looker: str, session: psycopg.Connection
+) -> None:
     """Whose they are is hidden from it, so it tells ours by the lock, and waits for all others."""
     session.execute("INSERT INTO records SELECT g, 'x' FROM generate_series(1, 100) AS g")
-    session.execute("CREATE ROLE looker LOGIN PASSWORD 'p4ss'")
-    looker = as_looker(url)
     ours = records(url).keys(after=None, chunk_rows=10)
     next(ours)
     try:
@@ -128,7 +132,6 @@ def test_a_role_that_sees_no_other_sessions_sees_their_transactions(url: str, se
         assert len(records(looker).running_transactions()) == 1
     finally:
         session.execute("COMMIT")
-        session.execute("DROP ROLE looker")
 
 
 def test_transactions_of_other_databases_are_left_out(url: str, session: psycopg.Connection) -> None:
@@ -140,24 +143,17 @@ def test_transactions_of_other_databases_are_left_out(url: str, session: psycopg
     session.execute("SELECT 1")
 
 
-def test_an_autovacuum_is_left_out(url: str, session: psycopg.Connection) -> None:
+def test_an_autovacuum_is_left_out(url: str, looker: str, session: psycopg.Connection) -> None:
     """Also where a role may not see what it is. It writes no record, and may take hours."""
-    session.execute("CREATE ROLE looker LOGIN PASSWORD 'p4ss'")
     slowly = "autovacuum_vacuum_threshold = 1, autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1"
     session.execute(f"CREATE TABLE vacuumed WITH ({slowly}) AS SELECT generate_series(1, 50_000)".encode())
     session.execute("DELETE FROM vacuumed")
     at_work = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%VACUUM%vacuumed'"
-    try:
-        session.execute("ALTER SYSTEM SET autovacuum_naptime = '1s'")
-        session.execute("SELECT pg_reload_conf()")
+    with server_settings(session, autovacuum_naptime="1s"):
         wait_until(lambda: session.execute(at_work).fetchone() is not None, description="an autovacuum", timeout=120)
-        for role in (url, as_looker(url)):
+        for role in (url, looker):
             assert records(role).running_transactions() == frozenset()
         assert session.execute(at_work).fetchone() is not None, "it was at work all the time"
-    finally:
-        session.execute("ALTER SYSTEM RESET autovacuum_naptime")
-        session.execute("SELECT pg_reload_conf()")
-        session.execute("DROP ROLE looker")
 
 
 @pytest.mark.parametrize("database", ["of the records", "another"])
