@@ -1,16 +1,19 @@
 """Records that sources read in tests: every kind of key and arrival, in every kind of place."""
 
+import json
 import os
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 
+import pandas as pd
+import pytest
 import sqlalchemy as sa
 
-from batchord.core.declared.source_reader import SourceReader, in_order
+from batchord.core.declared.source_reader import Fetched, SourceReader, in_order
 from batchord.core.run.records import Position
 from batchord.sources.listed import ListedReader, Record
 from batchord.sources.sql import SqlSource
@@ -191,3 +194,38 @@ _KEYS: dict[str, Callable[[int], Any]] = {
     "text": _text,
     "uuid": lambda number: uuid.uuid5(uuid.NAMESPACE_OID, str(number)),
 }
+
+
+def address(kind: str, request: pytest.FixtureRequest, folders: pytest.TempPathFactory) -> str:
+    """Of a database of its own for a dialect, or the name of another kind of place."""
+    if kind == "postgresql":
+        create: Callable[[str | None], str] = request.getfixturevalue("create_database")
+        return create(None)
+    if kind == "sqlite":
+        return f"sqlite:///{folders.mktemp('source') / 'records.sqlite'}"
+    return FURTHER_DATABASE if kind == "further" and FURTHER_DATABASE is not None else kind
+
+
+def flat(chunks: Iterable[Sequence[Position]]) -> list[Position]:
+    """All positions of all chunks."""
+    return [position for chunk in chunks for position in chunk]
+
+
+def keys_of(parts: Iterable[Fetched]) -> list[object]:
+    """The keys of all frames, as the index gives them; nothing is rejected."""
+    frames = frames_of(parts)
+    return [key for frame in frames for key in frame.index]
+
+
+def frames_of(parts: Iterable[Fetched]) -> list[pd.DataFrame]:
+    """The frames of all parts, of which nothing is rejected."""
+    frames = []
+    for frame, rejections in parts:
+        assert rejections == []
+        frames.append(frame)
+    return frames
+
+
+def stored(position: Position) -> Position:
+    """The position after a stay in the ledger."""
+    return Position.from_json(json.loads(json.dumps(position.to_json())))

@@ -124,8 +124,9 @@ def test_each_record_is_predicted_once(bench: Bench, url: str, owner: "pymysql.C
 
 def test_it_keeps_the_contract_of_sources(url: str) -> None:
     """The same tests as PostgreSQL and SQLite, in a process of their own: they take their databases when it starts."""
+    contracts = ("tests/contracts/test_source_contract.py", "tests/contracts/test_query_contract.py")
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "0", "tests/contracts/test_source_contract.py", "-k", "further"],
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", *contracts, "-k", "further"],
         env={**os.environ, "CONTRACT_SOURCE_URL": url},
         cwd=Path(__file__).parents[3],
         capture_output=True,
