@@ -104,7 +104,7 @@ def test_a_fault_put_in_on_purpose_is_found(simulation: Simulation, name: str) -
 def test_a_failed_schedule_is_cut_down_to_a_story(simulation: Simulation) -> None:
     """It has few decisions left, still fails in the same way, and says who did what and what changed in the ledger.
 
-    It takes a minute or more: to cut a schedule down means to play it a hundred times.
+    It takes half a minute on a busy machine: to cut a schedule down means to play it eighty times.
     """
     name = "a function that may run once is not asked for"
     with mutated(name):

@@ -174,7 +174,7 @@ MUTATIONS: dict[str, Mutation] = {
             "lease_token = %(token)s",
             "lease_token = coalesce(shard.lease_token, %(token)s)",
         ),
-        found_by=4,
+        found_by=29,
     ),
     "a message is published before its commit": Mutation(_published_before_its_commit, found_by=0),
     "the frontier moves one scan early": Mutation(_frontier_one_scan_early, found_by=1),
@@ -189,7 +189,7 @@ MUTATIONS: dict[str, Mutation] = {
         _text(batchord.ledger.recovery, "_STEPS", "step.state = 'planning' OR ", ""), found_by=3
     ),
     "the sweeper does not see lost ends": Mutation(
-        _text(batchord.ledger.recovery, "_ENDS", "AND step.sharded", "AND false"), found_by=1
+        _text(batchord.ledger.recovery, "_ENDS", "AND step.sharded", "AND false"), found_by=5
     ),
     "a run is opened without ON CONFLICT": Mutation(
         _text(batchord.ledger.runs, "_INSERT_RUN", "ON CONFLICT DO NOTHING", ""), found_by=0

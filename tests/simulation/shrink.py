@@ -11,8 +11,9 @@ _PASSED = re.compile(r"\s*\S+(?: days?, \S+)?  \d+ s pass")
 def shrink(simulation: Simulation, failed: Outcome) -> Outcome:
     """The same schedule with as few decisions other than harmless as still give one of the same findings.
 
-    It is Zeller's ddmin (A. Zeller and R. Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002). It
-    ends when no single decision can be left out.
+    It is Zeller's ddmin (A. Zeller and R. Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002), but
+    for one thing: after decisions that were left out it tries those that come next, not the first ones again. It ends
+    when no single decision can be left out.
     """
     kinds = {_kind(finding) for finding in failed.findings}
 
@@ -25,20 +26,19 @@ def shrink(simulation: Simulation, failed: Outcome) -> Outcome:
 
 
 def _ddmin(names: list[str], fails: Callable[[Sequence[str]], bool]) -> list[str]:
-    parts = 2
-    while len(names) > 1:
-        size = max(1, len(names) // parts)
-        for start in range(0, len(names), size):
+    size = len(names) + 1
+    while size > 1:
+        size //= 2
+        start = needed = 0  # `needed`: how many parts in a row could not be left out
+        while needed * size < len(names):
             rest = names[:start] + names[start + size :]
             if fails(rest):
-                names = rest
-                parts = max(2, parts - 1)
-                break
-        else:
-            if size == 1:
-                break
-            parts = min(len(names), parts * 2)
-    return [] if len(names) == 1 and fails([]) else names
+                names, needed = rest, 0
+            else:
+                start, needed = start + size, needed + 1
+            if start >= len(names):
+                start = 0
+    return names
 
 
 def story(outcome: Outcome) -> str:
