@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -65,23 +66,33 @@ def assert_predicted(cluster: Cluster, pipeline: str, expected: Mapping[str, tup
 def read_text(folder: Path, text: str) -> tuple[str, float]:
     """What transformers says of one text, without Batchord, batches or padding."""
     import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    tokens = AutoTokenizer.from_pretrained(folder)(text, truncation=True, return_tensors="pt")
-    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    tokenizer, model = _text_model(folder)
     with torch.inference_mode():
-        return _best(model, model(**tokens).logits)
+        return _best(model, model(**tokenizer(text, truncation=True, return_tensors="pt")).logits)
 
 
 def look_at(folder: Path, data: bytes) -> tuple[str, float]:
     """As :func:`read_text`, of one image."""
     import torch
+
+    processor, model = _image_model(folder)
+    with torch.inference_mode():
+        return _best(model, model(**processor(Image.open(io.BytesIO(data)), return_tensors="pt")).logits)
+
+
+@lru_cache
+def _text_model(folder: Path) -> tuple[Any, Any]:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder), AutoModelForSequenceClassification.from_pretrained(folder)
+
+
+@lru_cache
+def _image_model(folder: Path) -> tuple[Any, Any]:
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-    pixels = AutoImageProcessor.from_pretrained(folder)(Image.open(io.BytesIO(data)), return_tensors="pt")
-    model = AutoModelForImageClassification.from_pretrained(folder).eval()
-    with torch.inference_mode():
-        return _best(model, model(**pixels).logits)
+    return AutoImageProcessor.from_pretrained(folder), AutoModelForImageClassification.from_pretrained(folder).eval()
 
 
 def _best(model: Any, logits: Any) -> tuple[str, float]:
