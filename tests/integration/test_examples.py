@@ -83,6 +83,7 @@ def test_the_pipeline_files_load_before_anything_is_trained(example: str, pipeli
 def test_the_forecast_runs_as_written_and_beats_the_week_before(reader: Reader) -> None:
     """Each run forecasts the hours that came since; over days that no fit has seen it errs less than last week's.
 
+    A new station has a forecast, too: all its lags are NULL, even in a batch of its own, and this model takes that.
     Over 30 seconds on a busy machine: it is what a reader does, a whole stack and two fits included.
     """
     said = reader.shell(code_block(PAGE, "cd forecast", "bash")).stdout
@@ -99,12 +100,7 @@ def test_the_forecast_runs_as_written_and_beats_the_week_before(reader: Reader) 
         reader.sql("SELECT record_key, score FROM batchord.predictions WHERE pipeline = 'demand'")
     ) == pytest.approx(_by_hand(reader), rel=1e-9)
 
-
-def test_a_new_station_has_a_forecast(reader: Reader) -> None:
-    """All its lags are NULL, even in a batch of its own: this model takes that."""
-    reader.shell("cd forecast\npython data.py history\npython train.py\nbatchord migrate")
     reader.sql("INSERT INTO station_hours (station_id, hour, trips) VALUES (99, '2026-05-02 00:00+00', 7)")
-
     said = reader.shell("cd forecast\nbatchord run demand --local").stdout
 
     assert "discovered 1 = predicted 1 + rejected 0" in said
