@@ -15,7 +15,7 @@ from tests.simulation.simulation import Outcome, Simulation
 
 #: How many schedules each test plays. All of them together are what a minute has room for.
 _CHUNK = 25
-_TWICE = 50
+_TWICE = 25
 _ALL = 200
 #: How many deliveries a schedule without faults may take.
 _MOST_DELIVERIES = 120
