@@ -12,7 +12,6 @@ from batchord.catalog.editions import Edition, Store
 from batchord.catalog.reading import Loaded, Problem, load
 from batchord.catalog.takeup import stamps_of, take_up
 from batchord.core.declared.pipelines import Pipeline
-from batchord.output.known_secrets import secrets_of
 from batchord.output.masking import learn
 
 log = logging.getLogger(__name__)
@@ -165,6 +164,9 @@ class LiveCatalog:
     def _load(self, edition: Edition) -> Snapshot:
         # With the same id, the texts are the same and only the problems may differ.
         if self._edition is None or self._edition.id != edition.id:
+            # Not needed where files are only tried: it loads pydantic, for half of the time that a trial takes.
+            from batchord.output.known_secrets import secrets_of
+
             code = AuthorsCode(self._store.texts(edition))
             self._loaded = load(self._root, code=code, files=edition.files)
             learn(secrets_of(self._loaded.pipelines.values(), os.environ))

@@ -47,6 +47,10 @@ def _loaded(tmp_path: Path, statement: str) -> set[str]:
     [
         ("import batchord, app", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
         ("import batchord.catalog, batchord.core.ports", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
+        (
+            "import batchord.catalog.trying",  # in a process for each trial
+            _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES | {"pydantic", "pydantic_settings"},
+        ),
         ("import batchord.settings", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
         ("import app.cli", _LEARNING | _DATABASES | _STORES | _FRAMES | _QUEUES),
         (
