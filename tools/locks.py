@@ -48,7 +48,7 @@ LOCKS = (RUN, LOCAL, DEV)
 #: Not one of LOCKS: a tool with an environment of its own.
 SBOM = Lock(name="sbom", groups=("sbom",), what="What writes the bill of materials, in an environment of its own")
 #: Lists of versions that people choose, without dependencies. `make lock` writes only their digests.
-CHOSEN = tuple(REQUIREMENTS / f"{name}.txt" for name in ("bootstrap", "uv", "demo-data"))
+CHOSEN = tuple(REQUIREMENTS / f"{name}.txt" for name in ("bootstrap", "uv", "demo-data", "parquet"))
 
 
 def pinned_torch() -> str:

@@ -20,7 +20,7 @@ NEEDS = {
     "run": ("run",),
     "demo": ("run", "demo-data"),
     "check": ("run", "dev"),
-    "test": ("run", "dev", "demo-data"),
+    "test": ("run", "dev", "demo-data", "parquet"),
     "bench": ("run", "dev", "demo-data"),
     "peers": ("peers",),
     "sbom": ("sbom",),
@@ -30,6 +30,8 @@ OWN = {"peers": ".venv-peers", "sbom": ".venv-sbom"}
 #: Packages that peers use in the same versions as Batchord.
 ALIKE = ("psycopg", "psycopg-binary", "scikit-learn", "skops", "torch", "transformers")
 STAMP = "setup-done.json"
+#: The folder in the environment with the packages of parquet.txt, which only tests put on a process's path.
+PARQUET = "share/batchord-parquet"
 
 
 def run(arguments: list[str]) -> int:
@@ -93,6 +95,10 @@ def _install(environment: Environment, target: str, torch: str) -> None:
             environment.pip("install", *project, what="Batchord")
         if "demo-data" in needs:
             fetch_demo_data(environment)
+        if "parquet" in needs:
+            say("Installing what the tests read Parquet files with, in a folder of its own (280 MB on disk).")
+            files = ("-r", str(REQUIREMENTS / "parquet.txt"), "--upgrade", "--target", str(environment.path / PARQUET))
+            environment.pip("install", *AS_LOCKED, *files, what="what the tests read Parquet files with")
         if "peers" in needs:
             say("Installing into .venv-peers what requirements/peers.txt pins (about 2 GB on disk).")
             prepare_torch(environment, torch)
