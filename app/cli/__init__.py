@@ -37,6 +37,7 @@ _COMMANDS = {
     "show": ("history", "Show one run: summary, steps, shards."),
     "report": ("report", "Write the report of a run as one HTML file, which can be sent."),
     "why": ("why", "Show what became of one record, and why."),
+    "export": ("export", "Write the predictions of a pipeline to a Parquet, CSV or JSON lines file."),
     "rejections": ("history", "List the rejected records with their reasons."),
     "logs": ("logs", "Show what a run's steps and shards logged."),
     "retry": ("interventions", "Predict rejected records again after a fix."),

@@ -66,6 +66,10 @@ EXAMPLES = {
         ("batchord report 01976f3a -o report.html", "one file, to be sent"),
         ("batchord report reviews > report.html", "of the newest run of a pipeline"),
     ),
+    "export": (
+        ("batchord export reviews -o reviews.parquet", "what is served now"),
+        ("batchord export reviews -o - --format csv --where 'score > 0.9' | head", "to a program"),
+    ),
     "rejections": (
         ("batchord rejections --pipeline reviews", "of one pipeline"),
         ("batchord rejections --run 01976f3a --reason empty-text", "of a run"),

@@ -10,7 +10,8 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from batchord.core.errors import TransientError
-from batchord.database.own import LOOK_NOWHERE, MARK_BOOKKEEPING, MARK_RESULTS
+from batchord.database.own import LOOK_NOWHERE, MARK_BOOKKEEPING, MARK_READING, MARK_RESULTS
+from batchord.database.texts import SAME_TEXTS
 from batchord.ledger.failures import MISSING, PASSING, translated
 from batchord.processes.per_process import PerProcess
 
@@ -22,6 +23,8 @@ logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 #: The name of the ledger's sessions in ``pg_stat_activity``, for people.
 APPLICATION_NAME = "batchord-ledger"
+#: A person's SQL may be in it: a text in quotes must end where the standard says, whatever the server is set to.
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL standard_conforming_strings = on"
 
 
 class Connections:
@@ -40,9 +43,10 @@ class Connections:
         # A process that is stopped, swapped out or cut off between two statements would keep its row locks. A worker
         # that takes over its shard would wait for them without end.
         milliseconds = max(1, int(lock_seconds * 1000))
-        begin = f"BEGIN; SET LOCAL idle_in_transaction_session_timeout = {milliseconds}; {LOOK_NOWHERE}"
-        self._begin = f"{begin}; {MARK_BOOKKEEPING}".encode()
-        self._begin_results = f"{begin}; {MARK_RESULTS}".encode()
+        limits = f"SET LOCAL idle_in_transaction_session_timeout = {milliseconds}; {LOOK_NOWHERE}"
+        self._begin = f"BEGIN; {limits}; {MARK_BOOKKEEPING}".encode()
+        self._begin_results = f"BEGIN; {limits}; {MARK_RESULTS}".encode()
+        self._begin_snapshot = "; ".join([_SNAPSHOT, limits, *SAME_TEXTS, MARK_READING]).encode()
         self._pool = PerProcess(self._open)
 
     @contextmanager
@@ -52,11 +56,25 @@ class Connections:
         ``writes_results``: whether it adds predictions or rejections. These may be records of another pipeline's
         source, whose discovery then has to wait for the transaction.
         """
+        with self._begun(self._begin_results if writes_results else self._begin) as connection:
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """One transaction that only reads, and in which every statement sees the rows of the same moment.
+
+        It locks no row, and discovery does not wait for it, however long it lasts.
+        """
+        with self._begun(self._begin_snapshot) as connection:
+            yield connection
+
+    @contextmanager
+    def _begun(self, begin: bytes) -> Iterator[Connection]:
         try:
             with self._pool().connection() as connection:
                 # One round trip, like BEGIN alone. The settings are the transaction's, not the session's: behind a
                 # pooler, another client gets the session next.
-                connection.execute(self._begin_results if writes_results else self._begin)
+                connection.execute(begin)
                 yield connection
         except PoolTimeout as error:
             self._raise_cause(error)

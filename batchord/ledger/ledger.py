@@ -7,6 +7,7 @@ from batchord.ledger.attempts import AttemptsTable
 from batchord.ledger.audit import AuditQueries
 from batchord.ledger.audits import AuditsTable
 from batchord.ledger.connection import Connections
+from batchord.ledger.exports import Exports
 from batchord.ledger.lists import Lists
 from batchord.ledger.logs import LogTable
 from batchord.ledger.metrics import MetricsQueries
@@ -134,6 +135,11 @@ class Ledger:
     def overview(self) -> Overview:
         """For pages: several pipelines at once."""
         return Overview(self._connections)
+
+    @cached_property
+    def exports(self) -> Exports:
+        """For files of predictions."""
+        return Exports(self._connections)
 
     @cached_property
     def lists(self) -> Lists:

@@ -17,6 +17,7 @@ class Extra(StrEnum):
     TRANSFORMERS = "transformers"
     IMAGES = "images"
     ALERTS = "alerts"
+    PARQUET = "parquet"
 
 
 #: Extra -> the modules that Batchord itself imports, and their names on the package index.
@@ -30,6 +31,7 @@ _MODULES = {
     },
     Extra.IMAGES: {"PIL": "Pillow"},
     Extra.ALERTS: {"apprise": "apprise"},
+    Extra.PARQUET: {"pyarrow": "pyarrow"},
 }
 
 #: Modules -> their names on the package index, where these differ: those that authors of models use most.

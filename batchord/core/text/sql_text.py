@@ -52,6 +52,7 @@ _OTHERS = {"mysql": _MYSQL, "mariadb": _MYSQL, "sqlite": _SQLITE, "mssql": _MSSQ
 _OPENING = re.compile(
     r"--|/\*|#|`|\[|\"|(?<![\w$])(?P<escaping>[eE])'|'|(?<![\w$])(?P<dollar>\$(?:[^\W\d]\w*)?\$)",
 )
+_PARENTHESIS = re.compile(r"[()]")
 _STAR = re.compile(r"/\*|\*/")
 #: The beginning of a statement that reads or changes rows, and the part of one that makes a table of its rows.
 _QUERY = re.compile(r"[\s(]*(select|insert|update|delete|merge|with|values|table)\b", re.IGNORECASE)
@@ -89,6 +90,17 @@ def code_of(sql: str, lexis: Lexis) -> str:
     """``sql`` with a space instead of each comment, and ``''`` instead of each quoted text."""
     stands_for = {PartKind.COMMENT: " ", PartKind.QUOTED: "''"}
     return "".join(stands_for.get(part.kind, part.text) for part in parts_of(sql, lexis))
+
+
+def is_condition(written: str, lexis: Lexis) -> bool:
+    """Whether ``written``, put into parentheses, stays within them, so that it can only be a condition or an error."""
+    code = code_of(written, lexis)
+    depth = 0
+    for mark in _PARENTHESIS.findall(code):
+        depth += 1 if mark == "(" else -1
+        if depth < 0:
+            return False
+    return depth == 0 and bool(code.strip()) and ";" not in code
 
 
 def changes_tables(statement: str) -> bool:

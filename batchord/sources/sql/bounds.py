@@ -15,20 +15,13 @@ import sqlalchemy as sa
 
 from batchord.database.own import LOOK_BESIDE_LEDGER, MARK_READING
 from batchord.database.patient import PatientConnection
+from batchord.database.texts import SAME_TEXTS
 from batchord.sources.sql.source import SqlSource
 
 #: How long to wait for an answer beyond the server's own limit.
 _GRACE_SECONDS = 15.0
 #: How long to wait until a server accepts the request to end a statement.
 _CANCEL_SECONDS = 5.0
-#: With these settings, a value has the same text in every transaction. The ledger keeps keys as texts.
-_SAME_TEXTS = (
-    "SET LOCAL TIME ZONE 'UTC'",
-    "SET LOCAL DateStyle TO 'ISO'",
-    "SET LOCAL IntervalStyle TO 'postgres'",
-    "SET LOCAL bytea_output TO 'hex'",
-    "SET LOCAL extra_float_digits TO 1",
-)
 #: After this many steps of its virtual machine, SQLite asks whether to continue.
 _STEPS = 100_000
 
@@ -80,7 +73,7 @@ class Bounds:
         match connection.dialect.name:
             case "postgresql":
                 connection.exec_driver_sql(
-                    "; ".join([*_SAME_TEXTS, MARK_READING, LOOK_BESIDE_LEDGER, *self._postgres()])
+                    "; ".join([*SAME_TEXTS, MARK_READING, LOOK_BESIDE_LEDGER, *self._postgres()])
                 )
             case "mysql" | "mariadb":  # an address for one may lead to the other
                 if connection.dialect.is_mariadb:  # type: ignore[attr-defined]

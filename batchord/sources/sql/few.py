@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.records import Position
-from batchord.core.text.sql_text import code_of, lexis_of, parts_of
+from batchord.core.text.sql_text import is_condition, lexis_of, parts_of
 from batchord.sources.sql.statements import AsDriverGave, Condition, Statements
 
 
@@ -41,10 +41,10 @@ class FewRecords(Statements):
 def condition_of(written: str, dialect: str) -> sa.TextClause:
     """A condition that a person wrote, in parentheses. Raises ConfigurationError if it is more than a condition."""
     lexis = lexis_of(dialect)
-    code = code_of(written, lexis)
-    if not code.strip() or ";" in code:
+    if not is_condition(written, lexis):
         raise ConfigurationError(
-            f"The condition {written!r} is no SQL condition: write what could stand behind WHERE, without ';'."
+            f"The condition {written!r} is no SQL condition: write what could stand behind WHERE, without ';' "
+            "and with a ')' for each '('."
         )
     text = "".join(part.text.replace(":", "\\:") for part in parts_of(written, lexis))
     return sa.text(f"(\n{text}\n)")  # the line breaks end a "--" comment
