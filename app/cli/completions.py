@@ -84,6 +84,20 @@ class StepName(_Name):
         return _items(names, incomplete)
 
 
+class ColumnNames(_Name):
+    """Names of columns of predictions, with commas between them."""
+
+    def offered(self, ctx: click.Context, incomplete: str) -> Iterable[CompletionItem]:  # noqa: ARG002 -- as above
+        """The list so far with each column that could be its next."""
+        from batchord.core.run.exported import COLUMNS
+
+        before, comma, begun = incomplete.rpartition(",")
+        given = before.split(",")
+        for name in COLUMNS:
+            if name.startswith(begun) and name not in given:
+                yield CompletionItem(f"{before}{comma}{name}")
+
+
 #: What completes, by the name of the parameter, in every command.
 _TYPES = {
     "name": PipelineName(),
@@ -92,6 +106,7 @@ _TYPES = {
     "run_id": RunId(),
     "step": StepName(),
     "from_step": StepName(),
+    "columns": ColumnNames(),
 }
 
 

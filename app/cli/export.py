@@ -73,11 +73,11 @@ def export(
     """
     if output is None:
         raise click.UsageError(f"Name the file: batchord export {name} -o {name}.csv")
+    if output != _STDOUT:
+        check_target(output, force=force)
     chosen = _format(output, given_format, as_json=as_json)
     names = chosen_names(columns)
     require_format(chosen)
-    if output != _STDOUT:
-        check_target(output, force=force)
     written = _export(
         name,
         output,
@@ -141,7 +141,7 @@ def _export(
 
     wanted = Wanted(pipeline=name, step=step_to_export(ledger(), catalog(), name, step), since=since, where=where)
     to_stdout = output == _STDOUT
-    to_people = to_stdout and sys.stdout.isatty()
+    to_people = to_stdout and _is_terminal()
     interrupted = on_ctrl_c(lambda: "Not all rows were written." if to_stdout else "No file was written.")
     with interrupted, _bar(name, to_stderr=to_stdout, quiet=quiet or to_people) as update:
         try:
@@ -156,6 +156,10 @@ def _export(
             )
         except ConditionRefused as error:
             raise ConfigurationError(f"--where {error}") from None
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 @contextmanager

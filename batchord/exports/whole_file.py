@@ -24,6 +24,11 @@ _ADVICE = {
 
 def check_target(file: Path, *, force: bool) -> None:
     """Raises ConfigurationError if the file cannot be written, or if it is there already and ``force`` is not given."""
+    with _writing(file):
+        _check(file, force=force)
+
+
+def _check(file: Path, *, force: bool) -> None:
     if not file.parent.is_dir():
         raise ConfigurationError(f"There is no folder {file.parent}: create it, or name another.")
     if file.is_dir():

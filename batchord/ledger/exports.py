@@ -122,7 +122,7 @@ class ReadPredictions:
                 raise
             # As PostgreSQL counts: from 1 in the statement, the parenthesis and the line end behind it included.
             place = int(error.diag.statement_position or 0) - len(before.as_string(self._connection)) - 2
-            at = f" at character {place}" if 1 <= place <= len(where) else ""
+            at = f" at character {place}" if 1 <= place <= len(where) else " at its end" if place > 0 else ""
             raise _refused(where, error, at) from None
 
     @contextmanager

@@ -19,6 +19,7 @@ from app.cli import (
     checks,
     config,
     dry_run,
+    export,
     history,
     interventions,
     metrics,
@@ -169,6 +170,17 @@ def settings_of(_: Bench) -> str:
         return output_of(config.config)
 
 
+def exported(bench: Bench) -> str:
+    """The rows on a terminal, and the line about a file of such a name."""
+    folder = bench.parts().settings.home / "exported"
+    folder.mkdir()
+    printed = output_of(export.export, "odd", "-o", str(folder / FORGED.replace("/", "")), "--format", "csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "_is_terminal", lambda: True)
+        rows = [output_of(export.export, "odd", "-o", "-", "--format", each) for each in ("csv", "jsonl")]
+    return "".join([printed, *rows])
+
+
 def newest(bench: Bench) -> str:
     """The id of the run that failed."""
     return str(bench.value("SELECT id::text FROM batchord.runs ORDER BY created_at LIMIT 1"))
@@ -207,6 +219,7 @@ COMMANDS: dict[str, Callable[[Bench], str] | None] = {
     "show": lambda bench: output_of(history.show, newest(bench)),
     "report": lambda bench: output_of(report.report, newest(bench), "-o", str(bench.parts().settings.home / "r.html")),
     "top": lambda _: output_of(top.top),
+    "export": exported,
     "rejections": lambda _: output_of(history.rejections),
     "logs": lambda bench: output_of(kept_logs.logs, newest(bench)) + output_of(kept_logs.logs, newest(bench), "--json"),
     "retry": lambda _: output_of(interventions.retry, "odd") + output_of(interventions.retry, "odd", "--key", ODD),
@@ -235,6 +248,7 @@ TELLING = {
     "run",
     "runs",
     "show",
+    "export",
     "rejections",
     "logs",
     "alerts",

@@ -49,6 +49,8 @@ def test_commands_and_options() -> None:
     assert offered("run", "--lo") == ["--local"]
     assert offered("runs", "--state", "can") == ["cancelled"]
     assert offered("completion", "") == ["bash", "zsh", "fish"]
+    assert offered("export", "x", "--columns", "sc") == ["score"]
+    assert offered("export", "x", "--columns", "step,s") == ["step,score", "step,shard"]
     (item,) = ShellComplete(batchord, {}, "batchord", "_BATCHORD_COMPLETE").get_completions([], "aler")
     assert item.help == "List the newest alerts, or send a test alert."
 

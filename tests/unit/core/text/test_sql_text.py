@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchord.core.text.sql_text import PartKind, code_of, lexis_of, parts_of
+from batchord.core.text.sql_text import POSTGRESQL, PartKind, code_of, is_condition, lexis_of, parts_of
 
 DIALECTS = ("postgresql", "mysql", "sqlite", "mssql", "oracle", "snowflake")
 
@@ -74,3 +74,22 @@ def test_the_parts_are_the_text(sql: str, dialect: str) -> None:
     assert "".join(part.text for part in parts) == sql.removeprefix("\ufeff")
     assert all(part.text for part in parts)
     assert not any(one.kind is other.kind is PartKind.CODE for one, other in pairwise(parts))
+
+
+@pytest.mark.parametrize(
+    ("written", "is_one"),
+    [
+        ("score > 0.9", True),
+        ("label IN ('a;b', ')') -- )", True),
+        ("(a) OR (b)", True),
+        ("", False),
+        ("/* nothing */", False),
+        ("true; DROP TABLE x", False),
+        ("true) OR (true", False),
+        ("(true", False),
+        ("true)", False),
+    ],
+)
+def test_a_condition_stays_within_its_parentheses(written: str, is_one: bool) -> None:  # noqa: FBT001 -- a parameter
+    """What stands in quotes and comments does not count."""
+    assert is_condition(written, POSTGRESQL) is is_one
