@@ -97,8 +97,9 @@ def _install(environment: Environment, target: str, torch: str) -> None:
             fetch_demo_data(environment)
         if "parquet" in needs:
             say("Installing what the tests read Parquet files with, in a folder of its own (280 MB on disk).")
-            files = ("-r", str(REQUIREMENTS / "parquet.txt"), "--upgrade", "--target", str(environment.path / PARQUET))
-            environment.pip("install", *AS_LOCKED, *files, what="what the tests read Parquet files with")
+            wanted = ("-r", str(REQUIREMENTS / "parquet.txt"))
+            beside = ("--upgrade", "--target", str(environment.path / PARQUET))
+            environment.pip("install", *AS_LOCKED, *wanted, *beside, what="what the tests read Parquet files with")
         if "peers" in needs:
             say("Installing into .venv-peers what requirements/peers.txt pins (about 2 GB on disk).")
             prepare_torch(environment, torch)

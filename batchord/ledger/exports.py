@@ -158,7 +158,7 @@ class Exports:
 
 
 def _condition(where: str) -> sql.SQL:
-    return sql.SQL(f"(\n{where}\n)")  # type: ignore[arg-type] # a person's; the line end ends a "--" comment
+    return sql.SQL(f"(\n{where}\n)")  # the line ends end a "--" comment
 
 
 def _is_passing(error: psycopg.Error) -> bool:
