@@ -68,7 +68,7 @@ EXAMPLES = {
     ),
     "export": (
         ("batchord export reviews -o reviews.parquet", "what is served now"),
-        ("batchord export reviews -o - --format csv --where 'score > 0.9' | head", "to a program"),
+        ("batchord export reviews -o - --format csv --where 'score >= 0.9' | head", "to a program"),
     ),
     "rejections": (
         ("batchord rejections --pipeline reviews", "of one pipeline"),

@@ -132,7 +132,9 @@ def test_records_are_chosen_by_a_condition(bench: Bench) -> None:
         ("  ", "is no SQL condition"),
         ("id = 'x'", "invalid input syntax"),
         ("lo_creat(-1) > 0", "read-only"),
-        ("id = )", "syntax error"),
+        ("id = = 1", "syntax error"),
+        ("id = )", "is no SQL condition"),
+        ("true) OR (true", "is no SQL condition"),
     ],
 )
 def test_a_condition_that_cannot_be_used_is_named(bench: Bench, where: str, reason: str) -> None:

@@ -48,14 +48,14 @@ def test_every_extra_is_installable_and_models_has_all_that_models_need() -> Non
 
 
 def test_every_module_of_the_core_works_without_them(tmp_path: Path) -> None:
-    """Only the modules that load a model, decode a picture, send a message or write Parquet need them."""
+    """Only the modules that load a model, decode a picture or send a message need them."""
     files = [file for top in ("batchord", "app", "workers", "beat") for file in sorted((_ROOT / top).rglob("*.py"))]
     programs = {"app/dashboard/flowerconfig.py", "app/localstack/s3_server.py", "batchord/people/delivery.py"}
-    loaded = {"batchord/storage/images/decoding.py", "batchord/storage/images/modes.py", "batchord/exports/parquet.py"}
+    pictures = {"batchord/storage/images/decoding.py", "batchord/storage/images/modes.py"}
     modules = [
         ".".join(file.relative_to(_ROOT).with_suffix("").parts).removesuffix(".__init__")
         for file in files
-        if "migrations" not in file.parts and file.relative_to(_ROOT).as_posix() not in programs | loaded
+        if "migrations" not in file.parts and file.relative_to(_ROOT).as_posix() not in programs | pictures
     ]
 
     done = run(f"import importlib\nfor name in {modules!r}: importlib.import_module(name)", tmp_path)
