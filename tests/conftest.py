@@ -20,6 +20,9 @@ import psycopg
 import pytest
 import redis as redis_client
 
+# A failure in a helper of the tests says what it compared, as one in a test does. Before they are imported.
+pytest.register_assert_rewrite(*(f"tests.{path.stem}" for path in Path(__file__).parent.iterdir()))
+
 from app.localstack import CELERY_ENVIRONMENT, ForkServer, Servers, server_status, start_servers, stop_servers
 from app.localstack import superuser_url as superusers_address
 from app.localstack.guard import Guard
