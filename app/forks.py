@@ -21,12 +21,32 @@ from batchord.settings import settings
 
 from .localstack.titles import set_title
 
-#: The modules that a worker, beat and Flower share, and others whose import takes long.
-_MODULES = (
-    "celery.apps.beat", "celery.apps.worker", "celery.backends.redis", "celery.bin.beat", "celery.bin.worker",
-    "celery.concurrency.prefork", "celery.concurrency.thread", "celery.worker.consumer", "celery.worker.control",
-    "kombu.transport.redis", "redbeat", "pandas", "sqlalchemy.dialects.postgresql.psycopg",
-    "batchord.flow.dispatch", "batchord.wiring",
+#: The prefix of the name of ``workers``: ``batchord.`` in an installed Batchord, otherwise empty.
+_AROUND = __name__.removesuffix("app.forks")
+#: The modules that a worker, beat and Flower share, and others whose import takes long. A module that only a fork
+#: imports takes its time and its memory once for each of them. Left out are Batchord's own that read settings or the
+#: environment when they are imported: ``app.celery``, ``workers.tasks`` and ``workers.lifecycle``.
+MODULES = (
+    "celery.app.control", "celery.app.events", "celery.app.log", "celery.apps.beat", "celery.apps.worker",
+    "celery.backends.redis", "celery.bin.beat", "celery.bin.worker", "celery.concurrency.prefork",
+    "celery.concurrency.thread", "celery.events.dispatcher", "celery.events.receiver", "celery.fixups.django",
+    "celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer", "celery.worker.control",
+    "celery.worker.strategy", "billiard.popen_fork", "billiard.sharedctypes", "encodings.ascii", "encodings.idna",
+    "kombu.mixins", "kombu.transport.redis", "redbeat", "pandas", "sqlalchemy.dialects.postgresql.psycopg",
+    "batchord.flow.begin.repair", "batchord.flow.begin.rerun", "batchord.flow.dispatch", "batchord.flow.drive.cancel",
+    "batchord.flow.upkeep.audit", "batchord.flow.upkeep.prune", "batchord.flow.upkeep.recover",
+    "batchord.flow.upkeep.release", "batchord.flow.upkeep.switch", "batchord.flow.upkeep.watch",
+    "batchord.flow.upkeep.watch_files", "batchord.queue.publisher", "batchord.queue.redis_server",
+    "batchord.queue.replies", "batchord.queue.sent_times", "batchord.wiring",
+    *(
+        f"{_AROUND}{name}"
+        for name in (
+            "app.celery_loader", "app.configuration", "workers.bearing", "workers.consumer", "workers.failures",
+            "workers.handing_back", "workers.inner_processes", "workers.log_format", "workers.losses",
+            "workers.memory", "workers.messages", "workers.replacing", "workers.revoking", "workers.slots",
+            "workers.transport",
+        )
+    ),
 )  # fmt: skip
 
 
@@ -39,7 +59,7 @@ def next_command(channel: int) -> list[str]:
     set_title(settings().home, "forks Celery's processes")
     # Set before the imports: a fork does not inherit the threads of a numeric library.
     limit_threads(settings().torch_threads)
-    for name in _MODULES:
+    for name in MODULES:
         importlib.import_module(name)
     importlib.import_module("batchord.wiring").load_adapters()
     gc.collect()

@@ -45,6 +45,8 @@ def advice_for(message: str) -> str | None:
 
 def unusable_file(files: Mapping[str, str]) -> str | None:
     """The problem of the first file that cannot be used; None if all can. redis-py would not name the file."""
+    if not files:
+        return None  # a context reads the system's certificates, which takes megabytes and a tenth of a second
     context = ssl.create_default_context()
     try:
         if ca := files.get("ssl_ca_certs"):
