@@ -10,6 +10,7 @@ all plug-ins, such as Flower's and an interactive shell: a fifth of a worker's s
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -18,7 +19,7 @@ _APP = f"{__spec__.parent}.celery"
 _ALONE = {"worker": "celery.bin.worker", "beat": "celery.bin.beat", "flower": "flower.command"}
 
 
-def _run(name: str, options: list[str]) -> None:
+def _run(name: str, options: Sequence[str]) -> None:
     """Runs one command as Celery's own group of commands does."""
     from celery import maybe_patch_concurrency, platforms
     from celery.bin.base import CLIContext
@@ -30,7 +31,7 @@ def _run(name: str, options: list[str]) -> None:
     command: click.Command = getattr(importlib.import_module(_ALONE[name]), name)
     context = CLIContext(app=app, no_color=False, workdir=None)
     around = click.Context(click.Group("celery"), info_name="celery", obj=context)  # Flower asks it for Celery's options
-    command.main(options, prog_name=name, parent=around, auto_envvar_prefix=f"CELERY_{name.upper()}")
+    command.main(list(options), prog_name=name, parent=around, auto_envvar_prefix=f"CELERY_{name.upper()}")
 
 
 def _set_title(progname: str, info: str | None = None) -> str:
@@ -44,14 +45,8 @@ def _set_title(progname: str, info: str | None = None) -> str:
     return title
 
 
-if __name__ == "__main__":
-    # Titles that `ps` shows are written over the arguments alone: what is in the environment stays readable there, and
-    # by it a stack's processes are found.
-    os.environ["SPT_NOENV"] = "1"
-    arguments = sys.argv[1:]
-    if arguments[:1] == ["forks"]:
-        forks = importlib.import_module(f"{__spec__.parent}.forks")
-        arguments = forks.next_command(int(arguments[1]))
+def run(arguments: Sequence[str]) -> None:
+    """Runs a command with its options, such as ``worker -Q text``, until its end."""
     sys.argv = ["celery", f"--app={_APP}", *arguments]
     if arguments and arguments[0] in _ALONE:
         _run(arguments[0], arguments[1:])
@@ -60,3 +55,15 @@ if __name__ == "__main__":
         from celery.__main__ import main
 
         main()
+
+
+if __name__ == "__main__":
+    # Titles that `ps` shows are written over the arguments alone: what is in the environment stays readable there, and
+    # by it a stack's processes are found.
+    os.environ["SPT_NOENV"] = "1"
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["forks"]:
+        forks = importlib.import_module(f"{__spec__.parent}.forks")
+        forks.import_modules()
+        arguments = forks.next_command(int(arguments[1]))
+    run(arguments)

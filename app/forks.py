@@ -50,13 +50,8 @@ MODULES = (
 )  # fmt: skip
 
 
-def next_command(channel: int) -> list[str]:
-    """Forks a process for each command that comes in. It returns only in the fork, with the command's arguments.
-
-    The server itself never returns. It exits when the other end of the channel is closed.
-    """
-    # The first call also finds the place of the arguments. In a fork it could not: its environment is elsewhere.
-    set_title(settings().home, "forks Celery's processes")
+def import_modules() -> None:
+    """Imports what forks share, and makes its memory one that they can share."""
     # Set before the imports: a fork does not inherit the threads of a numeric library.
     limit_threads(settings().torch_threads)
     for name in MODULES:
@@ -65,6 +60,15 @@ def next_command(channel: int) -> list[str]:
     gc.collect()
     # Otherwise a garbage collection in a fork would write into every page, and the forks would share no memory.
     gc.freeze()
+
+
+def next_command(channel: int) -> list[str]:
+    """Forks a process for each command that comes in. It returns only in the fork, with the command's arguments.
+
+    The server itself never returns. It exits when the other end of the channel is closed.
+    """
+    # The first call also finds the place of the arguments. In a fork it could not: its environment is elsewhere.
+    set_title(settings().home, "forks Celery's processes")
     server = _Server(channel)
     while True:
         for request in server.requests():

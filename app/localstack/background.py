@@ -24,6 +24,7 @@ from batchord.processes.births import born
 from . import daemons
 from .addresses import Server
 from .daemons import Daemon
+from .fork_server import ROOM_FOR_TITLES, ForkServer
 from .home import held, open_home, write_private
 from .interrupts import uninterrupted
 from .processes import ProcessSpec, ProcessState, ProcessStatus
@@ -70,7 +71,7 @@ def start_background(
         "rotation": asdict(rotation or LogRotation()),
     }
     write_private(spec, json.dumps(contents))
-    command = [sys.executable, "-P", "-m", _MODULE, "--home", str(home), "--spec", str(spec)]
+    command = [sys.executable, "-P", "-m", _MODULE, "--home", str(home), "--spec", str(spec), ROOM_FOR_TITLES]
     if lost_supervisor(home) is not None:  # wait for its guard, which still ends its processes
         with held(daemons.lock_path(home, NAME), timeout=_CLEANING_SECONDS):
             pass
@@ -171,18 +172,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="batchord-supervisor", description=main.__doc__)
     parser.add_argument("--home", type=Path, required=True, help="folder with the stack's data and logs")
     parser.add_argument("--spec", type=Path, required=True, help="JSON file with servers and processes; deleted")
+    parser.add_argument("room", nargs="?", help="ignored: room for titles in `ps`")
     options = parser.parse_args(arguments)
     set_title(options.home, f"supervisor of {options.home}")
+    spec = json.loads(options.spec.read_text(encoding="utf-8"))
+    options.spec.unlink()  # the environments in it may hold passwords
+    os.chdir(spec["folder"])
+    # Before everything that its forks must not inherit: a thread, a connection, a way of logging.
+    fork_server = ForkServer()
+    fork_server.split_off()
     mask_last_words()
     handler = logging.StreamHandler()
     handler.setFormatter(MaskedFormatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    spec = json.loads(options.spec.read_text(encoding="utf-8"))
-    options.spec.unlink()  # the environments in it may hold passwords
-    os.chdir(spec["folder"])
     specs = [ProcessSpec(**{**values, "command": tuple(values["command"])}) for values in spec["processes"]]
     try:
-        run(options.home, specs, [Server(name) for name in spec["servers"]], LogRotation(**spec["rotation"]))
+        run(
+            options.home,
+            specs,
+            [Server(name) for name in spec["servers"]],
+            rotation=LogRotation(**spec["rotation"]),
+            fork_server=fork_server,
+        )
     except BatchordError as error:
         print(mask(str(error)), file=sys.stderr)  # noqa: T201 -- this is the program's output
         return 1

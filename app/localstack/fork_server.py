@@ -1,6 +1,7 @@
 """Starts Celery's processes as forks of one process that has imported what all of them import.
 
-Imports take most of the time of a start and most of the memory of an idle process. Forks share both. The shared imports
+Imports take most of the time of a start and most of the memory of an idle process. Forks share both, and the supervisor
+shares them, too. The shared imports
 never include authors' code. Some processes are started as programs of their own: those whose environment differs in a
 variable that an import may read, all processes on systems without pidfds (only Linux has them), and all processes after
 the fork server has ended.
@@ -15,7 +16,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Self
 
 from batchord.core.errors import ConfigurationError
@@ -33,7 +35,7 @@ CELERY_ENVIRONMENT = {"REMAP_SIGTERM": "SIGQUIT"}
 #: read any other variable, as Celery's import reads REMAP_SIGTERM.
 _READ_LATER = ("BATCHORD_", "FLOWER_", "AWS_")
 #: Makes the server's arguments longer: the title of a fork in `ps` is written over them and needs room.
-_ROOM_FOR_TITLES = " " * 200
+ROOM_FOR_TITLES = " " * 200
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.02
 
@@ -60,7 +62,8 @@ class ForkServer:
         #: The exit codes of forks that have ended, by pid, until their :class:`ForkedProcess` takes them.
         self._ended: dict[int, int] = {}
         self._received = b""
-        self._process: subprocess.Popen[bytes] | None = None
+        #: Waits for the server's end; None before its start, and once it has been waited for.
+        self._await_end: Callable[[], object] | None = None
         self._channel: socket.socket | None = None
 
     def __enter__(self) -> Self:
@@ -71,14 +74,14 @@ class ForkServer:
         self.close()
 
     def start(self) -> None:
-        """Starts the server, which imports while the caller continues. Raises ConfigurationError if it cannot start."""
+        """Starts the server as a program, which imports while the caller continues. Raises ConfigurationError if it cannot start."""
         if not hasattr(os, "pidfd_open"):
             return
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                self._process = subprocess.Popen(  # noqa: S603 -- the command comes from Batchord, not from outside
-                    [*self._command, "forks", str(theirs.fileno()), _ROOM_FOR_TITLES],
+                process = subprocess.Popen(  # noqa: S603 -- the command comes from Batchord, not from outside
+                    [*self._command, "forks", str(theirs.fileno()), ROOM_FOR_TITLES],
                     env=self._environment,
                     stdin=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),
@@ -89,14 +92,45 @@ class ForkServer:
                 ours.close()
                 raise ConfigurationError(f"{self._command[0]} cannot be started: {clause(error)}.") from error
         self._channel = ours
+        self._await_end = process.wait
+
+    def split_off(self) -> None:
+        """Starts the server as a fork of this process, which imports for both, so that the two share that memory.
+
+        This process must have no thread and no connection yet. The server's own forks end within this call.
+        """
+        if not hasattr(os, "pidfd_open"):
+            return
+        # Imported here: no other program needs them.
+        from .. import celery_command, forks
+
+        own_environment = dict(os.environ)
+        os.environ.update(self._environment)
+        try:
+            forks.import_modules()
+        except Exception:
+            _log.exception("Celery's processes are started as programs of their own, since this import failed.")
+            return
+        finally:
+            os.environ.clear()
+            os.environ.update(own_environment)
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            # Ctrl-C must reach the supervisor only.
+            os.setsid()
+            celery_command.run(forks.next_command(theirs.detach()))
+            sys.exit()
+        theirs.close()
+        self._channel = ours
+        self._await_end = partial(os.waitpid, pid, 0)
 
     def close(self) -> None:
         """Ends the server, not its forks."""
         with self._turn:
             self._hang_up()
-            if self._process is not None:
-                self._process.wait()
-                self._process = None
+            self._reap()
 
     def fork(self, command: Sequence[str], *, environment: Mapping[str, str], log: str) -> "ForkedProcess | None":
         """Forks a process for ``command`` in a new session; None if it must be started as a program of its own.
@@ -162,13 +196,17 @@ class ForkServer:
                 "as programs of their own."
             )
             self._hang_up()
-            if self._process is not None:
-                self._process.wait()  # it has closed its end of the channel
+            self._reap()  # it has closed its end of the channel
             return []
         *lines, self._received = (self._received + chunk).split(b"\n")
         messages: list[dict[str, int]] = [json.loads(line) for line in lines]
         self._ended |= {message["ended"]: message["code"] for message in messages if "ended" in message}
         return messages
+
+    def _reap(self) -> None:
+        if self._await_end is not None:
+            self._await_end()
+            self._await_end = None
 
     def _hang_up(self) -> None:
         if self._channel is not None:

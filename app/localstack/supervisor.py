@@ -187,12 +187,22 @@ class Supervisor:
             write_private(self._home / STATUS_FILE, json.dumps(contents))
 
 
-def run(home: Path, specs: Sequence[ProcessSpec], servers: Collection[Server], rotation: LogRotation) -> None:
-    """Supervise until SIGTERM or SIGINT. Raises as :meth:`Supervisor.start`."""
+def run(
+    home: Path,
+    specs: Sequence[ProcessSpec],
+    servers: Collection[Server],
+    *,
+    rotation: LogRotation,
+    fork_server: ForkServer,
+) -> None:
+    """Supervise until SIGTERM or SIGINT. Raises as :meth:`Supervisor.start`.
+
+    ``fork_server``: started by the caller, and closed here.
+    """
     asked = threading.Event()
     with (
         on_interrupt(lambda _: asked.set()),
-        ForkServer() as fork_server,  # it imports while the servers start
+        contextlib.closing(fork_server),
         Supervisor(specs, home, servers=servers, fork_server=fork_server, rotation=rotation),
     ):
         asked.wait()
