@@ -57,6 +57,7 @@ def import_modules() -> None:
     for name in MODULES:
         importlib.import_module(name)
     importlib.import_module("batchord.wiring").load_adapters()
+    settings.cache_clear()  # they may change until the first fork
     gc.collect()
     # Otherwise a garbage collection in a fork would write into every page, and the forks would share no memory.
     gc.freeze()

@@ -34,7 +34,7 @@ def up(*, as_json: bool) -> None:
     """
     from batchord.wiring import catalog, decide_on_code
 
-    from ..localstack import start_background, unconfigured_servers
+    from ..localstack import coming_supervisor, unconfigured_servers
     from ..localstack.background import refuse_second
     from ..localstack.holders import hold
     from ..localstack.home import open_home
@@ -45,14 +45,13 @@ def up(*, as_json: bool) -> None:
     refuse_second(home)
     try:
         # Held until the supervisor holds it: no guard of an earlier command stops PostgreSQL meanwhile.
-        with interrupted_once(), _all_or_nothing(home), hold(open_home(home)):
+        with interrupted_once(), _all_or_nothing(home), hold(open_home(home)), coming_supervisor(home) as supervisor:
             with console.status("Starting the servers …"):
                 stack = prepare()
             decide_on_code()
             catalog().snapshot()  # check the files now: the kept code may be from another release
             with closing(stack.claim), console.status("Starting workers, beat and Flower …"):
-                start_background(
-                    stack.home,
+                supervisor.run(
                     stack.specs,
                     servers=unconfigured_servers(given_settings()),
                     folder=_project_folder(),

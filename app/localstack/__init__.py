@@ -6,11 +6,12 @@ off. All data are in one folder of mode 0700, and the servers listen only on loo
 """
 
 from .addresses import ALL_SERVERS, Server, Servers, unconfigured_servers
-from .background import background_status, lost_supervisor, start_background, stop_background
+from .background import background_status, lost_supervisor, stop_background
 from .fork_server import CELERY_COMMAND, CELERY_ENVIRONMENT, ForkServer
 from .processes import Backoff, ProcessSpec, ProcessState, ProcessStatus
 from .rotation import LogRotation
 from .servers import ServerStatus, server_status, start_servers, stop_servers, superuser_url
+from .starting import coming_supervisor, start_background
 from .supervisor import Supervisor
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Servers",
     "Supervisor",
     "background_status",
+    "coming_supervisor",
     "lost_supervisor",
     "server_status",
     "start_background",

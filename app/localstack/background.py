@@ -1,98 +1,38 @@
 """The supervisor as a program of its own: one terminal starts it, another one can ask it for its status or stop it.
 
-``python -m batchord.app.localstack --home HOME --spec FILE`` is what :func:`start_background` runs.
+``python -m batchord.app.localstack --home HOME`` is what :func:`coming_supervisor` runs. It reads what to run from its
+standard input.
 """
 
 import argparse
 import json
 import logging
 import os
-import secrets
 import signal
 import sys
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from batchord.core.errors import BatchordError, ConfigurationError
 from batchord.output.last_words import MaskedFormatter, mask_last_words
 from batchord.output.masking import mask
-from batchord.processes.births import born
 
 from . import daemons
 from .addresses import Server
-from .daemons import Daemon
-from .fork_server import ROOM_FOR_TITLES, ForkServer
-from .home import held, open_home, write_private
-from .interrupts import uninterrupted
+from .fork_server import ForkServer
+from .home import held
 from .processes import ProcessSpec, ProcessState, ProcessStatus
 from .rotation import LogRotation
 from .servers import stop_servers
 from .supervisor import NAME, STATUS_FILE, run
 from .titles import set_title
 
-#: Longer than the slowest start of a server.
-_START_SECONDS = 180.0
 #: Longer than all servers need to stop one after the other. The processes stop before, each within its own time.
-_STOP_SECONDS = 60.0
+STOP_SECONDS = 60.0
 #: How long to wait for the lock of a supervisor that was killed: its guard holds the lock until it has cleaned up.
-_CLEANING_SECONDS = 20.0
-_POLL_SECONDS = 0.05
-
-#: By its installed name: it is found from every working directory.
-_MODULE = "batchord.app.localstack"
-
-
-def start_background(
-    home: Path,
-    specs: Sequence[ProcessSpec],
-    *,
-    servers: Collection[Server] = (),
-    folder: Path | None = None,
-    rotation: LogRotation | None = None,
-) -> int:
-    """Starts servers and processes under a supervisor that outlives this program. Returns the supervisor's pid.
-
-    ``folder``: the processes' working directory; None: this program's own. Returns once all of them have been started.
-    Raises ConfigurationError if a stack already runs in this home, or if the stack cannot be started; then none of its
-    processes run.
-    """
-    home = open_home(home)
-    refuse_second(home)
-    # The name is random, so that two programs that start at the same time do not share a file. Its reader deletes it.
-    spec = home / "run" / f"spec.{secrets.token_hex(4)}.json"
-    processes = [{**vars(process), "env": dict(process.env)} for process in specs]
-    contents = {
-        "servers": sorted(servers),
-        "processes": processes,
-        "folder": str(folder or Path.cwd()),
-        "rotation": asdict(rotation or LogRotation()),
-    }
-    write_private(spec, json.dumps(contents))
-    command = [sys.executable, "-P", "-m", _MODULE, "--home", str(home), "--spec", str(spec), ROOM_FOR_TITLES]
-    if lost_supervisor(home) is not None:  # wait for its guard, which still ends its processes
-        with held(daemons.lock_path(home, NAME), timeout=_CLEANING_SECONDS):
-            pass
-    deadline = time.monotonic() + _START_SECONDS
-    started: Daemon | None = None
-    up = False
-    try:
-        with uninterrupted():
-            pid = daemons.spawn(home, NAME, command, environment=os.environ)
-            started = Daemon(pid=pid, born=born(pid) or "ended", port=0)
-        while daemons.alive(started) and time.monotonic() < deadline:
-            if _status_file(home).get("supervisor") == pid:
-                up = True
-                return pid
-            time.sleep(_POLL_SECONDS)
-    finally:
-        if not up and started is not None:  # also after Ctrl-C while waiting
-            daemons.stop(started, ((signal.SIGTERM, _STOP_SECONDS + sum(process.patience for process in specs)),))
-        if not up:
-            spec.unlink(missing_ok=True)
-    raise ConfigurationError(f"The local stack did not start:\n{daemons.log_tail(home, NAME, lines=4)}")
+CLEANING_SECONDS = 20.0
 
 
 def refuse_second(home: Path) -> None:
@@ -126,8 +66,8 @@ def stop_background(home: Path) -> bool:
     supervisor = daemons.find(home, NAME)
     before = _running(home)
     if supervisor is not None:
-        daemons.stop(supervisor, ((signal.SIGTERM, _STOP_SECONDS + _status_file(home).get("patience", 0.0)),))
-    with held(daemons.lock_path(home, NAME), timeout=_CLEANING_SECONDS):
+        daemons.stop(supervisor, ((signal.SIGTERM, STOP_SECONDS + status_file(home).get("patience", 0.0)),))
+    with held(daemons.lock_path(home, NAME), timeout=CLEANING_SECONDS):
         stop_servers(home)
         daemons.forget(home, NAME)
     return supervisor is not None or before != _running(home)
@@ -141,7 +81,7 @@ def background_status(home: Path) -> list[ProcessStatus]:
     """The processes of this home's supervisor. Any program may ask; without a supervisor, all of them are stopped."""
     home = home.expanduser().absolute()
     supervisor = daemons.find(home, NAME)
-    file = _status_file(home)
+    file = status_file(home)
     runs = supervisor is not None and file.get("supervisor") == supervisor.pid
     return [_status(values, runs=runs) for values in file.get("processes", [])]
 
@@ -158,7 +98,7 @@ def _status(values: dict[str, Any], *, runs: bool) -> ProcessStatus:
     )
 
 
-def _status_file(home: Path) -> dict[str, Any]:
+def status_file(home: Path) -> dict[str, Any]:
     """The contents of the supervisor's status file; empty if it cannot be read."""
     try:
         contents = json.loads((home / STATUS_FILE).read_text(encoding="utf-8"))
@@ -168,18 +108,25 @@ def _status_file(home: Path) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Supervise in the foreground until SIGTERM or Ctrl-C. Exits with 0 after an orderly stop, 1 if it cannot start."""
+    """Supervise in the foreground until SIGTERM or Ctrl-C. Exits with 0 after an orderly stop, 1 if it cannot start.
+
+    Standard input holds JSON with the servers and the processes.
+    """
     parser = argparse.ArgumentParser(prog="batchord-supervisor", description=main.__doc__)
     parser.add_argument("--home", type=Path, required=True, help="folder with the stack's data and logs")
-    parser.add_argument("--spec", type=Path, required=True, help="JSON file with servers and processes; deleted")
     parser.add_argument("room", nargs="?", help="ignored: room for titles in `ps`")
     options = parser.parse_args(arguments)
     set_title(options.home, f"supervisor of {options.home}")
-    spec = json.loads(options.spec.read_text(encoding="utf-8"))
-    options.spec.unlink()  # the environments in it may hold passwords
-    os.chdir(spec["folder"])
     # Before everything that its forks must not inherit: a thread, a connection, a way of logging.
     fork_server = ForkServer()
+    fork_server.import_modules()
+    text = sys.stdin.read()  # waits: who started this program prepares the servers meanwhile
+    if not text:
+        return 1  # who started this program gave up, or was killed
+    with open(os.devnull) as nothing:  # noqa: PTH123 -- for its descriptor
+        os.dup2(nothing.fileno(), sys.stdin.fileno())
+    spec = json.loads(text)
+    os.chdir(spec["folder"])
     fork_server.split_off()
     mask_last_words()
     handler = logging.StreamHandler()

@@ -77,14 +77,20 @@ def launch(
 
 
 def spawn(
-    home: Path, name: str, command: Sequence[str], *, environment: Mapping[str, str], lock: int | None = None
+    home: Path,
+    name: str,
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    lock: int | None = None,
+    stdin: int | None = None,
 ) -> int:
-    """Starts a command in a session of its own and returns its pid.
+    """Starts a command in a session of its own and returns its pid. ``stdin``: its standard input; None: an empty one.
 
     A session of its own, because a terminal sends Ctrl-C to all processes of its group.
     """
     files = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0) if stdin is None else (os.POSIX_SPAWN_DUP2, stdin, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(log_path(home, name)), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
         *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inherited()),

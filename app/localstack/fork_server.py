@@ -64,6 +64,7 @@ class ForkServer:
         self._received = b""
         #: Waits for the server's end; None before its start, and once it has been waited for.
         self._await_end: Callable[[], object] | None = None
+        self._has_imported = False
         self._channel: socket.socket | None = None
 
     def __enter__(self) -> Self:
@@ -74,7 +75,10 @@ class ForkServer:
         self.close()
 
     def start(self) -> None:
-        """Starts the server as a program, which imports while the caller continues. Raises ConfigurationError if it cannot start."""
+        """Starts the server as a program, which imports while the caller continues.
+
+        Raises ConfigurationError if it cannot start.
+        """
         if not hasattr(os, "pidfd_open"):
             return
         ours, theirs = socket.socketpair()
@@ -94,26 +98,34 @@ class ForkServer:
         self._channel = ours
         self._await_end = process.wait
 
-    def split_off(self) -> None:
-        """Starts the server as a fork of this process, which imports for both, so that the two share that memory.
-
-        This process must have no thread and no connection yet. The server's own forks end within this call.
-        """
+    def import_modules(self) -> None:
+        """Imports for :meth:`split_off`. Nothing of it reads a setting that is kept."""
         if not hasattr(os, "pidfd_open"):
             return
-        # Imported here: no other program needs them.
-        from .. import celery_command, forks
+        # Imported here: no other program needs it.
+        from .. import forks
 
         own_environment = dict(os.environ)
         os.environ.update(self._environment)
         try:
             forks.import_modules()
-        except Exception:
+        except Exception:  # noqa: BLE001 -- whatever the error, the processes can do without
             _log.exception("Celery's processes are started as programs of their own, since this import failed.")
-            return
+        else:
+            self._has_imported = True
         finally:
             os.environ.clear()
             os.environ.update(own_environment)
+
+    def split_off(self) -> None:
+        """Starts the server as a fork of this process, so that the two share the memory of the modules.
+
+        This process must have no thread and no connection yet. The server's own forks end within this call.
+        """
+        if not self._has_imported:
+            return
+        from .. import celery_command, forks
+
         ours, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
