@@ -9,6 +9,7 @@ from pathlib import Path
 
 import redis
 
+from app.localstack.supervisor import STATUS_FILE
 from benchmarks.measure import Row, figure, processor_seconds, proportional_mb
 from benchmarks.peers import Peers
 from benchmarks.stack import Stack
@@ -55,14 +56,18 @@ def _local_stack(stack: Stack) -> list[Row]:
         servers = {server["name"]: server["pid"] for server in status["servers"] if server["pid"]}
         processes = {process["name"]: process["pid"] for process in status["processes"] if process["pid"]}
         time.sleep(10)  # until everything is idle
-        all_pids = [*servers.values(), *processes.values()]
+        supervisor = json.loads((home / STATUS_FILE).read_text(encoding="utf-8"))["supervisor"]
+        # The processes are descendants of the supervisor, as are its guard and the process that forks them.
+        all_pids = [*servers.values(), supervisor]
         before = processor_seconds(all_pids)
         time.sleep(_IDLE_SECONDS)
         busy = processor_seconds(all_pids) - before
         rows.append(figure(NAME, f"idle: processor seconds in {_IDLE_SECONDS:.0f} s", seconds=busy))
         for name, pid in {**servers, **processes}.items():
             rows.append(figure(NAME, f"idle: {name}", megabytes=proportional_mb([pid])))
-        without = [pid for name, pid in {**servers, **processes}.items() if name != "postgres"]
+        others = proportional_mb([supervisor]) - proportional_mb(processes.values())
+        rows.append(figure(NAME, "idle: supervisor, its guard and its fork server", megabytes=others))
+        without = [pid for pid in all_pids if pid != servers["postgres"]]
         rows.append(figure(NAME, "idle: all but PostgreSQL", megabytes=proportional_mb(without)))
         rows.append(figure(NAME, "idle: all", megabytes=proportional_mb(all_pids)))
     finally:

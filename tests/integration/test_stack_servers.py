@@ -7,13 +7,24 @@ import socket
 import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 import redis
 
-from app.localstack import ALL_SERVERS, Server, server_status, start_servers, stop_servers, unconfigured_servers
+from app.localstack import (
+    ALL_SERVERS,
+    Server,
+    daemons,
+    server_status,
+    start_servers,
+    stop_servers,
+    unconfigured_servers,
+)
+from app.localstack.addresses import embedded_servers
+from app.localstack.home import passwords
 from batchord.core.errors import ConfigurationError
 from batchord.settings import Settings
 from tests.waiting import wait_until
@@ -70,6 +81,18 @@ def test_passwords_are_asked_for_and_never_shown(own_home: Path) -> None:
         pytest.raises(redis.exceptions.AuthenticationError),
     ):
         client.ping()
+
+
+def test_a_server_answers_only_to_its_own_password(own_home: Path) -> None:
+    """Otherwise another program on the port, such as the server of another home, would pass for it."""
+    start_servers(own_home, needs=[Server.REDIS, Server.S3])
+    right = passwords(own_home)
+    for name, wrong in ((Server.REDIS, {"redis": "wrong"}), (Server.S3, {"s3_secret_access_key": "wrong"})):
+        daemon = daemons.find(own_home, name)
+        assert daemon is not None
+        assert embedded_servers(own_home, right, durable=True)[name].answers(daemon.port)
+        assert not embedded_servers(own_home, replace(right, **wrong), durable=True)[name].answers(daemon.port)
+        assert not embedded_servers(own_home, right, durable=True)[name].answers(1)
 
 
 def test_running_servers_are_used_again(own_home: Path) -> None:

@@ -1,5 +1,6 @@
 """The cost of imports: no process loads modules that it does not use. Each case is a new interpreter."""
 
+import ast
 import json
 import os
 import subprocess
@@ -22,6 +23,11 @@ def _loaded(tmp_path: Path, statement: str) -> set[str]:
     program = (
         f"{statement}\nimport sys, json; print(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
     )
+    return set(json.loads(_run(tmp_path, program).splitlines()[-1]))
+
+
+def _run(tmp_path: Path, program: str) -> str:
+    """What a fresh interpreter prints."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BATCHORD_")}
     # Nobody listens there: an import that connects fails.
     environment |= {
@@ -39,7 +45,7 @@ def _loaded(tmp_path: Path, statement: str) -> set[str]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    return done.stdout
 
 
 @pytest.mark.parametrize(
@@ -62,6 +68,25 @@ def _loaded(tmp_path: Path, statement: str) -> set[str]:
             "import app.localstack.addresses, app.cli.database, batchord.ledger.ledger",
             _LEARNING | _FRAMES | {"sqlalchemy", "alembic"},
         ),
+        # The supervisor itself, before it imports what its forks share.
+        ("import app.localstack.background", _LEARNING | _STORES | _FRAMES | _QUEUES | {"sqlalchemy", "alembic"}),
+        # It asks whether its servers answer, without the clients that workers need.
+        (
+            (
+                "from pathlib import Path; from app.localstack.s3 import S3; from app.localstack.redis import Redis\n"
+                "S3(home=Path(), access_key_id='a', secret_access_key='b').answers(1)\n"
+                "Redis(home=Path(), password='c').answers(1)"
+            ),
+            _STORES | _QUEUES | {"sqlalchemy", "alembic"},
+        ),
+        # Flower by itself, without Celery's shell and its library for terminals.
+        (
+            (
+                "import contextlib; from app.celery_command import run\n"
+                "with contextlib.suppress(SystemExit): run(['flower', '--help'])"
+            ),
+            _LEARNING | _FRAMES | {"click_repl", "prompt_toolkit"},
+        ),
         ("import app.celery, beat.schedule", _LEARNING | _DATABASES | _STORES | _FRAMES),
         ("import workers.tasks, workers.lifecycle", _LEARNING | {"pandas", "alembic"}),
         (
@@ -75,6 +100,23 @@ def test_an_import_loads_nothing_that_it_does_not_need(
 ) -> None:
     """A pipeline file imports `batchord` alone; beat needs Celery and no database; workers load models on demand."""
     assert sorted(_loaded(tmp_path, statement).intersection(unwanted)) == []
+
+
+def test_a_fork_imports_nothing_that_its_fork_server_could_import_once(tmp_path: Path) -> None:
+    """Except modules that read settings or the environment when they are imported, and beat's own two small ones."""
+    statement = (
+        "import importlib, sys; from app import forks\n"
+        "for name in forks.MODULES: importlib.import_module(name)\n"
+        "importlib.import_module('batchord.wiring').load_adapters()\n"
+        "before = set(sys.modules)\n"
+        "from app.celery import app\n"
+        "app.loader.import_default_modules(); app.finalize()\n"
+        "import beat.schedule, workers.consumer, workers.losses\n"
+        "print(sorted(name for name in set(sys.modules) - before))"
+    )
+    done = _run(tmp_path, statement)
+    names = {"app.celery", "workers.tasks", "workers.lifecycle", "beat", "beat.schedule", "beat.edits"}
+    assert set(ast.literal_eval(done.splitlines()[-1])) <= names
 
 
 def test_every_module_can_be_imported_where_nothing_is_configured(tmp_path: Path) -> None:

@@ -96,6 +96,12 @@ def test_a_server_without_tls_is_known(redis_url: str) -> None:
     assert "Write redis:// instead of rediss://" in line(f"rediss://{place}/0")
 
 
+def test_without_files_no_certificate_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's certificates would take megabytes of each process, and a tenth of a second of its start."""
+    monkeypatch.setattr(ssl, "create_default_context", lambda: pytest.fail("certificates were read"))
+    assert unusable_file({}) is None
+
+
 def test_files_that_cannot_be_used_are_named(authority: trustme.CA, tmp_path: Path) -> None:
     """The check comes before anything is sent. redis-py would only say that there is no such file."""
     certificate, key, other = tmp_path / "c.pem", tmp_path / "c.key", tmp_path / "other.key"
