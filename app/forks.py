@@ -21,11 +21,9 @@ from batchord.settings import settings
 
 from .localstack.titles import set_title
 
-#: The prefix of the name of ``workers``: ``batchord.`` in an installed Batchord, otherwise empty.
-_AROUND = __name__.removesuffix("app.forks")
 #: The modules that a worker, beat and Flower share, and others whose import takes long. A module that only a fork
-#: imports takes its time and its memory once for each of them. Left out are Batchord's own that read settings or the
-#: environment when they are imported: ``app.celery``, ``workers.tasks`` and ``workers.lifecycle``.
+#: imports takes its time and memory once for each of them. ``app.celery`` is left out, and ``workers`` and ``beat``,
+#: which import it: it sets FLOWER_CONF, which a fork would lose with the environment. Then Flower would be open.
 MODULES = (
     "celery.app.control", "celery.app.events", "celery.app.log", "celery.apps.beat", "celery.apps.worker",
     "celery.backends.redis", "celery.bin.beat", "celery.bin.worker", "celery.concurrency.prefork",
@@ -38,15 +36,6 @@ MODULES = (
     "batchord.flow.upkeep.recover", "batchord.flow.upkeep.release", "batchord.flow.upkeep.switch",
     "batchord.flow.upkeep.watch", "batchord.flow.upkeep.watch_files", "batchord.queue.publisher",
     "batchord.queue.redis_server", "batchord.queue.replies", "batchord.queue.sent_times", "batchord.wiring",
-    *(
-        f"{_AROUND}{name}"
-        for name in (
-            "app.celery_loader", "app.configuration", "workers.bearing", "workers.consumer", "workers.failures",
-            "workers.handing_back", "workers.inner_processes", "workers.log_format", "workers.losses",
-            "workers.memory", "workers.messages", "workers.replacing", "workers.revoking", "workers.slots",
-            "workers.transport",
-        )
-    ),
 )  # fmt: skip
 
 

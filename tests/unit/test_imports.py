@@ -1,8 +1,8 @@
 """The cost of imports: no process loads modules that it does not use. Each case is a new interpreter."""
 
-import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Collection
@@ -102,8 +102,8 @@ def test_an_import_loads_nothing_that_it_does_not_need(
     assert sorted(_loaded(tmp_path, statement).intersection(unwanted)) == []
 
 
-def test_a_fork_imports_nothing_that_its_fork_server_could_import_once(tmp_path: Path) -> None:
-    """Except modules that read settings or the environment when they are imported, and beat's own two small ones."""
+def test_a_fork_imports_only_what_its_fork_server_must_not(tmp_path: Path) -> None:
+    """Batchord's app, and what imports it. The app sets a variable, which a fork loses: Flower would be open."""
     statement = (
         "import importlib, sys; from app import forks\n"
         "for name in forks.MODULES: importlib.import_module(name)\n"
@@ -112,11 +112,12 @@ def test_a_fork_imports_nothing_that_its_fork_server_could_import_once(tmp_path:
         "from app.celery import app\n"
         "app.loader.import_default_modules(); app.finalize()\n"
         "import beat.schedule, workers.consumer, workers.losses\n"
-        "print(sorted(name for name in set(sys.modules) - before))"
+        "print(json.dumps([sorted(before), sorted(set(sys.modules) - before)]))"
     )
-    done = _run(tmp_path, statement)
-    names = {"app.celery", "workers.tasks", "workers.lifecycle", "beat", "beat.schedule", "beat.edits"}
-    assert set(ast.literal_eval(done.splitlines()[-1])) <= names
+    before, after = json.loads(_run(tmp_path, f"import json; {statement}").splitlines()[-1])
+    unshared = re.compile(r"(batchord\.)?(app\.(celery|celery_loader|configuration)|(workers|beat)(\..+)?)")
+    assert [name for name in before if unshared.fullmatch(name)] == []
+    assert [name for name in after if not unshared.fullmatch(name)] == []
 
 
 def test_every_module_can_be_imported_where_nothing_is_configured(tmp_path: Path) -> None:
