@@ -7,8 +7,19 @@ from typing import Any
 import pytest
 import redis as redis_client
 from celery import Celery
+from kombu import Connection
 
 from batchord.settings import settings
+
+
+class _App(Celery):
+    """Knows its connections: beat keeps the one to the broker until its process ends, and a test does not end it."""
+
+    opened: list[Connection]
+
+    def connection_for_write(self, *args: Any, **kwargs: Any) -> Connection:
+        self.opened.append(super().connection_for_write(*args, **kwargs))
+        return self.opened[-1]
 
 
 @pytest.fixture
@@ -19,12 +30,15 @@ def beat_app(redis_url: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFa
         patch.setenv("BATCHORD_HOME", str(tmp_path_factory.mktemp("home")))
         patch.setenv("BATCHORD_SWEEP_SECONDS", "5")
         settings.cache_clear()
-        with Celery(broker=redis_url, set_as_current=False) as app:
+        with _App(broker=redis_url, set_as_current=False) as app:
+            app.opened = []
             app.conf.update(
                 redbeat_redis_url=redis_url, redbeat_key_prefix="test:", redbeat_lock_key=None, beat_max_loop_interval=1
             )
             yield app
             app.redbeat_redis.close()
+            for connection in app.opened:
+                connection.close()
     settings.cache_clear()
 
 
