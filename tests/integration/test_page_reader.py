@@ -60,8 +60,8 @@ def test_marks(reader: Journey) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("# A\n\n```bash\ntrue\nfalse  # here\n```\n", "page.md:3: false  # here\nended with exit code 1"),
-        ("```bash\necho one\n```\n```text\ntwo\n```\n", "page.md:4: this was not printed:\ntwo"),
+        ("# A\n\n```bash\ntrue\nfalse  # here\n```\n", "page.md:3: false  # here\n *ended with exit code 1"),
+        ("```bash\necho one\n```\n```text\ntwo\n```\n", "page.md:4: this was not printed:\n *two"),
         ("```text\ntwo\n```\n", "no block before this one has printed anything"),
         ("```python\n1 / 0\n```\n", "ZeroDivisionError"),
         ("<!-- reader fails: it must -->\n```bash\ntrue\n```\n", "ended with exit code 0"),

@@ -142,9 +142,9 @@ class _Reading:
 
 def _checked(ended: Ended, place: str, *, fails: bool = False) -> str:
     """The output of a command that ended as its page wants."""
-    seen = f"{place}: {ended.command.rstrip()}\n{{}}, and printed:\n{ended.output}{ended.errors}"
-    assert (ended.exit_code != 0) == fails, seen.format(f"ended with exit code {ended.exit_code}")
+    command, printed = f"{place}: {ended.command.rstrip()}", f"printed:\n{ended.output}{ended.errors}"
+    assert (ended.exit_code != 0) == fails, f"{command}\nended with exit code {ended.exit_code}, and {printed}"
     errors = _STARTED.sub("", ended.errors)
     quiet = not errors or ended.exit_code != 0 or not ended.command.startswith("batchord")
-    assert quiet, seen.format("succeeded, but warned")
+    assert quiet, f"{command}\nsucceeded, but warned, and {printed}"
     return ended.output + ended.errors

@@ -12,8 +12,8 @@ from markdown_it import MarkdownIt
 from tests.pages.page import ROOT
 from tests.pages.shell import commands
 
-#: Where a command ends and another one begins, or where its output goes.
-_BEHIND = re.compile(r"\s(?:&&|\|\|?|;|>>?|<|2>&1|#).*", re.DOTALL)
+#: A command up to where another one begins, or where its output goes. Within quotes, nothing ends it.
+_COMMAND = re.compile(r"""(?:"[^"]*"|'[^']*'|\s(?!&&|\||;|>|<|2>&1|#)|[^\s"'])*""")
 _VARIABLES = re.compile(r"^(?:\w+=\S*\s+)+")
 
 
@@ -31,7 +31,7 @@ def named_commands(page: str, program: str) -> Iterator[Named]:
     for place, text in _code(page):
         bare = _VARIABLES.sub("", text.strip())
         if re.match(rf"{re.escape(program)}(?:\s|$)", bare):
-            yield Named(place=place, words=tuple(shlex.split(_BEHIND.sub("", bare))))
+            yield Named(place=place, words=tuple(shlex.split(next(_COMMAND.finditer(bare))[0])))
 
 
 def named_options(page: str) -> Iterator[Named]:
