@@ -29,6 +29,7 @@ from app.localstack.guard import Guard
 from batchord.core.addresses.database_roles import DatabaseRoles
 from tests.acceptance.cluster import CELERY, READ_LATER
 from tests.folders import servers_folder
+from tests.forked_commands import ForkedCommands
 from tests.sharing import (  # noqa: F401 -- hooks and fixtures count where pytest looks for them
     _torch_stays_out,
     pytest_collection_modifyitems,
@@ -208,6 +209,13 @@ def fork_server() -> Iterator[ForkServer]:
     """Starts the processes of clusters, each in a fraction of the time that its imports would take."""
     environment = {**CELERY_ENVIRONMENT, **_FEW_THREADS}
     with ForkServer(CELERY, environment=environment, read_later=READ_LATER) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[ForkedCommands]:
+    """Runs the commands of clusters, each in a fraction of the time that its imports would take."""
+    with ForkedCommands() as started:
         yield started
 
 

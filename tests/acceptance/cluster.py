@@ -18,6 +18,7 @@ from celery import Celery
 
 from app.localstack import CELERY_ENVIRONMENT, ForkServer, ProcessSpec, Supervisor
 from tests.exactly_once import Findings, findings
+from tests.forked_commands import ForkedCommands
 from tests.waiting import wait_until
 
 #: As `batchord up` starts them, by the names that modules of the tests import.
@@ -56,6 +57,7 @@ class Cluster:
         include: str | None = None,
         patience: float = 5.0,
         fork_server: ForkServer | None = None,
+        commands: ForkedCommands | None = None,
     ) -> None:
         """``database_url``: by whom the test itself asks, and makes tables; it may do everything.
 
@@ -63,7 +65,8 @@ class Cluster:
 
         ``patience``: seconds that each process has to end by itself when the test is over.
 
-        ``fork_server``: one that was started, of which the processes are forks where they can be.
+        ``fork_server``: one that was started, of which the processes are forks where they can be. ``commands``: as for
+        the commands that a test runs.
         """
         self.pipelines = folder / "pipelines"
         self.pipelines.mkdir()
@@ -74,6 +77,7 @@ class Cluster:
         self._include = include
         self._patience = patience
         self._fork_server = fork_server
+        self._commands = commands
         self._running: dict[str, Supervisor] = {}
         self._connection: psycopg.Connection[Any] | None = None
 
@@ -188,7 +192,10 @@ class Cluster:
 
     def batchord(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Runs the ``batchord`` command to its end. What it says is in the failure, if it should not have failed."""
-        return self._ended("-c", "from batchord.app.cli import main; main()", *arguments, check=check)
+        environment = {**os.environ, **self.environment}
+        if self._commands is None or not self._commands.can_fork(environment):
+            return self._ended("-c", "from batchord.app.cli import main; main()", *arguments, check=check)
+        return _checked(self._commands.run(arguments, environment=environment, timeout=120), check=check)
 
     def call(self, task: str, **arguments: Any) -> str:
         """``celery -A app call``: the id of the task that was sent."""
@@ -204,8 +211,7 @@ class Cluster:
             check=False,
             timeout=timeout,
         )
-        assert not (check and ended.returncode), f"{arguments} ended with {ended.returncode}:\n{ended.stderr}"
-        return ended
+        return _checked(ended, check=check)
 
     def send(self, task: str, **arguments: Any) -> str:
         """Sends a task's message as a foreign program would, which knows only the broker and the task's name."""
@@ -250,3 +256,8 @@ class Cluster:
                 description=f"every run of {pipeline} ends",
             )
         assert found == Findings()
+
+
+def _checked(ended: subprocess.CompletedProcess[str], *, check: bool) -> subprocess.CompletedProcess[str]:
+    assert not (check and ended.returncode), f"{ended.args} ended with {ended.returncode}:\n{ended.stderr}"
+    return ended

@@ -7,14 +7,17 @@ import pytest
 
 from app.localstack import ForkServer
 from tests.acceptance.cluster import Cluster
+from tests.forked_commands import ForkedCommands
 
 
 @pytest.fixture
 def cluster(
-    settings_env: dict[str, str], database_url: str, tmp_path: Path, fork_server: ForkServer
+    settings_env: dict[str, str], database_url: str, tmp_path: Path, fork_server: ForkServer, commands: ForkedCommands
 ) -> Iterator[Cluster]:
     """A Batchord of this test alone; nothing of it runs until the test starts it."""
-    with Cluster(settings_env, tmp_path, database_url=database_url, fork_server=fork_server) as started:
+    with Cluster(
+        settings_env, tmp_path, database_url=database_url, fork_server=fork_server, commands=commands
+    ) as started:
         yield started
 
 

@@ -10,6 +10,7 @@ from batchord.ledger.roles.preparing import prepare_database
 from tests.acceptance.cluster import Cluster
 from tests.acceptance.conftest import create_notes
 from tests.drills.drill import Drill
+from tests.forked_commands import ForkedCommands
 
 #: What workers import besides the tasks: fault points where no code of ours runs.
 _POINTS = "tests.drills.celery_points"
@@ -25,11 +26,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def cluster(
-    settings_env: dict[str, str], database_url: str, tmp_path: Path, fork_server: ForkServer
+    settings_env: dict[str, str], database_url: str, tmp_path: Path, fork_server: ForkServer, commands: ForkedCommands
 ) -> Iterator[Cluster]:
     """A Batchord of this drill alone on the test run's servers; nothing of it runs until the drill starts it."""
     with Cluster(
-        settings_env, tmp_path, database_url=database_url, fork_server=fork_server, include=_POINTS, patience=0.1
+        settings_env,
+        tmp_path,
+        database_url=database_url,
+        fork_server=fork_server,
+        commands=commands,
+        include=_POINTS,
+        patience=0.1,
     ) as started:
         yield started
 
@@ -47,13 +54,21 @@ def own_servers(own_home: Path) -> Servers:
 
 
 @pytest.fixture
-def own_cluster(own_servers: Servers, own_home: Path, tmp_path: Path, fork_server: ForkServer) -> Iterator[Cluster]:
+def own_cluster(
+    own_servers: Servers, own_home: Path, tmp_path: Path, fork_server: ForkServer, commands: ForkedCommands
+) -> Iterator[Cluster]:
     """A Batchord on servers of its own."""
     environment = own_servers.environment() | {"BATCHORD_HOME": str(own_home), "OMP_NUM_THREADS": "1"}
     prepare_database(own_servers.database_roles())
     url = superuser_url(own_home)
     with Cluster(
-        environment, tmp_path, database_url=url, fork_server=fork_server, include=_POINTS, patience=0.1
+        environment,
+        tmp_path,
+        database_url=url,
+        fork_server=fork_server,
+        commands=commands,
+        include=_POINTS,
+        patience=0.1,
     ) as started:
         yield started
 

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, expect
 from app.localstack import ForkServer
 from tests.acceptance.cluster import Cluster
 from tests.acceptance.flowers import RunningFlower
+from tests.forked_commands import ForkedCommands
 from tests.needs.browser.site import FLOWER, Site
 from tests.needs.browser.visit import Theme, visit
 from tests.pictures import gallery
@@ -65,11 +66,12 @@ def shop(
     create_settings: Callable[[Path], tuple[dict[str, str], str]],
     tmp_path_factory: pytest.TempPathFactory,
     fork_server: ForkServer,
+    commands: ForkedCommands,
 ) -> Iterator[Site]:
     """The gallery, after its runs."""
     folder = tmp_path_factory.mktemp("shop")
     environment, database_url = create_settings(folder)
-    with Cluster(environment, folder, database_url=database_url, fork_server=fork_server) as cluster:
+    with Cluster(environment, folder, database_url=database_url, fork_server=fork_server, commands=commands) as cluster:
         gallery.furnish(cluster)
         cluster.start("control", "worker", "worker2")
         gallery.live(cluster)

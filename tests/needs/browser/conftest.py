@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 from app.localstack import ForkServer
 from tests.acceptance.cluster import Cluster
 from tests.acceptance.flowers import RunningFlower
+from tests.forked_commands import ForkedCommands
 from tests.needs.browser.site import FLOWER, Site, furnish
 from tests.needs.browser.visit import Visit, visit
 
@@ -52,11 +53,12 @@ def cluster(
     create_settings: Callable[[Path], tuple[dict[str, str], str]],
     tmp_path_factory: pytest.TempPathFactory,
     fork_server: ForkServer,
+    commands: ForkedCommands,
 ) -> Iterator[Cluster]:
     """Workers and beat over the site's pipelines."""
     folder = tmp_path_factory.mktemp("site")
     environment, database_url = create_settings(folder)
-    with Cluster(environment, folder, database_url=database_url, fork_server=fork_server) as started:
+    with Cluster(environment, folder, database_url=database_url, fork_server=fork_server, commands=commands) as started:
         furnish(started)
         started.start("control", "worker", "beat")
         yield started
