@@ -26,16 +26,22 @@ _CUT = "server closed the connection unexpectedly"
 
 
 class Session(psycopg.Connection[DictRow]):
-    """A session that asks, before each statement, whether its connection breaks now."""
+    """A session that asks, before each statement, whether its connection breaks now.
+
+    A transaction has the world's time when it begins, not when its process wanted it.
+    """
 
     at_statement: "Callable[[Session], None]"
+    tell_time: "Callable[[], str]"
 
     def execute(self, query: Any, params: Any = None, **kwargs: Any) -> psycopg.Cursor[DictRow]:
         """See psycopg."""
-        self.at_statement(self)
         if isinstance(query, bytes) and params is None:  # the beginning of a transaction: nobody reads its result
-            self.run(query)
+            begin = query + f"; SET LOCAL simulation.now = '{self.tell_time()}'".encode()
+            self.at_statement(self)
+            self.run(begin)
             return self.cursor()
+        self.at_statement(self)
         return super().execute(query, params, **kwargs)
 
     def run(self, command: bytes) -> None:
@@ -108,7 +114,11 @@ class Sessions:
                 return session
         session = Session.connect(self._url, row_factory=dict_row, **_PREPARED)
         session.at_statement = self._at_statement
+        session.tell_time = self._tell_time
         return session
+
+    def _tell_time(self) -> str:
+        return self._world.tell_time()
 
     def _at_statement(self, session: Session) -> None:
         if self._world.cuts("cut in a statement", 0.002):
@@ -131,15 +141,8 @@ class Sessions:
 
 
 class SimulatedConnections(Connections):
-    """The ledger's connections over :class:`Sessions`. Its transactions have the world's time."""
+    """The ledger's connections over :class:`Sessions`."""
 
-    def __init__(self, sessions: Sessions, world: "World") -> None:
+    def __init__(self, sessions: Sessions) -> None:
         super().__init__("postgresql://simulated/ledger")  # errors name it
-        self._world = world
         self._pool = lambda: sessions  # type: ignore[assignment, return-value]
-
-    def __getattribute__(self, name: str) -> Any:
-        value = super().__getattribute__(name)
-        if name in ("_begin", "_begin_results"):
-            return value + f"; SET LOCAL simulation.now = '{self._world.tell_time()}'".encode()
-        return value

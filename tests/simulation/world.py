@@ -141,7 +141,7 @@ class World:
             home=None,
         )
         ledger = Ledger(self.url)
-        ledger._connections = SimulatedConnections(self.sessions, self)  # noqa: SLF001 -- all of the ledger goes through it
+        ledger._connections = SimulatedConnections(self.sessions)  # noqa: SLF001 -- all of the ledger goes through it
         return SimulatedParts(
             settings=settings,
             catalog=self.editions[0],
