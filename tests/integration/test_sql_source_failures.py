@@ -1,8 +1,9 @@
 """What a database's errors become, and that no password gets out with them."""
 
+import gc
 import multiprocessing
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import timedelta
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
@@ -50,6 +51,20 @@ def end_sessions(url: str) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE application_name = 'batchord-source' AND datname = current_database()"
         )
+
+
+def test_a_reader_may_stop_after_its_session_has_ended(url: str) -> None:
+    """No error, since it wants nothing more, and no cursor that stays open."""
+    source = records(url)
+    greatest = source.greatest_position()
+    assert greatest is not None
+    chunks = source.rows(first=Position(arrival=None, key=1), last=greatest, chunk_rows=1000)
+    assert len(next(chunks)[0]) == 1000
+    end_sessions(url)
+    assert isinstance(chunks, Generator)
+    chunks.close()
+    cursors = [each for each in gc.get_objects() if isinstance(each, psycopg.ServerCursor)]
+    assert [cursor for cursor in cursors if not cursor.closed] == []
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Reads a source in READ ONLY transactions, which discovery recognises as Batchord's own."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import sqlalchemy as sa
 
@@ -27,4 +27,10 @@ def reading(engine: sa.Engine, *, snapshot: bool = False) -> Iterator[sa.Connect
             options["isolation_level"] = "REPEATABLE READ"
     bounds: Bounds = engine.get_execution_options()[BOUNDS]
     with translated(engine.url), engine.connect().execution_options(**options) as connection, bounds.over(connection):
-        yield connection
+        try:
+            yield connection
+        except GeneratorExit:
+            # The reader wants nothing more. If the session has ended, that is no error of its.
+            with suppress(sa.exc.DBAPIError):
+                connection.rollback()
+            raise

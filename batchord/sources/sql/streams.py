@@ -1,6 +1,7 @@
 """Reads results of any size in parts, with a cursor on the server if the database has one."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -42,7 +43,7 @@ def _by_psycopg(
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)  # noqa: S101 -- this dialect uses psycopg
     try:
-        with driver.cursor(name="batchord") as cursor:
+        with _cursor(driver) as cursor:
             if adapt is not None:
                 adapt(cursor.adapters)
             # Pass the statement as text: the driver knows the encoding that the server needs.
@@ -66,6 +67,19 @@ def _by_psycopg(
             connection_invalidated=driver.broken,
             dialect=connection.dialect,
         ) from error
+
+
+@contextmanager
+def _cursor(driver: psycopg.Connection[Any]) -> Iterator[psycopg.ServerCursor[Any]]:
+    cursor = driver.cursor(name="batchord")
+    try:
+        yield cursor
+        cursor.close()
+    finally:
+        # If the block raises, an error of closing tells nothing new. It leaves the cursor open: close it once more.
+        with suppress(psycopg.Error):
+            cursor.close()
+        cursor.close()
 
 
 def _fetched(cursor: psycopg.ServerCursor[Any], rows: int) -> Rows:
