@@ -30,9 +30,8 @@ def _run(name: str, options: Sequence[str]) -> None:
     app = importlib.import_module(_APP).app
     command: click.Command = getattr(importlib.import_module(_ALONE[name]), name)
     context = CLIContext(app=app, no_color=False, workdir=None)
-    around = click.Context(
-        click.Group("celery"), info_name="celery", obj=context
-    )  # Flower asks it for Celery's options
+    # Flower asks the context around its own for Celery's options.
+    around = click.Context(click.Group("celery"), info_name="celery", obj=context)
     command.main(list(options), prog_name=name, parent=around, auto_envvar_prefix=f"CELERY_{name.upper()}")
 
 

@@ -1,10 +1,9 @@
 """Starts Celery's processes as forks of one process that has imported what all of them import.
 
 Imports take most of the time of a start and most of the memory of an idle process. Forks share both, and the supervisor
-shares them, too. The shared imports
-never include authors' code. Some processes are started as programs of their own: those whose environment differs in a
-variable that an import may read, all processes on systems without pidfds (only Linux has them), and all processes after
-the fork server has ended.
+shares them, too. The shared imports never include authors' code. Some processes are started as programs of their own:
+those whose environment differs in a variable that an import may read, all processes on systems without pidfds (only
+Linux has them), and all processes after the fork server has ended.
 """
 
 import contextlib
@@ -109,7 +108,7 @@ class ForkServer:
         os.environ.update(self._environment)
         try:
             forks.import_modules()
-        except Exception:  # noqa: BLE001 -- whatever the error, the processes can do without
+        except Exception:  # noqa: BLE001 -- without it, processes start as programs of their own
             _log.exception("Celery's processes are started as programs of their own, since this import failed.")
         else:
             self._has_imported = True

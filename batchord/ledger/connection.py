@@ -23,7 +23,7 @@ logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 #: The name of the ledger's sessions in ``pg_stat_activity``, for people.
 APPLICATION_NAME = "batchord-ledger"
-#: A person's SQL may be in it: a text in quotes must end where the standard says, whatever the server is set to.
+#: A person's SQL may be in it: a text in quotes must end where the standard says, even if the server's settings differ.
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL standard_conforming_strings = on"
 
 

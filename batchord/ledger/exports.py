@@ -10,7 +10,7 @@ from psycopg import sql
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.exported import COLUMNS, KEY, Column, ColumnType, Wanted
 from batchord.core.text.error_text import clause
-from batchord.core.text.sql_text import POSTGRESQL, is_condition
+from batchord.core.text.sql_text import NO_CONDITION, POSTGRESQL, is_condition
 from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.failures import PASSING
 from batchord.ledger.rows import one
@@ -110,10 +110,7 @@ class ReadPredictions:
     def _check(self, where: str) -> None:
         """Raises ConditionRefused for a condition that PostgreSQL cannot parse, or that is more than a condition."""
         if not is_condition(where, POSTGRESQL):
-            raise ConditionRefused(
-                f"{where!r} is no SQL condition: write what could stand behind WHERE, without ';' and with a ')' for "
-                "each '('."
-            )
+            raise ConditionRefused(f"{where!r} {NO_CONDITION}")
         before = sql.SQL("SELECT FROM {} WHERE ").format(self._from)
         try:
             self._connection.execute(before + _condition(where) + sql.SQL(" LIMIT 0"))

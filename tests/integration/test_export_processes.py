@@ -20,7 +20,7 @@ from tools.targets import PARQUET
 #: pyarrow and DuckDB; not on the tests' own path, where pandas would find pyarrow and hold texts in another way.
 _PACKAGES = Path(sys.prefix) / PARQUET
 _COMMAND = "from batchord.app.cli import main; main()"
-#: Tells the most memory that the process has taken; at its end, whichever that is.
+#: Tells at its end, even after an error, the most memory that the process has taken.
 _MEASURED = f"""
 import atexit
 def tell():

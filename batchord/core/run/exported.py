@@ -10,7 +10,7 @@ from batchord.core.text.similar import meant
 
 
 class ColumnType(StrEnum):
-    """The type of a column's values, whatever the file's format calls it."""
+    """The type of a column's values. Each format of a file has its own name for it."""
 
     TEXT = "text"
     INTEGER = "integer"

@@ -92,6 +92,10 @@ def code_of(sql: str, lexis: Lexis) -> str:
     return "".join(stands_for.get(part.kind, part.text) for part in parts_of(sql, lexis))
 
 
+#: What is said of a text that :func:`is_condition` refuses, behind the text.
+NO_CONDITION = "is no SQL condition: write what could stand behind WHERE, without ';' and with a ')' for each '('."
+
+
 def is_condition(written: str, lexis: Lexis) -> bool:
     """Whether ``written``, put into parentheses, stays within them, so that it can only be a condition or an error."""
     code = code_of(written, lexis)

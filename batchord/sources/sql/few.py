@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.records import Position
-from batchord.core.text.sql_text import is_condition, lexis_of, parts_of
+from batchord.core.text.sql_text import NO_CONDITION, is_condition, lexis_of, parts_of
 from batchord.sources.sql.statements import AsDriverGave, Condition, Statements
 
 
@@ -42,10 +42,7 @@ def condition_of(written: str, dialect: str) -> sa.TextClause:
     """A condition that a person wrote, in parentheses. Raises ConfigurationError if it is more than a condition."""
     lexis = lexis_of(dialect)
     if not is_condition(written, lexis):
-        raise ConfigurationError(
-            f"The condition {written!r} is no SQL condition: write what could stand behind WHERE, without ';' "
-            "and with a ')' for each '('."
-        )
+        raise ConfigurationError(f"{written!r} {NO_CONDITION}")
     text = "".join(part.text.replace(":", "\\:") for part in parts_of(written, lexis))
     return sa.text(f"(\n{text}\n)")  # the line breaks end a "--" comment
 
