@@ -176,7 +176,11 @@ def _without_heartbeat(parts: Parts, database_url: str) -> float:
 def _seconds(parts: Parts, database_url: str) -> float:
     """The seconds from the first claim to the last shard's end, without planning and finishing."""
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("TRUNCATE batchord.runs, batchord.predictions, batchord.frontiers CASCADE")
+        connection.execute("TRUNCATE batchord.runs, batchord.writers, batchord.frontiers CASCADE")
+        if connection.execute("SELECT to_regclass('batchord_results.texts__predict') IS NOT NULL").fetchone() == (
+            True,
+        ):
+            connection.execute("TRUNCATE batchord_results.texts__predict")
         connection.execute("CHECKPOINT")
         run = run_local(parts, pipeline="texts")
         if run.predicted != RECORDS:

@@ -139,7 +139,11 @@ class Stack:
 
     def forget(self) -> None:
         """Empties the ledger and writes everything to disk, so that all repetitions begin alike."""
-        self.sql("TRUNCATE batchord.runs, batchord.predictions, batchord.rejections, batchord.frontiers CASCADE")
+        results = [
+            name for (name,) in self.sql("SELECT format('%I.%I', schema_name, table_name) FROM batchord.results")
+        ]
+        kept = ["runs", "writers", "earlier_predictions", "rejections", "frontiers"]
+        self.sql(f"TRUNCATE {', '.join([*results, *(f'batchord.{table}' for table in kept)])} CASCADE")
         self.sql("CHECKPOINT")
 
     def run(self, pipeline: str) -> tuple[str, float]:

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     DUPLICATE_KEY = "duplicate-key"
     UNREADABLE_VALUE = "unreadable-value"
     UNFITTING_VALUE = "unfitting-value"
+    UNFITTING_KEY = "unfitting-key"
     # The model got the record and returned nothing that can be stored.
     MODEL_ERROR = "model-error"
     NO_OUTPUT = "no-output"

@@ -3,9 +3,12 @@
 import math
 from typing import Any
 
+from psycopg import sql
+
 from batchord.core.run.summary import QUANTILES
 from batchord.core.run.totals import StepTotals
 from batchord.ledger.connection import Connection
+from batchord.ledger.results import rows_of_run
 from batchord.ledger.rows import one
 
 _TOTALS = """
@@ -17,42 +20,37 @@ _TOTALS = """
            coalesce(sum(discovered), 0)::bigint AS discovered,
            coalesce(sum(predicted), 0)::bigint AS predicted,
            coalesce(sum(rejected), 0)::bigint AS rejected,
-           (SELECT count(*) FROM batchord.predictions WHERE run_id = %(run)s AND step = %(step)s)
-               AS predictions_written,
            (SELECT count(*) FROM batchord.rejections WHERE run_id = %(run)s AND step = %(step)s)
                AS rejections_written
     FROM batchord.shards WHERE run_id = %(run)s AND step = %(step)s
 """
+_COUNT = "SELECT count(*) AS predictions FROM {rows} AS prediction"
 #: The most labels in a summary: a model with a label for each record must not fill it.
 _MOST_LABELS = 50
-_LABELS = f"""
-    SELECT label, count(*) AS records FROM batchord.predictions
-    WHERE run_id = %(run)s AND step = %(step)s AND label IS NOT NULL
-    GROUP BY label ORDER BY records DESC, label LIMIT {_MOST_LABELS + 1}
+#: All that can be said of the predictions without sorting them: one scan. The sums over all labels stand in each row.
+_GROUPS = """
+    SELECT label, records, (sum(truncated) OVER ())::bigint AS truncated,
+           min(least) OVER () AS least, max(greatest) OVER () AS greatest
+    FROM (SELECT label, count(*) AS records, min(score) AS least, max(score) AS greatest,
+                 count(*) FILTER (WHERE output @> '{{"truncated": true}}') AS truncated
+          FROM {rows} AS prediction GROUP BY label) AS of_label
+    ORDER BY label IS NULL, records DESC, label LIMIT %(most)s
 """
-_SCORES = """
-    SELECT {percentile}(%(quantiles)s::float8[]) WITHIN GROUP (ORDER BY score) AS quantiles
-    FROM batchord.predictions
-    WHERE run_id = %(run)s AND step = %(step)s AND score IS NOT NULL
-"""
-_BETWEEN_SCORES = _SCORES.format(percentile="percentile_cont")
+_SCORES = (
+    "SELECT {percentile}(%(quantiles)s::float8[]) WITHIN GROUP (ORDER BY score) AS quantiles FROM {rows} AS prediction"
+)
+_BETWEEN_SCORES = "percentile_cont"
 #: Without a number between two scores: this may be infinite if they are very far apart, and JSON has no such number.
-_ONE_OF_SCORES = _SCORES.format(percentile="percentile_disc")
+_ONE_OF_SCORES = "percentile_disc"
 #: How many scores are in each of so many ranges of the same width, from the least score to the greatest.
 _BARS = 20
 _SCORE_COUNTS = """
     SELECT least(width_bucket(score, %(least)s, %(greatest)s, %(bars)s), %(bars)s) AS bar, count(*) AS records
-    FROM batchord.predictions
-    WHERE run_id = %(run)s AND step = %(step)s AND score IS NOT NULL
-    GROUP BY bar
+    FROM {rows} AS prediction WHERE score IS NOT NULL GROUP BY bar
 """
 _REASONS = """
     SELECT reason, count(*) AS records FROM batchord.rejections
     WHERE run_id = %(run)s AND step = %(step)s GROUP BY reason ORDER BY records DESC, reason
-"""
-_TRUNCATED = """
-    SELECT count(*) AS records FROM batchord.predictions
-    WHERE run_id = %(run)s AND step = %(step)s AND output @> '{"truncated": true}'
 """
 _SHARDS = """
     SELECT coalesce(sum((timings->>'fetch')::float8), 0) AS fetch,
@@ -65,46 +63,66 @@ _SHARDS = """
 """
 
 
-def _quantiles(connection: Connection, values: dict[str, Any]) -> list[float] | None:
-    """Those of the scores, in the order of :data:`.QUANTILES`; None without scores."""
-    wanted = {**values, "quantiles": list(QUANTILES.values())}
-    quantiles: list[float] | None = one(connection.execute(_BETWEEN_SCORES, wanted).fetchone())["quantiles"]
-    if quantiles and not all(map(math.isfinite, quantiles)):
-        quantiles = one(connection.execute(_ONE_OF_SCORES, wanted).fetchone())["quantiles"]
-    return quantiles
+class _Predictions:
+    """The predictions of one step of a run."""
 
+    def __init__(self, connection: Connection, run_id: str, step: str) -> None:
+        self._connection = connection
+        self._rows, self._values = rows_of_run(connection, run_id, step)
 
-def _score_counts(connection: Connection, values: dict[str, Any], quantiles: list[float] | None) -> list[int] | None:
-    """None without scores, if all are equal, or if their range is too wide for a number."""
-    if not quantiles or not 0 < quantiles[-1] - quantiles[0] < math.inf:
-        return None
-    ends = {"least": quantiles[0], "greatest": quantiles[-1], "bars": _BARS}
-    counts = {row["bar"]: row["records"] for row in connection.execute(_SCORE_COUNTS, {**values, **ends})}
-    return [counts.get(bar, 0) for bar in range(1, _BARS + 1)]
+    def count(self) -> int:
+        count: int = self._ask(_COUNT)[0]["predictions"]
+        return count
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Up to one label more than a summary shows, the most frequent first."""
+        return self._ask(_GROUPS, most=_MOST_LABELS + 1)
+
+    def quantiles(self) -> list[float]:
+        """Those of the scores, in the order of :data:`.QUANTILES`. There must be scores."""
+        wanted = list(QUANTILES.values())
+        for percentile in (_BETWEEN_SCORES, _ONE_OF_SCORES):
+            quantiles: list[float] = self._ask(_SCORES.replace("{percentile}", percentile), quantiles=wanted)[0][
+                "quantiles"
+            ]
+            if all(map(math.isfinite, quantiles)):
+                break
+        return quantiles
+
+    def score_counts(self, least: float, greatest: float) -> list[int] | None:
+        """None if all scores are equal, or if their range is too wide for a number."""
+        if not 0 < greatest - least < math.inf:
+            return None
+        ends = {"least": least, "greatest": greatest, "bars": _BARS}
+        counts = {row["bar"]: row["records"] for row in self._ask(_SCORE_COUNTS, **ends)}
+        return [counts.get(bar, 0) for bar in range(1, _BARS + 1)]
+
+    def _ask(self, query: str, **values: Any) -> list[dict[str, Any]]:
+        return self._connection.execute(sql.SQL(query).format(rows=self._rows), {**self._values, **values}).fetchall()
 
 
 def step_totals(connection: Connection, run_id: str, step: str) -> StepTotals:
     """The counts for the conservation check."""
-    row = connection.execute(_TOTALS, {"run": run_id, "step": step}).fetchone()
-    assert row is not None  # noqa: S101 -- an aggregate without GROUP BY gives exactly one row
-    return StepTotals(**row)
+    row = one(connection.execute(_TOTALS, {"run": run_id, "step": step}).fetchone())
+    return StepTotals(**row, predictions_written=_Predictions(connection, run_id, step).count())
 
 
 def step_aggregates(connection: Connection, run_id: str, step: str) -> dict[str, Any]:
     """Labels, quantiles and counts of scores, reasons of rejection, truncated texts, seconds per phase; as JSON."""
     values = {"run": run_id, "step": step}
-    labels = connection.execute(_LABELS, values).fetchall()
-    quantiles = _quantiles(connection, values)
-    truncated = connection.execute(_TRUNCATED, values).fetchone()
+    predictions = _Predictions(connection, run_id, step)
+    groups = predictions.groups()
+    labels = [group for group in groups if group["label"] is not None]
+    has_scores = bool(groups) and groups[0]["least"] is not None
     shards = connection.execute(_SHARDS, values).fetchone()
-    assert truncated is not None and shards is not None  # noqa: S101, PT018 -- as above
+    assert shards is not None  # noqa: S101 -- an aggregate without GROUP BY gives exactly one row
     return {
         "labels": {row["label"]: row["records"] for row in labels[:_MOST_LABELS]},
         "more_labels": len(labels) > _MOST_LABELS,
-        "score_quantiles": dict(zip(QUANTILES, quantiles, strict=True)) if quantiles else None,
-        "score_counts": _score_counts(connection, values, quantiles),
+        "score_quantiles": dict(zip(QUANTILES, predictions.quantiles(), strict=True)) if has_scores else None,
+        "score_counts": predictions.score_counts(groups[0]["least"], groups[0]["greatest"]) if has_scores else None,
         "rejections": {row["reason"]: row["records"] for row in connection.execute(_REASONS, values)},
-        "truncated": truncated["records"],
+        "truncated": groups[0]["truncated"] if groups else 0,
         "seconds": {phase: round(shards[phase], 3) for phase in ("fetch", "predict", "write")},
         # max() is for a clock that stepped back meanwhile. None without shards.
         "elapsed": None if shards["elapsed"] is None else max(0.0, round(shards["elapsed"], 3)),

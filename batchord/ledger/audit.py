@@ -1,19 +1,25 @@
 """The audit's queries: how often each record was accounted for, and whether a run is still open."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
+
+from psycopg import sql
 
 from batchord.core.run.records import Scalar, ledger_texts
 from batchord.ledger.connection import Connections
+from batchord.ledger.results import find_table, has_key, place, text_of_key, texts_of_fitting
 
-_STATES = """
-    SELECT key, predictions, rejections FROM unnest(%(keys)s::text[]) AS key,
-        LATERAL (SELECT count(*)::int AS predictions FROM batchord.predictions AS old
-                 WHERE old.pipeline = %(pipeline)s AND old.step = %(step)s AND old.record_key = key) AS predicted,
-        LATERAL (SELECT count(*)::int AS rejections FROM batchord.rejections AS old
-                 WHERE old.pipeline = %(pipeline)s AND old.step = %(step)s AND old.record_key = key) AS rejected
-    WHERE predictions + rejections > 0
+#: Each text of a key once for each of its outcomes.
+_OUTCOMES = """
+    SELECT record_key AS key, 'prediction' AS kind FROM batchord.earlier_predictions
+    WHERE pipeline = %(pipeline)s AND step = %(step)s AND record_key = ANY(%(keys)s::text[])
+    UNION ALL
+    SELECT record_key, 'rejection' FROM batchord.rejections
+    WHERE pipeline = %(pipeline)s AND step = %(step)s AND record_key = ANY(%(keys)s::text[])
 """
+_OWN = "SELECT {} AS key, 'prediction' AS kind FROM {} AS row WHERE {} UNION ALL "
 _OPEN = """
     SELECT EXISTS (SELECT FROM batchord.runs WHERE pipeline = %(pipeline)s AND state IN ('queued', 'running')) AS open
 """
@@ -35,14 +41,18 @@ class AuditQueries:
     def states(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> dict[Scalar, tuple[int, int]]:
         """How many predictions and rejections each of ``keys`` has. Keys without any are absent."""
         by_text = ledger_texts(keys)
-        values = {"pipeline": pipeline, "step": step, "keys": list(by_text)}
-        counts: dict[Scalar, tuple[int, int]] = {}
+        values: dict[str, Any] = {"pipeline": pipeline, "step": step, "keys": list(by_text)}
+        # The ledger may hold a key under two texts. Adding up shows that it was accounted for twice.
+        counts: Counter[tuple[Scalar, str]] = Counter()
+        query = sql.Composed([sql.SQL(_OUTCOMES)])
         with self._connections.transaction() as connection:
-            for row in connection.execute(_STATES, values):
-                # The ledger may hold a key under two texts. Adding up shows that it was accounted for twice.
-                predictions, rejections = counts.get(by_text[row["key"]], (0, 0))
-                counts[by_text[row["key"]]] = (predictions + row["predictions"], rejections + row["rejections"])
-        return counts
+            table = find_table(connection, pipeline, step)
+            if table is not None:
+                query = sql.SQL(_OWN).format(text_of_key(table), place(table), has_key(table)) + query
+                values["fitting"] = texts_of_fitting(table, keys)
+            for row in connection.execute(query, values):
+                counts[by_text[row["key"]], row["kind"]] += 1
+        return {key: (counts[key, "prediction"], counts[key, "rejection"]) for key, _ in counts}
 
     def has_open_run(self, pipeline: str) -> bool:
         """Whether a run of the pipeline is queued or running."""

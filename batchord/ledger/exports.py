@@ -13,6 +13,7 @@ from batchord.core.text.error_text import clause
 from batchord.core.text.sql_text import NO_CONDITION, POSTGRESQL, is_condition
 from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.failures import PASSING
+from batchord.ledger.results import find_table, rows_of_step
 from batchord.ledger.rows import one
 
 #: The frontier knows the steps whose runs were pruned, the runs those whose source has no frontier.
@@ -35,9 +36,9 @@ _KEYS_ARE_NUMBERS = """
 """
 #: Whole numbers of 64 bits, written as PostgreSQL writes them. A source may have had other keys earlier.
 _INTEGER = "^(0|-?[1-9][0-9]{0,17})$"
-# OFFSET 0: PostgreSQL tries the person's condition only on this step's rows. Otherwise a cast of the key could fail
-# because of another pipeline's keys.
-_ROWS = sql.SQL("(SELECT * FROM batchord.current_predictions WHERE pipeline = {} AND step = {} OFFSET 0) AS prediction")
+#: OFFSET 0: PostgreSQL tries the person's condition only on these rows. The step's own table is read, not the view over
+#: all steps: a plan that shows a new table in the view must not wait for an export.
+_ROWS = sql.SQL("(SELECT * FROM ({}) AS row OFFSET 0) AS prediction")
 _TYPES = {
     ColumnType.TEXT: "text",
     ColumnType.INTEGER: "int8",
@@ -57,6 +58,8 @@ class ReadPredictions:
     def __init__(self, connection: Connection, wanted: Wanted) -> None:
         self._connection = connection
         self._wanted = wanted
+        table = find_table(connection, wanted.pipeline, wanted.step)
+        self._from = _ROWS.format(rows_of_step(wanted.pipeline, wanted.step, table, newest=True))
         if wanted.where is not None:
             self._check(wanted.where)
         values = {"pipeline": wanted.pipeline, "step": wanted.step}
@@ -102,10 +105,6 @@ class ReadPredictions:
         if not conditions:
             return select
         return sql.SQL("{} WHERE {}").format(select, sql.SQL(" AND ").join(conditions))
-
-    @property
-    def _from(self) -> sql.Composed:
-        return _ROWS.format(self._wanted.pipeline, self._wanted.step)
 
     def _check(self, where: str) -> None:
         """Raises ConditionRefused for a condition that PostgreSQL cannot parse, or that is more than a condition."""

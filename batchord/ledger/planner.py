@@ -12,6 +12,7 @@ from batchord.core.run.sizing import Rate
 from batchord.ledger.attempts import end_attempts
 from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.rates import read_rates
+from batchord.ledger.results import have_table
 from batchord.ledger.written import accounted
 
 _FRONTIER = """
@@ -90,7 +91,13 @@ class PlannerTables:
         return done, ended
 
     def plan(self, lease: StepLease, plan: Plan) -> bool:
-        """Writes the shards and the frontier. If the lease is lost, it writes nothing and returns False."""
+        """Writes the shards and the frontier. If the lease is lost, it writes nothing and returns False.
+
+        Before, it makes the table of the step's predictions if that is missing, and raises as
+        :func:`.results.have_table` does.
+        """
+        if plan.shards:
+            have_table(self._connections, lease.pipeline, lease.step, plan.key)
         values = {"run": lease.run_id, "step": lease.step, "token": lease.token}
         with self._connections.transaction() as connection:
             pinned = {"queue": plan.queue, "backlog": plan.backlog_left, "code": plan.code}

@@ -3,18 +3,29 @@
 from collections.abc import Sequence
 from typing import Any
 
+from psycopg import sql
+
+from batchord.core.run.key_columns import fitting_texts
 from batchord.core.run.provenance import AttemptAtShard, Outcome, ShardOfStep, StepOfRun
 from batchord.core.run.records import Position
 from batchord.core.run.runs import RunState, StepState
 from batchord.ledger.connection import Connections
+from batchord.ledger.results import find_table, rows_of_step
 from batchord.ledger.rows import turn
 
 _PREDICTIONS = """
-    SELECT record_key, model_version, run_id::text, kind, trigger, slot, shard, attempt, attempts, worker, input_digest,
-           code, discovered_at, predicted_at AS at, NULL AS reason, NULL AS detail, label, score
-    FROM batchord.provenance
-    WHERE pipeline = %(pipeline)s AND step = %(step)s AND record_key = ANY(%(keys)s)
-    ORDER BY predicted_at DESC, model_version
+    SELECT old.record_key, old.model_version, old.run_id::text, run.kind, run.trigger, run.slot, old.shard, old.attempt,
+           shard.attempt AS attempts, attempt.worker, old.input_digest, step.code, step.planned_at AS discovered_at,
+           old.predicted_at AS at, NULL AS reason, NULL AS detail, old.label, old.score
+    FROM ({}) AS old
+    LEFT JOIN batchord.runs AS run ON run.id = old.run_id
+    LEFT JOIN batchord.steps AS step ON step.run_id = old.run_id AND step.name = old.step
+    LEFT JOIN batchord.shards AS shard
+           ON shard.run_id = old.run_id AND shard.step = old.step AND shard.index = old.shard
+    LEFT JOIN batchord.attempts AS attempt
+           ON attempt.run_id = old.run_id AND attempt.step = old.step AND attempt.shard = old.shard
+          AND attempt.attempt = old.attempt
+    ORDER BY old.predicted_at DESC, old.model_version
 """
 _REJECTIONS = """
     SELECT old.record_key, old.model_version, old.run_id::text, run.kind, run.trigger, run.slot, old.shard,
@@ -69,8 +80,14 @@ class ProvenanceQueries:
 
         A record has one outcome at most, unless somebody wrote into the ledger against the rules.
         """
-        values = {"pipeline": pipeline, "step": step, "keys": list(keys)}
-        return [Outcome(**row) for query in (_PREDICTIONS, _REJECTIONS) for row in self._rows(query, values)]
+        values: dict[str, Any] = {"pipeline": pipeline, "step": step, "keys": list(keys)}
+        with self._connections.transaction() as connection:
+            table = find_table(connection, pipeline, step)
+            values["fitting"] = [] if table is None else fitting_texts(keys, table.key_type)
+            predictions = sql.SQL(_PREDICTIONS).format(rows_of_step(pipeline, step, table, by_keys=True))
+            rows = connection.execute(predictions, values).fetchall()
+            rows += connection.execute(_REJECTIONS, values).fetchall()
+        return [Outcome(**row) for row in rows]
 
     def attempts(self, run_id: str, step: str, shard: int) -> list[AttemptAtShard]:
         """The attempts at a shard, the first one first; empty if its run was pruned."""

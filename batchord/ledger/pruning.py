@@ -3,10 +3,13 @@
 from datetime import datetime
 from typing import Any, LiteralString
 
+from psycopg import sql
+
 from batchord.core.run.history import Change
 from batchord.core.run.runs import CHOSEN
 from batchord.ledger.connection import Connections
 from batchord.ledger.history import keep_change
+from batchord.ledger.results import all_tables, columns_of, place
 
 #: The most rows of one transaction, so that locks are short and an interruption costs little.
 _ROWS = 1000
@@ -46,10 +49,13 @@ _ALERTS = """
         SELECT id FROM batchord.alerts WHERE closed_at < %(before)s LIMIT %(rows)s)
 """
 # The rows stay: a run that reads the whole source would predict a record without a prediction again.
-_OUTPUTS = """
-    UPDATE batchord.predictions SET output = NULL WHERE ctid = ANY(ARRAY(
-        SELECT ctid FROM batchord.predictions WHERE predicted_at < %(before)s AND output IS NOT NULL LIMIT %(rows)s))
-"""
+_OUTPUTS = sql.SQL("""
+    UPDATE {table} SET {output} = NULL WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM {table} WHERE {predicted_at} < %(before)s AND {output} IS NOT NULL LIMIT %(rows)s))
+""")
+_EARLIER_OUTPUTS = _OUTPUTS.format(
+    table=sql.SQL("batchord.earlier_predictions"), output=sql.SQL("output"), predicted_at=sql.SQL("predicted_at")
+)
 
 _HISTORY = """
     DELETE FROM batchord.history WHERE id IN (SELECT id FROM batchord.history WHERE at < %(before)s LIMIT %(rows)s)
@@ -92,9 +98,16 @@ class PruningQueries:
 
     def outputs(self, *, before: datetime) -> int:
         """Clears ``output`` of predictions older than ``before``. Their rows stay, so nothing is predicted twice."""
-        return self._changed(_OUTPUTS, before=before)
+        with self._connections.transaction() as connection:
+            tables = all_tables(connection)
+        statements = [_EARLIER_OUTPUTS]
+        for table in tables:
+            names = columns_of(table)
+            own = {"table": place(table), "output": names["output"], "predicted_at": names["predicted_at"]}
+            statements.append(_OUTPUTS.format(**own))
+        return sum(self._changed(statement, before=before) for statement in statements)
 
-    def _changed(self, statement: LiteralString, **values: Any) -> int:
+    def _changed(self, statement: LiteralString | sql.Composed, **values: Any) -> int:
         total = 0
         while True:
             with self._connections.transaction() as connection:

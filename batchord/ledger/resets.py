@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from psycopg import sql
+
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.history import Change
 from batchord.core.run.resets import StepResults
 from batchord.core.run.run_ids import short_ids
 from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.history import keep_change
+from batchord.ledger.results import all_tables, columns_of, place
 from batchord.ledger.rows import one
 from batchord.ledger.run_names import Neighbours
 
@@ -17,7 +20,8 @@ _RESULTS = """
            min(since) AS since, max(until) AS until, bool_or(has_frontier) AS has_frontier
     FROM (SELECT step, count(*) AS predictions, 0 AS rejections, min(predicted_at) AS since,
                  max(predicted_at) AS until, false AS has_frontier
-          FROM batchord.predictions WHERE pipeline = %(pipeline)s GROUP BY step
+          FROM batchord.earlier_predictions WHERE pipeline = %(pipeline)s GROUP BY step
+          {own}
           UNION ALL
           SELECT step, 0, count(*), min(rejected_at), max(rejected_at), false
           FROM batchord.rejections WHERE pipeline = %(pipeline)s GROUP BY step
@@ -25,11 +29,16 @@ _RESULTS = """
           SELECT step, 0, 0, NULL, NULL, true FROM batchord.frontiers WHERE pipeline = %(pipeline)s) AS result
     GROUP BY step ORDER BY step
 """
+_OWN = """
+    UNION ALL
+    SELECT {step}, count(*), 0, min({predicted_at}), max({predicted_at}), false FROM {table} HAVING count(*) > 0
+"""
 _OPEN = "SELECT id::text AS id, state FROM batchord.runs WHERE pipeline = %(pipeline)s AND {condition} LIMIT 1"
 _OPEN_NOW = _OPEN.format(condition="state IN ('queued', 'running')")
 #: Also a run that has started and ended since: its plan took the results for there that are forgotten now.
 _OPEN_SINCE = _OPEN.format(condition="state <> 'skipped' AND (finished_at IS NULL OR finished_at >= %(began)s)")
-_TABLES = ("predictions", "rejections")
+_TABLES = ("earlier_predictions", "rejections")
+_NO_EARLIER = "UPDATE batchord.results SET has_earlier = false WHERE pipeline = %(pipeline)s AND step = ANY(%(steps)s)"
 _RESET = """
     INSERT INTO batchord.resets (pipeline, step) SELECT %(pipeline)s, unnest(%(steps)s::text[])
     ON CONFLICT (pipeline, step) DO UPDATE SET reset_at = excluded.reset_at
@@ -45,7 +54,15 @@ class ResetQueries:
     def results(self, pipeline: str) -> list[StepResults]:
         """The results of each step of the pipeline that has any, by name. It reads all predictions of the ledger."""
         with self._connections.transaction() as connection:
-            return [StepResults(**row) for row in connection.execute(_RESULTS, {"pipeline": pipeline})]
+            tables = all_tables(connection, pipeline)
+            own = sql.SQL("").join(
+                sql.SQL(_OWN).format(
+                    step=sql.Literal(table.step), predicted_at=columns_of(table)["predicted_at"], table=place(table)
+                )
+                for table in tables
+            )
+            query = sql.SQL(_RESULTS).format(own=own)
+            return [StepResults(**row) for row in connection.execute(query, {"pipeline": pipeline})]
 
     def check(self, pipeline: str) -> None:
         """Raises ConfigurationError if a run of the pipeline is queued or running."""
@@ -70,6 +87,8 @@ class ResetQueries:
             # control worker, and a few ticks would hold all of them. So a run may start meanwhile; then nothing is
             # deleted. Taking the lock first was rejected for that reason.
             counts = {table: _deleted(connection, table, pipeline, steps) for table in _TABLES}
+            own = _deleted_own(connection, pipeline, steps)
+            connection.execute(_NO_EARLIER, values)
             frontiers = connection.execute(
                 "DELETE FROM batchord.frontiers WHERE pipeline = %(pipeline)s AND step = ANY(%(steps)s) RETURNING step",
                 values,
@@ -81,7 +100,7 @@ class ResetQueries:
             forgotten = [
                 StepResults(
                     step=step,
-                    predictions=counts["predictions"][step],
+                    predictions=counts["earlier_predictions"][step] + own[step],
                     rejections=counts["rejections"][step],
                     has_frontier=any(row["step"] == step for row in frontiers),
                 )
@@ -106,6 +125,15 @@ def _deleted(connection: Connection, table: str, pipeline: str, steps: Sequence[
     """Deletes the steps' rows; returns how many there were of each."""
     delete = f"DELETE FROM batchord.{table} WHERE pipeline = %s AND step = %s"
     return {step: connection.execute(delete, [pipeline, step]).rowcount for step in steps}
+
+
+def _deleted_own(connection: Connection, pipeline: str, steps: Sequence[str]) -> dict[str, int]:
+    """Empties the steps' own tables; returns how many rows there were in each."""
+    deleted = dict.fromkeys(steps, 0)
+    for table in all_tables(connection, pipeline):
+        if table.step in deleted:
+            deleted[table.step] = connection.execute(sql.SQL("DELETE FROM {}").format(place(table))).rowcount
+    return deleted
 
 
 def _refuse_open(connection: Connection, pipeline: str, *, since: datetime | None = None) -> None:

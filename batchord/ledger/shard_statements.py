@@ -39,8 +39,23 @@ CLAIM = f"""
     ), entered AS (
         INSERT INTO batchord.attempts (run_id, step, shard, attempt, worker, task)
         SELECT run_id, step, index, attempt, %(worker)s, %(task)s FROM claimed
+    ), place AS (
+        SELECT results.* FROM claimed JOIN batchord.results AS results USING (pipeline, step)
+    ), writer AS (
+        INSERT INTO batchord.writers (results, run_id, shard, attempt, model_version)
+        SELECT place.id, claimed.run_id, claimed.index, claimed.attempt, claimed.model_version
+        FROM claimed CROSS JOIN place
+        RETURNING id
     )
-    SELECT * FROM claimed
+    SELECT claimed.*, to_jsonb(place) AS place, writer.id AS writer
+    FROM claimed LEFT JOIN place ON true LEFT JOIN writer ON true
+"""
+#: For a step that got its table only now: an earlier release had planned it.
+WRITER = """
+    INSERT INTO batchord.writers (results, run_id, shard, attempt, model_version)
+    VALUES (%(results)s, %(run)s, %(index)s, %(attempt)s, %(version)s)
+    ON CONFLICT (run_id, results, shard, attempt) DO UPDATE SET model_version = excluded.model_version
+    RETURNING id
 """
 HELD = """
     SELECT shard.state = 'running' AND run.state = 'running' AS held

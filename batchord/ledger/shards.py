@@ -1,6 +1,7 @@
 """The ledger for workers: they claim a shard, renew its lease, write it batch by batch and end it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -8,15 +9,19 @@ from psycopg.types.json import Jsonb
 
 from batchord.core.errors import ConservationError, LeaseLost
 from batchord.core.reasons import LossCause
+from batchord.core.run.key_columns import KeyColumn
 from batchord.core.run.leases import Claim, Lease, ShardLease, ShardOutcome, ShardWork
 from batchord.core.run.predictions import Batch
 from batchord.core.run.records import Position, Scalar
+from batchord.core.run.results import Destination
 from batchord.core.run.shards import ShardRange
 from batchord.core.text.counts import counted
 from batchord.ledger import shard_statements as statements
 from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.masked_text import masked_text
-from batchord.ledger.written import accounted, copied, write_predictions, write_rejections
+from batchord.ledger.results import have_table, table_from
+from batchord.ledger.rows import one
+from batchord.ledger.written import accounted, copied, with_fitting_keys, write_predictions, write_rejections
 
 
 class ShardsTable:
@@ -61,8 +66,22 @@ class ShardsTable:
                 window=None if None in window else window,
                 code=row["code"],
                 planned_at=row["planned_at"],
+                destination=_destination(row["place"], row["writer"]),
             ),
         )
+
+    def settled(self, lease: ShardLease, key: KeyColumn) -> ShardLease:
+        """The lease with its destination. The step's table is made if an earlier release planned it without one.
+
+        Raises as :func:`.results.have_table` does.
+        """
+        if lease.work.destination is not None:
+            return lease
+        table = have_table(self._connections, lease.pipeline, lease.step, key)
+        values = {"results": table.id, "attempt": lease.attempt, "version": lease.work.model_version}
+        with self._connections.transaction() as connection:
+            row = one(connection.execute(statements.WRITER, _values(lease, **values)).fetchone())
+        return replace(lease, work=replace(lease.work, destination=Destination(table=table, writer=row["id"])))
 
     def accounted(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> set[Scalar]:
         """The ``keys`` that have a prediction or a rejection from any version of the model."""
@@ -75,10 +94,11 @@ class ShardsTable:
         Returns how many records it accounted for: fewer than the batch has if another run accounted for some before.
         Raises LeaseLost after writing nothing.
         """
-        rows = copied(lease, batch.predictions)
+        fitting = with_fitting_keys(lease, batch)
+        rows = copied(lease, fitting.predictions)
         with self._connections.transaction(writes_results=True) as connection:
             predicted = write_predictions(connection, lease, rows)
-            rejected = write_rejections(connection, lease, batch.rejections)
+            rejected = write_rejections(connection, lease, fitting.rejections)
             # Checks the token last, in the same transaction: if it is another worker's, all of this is rolled back.
             _owned(connection, statements.PROGRESS, lease, predicted=predicted, rejected=rejected)
             return predicted + rejected
@@ -158,6 +178,10 @@ class ShardsTable:
         """Ends the shard because its code has changed; a follow-up run takes it. Does nothing if the lease is lost."""
         with self._connections.transaction() as connection:
             connection.execute(statements.LEAVE, _values(lease, error=masked_text(error), state="code-changed"))
+
+
+def _destination(place: Mapping[str, Any] | None, writer: int | None) -> Destination | None:
+    return None if place is None or writer is None else Destination(table=table_from(place), writer=writer)
 
 
 def _insert_half(connection: Connection, lease: ShardLease, part: ShardRange, losses: int) -> int:

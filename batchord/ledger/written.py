@@ -3,24 +3,29 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, LiteralString
+from dataclasses import dataclass, replace
+from typing import Any
 
-from psycopg import Cursor
+from psycopg import Cursor, sql
 from psycopg.errors import UniqueViolation
 from psycopg.rows import DictRow
 
+from batchord.core.errors import ConfigurationError
 from batchord.core.process.fault_points import fault
+from batchord.core.reasons import Reason
+from batchord.core.run.key_columns import unfitting
 from batchord.core.run.leases import ShardLease
-from batchord.core.run.predictions import Predictions
+from batchord.core.run.predictions import Batch, Predictions
 from batchord.core.run.records import Rejection, Scalar, ledger_texts, record_key, storable
+from batchord.core.run.results import Destination, ResultsTable
 from batchord.ledger.connection import Connection
 from batchord.ledger.masked_text import masked_text
+from batchord.ledger.results import find_table, has_key, place, text_of_key, texts_of_fitting
 
 _NULL = r"\N"
 _SPECIAL = re.compile(r"[\\\t\n\r]")
-_COLUMNS = "pipeline, step, model_version, run_id, shard, attempt, record_key, label, score, output, input_digest"
-_COPY = f"COPY batchord.predictions ({_COLUMNS}) FROM STDIN"
+#: What a row of COPY holds behind the key, in this order.
+_HELD = ("input_digest", "score", "writer", "label", "output")
 #: A record has one outcome for ever, so a rejected record gets no prediction. Most steps have no rejection at all. Then
 #: the keys need not be sent.
 _ANY_REJECTED = "SELECT FROM batchord.rejections WHERE pipeline = %(pipeline)s AND step = %(step)s LIMIT 1"
@@ -28,16 +33,20 @@ _THESE_REJECTED = """
     SELECT FROM batchord.rejections
     WHERE pipeline = %(pipeline)s AND step = %(step)s AND record_key = ANY(%(keys)s::text[]) LIMIT 1
 """
-_STAGING = f"""
-    CREATE TEMP TABLE batchord_staging ON COMMIT DROP AS SELECT {_COLUMNS} FROM batchord.predictions WITH NO DATA
+_THESE_PREDICTED_EARLIER = """
+    SELECT FROM batchord.earlier_predictions
+    WHERE pipeline = %(pipeline)s AND step = %(step)s AND record_key = ANY(%(keys)s::text[]) LIMIT 1
 """
-_COPY_STAGING = f"COPY pg_temp.batchord_staging ({_COLUMNS}) FROM STDIN"
-_FROM_STAGING = f"""
-    INSERT INTO batchord.predictions ({_COLUMNS})
-    SELECT {_COLUMNS} FROM pg_temp.batchord_staging AS new
+_STAGING = "CREATE TEMP TABLE batchord_staging ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA"
+_FROM_STAGING = """
+    INSERT INTO {table} ({columns})
+    SELECT {columns} FROM pg_temp.batchord_staging AS row
     WHERE NOT EXISTS (
         SELECT FROM batchord.rejections AS old
-        WHERE old.pipeline = new.pipeline AND old.step = new.step AND old.record_key = new.record_key)
+        WHERE old.pipeline = %(pipeline)s AND old.step = %(step)s AND old.record_key = {text})
+      AND NOT EXISTS (
+        SELECT FROM batchord.earlier_predictions AS old
+        WHERE old.pipeline = %(pipeline)s AND old.step = %(step)s AND old.record_key = {text})
     ON CONFLICT DO NOTHING
 """
 _REJECTIONS = """
@@ -45,20 +54,15 @@ _REJECTIONS = """
         (pipeline, step, record_key, model_version, reason, detail, attempts, run_id, shard)
     SELECT %(pipeline)s, %(step)s, new.key, %(version)s, new.reason, new.detail, %(attempt)s, %(run)s, %(shard)s
     FROM unnest(%(keys)s::text[], %(reasons)s::text[], %(details)s::text[]) AS new (key, reason, detail)
-    WHERE NOT EXISTS (
-        SELECT FROM batchord.predictions AS old
-        WHERE old.pipeline = %(pipeline)s AND old.step = %(step)s AND old.record_key = new.key)
-      AND NOT EXISTS (
-        SELECT FROM batchord.rejections AS old
-        WHERE old.pipeline = %(pipeline)s AND old.step = %(step)s AND old.record_key = new.key)
+    WHERE NOT new.key = ANY(%(accounted)s::text[])
     ON CONFLICT DO NOTHING
 """
-_ACCOUNTED = """
-    SELECT key FROM unnest(%(keys)s::text[]) AS key
-    WHERE EXISTS (SELECT FROM batchord.predictions AS old
-                  WHERE old.pipeline = %(pipeline)s AND old.step = %(step)s AND old.record_key = key)
-       OR EXISTS (SELECT FROM batchord.rejections AS old
-                  WHERE old.pipeline = %(pipeline)s AND old.step = %(step)s AND old.record_key = key)
+_ACCOUNTED_BY_TEXT = """
+    SELECT record_key AS key FROM batchord.earlier_predictions
+    WHERE pipeline = %(pipeline)s AND step = %(step)s AND record_key = ANY(%(keys)s::text[])
+    UNION ALL
+    SELECT record_key FROM batchord.rejections
+    WHERE pipeline = %(pipeline)s AND step = %(step)s AND record_key = ANY(%(keys)s::text[])
 """
 
 
@@ -70,23 +74,71 @@ class Rows:
     text: str
 
 
+def with_fitting_keys(lease: ShardLease, batch: Batch) -> Batch:
+    """The batch, with a rejection for each prediction whose key the step's table cannot hold. Usually there is none."""
+    predictions = batch.predictions
+    if not predictions.keys:
+        return batch
+    table = _destination(lease).table
+    wrong = unfitting(predictions.keys, table.key_type)
+    if not wrong:
+        return batch
+    kept = [at for at, key in enumerate(predictions.keys) if key not in wrong]
+    fields = {name: [getattr(predictions, name)[at] for at in kept] for name in Predictions.__slots__}
+    rejections = [
+        Rejection(key=key, reason=Reason.UNFITTING_KEY, detail=_unfitting(table))
+        for key in predictions.keys
+        if key in wrong
+    ]
+    return replace(batch, predictions=Predictions(**fields), rejections=[*batch.rejections, *rejections])
+
+
+def _unfitting(table: ResultsTable) -> str:
+    return (
+        f"the table {table.schema_name}.{table.table_name} has keys of type {table.key_type}, and this key is of "
+        "another kind or beyond its range: convert the key in the source, or give the step a new name"
+    )
+
+
 def copied(lease: ShardLease, predictions: Predictions) -> Rows:
     """The predictions as rows for COPY. Call it before the transaction: escaping a million characters takes time."""
+    if not predictions.keys:
+        return Rows(keys=[], text="")
+    destination = _destination(lease)
     keys = [record_key(key) for key in predictions.keys]
-    constants = (lease.pipeline, lease.step, lease.work.model_version, lease.run_id, lease.shard, lease.attempt)
-    prefix = "\t".join(_escaped(str(value)) for value in constants)
     columns = (
-        _escaped_all(keys),
-        _labels(predictions.labels),
-        _texts(predictions.scores, repr),
-        _texts(predictions.outputs, lambda output: _escaped(json.dumps(output, allow_nan=False))),
+        _key_columns(destination.table, predictions.keys, keys),
         map(str, predictions.digests),
+        _texts(predictions.scores, repr),
+        _labels(predictions.labels),
+        _texts(predictions.outputs, lambda output: _escaped(json.dumps(output, allow_nan=False))),
     )
+    writer = destination.writer
     rows = [
-        f"{prefix}\t{key}\t{label}\t{score}\t{output}\t{digest}\n"
-        for key, label, score, output, digest in zip(*columns, strict=True)
+        f"{key}\t{digest}\t{score}\t{writer}\t{label}\t{output}\n"
+        for key, digest, score, label, output in zip(*columns, strict=True)
     ]
     return Rows(keys=keys, text="".join(rows))
+
+
+def _key_columns(table: ResultsTable, keys: Sequence[Scalar], texts: list[str]) -> list[str]:
+    """The key's value, and behind it the ledger's text if the table has a column for it."""
+    escaped = _escaped_all(texts)
+    if not table.has_text:
+        return escaped
+    return [f"{_escaped(str(key))}\t{text}" for key, text in zip(keys, escaped, strict=True)]
+
+
+def _copied_names(table: ResultsTable) -> list[str]:
+    """The names of the columns of such a row."""
+    held = ("record_key", *_HELD) if table.has_text else _HELD
+    return [table.key_column, *(table.columns[each] for each in held)]
+
+
+def _destination(lease: ShardLease) -> Destination:
+    if lease.work.destination is None:
+        raise ConfigurationError(f"{lease} has no table for its predictions. Please report this.")
+    return lease.work.destination
 
 
 def write_predictions(connection: Connection, lease: ShardLease, rows: Rows) -> int:
@@ -98,29 +150,38 @@ def write_predictions(connection: Connection, lease: ShardLease, rows: Rows) -> 
     """
     if not rows.keys:
         return 0
-    if not _rejected(connection, lease, rows.keys):
+    table = _destination(lease).table
+    name = place(table)
+    columns = sql.SQL(", ").join(map(sql.Identifier, _copied_names(table)))
+    copy = sql.SQL("COPY {} ({}) FROM STDIN")
+    if not _has_outcome(connection, lease, table, rows.keys):
         try:
             with connection.transaction(), connection.cursor() as cursor:
-                _copy(cursor, _COPY, rows)
+                _copy(cursor, copy.format(name, columns), rows)
         except UniqueViolation:
             pass  # the savepoint is rolled back; now go through the temporary table
         else:
             return len(rows.keys)
     with connection.cursor() as cursor:
-        cursor.execute(_STAGING)
-        _copy(cursor, _COPY_STAGING, rows)
-        cursor.execute(_FROM_STAGING)
+        cursor.execute(sql.SQL(_STAGING).format(columns=columns, table=name))
+        _copy(cursor, copy.format(sql.Identifier("pg_temp", "batchord_staging"), columns), rows)
+        insert = sql.SQL(_FROM_STAGING).format(columns=columns, table=name, text=text_of_key(table))
+        cursor.execute(insert, _lease_values(lease))
         return cursor.rowcount
 
 
-def _rejected(connection: Connection, lease: ShardLease, keys: Sequence[str]) -> bool:
+def _has_outcome(connection: Connection, lease: ShardLease, table: ResultsTable, keys: Sequence[str]) -> bool:
+    """Whether a record was rejected, or predicted by an earlier release. Its step's own table refuses a second row."""
     values = _lease_values(lease)
+    with_keys = {**values, "keys": keys}
+    if table.has_earlier and connection.execute(_THESE_PREDICTED_EARLIER, with_keys).fetchone() is not None:
+        return True
     if connection.execute(_ANY_REJECTED, values).fetchone() is None:
         return False
-    return connection.execute(_THESE_REJECTED, {**values, "keys": keys}).fetchone() is not None
+    return connection.execute(_THESE_REJECTED, with_keys).fetchone() is not None
 
 
-def _copy(cursor: Cursor[DictRow], statement: LiteralString, rows: Rows) -> None:
+def _copy(cursor: Cursor[DictRow], statement: sql.Composed, rows: Rows) -> None:
     with cursor.copy(statement) as copy:
         copy.write(rows.text)
         fault("in-batch-copy")
@@ -130,11 +191,15 @@ def write_rejections(connection: Connection, lease: ShardLease, rejections: Sequ
     """Writes the rejections of records without an outcome. Returns how many these were."""
     if not rejections:
         return 0
+    keys = [rejection.key for rejection in rejections]
+    destination = lease.work.destination
+    table = None if destination is None else destination.table
     values = {
         **_lease_values(lease),
-        "keys": [record_key(rejection.key) for rejection in rejections],
+        "keys": [record_key(key) for key in keys],
         "reasons": [rejection.reason for rejection in rejections],
         "details": [masked_text(rejection.detail) for rejection in rejections],
+        "accounted": _accounted_texts(connection, lease.pipeline, lease.step, table, keys),
     }
     return connection.execute(_REJECTIONS, values).rowcount
 
@@ -142,8 +207,21 @@ def write_rejections(connection: Connection, lease: ShardLease, rejections: Sequ
 def accounted(connection: Connection, pipeline: str, step: str, keys: Sequence[Scalar]) -> set[Scalar]:
     """The ``keys`` that have a prediction or a rejection from any version of the model."""
     by_text = ledger_texts(keys)
-    values = {"pipeline": pipeline, "step": step, "keys": list(by_text)}
-    return {by_text[row["key"]] for row in connection.execute(_ACCOUNTED, values)}
+    table = find_table(connection, pipeline, step)
+    return {by_text[text] for text in _accounted_texts(connection, pipeline, step, table, keys)}
+
+
+def _accounted_texts(
+    connection: Connection, pipeline: str, step: str, table: ResultsTable | None, keys: Sequence[Scalar]
+) -> list[str]:
+    """The ledger's texts of those keys that have an outcome."""
+    values = {"pipeline": pipeline, "step": step, "keys": list(ledger_texts(keys))}
+    query = sql.Composed([sql.SQL(_ACCOUNTED_BY_TEXT)])
+    if table is not None:
+        own = sql.SQL("SELECT {} AS key FROM {} AS row WHERE {} UNION ALL ")
+        query = own.format(text_of_key(table), place(table), has_key(table)) + query
+        values["fitting"] = texts_of_fitting(table, keys)
+    return [row["key"] for row in connection.execute(query, values)]
 
 
 def _lease_values(lease: ShardLease) -> dict[str, object]:

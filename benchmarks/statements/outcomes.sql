@@ -8,11 +8,13 @@ CROSS JOIN LATERAL jsonb_populate_record(sample::batchord.rejections, jsonb_buil
     'rejected_at', shard.finished_at
 )) AS made ORDER BY shard.run_id, shard.index;
 
-INSERT INTO batchord.predictions (pipeline, step, record_key, model_version, label, score, run_id, shard, attempt,
-                                  input_digest, predicted_at)
+INSERT INTO batchord.earlier_predictions (pipeline, step, record_key, model_version, label, score, run_id, shard, attempt,
+                                          input_digest, predicted_at)
 SELECT shard.pipeline, sample.step, id::text, sample.model_version, sample.label, (5 + length(id::text)) / 100.0,
        shard.run_id, shard.index, 1, hashtextextended('text ' || id, 0), shard.finished_at
 FROM (SELECT * FROM past.shards WHERE NOT fails ORDER BY run_id, index) AS shard
 CROSS JOIN (SELECT * FROM batchord.predictions WHERE run_id = {good} LIMIT 1) AS sample
 CROSS JOIN LATERAL generate_series(shard.first, shard.last) AS id
 WHERE id % 101 <> 0;
+
+UPDATE batchord.results SET has_earlier = true;

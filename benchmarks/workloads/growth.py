@@ -50,14 +50,13 @@ def _fill(stack: Stack, size: int) -> None:
 
 def _account(stack: Stack) -> None:
     """Gives all rows a prediction, and moves the frontier above them with two runs."""
+    stack.sql("SELECT batchord.make_results('rows', 'predict', 'id', 'bigint')")
     stack.sql(
         """
-        INSERT INTO batchord.predictions
-            (pipeline, step, record_key, model_version, score, run_id, shard, attempt, input_digest)
-        SELECT 'rows', 'predict', id::text, 'old', 1.0, gen_random_uuid(), 0, 1, 0 FROM texts
+        INSERT INTO batchord_results.rows__predict (id, score, writer, input_digest) SELECT id, 1.0, 0, 0 FROM texts
         """
     )
-    stack.sql("VACUUM ANALYZE batchord.predictions")
+    stack.sql("VACUUM ANALYZE batchord_results.rows__predict")
     for _ in range(2):
         if run_local(parts(), pipeline="rows").predicted:
             raise RuntimeError("rows that are accounted for were predicted again")

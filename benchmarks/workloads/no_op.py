@@ -22,15 +22,13 @@ def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> l
 
     def statement() -> Measurement:
         stack.sql("DROP TABLE IF EXISTS out_sql")
-        stack.sql("CREATE TABLE out_sql (LIKE batchord.predictions INCLUDING ALL)")
+        stack.sql("CREATE TABLE out_sql (LIKE batchord_results.rows__predict INCLUDING ALL)")
         stack.sql("CHECKPOINT")
         started = time.perf_counter()
         stack.sql(
             """
-            INSERT INTO out_sql (pipeline, step, record_key, model_version, score, run_id, shard, attempt, input_digest)
-            SELECT 'rows', 'predict', id::text, 'sha256:0123456789ab', 1.0, gen_random_uuid(), 0, 1,
-                   hashtextextended(body, 0)
-            FROM texts ON CONFLICT DO NOTHING
+            INSERT INTO out_sql (id, score, writer, input_digest)
+            SELECT id, 1.0, 1, hashtextextended(body, 0) FROM texts ON CONFLICT DO NOTHING
             """
         )
         return Measurement(seconds=time.perf_counter() - started, peak_mb=0.0)

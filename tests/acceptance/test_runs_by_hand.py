@@ -170,7 +170,7 @@ def test_audit_finds_what_is_missing_and_says_so_by_its_exit_code(notes: Cluster
         "duplicated": 0,
         "not_audited": {},
     }
-    notes.sql("DELETE FROM batchord.predictions WHERE record_key IN ('7', '9')")
+    notes.sql("DELETE FROM batchord_results.notes__predict WHERE id IN (7, 9)")
     dirty = notes.batchord("audit", "notes", "--json", check=False)
     assert dirty.returncode == 1
     assert json.loads(dirty.stdout)["notes"]["missing"] == 2

@@ -17,10 +17,11 @@ from tests.waiting import wait_until
 
 #: Makes the transaction that predicts one of some records wait for the test, at its very end: in COMMIT.
 _HOLD_IN_COMMIT = """
+    SELECT batchord.make_results('notes', 'predict', 'id', 'bigint');
     CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN PERFORM pg_advisory_xact_lock_shared(NEW.record_key::bigint); RETURN NULL; END
+        BEGIN PERFORM pg_advisory_xact_lock_shared(NEW.id); RETURN NULL; END
     $$;
-    CREATE CONSTRAINT TRIGGER hold AFTER INSERT ON batchord.predictions DEFERRABLE INITIALLY DEFERRED
+    CREATE CONSTRAINT TRIGGER hold AFTER INSERT ON batchord_results.notes__predict DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW EXECUTE FUNCTION hold()
 """
 _HELD = """
@@ -37,7 +38,7 @@ _TRANSACTIONS = {
     "opens a run": b"INSERT INTO batchord.runs",
     "plans": b"INSERT INTO batchord.shards",
     "claims a shard": b"attempt = shard.attempt + 1",
-    "writes a batch": b"COPY batchord.predictions",
+    "writes a batch": b'COPY "batchord_results"."notes__predict"',
     "ends a shard": b"SET state = 'done', discovered",
     "ends a run": b"summary = $2",
 }

@@ -217,6 +217,25 @@ class Bench:
         assert isinstance(lease, Lease), lease
         return lease
 
+    def table(self, pipeline: str = ITEMS, step: str = STEP) -> str:
+        """The name of the table of a step's predictions; the step must have been planned with a record."""
+        query = (
+            "SELECT format('%%I.%%I', schema_name, table_name) FROM batchord.results WHERE pipeline = %s AND step = %s"
+        )
+        name: str = self.value(query, pipeline, step)
+        return name
+
+    def forget(self, *keys: str, pipeline: str = ITEMS, step: str = STEP) -> None:
+        """Deletes predictions of records whose key is the column ``id``, against the rules."""
+        rows = self.sql(f"DELETE FROM {self.table(pipeline, step)} WHERE id::text = ANY(%s) RETURNING 1", list(keys))  # noqa: S608
+        assert len(rows) == len(keys)
+
+    def insert_earlier(self, select: str, *values: Any) -> None:
+        """Inserts predictions where earlier releases wrote them; ``select``: their first seven columns or more."""
+        columns = "pipeline, step, record_key, model_version, run_id, shard, attempt"
+        self.sql(f"INSERT INTO batchord.earlier_predictions ({columns}) {select}", *values)
+        self.sql("UPDATE batchord.results SET has_earlier = true")
+
     def expire_leases(self) -> None:
         """Sets every lease's end back, as if its owner had died a minute ago."""
         for table in ("steps", "shards"):

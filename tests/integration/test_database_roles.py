@@ -36,7 +36,10 @@ OF_THE_SERVER = (
 OF_THE_LEDGER = (
     "UPDATE batchord.runs SET state = 'succeeded'",
     "INSERT INTO batchord.pipelines (name) VALUES ('mine')",
-    "DELETE FROM batchord.predictions",
+    "DELETE FROM batchord.earlier_predictions",
+    "CREATE TABLE batchord_results.mine ()",
+    "SELECT batchord.make_results('mine', 'predict', 'id', 'bigint')",
+    "SELECT batchord.show_results()",
     "TRUNCATE batchord.rejections",
     "CREATE TABLE batchord.mine ()",
     "ALTER TABLE batchord.steps ADD COLUMN mine int",

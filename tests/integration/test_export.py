@@ -72,7 +72,7 @@ def rows(*arguments: str) -> list[dict[str, Any]]:
 
 def test_pandas_reads_csv_as_it_was_predicted(bench: Bench, tmp_path: Path) -> None:
     """Also what a spreadsheet takes for a formula."""
-    bench.sql("UPDATE batchord.predictions SET label = NULL WHERE record_key = '8'")
+    bench.sql(f"UPDATE {bench.table()} SET label = NULL WHERE id = 8")  # noqa: S608
     result = called("-o", "items.csv")
 
     frame = pd.read_csv("items.csv", parse_dates=["predicted_at"], **_AS_IS)
@@ -91,7 +91,7 @@ def test_pandas_reads_csv_as_it_was_predicted(bench: Bench, tmp_path: Path) -> N
 
 def test_pandas_reads_json_lines_as_it_was_predicted(bench: Bench) -> None:
     """Outputs are values, and numbers are numbers."""
-    bench.sql("UPDATE batchord.predictions SET output = NULL, score = NULL WHERE record_key = '8'")
+    bench.sql(f"UPDATE {bench.table()} SET output = NULL, score = NULL WHERE id = 8")  # noqa: S608
     assert called("-o", "items.jsonl").exit_code == 0
 
     frame = pd.read_json(Path("items.jsonl"), lines=True)
@@ -131,13 +131,21 @@ def test_standard_output_has_the_rows_alone(bench: Bench) -> None:  # noqa: ARG0
 def test_each_record_has_the_row_that_is_served(bench: Bench) -> None:
     """The newest prediction; a condition and a time see no older one."""
     old = datetime.now(UTC) - timedelta(days=9)
-    bench.sql(
-        "INSERT INTO batchord.predictions SELECT pipeline, step, record_key, 'old', 'older', 0.125, output, run_id, "
-        "shard, attempt, input_digest, %s FROM batchord.predictions",
-        old,
-    )
+    served = bench.sql(f"DELETE FROM {bench.table()} WHERE id < 5 RETURNING id::text")  # noqa: S608
+    for version, label, at in (("old", "older", old), ("new", "newer", old + timedelta(days=1))):
+        bench.insert_earlier(
+            "SELECT 'items', 'score', id, %s, gen_random_uuid(), 0, 1 FROM unnest(%s::text[]) AS id",
+            version,
+            [key for (key,) in served],
+        )
+        bench.sql(
+            "UPDATE batchord.earlier_predictions SET label = %s, predicted_at = %s WHERE model_version = %s",
+            label,
+            at,
+            version,
+        )
 
-    assert [row["label"] for row in rows()] == LABELS
+    assert [row["label"] for row in rows()] == ["newer"] * 4 + LABELS[4:]
     assert rows("--where", "label = 'older'") == []
     assert rows("--since", (datetime.now(UTC) + timedelta(hours=1)).isoformat()) == []
     assert len(rows("--since", old.isoformat())) == 8
@@ -187,7 +195,8 @@ def test_keys_are_numbers_only_if_the_source_has_numbers(bench: Bench) -> None:
     assert rows()[0]["record_key"] == 1
     bench.sql("DELETE FROM batchord.frontiers")  # the shards know it, too
     assert rows()[0]["record_key"] == 1
-    bench.sql("UPDATE batchord.predictions SET record_key = %s WHERE record_key = '8'", str(2**64))
+    bench.forget("8")
+    bench.insert_earlier("SELECT 'items', 'score', %s, 'v', gen_random_uuid(), 0, 1", str(2**64))
     assert {type(row["record_key"]) for row in rows()} == {str}
 
 

@@ -51,10 +51,10 @@ def bench(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def many(bench: Bench) -> None:
     """Predictions of many records."""
+    table = bench.table()
     bench.sql(
-        "INSERT INTO batchord.predictions SELECT pipeline, step, n::text, model_version, rpad(n::text, %s, 'x'), n, "
-        "output, run_id, shard, attempt, input_digest, predicted_at "
-        "FROM batchord.predictions, generate_series(2, %s) AS n",
+        f"INSERT INTO {table} (id, label, score, writer) SELECT n, rpad(n::text, %s, 'x'), n, writer "  # noqa: S608
+        f"FROM {table}, generate_series(2, %s) AS n",
         _LONG,
         _MANY,
     )
@@ -105,11 +105,9 @@ def seen(reader: str) -> Any:
 def test_parquet_has_types(bench: Bench) -> None:
     """Numbers, times with their zone, JSON as text, NULL; pandas and DuckDB read the same."""
     odd = '=1 "é猫",\r\n'
-    bench.sql("UPDATE batchord.predictions SET label = %s, output = '{\"p\": 0.1}'", odd)
-    bench.sql(
-        "INSERT INTO batchord.predictions SELECT pipeline, step, '2', model_version, NULL, NULL, NULL, run_id, shard, "
-        "attempt, NULL, predicted_at FROM batchord.predictions"
-    )
+    table = bench.table()
+    bench.sql(f"UPDATE {table} SET label = %s, output = '{{\"p\": 0.1}}'", odd)  # noqa: S608
+    bench.sql(f"INSERT INTO {table} (id, predicted_at, writer) SELECT 2, predicted_at, writer FROM {table}")  # noqa: S608
     ended(bench, "-o", "items.parquet")
 
     assert seen("{field.name: str(field.type) for field in pq.read_schema('items.parquet')}") == {

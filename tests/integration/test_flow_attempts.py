@@ -162,12 +162,12 @@ def test_an_unexpected_error_is_tried_again_and_reported(bench: Bench) -> None:
     """The database refuses a row: after the last attempt the run's error holds its words."""
     bench.declare()
     run_id, messages = bench.planned(parallelism=1)
-    bench.sql("ALTER TABLE batchord.predictions ADD CHECK (record_key <> '7')")
+    bench.sql(f"ALTER TABLE {bench.table()} ADD CHECK (id <> 7)")
     with pytest.raises(TransientError, match="CheckViolation"):
         predict_shard(bench.parts(max_attempts=2), run_id=run_id, step=STEP, index=0)
     ended = bench.run_on(run_id, messages, max_attempts=2)
     assert (ended.state, attempt_row(bench)) == (RunState.FAILED, ("failed", 2))
-    assert "predictions_record_key_check" in (ended.error or "")
+    assert "items__score_id_check" in (ended.error or "")
 
 
 def test_the_causes_of_all_attempts_are_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ def test_a_record_above_the_frontier_is_pending(bench: Bench) -> None:
 
 def test_a_record_below_the_frontier_without_an_outcome_is_missing(bench: Bench) -> None:
     """Somebody deleted its prediction, or wrote it against the rules: no run looks there again."""
-    bench.sql("DELETE FROM batchord.predictions WHERE record_key IN ('3', '10')")
+    bench.forget("3", "10")
     bench.sql("INSERT INTO records (id, body) VALUES (-5, 'against the rules')")
     bench.insert(1)
     found, examples = look(bench)
@@ -83,7 +83,7 @@ def test_a_record_below_the_frontier_without_an_outcome_is_missing(bench: Bench)
 
 def test_nothing_is_missing_while_a_run_is_open(bench: Bench) -> None:
     """Its turn may be now; when the run has ended without it, it is missing."""
-    bench.sql("DELETE FROM batchord.predictions WHERE record_key = '3'")
+    bench.forget("3")
     run_id, messages = bench.planned()
     assert look(bench) == (counts(records=10, predicted=9, pending=1), {})
     bench.run_on(run_id, messages)
@@ -93,14 +93,13 @@ def test_nothing_is_missing_while_a_run_is_open(bench: Bench) -> None:
 def test_nothing_is_missing_before_there_is_a_frontier(bench: Bench) -> None:
     """Without one every run scans everything."""
     bench.sql("DELETE FROM batchord.frontiers")
-    bench.sql("DELETE FROM batchord.predictions WHERE record_key = '3'")
+    bench.forget("3")
     assert look(bench)[0] == counts(records=10, predicted=9, pending=1)
 
 
 def test_two_outcomes_of_one_record_are_duplicated(bench: Bench) -> None:
     """Predictions of two model versions, and a prediction beside a rejection."""
-    bench.sql(
-        "INSERT INTO batchord.predictions (pipeline, step, record_key, model_version, run_id, shard, attempt) "
+    bench.insert_earlier(
         "SELECT pipeline, step, record_key, 'other', run_id, shard, attempt FROM batchord.predictions "
         "WHERE record_key = '4'"
     )

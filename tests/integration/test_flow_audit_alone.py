@@ -32,7 +32,7 @@ def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
         bench.declare(name="z-good")
         bench.run("z-good")
         bench.run("z-good")
-        bench.sql("DELETE FROM batchord.predictions WHERE record_key = '3'")
+        bench.forget("3", pipeline="z-good")
         yield bench
 
 

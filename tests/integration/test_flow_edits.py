@@ -150,7 +150,7 @@ def test_a_repair_that_an_edit_cuts_short_still_reads_the_whole_source(bench: Be
     """The records that it looks for lie below the frontier."""
     bench.run()
     bench.run()
-    bench.sql("DELETE FROM batchord.predictions WHERE record_key = '3'")
+    bench.forget("3")
     assert bench.run().discovered == 0
     repair = bench.started()
     bench.sql("UPDATE batchord.runs SET full_scan = true WHERE id = %s", repair.id)
@@ -198,7 +198,7 @@ def test_a_step_that_an_edit_renamed_is_left_to_a_follow_up_run_at_once(bench: B
     assert [(run.state, run.predicted) for run in _runs(bench)] == [(RunState.PARTIAL, 0), (RunState.SUCCEEDED, 12)]
 
     bench.declare(OLD)
-    bench.sql("DELETE FROM batchord.predictions")
+    bench.sql(f"DELETE FROM {bench.table(step='renamed')}")  # noqa: S608
     bench.sql("DELETE FROM batchord.frontiers")
     after_plan, _ = bench.planned(parallelism=1)
     bench.catalog.pipelines[ITEMS] = RENAMED

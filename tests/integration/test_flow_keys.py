@@ -120,7 +120,8 @@ def test_what_an_older_version_wrote_is_known(bench: Bench, kind: str, key: str,
     bench.declare(length, source=SqlSource("SELECT * FROM keyed", key="k"))
     run = bench.run()
     assert run.predicted == 1
-    bench.sql("UPDATE batchord.predictions SET record_key = %s", older)
+    bench.insert_earlier("SELECT pipeline, step, %s, model_version, run_id, 0, 1 FROM batchord.predictions", older)
+    bench.sql(f"DELETE FROM {bench.table()}")  # noqa: S608
     bench.sql("DELETE FROM batchord.frontiers")
     assert bench.run().discovered == 0
     found, _ = audit(bench.parts(), pipeline=ITEMS)

@@ -143,7 +143,7 @@ def test_a_prediction_that_was_deleted_by_hand_is_noticed(bench: Bench) -> None:
     bench.declare()
     run_id, messages = bench.planned(parallelism=1)
     predict_shard(bench.parts(), run_id=run_id, step=STEP, index=0)
-    bench.sql("DELETE FROM batchord.predictions WHERE record_key = '3'")
+    bench.forget("3")
     assert messages
     finish_step(bench.parts(), run_id=run_id, step=STEP)
     run = bench.ledger.runs.get(run_id)

@@ -40,13 +40,14 @@ def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
 
 def days_pass(bench: Bench, days: float) -> None:
     """Everything that is there was there so many days ago."""
+    results = bench.column("SELECT format('%I.%I', schema_name, table_name) FROM batchord.results")
     for table, columns in (
-        ("runs", ("created_at", "started_at", "finished_at")),
-        ("alerts", ("created_at", "closed_at")),
-        ("predictions", ("predicted_at",)),
+        ("batchord.runs", ("created_at", "started_at", "finished_at")),
+        ("batchord.alerts", ("created_at", "closed_at")),
+        *((table, ("predicted_at",)) for table in results),
     ):
         moved = ", ".join(f"{column} = {column} - make_interval(secs => {days * 86400})" for column in columns)
-        bench.sql(f"UPDATE batchord.{table} SET {moved}")  # noqa: S608 -- numbers
+        bench.sql(f"UPDATE {table} SET {moved}")  # noqa: S608 -- numbers
 
 
 def ids(bench: Bench) -> list[str]:

@@ -157,7 +157,7 @@ def test_a_repair_larger_than_a_run_goes_on_until_all_is_done(bench: Bench) -> N
 
 def test_what_an_audit_finds_missing_is_predicted(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """Log and alert name the keys; a second audit finds nothing and opens no run."""
-    bench.sql("DELETE FROM batchord.predictions WHERE record_key IN ('1', '7')")
+    bench.forget("1", "7")
     bench.sql("INSERT INTO records (id, body) VALUES (-5, 'against the rules')")
     with caplog.at_level(logging.ERROR):
         messages = audit_and_repair(bench.parts(), pipeline=ITEMS)
@@ -175,8 +175,7 @@ def test_what_an_audit_finds_missing_is_predicted(bench: Bench, caplog: pytest.L
 
 def test_duplicates_are_reported_and_left_alone(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """A person must decide which of the two is right. No run could repair it."""
-    bench.sql(
-        "INSERT INTO batchord.predictions (pipeline, step, record_key, model_version, run_id, shard, attempt) "
+    bench.insert_earlier(
         "SELECT pipeline, step, record_key, 'other', run_id, shard, attempt FROM batchord.predictions "
         "WHERE record_key = '1'"
     )
@@ -201,7 +200,7 @@ def test_people_are_alerted_of_an_audit_once_a_day(bench: Bench) -> None:
 
 def test_an_audit_during_a_run_repairs_nothing(bench: Bench) -> None:
     """The record's turn may be now; the next audit sees."""
-    bench.sql("DELETE FROM batchord.predictions WHERE record_key = '1'")
+    bench.forget("1")
     bench.planned()
     assert audit_and_repair(bench.parts(), pipeline=ITEMS) == []
 
@@ -215,7 +214,7 @@ def test_a_repair_of_a_windowed_source_reads_all_windows(bench: Bench) -> None:
     bench.sql("UPDATE records SET created_at = %s", noon.replace(hour=11, minute=30))
     (run,), messages = tick(bench.parts(), pipeline="hourly", now=noon)
     assert bench.run_on(run.id, messages).predicted == 12
-    bench.sql("DELETE FROM batchord.predictions WHERE pipeline = 'hourly' AND record_key = '1'")
+    bench.forget("1", pipeline="hourly")
     repair, messages = repair_missing(bench.parts(), pipeline="hourly")
     ended = bench.run_on(repair.id, messages)
     assert (ended.state, ended.predicted) == (RunState.SUCCEEDED, 1), ended.error

@@ -195,7 +195,7 @@ def test_what_audits_found_is_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch
     bench.declare()
     bench.run()
     bench.run()
-    bench.sql("DELETE FROM batchord.predictions WHERE record_key = '2'")
+    bench.forget("2")
     audits(bench.parts(), [ITEMS], actor=ADA)
     assert bench.value("SELECT count(*) FROM batchord.alerts") == 0, "a person sees it"
 

@@ -8,6 +8,7 @@ from threading import Barrier
 import pytest
 
 from batchord.core.run.frontier import Frontier
+from batchord.core.run.key_columns import KeyColumn
 from batchord.core.run.leases import StepLease
 from batchord.core.run.plans import Plan
 from batchord.core.run.records import Position
@@ -39,6 +40,7 @@ def plan_of(records: int) -> Plan:
         queue="table",
         model_version="length@1",
         source_digest="digest",
+        key=KeyColumn(name="id", type="bigint"),
         frontier=Frontier(position=last),
         backlog_left=False,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import create_engine
 from sqlalchemy.dialects import postgresql
 
 from batchord.core.errors import ConfigurationError
@@ -13,10 +14,13 @@ from batchord.core.run.records import Position, record_key
 from batchord.core.run.shards import ShardRange
 from batchord.sources.sql import SqlSource
 from batchord.sources.sql.engine import dispose_engines
+from batchord.sources.sql.outcomes import find_outcomes
 from batchord.sources.sql.reader import SqlRecords, open_source
 from batchord.sources.sql.statements import Statements
 
 ROWS = 7
+#: The table of the step's predictions.
+OWN = "batchord_results.p__predict"
 RECORDS = 40
 #: Every kind of key that is looked up inside: its type, and its value for record n, n * 7 % 41 to mix the order.
 KEYS = {
@@ -50,10 +54,15 @@ def fill(connection: psycopg.Connection, key_type: str, key: str) -> None:
     )
 
 
-def account(connection: psycopg.Connection, *keys: Any, table: str = "predictions", step: str = "predict") -> None:
+def account(
+    connection: psycopg.Connection, *keys: Any, table: str = "earlier_predictions", step: str = "predict"
+) -> None:
     """Writes outcomes, as if these keys had been predicted or rejected."""
     columns, values = ("reason, detail, attempts", "'r', 'd', 1") if table == "rejections" else ("attempt", "1")
     for key in keys:
+        if table == OWN:
+            connection.execute(f"INSERT INTO {OWN} (k, writer) VALUES (%s, 1)".encode(), [key])  # noqa: S608
+            continue
         connection.execute(
             f"INSERT INTO batchord.{table} (pipeline, step, record_key, model_version, run_id, shard, {columns}) "  # noqa: S608
             f"VALUES ('p', %s, %s, 'v', gen_random_uuid(), 0, {values})".encode(),
@@ -62,9 +71,10 @@ def account(connection: psycopg.Connection, *keys: Any, table: str = "prediction
 
 
 @pytest.mark.parametrize("arrival", ["a", None], ids=["with an arrival", "by the key"])
+@pytest.mark.parametrize("table", ["earlier_predictions", OWN])
 @pytest.mark.parametrize("key_type", KEYS)
 def test_pieces_are_what_looking_up_each_key_gives(
-    connection: psycopg.Connection, database_url: str, key_type: str, arrival: str | None
+    connection: psycopg.Connection, database_url: str, key_type: str, arrival: str | None, table: str
 ) -> None:
     """Ranges that follow each other, counts of what neither predictions nor rejections of the step hold."""
     fill(connection, key_type, KEYS[key_type])
@@ -72,7 +82,9 @@ def test_pieces_are_what_looking_up_each_key_gives(
     assert source.counter is source
     (every,) = source.keys(after=None, chunk_rows=1000)
     predicted, rejected = [every[n].key for n in (0, 3, 4, *range(14, 21), 39)], [every[5].key]
-    account(connection, *predicted)
+    if table == OWN:
+        connection.execute("SELECT batchord.make_results('p', 'predict', 'k', %s)", [source.key_type])
+    account(connection, *predicted, table=table)
     account(connection, *rejected, table="rejections")
     account(connection, every[1].key, step="another")
     for after in (None, every[9]):
@@ -120,9 +132,9 @@ def test_no_more_is_read_than_a_run_can_take(
     asked: list[Position | None] = []
     fresh_in_pieces = Statements.fresh_in_pieces
 
-    def counted(self: Statements, after: Position | None, *given: int, **step: str) -> Any:
+    def counted(self: Statements, after: Position | None, *given: Any) -> Any:
         asked.append(after)
-        return fresh_in_pieces(self, after, *given, **step)
+        return fresh_in_pieces(self, after, *given)
 
     monkeypatch.setattr(Statements, "fresh_in_pieces", counted)
     pieces = opened(database_url).pieces(after=None, pipeline="p", step="predict", rows=ROWS)
@@ -223,10 +235,10 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _nodes(part)
 
 
-@pytest.mark.parametrize("table", ["predictions", "rejections"])
+@pytest.mark.parametrize("table", ["earlier_predictions", "rejections"])
 @pytest.mark.parametrize("known", [300, 3000])
 def test_what_is_known_is_looked_up_by_key_before_its_rows_were_counted(
-    connection: psycopg.Connection, table: str, known: int
+    connection: psycopg.Connection, database_url: str, table: str, known: int
 ) -> None:
     """Read by pipeline and step, each of the open window's records would cost all that the step has."""
     connection.execute(f"ALTER TABLE batchord.{table} SET (autovacuum_enabled = false)".encode())
@@ -243,7 +255,9 @@ def test_what_is_known_is_looked_up_by_key_before_its_rows_were_counted(
     declared = SqlSource("SELECT k, a FROM records", key="k", arrival="a")
     statements = Statements(declared, dialect="postgresql", window=None)
     after = Position(arrival=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=known - 200), key=0)
-    statement = statements.fresh_in_pieces(after, 50, 2048, pipeline="p", step="predict")
+    with create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database_url)).connect() as reader:
+        outcomes = find_outcomes(reader, "p", "predict")
+    statement = statements.fresh_in_pieces(after, 50, 2048, outcomes)
     compiled = statement.compile(dialect=postgresql.psycopg.dialect())
 
     (row,) = connection.execute(

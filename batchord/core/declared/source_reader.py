@@ -110,6 +110,14 @@ class SourceReader(ABC):
         return None
 
     @property
+    def key_type(self) -> str | None:
+        """PostgreSQL's name for the type of the source's keys, such as ``bigint``; None: only the keys show it.
+
+        Predictions are kept in a table whose key is of this type.
+        """
+        return None
+
+    @property
     def settles_by_clock(self) -> bool:
         """Whether :meth:`greatest_position` itself stays ``settle`` behind the clock, by the times of arrivals."""
         return False

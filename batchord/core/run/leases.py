@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from batchord.core.reasons import LossCause
 from batchord.core.run.logs import AttemptName
 from batchord.core.run.records import Position
+from batchord.core.run.results import Destination
 from batchord.core.run.runs import Run
 
 Work = TypeVar("Work")
@@ -80,6 +81,8 @@ class ShardWork:
     #: The digest of the step's code at its planning, and the time of that; None: an earlier release planned it.
     code: str | None = None
     planned_at: datetime | None = None
+    #: Where predictions are written; None: the step has no table yet, because an earlier release planned it.
+    destination: Destination | None = None
 
 
 StepLease = Lease[StepWork]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batchord.core.run.frontier import Frontier
+from batchord.core.run.key_columns import KeyColumn
 from batchord.core.run.shards import ShardRange
 
 
@@ -17,6 +18,8 @@ class Plan:
     #: Pinned for the whole run.
     model_version: str
     source_digest: str
+    #: The key of the step's source.
+    key: KeyColumn
     frontier: Frontier
     #: Whether more records wait than one run may take.
     backlog_left: bool

@@ -30,6 +30,7 @@ from batchord.flow.attempt.log import AttemptLog
 from batchord.flow.attempt.policy import Fault, Policy, Verdict, is_passing
 from batchord.flow.drive.finish import CODE_CHANGED, fail_step
 from batchord.flow.parts import Parts
+from batchord.flow.predict.key import key_column
 from batchord.flow.predict.look import look
 
 log = logging.getLogger(__name__)
@@ -153,9 +154,11 @@ def discover(parts: Parts, lease: StepLease) -> Plan:
     )
     if scanned.stray is not None:
         log.warning("%s", scanned.stray)
+    shards = scanned.cutter.cut()
     return Plan(
-        shards=scanned.cutter.cut(),
+        shards=shards,
         queue=model.queue,
+        key=key_column(declared.source, source, shards),
         model_version=version,
         source_digest=declared.source_digest,
         code=declared.code,

@@ -18,6 +18,7 @@ from batchord.flow.attempt.heartbeat import Heartbeat
 from batchord.flow.attempt.log import AttemptLog
 from batchord.flow.attempt.policy import Fault, Policy, Verdict, is_passing
 from batchord.flow.parts import Parts
+from batchord.flow.predict.key import with_destination
 from batchord.flow.predict.records import Progress, predict_records
 from batchord.flow.predict.same_code import check_code
 from batchord.flow.predict.split import MOST_LOSSES, divide_shard, halve_or_reject
@@ -68,8 +69,9 @@ class _Prediction(Attempt[list[Message] | None]):
         return self._parts.log_of(self._lease.attempt_name)
 
     def work(self, beat: Heartbeat, line: Line) -> list[Message] | None:  # noqa: ARG002 -- its output is logged anyway
-        parts, lease, progress = self._parts, self._lease, self._progress
-        check_code(parts, lease)
+        parts, progress = self._parts, self._progress
+        check_code(parts, self._lease)
+        lease = self._lease = with_destination(parts, self._lease)
         if lease.losses >= MOST_LOSSES:
             return halve_or_reject(parts, lease)
         predict_records(parts.interrupted_with(beat), lease, beat, progress)

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from batchord.core.errors import ConfigurationError
 from batchord.database.own import LOOK_NOWHERE
-from batchord.ledger.roles.own import LEDGERS_OWN, SCHEMA, TURN
+from batchord.ledger.roles.own import LEDGERS_OWN, RESULTS_SCHEMA, SCHEMA, TURN
 from batchord.ledger.roles.search_path import mend_search_path
 
 #: Everything that the superuser owns and that no extension owns, in the form for ``ALTER kind name OWNER TO``. A
@@ -41,7 +41,9 @@ _OWNED = """
         FROM pg_catalog.pg_type AS type JOIN named ON named.oid = typnamespace
         WHERE typowner = current_user::regrole AND typtype IN ('e', 'd', 'r')
     )
-    SELECT kind, place, schema = %(ledger)s AND (kind = 'SCHEMA' OR name = ANY(%(own)s)) AS ledgers FROM owned
+    SELECT kind, place, schema = %(results)s OR schema = %(ledger)s AND (kind = 'SCHEMA' OR name = ANY(%(own)s))
+               AS ledgers
+    FROM owned
     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS tie
                       WHERE tie.classid = owned.class AND tie.objid = owned.oid AND tie.deptype IN ('e', 'a', 'i')
                         AND (tie.deptype = 'e' OR owned.kind = 'SEQUENCE'))
@@ -105,8 +107,9 @@ def make_roles(connection: psycopg.Connection[Any], logins: Logins) -> None:
         connection.execute(LOOK_NOWHERE)
         for login in logins:
             _make(connection, login)
-        # Create the schema here, before the migrations, so that the superuser's own search path is mended, too.
-        _run(connection, "CREATE SCHEMA IF NOT EXISTS batchord AUTHORIZATION {}", logins.owner)
+        # Create the schemas here, before the migrations, so that the superuser's own search path is mended, too.
+        for schema in (SCHEMA, RESULTS_SCHEMA):
+            _run(connection, f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {{}}", logins.owner)
         connection.execute("SET LOCAL search_path TO DEFAULT")
         mend_search_path(connection)
         connection.execute(LOOK_NOWHERE)
@@ -136,7 +139,9 @@ def _hand_over(connection: psycopg.Connection[Any], logins: Logins) -> None:
     connection.execute(
         sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(database), sql.Identifier(logins.owner.name))
     )
-    owned = connection.execute(_OWNED, {"ledger": SCHEMA, "own": list(LEDGERS_OWN)}).fetchall()
+    owned = connection.execute(
+        _OWNED, {"ledger": SCHEMA, "results": RESULTS_SCHEMA, "own": list(LEDGERS_OWN)}
+    ).fetchall()
     for kind, place, is_ledgers in owned:
         # The query quotes both.
         new = logins.owner if is_ledgers else logins.author
@@ -157,7 +162,7 @@ def _grant_on_schemas(connection: psycopg.Connection[Any], logins: Logins) -> No
     schemas = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
     for (name,) in connection.execute(schemas).fetchall():
         # Also in the ledger's schema: a migration moves the author's tables out of it, and their rights move along.
-        grants = _READS if name == SCHEMA else (*_READS, *_WRITES)
+        grants = _READS if name in (SCHEMA, RESULTS_SCHEMA) else (*_READS, *_WRITES)
         for grant in grants:
             connection.execute(
                 sql.SQL(grant).format(

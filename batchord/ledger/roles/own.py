@@ -3,6 +3,8 @@
 from typing import LiteralString
 
 SCHEMA: LiteralString = "batchord"
+#: The schema of the tables of predictions, one for each ``Predict`` step. All of it is the ledger's.
+RESULTS_SCHEMA: LiteralString = "batchord_results"
 #: Takes the lock for changing rights: PostgreSQL refuses two changes at the same time. The number is arbitrary; no
 #: other program in the database may use it.
 TURN: LiteralString = "SELECT pg_catalog.pg_advisory_xact_lock(7226501115)"
@@ -15,19 +17,28 @@ LEDGERS_OWN = (
     "audits",
     "commit_sql_step",
     "current_predictions",
+    "earlier_predictions",
     "frontiers",
+    "grant_alike",
     "history",
     "incidents",
+    "make_results",
     "now",
     "pipelines",
     "predictions",
     "provenance",
     "rates",
+    "refuse_older_workers",
     "rejections",
     "resets",
+    "result_rows",
+    "results",
+    "results_name",
     "runs",
     "schema_version",
     "shards",
+    "show_results",
     "steps",
     "tallies",
+    "writers",
 )

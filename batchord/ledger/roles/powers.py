@@ -8,7 +8,7 @@ from psycopg.rows import dict_row
 
 from batchord.core.addresses.database_roles import DatabaseRoles
 from batchord.ledger.failures import translated
-from batchord.ledger.roles.own import LEDGERS_OWN, SCHEMA
+from batchord.ledger.roles.own import LEDGERS_OWN, RESULTS_SCHEMA, SCHEMA
 
 #: Who uses the address of a variable, for people.
 _WHO = {
@@ -29,7 +29,7 @@ _POWERS = """
            EXISTS (SELECT FROM pg_catalog.pg_class AS relation
                    JOIN pg_catalog.pg_namespace AS schema ON schema.oid = relation.relnamespace
                    WHERE relation.relkind IN ('r', 'p', 'f') AND schema.nspname !~ '^pg_'
-                     AND schema.nspname NOT IN ('information_schema', %(schema)s)
+                     AND schema.nspname NOT IN ('information_schema', %(schema)s, %(results)s)
                      AND has_table_privilege(relation.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')) AS writes
     FROM pg_catalog.pg_roles AS me, to_regclass('batchord.runs') AS runs, to_regnamespace('batchord') AS home
     WHERE me.rolname = current_user
@@ -57,7 +57,7 @@ def remarks(roles: DatabaseRoles, *, connect_timeout: int = 10) -> list[str]:
             with psycopg.connect(
                 url, autocommit=True, connect_timeout=connect_timeout, prepare_threshold=None, row_factory=dict_row
             ) as connection:
-                row = connection.execute(_POWERS, {"schema": SCHEMA}).fetchone()
+                row = connection.execute(_POWERS, {"schema": SCHEMA, "results": RESULTS_SCHEMA}).fetchone()
                 assert row is not None  # noqa: S101 -- the current user is always a row of pg_roles
                 sentences += _sentences(row, used)
                 with_ledger[row["has_ledger"]] += used

@@ -14,24 +14,26 @@ from batchord.database.own import LOOK_NOWHERE
 from batchord.ledger.failures import translated
 from batchord.ledger.migrate import migrate, newest_revision
 from batchord.ledger.roles.making import Login, Logins, make_roles
-from batchord.ledger.roles.own import LEDGERS_OWN, SCHEMA, TURN
+from batchord.ledger.roles.own import LEDGERS_OWN, RESULTS_SCHEMA, SCHEMA, TURN
 from batchord.ledger.roles.search_path import mend_search_path
 
 _ADMIN = "BATCHORD_ADMIN_URL"
 #: The rights of each role on the ledger's tables. A REVOKE takes back a part of a broader GRANT.
 _GRANTS = {
     "ledger": (
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema}, {results} TO {role}",
         "REVOKE INSERT, UPDATE, DELETE ON {schema}.schema_version FROM {role}",
         # The history is written and pruned, but never changed.
         "REVOKE UPDATE ON {schema}.history FROM {role}",
         "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA {schema} TO {role}",
     ),
     "author": (
-        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema}, {results} TO {role}",
         "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA {schema} TO {role}",
+        # It makes tables with the owner's rights.
+        "REVOKE EXECUTE ON FUNCTION {schema}.make_results FROM {role}",
     ),
-    "source": ("GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",),
+    "source": ("GRANT SELECT ON ALL TABLES IN SCHEMA {schema}, {results} TO {role}",),
 }
 
 _VERSIONS = "SELECT version_num FROM batchord.schema_version"
@@ -102,8 +104,14 @@ def _grant(roles: DatabaseRoles, names: dict[str, str]) -> None:
         for purpose, role in purposes.items():
             if role == owner:
                 continue
-            for grant in ("GRANT USAGE ON SCHEMA {schema} TO {role}", *_GRANTS[purpose]):
-                connection.execute(sql.SQL(grant).format(schema=sql.Identifier(SCHEMA), role=sql.Identifier(role)))
+            for grant in ("GRANT USAGE ON SCHEMA {schema}, {results} TO {role}", *_GRANTS[purpose]):
+                connection.execute(
+                    sql.SQL(grant).format(
+                        schema=sql.Identifier(SCHEMA),
+                        results=sql.Identifier(RESULTS_SCHEMA),
+                        role=sql.Identifier(role),
+                    )
+                )
 
 
 def _logins(roles: DatabaseRoles) -> Logins:

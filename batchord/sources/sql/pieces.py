@@ -10,6 +10,7 @@ from batchord.core.run.records import Position
 from batchord.core.run.shards import ShardRange
 from batchord.sources.sql import postgres
 from batchord.sources.sql.connections import reading
+from batchord.sources.sql.outcomes import Outcomes
 from batchord.sources.sql.statements import Statements
 
 #: How many columns follow the position in a row of piece ends: the place.
@@ -24,8 +25,8 @@ class Pieces:
 
     engine: sa.Engine
     statements: Statements
-    pipeline: str
-    step: str
+    #: Where the step's predictions and rejections are.
+    outcomes: Outcomes
     rows: int
 
     def above(self, after: Position | None) -> Iterator[ShardRange]:
@@ -35,9 +36,7 @@ class Pieces:
         with reading(self.engine, snapshot=True) as connection:
             connection.execute(postgres.DO_NOT_COMPILE)
             while True:
-                counted = connection.execute(
-                    self.statements.fresh_in_pieces(after, rows, _SLICE, pipeline=self.pipeline, step=self.step)
-                )
+                counted = connection.execute(self.statements.fresh_in_pieces(after, rows, _SLICE, self.outcomes))
                 fresh: dict[int, int] = {piece.piece: piece.fresh for piece in counted}
                 ends = connection.execute(self.statements.piece_ends(after, rows, _SLICE)).fetchall()
                 last = None

@@ -25,6 +25,31 @@ _RISING = frozenset({20, 21, 23, 26, 701, 1700, DATE, TIMESTAMP, TIMESTAMPTZ})
 #: For int8, int2, int4 and uuid, the ledger writes the type's text; for text and varchar, up to a certain length.
 _AS_TEXT = frozenset({20, 21, 23, UUID_TYPE})
 _TEXTS = frozenset({25, 1043})
+#: The names of the types that keys may have in a table of predictions, by their numbers. Not all of PostgreSQL's own
+#: types: a text of another one may mean something else in the ledger's database, or nothing.
+_KEY_TYPES = {
+    17: "bytea",
+    20: "bigint",
+    21: "smallint",
+    23: "integer",
+    25: "text",
+    26: "oid",
+    650: "cidr",
+    FLOAT4: "real",
+    701: "double precision",
+    829: "macaddr",
+    869: "inet",
+    1042: "bpchar",
+    1043: "character varying",
+    DATE: "date",
+    1083: "time without time zone",
+    TIMESTAMP: "timestamp without time zone",
+    TIMESTAMPTZ: "timestamp with time zone",
+    1186: "interval",
+    1700: "numeric",
+    UUID_TYPE: "uuid",
+    3802: "jsonb",
+}
 #: Types whose values PostgreSQL cannot sort, by their numbers.
 _WITHOUT_ORDER = {
     114: "json",
@@ -160,6 +185,14 @@ def longest_key(key_type: Any) -> int | None:
     if key_type in _TEXTS:
         return LONGEST_KEY
     return None if key_type in _AS_TEXT else 0
+
+
+def name_of_key_type(key_type: Any) -> str:
+    """The type for a column with such keys in a table of predictions; ``text`` for a type that the table cannot have.
+
+    Its length is left out: a column with fewer characters than the source's would refuse keys.
+    """
+    return _KEY_TYPES.get(key_type, "text")
 
 
 def rises(leading_type: Any, settle: timedelta | None) -> bool:

@@ -25,6 +25,7 @@ from batchord.sources.sql.finding import Finding
 from batchord.sources.sql.frame_types import frame_types, unplaced_keys
 from batchord.sources.sql.keys import is_read_as_text, text_key
 from batchord.sources.sql.look import Look, value_of
+from batchord.sources.sql.outcomes import find_outcomes
 from batchord.sources.sql.pieces import Pieces
 from batchord.sources.sql.records import RecordReader
 from batchord.sources.sql.source import SqlSource
@@ -100,6 +101,11 @@ class SqlRecords(SourceReader):
         return self._columns.names
 
     @property
+    def key_type(self) -> str | None:
+        """See the port. Only PostgreSQL's types are known."""
+        return postgres.name_of_key_type(self._columns.key_type) if self._is_postgres else None
+
+    @property
     def transactions(self) -> Self | None:
         """See the port. PostgreSQL shows them, unless the author gives ``settle=``."""
         return self if self._is_postgres and self._declared.settle is None else None
@@ -169,11 +175,13 @@ class SqlRecords(SourceReader):
         longest = postgres.longest_key(self._columns.key_type)
         if longest == 0:
             return None
-        if longest is not None:
-            with reading(self._engine) as connection:
-                if connection.execute(self._statements.longer_key(after, longest)).first() is not None:
-                    return None
-        return Pieces(self._engine, self._statements, pipeline, step, rows).above(after)
+        with reading(self._engine) as connection:
+            if longest and connection.execute(self._statements.longer_key(after, longest)).first() is not None:
+                return None
+            outcomes = find_outcomes(connection, pipeline, step)
+        if not outcomes.compare_with(self.key_type):
+            return None
+        return Pieces(self._engine, self._statements, outcomes, rows).above(after)
 
     def rows(
         self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None
@@ -182,7 +190,7 @@ class SqlRecords(SourceReader):
         yield from self._records(columns).between(first, last, chunk_rows)
 
     def records_at(self, positions: Sequence[Position], *, columns: Sequence[str] | None = None) -> Iterator[Fetched]:
-        """See the port. All records are in one frame."""
+        """See the port. All are in one frame."""
         yield self._records(columns).at(positions)
 
     def newest(self, *, limit: int) -> Sequence[Position]:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.records import Position, Scalar
 from batchord.core.text.sql_text import PartKind, lexis_of, parts_of
+from batchord.sources.sql.outcomes import Outcomes
 from batchord.sources.sql.source import WINDOW, SqlSource
 
 #: Dialects whose planner uses an index to compare rows.
@@ -115,9 +116,7 @@ class Statements:
         *columns, _ = placed.c
         return sa.select(*columns).where(wanted).order_by(placed.c.batchord_place)
 
-    def fresh_in_pieces(
-        self, after: Position | None, rows: int, pieces: int, *, pipeline: str, step: str
-    ) -> sa.Select[Any]:
+    def fresh_in_pieces(self, after: Position | None, rows: int, pieces: int, outcomes: Outcomes) -> sa.Select[Any]:
         """For each of the same pieces with new records: its number, and how many records the ledger does not have."""
         met = self._met(after, rows * pieces)
         order, key = list(met.c), list(met.c)[-1]
@@ -128,11 +127,10 @@ class Statements:
         text = sa.collate(sa.cast(key, sa.Text), "default").label("text")
         # Another row with the same key is the same record.
         again = sa.func.coalesce(sa.func.lag(key).over(order_by=order) == key, sa.false()).label("again")
-        placed = sa.select(piece.label("piece"), text, again).subquery("placed")
-        outcomes = [_has_row(table, pipeline, step, placed.c.text) for table in ("predictions", "rejections")]
+        placed = sa.select(piece.label("piece"), key.label("key"), text, again).subquery("placed")
         return (
             sa.select(placed.c.piece, sa.func.count().label("fresh"))
-            .where(~placed.c.again, *[~outcome for outcome in outcomes])
+            .where(~placed.c.again, *[~outcome for outcome in outcomes.of(placed.c.key, placed.c.text)])
             .group_by(placed.c.piece)
         )
 
@@ -236,16 +234,6 @@ class Statements:
                 _compare(self.key, key, upwards=upwards, inclusive=inclusive),
             ),
         )
-
-
-def _has_row(table: str, pipeline: str, step: str, text: sa.ColumnElement[str]) -> sa.Exists:
-    old = sa.table(table, *map(sa.column, ("pipeline", "step", "record_key")), schema="batchord").alias()
-    # Compare with a function, not with "=". Then the planner uses no index by pipeline and step alone, and expects a
-    # ninth of the table. With "=", it expects one row if the table has grown since its last ANALYZE, and reads all rows
-    # of the step again for each key.
-    equal = sa.func.pg_catalog.texteq
-    own = [equal(old.c.pipeline, _bound("pipeline", pipeline)), equal(old.c.step, _bound("step", step))]
-    return sa.exists().where(old.c.record_key == text, *own)
 
 
 def _compare(left: Any, right: Any, *, upwards: bool, inclusive: bool) -> Condition:

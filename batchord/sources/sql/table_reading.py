@@ -35,7 +35,7 @@ _TABLES = sa.text("""
     SELECT quote_ident(home.nspname) || '.' || quote_ident(relation.relname)
     FROM pg_catalog.pg_class AS relation JOIN pg_catalog.pg_namespace AS home ON home.oid = relation.relnamespace
     WHERE relation.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT relation.relispartition
-      AND home.nspname !~ '^pg_' AND home.nspname NOT IN ('information_schema', 'batchord')
+      AND home.nspname !~ '^pg_' AND home.nspname NOT IN ('information_schema', 'batchord', 'batchord_results')
     ORDER BY 1 LIMIT 1000
 """)
 _COLUMNS = sa.text("""

@@ -108,7 +108,7 @@ def test_an_audit_of_several_steps_names_each(bench: Bench) -> None:
     steps = [Predict(name, source=RECORDS, model=length) for name in ("long", "short")]
     bench.catalog.pipelines["items"] = Pipeline("items", steps=steps)
     bench.run()
-    bench.sql("DELETE FROM batchord.predictions WHERE step = 'short' AND record_key = '2'")
+    bench.forget("2", step="short")
 
     (report,) = audits(bench.parts(), ["items"], actor=ADA)
 

@@ -76,8 +76,7 @@ def test_a_predicted_record_whose_source_is_away(predicted: Bench) -> None:
 
 def test_a_record_with_two_outcomes(predicted: Bench) -> None:
     """Against the rules: the newest is shown, and that there is another."""
-    predicted.sql(
-        "INSERT INTO batchord.predictions (pipeline, step, record_key, model_version, run_id, shard, attempt) "
+    predicted.insert_earlier(
         "SELECT pipeline, step, record_key, 'other', run_id, 0, 1 FROM batchord.predictions WHERE record_key = '2'"
     )
     step = why(predicted, "2")

@@ -1,0 +1,96 @@
+"""The key of a source as a column of its step's table of predictions: its name, and its type in PostgreSQL."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from batchord.core.run.records import Scalar, TextKey, record_key
+
+#: Whole numbers, the narrowest type first, each with the number of its bits.
+_WHOLE = {"smallint": 16, "integer": 32, "bigint": 64}
+_TEXTS = ("text", "character varying")
+#: Whole numbers as PostgreSQL writes them.
+_WHOLE_TEXT = re.compile(r"0|-?[1-9][0-9]{0,18}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyColumn:
+    """The key of a source."""
+
+    #: The column's name.
+    name: str
+    #: The name of its type, as PostgreSQL writes it, such as ``bigint``.
+    type: str
+
+
+def type_of_keys(keys: Iterable[Scalar]) -> str:
+    """The type for keys of a source that names none: that of their kind in Python if it is one, otherwise ``text``."""
+    kinds: set[type] = set()
+    beyond = False
+    for key in keys:
+        kinds.add(type(key))
+        beyond = beyond or (type(key) is int and not _is_within(key, "bigint"))
+    if kinds == {int}:
+        return "numeric" if beyond else "bigint"
+    return "uuid" if kinds == {UUID} else "text"
+
+
+def takes(existing: str, wanted: str) -> bool:
+    """Whether a column of the type ``existing`` can hold keys of the type ``wanted`` as the same keys.
+
+    Each key is written as the same text by both types. A text column takes any key. A column of numbers takes those
+    that are whole and within its range; the others are rejected one by one.
+    """
+    if existing == wanted or existing in _TEXTS:
+        return True
+    if existing in _WHOLE:
+        return wanted == "numeric" or (wanted in _WHOLE and _WHOLE[wanted] <= _WHOLE[existing])
+    return existing == "numeric" and wanted in _WHOLE
+
+
+def widens(existing: str, wanted: str) -> bool:
+    """Whether ``wanted`` is a wider type for whole numbers, to which the ledger changes the column by itself."""
+    return existing in _WHOLE and wanted in _WHOLE and _WHOLE[wanted] > _WHOLE[existing]
+
+
+def unfitting(keys: Sequence[Scalar], column_type: str) -> set[Scalar]:
+    """Those of the keys that a column of this type cannot hold.
+
+    A type whose values only PostgreSQL writes as texts takes the texts that it has written.
+    """
+    if column_type in _WHOLE:
+        # The usual case, at the speed of C.
+        if set(map(type, keys)) == {int} and all(_is_within(end(keys), column_type) for end in (min, max)):
+            return set()
+        return {key for key in keys if not _is_whole(record_key(key), column_type)}
+    if column_type == "uuid":
+        return {key for key in keys if type(key) is not UUID and not _is_uuid(record_key(key))}
+    if column_type in _TEXTS:
+        return set()
+    return {key for key in keys if type(key) is not TextKey and not (column_type == "numeric" and type(key) is int)}
+
+
+def fitting_texts(texts: Iterable[str], column_type: str) -> list[str]:
+    """Those of the ledger's texts for keys by which a row with such a key column can be looked up."""
+    if column_type in _WHOLE:
+        return [text for text in texts if _is_whole(text, column_type)]
+    return list(filter(_is_uuid, texts)) if column_type == "uuid" else list(texts)
+
+
+def _is_whole(text: str, column_type: str) -> bool:
+    return _WHOLE_TEXT.fullmatch(text) is not None and _is_within(int(text), column_type)
+
+
+def _is_within(number: Any, column_type: str) -> bool:
+    bound = 2 ** (_WHOLE[column_type] - 1)
+    is_within: bool = -bound <= number < bound
+    return is_within
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False

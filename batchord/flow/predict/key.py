@@ -1,0 +1,31 @@
+"""The key of a step's source, as the column of the table that its predictions are written to."""
+
+from collections.abc import Sequence
+
+from batchord.core.declared.source_reader import SourceReader
+from batchord.core.declared.sources import Source
+from batchord.core.run.key_columns import KeyColumn, type_of_keys
+from batchord.core.run.leases import ShardLease
+from batchord.core.run.shards import ShardRange
+from batchord.flow.parts import Parts
+
+
+def key_column(declared: Source, reader: SourceReader, shards: Sequence[ShardRange]) -> KeyColumn:
+    """The key's name and type. If the source does not say the type, the ends of ``shards`` show it."""
+    kind = reader.key_type
+    if kind is None:
+        kind = type_of_keys(end.key for shard in shards for end in (shard.first, shard.last))
+    return KeyColumn(name=declared.key, type=kind)
+
+
+def with_destination(parts: Parts, lease: ShardLease) -> ShardLease:
+    """The lease with the table for its predictions, which may be missing if an earlier release planned the step.
+
+    Raises what the source raises, and as :meth:`batchord.ledger.shards.ShardsTable.settled` does.
+    """
+    if lease.work.destination is not None:
+        return lease
+    source = parts.catalog.get(lease.pipeline).predict_step(lease.step).source
+    reader = parts.open_source(source, lease.work.window)
+    own = ShardRange(first=lease.work.first, last=lease.work.last, planned=lease.work.planned)
+    return parts.ledger.shards.settled(lease, key_column(source, reader, [own]))
