@@ -13,7 +13,7 @@ def test_messages_of_the_next_release_wait_for_its_workers(drill: Drill) -> None
     cluster.start("control2", include=_NEXT)
     drill.run()
     wait_until(
-        lambda: "predict_shard has version 2, but this worker understands only versions up to" in cluster.log("worker"),
+        lambda: "predict_shard has version 3, but this worker understands only versions up to" in cluster.log("worker"),
         description="a shard is handed back",
     )
     drill.injected()

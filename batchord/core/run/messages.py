@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from batchord.core.run.runs import RunState, Step
 
 #: The version that each message carries. It rises only if the previous release would misread a message. A new keyword
-#: does not need a new version, since tasks ignore keywords that they do not know.
-VERSION = 1
+#: does not need a new version, since tasks ignore keywords that they do not know. Version 2: a worker of 0.2 cannot
+#: write predictions into the table of their step, so it hands the message back.
+VERSION = 2
 #: The longest wait of a message, in seconds. A worker holds a message that waits, and Redis would deliver it again
 #: after the visibility timeout. So the sweeper sends messages that are due later.
 LONGEST_DELAY = 120.0

@@ -152,7 +152,7 @@ $name$;
 -- has no other right to make a table: it runs with the rights of the owner. It waits a few seconds at most for those
 -- who read the views.
 CREATE FUNCTION batchord.make_results(of_pipeline text, of_step text, key_name text, type_of_key text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s'
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '3s'
 AS $make$
 DECLARE
     whole CONSTANT text[] := '{smallint,integer,bigint}';
