@@ -78,8 +78,10 @@ def test_views_of_people_show_new_predictions_too(old: psycopg.Connection, empty
     [
         ("CREATE MATERIALIZED VIEW mine AS SELECT count(*) FROM batchord.predictions", "rule _RETURN on"),
         (
-            "CREATE FUNCTION mine() RETURNS bigint LANGUAGE sql "
-            "BEGIN ATOMIC SELECT count(*) FROM batchord.predictions; END",
+            (
+                "CREATE FUNCTION mine() RETURNS bigint LANGUAGE sql "
+                "BEGIN ATOMIC SELECT count(*) FROM batchord.predictions; END"
+            ),
             "function public.mine()",
         ),
     ],
