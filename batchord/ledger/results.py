@@ -110,17 +110,20 @@ def columns_of(table: ResultsTable) -> dict[str, sql.Identifier]:
     return {held: sql.Identifier(name) for held, name in table.columns.items()}
 
 
-def text_of_key(table: ResultsTable, row: str = "row") -> sql.Composed:
-    """The ledger's text for the key of ``row``."""
+def text_of_key(table: ResultsTable) -> sql.Composed:
+    """The ledger's text for the key of a row with the alias ``row``."""
     if table.has_text:
-        return sql.SQL("{}.{}").format(sql.SQL(row), columns_of(table)["record_key"])
-    return sql.SQL("{}.{}::text").format(sql.SQL(row), sql.Identifier(table.key_column))
+        return sql.SQL("row.{}").format(columns_of(table)["record_key"])
+    return sql.SQL("row.{}::text").format(sql.Identifier(table.key_column))
 
 
-def has_key(table: ResultsTable, row: str = "row") -> sql.Composed:
-    """The condition that ``row`` has one of ``%(fitting)s``, which are texts of :func:`texts_of_fitting`; by index."""
+def has_key(table: ResultsTable) -> sql.Composed:
+    """The condition that a row with the alias ``row`` has one of ``%(fitting)s``; by index.
+
+    These are texts of :func:`texts_of_fitting`.
+    """
     column, kind = (table.columns["record_key"], "text") if table.has_text else (table.key_column, table.key_type)
-    return sql.SQL("{}.{} = ANY(%(fitting)s::{}[])").format(sql.SQL(row), sql.Identifier(column), sql.SQL(kind))
+    return sql.SQL("row.{} = ANY(%(fitting)s::{}[])").format(sql.Identifier(column), sql.SQL(kind))
 
 
 def texts_of_fitting(table: ResultsTable | None, keys: Sequence[Scalar]) -> list[str]:

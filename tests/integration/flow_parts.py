@@ -220,15 +220,14 @@ class Bench:
     def table(self, pipeline: str = ITEMS, step: str = STEP) -> str:
         """The name of the table of a step's predictions; the step must have been planned with a record."""
         query = (
-            "SELECT format('%%I.%%I', schema_name, table_name) FROM batchord.results WHERE pipeline = %s AND step = %s"
+            "SELECT format('%%I.%%I', schema_name, table_name) FROM batchord.results WHERE (pipeline, step) = (%s, %s)"
         )
-        name: str = self.value(query, pipeline, step)
-        return name
+        return str(self.value(query, pipeline, step))
 
     def forget(self, *keys: str, pipeline: str = ITEMS, step: str = STEP) -> None:
         """Deletes predictions of records whose key is the column ``id``, against the rules."""
-        rows = self.sql(f"DELETE FROM {self.table(pipeline, step)} WHERE id::text = ANY(%s) RETURNING 1", list(keys))  # noqa: S608
-        assert len(rows) == len(keys)
+        table = self.table(pipeline, step)
+        assert len(self.sql(f"DELETE FROM {table} WHERE id::text = ANY(%s) RETURNING 1", list(keys))) == len(keys)  # noqa: S608
 
     def insert_earlier(self, select: str, *values: Any) -> None:
         """Inserts predictions where earlier releases wrote them; ``select``: their first seven columns or more."""

@@ -90,14 +90,11 @@ class SqlRecords(SourceReader):
 
     @property
     def settles_by_clock(self) -> bool:
-        """Whether :meth:`greatest_position` already stays ``settle=`` behind the source's clock.
-
-        If not, a position settles only ``settle=`` after it was read, and its reader must wait that long.
-        """
+        """See the port. If not, a position settles ``settle=`` after it was read, and its reader must wait that long."""
         return self._is_postgres and postgres.settles_by_clock(self._columns.leading_type, self._declared.settle)
 
     def check(self) -> tuple[str, ...]:
-        """The columns that the query gives, after a round trip to the database that reads no row."""
+        """See the port."""
         return self._columns.names
 
     @property
@@ -246,10 +243,7 @@ class SqlRecords(SourceReader):
             yield from self._positions(connection, self._statements.positions_between(first, last), chunk_rows)
 
     def keys_for_audit(self, *, chunk_rows: int) -> Iterator[Sequence[Position]]:
-        """See the port. Positions ascend; records without an arrival come last, in chunks of their own.
-
-        Records whose key is NULL cannot be identified: :meth:`count_without_key` counts them.
-        """
+        """See the port. Positions ascend; records without an arrival come last, in chunks of their own."""
         _ = self._columns
         # Two statements, so that NULLs need no sorting. One snapshot, so that no record moves from one to the other.
         with reading(self._engine, snapshot=True) as connection:
