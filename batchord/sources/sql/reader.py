@@ -90,7 +90,7 @@ class SqlRecords(SourceReader):
 
     @property
     def settles_by_clock(self) -> bool:
-        """See the port. If not, a position settles ``settle=`` after it was read, and its reader must wait that long."""
+        """See the port. If not, a position settles ``settle=`` after it was read, and its reader must wait so long."""
         return self._is_postgres and postgres.settles_by_clock(self._columns.leading_type, self._declared.settle)
 
     def check(self) -> tuple[str, ...]:
