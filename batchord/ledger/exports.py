@@ -16,8 +16,10 @@ from batchord.ledger.failures import PASSING
 from batchord.ledger.results import find_table, rows_of_step
 from batchord.ledger.rows import one
 
-#: The frontier knows the steps whose runs were pruned, the runs those whose source has no frontier.
+#: The frontier knows the steps of earlier releases whose runs were pruned, the runs those whose source has no frontier.
 _STEPS = """
+    SELECT step FROM batchord.results WHERE pipeline = %(pipeline)s
+    UNION
     SELECT step FROM batchord.frontiers WHERE pipeline = %(pipeline)s
     UNION
     SELECT step.name FROM batchord.steps AS step JOIN batchord.runs AS run ON run.id = step.run_id

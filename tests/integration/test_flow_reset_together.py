@@ -56,7 +56,7 @@ def test_a_late_planner_writes_no_frontier_after_a_reset(bench: Bench) -> None:
 def test_a_run_that_starts_meanwhile_wins(bench: Bench, database_url: str) -> None:
     """Nothing is forgotten, and the run is as it would be without the reset."""
     bench.insert(2)
-    with _held(database_url, "SELECT FROM batchord.predictions WHERE record_key = '7' FOR UPDATE") as held:
+    with _held(database_url, "SELECT FROM batchord_results.items__score WHERE id = 7 FOR UPDATE") as held:
         waiting = _Waiting(lambda: forget(bench))
         wait_until(lambda: _waits(bench), description="the reset waits for the row")
         run_id, shards = bench.planned()
@@ -72,7 +72,7 @@ def test_a_run_that_starts_meanwhile_wins(bench: Bench, database_url: str) -> No
 
 def test_a_run_that_started_and_ended_meanwhile_wins_too(bench: Bench, database_url: str) -> None:
     """It took results for there that would be gone."""
-    with _held(database_url, "SELECT FROM batchord.predictions WHERE record_key = '7' FOR UPDATE") as held:
+    with _held(database_url, "SELECT FROM batchord_results.items__score WHERE id = 7 FOR UPDATE") as held:
         waiting = _Waiting(lambda: forget(bench))
         wait_until(lambda: _waits(bench), description="the reset waits for the row")
         assert bench.run().discovered == 0

@@ -38,6 +38,10 @@ _TABLES = """
     SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_catalog.pg_tables
     WHERE schemaname IN ('batchord', 'public') AND tablename <> 'schema_version' ORDER BY name
 """
+_RESULTS = """
+    SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_catalog.pg_tables
+    WHERE schemaname = 'batchord_results' ORDER BY name
+"""
 
 
 #: What stands before the simulation's files in an address.
@@ -120,14 +124,19 @@ class Simulation:
 
     def _empty(self) -> None:
         sequences = "; ".join(f"ALTER SEQUENCE public.{table}_seq RESTART" for table in ("records", "events"))
-        self._sessions.outside.execute(
-            f"TRUNCATE {', '.join(self._tables)} RESTART IDENTITY; {sequences}".encode(), prepare=False
-        )
+        empty = f"TRUNCATE {', '.join(self._tables)} RESTART IDENTITY; {sequences}; SELECT batchord.show_results()"
+        self._sessions.outside.execute(empty.encode(), prepare=False)
+        for table in self._results():  # a plan makes them
+            self._sessions.outside.execute(f"DROP TABLE {table}".encode(), prepare=False)
+
+    def _results(self) -> list[str]:
+        """The tables of predictions."""
+        return [row["name"] for row in self._sessions.outside.execute(_RESULTS)]
 
     def _digest(self, world: World) -> str:
         texts = list(world.story)
         cursor = self._sessions.outside.cursor(row_factory=tuple_row)
-        for table in self._tables:
+        for table in [*self._tables, *self._results()]:
             rows = cursor.execute(
                 f"SELECT to_jsonb(row) FROM {table} AS row".encode()  # noqa: S608 -- its own tables
             ).fetchall()
