@@ -16,13 +16,14 @@ from tests.drills.drill import Drill
 
 HOUR = timedelta(hours=1)
 _BEAT = "batchord:beat:"
-_LEDGER = ["runs", "steps", "shards", "frontiers", "predictions", "alerts"]
+_LEDGER = ["runs", "steps", "shards", "frontiers", "alerts"]
 _TIMES = """
-    SELECT format('UPDATE batchord.%%I SET ', table_name)
+    SELECT format('UPDATE %%I.%%I SET ', table_schema, table_name)
            || string_agg(format('%%1$I = %%1$I + interval ''1 hour''', column_name), ', ')
     FROM information_schema.columns
-    WHERE table_schema = 'batchord' AND table_name = ANY(%s) AND data_type = 'timestamp with time zone'
-    GROUP BY table_name
+    WHERE data_type = 'timestamp with time zone'
+      AND (table_schema = 'batchord' AND table_name = ANY(%s) OR table_schema = 'batchord_results')
+    GROUP BY table_schema, table_name
 """
 
 
