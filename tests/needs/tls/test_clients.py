@@ -68,7 +68,7 @@ def cluster(tls_env: dict[str, str], tls_postgres: TlsPostgres, tmp_path: Path) 
         started.pipeline("notes", PIPELINE)
         yield started
     with psycopg.connect(tls_postgres.url(), autocommit=True) as session:
-        session.execute("DROP TABLE notes; DROP SCHEMA batchord CASCADE")
+        session.execute("DROP TABLE notes; DROP SCHEMA batchord, batchord_results CASCADE")
 
 
 def test_a_scheduled_run_goes_all_the_way(cluster: Cluster, tmp_path: Path) -> None:
