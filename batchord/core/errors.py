@@ -19,6 +19,7 @@ BatchordError
 │       ├── OutputRefused    what a step returned cannot be passed to other steps
 │       ├── WrongChoice      a branch returned a name that no step right after it has
 │       └── MayHaveRun       its worker died during a step that must not run twice
+├── TableRefuses             a table that the author has named refuses more than a few predictions
 ├── WorkFailed               a task's shard, step or run has failed, as the ledger says; the task ends as failed, too
 └── ModelError
     ├── ModelNotFound        the model's files are not where the pipeline says
@@ -77,6 +78,10 @@ class DataError(BatchordError):
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
+
+
+class TableRefuses(BatchordError):
+    """A table that the author has named refuses more than a few predictions of a batch. Nothing was written."""
 
 
 class LeaseLost(BatchordError):

@@ -27,6 +27,8 @@ class Reason(StrEnum):
     UNREADABLE_VALUE = "unreadable-value"
     UNFITTING_VALUE = "unfitting-value"
     UNFITTING_KEY = "unfitting-key"
+    # The table of predictions did not take the row.
+    REFUSED_BY_TABLE = "refused-by-table"
     # The model got the record and returned nothing that can be stored.
     MODEL_ERROR = "model-error"
     NO_OUTPUT = "no-output"

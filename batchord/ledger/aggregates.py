@@ -68,7 +68,7 @@ class _Predictions:
 
     def __init__(self, connection: Connection, run_id: str, step: str) -> None:
         self._connection = connection
-        self._rows, self._values = rows_of_run(connection, run_id, step)
+        self._rows, self._values, self.in_chosen_table = rows_of_run(connection, run_id, step)
 
     def count(self) -> int:
         count: int = self._ask(_COUNT)[0]["predictions"]
@@ -104,7 +104,8 @@ class _Predictions:
 def step_totals(connection: Connection, run_id: str, step: str) -> StepTotals:
     """The counts for the conservation check."""
     row = one(connection.execute(_TOTALS, {"run": run_id, "step": step}).fetchone())
-    return StepTotals(**row, predictions_written=_Predictions(connection, run_id, step).count())
+    predictions = _Predictions(connection, run_id, step)
+    return StepTotals(**row, predictions_written=predictions.count(), rows_may_go=predictions.in_chosen_table)
 
 
 def step_aggregates(connection: Connection, run_id: str, step: str) -> dict[str, Any]:

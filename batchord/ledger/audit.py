@@ -9,7 +9,7 @@ from psycopg import sql
 
 from batchord.core.run.records import Scalar, ledger_texts
 from batchord.ledger.connection import Connections
-from batchord.ledger.results import find_table, has_key, place, text_of_key, texts_of_fitting
+from batchord.ledger.results import find_tables, fitting_values, has_key, place, text_of_key
 
 #: Each text of a key once for each of its outcomes.
 _OUTCOMES = """
@@ -46,10 +46,10 @@ class AuditQueries:
         counts: Counter[tuple[Scalar, str]] = Counter()
         query = sql.Composed([sql.SQL(_OUTCOMES)])
         with self._connections.transaction() as connection:
-            table = find_table(connection, pipeline, step)
-            if table is not None:
+            tables = find_tables(connection, pipeline, step)
+            for table in tables:
                 query = sql.SQL(_OWN).format(text_of_key(table), place(table), has_key(table)) + query
-                values["fitting"] = texts_of_fitting(table, keys)
+            values |= fitting_values(tables, keys)
             for row in connection.execute(query, values):
                 counts[by_text[row["key"]], row["kind"]] += 1
         return {key: (counts[key, "prediction"], counts[key, "rejection"]) for key, _ in counts}

@@ -50,13 +50,15 @@ class Connections:
         self._pool = PerProcess(self._open)
 
     @contextmanager
-    def transaction(self, *, writes_results: bool = False) -> Iterator[Connection]:
+    def transaction(self, *, writes_results: bool = False, then: bytes = b"") -> Iterator[Connection]:
         """One transaction: committed at the end of the block, rolled back if the block raises.
 
         ``writes_results``: whether it adds predictions or rejections. These may be records of another pipeline's
-        source, whose discovery then has to wait for the transaction.
+        source, whose discovery then has to wait for the transaction. ``then``: a statement without values that goes to
+        the server together with the beginning.
         """
-        with self._begun(self._begin_results if writes_results else self._begin) as connection:
+        begin = self._begin_results if writes_results else self._begin
+        with self._begun(begin + b"; " + then if then else begin) as connection:
             yield connection
 
     @contextmanager

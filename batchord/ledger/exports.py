@@ -13,7 +13,7 @@ from batchord.core.text.error_text import clause
 from batchord.core.text.sql_text import NO_CONDITION, POSTGRESQL, is_condition
 from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.failures import PASSING
-from batchord.ledger.results import find_table, rows_of_step
+from batchord.ledger.results import find_tables, rows_of_step
 from batchord.ledger.rows import one
 
 #: The frontier knows the steps of earlier releases whose runs were pruned, the runs those whose source has no frontier.
@@ -60,8 +60,8 @@ class ReadPredictions:
     def __init__(self, connection: Connection, wanted: Wanted) -> None:
         self._connection = connection
         self._wanted = wanted
-        table = find_table(connection, wanted.pipeline, wanted.step)
-        self._from = _ROWS.format(rows_of_step(wanted.pipeline, wanted.step, table, newest=True))
+        tables = find_tables(connection, wanted.pipeline, wanted.step)
+        self._from = _ROWS.format(rows_of_step(wanted.pipeline, wanted.step, tables, newest=True))
         if wanted.where is not None:
             self._check(wanted.where)
         values = {"pipeline": wanted.pipeline, "step": wanted.step}

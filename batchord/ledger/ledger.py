@@ -19,6 +19,7 @@ from batchord.ledger.pruning import PruningQueries
 from batchord.ledger.recovery import RecoveryQueries
 from batchord.ledger.reports import Reports
 from batchord.ledger.resets import ResetQueries
+from batchord.ledger.result_tables import ResultTables
 from batchord.ledger.run_details import RunDetails
 from batchord.ledger.run_lists import RunLists
 from batchord.ledger.run_names import RunNames
@@ -100,6 +101,11 @@ class Ledger:
     def resets(self) -> ResetQueries:
         """For forgetting the results of steps."""
         return ResetQueries(self._connections)
+
+    @cached_property
+    def result_tables(self) -> ResultTables:
+        """For checks of tables of predictions."""
+        return ResultTables(self._connections)
 
     @cached_property
     def provenance(self) -> ProvenanceQueries:

@@ -9,11 +9,11 @@ from batchord.core.run.leases import StepLease
 from batchord.core.run.plans import Plan
 from batchord.core.run.records import Position, Scalar
 from batchord.core.run.sizing import Rate
+from batchord.ledger.accounted import accounted
 from batchord.ledger.attempts import end_attempts
 from batchord.ledger.connection import Connection, Connections
+from batchord.ledger.places import have_table
 from batchord.ledger.rates import read_rates
-from batchord.ledger.results import have_table
-from batchord.ledger.written import accounted
 
 _FRONTIER = """
     SELECT position, candidates FROM batchord.frontiers
@@ -94,10 +94,10 @@ class PlannerTables:
         """Writes the shards and the frontier. If the lease is lost, it writes nothing and returns False.
 
         Before, it makes the table of the step's predictions if that is missing, and raises as
-        :func:`.results.have_table` does.
+        :func:`.places.have_table` does.
         """
         if plan.shards:
-            have_table(self._connections, lease.pipeline, lease.step, plan.key)
+            have_table(self._connections, lease.pipeline, lease.step, plan.key, plan.into)
         values = {"run": lease.run_id, "step": lease.step, "token": lease.token}
         with self._connections.transaction() as connection:
             pinned = {"queue": plan.queue, "backlog": plan.backlog_left, "code": plan.code}

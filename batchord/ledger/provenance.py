@@ -5,12 +5,11 @@ from typing import Any
 
 from psycopg import sql
 
-from batchord.core.run.key_columns import fitting_texts
 from batchord.core.run.provenance import AttemptAtShard, Outcome, ShardOfStep, StepOfRun
 from batchord.core.run.records import Position
 from batchord.core.run.runs import RunState, StepState
 from batchord.ledger.connection import Connections
-from batchord.ledger.results import find_table, rows_of_step
+from batchord.ledger.results import find_tables, fitting_values_of_texts, rows_of_step
 from batchord.ledger.rows import turn
 
 _PREDICTIONS = """
@@ -82,9 +81,9 @@ class ProvenanceQueries:
         """
         values: dict[str, Any] = {"pipeline": pipeline, "step": step, "keys": list(keys)}
         with self._connections.transaction() as connection:
-            table = find_table(connection, pipeline, step)
-            values["fitting"] = [] if table is None else fitting_texts(keys, table.key_type)
-            predictions = sql.SQL(_PREDICTIONS).format(rows_of_step(pipeline, step, table, by_keys=True))
+            tables = find_tables(connection, pipeline, step)
+            values |= fitting_values_of_texts(tables, keys)
+            predictions = sql.SQL(_PREDICTIONS).format(rows_of_step(pipeline, step, tables, by_keys=True))
             rows = connection.execute(predictions, values).fetchall()
             rows += connection.execute(_REJECTIONS, values).fetchall()
         return [Outcome(**row) for row in rows]

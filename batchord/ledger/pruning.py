@@ -97,11 +97,14 @@ class PruningQueries:
         return self._changed(_AUDITS, before=before)
 
     def outputs(self, *, before: datetime) -> int:
-        """Clears ``output`` of predictions older than ``before``. Their rows stay, so nothing is predicted twice."""
+        """Clears ``output`` of predictions older than ``before``. Their rows stay, so nothing is predicted twice.
+
+        In a table whose name the author has chosen, the author clears what need not be kept.
+        """
         with self._connections.transaction() as connection:
             tables = all_tables(connection)
         statements = [_EARLIER_OUTPUTS]
-        for table in tables:
+        for table in (each for each in tables if not each.is_chosen):
             names = columns_of(table)
             own = {"table": place(table), "output": names["output"], "predicted_at": names["predicted_at"]}
             statements.append(_OUTPUTS.format(**own))

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import psycopg
 from psycopg import sql
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.history import Change
 from batchord.core.run.resets import StepResults
+from batchord.core.run.results import ResultsTable
 from batchord.core.run.run_ids import short_ids
+from batchord.core.text.error_text import clause
 from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.history import keep_change
 from batchord.ledger.results import all_tables, columns_of, place
@@ -31,7 +34,8 @@ _RESULTS = """
 """
 _OWN = """
     UNION ALL
-    SELECT {step}, count(*), 0, min({predicted_at}), max({predicted_at}), false FROM {table} HAVING count(*) > 0
+    SELECT {step}, count(*), 0, min({predicted_at}), max({predicted_at}), false FROM {table}
+    WHERE {writer} IS NOT NULL HAVING count(*) > 0
 """
 _OPEN = "SELECT id::text AS id, state FROM batchord.runs WHERE pipeline = %(pipeline)s AND {condition} LIMIT 1"
 _OPEN_NOW = _OPEN.format(condition="state IN ('queued', 'running')")
@@ -39,6 +43,8 @@ _OPEN_NOW = _OPEN.format(condition="state IN ('queued', 'running')")
 _OPEN_SINCE = _OPEN.format(condition="state <> 'skipped' AND (finished_at IS NULL OR finished_at >= %(began)s)")
 _TABLES = ("earlier_predictions", "rejections")
 _NO_EARLIER = "UPDATE batchord.results SET has_earlier = false WHERE pipeline = %(pipeline)s AND step = ANY(%(steps)s)"
+#: An author's table may have rows of the author. They have no writer.
+_DELETE_OWN = "DELETE FROM {table} WHERE {writer} IS NOT NULL"
 _RESET = """
     INSERT INTO batchord.resets (pipeline, step) SELECT %(pipeline)s, unnest(%(steps)s::text[])
     ON CONFLICT (pipeline, step) DO UPDATE SET reset_at = excluded.reset_at
@@ -56,10 +62,7 @@ class ResetQueries:
         with self._connections.transaction() as connection:
             tables = all_tables(connection, pipeline)
             own = sql.SQL("").join(
-                sql.SQL(_OWN).format(
-                    step=sql.Literal(table.step), predicted_at=columns_of(table)["predicted_at"], table=place(table)
-                )
-                for table in tables
+                sql.SQL(_OWN).format(step=sql.Literal(table.step), **_names(table)) for table in tables
             )
             query = sql.SQL(_RESULTS).format(own=own)
             return [StepResults(**row) for row in connection.execute(query, {"pipeline": pipeline})]
@@ -128,12 +131,34 @@ def _deleted(connection: Connection, table: str, pipeline: str, steps: Sequence[
 
 
 def _deleted_own(connection: Connection, pipeline: str, steps: Sequence[str]) -> dict[str, int]:
-    """Empties the steps' own tables; returns how many rows there were in each."""
+    """Deletes the predictions in the steps' own tables; returns how many there were of each step.
+
+    Raises ConfigurationError if an author's table refuses it.
+    """
     deleted = dict.fromkeys(steps, 0)
     for table in all_tables(connection, pipeline):
         if table.step in deleted:
-            deleted[table.step] = connection.execute(sql.SQL("DELETE FROM {}").format(place(table))).rowcount
+            deleted[table.step] += _emptied(connection, table)
     return deleted
+
+
+def _emptied(connection: Connection, table: ResultsTable) -> int:
+    names = _names(table)
+    try:
+        return connection.execute(sql.SQL(_DELETE_OWN).format(table=names["table"], writer=names["writer"])).rowcount
+    except (psycopg.IntegrityError, psycopg.ProgrammingError) as error:
+        if not table.is_chosen:
+            raise
+        said = clause(error.diag.message_primary or str(error))
+        raise ConfigurationError(
+            f"The predictions in {table.name} cannot be deleted, so nothing was changed: PostgreSQL says: {said}. "
+            "Change what refuses it, such as a foreign key to this table without ON DELETE, or the right to DELETE."
+        ) from error
+
+
+def _names(table: ResultsTable) -> dict[str, sql.Composable]:
+    columns = columns_of(table)
+    return {"table": place(table), "writer": columns["writer"], "predicted_at": columns["predicted_at"]}
 
 
 def _refuse_open(connection: Connection, pipeline: str, *, since: datetime | None = None) -> None:

@@ -41,6 +41,7 @@ CLAIM = f"""
         SELECT run_id, step, index, attempt, %(worker)s, %(task)s FROM claimed
     ), place AS (
         SELECT results.* FROM claimed JOIN batchord.results AS results USING (pipeline, step)
+        WHERE results.is_current
     ), writer AS (
         INSERT INTO batchord.writers (results, run_id, shard, attempt, model_version)
         SELECT place.id, claimed.run_id, claimed.index, claimed.attempt, claimed.model_version

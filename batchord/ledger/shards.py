@@ -13,15 +13,18 @@ from batchord.core.run.key_columns import KeyColumn
 from batchord.core.run.leases import Claim, Lease, ShardLease, ShardOutcome, ShardWork
 from batchord.core.run.predictions import Batch
 from batchord.core.run.records import Position, Scalar
-from batchord.core.run.results import Destination
+from batchord.core.run.results import Destination, TableName
 from batchord.core.run.shards import ShardRange
 from batchord.core.text.counts import counted
 from batchord.ledger import shard_statements as statements
+from batchord.ledger.accounted import accounted
 from batchord.ledger.connection import Connection, Connections
+from batchord.ledger.copied import copied, with_fitting_keys
 from batchord.ledger.masked_text import masked_text
-from batchord.ledger.results import have_table, table_from
+from batchord.ledger.places import have_table
+from batchord.ledger.results import table_from
 from batchord.ledger.rows import one
-from batchord.ledger.written import accounted, copied, with_fitting_keys, write_predictions, write_rejections
+from batchord.ledger.written import hold_table, write_predictions, write_rejections
 
 
 class ShardsTable:
@@ -70,14 +73,14 @@ class ShardsTable:
             ),
         )
 
-    def settled(self, lease: ShardLease, key: KeyColumn) -> ShardLease:
+    def settled(self, lease: ShardLease, key: KeyColumn, into: TableName | None) -> ShardLease:
         """The lease with its destination. The step's table is made if an earlier release planned it without one.
 
-        Raises as :func:`.results.have_table` does.
+        Raises as :func:`.places.have_table` does.
         """
         if lease.work.destination is not None:
             return lease
-        table = have_table(self._connections, lease.pipeline, lease.step, key)
+        table = have_table(self._connections, lease.pipeline, lease.step, key, into)
         values = {"results": table.id, "attempt": lease.attempt, "version": lease.work.model_version}
         with self._connections.transaction() as connection:
             row = one(connection.execute(statements.WRITER, _values(lease, **values)).fetchone())
@@ -92,13 +95,14 @@ class ShardsTable:
         """Writes a batch and the shard's progress in one transaction.
 
         Returns how many records it accounted for: fewer than the batch has if another run accounted for some before.
-        Raises LeaseLost after writing nothing.
+        Raises LeaseLost after writing nothing, and as :func:`.written.write_predictions` does.
         """
         fitting = with_fitting_keys(lease, batch)
         rows = copied(lease, fitting.predictions)
-        with self._connections.transaction(writes_results=True) as connection:
-            predicted = write_predictions(connection, lease, rows)
-            rejected = write_rejections(connection, lease, fitting.rejections)
+        with self._connections.transaction(writes_results=True, then=hold_table(lease)) as connection:
+            written = write_predictions(connection, lease, rows)
+            predicted = written.predicted
+            rejected = write_rejections(connection, lease, [*fitting.rejections, *written.refused])
             # Checks the token last, in the same transaction: if it is another worker's, all of this is rolled back.
             _owned(connection, statements.PROGRESS, lease, predicted=predicted, rejected=rejected)
             return predicted + rejected

@@ -12,7 +12,7 @@ from batchord.catalog.code import AuthorsCode
 from batchord.catalog.lines import line_of, pipelines_written
 from batchord.catalog.trial import try_files
 from batchord.core.code.folder import pipeline_files
-from batchord.flow.begin.check import CheckParts, FindingKind, StepFinding, check_pipeline
+from batchord.flow.begin.check import CheckParts, FindingKind, StepFinding, check_pipeline, shared_tables
 from batchord.output.known_secrets import secrets_of
 from batchord.output.masking import learn
 
@@ -97,6 +97,9 @@ def check_files(parts: CheckParts, folder: Path, wanted: Sequence[Path]) -> Chec
                     continue
                 kept = findings if each.kind is FindingKind.PROBLEM else warnings
                 kept.append(_of_step(root / loaded.files[name], texts[loaded.files[name]], name, each))
+    for name, each in shared_tables(loaded.pipelines[name] for name in sorted(loaded.pipelines)):
+        if loaded.files[name] in chosen:
+            findings.append(_of_step(root / loaded.files[name], texts[loaded.files[name]], name, each))
     for file in set(chosen) - {problem.file for problem in tried.problems}:
         warnings += _without_name(root / file, texts[file], loaded.pipelines)
     findings += [

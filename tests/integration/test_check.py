@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from app.cli.check import check
+from batchord import wiring
 from batchord.catalog import load
 from batchord.core.errors import ConfigurationError
 from batchord.settings import Settings
@@ -51,6 +52,38 @@ def test_sound_files(bench: Bench) -> None:  # noqa: ARG001 -- its database is a
     assert told == {"files": ["pipelines/reviews.py"], "pipelines": ["reviews"], "problems": [], "warnings": [],
                     "unchecked": []}  # fmt: skip
     assert CliRunner().invoke(check, []).stdout == "No problems in 1 pipeline of 1 file.\n"
+
+
+def test_tables_for_predictions(bench: Bench) -> None:
+    """One that does not fit, with the SQL that corrects it; one of two pipelines; one that can be made is none."""
+    wiring.ledger.cache_clear()  # another test's database
+    bench.sql("CREATE TABLE moods (id bigint PRIMARY KEY, label text, score float8, writer int)")
+    text = """
+        {name} = Pipeline("{name}", steps=[
+            Predict(
+                "score",
+                source=SqlSource("SELECT id, body FROM records", key="id"),
+                model=len,
+                into="{table}",  #!
+            ),
+        ])
+    """
+    files = [write(f"{name}.py", text.format(name=name, table=table)) for name, table in
+             (("a", "moods"), ("b", "made"), ("c", "public.made"))]  # fmt: skip
+
+    problems = checked(code=1)["problems"]
+
+    assert [(each["pipeline"], each["line"]) for each in problems] == [
+        ("a", marked(files[0])[0]),
+        ("c", marked(files[2])[0]),
+    ]
+    assert problems[0]["what"] == (
+        "into='moods': it lacks columns: ALTER TABLE public.moods ADD COLUMN predicted_at timestamptz NOT NULL DEFAULT "
+        "now()"
+    )
+    assert (
+        problems[1]["what"] == "into='public.made' is the table of step score of b: give each step a table of its own"
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from batchord.core.errors import TransientError
 from batchord.core.run.runs import RunState
 from batchord.flow.predict.plan import plan_step
 from batchord.flow.upkeep.audit import audit
-from batchord.ledger import results
+from batchord.ledger import places
 from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, STEP, Bench, batch_of, length
 
@@ -180,7 +180,7 @@ def test_a_plan_waits_for_readers_of_the_views(bench: Bench, monkeypatch: pytest
             plan_step(bench.parts(), run_id=run.id, step=STEP)
         assert bench.value("SELECT count(*) FROM batchord.shards") == 0
     assert bench.run_on(run.id, plan_step(bench.parts(), run_id=run.id, step=STEP)).predicted == 2
-    monkeypatch.setattr(results, "_MAKE", "SELECT of_a_table_that_is_there")
+    monkeypatch.setattr(places, "_MAKE", "SELECT of_a_table_that_is_there")
     bench.insert(1)
     assert bench.run().predicted == 1
 

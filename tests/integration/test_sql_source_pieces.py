@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.pool import NullPool
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.records import Position, record_key
@@ -255,7 +256,8 @@ def test_what_is_known_is_looked_up_by_key_before_its_rows_were_counted(
     declared = SqlSource("SELECT k, a FROM records", key="k", arrival="a")
     statements = Statements(declared, dialect="postgresql", window=None)
     after = Position(arrival=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=known - 200), key=0)
-    with create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database_url)).connect() as reader:
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database_url), poolclass=NullPool)
+    with engine.connect() as reader:
         outcomes = find_outcomes(reader, "p", "predict")
     statement = statements.fresh_in_pieces(after, 50, 2048, outcomes)
     compiled = statement.compile(dialect=postgresql.psycopg.dialect())

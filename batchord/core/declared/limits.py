@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from batchord.core.text.calls import NamesOptions
 
-#: How many records of one batch may be rejected because of errors of the model or of the source: this many, or the
-#: share below. If more fail, the model or the source is broken, not the records.
+#: How many records of one batch may be rejected because of errors of the model, of the source or of the author's table:
+#: this many, or the share below. If more fail, one of these is broken, not the records.
 MOST_RECORDS = 5
 MOST_SHARE = 0.1
 

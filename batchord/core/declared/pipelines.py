@@ -20,6 +20,7 @@ from batchord.core.declared.sources import Source
 from batchord.core.declared.steps import Predict, Step, TaskStep
 from batchord.core.errors import UnknownStep
 from batchord.core.run.graph import cycle, upstream
+from batchord.core.run.results import TableName
 from batchord.core.run.runs import NewStep
 from batchord.core.text.calls import NamesOptions
 from batchord.core.text.names import as_names, is_name
@@ -189,6 +190,7 @@ class Pipeline(NamesOptions):
                 problems.append(f"steps holds {kind_of(step)}: give Predict, Python, Sql, Bash or Branch")
                 continue
             problems += [f"step {step.name!r}: {problem}" for problem in problems_of(step.problems)]
+        problems += problems_of(self._table_problems)
         return problems + problems_of(self._graph_problems) + problems_of(self._concurrency_problems)
 
     def _option_problems(self) -> list[str]:
@@ -220,6 +222,17 @@ class Pipeline(NamesOptions):
         else:
             problems.append(f"alerts={shown(self.alerts)}: give Alerts(max_run_time=timedelta(minutes=20))")
         return problems
+
+    def _table_problems(self) -> list[str]:
+        tables: dict[TableName, list[str]] = {}
+        for step in self.predict_steps:
+            if step.into_table is not None:
+                tables.setdefault(step.into_table, []).append(step.name)
+        return [
+            f"step {names[1]!r}: into= names the table of step {names[0]!r}, {table}: give each step a table of its own"
+            for table, names in tables.items()
+            if len(names) > 1
+        ]
 
     def _graph_problems(self) -> list[str]:
         # Leave out names that are not texts: the step's own problems report them.

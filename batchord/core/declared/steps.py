@@ -17,6 +17,8 @@ from batchord.core.declared.limits import RejectionLimit
 from batchord.core.declared.models import Model, ModelFunction, as_model
 from batchord.core.declared.retries import NO_RETRY, Retry
 from batchord.core.declared.sources import Source
+from batchord.core.declared.table_names import table_name, table_problems
+from batchord.core.run.results import TableName
 from batchord.core.run.runs import becomes_shards
 from batchord.core.text.calls import NamesOptions
 from batchord.core.text.names import as_names, is_name
@@ -171,6 +173,8 @@ class Predict(Step):
         retry: The retry after errors of the model, for each shard. None: that of the pipeline.
         source: Where the records come from.
         model: What predicts: a declaration of a model, or a plain function of a DataFrame.
+        into: The table for the predictions, such as ``public.moods``, in the ledger's database. It is made if it does
+            not exist. None: a table in the schema ``batchord_results``.
         batch_rows: Records in one call of the model; None means the model's own choice.
         shard_rows: Records in a full shard; None means the model's own choice.
         rejection_limit: How many rejections the step may have in a run before it fails.
@@ -179,6 +183,7 @@ class Predict(Step):
     _: KW_ONLY
     source: Source
     model: Model | ModelFunction
+    into: str | None = None
     batch_rows: int | None = None
     shard_rows: int | None = None
     rejection_limit: RejectionLimit = field(default_factory=RejectionLimit)
@@ -192,6 +197,11 @@ class Predict(Step):
         """The model as a declaration, whatever the author gave."""
         assert isinstance(self.model, Model)  # noqa: S101 -- __post_init__ and problems() see to it
         return self.model
+
+    @property
+    def into_table(self) -> TableName | None:
+        """The table that ``into`` names; None if it names none."""
+        return None if self.into is None else table_name(self.into)
 
     @property
     def source_digest(self) -> str:
@@ -218,6 +228,8 @@ class Predict(Step):
                 f"model= is {kind_of(self.model)}: give a model, or a function of a DataFrame by its name, without "
                 "parentheses"
             )
+        if self.into is not None:
+            problems += table_problems("into", self.into)
         if isinstance(self.rejection_limit, RejectionLimit):
             problems += problems_of(self.rejection_limit.problems)
         else:

@@ -37,6 +37,11 @@ def type_of_keys(keys: Iterable[Scalar]) -> str:
     return "uuid" if kinds == {UUID} else "text"
 
 
+def has_one_text(column_type: str) -> bool:
+    """Whether each value of the type has one text, by which it is the same key. Others need their text besides."""
+    return column_type in _WHOLE or column_type in _TEXTS or column_type == "uuid"
+
+
 def takes(existing: str, wanted: str) -> bool:
     """Whether a column of the type ``existing`` can hold keys of the type ``wanted`` as the same keys.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from batchord.core.run.frontier import Frontier
 from batchord.core.run.key_columns import KeyColumn
+from batchord.core.run.results import TableName
 from batchord.core.run.shards import ShardRange
 
 
@@ -20,6 +21,8 @@ class Plan:
     source_digest: str
     #: The key of the step's source.
     key: KeyColumn
+    #: The table that the author names for the predictions; None: Batchord chooses its name.
+    into: TableName | None = None
     frontier: Frontier
     #: Whether more records wait than one run may take.
     backlog_left: bool

@@ -1,7 +1,29 @@
 """The tables of predictions: one for each ``Predict`` step."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+#: The schema of the tables whose names Batchord chooses.
+RESULTS_SCHEMA = "batchord_results"
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableName:
+    """The name of a table with its schema, as PostgreSQL stores both."""
+
+    schema: str
+    table: str
+
+    def __str__(self) -> str:
+        """The name as SQL, with quotes where they are needed."""
+        return f"{quoted(self.schema)}.{quoted(self.table)}"
+
+
+def quoted(name: str) -> str:
+    """A name as SQL, with quotes if it needs any."""
+    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +40,26 @@ class ResultsTable:
     key_type: str
     #: Whether a column with the key's text identifies a row: other values of the type may mean the same key.
     has_text: bool
-    #: The names of the other columns by what they hold, such as ``label``.
+    #: The names of the other columns by what they hold, such as ``label``. An author's table need not have all.
     columns: Mapping[str, str]
     #: Whether earlier releases of Batchord have predicted records of the step. Their rows are in another table.
     has_earlier: bool
+    #: Whether new predictions go here. Of a step's tables, one is current.
+    is_current: bool = True
+    #: Whether the step had another table before, which may hold predictions.
+    has_former: bool = False
+    #: Whether a person has made the table: Batchord never alters it.
+    by_author: bool = False
+
+    @property
+    def name(self) -> TableName:
+        """The table's name."""
+        return TableName(schema=self.schema_name, table=self.table_name)
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether the author has chosen its name. Then it may have columns, constraints and triggers of the author."""
+        return self.schema_name != RESULTS_SCHEMA
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,3 +19,5 @@ class StepTotals(NamedTuple):
     rejections_written: int
     #: Shards that a follow-up run takes, because their step was planned with other code.
     changed_shards: int = 0
+    #: Whether others may delete predictions at any time: the table is the author's.
+    rows_may_go: bool = False

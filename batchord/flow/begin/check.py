@@ -1,16 +1,19 @@
 """Checks pipelines without running them: their SQL against the databases, and their models on request."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
 from batchord.core.declared.pipelines import Pipeline
+from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.step_context import CheckContext
 from batchord.core.declared.steps import Predict, Step, TaskStep
 from batchord.core.errors import BatchordError
 from batchord.core.ports import Models
 from batchord.core.run.graph import upstream
+from batchord.core.run.key_columns import KeyColumn
+from batchord.core.run.results import TableName
 from batchord.core.text.error_text import message_of
 from batchord.flow.begin.model_check import missing_columns
 from batchord.flow.begin.unplaced import unplaced_warnings
@@ -33,6 +36,8 @@ class CheckParts:
     author_url: str | None = field(repr=False)
     environment: Mapping[str, str] = field(repr=False)
     mask: Callable[[str], str]
+    #: The problems of a table for the predictions of a pipeline's step; None: no database is configured.
+    table_problems: Callable[[str, str, TableName, KeyColumn], list[str]] | None = None
 
 
 class FindingKind(Enum):
@@ -61,27 +66,29 @@ def check_pipeline(parts: CheckParts, declared: Pipeline) -> list[StepFinding]:
     findings = []
     for step in declared.steps:
         earlier = [declared.step(name) for name in upstream(before, step.name)]
-        findings += list(_checked(parts, step, earlier))
+        findings += list(_checked(parts, declared.name, step, earlier))
     return findings
 
 
-def _checked(parts: CheckParts, step: Step, earlier: list[Step]) -> Iterator[StepFinding]:
+def _checked(parts: CheckParts, pipeline: str, step: Step, earlier: list[Step]) -> Iterator[StepFinding]:
     try:
         if isinstance(step, Predict):
-            yield from _check_predict(parts, step)
+            yield from _check_predict(parts, pipeline, step)
         elif isinstance(step, TaskStep):
             yield from _check_task(parts, step, earlier)
     except BatchordError as error:
         yield StepFinding(step=step.name, what=parts.mask(str(error)))
 
 
-def _check_predict(parts: CheckParts, step: Predict) -> Iterator[StepFinding]:
+def _check_predict(parts: CheckParts, pipeline: str, step: Predict) -> Iterator[StepFinding]:
     columns = None
     unknown = _unknown_address(parts, step.source)
     if unknown is None:
         now = datetime.now(UTC)
         window = (now - _WINDOW, now) if step.source.uses_window else None
-        columns = parts.open_source(step.source.within(CHECK_LIMIT), window).check()
+        reader = parts.open_source(step.source.within(CHECK_LIMIT), window)
+        columns = reader.check()
+        yield from _check_table(parts, pipeline, step, reader)
         for warning in unplaced_warnings(parts.open_source, step, window):
             yield StepFinding(step=step.name, what=parts.mask(warning), kind=FindingKind.WARNING)
     else:
@@ -95,6 +102,30 @@ def _check_predict(parts: CheckParts, step: Predict) -> Iterator[StepFinding]:
         except Exception as error:  # noqa: BLE001 -- broken files or an author's kind may raise anything
             yield StepFinding(step=step.name, what=parts.mask(f"The model cannot be loaded: {message_of(error)}"))
     yield from (StepFinding(step=step.name, what=problem) for problem in missing_columns(step, read, columns))
+
+
+def _check_table(parts: CheckParts, pipeline: str, step: Predict, reader: SourceReader) -> Iterator[StepFinding]:
+    # A source that does not say the type of its keys shows it with its first record.
+    if step.into_table is None or parts.table_problems is None or reader.key_type is None:
+        return
+    key = KeyColumn(name=step.source.key, type=reader.key_type)
+    for problem in parts.table_problems(pipeline, step.name, step.into_table, key):
+        yield StepFinding(step=step.name, what=parts.mask(f"into={step.into!r}: {problem}"))
+
+
+def shared_tables(pipelines: Iterable[Pipeline]) -> Iterator[tuple[str, StepFinding]]:
+    """The steps whose predictions would go to the table of another pipeline's step, with their pipelines."""
+    first: dict[TableName, tuple[str, str]] = {}
+    for declared in pipelines:
+        for step in declared.predict_steps:
+            if step.into_table is None:
+                continue
+            pipeline, name = first.setdefault(step.into_table, (declared.name, step.name))
+            if pipeline != declared.name:
+                what = (
+                    f"into={step.into!r} is the table of step {name} of {pipeline}: give each step a table of its own"
+                )
+                yield declared.name, StepFinding(step=step.name, what=what)
 
 
 def _check_task(parts: CheckParts, step: TaskStep, earlier: list[Step]) -> Iterator[StepFinding]:

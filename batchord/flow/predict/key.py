@@ -25,7 +25,8 @@ def with_destination(parts: Parts, lease: ShardLease) -> ShardLease:
     """
     if lease.work.destination is not None:
         return lease
-    source = parts.catalog.get(lease.pipeline).predict_step(lease.step).source
+    declared = parts.catalog.get(lease.pipeline).predict_step(lease.step)
+    source = declared.source
     reader = parts.open_source(source, lease.work.window)
     own = ShardRange(first=lease.work.first, last=lease.work.last, planned=lease.work.planned)
-    return parts.ledger.shards.settled(lease, key_column(source, reader, [own]))
+    return parts.ledger.shards.settled(lease, key_column(source, reader, [own]), declared.into_table)

@@ -159,6 +159,7 @@ def discover(parts: Parts, lease: StepLease) -> Plan:
         shards=shards,
         queue=model.queue,
         key=key_column(declared.source, source, shards),
+        into=declared.into_table,
         model_version=version,
         source_digest=declared.source_digest,
         code=declared.code,

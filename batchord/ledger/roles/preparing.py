@@ -30,8 +30,8 @@ _GRANTS = {
     "author": (
         "GRANT SELECT ON ALL TABLES IN SCHEMA {schema}, {results} TO {role}",
         "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA {schema} TO {role}",
-        # It makes tables with the owner's rights.
-        "REVOKE EXECUTE ON FUNCTION {schema}.make_results FROM {role}",
+        # They make tables with the owner's rights.
+        "REVOKE EXECUTE ON FUNCTION {schema}.make_results, {schema}.use_results FROM {role}",
     ),
     "source": ("GRANT SELECT ON ALL TABLES IN SCHEMA {schema}, {results} TO {role}",),
 }

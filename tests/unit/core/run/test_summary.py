@@ -31,6 +31,16 @@ def test_counts_that_add_up_leave_nothing_pending() -> None:
     assert check_conservation("r1", "score", _EVEN) == 0
 
 
+def test_rows_may_leave_a_table_of_the_authors() -> None:
+    """But none may come."""
+    gone = _EVEN._replace(rows_may_go=True, predictions_written=5)
+
+    assert check_conservation("r1", "score", gone) == 0
+    for changed in ({"predictions_written": 9}, {"rejections_written": 1}):
+        with pytest.raises(ConservationError):
+            check_conservation("r1", "score", gone._replace(**changed))
+
+
 def test_a_failed_shard_leaves_its_records_pending() -> None:
     """They are known to be missing; the next run takes them."""
     totals = _EVEN._replace(failed_shards=1, predicted=3, predictions_written=3)

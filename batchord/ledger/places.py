@@ -1,0 +1,95 @@
+"""Has the table for a step's predictions made, or uses the one that the author names."""
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from batchord.core.errors import ConfigurationError, TransientError
+from batchord.core.run.key_columns import KeyColumn, takes, widens
+from batchord.core.run.results import ResultsTable, TableName
+from batchord.core.text.error_text import clause
+from batchord.ledger.authors_tables import Fit, fit_of
+from batchord.ledger.connection import Connection, Connections
+from batchord.ledger.results import find_tables, place
+
+_MAKE = "SELECT batchord.make_results(%s, %s, %s, %s)"
+_USE = "SELECT batchord.use_results(%s, %s, %s, %s, %s, %s, %s, %s)"
+
+
+def have_table(
+    connections: Connections, pipeline: str, step: str, key: KeyColumn, into: TableName | None
+) -> ResultsTable:
+    """The current table for predictions of records with such keys. It is made if it is missing.
+
+    If the step had another table before, its predictions stay there, and count.
+
+    Raises ConfigurationError if the table holds predictions with keys of another type, or cannot be used; and
+    TransientError if somebody reads the views so long that they cannot be made anew now.
+    """
+    with connections.transaction() as connection:
+        tables = find_tables(connection, pipeline, step)
+        fit = None if into is None else fit_of(connection, pipeline, step, into, key)
+        table = _ready(tables, key) if fit is None else _ready_at(tables, fit)
+        if table is not None:
+            return table
+        if fit is None:
+            key = _key_of_own(connection, tables, key)
+    # A transaction of its own: it locks a view, which everybody reads.
+    with connections.transaction() as connection:
+        try:
+            _call(connection, pipeline, step, key, fit)
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DuplicateTable) as error:
+            raise TransientError(
+                f"The table for predictions of step {step} of {pipeline} cannot be made now: it must be shown in the "
+                "view batchord.predictions, which somebody has been reading for seconds, or a batch is being written "
+                "to the step's table before."
+            ) from error
+        except psycopg.errors.RaiseException as error:
+            said = clause(error.diag.message_primary or str(error))
+            raise ConfigurationError(f"Step {step} of {pipeline} has no table for its predictions: {said}.") from error
+        return find_tables(connection, pipeline, step)[0]
+
+
+def _ready(tables: list[ResultsTable], key: KeyColumn) -> ResultsTable | None:
+    """The current table if Batchord has chosen its name, and it takes such keys."""
+    current = tables[0] if tables else None
+    if current is None or current.is_chosen or not takes(current.key_type, key.type):
+        return None
+    return current
+
+
+def _ready_at(tables: list[ResultsTable], fit: Fit) -> ResultsTable | None:
+    """The current table if it is the one that the author names, as it is registered."""
+    current = tables[0] if tables else None
+    if current is None or current.name != fit.name or not fit.exists:
+        return None
+    registered = (current.key_column, current.key_type, current.has_text, current.columns)
+    return current if registered == (fit.key_column, fit.key_type, fit.has_text, fit.columns) else None
+
+
+def _call(connection: Connection, pipeline: str, step: str, key: KeyColumn, fit: Fit | None) -> None:
+    if fit is None:
+        connection.execute(_MAKE, [pipeline, step, key.name, key.type])
+        return
+    names = [fit.name.schema, fit.name.table, Jsonb(fit.columns), fit.has_text]
+    connection.execute(_USE, [pipeline, step, fit.key_column, fit.key_type, *names])
+
+
+def _key_of_own(connection: Connection, tables: list[ResultsTable], key: KeyColumn) -> KeyColumn:
+    """The key for the table whose name Batchord chooses: as it is there if that takes such keys.
+
+    Raises ConfigurationError if it does not, and holds predictions.
+    """
+    table = next((each for each in tables if not each.is_chosen), None)
+    if table is None or widens(table.key_type, key.type):
+        return key
+    if takes(table.key_type, key.type):
+        return KeyColumn(name=key.name, type=table.key_type)
+    filled = connection.execute(sql.SQL("SELECT FROM {} LIMIT 1").format(place(table))).fetchone()
+    if filled is None:
+        return key
+    raise ConfigurationError(
+        f"The source of step {table.step} has keys of type {key.type}, but {table.name} "
+        f"holds predictions with keys of type {table.key_type}. Convert the key in the source, or give the step a new "
+        f"name, or forget these predictions with `batchord reset {table.pipeline} --step {table.step}`."
+    )
