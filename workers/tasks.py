@@ -38,7 +38,7 @@ from batchord.flow.begin import start
 from batchord.flow.dispatch import dispatch
 from batchord.flow.drive import cancel
 from batchord.flow.predict.shard import ShardHeld
-from batchord.flow.upkeep import audit, prune, recover, switch, watch
+from batchord.flow.upkeep import audit, move, prune, recover, switch, watch
 from batchord.queue import publisher
 from batchord.settings import settings
 from batchord.wiring import parts
@@ -169,8 +169,12 @@ def sweep(**_: Any) -> None:
 
 @shared_task(name="batchord.watch", ignore_result=True)  # type: ignore[untyped-decorator]
 def watch_pipelines(**_: Any) -> None:
-    """Opens the runs of lost ticks, and checks what alerts are about. Like the sweep, it is not retried."""
+    """Opens the runs of lost ticks, and checks what alerts are about. Like the sweep, it is not retried.
+
+    Then it moves some predictions of earlier releases, if there are any.
+    """
     publish(watch.watch(parts()))
+    move.move_earlier(parts())
 
 
 @shared_task(name="batchord.send_alerts", ignore_result=True)  # type: ignore[untyped-decorator]

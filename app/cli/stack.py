@@ -181,8 +181,8 @@ def _status() -> StackReport:
 
     from ..localstack import background_status, lost_supervisor, server_status, unconfigured_servers
     from ..localstack.holders import is_guarded
+    from .ledger_remarks import ledger_remarks
     from .local_stack import flower_address, flower_remark
-    from .undeclared import standing_still
 
     home = settings().home.expanduser().absolute()
     remarks, usable = _remarks()
@@ -191,7 +191,7 @@ def _status() -> StackReport:
     if flower_runs and (flower := flower_remark(home)) is not None:
         remarks.append(flower)
     if usable:
-        remarks += standing_still(home)
+        remarks += ledger_remarks(home)
     if is_guarded(home):
         remarks.append("A command started PostgreSQL, which stops by itself. `batchord up` starts the stack.")
     return StackReport(

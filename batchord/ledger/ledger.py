@@ -11,6 +11,7 @@ from batchord.ledger.exports import Exports
 from batchord.ledger.lists import Lists
 from batchord.ledger.logs import LogTable
 from batchord.ledger.metrics import MetricsQueries
+from batchord.ledger.moving import MovingQueries
 from batchord.ledger.overview import Overview
 from batchord.ledger.pipelines import PipelineRows
 from batchord.ledger.planner import PlannerTables
@@ -96,6 +97,11 @@ class Ledger:
     def pruning(self) -> PruningQueries:
         """For deleting old rows."""
         return PruningQueries(self._connections)
+
+    @cached_property
+    def moving(self) -> MovingQueries:
+        """For moving what earlier releases predicted."""
+        return MovingQueries(self._connections)
 
     @cached_property
     def resets(self) -> ResetQueries:

@@ -53,10 +53,16 @@ _OUTPUTS = sql.SQL("""
     UPDATE {table} SET {output} = NULL WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM {table} WHERE {predicted_at} < %(before)s AND {output} IS NOT NULL LIMIT %(rows)s))
 """)
-_EARLIER_OUTPUTS = _OUTPUTS.format(
-    table=sql.SQL("batchord.earlier_predictions"), output=sql.SQL("output"), predicted_at=sql.SQL("predicted_at")
-)
-
+#: Not of rows that are being moved: these are read block by block, and a row that changes gets into another block. They
+#: are cleared when they have moved.
+_EARLIER_OUTPUTS = sql.SQL("""
+    UPDATE batchord.earlier_predictions SET output = NULL WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM batchord.earlier_predictions AS old
+        WHERE predicted_at < %(before)s AND output IS NOT NULL
+          AND NOT EXISTS (SELECT FROM batchord.results AS step WHERE step.moving_from IS NOT NULL
+                          AND step.pipeline = old.pipeline AND step.step = old.step)
+        LIMIT %(rows)s))
+""").format()
 _HISTORY = """
     DELETE FROM batchord.history WHERE id IN (SELECT id FROM batchord.history WHERE at < %(before)s LIMIT %(rows)s)
 """

@@ -42,7 +42,12 @@ _OPEN_NOW = _OPEN.format(condition="state IN ('queued', 'running')")
 #: Also a run that has started and ended since: its plan took the results for there that are forgotten now.
 _OPEN_SINCE = _OPEN.format(condition="state <> 'skipped' AND (finished_at IS NULL OR finished_at >= %(began)s)")
 _TABLES = ("earlier_predictions", "rejections")
-_NO_EARLIER = "UPDATE batchord.results SET has_earlier = false WHERE pipeline = %(pipeline)s AND step = ANY(%(steps)s)"
+#: Nobody moves earlier rows of these steps meanwhile: whoever does skips steps whose row is locked.
+_HOLD = "SELECT FROM batchord.results WHERE pipeline = %(pipeline)s AND step = ANY(%(steps)s) ORDER BY id FOR UPDATE"
+_NO_EARLIER = """
+    UPDATE batchord.results SET has_earlier = false, moving_from = NULL, moved_as = NULL, moved = 0, kept = 0
+    WHERE pipeline = %(pipeline)s AND step = ANY(%(steps)s)
+"""
 #: An author's table may have rows of the author. They have no writer.
 _DELETE_OWN = "DELETE FROM {table} WHERE {writer} IS NOT NULL"
 _RESET = """
@@ -89,6 +94,7 @@ class ResetQueries:
             # Millions of rows take minutes. The lock comes after that: a tick that waits for it holds a thread of the
             # control worker, and a few ticks would hold all of them. So a run may start meanwhile; then nothing is
             # deleted. Taking the lock first was rejected for that reason.
+            connection.execute(_HOLD, values)
             counts = {table: _deleted(connection, table, pipeline, steps) for table in _TABLES}
             own = _deleted_own(connection, pipeline, steps)
             connection.execute(_NO_EARLIER, values)

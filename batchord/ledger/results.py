@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from psycopg import sql
 
 from batchord.core.run.key_columns import fitting_texts, unfitting
-from batchord.core.run.records import Scalar, record_key
+from batchord.core.run.records import Scalar, ledger_texts, record_key
 from batchord.core.run.results import ResultsTable
 from batchord.ledger.connection import Connection
 
@@ -33,15 +33,21 @@ _EARLIER_ROW = """
            predicted_at
     FROM batchord.earlier_predictions WHERE pipeline = {pipeline} AND step = {step}
 """
-#: The writers of a step of a run, with the tables into which they write.
+#: The tables of a step of a run, with the writers of the run.
 _WRITERS_OF_RUN = """
-    SELECT to_jsonb(place) AS place, array_agg(writer.id) AS writers
-    FROM batchord.writers AS writer JOIN batchord.results AS place ON place.id = writer.results
-    WHERE writer.run_id = %(run)s AND place.step = %(step)s GROUP BY place.id
+    SELECT to_jsonb(place) AS place, array_agg(writer.id) FILTER (WHERE writer.id IS NOT NULL) AS writers
+    FROM batchord.runs AS run JOIN batchord.results AS place ON place.pipeline = run.pipeline
+    LEFT JOIN batchord.writers AS writer ON writer.run_id = run.id AND writer.results = place.id
+    WHERE run.id = %(run)s AND place.step = %(step)s GROUP BY place.id
 """
 _ROW_OF_RUN = """
     SELECT row.{label}::text AS label, row.{score}::float8 AS score, {output} AS output FROM {table} AS row
     WHERE row.{writer} BETWEEN {first} AND {last} AND row.{writer} = ANY({writers})
+"""
+#: While earlier rows move into the table, each statement needs the writers of its own moment.
+_MOVING_ROW_OF_RUN = """
+    SELECT row.{label}::text AS label, row.{score}::float8 AS score, {output} AS output FROM {table} AS row
+    WHERE row.{writer} = ANY(ARRAY(SELECT id FROM batchord.writers WHERE run_id = %(run)s AND results = {results}))
 """
 _EARLIER_OF_RUN = """
     SELECT label, score, output FROM batchord.earlier_predictions WHERE run_id = %(run)s AND step = %(step)s
@@ -91,13 +97,15 @@ def has_key(table: ResultsTable) -> sql.Composed:
 
 
 def fitting_values(tables: Sequence[ResultsTable], keys: Sequence[Scalar]) -> dict[str, list[str]]:
-    """The values for :func:`has_key`: the ledger's texts of those keys that each table can hold."""
+    """The values for :func:`has_key`: the ledger's texts of those keys that each table can hold.
+
+    Of a key of several texts, also the one that earlier releases wrote: a row that has moved here may have it still.
+    """
     values = {}
     for table in tables:
         wrong = unfitting(keys, table.key_type)
-        values[_fitting(table)] = (
-            [record_key(key) for key in keys if key not in wrong] if wrong else [*map(record_key, keys)]
-        )
+        fitting = [key for key in keys if key not in wrong] if wrong else keys
+        values[_fitting(table)] = [*ledger_texts(fitting)] if table.has_text else [*map(record_key, fitting)]
     return values
 
 
@@ -132,6 +140,7 @@ def rows_of_step(
     if by_keys:
         earlier += sql.SQL(" AND record_key = ANY(%(keys)s::text[])")
     if newest:
+        earlier += sql.SQL(" AND NOT superseded")
         earlier = sql.SQL(
             "SELECT * FROM (SELECT DISTINCT ON (record_key) * FROM ({}) AS old ORDER BY record_key, predicted_at DESC) "
             "AS newest"
@@ -140,7 +149,8 @@ def rows_of_step(
     for table in tables:
         own = sql.SQL(_ROW).format(**names, **_without_key(table), record_key=text_of_key(table), table=place(table))
         parts.append(own + sql.SQL(" WHERE ") + has_key(table) if by_keys else own)
-    if not tables or tables[0].has_earlier:
+    # By keys it costs little to look also for what is superseded.
+    if not tables or tables[0].has_earlier or by_keys:
         parts.append(earlier)
     return sql.SQL(" UNION ALL ").join(parts)
 
@@ -161,15 +171,22 @@ def rows_of_run(connection: Connection, run_id: str, step: str) -> RowsOfRun:
     parts: list[sql.Composable] = []
     has_earlier, in_chosen_table = True, False
     for number, written in enumerate(connection.execute(_WRITERS_OF_RUN, values).fetchall()):
-        table = table_from(written["place"])
+        table, writers = table_from(written["place"]), written["writers"]
+        has_earlier = table.has_earlier
+        may_get_rows = has_earlier and not table.by_author
+        if writers is None and not may_get_rows:
+            continue
+        in_chosen_table = in_chosen_table or table.is_chosen
+        names = {**_without_key(table), "table": place(table), "results": sql.Literal(table.id)}
+        if may_get_rows:
+            parts.append(sql.SQL(_MOVING_ROW_OF_RUN).format(**names))
+            continue
         # All numbers of a run's writers lie in one narrow range: the index finds their pages by its ends.
-        own = {"writers": written["writers"], "first": min(written["writers"]), "last": max(written["writers"])}
+        own = {"writers": writers, "first": min(writers), "last": max(writers)}
         values |= {f"{name}_{number}": value for name, value in own.items()}
         places = {name: sql.Placeholder(f"{name}_{number}") for name in own}
-        parts.append(sql.SQL(_ROW_OF_RUN).format(**_without_key(table), **places, table=place(table)))
-        has_earlier = table.has_earlier
-        in_chosen_table = in_chosen_table or table.is_chosen
-    if has_earlier:
+        parts.append(sql.SQL(_ROW_OF_RUN).format(**names, **places))
+    if has_earlier or not parts:
         parts.append(sql.SQL(_EARLIER_OF_RUN))
     query = sql.SQL("({})").format(sql.SQL(" UNION ALL ").join(parts))
     return RowsOfRun(query, values, in_chosen_table)

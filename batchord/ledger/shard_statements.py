@@ -55,7 +55,8 @@ CLAIM = f"""
 WRITER = """
     INSERT INTO batchord.writers (results, run_id, shard, attempt, model_version)
     VALUES (%(results)s, %(run)s, %(index)s, %(attempt)s, %(version)s)
-    ON CONFLICT (run_id, results, shard, attempt) DO UPDATE SET model_version = excluded.model_version
+    ON CONFLICT (run_id, results, shard, attempt, model_version)
+    DO UPDATE SET model_version = excluded.model_version
     RETURNING id
 """
 HELD = """

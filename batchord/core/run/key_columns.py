@@ -88,6 +88,14 @@ def _is_whole(text: str, column_type: str) -> bool:
     return _WHOLE_TEXT.fullmatch(text) is not None and _is_within(int(text), column_type)
 
 
+def bounds(column_type: str) -> tuple[int, int] | None:
+    """The least and the greatest number of a type for whole numbers; None for every other type."""
+    if column_type not in _WHOLE:
+        return None
+    bound: int = 2 ** (_WHOLE[column_type] - 1)
+    return -bound, bound - 1
+
+
 def _is_within(number: Any, column_type: str) -> bool:
     bound = 2 ** (_WHOLE[column_type] - 1)
     is_within: bool = -bound <= number < bound

@@ -24,6 +24,7 @@ LEDGERS_OWN = (
     "history",
     "incidents",
     "is_wider",
+    "key_text",
     "make_results",
     "now",
     "pipelines",
