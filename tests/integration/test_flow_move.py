@@ -15,6 +15,7 @@ from batchord.core.run.runs import RunState
 from batchord.flow.upkeep import move
 from batchord.flow.upkeep.audit import audit
 from batchord.flow.upkeep.move import move_earlier
+from batchord.reports.moving import moving_remark
 from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, STEP, Bench, batch_of
 
@@ -336,6 +337,22 @@ def test_a_table_that_refuses_rows_leaves_them_where_they_are(bench: Bench, capl
     assert state(bench) == [(ITEMS, True, None, 0, 0), ("other", False, None, 40, 0)]
     assert "items__score refuses predictions that earlier releases made in step score of items" in caplog.text
     assert move_earlier(bench.parts()) == 0
+
+
+def test_people_see_how_far_it_is(bench: Bench) -> None:
+    """In the status of the stack, until nothing is left to move."""
+    fill(bench, 700)
+    assert moving_remark(bench.ledger) is None, "no step has a table"
+    make(bench, "bigint")
+    assert "tables of 1 step: 0 have moved, 100% of the old table is left" in (moving_remark(bench.ledger) or "")
+    bench.ledger.moving.begin()
+    moved = bench.ledger.moving.move(6)
+    assert moved is not None
+    blocks = bench.value("SELECT pg_relation_size('batchord.earlier_predictions') / 8192")
+    said = f"{moved.predictions} have moved, {1 - 6 / blocks:.0%} of the old table is left"
+    assert said in (moving_remark(bench.ledger) or "")
+    move_earlier(bench.parts())
+    assert moving_remark(bench.ledger) is None
 
 
 def _as_of_before(bench: Bench) -> None:

@@ -35,7 +35,7 @@ def move_earlier(parts: Parts, *, seconds: float = SECONDS) -> int:
                 break
             moved += batch.predictions
             for step in batch.ended:
-                _tell(step)
+                _tell(parts, step)
             now = time.monotonic()
             if now >= end:
                 break
@@ -54,15 +54,22 @@ def _next(blocks: int, took: float) -> int:
     return min(_MOST_BLOCKS, blocks * 2) if took < _LONG / 3 else blocks
 
 
-def _tell(step: MovedStep) -> None:
+def _tell(parts: Parts, step: MovedStep) -> None:
     if step.error is not None:
         log.error(
             "%s refuses predictions that earlier releases made in step %s of %s: %s. Those that are left stay in "
             "batchord.earlier_predictions, where they count as before.",
-            *(step.table, step.step, step.pipeline, step.error),
+            step.table,
+            step.step,
+            step.pipeline,
+            parts.mask(step.error),
         )
         return
-    stay = f" {step.kept} more stay, because it cannot hold their keys." if step.kept else ""
-    moved = counted(step.moved, "prediction")
-    log.info("%s that earlier releases made in step %s of %s moved into %s.%s",
-             *(moved, step.step, step.pipeline, step.table, stay))  # fmt: skip
+    log.info(
+        "%s that earlier releases made in step %s of %s moved into %s.%s",
+        counted(step.moved, "prediction"),
+        step.step,
+        step.pipeline,
+        step.table,
+        f" {step.kept} more stay, because it cannot hold their keys." if step.kept else "",
+    )
