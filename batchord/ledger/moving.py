@@ -92,7 +92,8 @@ def _move(connection: Connection, blocks: int) -> MovedBatch | None:
     places = {"first": sql.Literal(f"({first},0)"), "end": sql.Literal(f"({until},0)")}
     rows = connection.execute(sql.SQL(statements.STEPS).format(**places)).fetchall()
     present = {(row["pipeline"], row["step"]) for row in rows}
-    moved, given_up = 0, []
+    moved = 0
+    given_up: list[MovedStep] = []
     for row in here:
         if (row["pipeline"], row["step"]) in present:
             step_moved, failed = _moved_or_given_up(connection, table_from(row), places)

@@ -132,6 +132,17 @@ def test_what_0_1_wrote_stays(upgrade: Upgrade) -> None:
         assert missing == [], name
 
 
+def test_what_0_1_predicted_moves_into_the_tables_of_the_steps(upgrade: Upgrade) -> None:
+    """Of each step that was planned since; the views show the same."""
+    has_earlier = "SELECT count(*) FROM batchord.results WHERE has_earlier"
+    wait_until(lambda: upgrade.sql(has_earlier) == [(0,)], description="all predictions have moved")
+    moved = dict(upgrade.sql("SELECT pipeline, moved FROM batchord.results"))
+    assert moved["reviews"] >= 28
+    left = "SELECT DISTINCT pipeline FROM batchord.earlier_predictions JOIN batchord.results USING (pipeline, step)"
+    assert upgrade.sql(left) == []
+    assert [row for row in upgrade.before["predictions"] if row not in _left(upgrade.stack.home)["predictions"]] == []
+
+
 def test_the_open_runs_end(upgrade: Upgrade) -> None:
     """Under the code that they were planned with: what their shards had predicted is not predicted again."""
     totals = "SELECT id::text, state, discovered, predicted, rejected FROM batchord.runs"
