@@ -42,20 +42,27 @@ STEPS = f"""
     SELECT DISTINCT old.pipeline, old.step FROM batchord.earlier_predictions AS old
     WHERE {_RANGE} AND NOT old.superseded
 """
-#: The newest version of each record of this range has place 1. ``served_at``: when the record's row in the step's table
-#: was predicted, if it has one already; a subquery here is always one look into the index.
+#: The newest version of each record of this range has place 1. ``has_newer``: whether there is a newer one anywhere in
+#: the old table; then this one is not served, and must not be afterwards. ``served_at``: when the record's row in the
+#: step's table was predicted, if it has one already: under another text of the same key. A subquery here is always one
+#: look into the index.
 READ = f"""
     CREATE TEMP TABLE batchord_moving ON COMMIT DROP AS
     SELECT read.*, row_number() OVER (PARTITION BY text ORDER BY predicted_at DESC, model_version DESC) AS place,
            (SELECT row.{{predicted_at}} FROM {{table}} AS row WHERE {{same}}) AS served_at
     FROM (SELECT old.ctid AS at, {{text}} AS text, old.model_version, old.run_id, old.shard, old.attempt,
-                 old.predicted_at
+                 old.predicted_at,
+                 EXISTS (SELECT FROM batchord.earlier_predictions AS newer
+                         WHERE newer.pipeline = old.pipeline AND newer.step = old.step
+                           AND newer.record_key = old.record_key AND NOT newer.superseded
+                           AND (newer.predicted_at, newer.model_version) > (old.predicted_at, old.model_version))
+                     AS has_newer
           FROM batchord.earlier_predictions AS old
           WHERE {_RANGE} AND old.pipeline = {{pipeline}} AND old.step = {{step}} AND NOT old.superseded) AS read
 """
-_MOVABLE = "text IS NOT NULL AND place = 1 AND served_at IS NULL"
-_NEWER = "text IS NOT NULL AND place = 1 AND served_at < predicted_at"
-_SUPERSEDED = "text IS NOT NULL AND (place > 1 OR served_at >= predicted_at)"
+_MOVABLE = "text IS NOT NULL AND NOT has_newer AND place = 1 AND served_at IS NULL"
+_NEWER = "text IS NOT NULL AND NOT has_newer AND place = 1 AND served_at < predicted_at"
+_SUPERSEDED = "text IS NOT NULL AND (has_newer OR place > 1 OR served_at >= predicted_at)"
 COUNTS = f"""
     SELECT count(*) FILTER (WHERE {_MOVABLE}) AS movable, count(*) FILTER (WHERE {_NEWER}) AS newer,
            count(*) FILTER (WHERE {_SUPERSEDED}) AS superseded, count(*) FILTER (WHERE text IS NULL) AS kept

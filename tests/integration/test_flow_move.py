@@ -1,7 +1,6 @@
 """What earlier releases predicted moves into the tables of the steps: none is lost, and none is there twice."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -18,18 +17,9 @@ from batchord.flow.upkeep.move import move_earlier
 from batchord.reports.moving import moving_remark
 from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, STEP, Bench, batch_of
+from tests.integration.move_parts import as_of_before, few, fill, make, shown, state, version
 
-_ALL = """
-    SELECT pipeline, step, record_key, model_version, label, score, output::text, run_id, shard, attempt, input_digest,
-           predicted_at
-    FROM batchord.{} ORDER BY pipeline, step, record_key, model_version
-"""
-_INSERT = """
-    INSERT INTO batchord.earlier_predictions (pipeline, step, record_key, model_version, label, score, output, run_id,
-                                              shard, attempt, input_digest, predicted_at)
-"""
 _COUNT = "SELECT count(*), count(DISTINCT record_key) FROM batchord.predictions WHERE record_key::int <= 3000"
-_RUN = "01970000-0000-7000-8000-00000000000"
 #: Of each type of key: the texts that stand in the ledger, with PostgreSQL's own; None: they cannot be such keys.
 _KEYS: dict[str, dict[str, str | None]] = {
     "smallint": {"7": "7", "-32768": "-32768", "32768": None, "007": None, "x": None},
@@ -72,48 +62,6 @@ def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
         yield bench
 
 
-def shown(bench: Bench, view: str = "predictions") -> list[tuple[Any, ...]]:
-    """All that a view shows."""
-    return bench.sql(_ALL.format(view))
-
-
-def fill(bench: Bench, count: int, *, pipeline: str = ITEMS, step: str = STEP) -> None:
-    """Predictions of an earlier release for keys from 1, by shards of ten, with outputs for each third."""
-    bench.sql(
-        f"{_INSERT} SELECT %s, %s, n::text, 'v1', 'l' || n %% 3, n / 8.0, "  # noqa: S608 -- constants of this test
-        f"CASE WHEN n %% 3 = 0 THEN jsonb_build_object('n', n) END, '{_RUN}1', n / 10, 1 + n %% 2, n, "
-        "timestamptz '2024-01-01 00:00+00' + n * interval '1 second' FROM generate_series(1, %s) AS n",
-        pipeline,
-        step,
-        count,
-    )
-    bench.sql("UPDATE batchord.results SET has_earlier = true WHERE pipeline = %s AND step = %s", pipeline, step)
-
-
-def few(bench: Bench, *keys: str) -> None:
-    """Predictions of an earlier release for these keys."""
-    select = f"SELECT %s, %s, key, 'v1', '{_RUN}1'::uuid, 0, 1 FROM unnest(%s::text[]) AS key"  # noqa: S608 -- constants
-    bench.insert_earlier(select, ITEMS, STEP, list(keys))
-
-
-def version(bench: Bench, key: str, name: str, second: int, *, pipeline: str = ITEMS) -> None:
-    """One more version of a record, predicted in that second of 2025."""
-    bench.sql(
-        f"{_INSERT} VALUES (%s, %s, %s, %s, 'by ' || %s, 1, NULL, '{_RUN}2', 0, 1, 0, %s)",
-        *(pipeline, STEP, key, name, name, datetime(2025, 1, 1, tzinfo=UTC) + timedelta(seconds=second)),
-    )
-
-
-def make(bench: Bench, key_type: str, *, pipeline: str = ITEMS, step: str = STEP) -> None:
-    """The step's table, as its plan makes it."""
-    bench.sql("SELECT batchord.make_results(%s, %s, 'k', %s)", pipeline, step, key_type)
-
-
-def state(bench: Bench) -> list[tuple[Any, ...]]:
-    """How far each step is."""
-    return bench.sql("SELECT pipeline, has_earlier, moving_from, moved, kept FROM batchord.results ORDER BY 1, 2")
-
-
 def test_all_rows_move_and_the_views_show_the_same(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """In many transactions. Afterwards nothing looks at the old table any more."""
     monkeypatch.setattr(move, "_FIRST_BLOCKS", 1)
@@ -146,10 +94,8 @@ def test_keys_get_the_texts_of_postgresql(bench: Bench, key_type: str) -> None:
     assert sorted(bench.column(f"SELECT k::text FROM {bench.table()}")) == sorted(readable)  # noqa: S608
 
 
-def test_the_newest_version_is_served_and_the_others_stay(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also if an older one has moved before, in another transaction."""
-    monkeypatch.setattr(move, "_FIRST_BLOCKS", 1)
-    monkeypatch.setattr(move, "_MOST_BLOCKS", 1)
+def test_the_newest_version_is_served_and_the_others_stay(bench: Bench) -> None:
+    """At each moment, wherever the others lie."""
     make(bench, "bigint")
     fill(bench, 400)
     for key, name, second in (("5", "v3", 3), ("5", "v2", 2), ("400", "v2", 2), ("7", "v2", 9)):
@@ -158,8 +104,9 @@ def test_the_newest_version_is_served_and_the_others_stay(bench: Bench, monkeypa
     bench.sql(fill_again)  # the newest of two, far from its older one
     version(bench, "6", "v2", 1)
     before = {view: shown(bench, view) for view in ("predictions", "current_predictions")}
-    assert move_earlier(bench.parts()) == 400
-    assert {view: shown(bench, view) for view in before} == before
+    assert bench.ledger.moving.begin()
+    while bench.ledger.moving.move(1) is not None:
+        assert {view: shown(bench, view) for view in before} == before
     assert state(bench) == [(ITEMS, False, None, 400, 0)]
     query = "SELECT record_key, model_version FROM batchord.earlier_predictions WHERE superseded ORDER BY 1, 2"
     stay = bench.sql(query)
@@ -167,6 +114,23 @@ def test_the_newest_version_is_served_and_the_others_stay(bench: Bench, monkeypa
     assert bench.value("SELECT count(*) FROM batchord.earlier_predictions") == 5
     assert bench.ledger.audit.states(ITEMS, STEP, [5, 6, 8]) == {5: (3, 0), 6: (2, 0), 8: (1, 0)}
     assert len(bench.ledger.provenance.outcomes(ITEMS, STEP, ["5"])) == 3
+
+
+def test_two_texts_of_one_key_become_one_record(bench: Bench) -> None:
+    """The newest is served, also if the older one has moved before."""
+    make(bench, "bpchar")
+    version(bench, "ab  ", "v1", 1)
+    version(bench, "cd  ", "v1", 1)
+    fill(bench, 200)
+    version(bench, "ab", "v2", 2)
+    before = bench.value("SELECT count(*) FROM batchord.predictions")
+    assert bench.ledger.moving.begin()
+    while bench.ledger.moving.move(1) is not None:
+        assert bench.value("SELECT count(*) FROM batchord.predictions") == before
+    rows = "SELECT record_key, model_version FROM batchord.{} WHERE record_key IN ('ab', 'cd') ORDER BY 1, 2"
+    assert bench.sql(rows.format("current_predictions")) == [("ab", "v2"), ("cd", "v1")]
+    assert bench.sql(rows.format("predictions")) == [("ab", "v1"), ("ab", "v2"), ("cd", "v1")]
+    assert state(bench) == [(ITEMS, False, None, 202, 0)]
 
 
 def test_a_step_that_gets_its_table_later_moves_later(bench: Bench) -> None:
@@ -231,7 +195,7 @@ def test_a_run_that_both_releases_worked_at_ends_with_all_its_rows(bench: Bench)
     run_id, messages = bench.planned(parallelism=1)
     lease = bench.claim(run_id)
     bench.ledger.shards.commit(lease, batch_of(*range(1, 13)))
-    _as_of_before(bench)
+    as_of_before(bench)
     bench.expire_leases()
     assert bench.ledger.moving.begin()
     assert bench.run_on(run_id, messages).predicted == 30
@@ -353,12 +317,3 @@ def test_people_see_how_far_it_is(bench: Bench) -> None:
     assert said in (moving_remark(bench.ledger) or "")
     move_earlier(bench.parts())
     assert moving_remark(bench.ledger) is None
-
-
-def _as_of_before(bench: Bench) -> None:
-    """What was predicted stands where an earlier release would have written it."""
-    bench.sql(f"{_INSERT} SELECT pipeline, step, record_key, model_version, label, score, output, run_id, shard, "  # noqa: S608
-              "attempt, input_digest, predicted_at FROM batchord.predictions")  # fmt: skip
-    bench.sql(f"DELETE FROM {bench.table()}")  # noqa: S608 -- a name of the ledger's
-    bench.sql("DELETE FROM batchord.writers")
-    bench.sql("UPDATE batchord.results SET has_earlier = true")
