@@ -1,16 +1,21 @@
 """The statements of :mod:`.moving`. Each looks at one range of blocks of ``batchord.earlier_predictions``."""
 
-#: Steps with earlier rows that nobody has tried to read as keys of the type that the table has now.
-BEGIN = """
-    UPDATE batchord.results SET moving_from = 0, moved_as = key_type, kept = 0
-    WHERE has_earlier AND moved_as IS DISTINCT FROM key_type
+#: Tables that may get earlier rows which nobody has tried to read as keys of their type. A step's rows move into one
+#: table only, and never into one of the author's.
+_UNBEGUN = """
+    place.has_earlier AND place.moved_as IS DISTINCT FROM place.key_type
+    AND (place.is_current OR place.moving_from IS NOT NULL)
+    AND NOT place.by_author AND place.columns ?& '{input_digest,output}'
+    AND NOT EXISTS (SELECT FROM batchord.results AS other
+                    WHERE other.pipeline = place.pipeline AND other.step = place.step AND other.id <> place.id
+                      AND (other.moving_from IS NOT NULL OR other.moved > 0))
 """
+BEGIN = f"UPDATE batchord.results AS place SET moving_from = 0, moved_as = key_type, kept = 0 WHERE {_UNBEGUN}"
 #: Waits for those who change rows, such as a pruning that has not seen yet which steps are being moved.
 ALONE = "LOCK TABLE batchord.earlier_predictions IN SHARE MODE"
-LEFT = """
-    SELECT coalesce(bool_or(moved_as IS DISTINCT FROM key_type), false) AS unbegun,
-           coalesce(bool_or(moving_from IS NOT NULL), false) AS begun
-    FROM batchord.results WHERE has_earlier
+LEFT = f"""
+    SELECT EXISTS (SELECT FROM batchord.results AS place WHERE {_UNBEGUN}) AS unbegun,
+           EXISTS (SELECT FROM batchord.results WHERE moving_from IS NOT NULL) AS begun
 """
 BLOCKS = """
     (pg_relation_size('batchord.earlier_predictions') / current_setting('block_size')::int)::int
@@ -18,20 +23,27 @@ BLOCKS = """
 PROGRESS = f"""
     SELECT count(*) AS steps, coalesce(sum(moved), 0)::bigint AS moved,
            coalesce(1 - min(moving_from) / nullif({BLOCKS}, 0)::float8, 1) AS left
-    FROM batchord.results WHERE has_earlier AND (moving_from IS NOT NULL OR moved_as IS DISTINCT FROM key_type)
+    FROM batchord.results AS place WHERE moving_from IS NOT NULL OR ({_UNBEGUN})
 """
 #: One worker moves at a time, and none moves rows of a step that is being reset.
 HOLD = f"""
-    SELECT *, {BLOCKS} AS blocks FROM batchord.results
-    WHERE has_earlier AND moving_from IS NOT NULL AND moved_as = key_type
+    SELECT *, {BLOCKS} AS blocks FROM batchord.results WHERE moving_from IS NOT NULL AND moved_as = key_type
     ORDER BY moving_from, id FOR UPDATE SKIP LOCKED
 """
 ADVANCE = "UPDATE batchord.results SET moving_from = %(until)s WHERE id = ANY(%(ids)s)"
 COUNT = "UPDATE batchord.results SET moved = moved + %(moved)s, kept = kept + %(kept)s WHERE id = %(id)s"
-#: Nobody adds an earlier row any more, so a step that has none left never gets one.
-END = """
-    UPDATE batchord.results SET moving_from = NULL, has_earlier = kept > 0 WHERE id = ANY(%(ids)s)
-    RETURNING pipeline, step, format('%%I.%%I', schema_name, table_name) AS "table", moved, kept
+_OF_STEPS = "ended.id = ANY(%(ids)s) AND place.pipeline = ended.pipeline AND place.step = ended.step"
+#: Without waiting: who makes another table current, or resets, may hold some of these and wait for others.
+HOLD_ALL = f"""
+    SELECT FROM batchord.results AS place JOIN batchord.results AS ended ON {_OF_STEPS} FOR UPDATE OF place NOWAIT
+"""
+#: Nobody adds an earlier row any more, so a step that has none left never gets one, whichever table is current.
+END = f"""
+    WITH place AS (
+        UPDATE batchord.results AS place SET moving_from = NULL, has_earlier = ended.kept > 0
+        FROM batchord.results AS ended WHERE {_OF_STEPS} RETURNING place.*)
+    SELECT pipeline, step, format('%%I.%%I', schema_name, table_name) AS "table", moved, kept
+    FROM place WHERE id = ANY(%(ids)s)
 """
 GIVE_UP = """
     UPDATE batchord.results SET moving_from = NULL WHERE id = %(id)s
@@ -119,5 +131,12 @@ SUPERSEDE = f"""
     UPDATE batchord.earlier_predictions AS old SET superseded = true
     FROM (SELECT at FROM pg_temp.batchord_moving WHERE {_SUPERSEDED}) AS moving
     WHERE {_RANGE} AND old.ctid = moving.at
+"""
+#: A trigger of a table that the author named may have changed a key, or swallowed a row.
+FOUND = f"""
+    SELECT count(*) AS rows
+    FROM (SELECT text FROM pg_temp.batchord_moving WHERE ({_MOVABLE}) OR ({_NEWER})) AS moving
+    JOIN {{table}} AS row ON {{same_as_moving}}
+    JOIN batchord.writers AS writer ON writer.id = row.{{writer}} AND writer.results = {{results}}
 """
 FORGET = "DROP TABLE pg_temp.batchord_moving"

@@ -58,13 +58,10 @@ class MovingQueries:
 
         Raises TransientError if a lock is not to be had, or if a record is written at the same moment.
         """
-        try:
-            with self._connections.transaction(writes_results=True) as connection:
-                connection.execute("; ".join([_PATIENCE, *SAME_TEXTS]).encode())
-                batch = _move(connection, blocks)
-                fault("before-move-commit")
-        except psycopg.errors.UniqueViolation as error:
-            raise TransientError(f"A prediction was written while it was moved: {error}") from error
+        with self._connections.transaction(writes_results=True) as connection:
+            connection.execute("; ".join([_PATIENCE, *SAME_TEXTS]).encode())
+            batch = _move(connection, blocks)
+            fault("before-move-commit")
         fault("after-move-commit")
         return batch
 
@@ -75,6 +72,10 @@ class MovingQueries:
             return MoveProgress(**row) if row["steps"] else None
 
 
+class _NotKept(Exception):
+    """Some rows did not arrive in the table."""
+
+
 def _move(connection: Connection, blocks: int) -> MovedBatch | None:
     steps = connection.execute(statements.HOLD).fetchall()
     if not steps:
@@ -83,6 +84,7 @@ def _move(connection: Connection, blocks: int) -> MovedBatch | None:
     here = [row for row in steps if row["moving_from"] == first]
     ids = [row["id"] for row in here]
     if first >= steps[0]["blocks"]:
+        connection.execute(statements.HOLD_ALL, {"ids": ids})
         ended = connection.execute(statements.END, {"ids": ids}).fetchall()
         return MovedBatch(predictions=0, ended=tuple(MovedStep(**row) for row in ended))
     # Steps that began later catch up with the others, and go on together with them.
@@ -109,9 +111,11 @@ def _moved_or_given_up(
     try:
         with connection.transaction():
             return _move_step(connection, table, places), ()
-    except (*PASSING, psycopg.errors.UniqueViolation):
+    except PASSING:
         raise
-    except psycopg.Error as error:
+    except (psycopg.Error, _NotKept) as error:
+        if not table.is_chosen and isinstance(error, psycopg.errors.UniqueViolation | _NotKept):
+            raise TransientError(f"Predictions of {table.step} are changed while they move: {error}") from error
         row = one(connection.execute(statements.GIVE_UP, {"id": table.id}).fetchone())
         return 0, [MovedStep(**row, error=str(error).partition("\n")[0])]
 
@@ -127,8 +131,14 @@ def _move_step(connection: Connection, table: ResultsTable, places: dict[str, sq
             continue
         done = connection.execute(sql.SQL(statement).format(**parts)).rowcount
         if done != counts[count]:  # somebody changed the rows meanwhile, against the rules: nothing is moved
-            raise TransientError(f"{counts[count]} rows of {table.step} were to move, but {done} were found.")
+            raise _NotKept(f"{counts[count]} rows were to move, and {done} did")
         fault("in-move")
+    if table.is_chosen:
+        # What a constraint refuses at the end of the transaction would keep all steps from moving.
+        connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        found = one(connection.execute(sql.SQL(statements.FOUND).format(**parts)).fetchone())["rows"]
+        if found != counts["movable"] + counts["newer"]:
+            raise _NotKept(f"{counts['movable'] + counts['newer']} rows have moved, and {found} are there")
     connection.execute(statements.FORGET)
     moved: int = counts["movable"]
     connection.execute(statements.COUNT, {"id": table.id, "moved": moved, "kept": counts["kept"]})

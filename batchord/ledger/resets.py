@@ -42,8 +42,12 @@ _OPEN_NOW = _OPEN.format(condition="state IN ('queued', 'running')")
 #: Also a run that has started and ended since: its plan took the results for there that are forgotten now.
 _OPEN_SINCE = _OPEN.format(condition="state <> 'skipped' AND (finished_at IS NULL OR finished_at >= %(began)s)")
 _TABLES = ("earlier_predictions", "rejections")
-#: Nobody moves earlier rows of these steps meanwhile: whoever does skips steps whose row is locked.
-_HOLD = "SELECT FROM batchord.results WHERE pipeline = %(pipeline)s AND step = ANY(%(steps)s) ORDER BY id FOR UPDATE"
+#: Nobody moves earlier rows of these steps meanwhile: whoever does skips steps whose row is locked. The current table
+#: comes last, as for a plan that makes another one current.
+_HOLD = """
+    SELECT FROM batchord.results WHERE pipeline = %(pipeline)s AND step = ANY(%(steps)s)
+    ORDER BY is_current, id FOR UPDATE
+"""
 _NO_EARLIER = """
     UPDATE batchord.results SET has_earlier = false, moving_from = NULL, moved_as = NULL, moved = 0, kept = 0
     WHERE pipeline = %(pipeline)s AND step = ANY(%(steps)s)

@@ -169,10 +169,10 @@ def rows_of_run(connection: Connection, run_id: str, step: str) -> RowsOfRun:
     """The predictions of a step of a run, wherever they lie."""
     values: dict[str, Any] = {"run": run_id, "step": step}
     parts: list[sql.Composable] = []
-    has_earlier, in_chosen_table = True, False
-    for number, written in enumerate(connection.execute(_WRITERS_OF_RUN, values).fetchall()):
-        table, writers = table_from(written["place"]), written["writers"]
-        has_earlier = table.has_earlier
+    in_chosen_table = False
+    found = [(table_from(row["place"]), row["writers"]) for row in connection.execute(_WRITERS_OF_RUN, values)]
+    has_earlier = not found or any(table.has_earlier for table, _ in found)
+    for number, (table, writers) in enumerate(found):
         may_get_rows = has_earlier and not table.by_author
         if writers is None and not may_get_rows:
             continue

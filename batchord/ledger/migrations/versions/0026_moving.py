@@ -38,7 +38,7 @@ SELECT row.pipeline, row.step, row.record_key, writer.model_version, row.label, 
 FROM batchord.result_rows AS row LEFT JOIN batchord.writers AS writer ON writer.id = row.writer;
 """
 
-_FUNCTION = r"""
+_FUNCTIONS = r"""
 -- PostgreSQL's own text for a key that an earlier release wrote; NULL if it cannot be such a key. Releases before wrote
 -- times with a T, bytes without \x, and so on. Any other text that PostgreSQL could read, such as ' 7', was the key of
 -- another source, and is another record. The session's settings must be those of batchord.database.texts.
@@ -67,10 +67,37 @@ EXCEPTION WHEN data_exception THEN
     RETURN NULL;
 END
 $key$;
+
+-- Makes one of a step's tables its current one. It waits for the batches that are being written to the one before:
+-- each of them holds a lock on the number of its table, and checks then that the table is still current. Versions that
+-- are not served need not be looked for.
+CREATE OR REPLACE FUNCTION batchord.serve_results(chosen int) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $serve$
+DECLARE
+    own batchord.results;
+    before int;
+BEGIN
+    SELECT * INTO own FROM batchord.results WHERE id = chosen;
+    SELECT id INTO before FROM batchord.results
+    WHERE pipeline = own.pipeline AND step = own.step AND is_current AND id <> chosen;
+    IF before IS NOT NULL THEN
+        PERFORM pg_advisory_xact_lock(hashtext('batchord.results'), before);
+        UPDATE batchord.results SET is_current = false WHERE id = before;
+    END IF;
+    UPDATE batchord.results SET
+        is_current = true,
+        has_former = EXISTS (SELECT FROM batchord.results AS other
+                             WHERE other.pipeline = own.pipeline AND other.step = own.step AND other.id <> chosen),
+        has_earlier = EXISTS (SELECT FROM batchord.earlier_predictions AS old
+                              WHERE old.pipeline = own.pipeline AND old.step = own.step AND NOT old.superseded)
+    WHERE id = chosen;
+END
+$serve$;
 """
 
 
 def upgrade() -> None:
-    """Adds columns and a function, and makes a small index anew. No row moves here: workers move them later."""
-    for part in (_COLUMNS, _VIEW, _FUNCTION):
+    """Adds columns and functions, and makes a small index anew. No row moves here: workers move them later."""
+    for part in (_COLUMNS, _VIEW, _FUNCTIONS):
         op.execute(part)
