@@ -165,8 +165,8 @@ def _end_without_its_lease() -> Iterator[None]:
 
 #: Each by what is wrong with the code. The number is a seed that finds it.
 MUTATIONS: dict[str, Mutation] = {
-    "a batch is committed without a look at the token": Mutation(_progress_without_token, found_by=2),
-    "a claim gives the same token as before": Mutation(_same_token, found_by=2),
+    "a batch is committed without a look at the token": Mutation(_progress_without_token, found_by=34),
+    "a claim gives the same token as before": Mutation(_same_token, found_by=589),
     "another attempt keeps the lease of the one before": Mutation(
         _text(
             batchord.ledger.shard_statements,
@@ -174,7 +174,7 @@ MUTATIONS: dict[str, Mutation] = {
             "lease_token = %(token)s",
             "lease_token = coalesce(shard.lease_token, %(token)s)",
         ),
-        found_by=29,
+        found_by=45,
     ),
     "a message is published before its commit": Mutation(_published_before_its_commit, found_by=0),
     "the frontier moves one scan early": Mutation(_frontier_one_scan_early, found_by=1),
@@ -183,7 +183,7 @@ MUTATIONS: dict[str, Mutation] = {
     "the body trusts the chord": Mutation(_body_trusts_the_chord, found_by=15),
     "the sweeper does not see running shards": Mutation(
         _text(batchord.ledger.recovery, "_SHARDS", "shard.state IN ('pending', 'running')", "shard.state = 'pending'"),
-        found_by=87,
+        found_by=125,
     ),
     "the sweeper does not see steps that are being planned": Mutation(
         _text(batchord.ledger.recovery, "_STEPS", "step.state = 'planning' OR ", ""), found_by=3
