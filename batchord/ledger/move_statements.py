@@ -37,6 +37,17 @@ _OF_STEPS = "ended.id = ANY(%(ids)s) AND place.pipeline = ended.pipeline AND pla
 HOLD_ALL = f"""
     SELECT FROM batchord.results AS place JOIN batchord.results AS ended ON {_OF_STEPS} FOR UPDATE OF place NOWAIT
 """
+#: More rows are left than were kept, so the table was rewritten meanwhile, as by VACUUM FULL: rows may have got into
+#: blocks that were read already. They are read again from the first.
+AGAIN = """
+    WITH rest AS (
+        SELECT pipeline, step, count(*) AS rows FROM batchord.earlier_predictions WHERE NOT superseded
+        GROUP BY pipeline, step)
+    UPDATE batchord.results AS place SET moving_from = 0, kept = 0 FROM rest
+    WHERE place.id = ANY(%(ids)s) AND rest.pipeline = place.pipeline AND rest.step = place.step
+      AND rest.rows > place.kept
+    RETURNING place.id
+"""
 #: Nobody adds an earlier row any more, so a step that has none left never gets one, whichever table is current.
 END = f"""
     WITH place AS (

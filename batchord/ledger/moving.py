@@ -85,6 +85,8 @@ def _move(connection: Connection, blocks: int) -> MovedBatch | None:
     ids = [row["id"] for row in here]
     if first >= steps[0]["blocks"]:
         connection.execute(statements.HOLD_ALL, {"ids": ids})
+        again = {row["id"] for row in connection.execute(statements.AGAIN, {"ids": ids})}
+        ids = [each for each in ids if each not in again]
         ended = connection.execute(statements.END, {"ids": ids}).fetchall()
         return MovedBatch(predictions=0, ended=tuple(MovedStep(**row) for row in ended))
     # Steps that began later catch up with the others, and go on together with them.

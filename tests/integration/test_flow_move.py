@@ -78,6 +78,19 @@ def test_all_rows_move_and_the_views_show_the_same(bench: Bench, monkeypatch: py
     assert move_earlier(bench.parts()) == 0
 
 
+def test_a_rewritten_old_table_is_read_again(bench: Bench) -> None:
+    """Rows get into blocks that were read before. People run VACUUM FULL to get the space of moved rows back."""
+    make(bench, "bigint")
+    fill(bench, 2000)
+    before = shown(bench, "predictions")
+    assert bench.ledger.moving.begin()
+    bench.ledger.moving.move(8)
+    bench.sql("VACUUM FULL batchord.earlier_predictions")
+    assert move_earlier(bench.parts()) > 0
+    assert state(bench) == [(ITEMS, False, None, 2000, 0)]
+    assert shown(bench, "predictions") == before
+
+
 @pytest.mark.parametrize("key_type", list(_KEYS))
 def test_keys_get_the_texts_of_postgresql(bench: Bench, key_type: str) -> None:
     """Where their texts can be read as such keys. The others stay, where every view shows them."""
