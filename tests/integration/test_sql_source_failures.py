@@ -63,7 +63,7 @@ def test_a_reader_may_stop_after_its_session_has_ended(url: str) -> None:
     end_sessions(url)
     assert isinstance(chunks, Generator)
     chunks.close()
-    cursors = [each for each in gc.get_objects() if isinstance(each, psycopg.ServerCursor)]
+    cursors = [each for each in gc.get_objects() if type(each) is psycopg.ServerCursor]
     assert [cursor for cursor in cursors if not cursor.closed] == []
 
 
