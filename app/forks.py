@@ -32,10 +32,11 @@ MODULES = (
     "celery.worker.strategy", "billiard.popen_fork", "billiard.sharedctypes", "encodings.ascii", "encodings.idna",
     "kombu.mixins", "kombu.transport.redis", "redbeat", "pandas", "sqlalchemy.dialects.postgresql.psycopg",
     "batchord.core.calendar.daily", "batchord.flow.begin.repair", "batchord.flow.begin.rerun",
-    "batchord.flow.dispatch", "batchord.flow.drive.cancel", "batchord.flow.upkeep.audit", "batchord.flow.upkeep.prune",
-    "batchord.flow.upkeep.recover", "batchord.flow.upkeep.release", "batchord.flow.upkeep.switch",
-    "batchord.flow.upkeep.watch", "batchord.flow.upkeep.watch_files", "batchord.queue.publisher",
-    "batchord.queue.redis_server", "batchord.queue.replies", "batchord.queue.sent_times", "batchord.wiring",
+    "batchord.flow.dispatch", "batchord.flow.drive.cancel", "batchord.flow.upkeep.audit", "batchord.flow.upkeep.move",
+    "batchord.flow.upkeep.prune", "batchord.flow.upkeep.recover", "batchord.flow.upkeep.release",
+    "batchord.flow.upkeep.switch", "batchord.flow.upkeep.watch", "batchord.flow.upkeep.watch_files",
+    "batchord.queue.publisher", "batchord.queue.redis_server", "batchord.queue.replies", "batchord.queue.sent_times",
+    "batchord.wiring",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from batchord.core.errors import TransientError
 from batchord.core.process.fault_points import fault
 from batchord.core.run.moving import MovedBatch, MovedStep, MoveProgress
 from batchord.core.run.results import ResultsTable
+from batchord.core.text.counts import counted
 from batchord.database.texts import SAME_TEXTS
 from batchord.ledger import move_statements as statements
 from batchord.ledger.connection import Connection, Connections
@@ -133,14 +134,15 @@ def _move_step(connection: Connection, table: ResultsTable, places: dict[str, sq
             continue
         done = connection.execute(sql.SQL(statement).format(**parts)).rowcount
         if done != counts[count]:  # somebody changed the rows meanwhile, against the rules: nothing is moved
-            raise _NotKept(f"{counts[count]} rows were to move, and {done} did")
+            raise _NotKept(f"{counted(counts[count], 'row')} should have moved, but {done} did")
         fault("in-move")
     if table.is_chosen:
         # What a constraint refuses at the end of the transaction would keep all steps from moving.
         connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         found = one(connection.execute(sql.SQL(statements.FOUND).format(**parts)).fetchone())["rows"]
         if found != counts["movable"] + counts["newer"]:
-            raise _NotKept(f"{counts['movable'] + counts['newer']} rows have moved, and {found} are there")
+            arrived = counts["movable"] + counts["newer"]
+            raise _NotKept(f"{counted(arrived, 'row')} should have arrived, but {found} did")
     connection.execute(statements.FORGET)
     moved: int = counts["movable"]
     connection.execute(statements.COUNT, {"id": table.id, "moved": moved, "kept": counts["kept"]})
