@@ -64,7 +64,7 @@ def write_isolating(
     Raises TableRefuses for more than a few refused rows, and as :func:`attempt` does.
     """
     written = 0
-    refused: list[Rejection] = []
+    refused: list[tuple[Scalar, str]] = []
     waiting = [list(places)] if places else []
     while waiting:
         part = waiting.pop()
@@ -75,13 +75,15 @@ def write_isolating(
             middle = len(part) // 2
             waiting += [part[middle:], part[:middle]]  # a stack: the first half is taken first
         elif not has_outcome(part[0]):
-            detail = f"the table {table.name} refused it: {words}"
-            refused.append(Rejection(key=keys[part[0]], reason=Reason.REFUSED_BY_TABLE, detail=detail))
+            refused.append((keys[part[0]], words))
             if len(refused) > max(MOST_RECORDS, int(len(places) * MOST_SHARE)):
                 raise _too_many(table, refused, len(places))
     if refused and not written and len(places) > 1:
         raise _too_many(table, refused, len(places))
-    return written, refused
+    return written, [
+        Rejection(key=key, reason=Reason.REFUSED_BY_TABLE, detail=f"the table {table.name} refused it: {words}")
+        for key, words in refused
+    ]
 
 
 def _write_all(connection: Connection, write: Write, places: Sequence[int]) -> None:
@@ -94,11 +96,11 @@ class _NotKept(Exception):
     pass
 
 
-def _too_many(table: ResultsTable, refused: Sequence[Rejection], records: int) -> TableRefuses:
-    first = refused[0]
+def _too_many(table: ResultsTable, refused: Sequence[tuple[Scalar, str]], records: int) -> TableRefuses:
+    key, words = refused[0]
     return TableRefuses(
         f"The table {table.name} refused at least {len(refused)} of {counted(records, 'prediction')} of a batch, and "
-        f"none of the batch was written. The first is that of record {record_key(first.key)}: {clause(first.detail)}. "
+        f"none of the batch was written. The first is that of record {record_key(key)}: {words}. "
         "Change the table, or what the model returns."
     )
 
