@@ -60,6 +60,12 @@ class QueueDepths:
             check_redis(self._url)  # raises with advice if waiting cannot help
             raise TransientError(f"{redis_place(self._url)} did not answer: {error}") from error
 
+    def close(self) -> None:
+        """Ends the connections, if this process opened any."""
+        client = self._client.take()
+        if client is not None:
+            client.close()
+
     def _read(self, queues: Sequence[str]) -> list[QueueDepth]:
         client, now = self._client(), time.time()
         with client.pipeline(transaction=False) as pipe:

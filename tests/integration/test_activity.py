@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,8 +43,11 @@ def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
 
 
 def _activity(bench: Bench, redis_url: str | None = None) -> Activity:
-    depths = None if redis_url is None else QueueDepths(redis_url)
-    return activity(bench.catalog.loaded, lambda: bench.ledger, lambda: depths, standard_queues=("control", "text"))
+    queues = ("control", "text")
+    if redis_url is None:
+        return activity(bench.catalog.loaded, lambda: bench.ledger, lambda: None, standard_queues=queues)
+    with closing(QueueDepths(redis_url)) as depths:
+        return activity(bench.catalog.loaded, lambda: bench.ledger, lambda: depths, standard_queues=queues)
 
 
 def _drawn(shown: Activity, *, width: int = 120) -> str:
@@ -103,7 +107,8 @@ def test_a_server_that_does_not_answer_costs_its_own_part_alone(bench: Bench, re
         raise TransientError("PostgreSQL does not answer.")
 
     without_redis = _activity(bench)
-    without_ledger = activity(bench.catalog.loaded, away, lambda: QueueDepths(redis_url), standard_queues=("text",))  # type: ignore[arg-type, return-value]
+    with closing(QueueDepths(redis_url)) as depths:
+        without_ledger = activity(bench.catalog.loaded, away, lambda: depths, standard_queues=("text",))  # type: ignore[arg-type, return-value]
 
     assert "The queues are unknown: BATCHORD_REDIS_URL is not set." in _drawn(without_redis)
     assert "items" in _drawn(without_redis)

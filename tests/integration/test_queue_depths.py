@@ -3,12 +3,14 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis as redis_client
 from celery import Celery, group
 from celery.contrib.testing.app import setup_default_app
+from kombu import pools
 
 from app.configuration import QUEUES
 from app.exposition import exposition
@@ -32,12 +34,14 @@ def celery(redis_url: str) -> Iterator[Celery]:
     with setup_default_app(app):
         app.set_current()
         yield app
+    pools.reset()  # Kombu keeps the app's connections in the process
 
 
 @pytest.fixture
-def depths(redis_url: str) -> QueueDepths:
+def depths(redis_url: str) -> Iterator[QueueDepths]:
     """The reader of the queues."""
-    return QueueDepths(redis_url)
+    with closing(QueueDepths(redis_url)) as depths:
+        yield depths
 
 
 @pytest.fixture
@@ -125,10 +129,10 @@ def test_an_item_that_is_no_message_has_no_age(item: str, depths: QueueDepths, r
     assert depth(depths) == QueueDepth(queue="text", ready=1, unacked=0, oldest_ready=None, oldest_unacked=None)
 
 
-def test_an_unknown_age_is_no_age_of_zero(redis_url: str, redis: redis_client.Redis) -> None:
+def test_an_unknown_age_is_no_age_of_zero(depths: QueueDepths, redis: redis_client.Redis) -> None:
     """A message of the release before has no time; its series is missing instead of saying that nothing waits."""
     redis.lpush("text", message(None))
-    reading = read_metrics(version="1", ledger=None, depths=QueueDepths(redis_url), standard_queues=QUEUES)
+    reading = read_metrics(version="1", ledger=None, depths=depths, standard_queues=QUEUES)
     lines = exposition(reading).splitlines()
 
     assert 'batchord_queue_messages{queue="text",state="ready"} 1.0' in lines
