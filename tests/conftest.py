@@ -215,7 +215,7 @@ def fork_server() -> Iterator[ForkServer]:
 @pytest.fixture(scope="session")
 def commands() -> Iterator[ForkedCommands]:
     """Runs the commands of clusters, each in a fraction of the time that its imports would take."""
-    with ForkedCommands() as started:
+    with ForkedCommands(_FEW_THREADS) as started:
         yield started
 
 

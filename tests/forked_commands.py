@@ -33,13 +33,16 @@ _MODULES = (
 
 
 class ForkedCommands:
-    """Starts the process that forks with the first command, and ends it with the block."""
+    """Starts the process that forks with the first command, and ends it with the block.
 
-    def __init__(self) -> None:
+    ``environment``: added to that of this process.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
         self._turn = threading.Lock()
         self._server: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
-        self._environment = dict(os.environ)
+        self._environment = {**os.environ, **environment}
 
     def __enter__(self) -> Self:
         return self

@@ -1,5 +1,6 @@
 """What the other tests build on: corners of real servers that are empty, and theirs alone."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,7 @@ import psycopg
 import pytest
 import redis
 
+from tests.forked_commands import ForkedCommands
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -43,3 +45,8 @@ def test_waiting_gives_the_value_or_names_what_did_not_happen() -> None:
     assert wait_until(lambda: next(values), description="a value", interval=0) == "there"
     with pytest.raises(AssertionError, match=r"the moon is blue \(last value: 0\)"):
         wait_until(lambda: 0, description="the moon is blue", timeout=0)
+
+
+def test_commands_of_clusters_can_be_forks(commands: ForkedCommands, settings_env: dict[str, str]) -> None:
+    """Otherwise each would import Batchord anew, and nothing but the time of the tests would tell."""
+    assert commands.can_fork({**os.environ, **settings_env})
