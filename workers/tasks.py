@@ -14,7 +14,7 @@ messages that follow.
 import importlib
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -95,14 +95,14 @@ def follow_run(self: Task, *, pipeline: str, after_run: str, **_: Any) -> None:
     ``start_run`` cannot do this: a worker of the previous release assumes that every ``after_run`` left a backlog.
     """
     with retrying(self):
-        _do(FollowUp(pipeline=pipeline, after_run=after_run))
+        work_off(FollowUp(pipeline=pipeline, after_run=after_run))
 
 
 @shared_task(bind=True, name="batchord.advance_run", ignore_result=True, throws=(WorkFailed,))  # type: ignore[untyped-decorator]
 def advance_run(self: Task, *, run_id: str, **_: Any) -> None:
     """Starts the steps of a run that can start."""
     with retrying(self):
-        _do(RunReady(run_id=run_id))
+        work_off(RunReady(run_id=run_id))
         fail_with_run(run_id)
 
 
@@ -110,7 +110,7 @@ def advance_run(self: Task, *, run_id: str, **_: Any) -> None:
 def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     """Finds the step's records and sends the chord of its shards."""
     with reading_slot(self), retrying(self):
-        _do(StepReady(run_id=run_id, step=step))
+        work_off(StepReady(run_id=run_id, step=step))
         fail_with_step(run_id, step)
 
 
@@ -126,7 +126,7 @@ def plan_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
 def run_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     """Executes a step that is no Predict step."""
     with retrying(self):
-        _do(StepReady(run_id=run_id, step=step, sharded=False))
+        work_off(StepReady(run_id=run_id, step=step, sharded=False))
         fail_with_step(run_id, step)
 
 
@@ -143,7 +143,7 @@ def predict_shard(self: Task, *, run_id: str, step: str, index: int, **_: Any) -
     """Predicts a shard. Returns only its index, so that a second delivery gives the chord the same result."""
     try:
         with retrying(self):
-            _do(ShardReady(run_id=run_id, step=step, index=index))
+            work_off(ShardReady(run_id=run_id, step=step, index=index))
             fail_with_shard(self, run_id, step, index)
     except ShardHeld as held:
         # Acknowledges the message, but the chord does not count it: it counts the message of the worker with the lease.
@@ -155,7 +155,7 @@ def predict_shard(self: Task, *, run_id: str, step: str, index: int, **_: Any) -
 def finish_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     """The body of the chord. Aggregates the step from the ledger and moves the run on."""
     with retrying(self):
-        _do(StepEnded(run_id=run_id, step=step))
+        work_off(StepEnded(run_id=run_id, step=step))
         fail_with_step(run_id, step)
 
 
@@ -180,7 +180,7 @@ def watch_pipelines(**_: Any) -> None:
 @shared_task(name="batchord.send_alerts", ignore_result=True)  # type: ignore[untyped-decorator]
 def send_alerts(**_: Any) -> None:
     """Sends the alerts that are due. It is not retried: the sweep finds the remaining ones."""
-    _do(AlertsKept())
+    work_off(AlertsKept())
 
 
 @shared_task(bind=True, name="batchord.prune", ignore_result=True)  # type: ignore[untyped-decorator]
@@ -212,10 +212,15 @@ def _run_report(run_id: str) -> str:
     return made
 
 
-def _do(message: Message) -> None:
+def work_off(message: Message) -> None:
     """Does what the message asks for, and publishes the messages that follow."""
     task_parts = replace(parts(), task=current_task.request.id, run_report=_run_report)
-    publish(dispatch(task_parts, message, in_new_process=is_new()))
+    following = dispatch(task_parts, message, in_new_process=is_new())
+    if isinstance(message, StepReady) and following == [StepEnded(run_id=message.run_id, step=message.step)]:
+        # There is nothing to predict. To end the step takes less than a message that asks another process to do so.
+        with suppress(TransientError):  # then the message is sent
+            following = dispatch(task_parts, following[0])
+    publish(following)
 
 
 def publish(waiting: Sequence[Message]) -> None:

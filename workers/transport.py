@@ -21,7 +21,20 @@ _OUTSIDE = (RedisError, OSError, InconsistencyError, MemoryError)
 
 
 class TolerantChannel(Channel):  # type: ignore[misc]
-    """Drops items that are not JSON. Reading has already removed them from their queue or channel."""
+    """Drops items that are not JSON. Reading has already removed them from their queue or channel.
+
+    Kombu makes a client of Redis for each of its commands, which takes longer than to send some of them. Here one
+    serves all: it holds nothing but the pool of connections.
+    """
+
+    _kept: Any = None
+
+    def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 -- Kombu's signature
+        if asynchronous:  # each of these has a connection of its own
+            return super()._create_client(asynchronous=True)
+        if self._kept is None or self._kept.connection_pool is not self.pool:
+            self._kept = super()._create_client()
+        return self._kept
 
     def _brpop_read(self, **options: Any) -> Any:
         connected = self.client.connection is not None
