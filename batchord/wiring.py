@@ -26,8 +26,6 @@ from batchord.settings import settings
 
 if TYPE_CHECKING:
     from batchord.core.declared.source_reader import SourceReader
-    from batchord.core.run.key_columns import KeyColumn
-    from batchord.core.run.results import TableName
     from batchord.flow.begin.check import CheckParts
     from batchord.ledger import Ledger
     from batchord.models.library import ModelLibrary
@@ -171,16 +169,13 @@ def check_parts(*, models: bool) -> "CheckParts":
             SourceContext(window=window, database_url=url, statement_seconds=seconds, lock_seconds=seconds)
         )
 
-    def table_problems(pipeline: str, step: str, name: "TableName", key: "KeyColumn") -> list[str]:
-        return ledger().result_tables.problems(pipeline, step, name, key)
-
     return CheckParts(
         open_source=open_source,
         models=_models if models else None,
         author_url=None if roles is None else roles.author,
         environment=os.environ,
         mask=mask,
-        table_problems=None if roles is None else table_problems,
+        tables=None if roles is None else lambda: ledger().result_tables,
     )
 
 

@@ -12,7 +12,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from batchord.core.errors import ConfigurationError
-from batchord.core.run.exported import Wanted, chosen_names
+from batchord.core.run.exported import Wanted, check_names, chosen_names
 from batchord.core.text.counts import counted
 from batchord.exports.formats import Format, format_of, require_format
 from batchord.exports.whole_file import check_target, whole_file
@@ -48,7 +48,9 @@ _UNIT = 1024
     help="Only predictions made from this time on. ISO 8601; UTC without an offset.",
 )
 @click.option("--where", metavar="SQL", help="Only rows that meet this condition on the columns.")
-@click.option("--columns", metavar="NAMES", help="The columns and their order, such as record_key,score.")
+@click.option(
+    "--columns", metavar="NAMES", help="The columns and their order, such as record_key,score; keys of outputs=, too."
+)
 @click.option(
     "--format", "given_format", type=click.Choice([str(each) for each in Format]), help="Instead of the file's ending."
 )
@@ -140,6 +142,7 @@ def _export(
     from batchord.wiring import catalog, ledger
 
     wanted = Wanted(pipeline=name, step=step_to_export(ledger(), catalog(), name, step), since=since, where=where)
+    check_names(columns, ledger().exports.outputs(name, wanted.step))
     to_stdout = output == _STDOUT
     to_people = to_stdout and _is_terminal()
     interrupted = on_ctrl_c(lambda: "Not all rows were written." if to_stdout else "No file was written.")

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     NOT_FINITE = "not-finite"
     BYTES_OUTPUT = "bytes-output"
     NOT_JSON = "not-json"
+    UNFITTING_OUTPUT = "unfitting-output"
     # The worker's process died, ran out of time or ran out of memory each time it predicted this record.
     KILLED_WORKER = "killed-worker"
     OUT_OF_TIME = "out-of-time"
@@ -57,7 +58,14 @@ class LossCause(StrEnum):
 
 
 LOSS_REASONS = (Reason.KILLED_WORKER, Reason.OUT_OF_TIME, Reason.OUT_OF_MEMORY)
-OUTPUT_REASONS = (Reason.MODEL_ERROR, Reason.NO_OUTPUT, Reason.NOT_FINITE, Reason.BYTES_OUTPUT, Reason.NOT_JSON)
+OUTPUT_REASONS = (
+    Reason.MODEL_ERROR,
+    Reason.NO_OUTPUT,
+    Reason.NOT_FINITE,
+    Reason.BYTES_OUTPUT,
+    Reason.NOT_JSON,
+    Reason.UNFITTING_OUTPUT,
+)
 
 
 def reason_of_loss(cause: LossCause | None) -> Reason:

@@ -24,7 +24,7 @@ class RowWriter(Protocol):
     """Writes rows into a file, one after the other. It holds few of them."""
 
     def write(self, row: Sequence[Any]) -> None:
-        """Writes a row: None, str, int, float or an aware datetime in UTC for each column.
+        """Writes a row: for each column None, str, int, float, bool, date, an aware datetime in UTC, or a list of such.
 
         Raises OSError if the file cannot take it.
         """

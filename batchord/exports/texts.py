@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from batchord.core.run.exported import Column, ColumnType
@@ -38,7 +38,7 @@ def csv_rows(sink: Sink, columns: Sequence[Column], *, for_people: bool) -> Iter
     """
     # A reader skips an empty line: where there is only one column, NULL is two quotes as well.
     null = "" if len(columns) > 1 else '""'
-    forms = [_IN_CSV[column.type] for column in columns]
+    forms = [_in_csv(column) for column in columns]
 
     def line_of(row: Sequence[Any]) -> str:
         line = ",".join([null if value is None else form(value) for form, value in zip(forms, row, strict=True)])
@@ -51,8 +51,8 @@ def csv_rows(sink: Sink, columns: Sequence[Column], *, for_people: bool) -> Iter
 
 @contextmanager
 def jsonl_rows(sink: Sink, columns: Sequence[Column], *, for_people: bool) -> Iterator[_Lines]:
-    """One JSON object a line. Numbers are numbers, and a JSON column is a JSON value."""
-    fields = [(f"{_encode(column.name)}: ", _IN_JSON[column.type]) for column in columns]
+    """One JSON object a line. Numbers are numbers, lists are lists, and a JSON column is a JSON value."""
+    fields = [(f"{_encode(column.name)}: ", _in_json(column)) for column in columns]
 
     def line_of(row: Sequence[Any]) -> str:
         values = [
@@ -81,6 +81,10 @@ _IN_CSV: dict[ColumnType, Callable[[Any], str]] = {
     ColumnType.TEXT: _quoted,
     ColumnType.INTEGER: str,
     ColumnType.NUMBER: repr,
+    ColumnType.SINGLE: repr,
+    ColumnType.DECIMAL: str,
+    ColumnType.BOOLEAN: lambda value: "true" if value else "false",
+    ColumnType.DATE: date.isoformat,
     ColumnType.TIME: _moment,
     ColumnType.JSON: _quoted,
 }
@@ -88,6 +92,25 @@ _IN_JSON: dict[ColumnType, Callable[[Any], str]] = {
     ColumnType.TEXT: _encode,
     ColumnType.INTEGER: str,
     ColumnType.NUMBER: _encode,
+    ColumnType.SINGLE: _encode,
+    ColumnType.DECIMAL: str,
+    ColumnType.BOOLEAN: _encode,
+    ColumnType.DATE: lambda day: f'"{day.isoformat()}"',
     ColumnType.TIME: lambda moment: f'"{_moment(moment)}"',
     ColumnType.JSON: str,
 }
+
+
+def _in_csv(column: Column) -> Callable[[Any], str]:
+    """How values of the column are written in CSV: a list as the text of a JSON value."""
+    if not column.is_list:
+        return _IN_CSV[column.type]
+    as_json = _in_json(column)
+    return lambda value: _quoted(as_json(value))
+
+
+def _in_json(column: Column) -> Callable[[Any], str]:
+    form = _IN_JSON[column.type]
+    if not column.is_list:
+        return form
+    return lambda values: f"[{', '.join(['null' if each is None else form(each) for each in values])}]"

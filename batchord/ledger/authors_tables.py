@@ -1,13 +1,15 @@
 """Whether a table that an author names can take a step's predictions, and what to change if not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.key_columns import KeyColumn, has_one_text, takes, widens
+from batchord.core.run.output_types import OutputColumn, takes_values
 from batchord.core.run.results import TableName, quoted
 from batchord.ledger.connection import Connection
+from batchord.ledger.output_columns import TYPE, problems_of_types, problems_of_vectors
 from batchord.ledger.rows import one
 
 #: The columns besides the key: what they hold, the types that they may have, and the first type as SQL adds it.
@@ -46,9 +48,9 @@ _TABLE = """
     LEFT JOIN pg_catalog.pg_namespace AS ledger ON ledger.nspname = 'batchord'
     LEFT JOIN pg_catalog.pg_roles AS owner ON owner.oid = ledger.nspowner
 """
-_COLUMNS = """
-    SELECT own.attname AS name, format_type(own.atttypid, -1) AS type, own.attnotnull AS is_required,
-           own.atthasdef AND own.attgenerated = '' AS has_default,
+_COLUMNS = f"""
+    SELECT own.attname AS name, format_type(own.atttypid, -1) AS type, {TYPE} AS full_type,
+           own.attnotnull AS is_required, own.atthasdef AND own.attgenerated = '' AS has_default,
            own.attgenerated <> '' OR own.attidentity = 'a' AS is_generated, own.attidentity <> '' AS is_identity,
            EXISTS (SELECT FROM pg_catalog.pg_index AS of
                    WHERE of.indrelid = own.attrelid AND of.indisunique AND of.indimmediate AND of.indisvalid
@@ -75,12 +77,20 @@ class Fit:
     columns: Mapping[str, str]
 
 
-def fit_of(connection: Connection, pipeline: str, step: str, name: TableName, key: KeyColumn) -> Fit:
+def fit_of(
+    connection: Connection,
+    pipeline: str,
+    step: str,
+    name: TableName,
+    key: KeyColumn,
+    *,
+    outputs: Sequence[OutputColumn] = (),
+) -> Fit:
     """How the step's predictions fit into the table, which need not exist.
 
     Raises ConfigurationError with all that is wrong, and the SQL that corrects it.
     """
-    problems, fit = look_at(connection, pipeline, step, name, key)
+    problems, fit = look_at(connection, pipeline, step, name, key, outputs=outputs)
     if problems or fit is None:
         raise ConfigurationError(
             f"Step {step} of {pipeline} cannot write its predictions into {name}: {'; '.join(problems)}."
@@ -89,7 +99,13 @@ def fit_of(connection: Connection, pipeline: str, step: str, name: TableName, ke
 
 
 def look_at(
-    connection: Connection, pipeline: str, step: str, name: TableName, key: KeyColumn
+    connection: Connection,
+    pipeline: str,
+    step: str,
+    name: TableName,
+    key: KeyColumn,
+    *,
+    outputs: Sequence[OutputColumn] = (),
 ) -> tuple[list[str], Fit | None]:
     """The problems of the table, as parts of a sentence; and how the predictions fit, if there is no problem."""
     found = one(connection.execute(_TABLE, {"schema": name.schema, "table": name.table}).fetchone())
@@ -99,13 +115,22 @@ def look_at(
         return [f"it has the predictions of {whose}: name another table"], None
     if found["oid"] is None:
         problems = list(_problems_of_making(found, name, is_gone=registered is not None))
+        problems += problems_of_vectors(connection, outputs)
         return problems, None if problems else _new(name, key)
     problems = list(_problems_of_table(found, name))
     if problems:  # a view has no keys
         return problems, None
     columns = {row["name"]: row for row in connection.execute(_COLUMNS, [found["oid"]])}
-    fit = _fit(name, key, columns, is_batchords=registered is not None and not registered["by_author"])
-    problems = list(_problems_of_columns(fit, key, columns, fills_in=found["fills_in"]))
+    is_batchords = registered is not None and not registered["by_author"]
+    fit = _fit(name, key, columns, is_batchords=is_batchords)
+    added = () if is_batchords else outputs
+    problems = list(_problems_of_columns(fit, key, columns, added, fills_in=found["fills_in"]))
+    types = {column: row["full_type"] for column, row in columns.items()}
+    problems += problems_of_vectors(connection, outputs, types)
+    if is_batchords:
+        problems += problems_of_types(connection, name, outputs, types)
+    else:
+        problems += _problems_of_outputs(name, columns, outputs, is_shown=registered is not None)
     return problems, fit
 
 
@@ -185,13 +210,16 @@ def _problems_of_table(found: Mapping[str, Any], name: TableName) -> Iterator[st
         )
 
 
-def _problems_of_columns(fit: Fit, key: KeyColumn, columns: Mapping[str, Any], *, fills_in: bool) -> Iterator[str]:
+def _problems_of_columns(
+    fit: Fit, key: KeyColumn, columns: Mapping[str, Any], outputs: Sequence[OutputColumn], *, fills_in: bool
+) -> Iterator[str]:
     yield from _problems_of_key(fit, key, columns)
     missing = [
         f"ADD COLUMN {quoted(fit.columns[held])} {added}"
         for held, (_, added) in _NEEDED.items()
         if fit.columns[held] not in columns
     ]
+    missing += [f"ADD COLUMN {quoted(each.name)} {each.type}" for each in outputs if each.name not in columns]
     if missing:
         yield f"it lacks columns: ALTER TABLE {fit.name} {', '.join(missing)}"
     for held, (types, _) in {**_NEEDED, **_OPTIONAL}.items():
@@ -205,11 +233,27 @@ def _problems_of_columns(fit: Fit, key: KeyColumn, columns: Mapping[str, Any], *
         elif held == "predicted_at" and not column["has_default"]:
             name = quoted(column["name"])
             yield f"its column {name} has no default: ALTER TABLE {fit.name} ALTER COLUMN {name} SET DEFAULT now()"
-    written = {fit.key_column, *fit.columns.values()}
+    written = {fit.key_column, *fit.columns.values(), *(each.name for each in outputs)}
     for column in columns.values():
         is_filled = column["has_default"] or column["is_identity"] or column["is_generated"] or fills_in
         if column["is_required"] and column["name"] not in written and not is_filled:
             yield f"its column {quoted(column['name'])} is NOT NULL and has no default: give it one"
+
+
+def _problems_of_outputs(
+    name: TableName, columns: Mapping[str, Any], outputs: Sequence[OutputColumn], *, is_shown: bool
+) -> Iterator[str]:
+    for wanted in outputs:
+        column, own = columns.get(wanted.name), quoted(wanted.name)
+        if column is None:
+            continue
+        if column["is_generated"]:
+            yield f"its column {own} is generated, so that nobody can write it"
+        elif not takes_values(column["full_type"], wanted.type):
+            wrong = f"its column {own} is of type {column['full_type']}, not {wanted.type}"
+            change = f"ALTER TABLE {name} ALTER COLUMN {own} TYPE {wanted.type} USING {own}::{wanted.type}"
+            # The views read the column, and PostgreSQL keeps its type for them.
+            yield f"{wrong}: declare that type, or name another table" if is_shown else f"{wrong}: {change}"
 
 
 def _problems_of_key(fit: Fit, key: KeyColumn, columns: Mapping[str, Any]) -> Iterator[str]:

@@ -29,6 +29,8 @@ class Rows:
     records: Sequence[Scalar]
     keys: list[str]
     lines: list[str]
+    #: The columns for keys of the model's output, which stand last in each line.
+    typed: Sequence[str] = ()
 
 
 def with_fitting_keys(lease: ShardLease, batch: Batch) -> Batch:
@@ -41,13 +43,12 @@ def with_fitting_keys(lease: ShardLease, batch: Batch) -> Batch:
     if not wrong:
         return batch
     kept = [at for at, key in enumerate(predictions.keys) if key not in wrong]
-    fields = {name: [getattr(predictions, name)[at] for at in kept] for name in Predictions.__slots__}
     rejections = [
         Rejection(key=key, reason=Reason.UNFITTING_KEY, detail=_unfitting(table))
         for key in predictions.keys
         if key in wrong
     ]
-    return replace(batch, predictions=Predictions(**fields), rejections=[*batch.rejections, *rejections])
+    return replace(batch, predictions=predictions.only(kept), rejections=[*batch.rejections, *rejections])
 
 
 def _unfitting(table: ResultsTable) -> str:
@@ -83,7 +84,14 @@ def copied(lease: ShardLease, predictions: Predictions) -> Rows:
             "\t".join([key, *compress((digest, score, str(writer), label, output), wanted)]) + "\n"
             for key, digest, score, label, output in zip(*columns, strict=True)
         ]
-    return Rows(records=predictions.keys, keys=keys, lines=lines)
+    if predictions.typed:
+        lines = _with_typed(lines, predictions)
+    return Rows(records=predictions.keys, keys=keys, lines=lines, typed=[*predictions.typed])
+
+
+def _with_typed(lines: Sequence[str], predictions: Predictions) -> list[str]:
+    columns = [_texts(texts, _escaped) for texts in predictions.typed.values()]
+    return ["\t".join([line[:-1], *typed]) + "\n" for line, *typed in zip(lines, *columns, strict=True)]
 
 
 def _key_columns(table: ResultsTable, keys: Sequence[Scalar], texts: list[str]) -> list[str]:
@@ -94,10 +102,10 @@ def _key_columns(table: ResultsTable, keys: Sequence[Scalar], texts: list[str]) 
     return [f"{_escaped(str(key))}\t{text}" for key, text in zip(keys, escaped, strict=True)]
 
 
-def copied_names(table: ResultsTable) -> list[str]:
+def copied_names(table: ResultsTable, typed: Sequence[str]) -> list[str]:
     """The names of the columns of such a row."""
     held = ("record_key", *_HELD) if table.has_text else _HELD
-    return [table.key_column, *(table.columns[each] for each in held if each in table.columns)]
+    return [table.key_column, *(table.columns[each] for each in held if each in table.columns), *typed]
 
 
 def destination_of(lease: ShardLease) -> Destination:

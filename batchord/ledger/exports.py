@@ -1,6 +1,6 @@
 """Reads the predictions of a step that are served now, row by row, as of one moment."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,12 +8,13 @@ import psycopg
 from psycopg import sql
 
 from batchord.core.errors import ConfigurationError
-from batchord.core.run.exported import COLUMNS, KEY, Column, ColumnType, Wanted
+from batchord.core.run.exported import COLUMNS, KEY, Column, ColumnType, Wanted, column_of
+from batchord.core.run.output_types import OutputType
 from batchord.core.text.error_text import clause
 from batchord.core.text.sql_text import NO_CONDITION, POSTGRESQL, is_condition
 from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.failures import PASSING
-from batchord.ledger.results import find_tables, rows_of_step
+from batchord.ledger.results import find_tables, outputs_of, rows_of_step
 from batchord.ledger.rows import one
 
 #: The frontier knows the steps of earlier releases whose runs were pruned, the runs those whose source has no frontier.
@@ -45,6 +46,10 @@ _TYPES = {
     ColumnType.TEXT: "text",
     ColumnType.INTEGER: "int8",
     ColumnType.NUMBER: "float8",
+    ColumnType.SINGLE: "float4",
+    ColumnType.DECIMAL: "text",
+    ColumnType.BOOLEAN: "bool",
+    ColumnType.DATE: "date",
     ColumnType.TIME: "timestamptz",
     ColumnType.JSON: "text",
 }
@@ -61,7 +66,9 @@ class ReadPredictions:
         self._connection = connection
         self._wanted = wanted
         tables = find_tables(connection, wanted.pipeline, wanted.step)
-        self._from = _ROWS.format(rows_of_step(wanted.pipeline, wanted.step, tables, newest=True))
+        self._outputs = outputs_of(tables)
+        rows = rows_of_step(wanted.pipeline, wanted.step, tables, newest=True, outputs=self._outputs)
+        self._from = _ROWS.format(rows)
         if wanted.where is not None:
             self._check(wanted.where)
         values = {"pipeline": wanted.pipeline, "step": wanted.step}
@@ -73,14 +80,14 @@ class ReadPredictions:
 
     def columns(self, names: Sequence[str]) -> list[Column]:
         """The columns with these names; :data:`.KEY` is an integer if all keys are, as the source's are."""
-        return [Column(name=name, type=self._key if name == KEY else COLUMNS[name]) for name in names]
+        return [Column(name=KEY, type=self._key) if name == KEY else column_of(name, self._outputs) for name in names]
 
     def each(self, columns: Sequence[Column]) -> Iterator[tuple[Any, ...]]:
         """The rows one after the other, by their keys' texts. Few of them are in memory at a time.
 
-        The values are None, str, int, float or an aware datetime in UTC.
+        The values are None, str, int, float, bool, date, an aware datetime in UTC, or a list of such.
         """
-        types = [_TYPES[column.type] for column in columns]
+        types = [f"{_TYPES[column.type]}{'[]' if column.is_list else ''}" for column in columns]
         shown = [
             sql.SQL("{}::{}").format(sql.Identifier(column.name), sql.SQL(kind))
             for column, kind in zip(columns, types, strict=True)
@@ -121,7 +128,7 @@ class ReadPredictions:
             # As PostgreSQL counts: from 1 in the statement, the parenthesis and the line end behind it included.
             place = int(error.diag.statement_position or 0) - len(before.as_string(self._connection)) - 2
             at = f" at character {place}" if 1 <= place <= len(where) else " at its end" if place > 0 else ""
-            raise _refused(where, error, at) from None
+            raise self._refused(where, error, at) from None
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -131,7 +138,15 @@ class ReadPredictions:
         except psycopg.Error as error:
             if self._wanted.where is None or _is_passing(error):
                 raise
-            raise _refused(self._wanted.where, error, "") from None
+            raise self._refused(self._wanted.where, error, "") from None
+
+    def _refused(self, where: str, error: psycopg.Error, at: str) -> ConditionRefused:
+        said = error.diag.message_primary or str(error)
+        hint = f". {error.diag.message_hint}" if error.diag.message_hint else ""
+        return ConditionRefused(
+            f"{where!r} cannot be used: PostgreSQL says{at}: {clause(said + hint)}. The columns are: "
+            f"{', '.join([*COLUMNS, *self._outputs])}."
+        )
 
 
 class Exports:
@@ -144,6 +159,11 @@ class Exports:
         """The names of the pipeline's steps that have ever predicted something, as far as the ledger knows."""
         with self._connections.transaction() as connection:
             return [row["step"] for row in connection.execute(_STEPS, {"pipeline": pipeline})]
+
+    def outputs(self, pipeline: str, step: str) -> Mapping[str, OutputType]:
+        """The columns for keys of the step's output, in any of its tables."""
+        with self._connections.transaction() as connection:
+            return outputs_of(find_tables(connection, pipeline, step))
 
     @contextmanager
     def reading(self, wanted: Wanted) -> Iterator[ReadPredictions]:
@@ -162,11 +182,3 @@ def _condition(where: str) -> sql.SQL:
 def _is_passing(error: psycopg.Error) -> bool:
     """Whether the server is the cause. What a condition must not do, such as writing, is an error of the condition."""
     return isinstance(error, PASSING) and not isinstance(error, psycopg.errors.ReadOnlySqlTransaction)
-
-
-def _refused(where: str, error: psycopg.Error, at: str) -> ConditionRefused:
-    said = error.diag.message_primary or str(error)
-    hint = f". {error.diag.message_hint}" if error.diag.message_hint else ""
-    return ConditionRefused(
-        f"{where!r} cannot be used: PostgreSQL says{at}: {clause(said + hint)}. The columns are: {', '.join(COLUMNS)}."
-    )

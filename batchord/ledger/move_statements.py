@@ -117,9 +117,10 @@ SWAP = f"""
     WITH newer AS MATERIALIZED (
         SELECT old.ctid AS at, moving.text, old.label, old.score, old.output, old.input_digest, old.predicted_at,
                writer.id AS writer, {{own_text}} AS served_text, row.{{label}} AS served_label,
-               row.{{score}} AS served_score, row.{{output}} AS served_output, row.{{input_digest}} AS served_digest,
-               row.{{predicted_at}} AS served_at, served.model_version AS served_version, served.run_id AS served_run,
-               served.shard AS served_shard, served.attempt AS served_attempt
+               row.{{score}} AS served_score, {{whole_output}} AS served_output,
+               row.{{input_digest}} AS served_digest, row.{{predicted_at}} AS served_at,
+               served.model_version AS served_version, served.run_id AS served_run, served.shard AS served_shard,
+               served.attempt AS served_attempt
         FROM (SELECT * FROM pg_temp.batchord_moving WHERE {_NEWER}) AS moving
         JOIN batchord.earlier_predictions AS old ON {_RANGE} AND old.ctid = moving.at {_WRITER}
         JOIN {{table}} AS row ON {{same_as_moving}}
@@ -136,6 +137,7 @@ SWAP = f"""
     )
     UPDATE {{table}} AS row SET {{label}} = moving.label, {{score}} = moving.score, {{output}} = moving.output,
         {{input_digest}} = moving.input_digest, {{predicted_at}} = moving.predicted_at, {{writer}} = moving.writer
+        {{no_typed}}
     FROM newer AS moving WHERE {{same_as_moving}}
 """
 SUPERSEDE = f"""

@@ -24,7 +24,7 @@ from batchord.ledger import move_statements as statements
 from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.earlier_keys import key_from, text_for
 from batchord.ledger.failures import PASSING
-from batchord.ledger.results import columns_of, place, table_from, text_of_key
+from batchord.ledger.results import columns_of, place, table_from, text_of_key, whole_output
 from batchord.ledger.rows import one
 
 #: How long a batch waits for somebody's lock.
@@ -171,6 +171,8 @@ def _parts(table: ResultsTable) -> dict[str, sql.Composable]:
         "same_as_moving": _same(table, "moving.text"),
         "columns": sql.SQL(", ").join(columns),
         "values": sql.SQL(", ".join(values)),
+        "whole_output": whole_output(table),
+        "no_typed": sql.SQL("").join(sql.SQL(", {} = NULL").format(sql.Identifier(name)) for name in table.outputs),
     }
 
 

@@ -1,15 +1,19 @@
 """Has the table for a step's predictions made, or uses the one that the author names."""
 
+from collections.abc import Sequence
+
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from batchord.core.errors import ConfigurationError, TransientError
 from batchord.core.run.key_columns import KeyColumn, takes, widens
+from batchord.core.run.output_types import OutputColumn, lacking
 from batchord.core.run.results import ResultsTable, TableName
 from batchord.core.text.error_text import clause
 from batchord.ledger.authors_tables import Fit, fit_of
 from batchord.ledger.connection import Connection, Connections
+from batchord.ledger.output_columns import add_outputs, problems_of_own
 from batchord.ledger.results import find_tables, place
 
 _MAKE = "SELECT batchord.make_results(%s, %s, %s, %s)"
@@ -17,9 +21,17 @@ _USE = "SELECT batchord.use_results(%s, %s, %s, %s, %s, %s, %s, %s)"
 
 
 def have_table(
-    connections: Connections, pipeline: str, step: str, key: KeyColumn, into: TableName | None
+    connections: Connections,
+    pipeline: str,
+    step: str,
+    key: KeyColumn,
+    into: TableName | None,
+    *,
+    outputs: Sequence[OutputColumn] = (),
 ) -> ResultsTable:
-    """The current table for predictions of records with such keys. It is made if it is missing.
+    """The current table for predictions of records with such keys, with these columns for keys of the output.
+
+    It is made if it is missing, and columns are added to one that Batchord has made.
 
     If the step had another table before, its predictions stay there, and count.
 
@@ -28,21 +40,23 @@ def have_table(
     """
     with connections.transaction() as connection:
         tables = find_tables(connection, pipeline, step)
-        fit = None if into is None else fit_of(connection, pipeline, step, into, key)
+        fit = None if into is None else fit_of(connection, pipeline, step, into, key, outputs=outputs)
         table = _ready(tables, key) if fit is None else _ready_at(tables, fit)
-        if table is not None:
+        if table is not None and not lacking(table.outputs, outputs):
             return table
         if fit is None:
             key = _key_of_own(connection, tables, key)
+            _refuse_wrong(connection, pipeline, step, outputs)
     # A transaction of its own: it locks a view, which everybody reads.
     with connections.transaction() as connection:
         try:
             _call(connection, pipeline, step, key, fit)
+            add_outputs(connection, find_tables(connection, pipeline, step)[0], outputs)
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DuplicateTable) as error:
             raise TransientError(
-                f"The table for predictions of step {step} of {pipeline} cannot be made now: it must be shown in the "
-                "view batchord.predictions, which somebody has been reading for seconds, or a batch is being written "
-                "to the step's table before."
+                f"The table for predictions of step {step} of {pipeline} cannot be made now, or not with its columns: "
+                "it must be shown in the view batchord.predictions, and somebody has been reading it or the table "
+                "for seconds, or a batch is being written to the step's table before."
             ) from error
         except psycopg.errors.RaiseException as error:
             said = clause(error.diag.message_primary or str(error))
@@ -65,6 +79,15 @@ def _ready_at(tables: list[ResultsTable], fit: Fit) -> ResultsTable | None:
         return None
     registered = (current.key_column, current.key_type, current.has_text, current.columns)
     return current if registered == (fit.key_column, fit.key_type, fit.has_text, fit.columns) else None
+
+
+def _refuse_wrong(connection: Connection, pipeline: str, step: str, outputs: Sequence[OutputColumn]) -> None:
+    """Raises ConfigurationError if the table whose name Batchord chooses cannot have the columns."""
+    name, problems = problems_of_own(connection, pipeline, step, outputs)
+    if problems:
+        raise ConfigurationError(
+            f"Step {step} of {pipeline} cannot have its outputs= in {name or 'its table'}: {'; '.join(problems)}."
+        )
 
 
 def _call(connection: Connection, pipeline: str, step: str, key: KeyColumn, fit: Fit | None) -> None:

@@ -97,7 +97,7 @@ class PlannerTables:
         :func:`.places.have_table` does.
         """
         if plan.shards:
-            have_table(self._connections, lease.pipeline, lease.step, plan.key, plan.into)
+            have_table(self._connections, lease.pipeline, lease.step, plan.key, plan.into, outputs=plan.outputs)
         values = {"run": lease.run_id, "step": lease.step, "token": lease.token}
         with self._connections.transaction() as connection:
             pinned = {"queue": plan.queue, "backlog": plan.backlog_left, "code": plan.code}

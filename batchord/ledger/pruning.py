@@ -50,8 +50,8 @@ _ALERTS = """
 """
 # The rows stay: a run that reads the whole source would predict a record without a prediction again.
 _OUTPUTS = sql.SQL("""
-    UPDATE {table} SET {output} = NULL WHERE ctid = ANY(ARRAY(
-        SELECT ctid FROM {table} WHERE {predicted_at} < %(before)s AND {output} IS NOT NULL LIMIT %(rows)s))
+    UPDATE {table} SET {cleared} WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM {table} WHERE {predicted_at} < %(before)s AND ({is_kept}) LIMIT %(rows)s))
 """)
 #: Not of rows that are being moved: these are read block by block, and a row that changes gets into another block. They
 #: are cleared when they have moved.
@@ -103,16 +103,23 @@ class PruningQueries:
         return self._changed(_AUDITS, before=before)
 
     def outputs(self, *, before: datetime) -> int:
-        """Clears ``output`` of predictions older than ``before``. Their rows stay, so nothing is predicted twice.
+        """Clears the output of predictions older than ``before``. Their rows stay, so nothing is predicted twice.
 
-        In a table whose name the author has chosen, the author clears what need not be kept.
+        Columns for keys of the output are cleared, too. In a table whose name the author has chosen, the author clears
+        what need not be kept.
         """
         with self._connections.transaction() as connection:
             tables = all_tables(connection)
         statements = [_EARLIER_OUTPUTS]
         for table in (each for each in tables if not each.is_chosen):
             names = columns_of(table)
-            own = {"table": place(table), "output": names["output"], "predicted_at": names["predicted_at"]}
+            kept = [names["output"], *map(sql.Identifier, table.outputs)]
+            own = {
+                "table": place(table),
+                "predicted_at": names["predicted_at"],
+                "cleared": sql.SQL(", ").join(sql.SQL("{} = NULL").format(column) for column in kept),
+                "is_kept": sql.SQL(" OR ").join(sql.SQL("{} IS NOT NULL").format(column) for column in kept),
+            }
             statements.append(_OUTPUTS.format(**own))
         return sum(self._changed(statement, before=before) for statement in statements)
 

@@ -1,6 +1,8 @@
-"""Writes into a table of the author's, whose constraints and triggers may refuse a row, or not keep it.
+"""Writes into a table that may refuse a row, or not keep it.
 
-A row that is refused costs its own record. It is found as the records are for which a model raises: by halves.
+An author's table has constraints and triggers; one of Batchord's own may have columns with a type that only PostgreSQL
+knows well enough. A row that is refused costs its own record. It is found as the records are for which a model raises:
+by halves.
 """
 
 from collections.abc import Callable, Sequence
@@ -61,7 +63,8 @@ def write_isolating(
     Returns how many were written, and the rejections of the refused. ``has_outcome``: whether the record at a place has
     got an outcome meanwhile, so that its row is not refused but superfluous.
 
-    Raises TableRefuses for more than a few refused rows, and as :func:`attempt` does.
+    Raises TableRefuses for more than a few refused rows of a table that the author has named, and as :func:`attempt`
+    does.
     """
     written = 0
     refused: list[tuple[Scalar, str]] = []
@@ -76,12 +79,14 @@ def write_isolating(
             waiting += [part[middle:], part[:middle]]  # a stack: the first half is taken first
         elif not has_outcome(part[0]):
             refused.append((keys[part[0]], words))
-            if len(refused) > max(MOST_RECORDS, int(len(places) * MOST_SHARE)):
+            if table.is_chosen and len(refused) > max(MOST_RECORDS, int(len(places) * MOST_SHARE)):
                 raise _too_many(table, refused, len(places))
-    if refused and not written and len(places) > 1:
+    if table.is_chosen and refused and not written and len(places) > 1:
         raise _too_many(table, refused, len(places))
+    # In a table of Batchord's own, only the types of its columns refuse a row: the model is the cause.
+    reason = Reason.REFUSED_BY_TABLE if table.is_chosen else Reason.UNFITTING_OUTPUT
     return written, [
-        Rejection(key=key, reason=Reason.REFUSED_BY_TABLE, detail=f"the table {table.name} refused it: {words}")
+        Rejection(key=key, reason=reason, detail=f"the table {table.name} refused it: {words}")
         for key, words in refused
     ]
 

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 from psycopg import sql
 
 from batchord.core.run.key_columns import fitting_texts, unfitting
+from batchord.core.run.output_types import VECTORS, OutputType, output_type, takes_values
 from batchord.core.run.records import Scalar, ledger_texts, record_key
 from batchord.core.run.results import ResultsTable
 from batchord.ledger.connection import Connection
 
 _COLUMNS = (
     "id, pipeline, step, schema_name, table_name, key_column, key_type, has_text, columns, has_earlier, is_current, "
-    "has_former, by_author"
+    "has_former, by_author, outputs"
 )
 _FIND = f"SELECT {_COLUMNS} FROM batchord.results WHERE pipeline = %s AND step = %s ORDER BY is_current DESC, id"
 _ALL = (
@@ -25,12 +26,12 @@ _ALL = (
 _ROW = """
     SELECT {pipeline} AS pipeline, {step} AS step, {record_key} AS record_key, writer.model_version,
            row.{label}::text AS label, row.{score}::float8 AS score, {output} AS output, writer.run_id, writer.shard,
-           writer.attempt, {input_digest} AS input_digest, row.{predicted_at} AS predicted_at
+           writer.attempt, {input_digest} AS input_digest, row.{predicted_at} AS predicted_at{more}
     FROM {table} AS row LEFT JOIN batchord.writers AS writer ON writer.id = row.{writer}
 """
 _EARLIER_ROW = """
     SELECT pipeline, step, record_key, model_version, label, score, output, run_id, shard, attempt, input_digest,
-           predicted_at
+           predicted_at{more}
     FROM batchord.earlier_predictions WHERE pipeline = {pipeline} AND step = {step}
 """
 #: The tables of a step of a run, with the writers of the run.
@@ -119,7 +120,13 @@ def _fitting(table: ResultsTable) -> str:
 
 
 def rows_of_step(
-    pipeline: str, step: str, tables: Sequence[ResultsTable], *, by_keys: bool = False, newest: bool = False
+    pipeline: str,
+    step: str,
+    tables: Sequence[ResultsTable],
+    *,
+    by_keys: bool = False,
+    newest: bool = False,
+    outputs: Mapping[str, OutputType] | None = None,
 ) -> sql.Composed:
     """A query for all predictions of a step, wherever they lie, with the columns of ``batchord.predictions``.
 
@@ -131,12 +138,14 @@ def rows_of_step(
             earlier predictions. The values ``%(pipeline)s`` and ``%(step)s`` are needed, too; otherwise the query has
             no values.
         newest: Only the newest of each record.
+        outputs: Keys of the output that get columns of their own behind the others.
     """
     names: dict[str, sql.Composable] = {
         "pipeline": sql.SQL("%(pipeline)s::text") if by_keys else sql.Literal(pipeline),
         "step": sql.SQL("%(step)s::text") if by_keys else sql.Literal(step),
     }
-    earlier = sql.SQL(_EARLIER_ROW).format(**names)
+    more = outputs or {}
+    earlier = sql.SQL(_EARLIER_ROW).format(**names, more=_more(None, more))
     if by_keys:
         earlier += sql.SQL(" AND record_key = ANY(%(keys)s::text[])")
     if newest:
@@ -147,12 +156,38 @@ def rows_of_step(
         ).format(earlier)
     parts: list[sql.Composable] = []
     for table in tables:
-        own = sql.SQL(_ROW).format(**names, **_without_key(table), record_key=text_of_key(table), table=place(table))
+        own = sql.SQL(_ROW).format(
+            **names, **_without_key(table), record_key=text_of_key(table), table=place(table), more=_more(table, more)
+        )
         parts.append(own + sql.SQL(" WHERE ") + has_key(table) if by_keys else own)
     # By keys it costs little to look also for what is superseded.
     if not tables or tables[0].has_earlier or by_keys:
         parts.append(earlier)
     return sql.SQL(" UNION ALL ").join(parts)
+
+
+def outputs_of(tables: Sequence[ResultsTable]) -> dict[str, OutputType]:
+    """The columns for keys of the output in any of a step's tables, with the type in the first table that has it."""
+    found: dict[str, OutputType] = {}
+    for table in tables:
+        for name, written in table.outputs.items():
+            kind = output_type(written)
+            if kind is not None:
+                found.setdefault(name, kind)
+    return found
+
+
+def _more(table: ResultsTable | None, outputs: Mapping[str, OutputType]) -> sql.Composed:
+    """The columns for keys of the output, behind the others. A table that has no fitting one has NULL there."""
+    parts = []
+    for name, kind in outputs.items():
+        column = sql.Identifier(name)
+        own_type = None if table is None else output_type(table.outputs.get(name, ""))
+        has_it = own_type is not None and takes_values(str(kind), own_type)
+        own = sql.SQL("row.{}").format(column) if has_it else sql.SQL("NULL")
+        shown = "real[]" if kind.is_vector else str(kind)
+        parts.append(sql.SQL(", {}::{} AS {}").format(own, sql.SQL(shown), column))
+    return sql.Composed(parts)
 
 
 class RowsOfRun(NamedTuple):
@@ -192,11 +227,34 @@ def rows_of_run(connection: Connection, run_id: str, step: str) -> RowsOfRun:
     return RowsOfRun(query, values, in_chosen_table)
 
 
+def whole_output(table: ResultsTable) -> sql.Composable:
+    """All of the output of a row with the alias ``row``, as JSON: as if no key of it had a column of its own.
+
+    ``batchord.whole_output`` writes the same for the views.
+    """
+    column = columns_of(table).get("output")
+    rest: sql.Composable = sql.SQL("NULL::jsonb") if column is None else sql.SQL("row.{}").format(column)
+    if not table.outputs:
+        return rest
+    parts = []
+    for name, kind in table.outputs.items():
+        own = sql.SQL("row.{}").format(sql.Identifier(name))
+        value = own + sql.SQL("::text::jsonb") if kind.startswith(VECTORS) else own
+        part = sql.SQL(" || CASE WHEN {} IS NULL THEN '{{}}'::jsonb ELSE jsonb_build_object({}, {}) END")
+        parts.append(part.format(own, sql.Literal(name), value))
+    return sql.SQL("CASE WHEN num_nonnulls({}) = 0 THEN {} ELSE coalesce({}, '{{}}'::jsonb){} END").format(
+        sql.SQL(", ").join(sql.SQL("row.{}").format(sql.Identifier(name)) for name in table.outputs),
+        rest,
+        rest,
+        sql.SQL("").join(parts),
+    )
+
+
 def _without_key(table: ResultsTable) -> dict[str, sql.Composable]:
     """The columns besides the key, in SQL over a row with the alias ``row`` where the table need not have them."""
     names: dict[str, sql.Composable] = {**columns_of(table)}
     names.pop("record_key", None)
-    for optional, kind in (("output", "jsonb"), ("input_digest", "bigint")):
-        column = names.get(optional)
-        names[optional] = sql.SQL(f"NULL::{kind}") if column is None else sql.SQL("row.{}").format(column)
+    digest = names.get("input_digest")
+    names["input_digest"] = sql.SQL("NULL::bigint") if digest is None else sql.SQL("row.{}").format(digest)
+    names["output"] = whole_output(table)
     return names

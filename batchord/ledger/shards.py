@@ -11,6 +11,7 @@ from batchord.core.errors import ConservationError, LeaseLost
 from batchord.core.reasons import LossCause
 from batchord.core.run.key_columns import KeyColumn
 from batchord.core.run.leases import Claim, Lease, ShardLease, ShardOutcome, ShardWork
+from batchord.core.run.output_types import OutputColumn, lacking
 from batchord.core.run.predictions import Batch
 from batchord.core.run.records import Position, Scalar
 from batchord.core.run.results import Destination, TableName
@@ -73,14 +74,18 @@ class ShardsTable:
             ),
         )
 
-    def settled(self, lease: ShardLease, key: KeyColumn, into: TableName | None) -> ShardLease:
-        """The lease with its destination. The step's table is made if an earlier release planned it without one.
+    def settled(
+        self, lease: ShardLease, key: KeyColumn, into: TableName | None, outputs: Sequence[OutputColumn] = ()
+    ) -> ShardLease:
+        """The lease with its destination, which has these columns for keys of the output.
 
-        Raises as :func:`.places.have_table` does.
+        The step's table is made if an earlier release planned it without one. Raises as :func:`.places.have_table`
+        does.
         """
-        if lease.work.destination is not None:
+        destination = lease.work.destination
+        if destination is not None and not lacking(destination.table.outputs, outputs):
             return lease
-        table = have_table(self._connections, lease.pipeline, lease.step, key, into)
+        table = have_table(self._connections, lease.pipeline, lease.step, key, into, outputs=outputs)
         values = {"results": table.id, "attempt": lease.attempt, "version": lease.work.model_version}
         with self._connections.transaction() as connection:
             row = one(connection.execute(statements.WRITER, _values(lease, **values)).fetchone())

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from psycopg import Cursor, sql
-from psycopg.errors import UniqueViolation
+from psycopg import Cursor, DataError, sql
+from psycopg.errors import ProgramLimitExceeded, UniqueViolation
 from psycopg.rows import DictRow
 
 from batchord.core.errors import TransientError
@@ -73,7 +73,8 @@ def write_predictions(connection: Connection, lease: ShardLease, rows: Rows) -> 
 
     Nearly always these are all records. The exceptions are records that moved into the shard after it was planned, or
     that another shard of the run has seen. So the rows are copied right into their table. Only if a record turns out to
-    have an outcome, they take the way through a temporary table.
+    have an outcome, they take the way through a temporary table. Rows with columns for keys of the output are tried in
+    halves then: PostgreSQL may also have refused a value.
 
     Raises TransientError if the step has another table since the claim, and as :func:`.refusals.write_isolating` does.
     """
@@ -82,7 +83,7 @@ def write_predictions(connection: Connection, lease: ShardLease, rows: Rows) -> 
     table = destination_of(lease).table
     has_outcome = _has_outcome(connection, lease, table, rows)
     copy = sql.SQL("COPY {} ({}) FROM STDIN")
-    columns = sql.SQL(", ").join(map(sql.Identifier, copied_names(table)))
+    columns = sql.SQL(", ").join(map(sql.Identifier, copied_names(table, rows.typed)))
     into_table = copy.format(place(table), columns)
     if table.is_chosen:
         return _isolating(connection, lease, rows, into_table, has_outcome=has_outcome)
@@ -92,8 +93,13 @@ def write_predictions(connection: Connection, lease: ShardLease, rows: Rows) -> 
                 _copy(cursor, into_table, rows.lines)
         except UniqueViolation:
             pass  # the savepoint is rolled back; now go through the temporary table
+        except (DataError, ProgramLimitExceeded):
+            if not rows.typed:
+                raise
         else:
             return Written(predicted=len(rows.keys))
+    if rows.typed:
+        return _isolating(connection, lease, rows, into_table, has_outcome=True)
     lines = rows.lines
     if table.has_former:
         accounted = set(accounted_texts(connection, lease.pipeline, lease.step, rows.records))
@@ -109,7 +115,7 @@ def write_predictions(connection: Connection, lease: ShardLease, rows: Rows) -> 
 def _isolating(
     connection: Connection, lease: ShardLease, rows: Rows, copy: sql.Composed, *, has_outcome: bool
 ) -> Written:
-    """Writes into a table of which the author knows more than Batchord does."""
+    """Writes rows of which the table may refuse some: its author knows more of it, or its columns have types."""
     table, writer = destination_of(lease).table, destination_of(lease).writer
     kept = sql.SQL("SELECT count(*) AS rows FROM {} AS row WHERE {} AND row.{} = %(writer)s").format(
         place(table), has_key(table), columns_of(table)["writer"]

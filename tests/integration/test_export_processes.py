@@ -102,6 +102,31 @@ def seen(reader: str) -> Any:
     return json.loads(done.stdout)
 
 
+def test_parquet_has_columns_for_keys_of_the_output(bench: Bench) -> None:
+    """With their types: lists are lists, and a number with a fixed number of digits is exact."""
+    kinds = {"vector": "real[]", "price": "numeric(8,2)", "day": "date", "well": "boolean", "tags": "text[]"}
+    columns = ", ".join(f"ADD COLUMN {name} {kind}" for name, kind in kinds.items())
+    table = bench.table()
+    bench.sql(f"ALTER TABLE {table} {columns}")
+    bench.sql("SELECT batchord.add_outputs(id, %s) FROM batchord.results", json.dumps(kinds))
+    bench.sql(
+        f"UPDATE {table} SET vector = '{{0.1,NULL}}', price = 0.10, day = '2026-01-02', well = true, tags = '{{a,b}}'"  # noqa: S608
+    )
+    ended(bench, "-o", "items.parquet", "--columns", ",".join(kinds))
+
+    assert seen("{field.name: str(field.type) for field in pq.read_schema('items.parquet')}") == {
+        "vector": "list<element: float>",
+        "price": "decimal128(8, 2)",
+        "day": "date32[day]",
+        "well": "bool",
+        "tags": "list<element: string>",
+    }
+    (row,) = seen("[[str(each) for each in duckdb.read_parquet('items.parquet').limit(1).fetchall()[0]]]")
+    assert row[1:] == ["0.10", "2026-01-02", "True", "['a', 'b']"]
+    assert row[0].startswith("[0.1")
+    assert row[0].endswith(", None]")
+
+
 def test_parquet_has_types(bench: Bench) -> None:
     """Numbers, times with their zone, JSON as text, NULL; pandas and DuckDB read the same."""
     odd = '=1 "é猫",\r\n'

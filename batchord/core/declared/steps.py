@@ -7,7 +7,7 @@ A declaration never raises because of the values in it. Instead ``problems()`` l
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from batchord.core.declared.checks import is_whole, kind_of, problems_of, shown
 from batchord.core.declared.limits import RejectionLimit
 from batchord.core.declared.models import Model, ModelFunction, as_model
+from batchord.core.declared.output_columns import outputs_problems
 from batchord.core.declared.retries import NO_RETRY, Retry
 from batchord.core.declared.sources import Source
 from batchord.core.declared.table_names import table_name, table_problems
+from batchord.core.run.output_types import OutputColumn, output_type
 from batchord.core.run.results import TableName
 from batchord.core.run.runs import becomes_shards
 from batchord.core.text.calls import NamesOptions
@@ -175,6 +177,8 @@ class Predict(Step):
         model: What predicts: a declaration of a model, or a plain function of a DataFrame.
         into: The table for the predictions, such as ``public.moods``, in the ledger's database. It is made if it does
             not exist. None: a table in the schema ``batchord_results``.
+        outputs: Keys of the model's output that get a column of their own in that table, and their types in SQL, such
+            as ``{"items": "jsonb", "embedding": "real[]"}``. All other keys are in the column ``output``.
         batch_rows: Records in one call of the model; None means the model's own choice.
         shard_rows: Records in a full shard; None means the model's own choice.
         rejection_limit: How many rejections the step may have in a run before it fails.
@@ -184,6 +188,7 @@ class Predict(Step):
     source: Source
     model: Model | ModelFunction
     into: str | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict)
     batch_rows: int | None = None
     shard_rows: int | None = None
     rejection_limit: RejectionLimit = field(default_factory=RejectionLimit)
@@ -202,6 +207,14 @@ class Predict(Step):
     def into_table(self) -> TableName | None:
         """The table that ``into`` names; None if it names none."""
         return None if self.into is None else table_name(self.into)
+
+    @property
+    def output_columns(self) -> tuple[OutputColumn, ...]:
+        """The columns that ``outputs`` declares, without those that ``problems()`` reports."""
+        if not isinstance(self.outputs, Mapping):
+            return ()
+        types = {name: output_type(written) for name, written in self.outputs.items() if isinstance(written, str)}
+        return tuple(OutputColumn(name=name, type=kind) for name, kind in types.items() if kind is not None)
 
     @property
     def source_digest(self) -> str:
@@ -230,6 +243,7 @@ class Predict(Step):
             )
         if self.into is not None:
             problems += table_problems("into", self.into)
+        problems += outputs_problems(self.outputs, key=getattr(self.source, "key", None))
         if isinstance(self.rejection_limit, RejectionLimit):
             problems += problems_of(self.rejection_limit.problems)
         else:

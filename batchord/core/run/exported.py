@@ -1,11 +1,12 @@
 """Predictions on their way from the ledger to a file: which rows, which columns, of which types."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from batchord.core.errors import ConfigurationError
+from batchord.core.run.output_types import OutputType
 from batchord.core.text.similar import meant
 
 
@@ -15,6 +16,12 @@ class ColumnType(StrEnum):
     TEXT = "text"
     INTEGER = "integer"
     NUMBER = "number"
+    #: A number of four bytes: fewer digits tell it from all others.
+    SINGLE = "single"
+    #: The text of a number, exactly.
+    DECIMAL = "decimal"
+    BOOLEAN = "boolean"
+    DATE = "date"
     TIME = "time"
     #: The text of a JSON value.
     JSON = "json"
@@ -26,6 +33,10 @@ class Column:
 
     name: str
     type: ColumnType
+    #: Whether each value is a list of values of the type.
+    is_list: bool = False
+    #: The digits of a decimal number, and how many of them stand behind the point; empty if nobody has said.
+    sizes: tuple[int, ...] = ()
 
 
 #: The columns of the view ``current_predictions``, in the order of its reference.
@@ -42,6 +53,21 @@ COLUMNS = {
     "attempt": ColumnType.INTEGER,
     "input_digest": ColumnType.INTEGER,
     "predicted_at": ColumnType.TIME,
+}
+_OF_OUTPUTS = {
+    "boolean": ColumnType.BOOLEAN,
+    "smallint": ColumnType.INTEGER,
+    "integer": ColumnType.INTEGER,
+    "bigint": ColumnType.INTEGER,
+    "real": ColumnType.SINGLE,
+    "double precision": ColumnType.NUMBER,
+    "numeric": ColumnType.DECIMAL,
+    "date": ColumnType.DATE,
+    "timestamp with time zone": ColumnType.TIME,
+    "json": ColumnType.JSON,
+    "jsonb": ColumnType.JSON,
+    "vector": ColumnType.SINGLE,
+    "halfvec": ColumnType.SINGLE,
 }
 #: The key of the record, which is an integer where the source's keys are.
 KEY = "record_key"
@@ -69,17 +95,33 @@ class Wanted:
 def chosen_names(written: str | None) -> tuple[str, ...]:
     """The names of the columns in a list such as ``record_key,score``; the usual ones for None.
 
-    Raises ConfigurationError for a name that the view does not have, and for one that is given twice.
+    Raises ConfigurationError for a name that is given twice. :func:`check_names` knows which there are.
     """
     if written is None:
         return USUAL
     names = [name.strip() for name in written.split(",")]
-    for name in names:
-        if name not in COLUMNS:
-            raise ConfigurationError(f"There is no column {name!r}: {meant(name, COLUMNS, listed='the columns are')}")
     if twice := _repeated(names):
         raise ConfigurationError(f"{twice!r} is given twice: give each column once.")
     return tuple(names)
+
+
+def check_names(names: Iterable[str], outputs: Collection[str]) -> None:
+    """Raises ConfigurationError for a name that neither the view nor the step's ``outputs`` have."""
+    every = [*COLUMNS, *outputs]
+    for name in names:
+        if name not in every:
+            raise ConfigurationError(f"There is no column {name!r}: {meant(name, every, listed='the columns are')}")
+
+
+def column_of(name: str, outputs: Mapping[str, OutputType]) -> Column:
+    """The column with this name, of the view or of the step's ``outputs``."""
+    kind = outputs.get(name)
+    if kind is None:
+        return Column(name=name, type=COLUMNS[name])
+    of_values = _OF_OUTPUTS.get(kind.base, ColumnType.TEXT)
+    if of_values is ColumnType.DECIMAL:
+        return Column(name=name, type=of_values, is_list=kind.is_list, sizes=kind.sizes)
+    return Column(name=name, type=of_values, is_list=kind.is_list or kind.is_vector)
 
 
 def _repeated(names: Iterable[str]) -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from batchord.core.run.frontier import Frontier
 from batchord.core.run.key_columns import KeyColumn
+from batchord.core.run.output_types import OutputColumn
 from batchord.core.run.results import TableName
 from batchord.core.run.shards import ShardRange
 
@@ -23,6 +24,8 @@ class Plan:
     key: KeyColumn
     #: The table that the author names for the predictions; None: Batchord chooses its name.
     into: TableName | None = None
+    #: The columns that the author declares for keys of the model's output.
+    outputs: Sequence[OutputColumn] = ()
     frontier: Frontier
     #: Whether more records wait than one run may take.
     backlog_left: bool

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 #: The schema of the tables whose names Batchord chooses.
 RESULTS_SCHEMA = "batchord_results"
@@ -50,6 +50,9 @@ class ResultsTable:
     has_former: bool = False
     #: Whether a person has made the table: Batchord never alters it.
     by_author: bool = False
+    #: The columns for keys of the model's output, and their types as PostgreSQL writes them. A value that has no such
+    #: column, or was written before it had one, is in the column ``output``.
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> TableName:

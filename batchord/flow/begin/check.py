@@ -1,9 +1,10 @@
 """Checks pipelines without running them: their SQL against the databases, and their models on request."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
+from typing import Protocol
 
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.source_reader import SourceReader
@@ -13,6 +14,7 @@ from batchord.core.errors import BatchordError
 from batchord.core.ports import Models
 from batchord.core.run.graph import upstream
 from batchord.core.run.key_columns import KeyColumn
+from batchord.core.run.output_types import OutputColumn
 from batchord.core.run.results import TableName
 from batchord.core.text.error_text import message_of
 from batchord.flow.begin.model_check import missing_columns
@@ -23,6 +25,18 @@ from batchord.flow.parts import OpenSource
 CHECK_LIMIT = timedelta(seconds=30)
 #: The window of a source that reads one: a check reads no record of it.
 _WINDOW = timedelta(days=1)
+
+
+class CheckedTables(Protocol):
+    """The tables for predictions, in the ledger's database."""
+
+    def problems(
+        self, pipeline: str, step: str, name: TableName, key: KeyColumn, outputs: Sequence[OutputColumn]
+    ) -> list[str]:
+        """The problems of a table that the author names. Raises ConfigurationError and TransientError."""
+
+    def problems_of_own(self, pipeline: str, step: str, outputs: Sequence[OutputColumn]) -> list[str]:
+        """The problems of the table whose name Batchord chooses. Raises ConfigurationError and TransientError."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +50,8 @@ class CheckParts:
     author_url: str | None = field(repr=False)
     environment: Mapping[str, str] = field(repr=False)
     mask: Callable[[str], str]
-    #: The problems of a table for the predictions of a pipeline's step; None: no database is configured.
-    table_problems: Callable[[str, str, TableName, KeyColumn], list[str]] | None = None
+    #: The tables for predictions; None: no database is configured.
+    tables: Callable[[], "CheckedTables"] | None = None
 
 
 class FindingKind(Enum):
@@ -106,11 +120,20 @@ def _check_predict(parts: CheckParts, pipeline: str, step: Predict) -> Iterator[
 
 def _check_table(parts: CheckParts, pipeline: str, step: Predict, reader: SourceReader) -> Iterator[StepFinding]:
     # A source that does not say the type of its keys shows it with its first record.
-    if step.into_table is None or parts.table_problems is None or reader.key_type is None:
+    if parts.tables is None:
         return
-    key = KeyColumn(name=step.source.key, type=reader.key_type)
-    for problem in parts.table_problems(pipeline, step.name, step.into_table, key):
-        yield StepFinding(step=step.name, what=parts.mask(f"into={step.into!r}: {problem}"))
+    outputs = step.output_columns
+    if step.into_table is None:
+        found = parts.tables().problems_of_own(pipeline, step.name, outputs) if outputs else []
+        option = "outputs="
+    elif reader.key_type is None:
+        return
+    else:
+        key = KeyColumn(name=step.source.key, type=reader.key_type)
+        found = parts.tables().problems(pipeline, step.name, step.into_table, key, outputs)
+        option = f"into={step.into!r}"
+    for problem in found:
+        yield StepFinding(step=step.name, what=parts.mask(f"{option}: {problem}"))
 
 
 def shared_tables(pipelines: Iterable[Pipeline]) -> Iterator[tuple[str, StepFinding]]:

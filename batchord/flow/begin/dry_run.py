@@ -125,8 +125,13 @@ def dry_run(
 
 def _warnings_of_answers(predict: Predict, tried: DryRun) -> list[str]:
     """A run fails if it predicts nothing because of the model: a dry run of such records says so."""
+    predicted = any(batch.predictions.keys for batch in tried.batches)
+    returned = {name for batch in tried.batches for name in batch.predictions.typed}
+    absent = [each.name for each in predict.output_columns if predicted and each.name not in returned]
+    if absent:
+        return [f"The model returned no {' and no '.join(absent)}, which outputs= names: these columns would be NULL."]
     of_the_model = [each for each in tried.rejections if each.reason in OUTPUT_REASONS]
-    if not of_the_model or tried.failure is not None or any(batch.predictions.keys for batch in tried.batches):
+    if not of_the_model or tried.failure is not None or predicted:
         return []
     place = predict.declared_model.written_at
     return [
@@ -210,7 +215,9 @@ def _predict(
         on_call(len(prepared.frame))
         started = time.perf_counter()
         try:
-            batch = predict_call(model, prepared, suspects=None, on_failure=note)
+            batch = predict_call(
+                model, prepared, suspects=None, on_failure=note, columns=predict.output_columns, whole=True
+            )
         finally:
             tried.seconds.predict += time.perf_counter() - started
         # A shard asks the store again, later.

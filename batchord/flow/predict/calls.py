@@ -4,11 +4,12 @@ A shard and a dry run predict with this code, so that both get the same predicti
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.declared.steps import Predict
+from batchord.core.run.output_types import OutputColumn
 from batchord.core.run.predictions import Batch
 from batchord.core.run.records import Rejection, Scalar
 from batchord.flow.parts import Parts
@@ -61,11 +62,20 @@ def prepared_calls(
 
 
 def predict_call(
-    model: LoadedModel, prepared: Prepared, *, suspects: list[Scalar] | None, on_failure: OnFailure
+    model: LoadedModel,
+    prepared: Prepared,
+    *,
+    suspects: list[Scalar] | None,
+    on_failure: OnFailure,
+    columns: Sequence[OutputColumn] = (),
+    whole: bool = False,
 ) -> Batch:
-    """The predictions and the rejections of one call. See :func:`.isolate.predict_isolating`."""
+    """The predictions and the rejections of one call.
+
+    See :func:`.isolate.predict_isolating`, and :func:`.outputs.to_batch` for ``columns`` and ``whole``.
+    """
     if len(prepared.frame) == 0:  # not .empty: pandas calls a frame without columns empty, too
         return to_batch(prepared.frame, prepared.frame, [], prepared.rejections)
     returned, digests, rejections = predict_isolating(model, prepared, suspects=suspects, on_failure=on_failure)
     predicted = prepared.frame if len(returned) == len(prepared.frame) else prepared.frame.loc[returned.index]
-    return to_batch(predicted, returned, digests, rejections)
+    return to_batch(predicted, returned, digests, rejections, columns=columns, whole=whole)

@@ -6,6 +6,7 @@ from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.sources import Source
 from batchord.core.run.key_columns import KeyColumn, type_of_keys
 from batchord.core.run.leases import ShardLease
+from batchord.core.run.output_types import lacking
 from batchord.core.run.shards import ShardRange
 from batchord.flow.parts import Parts
 
@@ -19,14 +20,21 @@ def key_column(declared: Source, reader: SourceReader, shards: Sequence[ShardRan
 
 
 def with_destination(parts: Parts, lease: ShardLease) -> ShardLease:
-    """The lease with the table for its predictions, which may be missing if an earlier release planned the step.
+    """The lease with the table for its predictions, and with its columns for keys of the output.
+
+    The table may be missing if an earlier release planned the step; columns, if earlier code did.
 
     Raises what the source raises, and as :meth:`batchord.ledger.shards.ShardsTable.settled` does.
     """
-    if lease.work.destination is not None:
-        return lease
+    destination = lease.work.destination
     declared = parts.catalog.get(lease.pipeline).predict_step(lease.step)
+    columns = declared.output_columns
+    if destination is not None and not lacking(destination.table.outputs, columns):
+        return lease
     source = declared.source
     reader = parts.open_source(source, lease.work.window)
     own = ShardRange(first=lease.work.first, last=lease.work.last, planned=lease.work.planned)
-    return parts.ledger.shards.settled(lease, key_column(source, reader, [own]), declared.into_table)
+    into = declared.into_table
+    if destination is not None:  # the plan has chosen the table
+        into = destination.table.name if destination.table.is_chosen else None
+    return parts.ledger.shards.settled(lease, key_column(source, reader, [own]), into, columns)

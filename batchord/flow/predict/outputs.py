@@ -1,7 +1,7 @@
 """Turns what a model returned into predictions that the ledger can store."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -11,10 +11,12 @@ from uuid import UUID
 from batchord.core.code.places import place_of_function
 from batchord.core.errors import DataError, ModelContractViolation
 from batchord.core.reasons import Reason
+from batchord.core.run.output_types import OutputColumn
 from batchord.core.run.predictions import Batch, Predictions
 from batchord.core.run.records import Rejection, storable
 from batchord.core.text.counts import counted
 from batchord.core.text.error_text import error_text
+from batchord.flow.predict.typed import typed_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,58 +25,93 @@ if TYPE_CHECKING:
 _MOST_BITS = 14_000
 
 
-def to_batch(given: "pd.DataFrame", returned: Any, digests: list[int], rejections: list[Rejection]) -> Batch:
+def to_batch(
+    given: "pd.DataFrame",
+    returned: Any,
+    digests: list[int],
+    rejections: list[Rejection],
+    *,
+    columns: Sequence[OutputColumn] = (),
+    whole: bool = False,
+) -> Batch:
     """Checks the model's contract and turns its frame into columns for the ledger.
 
     A record whose output cannot be stored (a score that is not finite, bytes, nothing at all) is rejected; the others
-    of its batch are kept. ``digests`` are in the order of ``given``.
+    of its batch are kept. ``digests`` are in the order of ``given``. ``columns``: what the step declares as
+    ``outputs``. ``whole``: whether ``outputs`` hold these, too, as for people.
 
     Raises ModelContractViolation if the frame does not have one row per record in the same order.
     """
     check_contract(given, returned)
     labels, label_reasons = _labels(returned)
     scores, score_reasons = _scores(returned)
-    others = [column for column in returned.columns if column not in ("label", "score")]
+    typed, typed_reasons = _typed(returned, columns)
+    apart = _unshown(columns) if whole else typed
+    others = [column for column in returned.columns if column not in ("label", "score") and column not in apart]
     outputs, output_reasons = _outputs(returned, others)
     rejected = list(rejections)
-    reasons = {**label_reasons, **score_reasons, **output_reasons}
+    reasons = {**label_reasons, **score_reasons, **output_reasons, **typed_reasons}
+    every = Predictions(
+        keys=given.index.tolist(), labels=labels, scores=scores, outputs=outputs, digests=digests, typed=typed
+    )
     if not reasons and _all_there(labels, scores):
-        keys = given.index.tolist()
-        every = Predictions(keys=keys, labels=labels, scores=scores, outputs=outputs, digests=digests)
         return Batch(predictions=every, rejections=rejected)
-    kept = Predictions(keys=[], labels=[], scores=[], outputs=[], digests=[])
-    for place, key in enumerate(given.index):
-        label, score, output = labels[place], scores[place], outputs[place]
+    kept: list[int] = []
+    answers = others if whole else [*others, *_of_json(typed, columns)]
+    for place, key in enumerate(every.keys):
         error = reasons.get(place)
+        score = scores[place]
         if score is not None and math.isnan(score):
             # pandas writes a missing number as NaN. Beside a label it is a missing value; alone it is an invalid score.
-            error = error if label is not None else DataError(Reason.NOT_FINITE, "the score is nan")
-            score = None
-        if error is None and label is None and score is None:
-            error = _no_answer(returned, others, place, output)
+            error = error if labels[place] is not None else DataError(Reason.NOT_FINITE, "the score is nan")
+            score = scores[place] = None
+        if error is None and labels[place] is None and score is None:
+            error = _no_answer(returned, answers, place, outputs[place], typed)
         if error is not None:
             rejected.append(Rejection(key=key, reason=error.reason, detail=str(error)))
             continue
-        kept.keys.append(key)
-        kept.labels.append(label)
-        kept.scores.append(score)
-        kept.outputs.append(output)
-        kept.digests.append(digests[place])
-    return Batch(predictions=kept, rejections=rejected)
+        kept.append(place)
+    return Batch(predictions=every.only(kept), rejections=rejected)
+
+
+def _typed(
+    returned: "pd.DataFrame", columns: Sequence[OutputColumn]
+) -> tuple[dict[str, list[str | None]], dict[int, DataError]]:
+    if not columns:
+        return {}, {}
+    return typed_columns(returned, columns, as_json=json_value, is_missing=_missing)
+
+
+def _of_json(typed: Mapping[str, Any], columns: Sequence[OutputColumn]) -> list[str]:
+    """The columns whose lists may hold NaN: those of numbers were found to be finite."""
+    return [column.name for column in columns if column.name in typed and column.type.base in ("json", "jsonb")]
+
+
+def _unshown(columns: Sequence[OutputColumn]) -> set[str]:
+    """The columns that hold bytes, which JSON has not."""
+    return {column.name for column in columns if column.type.base == "bytea"}
 
 
 def _no_answer(
-    returned: "pd.DataFrame", columns: list[str], place: int, output: dict[str, Any] | None
+    returned: "pd.DataFrame",
+    columns: list[str],
+    place: int,
+    output: dict[str, Any] | None,
+    typed: Mapping[str, list[str | None]],
 ) -> DataError | None:
     """The error of a record without label and score; None if its other columns hold an answer.
 
     A vector that holds NaN or infinity is no answer: stored with nulls, it would look like one. Beside a label or a
     score such a list is stored, with a missing value in that place.
     """
-    if not output:
+    if not output and all(texts[place] is None for texts in typed.values()):
         return DataError(Reason.NO_OUTPUT, "the model returned nothing for this record")
     for column in columns:
-        gap = _gap(output.get(storable(str(column))), returned[column].iloc[place])
+        value, name = returned[column].iloc[place], storable(str(column))
+        stored = (output or {}).get(name)
+        if stored is None and column in typed:
+            stored = json_value(value)
+        gap = _gap(stored, value)
         if gap is not None:
             return DataError(Reason.NOT_FINITE, f"column {column}: the list holds {gap}")
     return None

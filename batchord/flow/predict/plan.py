@@ -139,10 +139,9 @@ def discover(parts: Parts, lease: StepLease) -> Plan:
     """
     run = lease.work.run
     declared = parts.catalog.get(run.pipeline).predict_step(lease.step)
-    model = declared.declared_model
     window = None if run.window_start is None or run.window_end is None else (run.window_start, run.window_end)
     source = parts.open_source(declared.source, window)
-    version = parts.models.version(model)
+    version = parts.models.version(declared.declared_model)
     scanned = scan(
         parts,
         pipeline=run.pipeline,
@@ -157,9 +156,10 @@ def discover(parts: Parts, lease: StepLease) -> Plan:
     shards = scanned.cutter.cut()
     return Plan(
         shards=shards,
-        queue=model.queue,
+        queue=declared.declared_model.queue,
         key=key_column(declared.source, source, shards),
         into=declared.into_table,
+        outputs=declared.output_columns,
         model_version=version,
         source_digest=declared.source_digest,
         code=declared.code,

@@ -85,6 +85,7 @@ def predict_records(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: 
     alone = lease.work.planned - lease.work.accounted_before <= 1
     suspects: list[Scalar] | None = None if alone else []
     on_failure = _failures(parts, lease)
+    columns = declared.output_columns
 
     def write(batch: Batch) -> None:
         started = time.perf_counter()
@@ -106,7 +107,7 @@ def predict_records(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: 
             started = time.perf_counter()
             progress.undelivered += prepared.undelivered
             check_undelivered(lease, progress.undelivered)
-            batch = predict_call(model, prepared, suspects=suspects, on_failure=on_failure)
+            batch = predict_call(model, prepared, suspects=suspects, on_failure=on_failure, columns=columns)
             fault("after-predict")
             progress.phases.predict += time.perf_counter() - started
             writer.put(batch)

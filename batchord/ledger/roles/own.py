@@ -11,6 +11,7 @@ TURN: LiteralString = "SELECT pg_catalog.pg_advisory_xact_lock(7226501115)"
 
 #: Tables, views and routines.
 LEDGERS_OWN = (
+    "add_outputs",
     "alerts",
     "attempt_logs",
     "attempts",
@@ -27,6 +28,7 @@ LEDGERS_OWN = (
     "key_text",
     "make_results",
     "now",
+    "output_type",
     "pipelines",
     "predictions",
     "provenance",
@@ -45,5 +47,6 @@ LEDGERS_OWN = (
     "steps",
     "tallies",
     "use_results",
+    "whole_output",
     "writers",
 )

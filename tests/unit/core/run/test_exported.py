@@ -3,7 +3,7 @@
 import pytest
 
 from batchord.core.errors import ConfigurationError
-from batchord.core.run.exported import COLUMNS, USUAL, chosen_names
+from batchord.core.run.exported import COLUMNS, USUAL, check_names, chosen_names
 
 
 def test_columns_are_chosen_in_their_order() -> None:
@@ -11,6 +11,7 @@ def test_columns_are_chosen_in_their_order() -> None:
     assert chosen_names("score, record_key") == ("score", "record_key")
     assert chosen_names(None) == USUAL
     assert set(USUAL) <= set(COLUMNS)
+    check_names(chosen_names("items,label"), ["items"])
 
 
 @pytest.mark.parametrize(
@@ -18,11 +19,12 @@ def test_columns_are_chosen_in_their_order() -> None:
     [
         ("scor", "There is no column 'scor': did you mean 'score'?"),
         ("", "There is no column '': the columns are: pipeline, step, record_key"),
+        ("item", "There is no column 'item': did you mean 'items'?"),
         ("score,label,score", "'score' is given twice"),
     ],
 )
 def test_a_wrong_choice_is_refused(written: str, told: str) -> None:
     """And names what there is."""
     with pytest.raises(ConfigurationError) as raised:
-        chosen_names(written)
+        check_names(chosen_names(written), ["items"])
     assert str(raised.value).startswith(told)
