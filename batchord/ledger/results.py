@@ -3,7 +3,7 @@
 No name of a table or a column holds a ``%``, which would begin the place of a value.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from psycopg import sql
@@ -50,6 +50,8 @@ _MOVING_ROW_OF_RUN = """
     SELECT row.{label}::text AS label, row.{score}::float8 AS score, {output} AS output FROM {table} AS row
     WHERE row.{writer} = ANY(ARRAY(SELECT id FROM batchord.writers WHERE run_id = %(run)s AND results = {results}))
 """
+#: The keys of the output that a summary counts.
+_SUMMED = ("truncated",)
 _EARLIER_OF_RUN = """
     SELECT label, score, output FROM batchord.earlier_predictions WHERE run_id = %(run)s AND step = %(step)s
 """
@@ -191,7 +193,7 @@ def _more(table: ResultsTable | None, outputs: Mapping[str, OutputType]) -> sql.
 
 
 class RowsOfRun(NamedTuple):
-    """Label, score and output of all predictions of a step of a run."""
+    """Label, score and output of all predictions of a step of a run; of the output, only what a summary counts."""
 
     #: A subquery, and its values.
     query: sql.Composed
@@ -213,6 +215,7 @@ def rows_of_run(connection: Connection, run_id: str, step: str) -> RowsOfRun:
             continue
         in_chosen_table = in_chosen_table or table.is_chosen
         names = {**_without_key(table), "table": place(table), "results": sql.Literal(table.id)}
+        names["output"] = whole_output(table, only=_SUMMED)  # to make JSON of each embedding would take minutes
         if may_get_rows:
             parts.append(sql.SQL(_MOVING_ROW_OF_RUN).format(**names))
             continue
@@ -227,23 +230,25 @@ def rows_of_run(connection: Connection, run_id: str, step: str) -> RowsOfRun:
     return RowsOfRun(query, values, in_chosen_table)
 
 
-def whole_output(table: ResultsTable) -> sql.Composable:
+def whole_output(table: ResultsTable, *, only: Collection[str] | None = None) -> sql.Composable:
     """All of the output of a row with the alias ``row``, as JSON: as if no key of it had a column of its own.
 
-    ``batchord.whole_output`` writes the same for the views.
+    ``only``: the keys that the query asks for; then the columns of others are not read. ``batchord.whole_output``
+    writes the same for the views.
     """
     column = columns_of(table).get("output")
     rest: sql.Composable = sql.SQL("NULL::jsonb") if column is None else sql.SQL("row.{}").format(column)
-    if not table.outputs:
+    outputs = {name: kind for name, kind in table.outputs.items() if only is None or name in only}
+    if not outputs:
         return rest
     parts = []
-    for name, kind in table.outputs.items():
+    for name, kind in outputs.items():
         own = sql.SQL("row.{}").format(sql.Identifier(name))
         value = own + sql.SQL("::text::jsonb") if kind.startswith(VECTORS) else own
         part = sql.SQL(" || CASE WHEN {} IS NULL THEN '{{}}'::jsonb ELSE jsonb_build_object({}, {}) END")
         parts.append(part.format(own, sql.Literal(name), value))
     return sql.SQL("CASE WHEN num_nonnulls({}) = 0 THEN {} ELSE coalesce({}, '{{}}'::jsonb){} END").format(
-        sql.SQL(", ").join(sql.SQL("row.{}").format(sql.Identifier(name)) for name in table.outputs),
+        sql.SQL(", ").join(sql.SQL("row.{}").format(sql.Identifier(name)) for name in outputs),
         rest,
         rest,
         sql.SQL("").join(parts),

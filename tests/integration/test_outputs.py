@@ -194,6 +194,22 @@ def test_a_missing_key_is_null_and_try_names_it(bench: Bench) -> None:
     assert "The model returned no itmes" in warning
 
 
+def cut(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Texts of which the model has read a part, as a transformer says it."""
+    import pandas as pd
+
+    return pd.DataFrame({"label": "x", "truncated": frame["body"].str.len() > 1}, index=frame.index)
+
+
+def test_a_summary_counts_what_has_a_column(bench: Bench) -> None:
+    """The key by which models say that they have read a part of a text."""
+    insert(bench, 3)
+    bench.declare(cut, outputs={"truncated": "boolean"})
+    assert bench.run().state is RunState.SUCCEEDED
+    (summary,) = bench.column("SELECT summary FROM batchord.runs")
+    assert summary["steps"][STEP]["truncated"] == 2
+
+
 @pytest.mark.parametrize("had_an_outcome", [False, True])
 def test_what_only_the_server_refuses_costs_its_own_record(bench: Bench, *, had_an_outcome: bool) -> None:
     """In a table that Batchord has made, too, however many there are."""
