@@ -247,7 +247,7 @@ def whole_output(table: ResultsTable, *, only: Collection[str] | None = None) ->
         value = own + sql.SQL("::text::jsonb") if kind.startswith(VECTORS) else own
         part = sql.SQL(" || CASE WHEN {} IS NULL THEN '{{}}'::jsonb ELSE jsonb_build_object({}, {}) END")
         parts.append(part.format(own, sql.Literal(name), value))
-    return sql.SQL("CASE WHEN num_nonnulls({}) = 0 THEN {} ELSE coalesce({}, '{{}}'::jsonb){} END").format(
+    return sql.SQL("CASE WHEN ROW({}) IS NULL THEN {} ELSE coalesce({}, '{{}}'::jsonb){} END").format(
         sql.SQL(", ").join(sql.SQL("row.{}").format(sql.Identifier(name)) for name in outputs),
         rest,
         rest,

@@ -262,3 +262,18 @@ def test_a_newer_earlier_row_takes_the_place_with_its_output(bench: Bench) -> No
     assert superseded
     assert output.pop("eta")
     assert output == {"items": [{"id": 2, "rank": 1}], "embedding": [0.1, 2.0, 1e-60], "note": "of 2"}
+
+
+def test_more_columns_than_a_function_of_postgresql_takes_values(bench: Bench) -> None:
+    """The views join them all, and so do Batchord's own queries."""
+    import pandas as pd
+
+    names = [f"n{number}" for number in range(120)]
+
+    def many(frame: "pd.DataFrame") -> "pd.DataFrame":
+        return pd.DataFrame({name: [number] * len(frame) for number, name in enumerate(names)}, index=frame.index)
+
+    insert(bench, 1)
+    bench.declare(many, outputs=dict.fromkeys(names, "integer"))
+    assert bench.run().predicted == 1
+    assert bench.column("SELECT output FROM batchord.predictions") == [{name: at for at, name in enumerate(names)}]

@@ -17,7 +17,7 @@ CREATE FUNCTION batchord.whole_output(place text, columns jsonb, outputs jsonb) 
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $whole$
     SELECT CASE WHEN typed.names IS NULL THEN rest ELSE format(
-        'CASE WHEN num_nonnulls(%s) = 0 THEN %s ELSE coalesce(%s, ''{}''::jsonb)%s END', typed.names, rest, rest,
+        'CASE WHEN ROW(%s) IS NULL THEN %s ELSE coalesce(%s, ''{}''::jsonb)%s END', typed.names, rest, rest,
         typed.parts) END
     FROM (SELECT coalesce(quote_ident(columns ->> 'output'), 'NULL') || '::jsonb' AS rest) AS own,
          (SELECT string_agg(quote_ident(key), ', ' ORDER BY key) AS names,
