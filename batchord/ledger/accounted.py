@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-import psycopg
 from psycopg import sql
 
-from batchord.core.errors import ConfigurationError
 from batchord.core.run.records import Scalar, ledger_texts
 from batchord.ledger.connection import Connection
+from batchord.ledger.readable import readable
 from batchord.ledger.results import find_tables, fitting_values, has_key, place, text_of_key
 
 _ACCOUNTED_BY_TEXT = """
@@ -28,7 +27,7 @@ def accounted(connection: Connection, pipeline: str, step: str, keys: Sequence[S
 def accounted_texts(connection: Connection, pipeline: str, step: str, keys: Sequence[Scalar]) -> list[str]:
     """The ledger's texts of those keys that have an outcome.
 
-    Raises ConfigurationError if an author's table is gone: its predictions count.
+    Raises ConfigurationError if an author's table cannot be read: its predictions count.
     """
     tables = find_tables(connection, pipeline, step)
     query = sql.Composed([sql.SQL(_ACCOUNTED_BY_TEXT)])
@@ -36,13 +35,5 @@ def accounted_texts(connection: Connection, pipeline: str, step: str, keys: Sequ
     for table in tables:
         query = own.format(text_of_key(table), place(table), has_key(table)) + query
     values = {"pipeline": pipeline, "step": step, "keys": list(ledger_texts(keys)), **fitting_values(tables, keys)}
-    try:
+    with readable(tables):
         return [row["key"] for row in connection.execute(query, values)]
-    except psycopg.errors.UndefinedTable as error:
-        chosen = [str(table.name) for table in tables if table.is_chosen]
-        if not chosen:
-            raise
-        raise ConfigurationError(
-            f"A table with predictions of step {step} of {pipeline} was renamed or dropped ({' or '.join(chosen)}): "
-            "give it its name back. To do without its predictions, see docs/how-to/use-predictions.md."
-        ) from error

@@ -5,9 +5,11 @@ from typing import Any
 
 from psycopg import sql
 
+from batchord.core.errors import ConfigurationError
 from batchord.core.run.summary import QUANTILES
 from batchord.core.run.totals import StepTotals
 from batchord.ledger.connection import Connection
+from batchord.ledger.readable import readable
 from batchord.ledger.results import rows_of_run
 from batchord.ledger.rows import one
 
@@ -48,6 +50,9 @@ _SCORE_COUNTS = """
     SELECT least(width_bucket(score, %(least)s, %(greatest)s, %(bars)s), %(bars)s) AS bar, count(*) AS records
     FROM {rows} AS prediction WHERE score IS NOT NULL GROUP BY bar
 """
+#: An author may lock a table for hours. The run's row is locked here, and whoever wants it holds a thread of a control
+#: worker: a few such waits would hold all of them. This is for the rest of the transaction, which can be tried again.
+_WAIT_SHORTLY = "SET LOCAL lock_timeout = '100ms'"
 _REASONS = """
     SELECT reason, count(*) AS records FROM batchord.rejections
     WHERE run_id = %(run)s AND step = %(step)s GROUP BY reason ORDER BY records DESC, reason
@@ -68,7 +73,7 @@ class _Predictions:
 
     def __init__(self, connection: Connection, run_id: str, step: str) -> None:
         self._connection = connection
-        self._rows, self._values, self.in_chosen_table = rows_of_run(connection, run_id, step)
+        self._rows, self._values, self.chosen = rows_of_run(connection, run_id, step)
 
     def count(self) -> int:
         count: int = self._ask(_COUNT)[0]["predictions"]
@@ -102,17 +107,27 @@ class _Predictions:
 
 
 def step_totals(connection: Connection, run_id: str, step: str) -> StepTotals:
-    """The counts for the conservation check."""
+    """The counts for the conservation check. Raises LockNotAvailable if an author's table is locked."""
     row = one(connection.execute(_TOTALS, {"run": run_id, "step": step}).fetchone())
     predictions = _Predictions(connection, run_id, step)
-    return StepTotals(**row, predictions_written=predictions.count(), rows_may_go=predictions.in_chosen_table)
+    if not predictions.chosen:
+        return StepTotals(**row, predictions_written=predictions.count())
+    try:
+        with readable(predictions.chosen), connection.transaction():
+            connection.execute(_WAIT_SHORTLY)
+            return StepTotals(**row, predictions_written=predictions.count(), rows_may_go=True)
+    except ConfigurationError as error:
+        return StepTotals(**row, predictions_written=0, rows_may_go=True, unreadable=str(error))
 
 
-def step_aggregates(connection: Connection, run_id: str, step: str) -> dict[str, Any]:
-    """Labels, quantiles and counts of scores, reasons of rejection, truncated texts, seconds per phase; as JSON."""
+def step_aggregates(connection: Connection, run_id: str, step: str, *, with_rows: bool = True) -> dict[str, Any]:
+    """Labels, quantiles and counts of scores, reasons of rejection, truncated texts, seconds per phase; as JSON.
+
+    ``with_rows``: whether the predictions can be read. Otherwise nothing is said of them.
+    """
     values = {"run": run_id, "step": step}
     predictions = _Predictions(connection, run_id, step)
-    groups = predictions.groups()
+    groups = predictions.groups() if with_rows else []
     labels = [group for group in groups if group["label"] is not None]
     has_scores = bool(groups) and groups[0]["least"] is not None
     shards = connection.execute(_SHARDS, values).fetchone()

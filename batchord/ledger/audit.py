@@ -9,6 +9,7 @@ from psycopg import sql
 
 from batchord.core.run.records import Scalar, ledger_texts
 from batchord.ledger.connection import Connections
+from batchord.ledger.readable import readable
 from batchord.ledger.results import find_tables, fitting_values, has_key, place, text_of_key
 
 #: Each text of a key once for each of its outcomes.
@@ -39,7 +40,10 @@ class AuditQueries:
         self._connections = connections
 
     def states(self, pipeline: str, step: str, keys: Sequence[Scalar]) -> dict[Scalar, tuple[int, int]]:
-        """How many predictions and rejections each of ``keys`` has. Keys without any are absent."""
+        """How many predictions and rejections each of ``keys`` has. Keys without any are absent.
+
+        Raises ConfigurationError if an author's table cannot be read.
+        """
         by_text = ledger_texts(keys)
         values: dict[str, Any] = {"pipeline": pipeline, "step": step, "keys": list(by_text)}
         # The ledger may hold a key under two texts. Adding up shows that it was accounted for twice.
@@ -50,8 +54,9 @@ class AuditQueries:
             for table in tables:
                 query = sql.SQL(_OWN).format(text_of_key(table), place(table), has_key(table)) + query
             values |= fitting_values(tables, keys)
-            for row in connection.execute(query, values):
-                counts[by_text[row["key"]], row["kind"]] += 1
+            with readable(tables):
+                for row in connection.execute(query, values):
+                    counts[by_text[row["key"]], row["kind"]] += 1
         return {key: (counts[key, "prediction"], counts[key, "rejection"]) for key, _ in counts}
 
     def has_open_run(self, pipeline: str) -> bool:

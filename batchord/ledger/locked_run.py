@@ -79,12 +79,12 @@ class LockedRun:
         return output
 
     def totals(self, step: str) -> StepTotals:
-        """The totals of the step's shards."""
+        """The totals of the step's shards. Passes on LockNotAvailable if an author's table is locked."""
         return step_totals(self._connection, self.run.id, step)
 
-    def aggregates(self, step: str) -> dict[str, Any]:
-        """Counts of labels and reasons, quantiles of scores and the like, read from the written rows."""
-        return step_aggregates(self._connection, self.run.id, step)
+    def aggregates(self, step: str, *, with_rows: bool) -> dict[str, Any]:
+        """Counts of labels and reasons, quantiles of scores and the like, read from the written rows if they can be."""
+        return step_aggregates(self._connection, self.run.id, step, with_rows=with_rows)
 
     def outputs(self) -> dict[str, dict[str, Any]]:
         """The summaries of the Predict steps that have ended, by name."""

@@ -17,6 +17,17 @@ from batchord.ledger.output_columns import add_outputs, problems_of_own
 from batchord.ledger.results import find_tables, place
 
 _MAKE = "SELECT batchord.make_results(%s, %s, %s, %s)"
+#: Columns of a table that the view of all tables does not read, although they should be there.
+_UNSHOWN = """
+    SELECT FROM pg_catalog.pg_attribute AS own
+    WHERE own.attrelid = %(table)s::regclass AND own.attname = ANY(%(columns)s) AND NOT own.attisdropped
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS used
+                      JOIN pg_catalog.pg_rewrite AS rule ON rule.oid = used.objid
+                      WHERE used.classid = 'pg_catalog.pg_rewrite'::regclass
+                        AND used.refclassid = 'pg_catalog.pg_class'::regclass AND used.refobjid = own.attrelid
+                        AND used.refobjsubid = own.attnum AND rule.ev_class = 'batchord.result_rows'::regclass)
+    LIMIT 1
+"""
 _USE = "SELECT batchord.use_results(%s, %s, %s, %s, %s, %s, %s, %s)"
 
 
@@ -42,7 +53,8 @@ def have_table(
         tables = find_tables(connection, pipeline, step)
         fit = None if into is None else fit_of(connection, pipeline, step, into, key, outputs=outputs)
         table = _ready(tables, key) if fit is None else _ready_at(tables, fit)
-        if table is not None and not lacking(table.outputs, outputs):
+        is_shown = table is not None and (fit is None or _is_shown(connection, table))
+        if table is not None and is_shown and not lacking(table.outputs, outputs):
             return table
         if fit is None:
             key = _key_of_own(connection, tables, key)
@@ -88,6 +100,14 @@ def _refuse_wrong(connection: Connection, pipeline: str, step: str, outputs: Seq
         raise ConfigurationError(
             f"Step {step} of {pipeline} cannot have its outputs= in {name or 'its table'}: {'; '.join(problems)}."
         )
+
+
+def _is_shown(connection: Connection, table: ResultsTable) -> bool:
+    """Whether the views show the table's columns. They do not if it was broken when another table was made."""
+    held = {name for what, name in table.columns.items() if table.has_text or what != "record_key"}
+    columns = {*held, *table.outputs} if table.has_text else {table.key_column, *held, *table.outputs}
+    values = {"table": str(table.name), "columns": list(columns)}
+    return connection.execute(_UNSHOWN, values).fetchone() is None
 
 
 def _call(connection: Connection, pipeline: str, step: str, key: KeyColumn, fit: Fit | None) -> None:

@@ -198,22 +198,22 @@ class RowsOfRun(NamedTuple):
     #: A subquery, and its values.
     query: sql.Composed
     values: dict[str, Any]
-    #: Whether some are in a table of the author's, where others may delete rows.
-    in_chosen_table: bool
+    #: Those of the tables whose names the author has chosen. Others may delete rows there, or alter the table.
+    chosen: list[ResultsTable]
 
 
 def rows_of_run(connection: Connection, run_id: str, step: str) -> RowsOfRun:
     """The predictions of a step of a run, wherever they lie."""
     values: dict[str, Any] = {"run": run_id, "step": step}
     parts: list[sql.Composable] = []
-    in_chosen_table = False
+    chosen: list[ResultsTable] = []
     found = [(table_from(row["place"]), row["writers"]) for row in connection.execute(_WRITERS_OF_RUN, values)]
     has_earlier = not found or any(table.has_earlier for table, _ in found)
     for number, (table, writers) in enumerate(found):
         may_get_rows = has_earlier and not table.by_author
         if writers is None and not may_get_rows:
             continue
-        in_chosen_table = in_chosen_table or table.is_chosen
+        chosen += [table] if table.is_chosen else []
         names = {**_without_key(table), "table": place(table), "results": sql.Literal(table.id)}
         names["output"] = whole_output(table, only=_SUMMED)  # to make JSON of each embedding would take minutes
         if may_get_rows:
@@ -227,7 +227,7 @@ def rows_of_run(connection: Connection, run_id: str, step: str) -> RowsOfRun:
     if has_earlier or not parts:
         parts.append(sql.SQL(_EARLIER_OF_RUN))
     query = sql.SQL("({})").format(sql.SQL(" UNION ALL ").join(parts))
-    return RowsOfRun(query, values, in_chosen_table)
+    return RowsOfRun(query, values, chosen)
 
 
 def whole_output(table: ResultsTable, *, only: Collection[str] | None = None) -> sql.Composable:

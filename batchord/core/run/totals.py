@@ -21,3 +21,5 @@ class StepTotals(NamedTuple):
     changed_shards: int = 0
     #: Whether others may delete predictions at any time: the table is the author's.
     rows_may_go: bool = False
+    #: Why the predictions cannot be counted: the author's table was renamed or altered. None: they were counted.
+    unreadable: str | None = None

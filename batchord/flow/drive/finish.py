@@ -31,7 +31,7 @@ def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
         if totals.open_shards:
             # A smaller chord, which sent some shards again, has ended. The last shard's end calls this again.
             return []
-        aggregates = locked.aggregates(step)
+        aggregates = locked.aggregates(step, with_rows=totals.unreadable is None)
         error = None
         try:
             pending = check_conservation(run_id, step, totals)
@@ -42,6 +42,8 @@ def finish_step(parts: Parts, *, run_id: str, step: str) -> list[Message]:
             error = (
                 f"{totals.failed_shards} of {counted(totals.shards, 'shard')} failed: {aggregates['shard_errors'][0]}"
             )
+        if error is None and not changed:
+            error = totals.unreadable
         if error is None and not totals.predicted:
             error = _gave_nothing(locked.run.pipeline, of_the_model(aggregates["rejections"]))
         limit = _rejection_limit(parts, locked.run.pipeline, step)

@@ -11,7 +11,9 @@ import sqlalchemy as sa
 _TABLES = sa.text("""
     SELECT place.schema_name, place.table_name, place.key_column, place.key_type, place.has_earlier,
            relation.oid IS NOT NULL AND has_schema_privilege(home.oid, 'USAGE')
-               AND has_table_privilege(relation.oid, 'SELECT') AND NOT row_security_active(relation.oid) AS is_readable
+               AND has_table_privilege(relation.oid, 'SELECT') AND NOT row_security_active(relation.oid)
+               AND EXISTS (SELECT FROM pg_catalog.pg_attribute AS own WHERE own.attrelid = relation.oid
+                           AND own.attname = place.key_column AND NOT own.attisdropped) AS is_readable
     FROM batchord.results AS place
     LEFT JOIN pg_catalog.pg_namespace AS home ON home.nspname = place.schema_name
     LEFT JOIN pg_catalog.pg_class AS relation
