@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import redis
 
+from batchord.catalog.editions import Store, stamp
 from tests.acceptance.cluster import Cluster
 from tests.exactly_once import Findings, findings
 from tests.waiting import wait_until
@@ -35,9 +36,11 @@ PIPELINE = """
             {step!r},
             source=SqlSource({source}),
             model=length,
+            into={into!r},
             batch_rows={batch_rows},
             shard_rows={shard_rows},
         )],
+        max_active_runs={most_runs},
     )
 """
 #: The source of :data:`PIPELINE`, unless a drill declares another.
@@ -66,8 +69,10 @@ class Drill:
         step: str = "predict",
         source: str = SOURCE,
         schedule: str = "None",
+        into: str | None = None,
         batch_rows: int = 20,
         shard_rows: int = 200,
+        most_runs: int = 1,
     ) -> None:
         """Writes the pipeline ``notes``, whose model is the body of a function of ``frame``; see :data:`PIPELINE`."""
         declared = PIPELINE.format(
@@ -76,8 +81,10 @@ class Drill:
             step=step,
             source=source,
             schedule=schedule,
+            into=into,
             batch_rows=batch_rows,
             shard_rows=shard_rows,
+            most_runs=most_runs,
         )
         self.cluster.pipeline("notes", declared)
 
@@ -101,6 +108,16 @@ class Drill:
     def wait_until_fired(self, point: str, *, timeout: float = 60) -> None:
         """Waits for a named fault to happen."""
         wait_until(lambda: self.fired(point), description=f"the fault {point} fires", timeout=timeout)
+
+    def wait_until_taken_up(self) -> None:
+        """Waits until the file as it is now has been tried. A worker that looks for its code then finds the edit."""
+        file, store = self.cluster.pipelines / "notes.py", Store(self.cluster.home, self.cluster.pipelines)
+        self.injected()
+        wait_until(
+            lambda: (edition := store.current()) is not None and edition.stamps.get(str(file)) == stamp(str(file)),
+            description="the edit is taken up",
+            timeout=120,
+        )
 
     def settle(self, *, timeout: float = 120) -> None:
         """Waits until every note is accounted for and no run is open."""

@@ -1,5 +1,7 @@
 """A gate in mid-shard: the model waits there until the test lets it go on."""
 
+from typing import Any
+
 from tests.drills.drill import Drill
 from tests.waiting import wait_until
 
@@ -16,9 +18,15 @@ _MODEL = """
 class Gate:
     """Shut when it is made, which must be before the workers start."""
 
-    def __init__(self, drill: Drill, *, schedule: str = "None") -> None:
+    def __init__(self, drill: Drill, **declared: Any) -> None:
+        """``declared``: as for :meth:`Drill.declare`."""
         self._drill = drill
-        drill.declare(_MODEL.strip(), schedule=schedule)
+        self._declared = declared
+        drill.declare(_MODEL.strip(), **declared)
+
+    def declare(self, **changed: Any) -> None:
+        """Writes the pipeline's file anew, with the same model and something else changed."""
+        self._drill.declare(_MODEL.strip(), **{**self._declared, **changed})
 
     def wait_until_reached(self) -> None:
         """Waits until the first shard stands at the gate, and its first two batches are committed."""

@@ -1,6 +1,5 @@
 """Drills of edits: a file is changed, broken and mended while its shards are at work."""
 
-from batchord.catalog.editions import Store, stamp
 from tests.drills.drill import Drill
 from tests.waiting import wait_until
 
@@ -19,17 +18,6 @@ def _begun(drill: Drill) -> None:
     drill.run()
     done = "SELECT count(*) >= 2 FROM batchord.shards WHERE state = 'done'"
     wait_until(lambda: drill.cluster.sql(done) == [(True,)], description="two shards are done", timeout=120)
-
-
-def _taken_up(drill: Drill) -> None:
-    """Waits until the file as it is now has been tried. A worker that looks for its code then finds the edit."""
-    file, store = drill.cluster.pipelines / "notes.py", Store(drill.cluster.home, drill.cluster.pipelines)
-    drill.injected()
-    wait_until(
-        lambda: (edition := store.current()) is not None and edition.stamps.get(str(file)) == stamp(str(file)),
-        description="the edit is taken up",
-        timeout=120,
-    )
 
 
 def _let_go(drill: Drill, factor: int) -> None:
@@ -53,7 +41,7 @@ def test_an_edit_in_mid_run_goes_on_in_a_follow_up_run(drill: Drill) -> None:
     """The shards at work end with the code that they began with, the others are left to the new code."""
     _begun(drill)
     drill.declare('return frame["body"].str.len() * 100', shard_rows=20)
-    _taken_up(drill)
+    drill.wait_until_taken_up()
     _let_go(drill, 1)
     drill.settle()
     _check(drill)
@@ -67,7 +55,7 @@ def test_a_broken_edit_in_mid_run_changes_nothing(drill: Drill) -> None:
     file = drill.cluster.pipelines / "notes.py"
     good = file.read_text(encoding="utf-8")
     file.write_text("half written (", encoding="utf-8")
-    _taken_up(drill)
+    drill.wait_until_taken_up()
     _let_go(drill, 1)
     drill.settle()
     drill.check()
@@ -84,7 +72,7 @@ def test_many_edits_in_a_row_lose_nothing(drill: Drill) -> None:
     _begun(drill)
     for factor, free in ((2, 120), (3, 400)):
         drill.declare(_HELD.format(factor=factor, free=free), shard_rows=20)
-        _taken_up(drill)
+        drill.wait_until_taken_up()
         _let_go(drill, factor - 1)
         wait_until(
             lambda factor=factor: (  # type: ignore[misc]
