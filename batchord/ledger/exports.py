@@ -14,6 +14,7 @@ from batchord.core.text.error_text import clause
 from batchord.core.text.sql_text import NO_CONDITION, POSTGRESQL, is_condition
 from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.failures import PASSING
+from batchord.ledger.readable import readable
 from batchord.ledger.results import find_tables, outputs_of, rows_of_step
 from batchord.ledger.rows import one
 
@@ -60,7 +61,10 @@ class ConditionRefused(ConfigurationError):
 
 
 class ReadPredictions:
-    """The wanted predictions as of one moment."""
+    """The wanted predictions as of one moment.
+
+    Raises ConfigurationError if an author's table cannot be read, and for a condition that cannot be used.
+    """
 
     def __init__(self, connection: Connection, wanted: Wanted) -> None:
         self._connection = connection
@@ -69,6 +73,8 @@ class ReadPredictions:
         self._outputs = outputs_of(tables)
         rows = rows_of_step(wanted.pipeline, wanted.step, tables, newest=True, outputs=self._outputs)
         self._from = _ROWS.format(rows)
+        with readable(tables):  # before a condition is found wrong
+            connection.execute(sql.SQL("SELECT FROM {} LIMIT 0").format(self._from))
         if wanted.where is not None:
             self._check(wanted.where)
         values = {"pipeline": wanted.pipeline, "step": wanted.step}

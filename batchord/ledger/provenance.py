@@ -9,6 +9,7 @@ from batchord.core.run.provenance import AttemptAtShard, Outcome, ShardOfStep, S
 from batchord.core.run.records import Position
 from batchord.core.run.runs import RunState, StepState
 from batchord.ledger.connection import Connections
+from batchord.ledger.readable import readable
 from batchord.ledger.results import find_tables, fitting_values_of_texts, rows_of_step
 from batchord.ledger.rows import turn
 
@@ -78,13 +79,16 @@ class ProvenanceQueries:
         """The predictions of a record, then its rejections, the newest first. ``keys``: the ledger's texts of its key.
 
         A record has one outcome at most, unless somebody wrote into the ledger against the rules.
+
+        Raises ConfigurationError if an author's table cannot be read.
         """
         values: dict[str, Any] = {"pipeline": pipeline, "step": step, "keys": list(keys)}
         with self._connections.transaction() as connection:
             tables = find_tables(connection, pipeline, step)
             values |= fitting_values_of_texts(tables, keys)
             predictions = sql.SQL(_PREDICTIONS).format(rows_of_step(pipeline, step, tables, by_keys=True))
-            rows = connection.execute(predictions, values).fetchall()
+            with readable(tables):
+                rows = connection.execute(predictions, values).fetchall()
             rows += connection.execute(_REJECTIONS, values).fetchall()
         return [Outcome(**row) for row in rows]
 

@@ -14,6 +14,7 @@ from batchord.core.run.run_ids import short_ids
 from batchord.core.text.error_text import clause
 from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.history import keep_change
+from batchord.ledger.readable import readable
 from batchord.ledger.results import all_tables, columns_of, place
 from batchord.ledger.rows import one
 from batchord.ledger.run_names import Neighbours
@@ -67,14 +68,18 @@ class ResetQueries:
         self._connections = connections
 
     def results(self, pipeline: str) -> list[StepResults]:
-        """The results of each step of the pipeline that has any, by name. It reads all predictions of the ledger."""
+        """The results of each step of the pipeline that has any, by name. It reads all predictions of the ledger.
+
+        Raises ConfigurationError if an author's table cannot be read.
+        """
         with self._connections.transaction() as connection:
             tables = all_tables(connection, pipeline)
             own = sql.SQL("").join(
                 sql.SQL(_OWN).format(step=sql.Literal(table.step), **_names(table)) for table in tables
             )
             query = sql.SQL(_RESULTS).format(own=own)
-            return [StepResults(**row) for row in connection.execute(query, {"pipeline": pipeline})]
+            with readable(tables):
+                return [StepResults(**row) for row in connection.execute(query, {"pipeline": pipeline})]
 
     def check(self, pipeline: str) -> None:
         """Raises ConfigurationError if a run of the pipeline is queued or running."""

@@ -8,7 +8,8 @@ import pytest
 
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.steps import Predict
-from batchord.core.errors import TransientError
+from batchord.core.errors import ConfigurationError, TransientError
+from batchord.core.run.exported import Wanted
 from batchord.core.run.messages import StepEnded
 from batchord.core.run.runs import RunState
 from batchord.flow.drive.finish import finish_step
@@ -111,6 +112,34 @@ def test_a_plan_and_an_audit_say_what_they_cannot_read(bench: Bench, made: str, 
     bench.sql(undone)
     assert bench.run().predicted == 1
     bench.assert_exactly_once()
+
+
+@pytest.mark.parametrize(("made", "words", "undone"), _OF_THE_KEY.values(), ids=_OF_THE_KEY)
+def test_whoever_asks_for_predictions_hears_which_table_is_broken(
+    bench: Bench, made: str, words: str, undone: str
+) -> None:
+    """An export and the story of a record: nobody is sent to `batchord migrate`, which would not help."""
+    assert bench.run().predicted == 2
+    bench.sql(made)
+    with pytest.raises(ConfigurationError) as of_the_record:
+        bench.ledger.provenance.outcomes(ITEMS, STEP, ["1"])
+    wanted = Wanted(pipeline=ITEMS, step=STEP, since=None, where="score > 0")
+    with pytest.raises(ConfigurationError) as of_the_export, bench.ledger.exports.reading(wanted):
+        pass
+    for raised in (of_the_record, of_the_export):
+        assert words.split(":", maxsplit=1)[0] in str(raised.value)
+    bench.sql(undone)
+    assert len(bench.ledger.provenance.outcomes(ITEMS, STEP, ["1"])) == 1
+
+
+def test_a_reset_says_which_table_is_gone(bench: Bench) -> None:
+    """It would leave the predictions there."""
+    assert bench.run().predicted == 2
+    made, words, _ = _BROKEN["table"]
+    bench.sql(made)
+    with pytest.raises(ConfigurationError) as raised:
+        bench.ledger.resets.results(ITEMS)
+    assert words in str(raised.value)
 
 
 def _worked(bench: Bench) -> str:
