@@ -239,5 +239,5 @@ def test_memory_that_runs_out_beside_the_model_counts_as_a_loss(bench: Bench, mo
     bench.assert_exactly_once()
 
 
-def _out_of_memory(*_: object) -> None:
+def _out_of_memory(*_: object, **__: object) -> None:
     raise MemoryError
