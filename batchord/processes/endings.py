@@ -3,8 +3,8 @@
 A process that starts a session of its own leaves its group, but it inherits the environment, and with it the mark. A
 process is out of reach if it has left the group and has also removed or overwritten its environment.
 
-This file also runs as a script: a guard, which watches over a process that may be killed. It imports nothing of
-Batchord, so that it costs little and never fails to start.
+This file also runs as a script, which a guard becomes when there is something to end (:mod:`.watching`). It imports
+nothing of Batchord, so that it costs little and never fails to start. Signals that the guard ignores, it ignores, too.
 """
 
 import contextlib
@@ -76,18 +76,5 @@ def _listed(groups: Collection[int], marked: tuple[str, str]) -> set[psutil.Proc
     return processes
 
 
-def _end_with_input(variable: str, value: str, groups: set[int]) -> None:
-    """Reads standard input, whose lines ``+12`` and ``-12`` add and remove groups. Ends all processes at its end."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the guard ends only with its pipe
-    for line in sys.stdin:
-        group = int(line[1:])
-        if line[0] == "+":
-            groups.add(group)
-        else:
-            groups.discard(group)
-    end_processes(groups, (variable, value))
-
-
 if __name__ == "__main__":
-    _end_with_input(sys.argv[1], sys.argv[2], {int(group) for group in sys.argv[3:]})
+    end_processes({int(group) for group in sys.argv[3:]}, (sys.argv[1], sys.argv[2]))
