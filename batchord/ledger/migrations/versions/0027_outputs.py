@@ -1,4 +1,7 @@
-"""Keys of a model's output may have columns of their own, with a type, in the table of a step's predictions."""
+"""Keys of a model's output may have columns of their own, with a type, in the table of a step's predictions.
+
+Besides, a table that its author has broken does not keep others from getting a table.
+"""
 
 from alembic import op
 
@@ -29,8 +32,9 @@ AS $whole$
             ON there.attrelid = to_regclass(place) AND there.attname = key AND NOT there.attisdropped) AS typed
 $whole$;
 
--- Makes the view over all tables of predictions anew, without one of them if that is named. An author's table need not
--- have every column.
+-- Makes the view over all tables of predictions anew, without one of them if that is named, and without those that are
+-- not there by their name, or lack a column: an author may rename both. The next plan of such a step shows its table
+-- again. An author's table need not have every column.
 CREATE OR REPLACE FUNCTION batchord.show_results(without int DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $show$
@@ -43,7 +47,15 @@ BEGIN
         batchord.whole_output(format('%I.%I', schema_name, table_name), columns, outputs),
         coalesce(quote_ident(columns ->> 'input_digest'), 'NULL'), columns ->> 'predicted_at',
         columns ->> 'writer', schema_name, table_name), '' ORDER BY id)
-    INTO branches FROM batchord.results WHERE id IS DISTINCT FROM without;
+    INTO branches FROM batchord.results AS place
+    WHERE id IS DISTINCT FROM without AND NOT EXISTS (
+        SELECT key_column AS name WHERE NOT has_text
+        UNION ALL SELECT value FROM jsonb_each_text(columns) WHERE has_text OR key <> 'record_key'
+        EXCEPT
+        SELECT own.attname FROM pg_attribute AS own
+        JOIN pg_class AS relation ON relation.oid = own.attrelid
+        JOIN pg_namespace AS home ON home.oid = relation.relnamespace
+        WHERE home.nspname = place.schema_name AND relation.relname = place.table_name AND NOT own.attisdropped);
     EXECUTE 'CREATE OR REPLACE VIEW batchord.result_rows AS SELECT NULL::text AS pipeline, NULL::text AS step, '
         'NULL::text AS record_key, NULL::text AS label, NULL::float8 AS score, NULL::jsonb AS output, '
         'NULL::bigint AS input_digest, NULL::timestamptz AS predicted_at, NULL::int AS writer WHERE false'
