@@ -218,7 +218,7 @@ def work_off(message: Message) -> None:
     following = dispatch(task_parts, message, in_new_process=is_new())
     if isinstance(message, StepReady) and following == [StepEnded(run_id=message.run_id, step=message.step)]:
         # There is nothing to predict. To end the step takes less than a message that asks another process to do so.
-        with suppress(TransientError):  # then the message is sent
+        with suppress(TransientError, UnknownPipeline):  # then the message is sent
             following = dispatch(task_parts, following[0])
     publish(following)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from batchord.core.errors import TransientError
+from batchord.core.errors import TransientError, UnknownPipeline
 from batchord.core.run.messages import Message, RunReady, ShardsReady, StepEnded, StepReady
 from workers import tasks
 
@@ -48,9 +48,10 @@ def test_a_plan_without_shards_is_ended_by_its_planner(monkeypatch: pytest.Monke
     assert flow.published == [_NEXT]
 
 
-def test_an_end_that_must_wait_goes_by_message(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [TransientError("the database restarts"), UnknownPipeline("notes")])
+def test_an_end_that_must_wait_goes_by_message(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """The plan is committed: another attempt of it would find nothing to do, and the end would wait for the sweeper."""
-    flow = _flow(monkeypatch, StepReady=[_ENDED], StepEnded=TransientError("the database restarts"))
+    flow = _flow(monkeypatch, StepReady=[_ENDED], StepEnded=error)
     tasks.work_off(_READY)
     assert flow.published == [_ENDED]
 
