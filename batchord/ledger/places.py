@@ -53,8 +53,7 @@ def have_table(
         tables = find_tables(connection, pipeline, step)
         fit = None if into is None else fit_of(connection, pipeline, step, into, key, outputs=outputs)
         table = _ready(tables, key) if fit is None else _ready_at(tables, fit)
-        is_shown = table is not None and (fit is None or _is_shown(connection, table))
-        if table is not None and is_shown and not lacking(table.outputs, outputs):
+        if table is not None and not lacking(table.outputs, outputs) and (fit is None or _is_shown(connection, table)):
             return table
         if fit is None:
             key = _key_of_own(connection, tables, key)

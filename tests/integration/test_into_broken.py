@@ -16,11 +16,8 @@ from batchord.flow.drive.finish import finish_step
 from batchord.flow.predict.shard import predict_shard
 from batchord.flow.upkeep.audit import audit
 from tests.integration.flow_parts import ITEMS, RECORDS, STEP, Bench, length
+from tests.integration.into_parts import MOODS
 
-_TABLE = (
-    "CREATE TABLE moods (id bigint PRIMARY KEY, label text, score float8, writer int, "
-    "predicted_at timestamptz DEFAULT now())"
-)
 #: What the author does, what is said of it where the table is read, and how it is taken back.
 _BROKEN = {
     "table": (
@@ -52,7 +49,7 @@ _OF_THE_KEY = {what: _BROKEN[what] for what in ("table", "key")}
 def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
     """Parts over one test's database, with a table of the author's and two records."""
     with Bench(database_url, tmp_path) as bench:
-        bench.sql(_TABLE)
+        bench.sql(MOODS)
         bench.insert(2)
         bench.declare(into="moods")
         yield bench

@@ -10,19 +10,15 @@ import pytest
 from batchord.core.errors import TransientError
 from batchord.core.run.runs import RunState
 from tests.integration.flow_parts import ITEMS, STEP, Bench, batch_of
+from tests.integration.into_parts import MOODS
 from tests.waiting import wait_until
-
-_TABLE = (
-    "CREATE TABLE moods (id bigint PRIMARY KEY, label text, score float8, writer int, "
-    "predicted_at timestamptz DEFAULT now())"
-)
 
 
 @pytest.fixture
 def bench(database_url: str, tmp_path: Path) -> Iterator[Bench]:
     """Parts over one test's database, with a table of the author's and 40 records."""
     with Bench(database_url, tmp_path) as bench:
-        bench.sql(_TABLE)
+        bench.sql(MOODS)
         bench.insert(40)
         bench.declare(into="moods")
         yield bench

@@ -45,7 +45,7 @@ def to_batch(
     check_contract(given, returned)
     labels, label_reasons = _labels(returned)
     scores, score_reasons = _scores(returned)
-    typed, typed_reasons = _typed(returned, columns)
+    typed, typed_reasons = typed_columns(returned, columns, as_json=json_value, is_missing=_missing)
     apart = _unshown(columns) if whole else typed
     others = [column for column in returned.columns if column not in ("label", "score") and column not in apart]
     outputs, output_reasons = _outputs(returned, others)
@@ -72,14 +72,6 @@ def to_batch(
             continue
         kept.append(place)
     return Batch(predictions=every.only(kept), rejections=rejected)
-
-
-def _typed(
-    returned: "pd.DataFrame", columns: Sequence[OutputColumn]
-) -> tuple[dict[str, list[str | None]], dict[int, DataError]]:
-    if not columns:
-        return {}, {}
-    return typed_columns(returned, columns, as_json=json_value, is_missing=_missing)
 
 
 def _of_json(typed: Mapping[str, Any], columns: Sequence[OutputColumn]) -> list[str]:

@@ -128,8 +128,7 @@ class _Planning(Attempt[Plan | None]):
 def _planned(lease: StepLease, plan: Plan) -> list[Message]:
     if not plan.shards:
         return [StepEnded(run_id=lease.run_id, step=lease.step)]
-    indexes = tuple(range(len(plan.shards)))
-    return [ShardsReady(run_id=lease.run_id, step=lease.step, queue=plan.queue, indexes=indexes)]
+    return [ShardsReady(run_id=lease.run_id, step=lease.step, queue=plan.queue, indexes=(*range(len(plan.shards)),))]
 
 
 def discover(parts: Parts, lease: StepLease) -> Plan:
