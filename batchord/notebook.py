@@ -6,6 +6,7 @@ from batchord.core.declared.checks import problems_of
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.errors import ConfigurationError
 from batchord.core.process.loading import refuse_while_loading
+from batchord.core.run.composite_keys import text_of_values
 from batchord.core.run.records import Scalar, record_key
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ def try_(
     pipeline: Pipeline | str,
     *,
     limit: int = 10,
-    key: Scalar | None = None,
+    key: Scalar | list[Scalar] | tuple[Scalar, ...] | None = None,
     where: str | None = None,
     step: str | None = None,
 ) -> "pd.DataFrame":
@@ -25,7 +26,7 @@ def try_(
     Args:
         pipeline: A pipeline of the notebook, or the name of one in the pipelines' folder.
         limit: The most records, the newest first.
-        key: The key of one record, instead.
+        key: The key of one record, instead; of a key of several columns, a list of their values, or its text.
         where: A SQL condition on the columns of the source's query, which the records must meet.
         step: The Predict step, if the pipeline has several.
 
@@ -50,7 +51,9 @@ def try_(
     else:
         built = parts()
         declared = built.catalog.get(pipeline)
-    text = record_key(key) if key is not None and not isinstance(key, str) else key
+    if isinstance(key, list | tuple):
+        key = text_of_values(key)
+    text = key if key is None or isinstance(key, str) else record_key(key)
     tried = dry_run(built, declared, step=step, limit=limit, key=text, where=where)
     if tried.error is not None:
         raise raised_by(tried)

@@ -8,6 +8,7 @@ from batchord.core.errors import ConfigurationError
 from batchord.core.run.key_columns import KeyColumn, has_one_text, takes, widens
 from batchord.core.run.output_types import OutputColumn, takes_values
 from batchord.core.run.results import TableName, quoted
+from batchord.ledger.authors_keys import parts_in, problems_of_parts, stored_name, text_column_in
 from batchord.ledger.connection import Connection
 from batchord.ledger.output_columns import TYPE, problems_of_types, problems_of_vectors
 from batchord.ledger.rows import one
@@ -21,8 +22,6 @@ _NEEDED = {
     "predicted_at": (("timestamp with time zone",), "timestamptz NOT NULL DEFAULT now()"),
 }
 _OPTIONAL = {"input_digest": (("bigint",), "bigint"), "output": (("jsonb",), "jsonb")}
-#: Columns that PostgreSQL has in each table.
-_SYSTEMS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
 
 _TABLE = """
     SELECT relation.oid, relation.relkind AS kind, relation.relpersistence AS persistence,
@@ -75,6 +74,8 @@ class Fit:
     key_type: str
     has_text: bool
     columns: Mapping[str, str]
+    #: The columns of a key of several, and their types.
+    parts: Sequence[tuple[str, str]] = ()
 
 
 def fit_of(
@@ -124,7 +125,13 @@ def look_at(
     is_batchords = registered is not None and not registered["by_author"]
     fit = _fit(name, key, columns, is_batchords=is_batchords)
     added = () if is_batchords else outputs
-    problems = list(_problems_of_columns(fit, key, columns, added, fills_in=found["fills_in"]))
+    if fit.parts:
+        problems = list(
+            problems_of_parts(connection, found["oid"], name, key, columns=columns, text_column=fit.key_column)
+        )
+    else:
+        problems = list(_problems_of_key(fit, key, columns))
+    problems += _problems_of_columns(fit, columns, added, fills_in=found["fills_in"])
     types = {column: row["full_type"] for column, row in columns.items()}
     problems += problems_of_vectors(connection, outputs, types)
     if is_batchords:
@@ -135,32 +142,44 @@ def look_at(
 
 
 def _new(name: TableName, key: KeyColumn) -> Fit:
-    column = _stored_name(key)
-    columns = {held: _beside(column, held) for held in (*_NEEDED, *_OPTIONAL, "record_key")}
+    if key.parts:
+        parts = parts_in(key, {})
+        columns = _names_beside(*(part for part, _ in parts))
+        return Fit(
+            name=name,
+            exists=False,
+            key_column=key.name,
+            key_type=key.type,
+            has_text=False,
+            columns=columns,
+            parts=parts,
+        )
+    column = stored_name(key)
+    columns = _names_beside(column)
     has_text = not has_one_text(key.type)
     return Fit(name=name, exists=False, key_column=column, key_type=key.type, has_text=has_text, columns=columns)
 
 
 def _fit(name: TableName, key: KeyColumn, columns: Mapping[str, Any], *, is_batchords: bool) -> Fit:
-    column = _stored_name(key)
-    held = {each: _beside(column, each) for each in (*_NEEDED, *_OPTIONAL, "record_key")}
-    own = columns.get(column, {"type": key.type})["type"]
-    has_text = not has_one_text(own)
+    parts = parts_in(key, columns)
+    column = text_column_in(key, columns) if parts else stored_name(key)
+    held = _names_beside(*(part for part, _ in parts)) if parts else _names_beside(column)
+    own = key.type if parts else columns.get(column, {"type": key.type})["type"]
+    has_text = not parts and not has_one_text(own)
     if is_batchords and widens(own, key.type):
         own = key.type
     if not is_batchords:
         held = {each: stored for each, stored in held.items() if each in _NEEDED or stored in columns}
-    return Fit(name=name, exists=True, key_column=column, key_type=own, has_text=has_text, columns=held)
+    return Fit(name=name, exists=True, key_column=column, key_type=own, has_text=has_text, columns=held, parts=parts)
 
 
-def _stored_name(key: KeyColumn) -> str:
-    """The name of the key's column, as the ledger's function makes it for a table of its own."""
-    name = f"key_{key.name}" if key.name in _SYSTEMS else key.name
-    return name.replace("%", "_").encode()[:63].decode(errors="ignore")
+def _names_beside(*taken: str) -> dict[str, str]:
+    """The names of the columns besides the key. One that a column of the key has already gets another."""
+    return {held: _beside(held, *taken) for held in (*_NEEDED, *_OPTIONAL, "record_key")}
 
 
-def _beside(key: str, held: str) -> str:
-    return f"prediction_{held}" if held == key else held
+def _beside(held: str, *taken: str) -> str:
+    return f"prediction_{held}" if held in taken else held
 
 
 def _problems_of_making(found: Mapping[str, Any], name: TableName, *, is_gone: bool) -> Iterator[str]:
@@ -211,9 +230,8 @@ def _problems_of_table(found: Mapping[str, Any], name: TableName) -> Iterator[st
 
 
 def _problems_of_columns(
-    fit: Fit, key: KeyColumn, columns: Mapping[str, Any], outputs: Sequence[OutputColumn], *, fills_in: bool
+    fit: Fit, columns: Mapping[str, Any], outputs: Sequence[OutputColumn], *, fills_in: bool
 ) -> Iterator[str]:
-    yield from _problems_of_key(fit, key, columns)
     missing = [
         f"ADD COLUMN {quoted(fit.columns[held])} {added}"
         for held, (_, added) in _NEEDED.items()
@@ -233,7 +251,7 @@ def _problems_of_columns(
         elif held == "predicted_at" and not column["has_default"]:
             name = quoted(column["name"])
             yield f"its column {name} has no default: ALTER TABLE {fit.name} ALTER COLUMN {name} SET DEFAULT now()"
-    written = {fit.key_column, *fit.columns.values(), *(each.name for each in outputs)}
+    written = {fit.key_column, *dict(fit.parts), *fit.columns.values(), *(each.name for each in outputs)}
     for column in columns.values():
         is_filled = column["has_default"] or column["is_identity"] or column["is_generated"] or fills_in
         if column["is_required"] and column["name"] not in written and not is_filled:
@@ -273,7 +291,7 @@ def _problems_of_key(fit: Fit, key: KeyColumn, columns: Mapping[str, Any]) -> It
     if fit.has_text:
         found = columns.get(fit.columns.get("record_key", ""))
         if found is None or found["type"] not in _TEXTS:
-            record_key = quoted(_beside(fit.key_column, "record_key"))
+            record_key = quoted(_beside("record_key", fit.key_column))
             yield (
                 f"a key of type {key.type} needs its text beside it: ALTER TABLE {fit.name} ADD COLUMN {record_key} "
                 "text PRIMARY KEY; or make the key a text"

@@ -9,11 +9,12 @@ from typing import Any
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.reasons import Reason
-from batchord.core.run.key_columns import unfitting
+from batchord.core.run.key_columns import unfitting, unfitting_columns
 from batchord.core.run.leases import ShardLease
 from batchord.core.run.predictions import Batch, Predictions
 from batchord.core.run.records import Rejection, Scalar, record_key, storable
 from batchord.core.run.results import Destination, ResultsTable
+from batchord.ledger.key_parts import texts_of_columns
 
 _NULL = r"\N"
 _SPECIAL = re.compile(r"[\\\t\n\r]")
@@ -39,7 +40,12 @@ def with_fitting_keys(lease: ShardLease, batch: Batch) -> Batch:
     if not predictions.keys:
         return batch
     table = destination_of(lease).table
-    wrong = unfitting(predictions.keys, table.key_type)
+    types = [*table.parts.values()]
+    wrong = (
+        unfitting_columns(predictions.keys, types, by_text=table.has_key_text)
+        if types
+        else unfitting(predictions.keys, table.key_type)
+    )
     if not wrong:
         return batch
     kept = [at for at, key in enumerate(predictions.keys) if key not in wrong]
@@ -52,6 +58,12 @@ def with_fitting_keys(lease: ShardLease, batch: Batch) -> Batch:
 
 
 def _unfitting(table: ResultsTable) -> str:
+    if table.parts:
+        columns = ", ".join(f"{name} ({kind})" for name, kind in table.parts.items())
+        return (
+            f"the key of {table.schema_name}.{table.table_name} is {columns}, and this key is too long, of another "
+            "kind or beyond its range: convert it in the source, or give the step a new name"
+        )
     return (
         f"the table {table.schema_name}.{table.table_name} has keys of type {table.key_type}, and this key is of "
         "another kind or beyond its range: convert the key in the source, or give the step a new name"
@@ -97,6 +109,11 @@ def _with_typed(lines: Sequence[str], predictions: Predictions) -> list[str]:
 def _key_columns(table: ResultsTable, keys: Sequence[Scalar], texts: list[str]) -> list[str]:
     """The key's value, and behind it the ledger's text if the table has a column for it."""
     escaped = _escaped_all(texts)
+    if table.parts:
+        columns = ["\t".join(map(_escaped, each)) for each in texts_of_columns(table, keys)]
+        if not table.has_key_text:
+            return columns
+        return [f"{text}\t{own}" for text, own in zip(escaped, columns, strict=True)]
     if not table.has_text:
         return escaped
     return [f"{_escaped(str(key))}\t{text}" for key, text in zip(keys, escaped, strict=True)]
@@ -105,7 +122,8 @@ def _key_columns(table: ResultsTable, keys: Sequence[Scalar], texts: list[str]) 
 def copied_names(table: ResultsTable, typed: Sequence[str]) -> list[str]:
     """The names of the columns of such a row."""
     held = ("record_key", *_HELD) if table.has_text else _HELD
-    return [table.key_column, *(table.columns[each] for each in held if each in table.columns), *typed]
+    key = [table.key_column] if table.has_key_text else []
+    return [*key, *table.parts, *(table.columns[each] for each in held if each in table.columns), *typed]
 
 
 def destination_of(lease: ShardLease) -> Destination:

@@ -5,7 +5,7 @@
 _UNBEGUN = """
     place.has_earlier AND place.moved_as IS DISTINCT FROM place.key_type
     AND (place.is_current OR place.moving_from IS NOT NULL)
-    AND NOT place.by_author AND place.columns ?& '{input_digest,output}'
+    AND place.key_parts = '[]' AND NOT place.by_author AND place.columns ?& '{input_digest,output}'
     AND NOT EXISTS (SELECT FROM batchord.results AS other
                     WHERE other.pipeline = place.pipeline AND other.step = place.step AND other.id <> place.id
                       AND (other.moving_from IS NOT NULL OR other.moved > 0))

@@ -7,10 +7,11 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from batchord.core.errors import ConfigurationError, TransientError
-from batchord.core.run.key_columns import KeyColumn, takes, widens
+from batchord.core.run.key_columns import KeyColumn, key_of_columns, takes, widens
 from batchord.core.run.output_types import OutputColumn, lacking
 from batchord.core.run.results import ResultsTable, TableName
 from batchord.core.text.error_text import clause
+from batchord.ledger.authors_keys import stored_name
 from batchord.ledger.authors_tables import Fit, fit_of
 from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.output_columns import add_outputs, problems_of_own
@@ -29,6 +30,8 @@ _UNSHOWN = """
     LIMIT 1
 """
 _USE = "SELECT batchord.use_results(%s, %s, %s, %s, %s, %s, %s, %s)"
+_MAKE_OF_COLUMNS = "SELECT batchord.make_results_of_columns(%s, %s, %s, %s)"
+_USE_OF_COLUMNS = "SELECT batchord.use_results_of_columns(%s, %s, %s, %s, %s, %s, %s)"
 
 
 def have_table(
@@ -78,9 +81,15 @@ def have_table(
 def _ready(tables: list[ResultsTable], key: KeyColumn) -> ResultsTable | None:
     """The current table if Batchord has chosen its name, and it takes such keys."""
     current = tables[0] if tables else None
-    if current is None or current.is_chosen or not takes(current.key_type, key.type):
-        return None
-    return current
+    return None if current is None or current.is_chosen or not _takes(current, key) else current
+
+
+def _takes(table: ResultsTable, key: KeyColumn) -> bool:
+    """Whether the table, which Batchord has made, can hold such keys as the same keys."""
+    if not key.parts or not table.parts:
+        return not key.parts and not table.parts and takes(table.key_type, key.type)
+    wanted = {stored_name(part): part.type for part in key.parts}
+    return [*wanted] == [*table.parts] and all(takes(table.parts[name], kind) for name, kind in wanted.items())
 
 
 def _ready_at(tables: list[ResultsTable], fit: Fit) -> ResultsTable | None:
@@ -88,8 +97,9 @@ def _ready_at(tables: list[ResultsTable], fit: Fit) -> ResultsTable | None:
     current = tables[0] if tables else None
     if current is None or current.name != fit.name or not fit.exists:
         return None
-    registered = (current.key_column, current.key_type, current.has_text, current.columns)
-    return current if registered == (fit.key_column, fit.key_type, fit.has_text, fit.columns) else None
+    registered = (current.key_column, current.key_type, current.has_text, current.columns, current.parts)
+    wanted = (fit.key_column, fit.key_type, fit.has_text, fit.columns, dict(fit.parts))
+    return current if registered == wanted else None
 
 
 def _refuse_wrong(connection: Connection, pipeline: str, step: str, outputs: Sequence[OutputColumn]) -> None:
@@ -104,14 +114,25 @@ def _refuse_wrong(connection: Connection, pipeline: str, step: str, outputs: Seq
 def _is_shown(connection: Connection, table: ResultsTable) -> bool:
     """Whether the views show the table's columns. They do not if it was broken when another table was made."""
     held = {name for what, name in table.columns.items() if table.has_text or what != "record_key"}
-    columns = {*held, *table.outputs} if table.has_text else {table.key_column, *held, *table.outputs}
+    key = {table.key_column} if table.has_key_text else {*table.parts}
+    columns = {*held, *table.outputs} if table.has_text else {*key, *held, *table.outputs}
     values = {"table": str(table.name), "columns": list(columns)}
     return connection.execute(_UNSHOWN, values).fetchone() is None
 
 
 def _call(connection: Connection, pipeline: str, step: str, key: KeyColumn, fit: Fit | None) -> None:
+    if fit is None and key.parts:
+        parts = [[stored_name(part), part.type] for part in key.parts]
+        connection.execute(_MAKE_OF_COLUMNS, [pipeline, step, key.name, Jsonb(parts)])
+        return
     if fit is None:
         connection.execute(_MAKE, [pipeline, step, key.name, key.type])
+        return
+    if fit.parts:
+        place_of_table = [fit.name.schema, fit.name.table, Jsonb(fit.columns)]
+        connection.execute(
+            _USE_OF_COLUMNS, [pipeline, step, fit.key_column, Jsonb([*map(list, fit.parts)]), *place_of_table]
+        )
         return
     names = [fit.name.schema, fit.name.table, Jsonb(fit.columns), fit.has_text]
     connection.execute(_USE, [pipeline, step, fit.key_column, fit.key_type, *names])
@@ -123,15 +144,39 @@ def _key_of_own(connection: Connection, tables: list[ResultsTable], key: KeyColu
     Raises ConfigurationError if it does not, and holds predictions.
     """
     table = next((each for each in tables if not each.is_chosen), None)
-    if table is None or widens(table.key_type, key.type):
+    if table is None or (not key.parts and not table.parts and widens(table.key_type, key.type)):
         return key
-    if takes(table.key_type, key.type):
+    wider = _wider(table, key)
+    if wider:
+        return key_of_columns(wider)
+    if _takes(table, key):
         return KeyColumn(name=key.name, type=table.key_type)
     filled = connection.execute(sql.SQL("SELECT FROM {} LIMIT 1").format(place(table))).fetchone()
     if filled is None:
         return key
+    own = _shown(table.key_type, [KeyColumn(name=name, type=kind) for name, kind in table.parts.items()])
+    change = "Name the same columns in key=" if table.parts else "Convert the key in the source"
     raise ConfigurationError(
-        f"The source of step {table.step} has keys of type {key.type}, but {table.name} "
-        f"holds predictions with keys of type {table.key_type}. Convert the key in the source, or give the step a new "
-        f"name, or forget these predictions with `batchord reset {table.pipeline} --step {table.step}`."
+        f"The source of step {table.step} has {_shown(key.type, key.parts)}, but {table.name} holds predictions with "
+        f"{own}. {change}, or give the step a new name, or forget these predictions with "
+        f"`batchord reset {table.pipeline} --step {table.step}`."
     )
+
+
+def _wider(table: ResultsTable, key: KeyColumn) -> list[KeyColumn]:
+    """The columns of a key of several, each as wide as in the table and in the source; empty if it is another key."""
+    if not key.parts or [*map(stored_name, key.parts)] != [*table.parts]:
+        return []
+    both = [(part, table.parts[stored_name(part)]) for part in key.parts]
+    if not all(takes(existing, part.type) or widens(existing, part.type) for part, existing in both):
+        return []
+    return [
+        KeyColumn(name=stored_name(part), type=part.type if widens(existing, part.type) else existing)
+        for part, existing in both
+    ]
+
+
+def _shown(key_type: str, parts: Sequence[KeyColumn]) -> str:
+    """A key as a part of a sentence."""
+    columns = ", ".join(f"{part.name} {part.type}" for part in parts)
+    return f"keys of the columns ({columns})" if parts else f"keys of type {key_type}"

@@ -8,15 +8,17 @@ from typing import Any, NamedTuple
 
 from psycopg import sql
 
+from batchord.core.run.exported import COLUMNS
 from batchord.core.run.key_columns import fitting_texts, unfitting
 from batchord.core.run.output_types import VECTORS, OutputType, output_type, takes_values
 from batchord.core.run.records import Scalar, ledger_texts, record_key
 from batchord.core.run.results import ResultsTable
 from batchord.ledger.connection import Connection
+from batchord.ledger.key_parts import column_values, has_columns, text_of_columns
 
 _COLUMNS = (
     "id, pipeline, step, schema_name, table_name, key_column, key_type, has_text, columns, has_earlier, is_current, "
-    "has_former, by_author, outputs"
+    "has_former, by_author, outputs, key_parts"
 )
 _FIND = f"SELECT {_COLUMNS} FROM batchord.results WHERE pipeline = %s AND step = %s ORDER BY is_current DESC, id"
 _ALL = (
@@ -50,6 +52,8 @@ _MOVING_ROW_OF_RUN = """
     SELECT row.{label}::text AS label, row.{score}::float8 AS score, {output} AS output FROM {table} AS row
     WHERE row.{writer} = ANY(ARRAY(SELECT id FROM batchord.writers WHERE run_id = %(run)s AND results = {results}))
 """
+#: Types of a key's columns that keys of the output cannot have, and the type as which they are read.
+_AS_OUTPUT = {"bpchar": "text", "oid": "bigint", "inet": "text", "cidr": "text", "macaddr": "text"}
 #: The keys of the output that a summary counts.
 _SUMMED = ("truncated",)
 _EARLIER_OF_RUN = """
@@ -87,6 +91,8 @@ def columns_of(table: ResultsTable) -> dict[str, sql.Identifier]:
 
 def text_of_key(table: ResultsTable) -> sql.Composed:
     """The ledger's text for the key of a row with the alias ``row``."""
+    if not table.has_key_text:
+        return text_of_columns(table)
     if table.has_text:
         return sql.SQL("row.{}").format(columns_of(table)["record_key"])
     return sql.SQL("row.{}::text").format(sql.Identifier(table.key_column))
@@ -94,6 +100,8 @@ def text_of_key(table: ResultsTable) -> sql.Composed:
 
 def has_key(table: ResultsTable) -> sql.Composed:
     """The condition that a row with the alias ``row`` has one of the keys of :func:`fitting_values`; by index."""
+    if not table.has_key_text:
+        return has_columns(table)
     column, kind = (table.columns["record_key"], "text") if table.has_text else (table.key_column, table.key_type)
     keys = sql.Placeholder(_fitting(table))
     return sql.SQL("row.{} = ANY({}::{}[])").format(sql.Identifier(column), keys, sql.SQL(kind))
@@ -104,8 +112,11 @@ def fitting_values(tables: Sequence[ResultsTable], keys: Sequence[Scalar]) -> di
 
     Of a key of several texts, also the one that earlier releases wrote: a row that has moved here may have it still.
     """
-    values = {}
+    values: dict[str, list[str]] = {}
     for table in tables:
+        if not table.has_key_text:
+            values |= column_values(table, keys)
+            continue
         wrong = unfitting(keys, table.key_type)
         fitting = [key for key in keys if key not in wrong] if wrong else keys
         values[_fitting(table)] = [*ledger_texts(fitting)] if table.has_text else [*map(record_key, fitting)]
@@ -114,7 +125,11 @@ def fitting_values(tables: Sequence[ResultsTable], keys: Sequence[Scalar]) -> di
 
 def fitting_values_of_texts(tables: Sequence[ResultsTable], texts: Sequence[str]) -> dict[str, list[str]]:
     """The same of keys that are given as the ledger's texts."""
-    return {_fitting(table): fitting_texts(texts, table.key_type) for table in tables}
+    values: dict[str, list[str]] = {}
+    for table in tables:
+        own = {_fitting(table): fitting_texts(texts, table.key_type)}
+        values |= own if table.has_key_text else column_values(table, texts)
+    return values
 
 
 def _fitting(table: ResultsTable) -> str:
@@ -169,14 +184,22 @@ def rows_of_step(
 
 
 def outputs_of(tables: Sequence[ResultsTable]) -> dict[str, OutputType]:
-    """The columns for keys of the output in any of a step's tables, with the type in the first table that has it."""
+    """The columns for keys of the output in any of a step's tables, with the type in the first table that has it.
+
+    Those of a key of several columns are among them: a person may want these instead of the key's text.
+    """
     found: dict[str, OutputType] = {}
     for table in tables:
-        for name, written in table.outputs.items():
+        for name, written in _further(table).items():
             kind = output_type(written)
             if kind is not None:
                 found.setdefault(name, kind)
     return found
+
+
+def _further(table: ResultsTable) -> dict[str, str]:
+    parts = {name: _AS_OUTPUT.get(kind, kind) for name, kind in table.parts.items() if name not in COLUMNS}
+    return parts | dict(table.outputs)
 
 
 def _more(table: ResultsTable | None, outputs: Mapping[str, OutputType]) -> sql.Composed:
@@ -184,7 +207,7 @@ def _more(table: ResultsTable | None, outputs: Mapping[str, OutputType]) -> sql.
     parts = []
     for name, kind in outputs.items():
         column = sql.Identifier(name)
-        own_type = None if table is None else output_type(table.outputs.get(name, ""))
+        own_type = None if table is None else output_type(_further(table).get(name, ""))
         has_it = own_type is not None and takes_values(str(kind), own_type)
         own = sql.SQL("row.{}").format(column) if has_it else sql.SQL("NULL")
         shown = "real[]" if kind.is_vector else str(kind)

@@ -10,6 +10,7 @@ from batchord.core.run.records import record_key
 from batchord.core.text.error_text import message_of
 from batchord.flow.attempt.failure import columns_of
 from batchord.flow.begin.dry_run import DryRun
+from batchord.flow.predict.levels import name_of_index
 from batchord.output.masking import mask
 from batchord.reports.failures import try_command
 
@@ -124,7 +125,7 @@ def report_of(tried: DryRun) -> DryRunReport:
         error=None if tried.error is None else mask(message_of(tried.error)),
         warnings=tried.warnings,
         seconds={name: round(value, 4) for name, value in vars(tried.seconds).items()},
-        index="key" if frame is None else str(frame.index.name),
+        index="key" if frame is None else name_of_index(frame),
         examples={} if frame is None or not len(frame) else _examples(frame, tried),
     )
 

@@ -10,6 +10,7 @@ import pandas as pd
 from batchord.core.code.traces import trace_of
 from batchord.core.run.hints import hint_of
 from batchord.flow.begin.dry_run import DryRun
+from batchord.flow.predict.levels import levels
 from batchord.reports.dry_runs import DryRunReport, report_of
 
 #: The columns that a dry run adds to those of the source.
@@ -36,10 +37,10 @@ class TriedFrame(pd.DataFrame):
         shown = pd.DataFrame(self.iloc[:_MOST_ROWS])
         cells = pd.DataFrame(
             {place: [_cell(value) for value in shown.iloc[:, place]] for place in range(len(shown.columns))},
-            index=[_text(key) for key in shown.index],
+            index=[_text(", ".join(map(str, key)) if isinstance(key, tuple) else key) for key in shown.index],
         )
         cells.columns = pd.Index([_text(name) for name in shown.columns])
-        cells.index.name = _text(self.index.name or "")
+        cells.index.name = _text(", ".join(str(name or "") for name in self.index.names))
         more = f"<p>{len(self) - _MOST_ROWS:,} more rows</p>" if len(self) > _MOST_ROWS else ""
         traceback = self.attrs.get("traceback")
         told = f"<pre>{html.escape(str(traceback))}</pre>" if traceback else ""
@@ -72,6 +73,9 @@ def tried_frame(tried: DryRun) -> TriedFrame:
     results = pd.DataFrame(columns, index=inputs.index, dtype=object)
     results["score"] = results["score"].astype(float)
     frame = TriedFrame(pd.concat([inputs, results], axis=1))
+    if isinstance(inputs.index.name, tuple):
+        read = {key: key for part in tried.fetched for key in part.index}
+        frame.index = levels([read.get(key, key) for key in tried.keys], inputs.index.name)
     frame.attrs.update(_attributes(report_of(tried)))
     return frame
 

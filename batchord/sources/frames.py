@@ -11,8 +11,10 @@ from batchord.core.text.counts import counted
 from batchord.sources.series import ColumnType, misfits, series
 
 
-def frame_of(rows: Sequence[Sequence[Any]], types: Mapping[str, ColumnType], key: str) -> Fetched:
+def frame_of(rows: Sequence[Sequence[Any]], types: Mapping[str, ColumnType], key: str | tuple[str, ...]) -> Fetched:
     """The rows as a frame. Each row begins with its key; the index, named ``key``, holds the keys unchanged.
+
+    The name of a key of several columns is the tuple of their names.
 
     ``types``: the types of the other columns, in their order. A record is rejected if its column's type cannot hold a
     value, or if it has several rows.
@@ -34,14 +36,17 @@ def frame_of(rows: Sequence[Sequence[Any]], types: Mapping[str, ColumnType], key
     return Fetched(pd.DataFrame({name: series(values, own, index) for (name, own), values in named}, index=index), [])
 
 
-def _without_repeated(rows: Sequence[Sequence[Any]], types: Mapping[str, ColumnType], key: str) -> Fetched:
+def _without_repeated(
+    rows: Sequence[Sequence[Any]], types: Mapping[str, ColumnType], key: str | tuple[str, ...]
+) -> Fetched:
     times = Counter(row[0] for row in rows)
+    name = key if isinstance(key, str) else ", ".join(key)
     repeated = [
         Rejection(
             key=each,
             reason=Reason.DUPLICATE_KEY,
-            detail=f"the source gives {key}={each!s} {counted(count, 'time')}, so the right row is unknown: aggregate "
-            "or deduplicate in the source, or name in key= a column that identifies its rows",
+            detail=f"the source gives {name}={each!s} {counted(count, 'time')}, so the right row is unknown: aggregate "
+            "or deduplicate in the source, or name in key= what identifies its rows",
         )
         for each, count in times.items()
         if count > 1

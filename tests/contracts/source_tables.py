@@ -17,10 +17,10 @@ from batchord.core.declared.source_reader import Fetched, SourceReader, in_order
 from batchord.core.run.records import Position
 from batchord.sources.listed import ListedReader, Record
 from batchord.sources.sql import SqlSource
+from batchord.sources.sql.author_query import AsDriverGave
 from batchord.sources.sql.reader import SqlRecords, open_source
-from batchord.sources.sql.statements import AsDriverGave
 
-KEY_KINDS = ("bigint", "uuid", "text")
+KEY_KINDS = ("bigint", "uuid", "text", "pair")
 ARRIVAL_KINDS = (None, "timestamptz", "timestamp", "date", "bigint")
 #: A person may run the contract against a further database, such as MariaDB, by giving its address.
 FURTHER_DATABASE = os.environ.get("CONTRACT_SOURCE_URL")
@@ -32,11 +32,11 @@ PLACES = (*DIALECTS, LISTED)
 #: An address that must not be used: every table names its own.
 NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
 
-_TYPES = {
+TYPES = {
     "sqlite": {"bigint": "INTEGER", **dict.fromkeys(("uuid", "text", "timestamptz", "timestamp", "date"), "TEXT")},
     "mysql": {"uuid": "CHAR(36)", "text": "VARCHAR(80)", "timestamptz": "DATETIME(6)", "timestamp": "DATETIME(6)"},
 }
-_TYPES["mariadb"] = _TYPES["mysql"]
+TYPES["mariadb"] = TYPES["mysql"]
 _START = datetime(2026, 3, 1, 12, 30, 0, 123456, tzinfo=UTC)
 
 
@@ -137,7 +137,7 @@ def connected(url: str) -> Any:
 def make_table(url: str, key_kind: str, arrival_kind: str | None, *, rows: int = 57) -> Table:
     """A new table with records in random order, about ten for each arrival."""
     table = Table(url=url, name=f"records_{uuid.uuid4().hex}", key_kind=key_kind, arrival_kind=arrival_kind)
-    types = _TYPES.get(sa.make_url(url).get_backend_name(), {})
+    types = TYPES.get(sa.make_url(url).get_backend_name(), {})
     columns = [f"k {types.get(key_kind, key_kind)}", "body VARCHAR(200)"]
     if arrival_kind is not None:
         columns.append(f"a {types.get(arrival_kind, arrival_kind)}")
@@ -146,7 +146,7 @@ def make_table(url: str, key_kind: str, arrival_kind: str | None, *, rows: int =
     chance = random.Random(7)  # noqa: S311
     as_text = sa.make_url(url).get_backend_name() == "sqlite"
     records = [
-        (_KEYS[key_kind](number), _arrival(arrival_kind, number // 10, as_text=as_text)) for number in range(rows)
+        (_KEYS[key_kind](number), arrival_of(arrival_kind, number // 10, as_text=as_text)) for number in range(rows)
     ]
     if sa.make_url(url).get_backend_name() != "postgresql" and key_kind == "uuid":
         records = [(str(key), arrival) for key, arrival in records]
@@ -161,11 +161,14 @@ def make_records(place: str, key_kind: str, arrival_kind: str | None, *, rows: i
     if place != LISTED:
         return make_table(place, key_kind, arrival_kind, rows=rows)
     lines = Lines()
-    lines.insert(*((_KEYS[key_kind](each), _arrival(arrival_kind, each // 10, as_text=False)) for each in range(rows)))
+    lines.insert(
+        *((_KEYS[key_kind](each), arrival_of(arrival_kind, each // 10, as_text=False)) for each in range(rows))
+    )
     return lines
 
 
-def _arrival(kind: str | None, step: int, *, as_text: bool) -> Any:
+def arrival_of(kind: str | None, step: int, *, as_text: bool) -> Any:
+    """The arrival of a record, of a kind."""
     moment = _START + timedelta(hours=7 * step, microseconds=step)
     values = {
         None: None,
@@ -192,6 +195,8 @@ def _text(number: int) -> str:
 _KEYS: dict[str, Callable[[int], Any]] = {
     "bigint": _whole,
     "text": _text,
+    #: Two columns; Python lists their text.
+    "pair": lambda number: f"{number}:{_text(number)}",
     "uuid": lambda number: uuid.uuid5(uuid.NAMESPACE_OID, str(number)),
 }
 

@@ -6,9 +6,11 @@ import pytest
 
 from batchord.core.run.records import record_key
 from batchord.sources.sql.engine import dispose_engines
+from tests.contracts.pair_tables import make_pairs
 from tests.contracts.source_tables import (
     ARRIVAL_KINDS,
     KEY_KINDS,
+    LISTED,
     PLACES,
     Records,
     address,
@@ -30,7 +32,8 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(params=[(key, arrival) for key in KEY_KINDS for arrival in ARRIVAL_KINDS], ids=str)
 def records(request: pytest.FixtureRequest, place: str) -> Records:
     """57 records of one kind."""
-    return make_records(place, *request.param)
+    key, arrival = request.param
+    return make_pairs(place, arrival) if key == "pair" and place != LISTED else make_records(place, key, arrival)
 
 
 @pytest.fixture

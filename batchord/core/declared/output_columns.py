@@ -15,14 +15,15 @@ _TAKEN = {*COLUMNS, "writer", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"
 _EXAMPLES = "boolean, bigint, numeric(8, 2), text, timestamptz, jsonb, real[] or vector(768)"
 
 
-def outputs_problems(outputs: object, *, key: str | None) -> list[str]:
-    """The problems of ``outputs=``, one sentence each. ``key``: the name of the source's key, as far as it has one."""
+def outputs_problems(outputs: object, *, key: object) -> list[str]:
+    """The problems of ``outputs=``, one sentence each. ``key``: the source's ``key=``, as far as it has one."""
     if not isinstance(outputs, Mapping):
         return [f"outputs= is {kind_of(outputs)}: give names and types, such as {{'items': 'jsonb'}}"]
-    return [problem for name, written in outputs.items() for problem in _problems(name, written, key)]
+    keys = key if isinstance(key, tuple) else (key,)
+    return [problem for name, written in outputs.items() for problem in _problems(name, written, keys)]
 
 
-def _problems(name: object, written: object, key: str | None) -> Iterable[str]:
+def _problems(name: object, written: object, keys: tuple[object, ...]) -> Iterable[str]:
     if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > _MOST_BYTES:
         yield (
             f"outputs= has the name {shown(name)}, which cannot be a column: use lower-case letters, digits and '_', "
@@ -30,8 +31,9 @@ def _problems(name: object, written: object, key: str | None) -> Iterable[str]:
         )
     elif name in _TAKEN or name.removeprefix("prediction_") in _TAKEN:
         yield f"outputs= has the name {name!r}, which the table of predictions uses: let the model return another"
-    elif key is not None and name in (key, f"key_{key}"):
-        yield f"outputs= has the name {name!r}, which is the source's key: let the model return another"
+    elif name in keys or name.removeprefix("key_") in keys:
+        what = "the source's key" if len(keys) == 1 else "a column of the source's key"
+        yield f"outputs= has the name {name!r}, which is {what}: let the model return another"
     if not isinstance(written, str):
         yield f"outputs= has {kind_of(written)} as the type of {shown(name)}: give a type such as {_EXAMPLES}"
     elif output_type(written) is None:

@@ -13,6 +13,7 @@ from itertools import chain, dropwhile, islice, takewhile
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from batchord.core.run.horizon import MOST_COUNTED, MOST_STRAYS, Present, Stray, greatest_of_the_present, leading
+from batchord.core.run.key_columns import KeyColumn
 from batchord.core.run.records import Position, Rejection, Scalar, ledger_texts, record_key
 from batchord.core.run.shards import ShardRange
 
@@ -116,6 +117,15 @@ class SourceReader(ABC):
         Predictions are kept in a table whose key is of this type.
         """
         return None
+
+    @property
+    def key_parts(self) -> tuple[KeyColumn, ...]:
+        """The columns of a key of several, with names and types for a table; empty for a key of one column.
+
+        Such a key is the text of :mod:`batchord.core.run.composite_keys`, in positions and in the index of frames. In
+        frames, it is a :class:`.CompositeKey`, and the index's name is the tuple of the columns' names.
+        """
+        return ()
 
     @property
     def settles_by_clock(self) -> bool:

@@ -64,6 +64,16 @@ class Source(Declaration):
     arrival: str | None = field(default=None, metadata=DEFAULT_IN_DIGEST)
     settle: timedelta | None = field(default=None, metadata=DEFAULT_IN_DIGEST)
 
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The names of the columns that identify a record together; nearly always it is one."""
+        return (self.key,) if isinstance(self.key, str) else tuple(self.key)
+
+    @property
+    def key_name(self) -> str:
+        """The name of the key for people; of several columns, all names."""
+        return ", ".join(map(str, self.key_columns))
+
     def open(self, context: SourceContext) -> "SourceReader":
         """A reader for the records. It imports heavy libraries here, in the worker that needs them.
 
@@ -107,14 +117,9 @@ class Source(Declaration):
 
     def problems(self) -> list[str]:
         """The problems of the declaration, one sentence each; empty if there are none."""
-        problems = []
-        if not self.key:
-            problems.append("the source has no key: name the column that identifies a record")
-        problems += [
-            f"{option}={value!r}: give the name of a column as a text"
-            for option, value in (("key", self.key), ("arrival", self.arrival))
-            if value and not isinstance(value, str)
-        ]
+        problems = self._problems_of_key()
+        if self.arrival and not isinstance(self.arrival, str):
+            problems.append(f"arrival={self.arrival!r}: give the name of a column as a text")
         if self.settle is not None and not isinstance(self.settle, timedelta):
             problems.append(f"settle={self.settle!r}: give a timedelta, or None")
         elif self.settle is not None and self.settle < timedelta(0):
@@ -124,6 +129,11 @@ class Source(Declaration):
             for name, text in [*self._options(None), *self._options(_VALUES)]
             if not isinstance(getattr(self, name), str) and _ADDRESS.search(text)
         ]
+
+    def _problems_of_key(self) -> list[str]:
+        if not self.key:
+            return ["the source has no key: name the column that identifies a record"]
+        return [] if isinstance(self.key, str) else [f"key={self.key!r}: give the name of a column as a text"]
 
     def _options(self, decides: str | None) -> list[tuple[str, str]]:
         """The names and texts of the options that decide ``decides``, positional options first."""

@@ -27,7 +27,8 @@ _MOST = 5
 def hint_of(failure: Failure, *, index: str | None = None) -> str | None:
     """One sentence about the likely cause and the way to mend it; None if the error could be anything.
 
-    A failure without columns is not of a model, and has none. ``index``: the name of the frame's index, if it is known.
+    A failure without columns is not of a model, and has none. ``index``: the name of the frame's index, if it is
+    known; of several levels, all names with commas.
     """
     if failure.columns is None:
         return None
@@ -36,6 +37,9 @@ def hint_of(failure: Failure, *, index: str | None = None) -> str | None:
     name = missing and (missing[1] or missing[2])
     if name and name == index and name not in failure.columns:
         return f"The frame has no column {name!r}, because it is the key: write frame.index."
+    if name and index and name in index.split(", ") and name not in failure.columns:
+        level = f"frame.index.get_level_values({name!r})"
+        return f"The frame has no column {name!r}, because it is a column of the key: write {level}."
     if name and name not in failure.columns:
         return f"The frame has no column {name!r}: {meant(name, failure.columns, listed='its columns are')}"
     return _hint_of_types(failure.columns) if _NO_NUMBER.search(failure.error) else None

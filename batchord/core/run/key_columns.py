@@ -3,26 +3,40 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from uuid import UUID
 
-from batchord.core.run.records import Scalar, TextKey, record_key
+from batchord.core.run.composite_keys import columns_of_key
+from batchord.core.run.records import LONGEST_KEY, Scalar, TextKey, record_key
 
 #: Whole numbers, the narrowest type first, each with the number of its bits.
 _WHOLE = {"smallint": 16, "integer": 32, "bigint": 64}
 _TEXTS = ("text", "character varying")
 #: Whole numbers as PostgreSQL writes them.
 _WHOLE_TEXT = re.compile(r"0|-?[1-9][0-9]{0,18}")
+_BOOLEANS = ("true", "false")
+#: The most bytes of a key's columns together. An entry of a PostgreSQL index holds about 2,700.
+_MOST_BYTES = 2_500
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyColumn:
-    """The key of a source."""
+    """The key of a source, or one of its columns."""
 
     #: The column's name.
     name: str
     #: The name of its type, as PostgreSQL writes it, such as ``bigint``.
     type: str
+    #: The columns of a key of several. Then name and type are those of a column for the text that they have together.
+    parts: tuple["KeyColumn", ...] = ()
+
+
+def key_of_columns(parts: Sequence[KeyColumn]) -> KeyColumn:
+    """A key of several columns. Its text stands beside them, under a name that none of them has."""
+    names = {part.name for part in parts}
+    name = next(each for each in ("record_key", "prediction_record_key", "key_text") if each not in names)
+    return KeyColumn(name=name, type="text", parts=tuple(parts))
 
 
 def type_of_keys(keys: Iterable[Scalar]) -> str:
@@ -77,6 +91,46 @@ def unfitting(keys: Sequence[Scalar], column_type: str) -> set[Scalar]:
     return {key for key in keys if type(key) is not TextKey and not (column_type == "numeric" and type(key) is int)}
 
 
+def unfitting_columns(keys: Sequence[Scalar], types: Sequence[str], *, by_text: bool) -> set[Scalar]:
+    """Those of the keys that columns of these types cannot hold.
+
+    ``by_text``: whether a column beside them holds the key's whole text. If not, each column must show its part of it.
+    """
+    return {key for key in keys if stored_columns(key, types, by_text=by_text) is None}
+
+
+def stored_columns(key: Scalar, types: Sequence[str], *, by_text: bool) -> tuple[str, ...] | None:
+    """The texts of the key's columns, as columns of these types can hold them; None if they cannot."""
+    text = str(key)
+    if not by_text and record_key(text) != text:  # its end is only in a digest
+        return None
+    columns = columns_of_key(text, len(types))
+    if columns is None or not all(
+        _holds(kind, each, by_text=by_text) for kind, each in zip(types, columns, strict=True)
+    ):
+        return None
+    if len(text) <= LONGEST_KEY and text.isascii() and "\x00" not in text:  # the usual case
+        return columns
+    stored = tuple(map(record_key, columns))
+    return stored if sum(len(each.encode()) for each in stored) <= _MOST_BYTES else None
+
+
+def _holds(column_type: str, text: str, *, by_text: bool) -> bool:
+    if column_type in _WHOLE:
+        return _is_whole(text, column_type)
+    if column_type == "uuid":
+        return _is_uuid(text)
+    if column_type == "boolean":
+        return text in _BOOLEANS
+    # PostgreSQL itself has written texts of other types. Dates beyond Python's are looked up only by the whole text.
+    return by_text or column_type != "date" or _is_date(text)
+
+
+def shows_its_text(column_type: str) -> bool:
+    """Whether a column of this type shows its part of a key's text in any session, so that it need not be stored."""
+    return has_one_text(column_type) or column_type in ("date", "boolean")
+
+
 def fitting_texts(texts: Iterable[str], column_type: str) -> list[str]:
     """Those of the ledger's texts for keys by which a row with such a key column can be looked up."""
     if column_type in _WHOLE:
@@ -100,6 +154,13 @@ def _is_within(number: Any, column_type: str) -> bool:
     bound = 2 ** (_WHOLE[column_type] - 1)
     is_within: bool = -bound <= number < bound
     return is_within
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _is_uuid(text: str) -> bool:

@@ -1,7 +1,7 @@
 """The tables of predictions: one for each ``Predict`` step."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 #: The schema of the tables whose names Batchord chooses.
@@ -35,6 +35,8 @@ class ResultsTable:
     step: str
     schema_name: str
     table_name: str
+    #: The column that identifies a row. Of a key of several columns, it holds their text; empty if an author's table
+    #: has no column for that.
     key_column: str
     #: As :attr:`batchord.core.run.key_columns.KeyColumn.type`.
     key_type: str
@@ -53,6 +55,19 @@ class ResultsTable:
     #: The columns for keys of the model's output, and their types as PostgreSQL writes them. A value that has no such
     #: column, or was written before it had one, is in the column ``output``.
     outputs: Mapping[str, str] = field(default_factory=dict)
+
+    #: The columns of a key of several, each with its type, in their order; empty if the key is one column.
+    key_parts: Sequence[Sequence[str]] = ()
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """The types of a key's several columns by their names; empty if the key is one column."""
+        return {name: kind for name, kind in self.key_parts}  # noqa: C416 -- each is a list
+
+    @property
+    def has_key_text(self) -> bool:
+        """Whether a column holds the key itself, or its text: not if only several columns together show it."""
+        return bool(self.key_column)
 
     @property
     def name(self) -> TableName:

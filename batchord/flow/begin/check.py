@@ -13,7 +13,7 @@ from batchord.core.declared.steps import Predict, Step, TaskStep
 from batchord.core.errors import BatchordError
 from batchord.core.ports import Models
 from batchord.core.run.graph import upstream
-from batchord.core.run.key_columns import KeyColumn
+from batchord.core.run.key_columns import KeyColumn, key_of_columns
 from batchord.core.run.output_types import OutputColumn
 from batchord.core.run.results import TableName
 from batchord.core.text.error_text import message_of
@@ -126,10 +126,14 @@ def _check_table(parts: CheckParts, pipeline: str, step: Predict, reader: Source
     if step.into_table is None:
         found = parts.tables().problems_of_own(pipeline, step.name, outputs) if outputs else []
         option = "outputs="
-    elif reader.key_type is None:
+    elif reader.key_type is None and not reader.key_parts:
         return
     else:
-        key = KeyColumn(name=step.source.key, type=reader.key_type)
+        key = (
+            key_of_columns(reader.key_parts)
+            if reader.key_parts
+            else KeyColumn(name=step.source.key_name, type=str(reader.key_type))
+        )
         found = parts.tables().problems(pipeline, step.name, step.into_table, key, outputs)
         option = f"into={step.into!r}"
     for problem in found:

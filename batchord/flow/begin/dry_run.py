@@ -187,7 +187,7 @@ def _chosen(predict: Predict, positions: Sequence[Position], key: str | None, wh
     condition = "" if where is None else " that meet the condition"
     if not positions:
         return f"No records{condition}"
-    order = predict.source.arrival or predict.source.key
+    order = predict.source.arrival or predict.source.key_name
     return f"The newest {counted(len(positions), 'record')}{condition}, by {order}"
 
 

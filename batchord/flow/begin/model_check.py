@@ -48,9 +48,9 @@ def missing_columns(declared: Predict, needed: Sequence[str], columns: Sequence[
     """The problems of a model that reads ``needed`` from a source with ``columns``; None: they are unknown."""
     if columns is None:
         return []
-    key, arrival = declared.source.key, declared.source.arrival
+    keys, arrival = declared.source.key_columns, declared.source.arrival
     # prepare() hides the same columns from the model: the key is the frame's index.
-    hidden = {key} if declared.declared_model.takes_arrival else {key, arrival}
+    hidden = {*keys} if declared.declared_model.takes_arrival else {*keys, arrival}
     problems = []
     for name in needed:
         if name not in columns:

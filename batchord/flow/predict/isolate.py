@@ -20,6 +20,7 @@ from batchord.core.reasons import Reason
 from batchord.core.run.records import Rejection, Scalar, record_key
 from batchord.core.text.counts import counted
 from batchord.core.text.error_text import clause, error_text, message_of
+from batchord.flow.predict.levels import with_levels
 from batchord.flow.predict.outputs import check_contract, naming_the_function
 from batchord.flow.predict.prepare import Prepared
 
@@ -162,11 +163,12 @@ def _log_cause(error: Exception) -> None:
 
 
 def _call(model: LoadedModel, frame: "pd.DataFrame") -> "pd.DataFrame":
+    given = with_levels(frame)
     # A kind of the author's own has its predict() in a file of the author's.
     with naming_the_function(model.predict):
-        returned = model.predict(frame)
-        check_contract(frame, returned)
-    return returned
+        returned = model.predict(given)
+        check_contract(given, returned)
+    return returned if given is frame else returned.set_axis(frame.index)
 
 
 def _is_of_the_records(error: Exception) -> bool:

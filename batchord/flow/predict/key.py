@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.sources import Source
-from batchord.core.run.key_columns import KeyColumn, type_of_keys
+from batchord.core.run.key_columns import KeyColumn, key_of_columns, type_of_keys
 from batchord.core.run.leases import ShardLease
 from batchord.core.run.output_types import lacking
 from batchord.core.run.shards import ShardRange
@@ -13,10 +13,12 @@ from batchord.flow.parts import Parts
 
 def key_column(declared: Source, reader: SourceReader, shards: Sequence[ShardRange]) -> KeyColumn:
     """The key's name and type. If the source does not say the type, the ends of ``shards`` show it."""
+    if reader.key_parts:
+        return key_of_columns(reader.key_parts)
     kind = reader.key_type
     if kind is None:
         kind = type_of_keys(end.key for shard in shards for end in (shard.first, shard.last))
-    return KeyColumn(name=declared.key, type=kind)
+    return KeyColumn(name=declared.key_name, type=kind)
 
 
 def with_destination(parts: Parts, lease: ShardLease) -> ShardLease:

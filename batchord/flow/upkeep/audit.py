@@ -222,7 +222,7 @@ def _audit_step(parts: Parts, pipeline: str, step: Predict, findings: Audit, exa
         findings.records += nameless
         findings.missing += nameless
         findings.without_position += nameless
-        _keep(examples["missing"], f"{counted(nameless, 'record')} whose {step.source.key} is NULL")
+        _keep(examples["missing"], f"{counted(nameless, 'record')} whose {step.source.key_name} is NULL")
 
 
 def _past_windows(parts: Parts, pipeline: str, step: Predict, findings: Audit, examples: dict[str, list[str]]) -> None:

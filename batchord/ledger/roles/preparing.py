@@ -32,6 +32,7 @@ _GRANTS = {
         "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA {schema} TO {role}",
         # They make tables with the owner's rights.
         "REVOKE EXECUTE ON FUNCTION {schema}.add_outputs, {schema}.make_results, {schema}.use_results FROM {role}",
+        "REVOKE EXECUTE ON FUNCTION {schema}.make_results_of_columns, {schema}.use_results_of_columns FROM {role}",
     ),
     "source": ("GRANT SELECT ON ALL TABLES IN SCHEMA {schema}, {results} TO {role}",),
 }

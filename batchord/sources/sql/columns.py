@@ -24,7 +24,7 @@ class Columns:
     origins: Mapping[str, tuple[int, int]]
     #: The type of the leading column, which orders records first: the arrival, or else the key.
     leading_type: Any
-    #: The type of the key.
+    #: The type of the key; of a key of several columns, that of their text.
     key_type: Any
     #: The n of a key of type char(n) on PostgreSQL.
     key_width: Any
@@ -50,7 +50,7 @@ def describe(engine: sa.Engine, statements: Statements, declared: SqlSource) -> 
         widths = dict(zip(names, (column[2] for column in result.cursor.description), strict=True))
         origins = _origins(names, result.cursor) if is_postgres else {}
     query_gives = "the query gives " + ", ".join(names)
-    for argument, name in (("key", declared.key), ("arrival", declared.arrival)):
+    for argument, name in [*(("key", name) for name in declared.key_columns), ("arrival", declared.arrival)]:
         if name is not None and name not in types:
             raise ConfigurationError(
                 f"The source's {argument}={name!r} is not a column of its query: {query_gives}. Add it to the query, "
@@ -66,16 +66,18 @@ def describe(engine: sa.Engine, statements: Statements, declared: SqlSource) -> 
             f"The source's query gives the column {twice[0]!r} more than once ({query_gives}): give each a name of its "
             "own (AS)."
         )
-    leading = declared.arrival or declared.key
+    key = declared.key_columns[0]
+    leading = declared.arrival or key
     if is_postgres:
-        postgres.refuse_order(declared.key, leading, types)
+        postgres.refuse_order(declared.key_columns, leading, types)
+    key_type = types[key] if isinstance(declared.key, str) else postgres.TEXT
     return Columns(
         types=types,
         origins=origins,
-        leading_type=types[leading],
-        key_type=types[declared.key],
-        key_width=widths[declared.key],
-        leading_origin=origins.get(leading),
+        leading_type=key_type if declared.arrival is None else types[leading],
+        key_type=key_type,
+        key_width=widths[key],
+        leading_origin=None if declared.arrival is None and not isinstance(declared.key, str) else origins.get(leading),
     )
 
 

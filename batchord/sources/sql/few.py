@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.records import Position
 from batchord.core.text.sql_text import NO_CONDITION, is_condition, lexis_of, parts_of
-from batchord.sources.sql.statements import AsDriverGave, Condition, Statements
+from batchord.sources.sql.author_query import AsDriverGave
+from batchord.sources.sql.statements import Condition, Statements
 
 
 class FewRecords(Statements):
@@ -26,12 +27,16 @@ class FewRecords(Statements):
         here = sa.or_(*[sa.and_(*self._exactly(position)) for position in positions])
         return sa.select(*chosen).select_from(self.records).where(here).order_by(*self._order())
 
+    def key_values(self, rows: int) -> sa.Select[Any]:
+        """The columns of a key of several, in at most so many ``rows`` of records that have it."""
+        return sa.select(*self.key_columns).where(self.key.is_not(None)).limit(rows)
+
     def unplaced(self, column: str, rows: int) -> sa.Select[Any]:
         """Keys of at most so many ``rows`` of records whose ``column`` is NULL, in no certain order."""
         return sa.select(self._shown_key).where(self.records.c[column].is_(None)).limit(rows)
 
     def _exactly(self, position: Position) -> list[Condition]:
-        key: Condition = self.key == _bound("at_key", position.key)
+        key = self._has_key(position.key, "at_key")
         if self.arrival is None:
             return [key]
         arrival: Condition = self.arrival == _bound("at_arrival", position.arrival)

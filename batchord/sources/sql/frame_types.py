@@ -27,7 +27,7 @@ def frame_types(
         driver = connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)  # noqa: S101 -- this dialect uses psycopg
         # A record without an arrival has no position, so the model never gets it.
-        filled |= {declared.arrival or declared.key}
+        filled |= {declared.arrival} if declared.arrival else {*declared.key_columns}
         return types_of(oids, driver.adapters, filled=filled, dtypes=declared.dtypes)
 
 
@@ -38,12 +38,13 @@ def unplaced_keys(
 
     With an index that begins with the column, it costs a look into it; otherwise a scan up to the first such records.
     """
-    names = list(dict.fromkeys([declared.arrival or declared.key, declared.key]))
+    keys = declared.key_columns
+    names = list(dict.fromkeys([declared.arrival or keys[0], *keys]))
     with reading(engine) as connection:
         if engine.dialect.name == "postgresql":
             filled = never_null(connection, statements, names, columns.origins)
             names = [name for name in names if name not in filled]
         for name in names:
-            keys = list(connection.execute(statements.unplaced(name, most)).scalars())
-            if keys:
-                yield name, [key for key in keys if key is not None]
+            found = list(connection.execute(statements.unplaced(name, most)).scalars())
+            if found:
+                yield name, [key for key in found if key is not None]

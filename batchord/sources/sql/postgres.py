@@ -5,7 +5,7 @@ records. If the third does not see a record with a position at or below the firs
 second.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.records import LONGEST_KEY
 from batchord.database.own import ADDS_NO_RECORD
-from batchord.sources.sql.statements import AsDriverGave
+from batchord.sources.sql.author_query import AsDriverGave
 
 #: Type numbers that never change: ``pg_type.oid``.
-FLOAT4, DATE, TIMESTAMP, TIMESTAMPTZ, UUID_TYPE = 700, 1082, 1114, 1184, 2950
+TEXT, FLOAT4, DATE, TIMESTAMP, TIMESTAMPTZ, UUID_TYPE = 25, 700, 1082, 1114, 1184, 2950
 #: int8, int2, int4, oid, float8, numeric, and times: values of these types rise if a sequence or a clock gives them.
 #: Uuids and texts do not rise, unless the author says so with ``settle=``.
 _RISING = frozenset({20, 21, 23, 26, 701, 1700, DATE, TIMESTAMP, TIMESTAMPTZ})
@@ -165,15 +165,15 @@ def refuse_standby(connection: sa.Connection) -> None:
         )
 
 
-def refuse_order(key: str, leading: str, types: Mapping[str, Any]) -> None:
+def refuse_order(key: Sequence[str], leading: str, types: Mapping[str, Any]) -> None:
     """Raises ConfigurationError for a key or an arrival, the ``leading`` column, that cannot order records."""
-    for name in (key, leading):
+    for name in (*key, leading):
         if kind := _WITHOUT_ORDER.get(types[name]):
             raise ConfigurationError(
                 f"The source's column {name!r} is of type {kind}, which has no order: name another column, or write "
                 f"CAST({name} AS text) AS {name} in the source's sql."
             )
-    if types[leading] == FLOAT4 and leading != key:
+    if types[leading] == FLOAT4 and [leading] != [*key]:
         raise ConfigurationError(
             f"The source's column {leading!r} is of type real, whose values do not compare equal to themselves "
             f"outside the database: write CAST({leading} AS numeric) AS {leading} in the source's sql."

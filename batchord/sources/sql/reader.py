@@ -10,12 +10,14 @@ import sqlalchemy as sa
 from batchord.core.declared.source_reader import Fetched, SourceReader, Unplaced
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.horizon import Present
+from batchord.core.run.key_columns import KeyColumn
 from batchord.core.run.records import Position, TextKey
 from batchord.core.run.shards import ShardRange
 from batchord.sources.series import ColumnType
 from batchord.sources.sql import postgres
 from batchord.sources.sql.bounds import Bounds, Limits
 from batchord.sources.sql.columns import Columns, describe
+from batchord.sources.sql.composite import key_parts, key_text
 from batchord.sources.sql.connections import BOUNDS, reading
 from batchord.sources.sql.dtypes import asked_types
 from batchord.sources.sql.engine import engine_for, source_url
@@ -27,6 +29,7 @@ from batchord.sources.sql.keys import is_read_as_text, text_key
 from batchord.sources.sql.look import Look, value_of
 from batchord.sources.sql.outcomes import find_outcomes
 from batchord.sources.sql.pieces import Pieces
+from batchord.sources.sql.positions import without_repeated
 from batchord.sources.sql.records import RecordReader
 from batchord.sources.sql.source import SqlSource
 from batchord.sources.sql.streams import in_parts
@@ -77,9 +80,13 @@ class SqlRecords(SourceReader):
 
     @cached_property
     def _statements(self) -> FewRecords:
+        declared, dialect = self._declared, self._engine.dialect
+        if not isinstance(declared.key, str):
+            text = key_text(dialect, declared.key_columns, self._columns.types)
+            return FewRecords(declared, dialect=dialect.name, window=self._window, key_text=text)
         if self._key_of is None:
             return self._author
-        return FewRecords(self._declared, dialect=self._engine.dialect.name, window=self._window, text_keys=True)
+        return FewRecords(declared, dialect=dialect.name, window=self._window, text_keys=True)
 
     @cached_property
     def _key_of(self) -> Callable[[str], TextKey] | None:
@@ -101,6 +108,13 @@ class SqlRecords(SourceReader):
     def key_type(self) -> str | None:
         """See the port. Only PostgreSQL's types are known."""
         return postgres.name_of_key_type(self._columns.key_type) if self._is_postgres else None
+
+    @cached_property
+    def key_parts(self) -> tuple[KeyColumn, ...]:
+        """See the port."""
+        if isinstance(self._declared.key, str):
+            return ()
+        return key_parts(self._engine, self._statements, self._declared.key_columns, self._columns.types)
 
     @property
     def transactions(self) -> Self | None:
@@ -220,7 +234,7 @@ class SqlRecords(SourceReader):
         return RecordReader(
             engine=self._engine,
             statements=self._statements,
-            key=self._declared.key,
+            key=self._declared.key if isinstance(self._declared.key, str) else self._declared.key_columns,
             key_of=self._key_of,
             types=self._types(columns),
             oids=self._columns.types if self._is_postgres else None,
@@ -229,7 +243,7 @@ class SqlRecords(SourceReader):
 
     def _types(self, columns: Sequence[str] | None) -> dict[str, ColumnType]:
         """The types of the wanted columns, without the key."""
-        names = [name for name in self._columns.names if name != self._declared.key]
+        names = [name for name in self._columns.names if name not in self._declared.key_columns]
         if columns is not None and set(columns) <= set(self._columns.names):
             names = [name for name in names if name in columns]
         if not self._is_postgres:
@@ -275,19 +289,8 @@ class SqlRecords(SourceReader):
     def _positions(
         self, connection: sa.Connection, statement: sa.Select[Any], chunk_rows: int
     ) -> Iterator[Sequence[Position]]:
-        alone, previous = self._author.arrival is None, None
-        for part in in_parts(connection, statement, chunk_rows):
-            keys = [row[-1] for row in part] if self._key_of is None else [self._key_of(row[-1]) for row in part]
-            if alone:
-                positions = [Position(arrival=None, key=key) for key in keys]
-            else:
-                positions = [Position(arrival=row[0], key=key) for row, key in zip(part, keys, strict=True)]
-            if keys[0] == previous or len(set(keys)) < len(keys):
-                before = [previous, *keys]  # another row with the same key is the same record
-                positions = [each for key, each in zip(before, positions, strict=False) if each.key != key]
-            previous = keys[-1]
-            if positions:
-                yield positions
+        parts = in_parts(connection, statement, chunk_rows)
+        return without_repeated(parts, self._key_of, alone=self._author.arrival is None)
 
     def _refuse_other_order(self, after: Position | None) -> None:
         """Raises for a position from before ``arrival=`` was added or removed: it would compare as NULL."""

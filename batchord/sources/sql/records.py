@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from batchord.core.declared.limits import MOST_RECORDS, MOST_SHARE
 from batchord.core.declared.source_reader import Fetched
 from batchord.core.reasons import Reason
+from batchord.core.run.composite_keys import CompositeKey
 from batchord.core.run.records import Position, Rejection, Scalar, TextKey
 from batchord.core.text.counts import counted
 from batchord.database.lenient import as_missing, bear_times
@@ -31,7 +32,8 @@ class RecordReader:
 
     engine: sa.Engine
     statements: FewRecords
-    key: str
+    #: The name of the key's column, or the names of its columns.
+    key: str | tuple[str, ...]
     #: The function that turns what was read into a key; None: the value itself is the key.
     key_of: Callable[[str], TextKey] | None
     #: The types of the wanted columns, in their order.
@@ -40,6 +42,15 @@ class RecordReader:
     oids: Mapping[str, int] | None
     #: The most bytes of a record. A larger one is rejected.
     most_bytes: int
+
+    @property
+    def _key_columns(self) -> tuple[str, ...]:
+        """The columns of a key of several, which are read behind its text."""
+        return () if isinstance(self.key, str) else self.key
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        return (*self._key_columns, *self.types)
 
     def between(self, first: Position, last: Position, chunk_rows: int) -> Iterator[Fetched]:
         """The records from ``first`` to ``last``, both included, ascending; no part is empty.
@@ -60,15 +71,15 @@ class RecordReader:
         """The records at these positions, in one frame. A value that cannot be read rejects its record alone."""
         if not positions:
             return self._fetched([])
-        types = tuple(self.types)
+        columns = self._columns
         good: list[Sequence[Any]] = []
         unreadable: list[Rejection] = []
         try:
-            good = [row for part in self._rows(self.statements.at(positions, types), len(positions)) for row in part]
+            good = [row for part in self._rows(self.statements.at(positions, columns), len(positions)) for row in part]
         except UnreadableValue:
             for position in positions:
                 try:
-                    good += [row for part in self._rows(self.statements.at([position], types), 1) for row in part]
+                    good += [row for part in self._rows(self.statements.at([position], columns), 1) for row in part]
                 except UnreadableValue as error:
                     detail = error.said
                     unreadable.append(Rejection(key=position.key, reason=Reason.UNREADABLE_VALUE, detail=detail))
@@ -76,7 +87,7 @@ class RecordReader:
         return Fetched(frame, unreadable + rejections)
 
     def _in_one_statement(self, first: Position, last: Position, chunk_rows: int) -> Iterator[Rows]:
-        return self._rows(self.statements.between(first, last, tuple(self.types)), chunk_rows)
+        return self._rows(self.statements.between(first, last, self._columns), chunk_rows)
 
     def _rows(self, statement: sa.Select[Any], chunk_rows: int) -> Iterator[Rows]:
         """Rows in parts. Rows that have the same key and follow each other come in the same part, which then is larger.
@@ -89,7 +100,9 @@ class RecordReader:
         with reading(self.engine) as connection:
             for part in in_parts(connection, statement, chunk_rows, _times_as_missing):
                 rows: list[Sequence[Any]] = list(part)
-                if self.key_of is not None:
+                if self._key_columns:
+                    rows = _with_key_of_columns(part, len(self._key_columns))
+                elif self.key_of is not None:
                     rows = [(self.key_of(row[0]), *row[1:]) for row in part]
                 if self.oids is None:
                     rows = [(*row, self._excess(row)) for row in rows]
@@ -149,7 +162,7 @@ class RecordReader:
                 if len(unreadable) > most:
                     raise UnreadableValue(
                         f"{len(unreadable)} of {counted(len(positions), 'record')} cannot be read, the last with "
-                        f"{self.key}={positions[start].key!r}. {error}",
+                        f"{', '.join(self._key_columns) or self.key}={positions[start].key!r}. {error}",
                         said=error.said,
                     ) from error
                 continue
@@ -160,6 +173,11 @@ class RecordReader:
 
 def _times_as_missing(adapters: Any) -> None:
     bear_times(adapters, as_missing)
+
+
+def _with_key_of_columns(rows: Rows, count: int) -> list[Sequence[Any]]:
+    """The rows, each with its key and the values of the key's columns as one value."""
+    return [(CompositeKey(row[0], values=row[1 : count + 1]), *row[count + 1 :]) for row in rows]
 
 
 def _rows_of(key: Scalar, rows: Rows) -> int:

@@ -1,7 +1,8 @@
 """The declaration of records from a SQL query."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Self
@@ -44,7 +45,8 @@ class SqlSource(Source):
 
     Args:
         sql: The query, without an ORDER BY of its own.
-        key: The column that identifies a record: unique and never NULL. It is the index of the model's frame.
+        key: The column that identifies a record: unique and never NULL. It is the index of the model's frame. A list
+            of columns identifies it together: ``key=["store_id", "day"]``; then the index has a level for each.
         arrival: The column that orders records by their arrival. None: the key itself orders them.
         settle: The longest time from taking a position until its record is visible: the frontier stays that far
             behind. None: the open transactions decide, as PostgreSQL shows them.
@@ -59,12 +61,19 @@ class SqlSource(Source):
 
     sql: str
     _: KW_ONLY
+    #: A list becomes a tuple, and a list of one column its name.
+    key: str | Sequence[str]  # type: ignore[assignment]  # only this kind takes several; see key_columns
     dtypes: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False, metadata=DECIDES_VALUES)
     statement_timeout: timedelta | None = field(default=None, repr=False, metadata=DECIDES_NOTHING)
     lock_timeout: timedelta | None = field(default=None, repr=False, metadata=DECIDES_NOTHING)
     max_bytes: int = field(default=50_000_000, repr=False, hash=False, metadata=DECIDES_NOTHING)
     url: str | None = field(default=None, metadata=DEFAULT_IN_DIGEST)
     url_env: str | None = field(default=None, metadata=DEFAULT_IN_DIGEST)
+
+    def __post_init__(self) -> None:
+        """A list of columns becomes a tuple: a declaration can be hashed."""
+        if isinstance(self.key, list | tuple):
+            object.__setattr__(self, "key", self.key[0] if len(self.key) == 1 else tuple(self.key))
 
     def open(self, context: SourceContext) -> "SqlRecords":
         """See the base class."""
@@ -128,12 +137,23 @@ class SqlSource(Source):
             for name, dtype in self.dtypes.items()
             if dtype not in DTYPES
         ]
-        if isinstance(self.key, str) and self.key in self.dtypes:
-            problems.append(
-                f"dtypes= names the key {self.key!r}, which is the frame's index: select the column again under "
-                "another name (AS)"
-            )
+        is_one = isinstance(self.key, str)
+        problems += [
+            f"dtypes= names the key {name!r}, which is {'' if is_one else 'a level of '}the frame's index: select the "
+            "column again under another name (AS)"
+            for name in (self.key_columns if isinstance(self.key, str | tuple) else ())
+            if isinstance(name, str) and name in self.dtypes
+        ]
         return problems
+
+    def _problems_of_key(self) -> list[str]:
+        if not isinstance(self.key, tuple) or not self.key:
+            wrong = super()._problems_of_key()
+            return [f"{each}, or a list of several" if "=" in each else each for each in wrong]
+        if any(not isinstance(name, str) or not name for name in self.key):
+            return [f"key={list(self.key)!r}: give the names of columns as texts"]
+        twice = [name for name, times in Counter(self.key).items() if times > 1]
+        return [f"key={list(self.key)!r} names {twice[0]!r} more than once"] if twice else []
 
     @property
     def is_bounded(self) -> bool:

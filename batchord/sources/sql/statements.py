@@ -6,32 +6,21 @@ other databases get ``arrival >= a AND (arrival > a OR key > k)``, which is a ra
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from batchord.core.errors import ConfigurationError
+from batchord.core.run.composite_keys import columns_of_key
 from batchord.core.run.records import Position, Scalar
-from batchord.core.text.sql_text import PartKind, lexis_of, parts_of
+from batchord.sources.sql.author_query import KEY_TEXT, AsDriverGave, author_query
 from batchord.sources.sql.outcomes import Outcomes
-from batchord.sources.sql.source import WINDOW, SqlSource
+from batchord.sources.sql.source import SqlSource
 
 #: Dialects whose planner uses an index to compare rows.
 _ROW_COMPARISON = ("postgresql", "sqlite")
 
 Condition = sa.ColumnElement[bool]
-
-
-class AsDriverGave(sa.types.UserDefinedType[Any]):
-    """The type of a bound value that goes back to the driver unchanged.
-
-    SQLAlchemy's own types add casts, such as ``::VARCHAR`` or ``::TIMESTAMP``, that may lose an offset or an index. A
-    bound value without a type gets the type of its neighbour. psycopg sends whole numbers of any size as such, and a
-    text as a literal without a type, which gets the column's own collation.
-    """
-
-    cache_ok = True
 
 
 class Statements:
@@ -44,17 +33,29 @@ class Statements:
         dialect: str,
         window: tuple[datetime, datetime] | None,
         text_keys: bool = False,
+        key_text: str | None = None,
     ) -> None:
-        """``text_keys``: whether keys are read as the database's texts."""
-        names = [declared.key] if declared.arrival in (None, declared.key) else [declared.arrival, declared.key]
-        query = _author_query(declared, dialect, window)
-        self.records = query.columns(*[sa.column(str(name)) for name in names]).subquery("records")
-        self.key: sa.ColumnElement[Any] = self.records.c[declared.key]
-        self.arrival: sa.ColumnElement[Any] | None = self.records.c[str(names[0])] if len(names) > 1 else None
+        """``text_keys``: whether keys are read as the database's texts.
+
+        ``key_text``: SQL of the text of a key of several columns, which are columns of ``batchord_rows``. Without it,
+        the statements serve only to describe the query's columns.
+        """
+        columns = [*declared.key_columns] if key_text is None else [*declared.key_columns, KEY_TEXT]
+        key = columns[-1]
+        names = columns if declared.arrival in (None, *columns) else [str(declared.arrival), *columns]
+        query = author_query(declared, dialect, window, key_text)
+        self.records = query.columns(*map(sa.column, names)).subquery("records")
+        self.key: sa.ColumnElement[Any] = self.records.c[key]
+        is_apart = declared.arrival not in (None, declared.key)
+        self.arrival: sa.ColumnElement[Any] | None = self.records.c[str(declared.arrival)] if is_apart else None
+        #: The columns of a key of several.
+        self.key_columns = () if key_text is None else tuple(self.records.c[name] for name in columns[:-1])
         self._shown_key = sa.cast(self.key, sa.Text).label("batchord_key") if text_keys else self.key
         #: The column that orders records first.
         self.leading = self.key if self.arrival is None else self.arrival
         self._row_comparison = dialect in _ROW_COMPARISON
+        #: PostgreSQL reads a text without a type as a value of the column.
+        self._finds_by_columns = dialect == "postgresql"
 
     def columns(self) -> sa.Select[Any]:
         """The author's query without a row, for its columns."""
@@ -140,8 +141,17 @@ class Statements:
 
     def with_key(self, values: Sequence[Scalar], rows: int) -> sa.Select[Any]:
         """Positions of at most so many ``rows`` whose key equals one of ``values``."""
-        equal = [self.key == _bound("wanted", value) for value in values]
+        equal = [self._has_key(value, "wanted") for value in values]
         return self._positions().where(sa.or_(*equal)).limit(rows)
+
+    def _has_key(self, value: Scalar, name: str) -> Condition:
+        """The record has this key. Of a key of several columns, PostgreSQL finds the record by an index on these."""
+        equal: Condition = self.key == _bound(name, value)
+        if not self.key_columns or not self._finds_by_columns:
+            return equal
+        texts = columns_of_key(str(value), len(self.key_columns)) or ()
+        own = [column == _bound(name, text) for column, text in zip(self.key_columns, texts, strict=False)]
+        return sa.and_(*own, equal)
 
     def with_text(self, text: str, rows: int) -> sa.Select[Any]:
         """Positions of at most so many ``rows`` whose key is ``text`` when it is cast to text. It reads all keys."""
@@ -247,40 +257,3 @@ def _compare(left: Any, right: Any, *, upwards: bool, inclusive: bool) -> Condit
 
 def _bound(name: str, value: Scalar) -> sa.BindParameter[Any]:
     return sa.bindparam(name, value, type_=AsDriverGave(), unique=True)
-
-
-def _author_query(declared: SqlSource, dialect: str, window: tuple[datetime, datetime] | None) -> sa.TextClause:
-    names: set[str] = set()
-    written = []
-    for kind, text in parts_of(declared.sql, lexis_of(dialect)):
-        if kind is PartKind.CODE:
-            # A semicolon can only be at the end of the code; a comment may follow it.
-            pieces = WINDOW.split(text.replace(";", " "))
-            names.update(pieces[1::2])
-        else:
-            pieces = [text]
-        # Every other colon (a cast, a time in a literal, a slice) is the author's own.
-        written += [f":{piece}" if place % 2 else piece.replace(":", "\\:") for place, piece in enumerate(pieces)]
-    if names and window is None:
-        raise ConfigurationError(
-            "The source's sql uses :window_start or :window_end, but this run has no window. Run the pipeline by "
-            "its schedule, or remove :window_start and :window_end from its sql."
-        )
-    # The line break ends a "--" comment on the query's last line.
-    query = sa.text("".join(written).strip() + "\n")
-    if window is None:
-        return query
-    values = dict(zip(("window_start", "window_end"), window, strict=True))
-    return query.bindparams(
-        *[sa.bindparam(name, _instant(values[name], dialect), type_=AsDriverGave()) for name in sorted(names)]
-    )
-
-
-def _instant(moment: datetime, dialect: str) -> datetime | str:
-    """The moment in the form that the dialect compares with a column: PostgreSQL knows zones, others use UTC."""
-    moment = moment.astimezone(UTC)
-    if dialect == "postgresql":
-        return moment
-    naive = moment.replace(tzinfo=None)
-    # SQLite compares texts. Without ".000000" the bound is at or below both ways to write this moment.
-    return naive.isoformat(sep=" ") if dialect == "sqlite" else naive

@@ -1,5 +1,7 @@
 """Which texts are taken for a query, and when a query reads its run's window."""
 
+from typing import Any
+
 import pytest
 
 from batchord.sources.sql import SqlSource
@@ -88,3 +90,37 @@ def test_types_that_cannot_be_had_are_refused(dtypes: dict[str, str], said: str)
 def test_types_do_not_make_another_source() -> None:
     """Its frontier would be void, and all of it read again."""
     assert SqlSource("TABLE t", key="id", dtypes={"a": "str"}).digest == SqlSource("TABLE t", key="id").digest
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ([], "the source has no key"),
+        ("", "the source has no key"),
+        (7, "key=7: give the name of a column as a text, or a list of several"),
+        ({"a", "b"}, "give the name of a column as a text, or a list of several"),
+        (["a", 7], "key=['a', 7]: give the names of columns as texts"),
+        (["a", ""], "give the names of columns as texts"),
+        ([7], "key=7: give the name of a column as a text"),
+        (["a", "b", "a"], "key=['a', 'b', 'a'] names 'a' more than once"),
+    ],
+)
+def test_what_is_no_key_is_refused(key: Any, said: str) -> None:
+    """With what to write instead."""
+    problems = SqlSource("SELECT 1 AS a, 2 AS b", key=key).problems()
+    assert any(said in problem for problem in problems), problems
+
+
+def test_a_key_may_be_several_columns() -> None:
+    """A list is a tuple, and a list of one column is that column: it is the same source."""
+    source = SqlSource("SELECT 1 AS a, 2 AS b", key=["a", "b"])
+    assert source.problems() == []
+    assert source == SqlSource("SELECT 1 AS a, 2 AS b", key=("a", "b"))
+    assert hash(source) == hash(SqlSource("SELECT 1 AS a, 2 AS b", key=("a", "b")))
+    assert (source.key_columns, source.key_name) == (("a", "b"), "a, b")
+    alone = SqlSource("SELECT 1 AS a", key=["a"])
+    assert alone == SqlSource("SELECT 1 AS a", key="a")
+    assert alone.digest == SqlSource("SELECT 1 AS a", key="a").digest
+    assert len({each.digest for each in (source, alone, SqlSource("SELECT 1 AS a, 2 AS b", key=["b", "a"]))}) == 3
+    typed = SqlSource("SELECT 1 AS a, 2 AS b", key=["a", "b"], dtypes={"b": "int64"})
+    assert "dtypes= names the key 'b', which is a level of the frame's index" in typed.problems()[0]
