@@ -115,7 +115,7 @@ def _print(draft: "Draft") -> None:
 
 def _print_proposal(draft: "Draft", proposal: "Proposal") -> None:
     rows = [
-        ("key", proposal.key, proposal.key_why),
+        ("key", proposal.key_name, proposal.key_why),
         ("arrival", proposal.arrival_name or "-", proposal.arrival_why),
         ("model", ", ".join(draft.columns) or "-", draft.columns_why),
     ]

@@ -17,10 +17,11 @@ _INDEXED = (TableKind.TABLE, TableKind.PARTITIONED, TableKind.MATERIALIZED_VIEW)
 class Proposal:
     """The key and the arrival of a table's records."""
 
-    key: str
+    #: The name of the key's column, or the names of its columns.
+    key: str | tuple[str, ...]
     key_why: str
-    #: The key in the query's list of columns.
-    key_sql: str
+    #: The key's columns in the query's list of columns.
+    key_sql: tuple[str, ...]
     #: None: the key itself orders the records.
     arrival: Column | None
     arrival_why: str
@@ -29,6 +30,11 @@ class Proposal:
     #: The columns that the key and the arrival use.
     used: frozenset[str]
     remarks: tuple[Remark, ...]
+
+    @property
+    def key_name(self) -> str:
+        """The key for people."""
+        return self.key if isinstance(self.key, str) else ", ".join(self.key)
 
     @property
     def arrival_name(self) -> str | None:
@@ -43,7 +49,7 @@ def propose(table: Table, *, key: str | None = None, arrival: str | None = None)
     """
     key_columns, key_why = _key(table, key)
     order = ordering(table, key_columns, arrival)
-    key_name, key_sql = _in_query(table, key_columns)
+    names = tuple(column.name for column in key_columns)
     leading = () if order.arrival is None else (order.arrival,)
     remarks = (
         *_remarks_on_rights(table),
@@ -52,9 +58,9 @@ def propose(table: Table, *, key: str | None = None, arrival: str | None = None)
         *_remarks_on_index(table, [*leading, *key_columns]),
     )
     return Proposal(
-        key=key_name,
+        key=names[0] if len(names) == 1 else names,
         key_why=key_why,
-        key_sql=key_sql,
+        key_sql=tuple(column.quoted for column in key_columns),
         arrival=order.arrival,
         arrival_why=order.why,
         needs_settle=order.needs_settle,
@@ -87,15 +93,6 @@ def _preference(table: Table, index: Index) -> tuple[bool, bool, int]:
     """The primary key first, then columns that are never NULL, then few columns."""
     nullable = any(not table.column(str(name)).not_null for name in index.columns)
     return (not index.primary, nullable, len(index.columns))
-
-
-def _in_query(table: Table, columns: tuple[Column, ...]) -> tuple[str, str]:
-    """The name of the key in the query's result, and its place in the query's list of columns."""
-    if len(columns) == 1:
-        return columns[0].name, columns[0].quoted
-    names = {column.name for column in table.columns}
-    name = next(each for each in ("key", "record_key", "batchord_key") if each not in names)
-    return name, f"concat_ws(':', {', '.join(column.quoted for column in columns)}) AS {name}"
 
 
 def _remarks_on_rights(table: Table) -> Iterator[Remark]:

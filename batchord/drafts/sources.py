@@ -32,8 +32,8 @@ def sample_source(columns: str, rows: list[str]) -> Argument:
 
 def table_source(table: Table, proposal: Proposal, columns: list[Column]) -> Argument:
     """A source over a table: its key, its arrival and ``columns``."""
-    shown = [proposal.key_sql]
-    shown += [] if proposal.arrival is None else [proposal.arrival.quoted]
+    shown = [*proposal.key_sql]
+    shown += [] if proposal.arrival is None or proposal.arrival.quoted in shown else [proposal.arrival.quoted]
     shown += [column.quoted for column in columns if column.quoted not in shown]
     query = block_literal(_query(shown, table.quoted))
     arrival = settle = None
@@ -42,13 +42,15 @@ def table_source(table: Table, proposal: Proposal, columns: list[Column]) -> Arg
     if proposal.needs_settle:
         settle = "timedelta(minutes=15),  # the longest time until a new row is visible"
     return Argument(
-        lines=_sql_source(
-            key=f"{literal(proposal.key)},  # {comment(proposal.key_why)}", arrival=arrival, settle=settle
-        ),
+        lines=_sql_source(key=f"{_key(proposal.key)},  # {comment(proposal.key_why)}", arrival=arrival, settle=settle),
         names=frozenset({"SqlSource"}),
         imports=frozenset({"from datetime import timedelta"} if settle is not None else ()),
         constants=(f"# Each row is a record.\n{_QUERY} = {query}",),
     )
+
+
+def _key(key: str | tuple[str, ...]) -> str:
+    return literal(key) if isinstance(key, str) else f"[{', '.join(map(literal, key))}]"
 
 
 def _query(columns: list[str], table: str) -> list[str]:
