@@ -140,19 +140,19 @@ def test_each_remark_names_the_statement_that_mends_it(person: Author, case: str
         ("CREATE TABLE t (id bigint PRIMARY KEY, sent_at timestamptz NOT NULL)", "id", "sent_at", "No default"),
         ("CREATE TABLE t (id bigint PRIMARY KEY, n int)", "id", None, "No sequence"),
         ("CREATE VIEW t AS SELECT id, created_at FROM records", "id", "created_at", "t is a view"),
-        ("CREATE TABLE t (a int, b text, n int, PRIMARY KEY (a, b))", "key", None, "there is no frontier"),
+        ("CREATE TABLE t (a int, b text, n int, PRIMARY KEY (a, b))", ["a", "b"], None, "there is no frontier"),
     ],
     ids=["clients set the time", "clients set the key", "view", "key of two columns"],
 )
-def test_what_no_statement_mends_is_said(person: Author, create: str, key: str, arrival: str | None, said: str) -> None:
-    """A frontier that needs ``settle=``, a view, and a key that is put together. The drafts run."""
+def test_what_no_statement_mends_is_said(person: Author, create: str, key: Any, arrival: str | None, said: str) -> None:
+    """A frontier that needs ``settle=``, a view, and a key of two columns. The drafts run."""
     person.bench.sql(create)
     told = person.draft("t", "--table", "t")
     if "VIEW" in create:
         person.bench.insert(1)
     else:
         person.bench.sql(
-            "INSERT INTO t SELECT" + (" 1, now()" if arrival else " 1, 'x', 3" if key == "key" else " 1, 1")
+            "INSERT INTO t SELECT" + (" 1, now()" if arrival else " 1, 'x', 3" if isinstance(key, list) else " 1, 1")
         )
 
     run = person.run("t")
