@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from psycopg import sql
 
-from batchord.core.run.key_columns import stored_columns
+from batchord.core.run.key_columns import columns_of_fitting, stored_columns
 from batchord.core.run.records import Scalar
 from batchord.core.run.results import ResultsTable
 
@@ -39,11 +39,10 @@ def has_columns(table: ResultsTable) -> sql.Composed:
 def column_values(table: ResultsTable, keys: Iterable[Scalar]) -> dict[str, list[str]]:
     """The values for :func:`has_columns`: the columns' texts of those keys that the table can hold."""
     types = [*table.parts.values()]
-    stored = [columns for key in keys if (columns := stored_columns(key, types, by_text=False)) is not None]
+    stored = stored_columns(keys, types, by_text=False)
     return {f"fitting_{table.id}_{place}": [each[place] for each in stored] for place in range(len(types))}
 
 
 def texts_of_columns(table: ResultsTable, keys: Sequence[Scalar]) -> list[tuple[str, ...]]:
     """The texts of the columns of each key, which fits into the table."""
-    types = [*table.parts.values()]
-    return [stored_columns(key, types, by_text=table.has_key_text) or () for key in keys]
+    return columns_of_fitting(keys, len(table.key_parts))

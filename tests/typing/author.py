@@ -127,6 +127,8 @@ Pipeline("a", source=source, model=counted)  # wrong: "model"
 Pipeline("a", overlap="wait")  # wrong: "overlap"
 Pipeline("a", scheduled=every(minutes=1))  # wrong: "scheduled"
 SqlSource("SELECT 1 AS id")  # wrong: "key"
+SqlSource("SELECT 1 AS a, 2 AS b", key=["a", "b"])
+SqlSource("SELECT 1 AS a, 2 AS b", key=("a", 2))  # wrong: "key"
 SqlSource("SELECT 1 AS id", key="id", settle=60)  # wrong: "settle"
 Predict("score", source=source)  # wrong: "model"
 FunctionModel(counted)  # wrong: argument 1

@@ -27,9 +27,10 @@ class CompositeKey(TextKey):
 
     values: tuple[Any, ...]
 
-    def __new__(cls, text: str, *, values: Sequence[Any] = (), formerly: str | None = None) -> Self:
-        """Creates the key."""
-        key = super().__new__(cls, text, formerly=formerly)
+    def __new__(cls, text: str, *, values: Sequence[Any] = ()) -> Self:
+        """Creates the key. No older release wrote another text for it."""
+        key = str.__new__(cls, text)
+        key.formerly = None
         key.values = tuple(values)
         return key
 

@@ -96,20 +96,37 @@ def unfitting_columns(keys: Sequence[Scalar], types: Sequence[str], *, by_text: 
 
     ``by_text``: whether a column beside them holds the key's whole text. If not, each column must show its part of it.
     """
-    return {key for key in keys if stored_columns(key, types, by_text=by_text) is None}
+    stored = {key: _stored(str(key), len(types), by_text=by_text) for key in keys}
+    wrong = {key for key, columns in stored.items() if columns is None}
+    for place, kind in enumerate(types):
+        # A column of a key has few values, so each is looked at only once.
+        values = {columns[place] for columns in stored.values() if columns is not None}
+        odd = {value for value in values if not _holds(kind, value, by_text=by_text)}
+        if odd:
+            wrong |= {key for key, columns in stored.items() if columns is not None and columns[place] in odd}
+    return wrong
 
 
-def stored_columns(key: Scalar, types: Sequence[str], *, by_text: bool) -> tuple[str, ...] | None:
-    """The texts of the key's columns, as columns of these types can hold them; None if they cannot."""
-    text = str(key)
-    if not by_text and record_key(text) != text:  # its end is only in a digest
+def stored_columns(keys: Iterable[Scalar], types: Sequence[str], *, by_text: bool) -> list[tuple[str, ...]]:
+    """The texts of the columns of those keys that columns of these types can hold, as they hold them."""
+    keys = list(keys)
+    wrong = unfitting_columns(keys, types, by_text=by_text)
+    fitting = [key for key in keys if key not in wrong] if wrong else keys
+    return columns_of_fitting(fitting, len(types))
+
+
+def columns_of_fitting(keys: Iterable[Scalar], count: int) -> list[tuple[str, ...]]:
+    """The texts of the columns of keys that fit, as the columns hold them."""
+    return [_stored(str(key), count, by_text=True) or () for key in keys]
+
+
+def _stored(text: str, count: int, *, by_text: bool) -> tuple[str, ...] | None:
+    """The texts of the columns, none of them too long for an index; None if the key has other columns, or no room."""
+    is_usual = len(text) <= LONGEST_KEY and text.isascii() and "\x00" not in text
+    if not by_text and not is_usual and record_key(text) != text:  # its end is only in a digest
         return None
-    columns = columns_of_key(text, len(types))
-    if columns is None or not all(
-        _holds(kind, each, by_text=by_text) for kind, each in zip(types, columns, strict=True)
-    ):
-        return None
-    if len(text) <= LONGEST_KEY and text.isascii() and "\x00" not in text:  # the usual case
+    columns = columns_of_key(text, count)
+    if is_usual or columns is None:
         return columns
     stored = tuple(map(record_key, columns))
     return stored if sum(len(each.encode()) for each in stored) <= _MOST_BYTES else None

@@ -8,11 +8,11 @@ daily_sums = Pipeline(
     overlap="queue",
     source=SqlSource(
         """
-        SELECT shop_id || ':' || day AS key, shop_id, day, sum(amount) AS amount
+        SELECT shop_id, day, sum(amount) AS amount
         FROM sales WHERE sold_at >= :window_start AND sold_at < :window_end
         GROUP BY shop_id, day
         """,
-        key="key",
+        key=["shop_id", "day"],
     ),
     model=lambda frame: frame["amount"],
 )
