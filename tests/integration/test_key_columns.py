@@ -14,6 +14,7 @@ from batchord.flow.upkeep.audit import audit
 from batchord.reports.tried_frames import tried_frame
 from batchord.sources.sql import SqlSource
 from tests.integration.flow_parts import ITEMS, STEP, Bench
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -231,3 +232,45 @@ def test_key_columns_may_have_any_names(bench: Bench) -> None:
     assert bench.sql(f'SELECT label, record_key, key_ctid, "100 _ é" FROM {bench.table()}') == [(1, 1, 1, 1)]  # noqa: S608
     assert bench.outcomes() == {"1:1:1:1:1": 1}
     assert bench.run().discovered == 0
+
+
+def test_a_column_of_another_type_needs_the_keys_text_beside_it(bench: Bench) -> None:
+    """A time has another text in each zone. The SQL of the error mends the table."""
+    bench.sql(
+        "CREATE TABLE forecasts (store_id int, sold_at timestamptz, label text, score float8, writer int, "
+        "predicted_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (store_id, sold_at));"
+        "GRANT ALL ON forecasts TO batchord_author"
+    )
+    source = SqlSource(
+        "SELECT store_id, sold_at + store_id * (day - date '2026-01-01') * interval '1 s' AS sold_at, body FROM sales",
+        key=["store_id", "sold_at"],
+    )
+    bench.declare(source=source, into="forecasts")
+    remedy = "ALTER TABLE public.forecasts ADD COLUMN record_key text NOT NULL UNIQUE"
+    assert f"of type timestamp with time zone needs its text beside it: {remedy};" in str(bench.run().error)
+    bench.sql(remedy)
+    run = bench.run()
+    assert run.predicted == 6, run.error
+    assert bench.value("SELECT count(DISTINCT record_key) FROM forecasts WHERE record_key LIKE '_:2%%+00'") == 6
+    assert bench.run().discovered == 0
+
+
+def test_a_record_is_found_by_the_index_of_its_columns(bench: Bench) -> None:
+    """Its text shows them. A text that is nobody's key finds nothing."""
+    bench.sql(
+        "INSERT INTO sales SELECT store, date '2020-01-01' + n, 'x' FROM generate_series(1, 20) AS store, "
+        "generate_series(1, 2000) AS n; ANALYZE sales"
+    )
+    source = bench.parts().open_source(SALES, None)
+    (found,) = source.find(["7:2021-02-03"])
+    assert found.key == "7:2021-02-03"
+    scans = "SELECT seq_scan, idx_scan FROM pg_stat_user_tables WHERE relname = 'sales'"
+    ((before, indexed),) = bench.sql(scans)
+    assert len(source.find([f"7:2021-02-{day:02}" for day in range(1, 29)])) == 28
+    # A session reports what it has done after a second of idleness or with its next statement.
+    wait_until(
+        lambda: source.find(["8:2021-02-03"]) and bench.sql(scans)[0][1] >= indexed + 28,
+        description="scans are counted",
+    )
+    assert bench.sql(scans)[0][0] <= before + 1  # the description of the query may count as a scan
+    assert source.find(["7", "x:2021-02-03", "7:2021-02-30", "7:2021-02-03:1", ""]) == []
