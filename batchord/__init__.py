@@ -14,9 +14,13 @@ from batchord.core.declared.sources import Source
 from batchord.core.declared.step_context import Choice, StepContext
 from batchord.core.declared.steps import Predict, TaskStep
 from batchord.core.errors import CommandFailed, ModelError, OutOfTime, SqlFailed, StepError, TransientError
+from batchord.models.catboost import CatBoostModel
 from batchord.models.function import FunctionModel
+from batchord.models.lightgbm import LightGBMModel
+from batchord.models.onnx import OnnxModel
 from batchord.models.sklearn import SklearnModel
 from batchord.models.transformer import TransformersImage, TransformersText
+from batchord.models.xgboost import XGBoostModel
 from batchord.notebook import try_
 from batchord.sources.sql import SqlSource
 from batchord.steps.bash import Bash
@@ -28,12 +32,15 @@ __all__ = [
     "Alerts",
     "Bash",
     "Branch",
+    "CatBoostModel",
     "Choice",
     "CommandFailed",
     "FunctionModel",
     "Images",
+    "LightGBMModel",
     "Model",
     "ModelError",
+    "OnnxModel",
     "OutOfTime",
     "Pipeline",
     "Predict",
@@ -54,6 +61,7 @@ __all__ = [
     "TransformersImage",
     "TransformersText",
     "TransientError",
+    "XGBoostModel",
     "after_pipeline",
     "cron",
     "every",

@@ -150,9 +150,9 @@ class ModelLibrary:
 
 def _name(declared: StoredModel) -> str:
     if declared.location.startswith("s3://"):
-        return readable_name(declared.location.removeprefix("s3://").partition("/")[2])
+        return readable_name(declared.location.removeprefix("s3://").partition("/")[2], declared.suffixes)
     path = Path(declared.location).expanduser()
-    return readable_name(str(path.absolute()) if path.exists() else declared.location)
+    return readable_name(str(path.absolute()) if path.exists() else declared.location, declared.suffixes)
 
 
 def _check(now: str, wanted: str, location: str) -> None:

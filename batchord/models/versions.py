@@ -12,7 +12,7 @@ largest image). A field without a mark is part of the version, and so is the cod
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -57,9 +57,13 @@ def digest_of(files: Iterable[Fingerprint]) -> str:
     return _hash(json.dumps(sorted(files)))[:WEIGHT_DIGITS]
 
 
-def readable_name(path: str) -> str:
-    """A short name from the end of a path: ``models/sentiment/7`` gives ``sentiment-7``."""
-    parts = [part for part in re.split(r"[/\\]", path.removesuffix(".skops")) if part not in ("", ".", "..", "~")]
+def readable_name(path: str, suffixes: Collection[str] = ()) -> str:
+    """A short name from the end of a path: ``models/sentiment/7`` gives ``sentiment-7``.
+
+    ``suffixes``: the endings of a model of this kind, which say nothing.
+    """
+    path = next((path.removesuffix(suffix) for suffix in suffixes if path.endswith(suffix)), path)
+    parts = [part for part in re.split(r"[/\\]", path) if part not in ("", ".", "..", "~")]
     name_parts = parts[-1:]
     while name_parts and _NO_NAME.fullmatch(name_parts[0]) and len(name_parts) < min(3, len(parts)):
         name_parts = parts[-len(name_parts) - 1 :]

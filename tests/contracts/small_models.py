@@ -1,9 +1,12 @@
 """Tiny models with random or quickly fitted weights, made in seconds and stored as real ones are."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batchord.models.skops_import import import_skops
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WORDS = ("good", "great", "fine", "bad", "awful", "poor", "film", "book", "food", "the", "a", "was", "very", "not")
 
@@ -122,14 +125,54 @@ def save_sklearn_classifier(file: Path, *, seed: int = 0) -> Path:
 
 def save_sklearn_regressor(file: Path, *, seed: int = 0) -> Path:
     """A forest over the columns ``rooms`` and ``area``."""
-    import numpy as np
-    import pandas as pd
     from sklearn.ensemble import RandomForestRegressor
 
-    values = np.random.default_rng(seed).uniform(1, 10, size=(60, 2))
-    frame = pd.DataFrame(values, columns=["rooms", "area"])
+    frame = _rooms(seed)
     forest = RandomForestRegressor(n_estimators=5, random_state=seed, n_jobs=2)
-    return save_estimator(file, forest.fit(frame, values.sum(axis=1)))
+    return save_estimator(file, forest.fit(frame, frame.to_numpy().sum(axis=1)))
+
+
+def _rooms(seed: int) -> "pd.DataFrame":
+    import numpy as np
+    import pandas as pd
+
+    return pd.DataFrame(np.random.default_rng(seed).uniform(1, 10, size=(60, 2)), columns=["rooms", "area"])
+
+
+def save_xgboost_regressor(file: Path, *, seed: int = 0) -> Path:
+    """Five trees over the columns ``rooms`` and ``area``."""
+    import xgboost
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    frame = _rooms(seed)
+    xgboost.XGBRegressor(n_estimators=5, n_jobs=1).fit(frame, frame.sum(axis=1)).save_model(file)
+    return file
+
+
+def save_catboost_classifier(file: Path, *, seed: int = 0) -> Path:
+    """Five trees over the columns ``rooms`` and ``area``, with classes ``small`` and ``large``."""
+    import catboost
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    frame = _rooms(seed)
+    sizes = (frame["area"] > 5).map({True: "large", False: "small"})
+    fitted = catboost.CatBoostClassifier(iterations=5, verbose=0, thread_count=1, allow_writing_files=False)
+    fitted.fit(frame, sizes).save_model(str(file))
+    return file
+
+
+def save_onnx_classifier(file: Path, *, seed: int = 0) -> Path:
+    """A logistic regression over two columns of numbers, with classes 0 and 1, as skl2onnx writes it."""
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType
+    from sklearn.linear_model import LogisticRegression
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    frame = _rooms(seed) * [1, 20]
+    fitted = LogisticRegression(C=0.001).fit(frame.to_numpy(), (frame["area"] > 100).astype(int))
+    graph = to_onnx(fitted, initial_types=[("X", FloatTensorType([None, 2]))])
+    file.write_bytes(graph.SerializeToString())
+    return file
 
 
 def save_estimator(file: Path, estimator: Any) -> Path:

@@ -11,7 +11,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from batchord import FunctionModel, Images, Model, SklearnModel, TransformersImage, TransformersText
+from batchord import (
+    CatBoostModel,
+    FunctionModel,
+    Images,
+    Model,
+    OnnxModel,
+    SklearnModel,
+    TransformersImage,
+    TransformersText,
+    XGBoostModel,
+)
 from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.errors import ModelNotFound
 from batchord.models.library import ModelLibrary
@@ -55,6 +65,19 @@ KINDS: dict[str, Kind] = {
         lambda path, seed: small_models.save_sklearn_regressor(path / "model.skops", seed=seed),
         lambda location: SklearnModel(location, features=("rooms", "area"), trusted=(_TREE,)),
         {"score"},
+    ),
+    "xgboost": Kind(
+        lambda path, seed: small_models.save_xgboost_regressor(path / "model.ubj", seed=seed), XGBoostModel, {"score"}
+    ),
+    "catboost": Kind(
+        lambda path, seed: small_models.save_catboost_classifier(path / "model.cbm", seed=seed),
+        CatBoostModel,
+        {"label", "score"},
+    ),
+    "onnx": Kind(
+        lambda path, seed: small_models.save_onnx_classifier(path / "model.onnx", seed=seed),
+        lambda location: OnnxModel(location, features=("rooms", "area")),
+        {"label", "score"},
     ),
     "function-series": Kind(None, lambda _: FunctionModel(_lengths), {"score"}),
     "function-frame": Kind(None, lambda _: FunctionModel(_moods), {"label", "words"}),

@@ -18,6 +18,10 @@ class Extra(StrEnum):
     IMAGES = "images"
     ALERTS = "alerts"
     PARQUET = "parquet"
+    ONNX = "onnx"
+    XGBOOST = "xgboost"
+    LIGHTGBM = "lightgbm"
+    CATBOOST = "catboost"
 
 
 #: Extra -> the modules that Batchord itself imports, and their names on the package index.
@@ -32,6 +36,10 @@ _MODULES = {
     Extra.IMAGES: {"PIL": "Pillow"},
     Extra.ALERTS: {"apprise": "apprise"},
     Extra.PARQUET: {"pyarrow": "pyarrow"},
+    Extra.ONNX: {"onnxruntime": "onnxruntime"},
+    Extra.XGBOOST: {"xgboost": "xgboost"},
+    Extra.LIGHTGBM: {"lightgbm": "lightgbm"},
+    Extra.CATBOOST: {"catboost": "catboost"},
 }
 
 #: Modules -> their names on the package index, where these differ: those that authors of models use most.

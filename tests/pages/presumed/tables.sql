@@ -24,3 +24,7 @@ CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body tex
 CREATE TABLE drafts (id bigint PRIMARY KEY);
 CREATE TABLE sales (id bigint PRIMARY KEY, shop_id bigint, day date, amount numeric, sold_at timestamptz);
 INSERT INTO sales VALUES (1, 7, '2026-01-20', 19.90, '2026-01-20 10:00+00');
+CREATE TABLE rides (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, distance_km float8, hour int NOT NULL, town text
+);
+INSERT INTO rides (distance_km, hour, town) VALUES (4, 9, 'airport'), (3, 17, 'harbour');

@@ -4,7 +4,16 @@ from dataclasses import dataclass, fields
 
 import pytest
 
-from batchord import FunctionModel, Images, Model, SklearnModel, TransformersImage, TransformersText
+from batchord import (
+    FunctionModel,
+    Images,
+    Model,
+    OnnxModel,
+    SklearnModel,
+    TransformersImage,
+    TransformersText,
+    XGBoostModel,
+)
 from batchord.core.declared.models import IN_VERSION
 from batchord.models.versions import version_of
 
@@ -27,6 +36,9 @@ _IMAGES = Images(column="loc", allow=["s3://b/"])
         (SklearnModel("z", features=["a", "b"], trusted=["t"]), "+290c69c9"),
         (SklearnModel("z"), ""),
         (SklearnModel("z", text="t", proba="yes", empty="predict"), "+00e19965"),
+        (XGBoostModel("z"), ""),
+        (XGBoostModel("z", features=["a"], classes=["no", "yes"], proba="yes"), "+72b67792"),
+        (OnnxModel("z", features=["a"], classes=["no", "yes"], logits=True), "+371ad02c"),
     ],
 )
 def test_a_version_stays_what_it_was(declared: Model, digits: str) -> None:
@@ -50,13 +62,15 @@ def test_what_is_left_out_is_known() -> None:
     """Of each kind: where the weights are, and what decides only whether and on what a record is predicted."""
     left_out = {
         kind.__name__: {each.name for each in fields(kind) if each.metadata.get(IN_VERSION, each.name) is None}
-        for kind in (Images, FunctionModel, SklearnModel, TransformersText, TransformersImage)
+        for kind in (Images, FunctionModel, SklearnModel, OnnxModel, XGBoostModel, TransformersText, TransformersImage)
     }
 
     assert left_out == {
         "Images": {"allow", "max_bytes", "max_pixels", "max_seconds", "formats"},
         "FunctionModel": {"empty", "function", "version"},
         "SklearnModel": {"empty", "location", "trusted"},
+        "OnnxModel": {"empty", "location"},
+        "XGBoostModel": {"empty", "location"},
         "TransformersText": {"empty", "location", "revision", "device"},
         "TransformersImage": {"empty", "location", "revision", "device"},
     }

@@ -1,0 +1,115 @@
+"""LightGBM's models, in its own format."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from batchord.core.errors import ConfigurationError
+from batchord.core.process.extras import Extra
+from batchord.core.text.error_text import clause
+from batchord.models.tabular import (
+    LoadedTabular,
+    TabularModel,
+    class_names,
+    classified,
+    numbers,
+    of_two,
+    places_of,
+    scores,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+_UNNAMED = "Column_"
+
+
+@dataclass(frozen=True)
+class LightGBMModel(TabularModel):
+    """A model that LightGBM wrote with ``save_model``. A classifier returns labels, all others scores.
+
+    ``location`` is a ``.txt`` file: a path, ``s3://bucket/key.txt``, or a folder that holds exactly one. Columns of
+    categories are read as the training read them; a category that it did not have counts as missing, as in LightGBM.
+    """
+
+    extra: ClassVar[Extra | None] = Extra.LIGHTGBM
+    suffixes: ClassVar[frozenset[str]] = frozenset({".txt"})
+    written_by: ClassVar[str] = 'model.booster_.save_model("model.txt")'
+
+    def load(self, files: Path | None, version: str, *, threads: int, copied: bool) -> "LoadedLightGBM":  # noqa: ARG002
+        """See the base class."""
+        try:
+            import lightgbm
+        except OSError as error:  # its wheels bring no OpenMP
+            raise ConfigurationError(
+                f"LightGBM cannot be imported here ({clause(error)}): install the library of the system that it needs, "
+                "such as `apt-get install libgomp1`."
+            ) from error
+
+        file = self.file_in(files)
+        try:
+            booster = lightgbm.Booster(model_file=file)
+        except (lightgbm.basic.LightGBMError, UnicodeDecodeError, ValueError) as error:
+            raise self.unreadable(error) from error
+        return LoadedLightGBM(self, version, booster, threads=threads)
+
+
+class LoadedLightGBM(LoadedTabular):
+    """Implements :class:`.LoadedModel` for a booster: ``label`` and ``score``, or ``score`` alone."""
+
+    def __init__(self, declared: LightGBMModel, version: str, booster: Any, *, threads: int) -> None:
+        names = booster.feature_name()
+        nameless = names == [f"{_UNNAMED}{place}" for place in range(len(names))]
+        super().__init__(declared, version, known=None if nameless else names, count=len(names))
+        self._booster = booster
+        self._threads = threads
+        dumped = booster.dump_model(num_iteration=1)
+        self._objective = str(dumped.get("objective", "")).partition(" ")[0]
+        self._categories = self._by_place(booster)
+        if self._objective == "binary" or self._objective.startswith("multiclass"):
+            self._names = class_names(declared, max(int(dumped["num_class"]), 2))
+        else:
+            objective = (
+                f"its objective is {self._objective}" if self._objective else "its objective is its author's own"
+            )
+            self._refuse_classes(f"numbers, not classes ({objective})")
+
+    @staticmethod
+    def _by_place(booster: Any) -> dict[int, list[Any]]:
+        """The categories that pandas had in the training, by the place of their column."""
+        categories = booster.pandas_categorical or []
+        places = booster.params.get("categorical_feature") or []
+        if len(categories) != len(places):
+            raise ConfigurationError(
+                f"The model names categories for {len(categories)} columns, but {len(places)} columns hold categories: "
+                "train it with all of them of pandas' type category."
+            )
+        return dict(zip(sorted(places), categories, strict=True))
+
+    def _answers(self, frame: "pd.DataFrame") -> dict[str, list[Any]]:
+        import numpy as np
+
+        matrix = np.column_stack(
+            [self._values(place, name, column) for place, (name, column) in enumerate(self._features(frame))]
+        )
+        values = self._booster.predict(matrix, num_threads=self._threads)
+        if self._objective == "binary":
+            return classified(self._declared, of_two(values), self._names, model=self.version)
+        return (
+            classified(self._declared, values, self._names, model=self.version)
+            if self._is_classifier
+            else scores(values)
+        )
+
+    @property
+    def _is_classifier(self) -> bool:
+        return self._objective == "binary" or self._objective.startswith("multiclass")
+
+    def _no_answers(self) -> dict[str, list[Any]]:
+        return {"label": []} if self._is_classifier else {"score": []}
+
+    def _values(self, place: int, name: str, column: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
+        if place in self._categories:
+            return places_of(name, column, self._categories[place], refuses_others=False)
+        return numbers(name, column, model=self.version)
