@@ -23,7 +23,7 @@ from benchmarks.stack import ROOT, Stack
 
 WORKLOADS = (
     *("text-sklearn", "text-transformer", "images", "no-op"),
-    *("latency", "graph", "growth", "footprint", "schedules", "pages"),
+    *("latency", "empty", "graph", "growth", "footprint", "schedules", "pages"),
 )
 _TIMES = 3
 _RESULTS = ROOT / "benchmarks" / "results" / "latest.json"

@@ -4,7 +4,7 @@ import json
 import statistics
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,11 +40,15 @@ class Row:
     #: The speed as a share of the bare loop's in the same run; None without a bare loop.
     ratio_to_bare: float | None
     peak_rss_mb: float
+    #: For a figure of its own, such as a time from one event to another: what it is, and in which unit. None: the row
+    #: compares systems.
+    value: float | None = None
+    unit: str | None = None
 
 
 def figure(workload: str, system: str, *, seconds: float = 0.0, megabytes: float = 0.0, digits: int = 2) -> Row:
     """A time or a size that stands beside no bare loop; ``digits`` are those of the seconds after the point."""
-    return Row(
+    row = Row(
         workload=workload,
         system=system,
         seconds=round(seconds, digits),
@@ -52,6 +56,14 @@ def figure(workload: str, system: str, *, seconds: float = 0.0, megabytes: float
         ratio_to_bare=None,
         peak_rss_mb=round(megabytes, 1),
     )
+    return replace(row, value=row.peak_rss_mb, unit="MB") if megabytes else in_its_unit(row)
+
+
+def in_its_unit(row: Row) -> Row:
+    """The row as a figure of its own: its seconds, in milliseconds if they are few."""
+    if row.seconds >= 1:
+        return replace(row, value=row.seconds, unit="s")
+    return replace(row, value=round(1000 * row.seconds, 3), unit="ms")
 
 
 def rows(workload: str, records: int, taken: dict[str, Sequence[Measurement]], bare: str = BARE) -> list[Row]:
@@ -132,7 +144,23 @@ def _own(process: psutil.Process) -> int:
 
 
 def show(console: Console, results: Sequence[Row]) -> None:
-    """Prints a table for people."""
+    """Prints tables for people: systems beside each other, and figures in units of their own."""
+    systems = [row for row in results if row.unit is None]
+    if systems:
+        _show_systems(console, systems)
+    figures = [row for row in results if row.unit is not None]
+    if figures:
+        table = Table("Workload", "Figure", header_style="bold")
+        for name in ("Value", "Unit", "Times the bare loop's"):
+            table.add_column(name, justify="right")
+        for row in figures:
+            bare = next((other for other in figures if other.system == BARE and row.ratio_to_bare), None)
+            times = "" if bare is None else f"{row.seconds / bare.seconds:.2f}"
+            table.add_row(row.workload, row.system, f"{row.value:,.4g}", row.unit, times)
+        console.print(table)
+
+
+def _show_systems(console: Console, results: Sequence[Row]) -> None:
     table = Table("Workload", "System", header_style="bold")
     for name in ("Seconds", "Records/s", "Of the bare loop", "Peak MB"):
         table.add_column(name, justify="right")

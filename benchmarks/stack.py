@@ -39,6 +39,8 @@ class Stack:
         self.models = ROOT / ".batchord" / "bench" / "models"
         self.processes = processes
         self.environment: dict[str, str] = {}
+        #: The parent processes of what runs now, by name.
+        self.pids: dict[str, list[int]] = {}
         self._supervisors: list[Supervisor] = []
 
     def __enter__(self) -> Self:
@@ -130,12 +132,14 @@ class Stack:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{name} does not start, see {log}")
             time.sleep(_POLL_SECONDS)
-        return [status.pid for status in supervisor.status() if status.pid is not None]
+        self.pids[name] = [status.pid for status in supervisor.status() if status.pid is not None]
+        return self.pids[name]
 
     def stop(self) -> None:
         """Ends all processes. The servers continue."""
         while self._supervisors:
             self._supervisors.pop().stop(patience=5.0)
+        self.pids.clear()
 
     def forget(self) -> None:
         """Empties the ledger and writes everything to disk, so that all repetitions begin alike."""

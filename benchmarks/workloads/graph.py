@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from celery import Celery, chain
 
-from benchmarks.measure import BARE, Measurement, Row, rows
+from benchmarks.measure import BARE, Measurement, Row, in_its_unit, rows
 from benchmarks.peers import Peers
 from benchmarks.stack import Stack
 
@@ -51,7 +51,7 @@ def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> l
     }
     least, *_, most = statistics.quantiles(starts, n=20)
     print(f"a step's end to the next one's start, 5 % to 95 % of the steps: {least:.4f} to {most:.4f} s")
-    return rows(NAME, 1, taken)
+    return [in_its_unit(row) for row in rows(NAME, 1, taken)]
 
 
 def _bare_hops(stack: Stack, steps: int, count: int) -> list[float]:

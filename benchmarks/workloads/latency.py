@@ -6,7 +6,7 @@ import time
 
 from celery import Celery, chord
 
-from benchmarks.measure import BARE, Measurement, Row, rows
+from benchmarks.measure import BARE, Measurement, Row, figure, in_its_unit, rows
 from benchmarks.peers import Peers
 from benchmarks.stack import Stack
 from benchmarks.workloads.predictions import CONSTANT, fill
@@ -48,11 +48,11 @@ def measure(stack: Stack, *, records: int, times: int, peers: Peers | None) -> l
         BARE: [_measured(value) for value in _bare_chords(stack, times * _RUNS)],
         "Batchord: tick to first shard": [_measured(value) for value in first],
         "Batchord: tick to the run's end": [_measured(value) for value in whole],
-        "Batchord: workers' start to the end of their first run": [_measured(cold)],
     }
     least, *_, most = statistics.quantiles(whole, n=20)
     print(f"tick to the run's end, 5 % to 95 % of the runs: {least:.3f} to {most:.3f} s")
-    return rows(NAME, records, taken)
+    start = figure(NAME, "Batchord: workers' start to the end of their first run", seconds=cold)
+    return [*(in_its_unit(row) for row in rows(NAME, records, taken)), start]
 
 
 def _bare_chords(stack: Stack, count: int) -> list[float]:

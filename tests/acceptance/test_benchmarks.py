@@ -28,8 +28,9 @@ def test_no_op_prints_a_table_and_writes_its_results(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Batchord" in done.stdout
-    statement, batchord = json.loads(results.read_text())
-    assert {statement["workload"], batchord["workload"]} == {"no-op"}
+    statement, one_copy, two_copies, batchord = json.loads(results.read_text())
+    assert {row["workload"] for row in (statement, one_copy, two_copies, batchord)} == {"no-op"}
+    assert {one_copy["seconds"] > 0, two_copies["seconds"] > 0} == {True}
     assert batchord["system"] == "Batchord"
     assert batchord["seconds"] > 0
     assert not list(tmp_path.glob("batchord-bench-*"))

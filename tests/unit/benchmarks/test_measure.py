@@ -4,7 +4,9 @@ import json
 import os
 from pathlib import Path
 
-from benchmarks.measure import BARE, Measurement, PeakMemory, proportional_mb, rows, write
+from rich.console import Console
+
+from benchmarks.measure import BARE, Measurement, PeakMemory, figure, proportional_mb, rows, show, write
 from tests.waiting import wait_until
 
 
@@ -39,7 +41,21 @@ def test_results_of_other_workloads_stay(tmp_path: Path) -> None:
         "records_per_second",
         "ratio_to_bare",
         "peak_rss_mb",
+        "value",
+        "unit",
     }
+
+
+def test_a_figure_has_a_unit_of_its_own() -> None:
+    """A time of milliseconds is no table of seconds, and a size is no time."""
+    short, long, size = (figure("work", "it", **said) for said in ({"seconds": 0.05}, {"seconds": 5}, {"megabytes": 7}))
+    assert [(row.value, row.unit) for row in (short, long, size)] == [(50.0, "ms"), (5, "s"), (7, "MB")]
+    console = Console(width=200, record=True)
+    show(console, [short, size, *rows("other", 100, {BARE: _taken(1.0)})])
+    shown = console.export_text()
+    assert "50" in shown
+    assert "MB" in shown
+    assert "Records/s" in shown
 
 
 def test_the_peak_is_that_of_the_while() -> None:
