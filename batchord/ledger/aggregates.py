@@ -68,14 +68,15 @@ _SHARDS = """
 """
 
 
-class _Predictions:
-    """The predictions of one step of a run."""
+class StepPredictions:
+    """The predictions of one step of a run, and where they lie."""
 
     def __init__(self, connection: Connection, run_id: str, step: str) -> None:
         self._connection = connection
         self._rows, self._values, self.chosen = rows_of_run(connection, run_id, step)
 
     def count(self) -> int:
+        """How many there are, counted row by row."""
         count: int = self._ask(_COUNT)[0]["predictions"]
         return count
 
@@ -106,10 +107,19 @@ class _Predictions:
         return self._connection.execute(sql.SQL(query).format(rows=self._rows), {**self._values, **values}).fetchall()
 
 
-def step_totals(connection: Connection, run_id: str, step: str) -> StepTotals:
-    """The counts for the conservation check. Raises LockNotAvailable if an author's table is locked."""
+def step_totals(connection: Connection, run_id: str, step: str) -> tuple[StepTotals, StepPredictions | None]:
+    """The counts for the conservation check, and the predictions; None for a step without shards, which has none.
+
+    Raises LockNotAvailable if an author's table is locked.
+    """
     row = one(connection.execute(_TOTALS, {"run": run_id, "step": step}).fetchone())
-    predictions = _Predictions(connection, run_id, step)
+    if not row["shards"]:
+        return StepTotals(**row, predictions_written=0), None
+    predictions = StepPredictions(connection, run_id, step)
+    return _with_written(connection, row, predictions), predictions
+
+
+def _with_written(connection: Connection, row: dict[str, Any], predictions: StepPredictions) -> StepTotals:
     if not predictions.chosen:
         return StepTotals(**row, predictions_written=predictions.count())
     try:
@@ -120,23 +130,24 @@ def step_totals(connection: Connection, run_id: str, step: str) -> StepTotals:
         return StepTotals(**row, predictions_written=0, rows_may_go=True, unreadable=str(error))
 
 
-def step_aggregates(connection: Connection, run_id: str, step: str, *, with_rows: bool = True) -> dict[str, Any]:
+def step_aggregates(
+    connection: Connection, run_id: str, step: str, predictions: StepPredictions | None
+) -> dict[str, Any]:
     """Labels, quantiles and counts of scores, reasons of rejection, truncated texts, seconds per phase; as JSON.
 
-    ``with_rows``: whether the predictions can be read. Otherwise nothing is said of them.
+    ``predictions``: None: there are none, or they cannot be read. Then nothing is said of them.
     """
     values = {"run": run_id, "step": step}
-    predictions = _Predictions(connection, run_id, step)
-    groups = predictions.groups() if with_rows else []
+    groups = [] if predictions is None else predictions.groups()
     labels = [group for group in groups if group["label"] is not None]
-    has_scores = bool(groups) and groups[0]["least"] is not None
+    scored = predictions if groups and groups[0]["least"] is not None else None
     shards = connection.execute(_SHARDS, values).fetchone()
     assert shards is not None  # noqa: S101 -- an aggregate without GROUP BY gives exactly one row
     return {
         "labels": {row["label"]: row["records"] for row in labels[:_MOST_LABELS]},
         "more_labels": len(labels) > _MOST_LABELS,
-        "score_quantiles": dict(zip(QUANTILES, predictions.quantiles(), strict=True)) if has_scores else None,
-        "score_counts": predictions.score_counts(groups[0]["least"], groups[0]["greatest"]) if has_scores else None,
+        "score_quantiles": None if scored is None else dict(zip(QUANTILES, scored.quantiles(), strict=True)),
+        "score_counts": None if scored is None else scored.score_counts(groups[0]["least"], groups[0]["greatest"]),
         "rejections": {row["reason"]: row["records"] for row in connection.execute(_REASONS, values)},
         "truncated": groups[0]["truncated"] if groups else 0,
         "seconds": {phase: round(shards[phase], 3) for phase in ("fetch", "predict", "write")},

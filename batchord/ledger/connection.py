@@ -1,8 +1,9 @@
 """Connections to the ledger: one small pool per process. Psycopg's errors become Batchord's."""
 
 import logging
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NoReturn
 
 import psycopg
@@ -21,6 +22,8 @@ Connection = psycopg.Connection[DictRow]
 # A rollback fails because of Ctrl-C or a lost connection.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
 
+#: How SQLSTATEs begin with which a server ends a session, or says that it is about to end.
+_ENDS = "57P"
 #: The name of the ledger's sessions in ``pg_stat_activity``, for people.
 APPLICATION_NAME = "batchord-ledger"
 #: A person's SQL may be in it: a text in quotes must end where the standard says, even if the server's settings differ.
@@ -73,15 +76,36 @@ class Connections:
     @contextmanager
     def _begun(self, begin: bytes) -> Iterator[Connection]:
         try:
-            with self._pool().connection() as connection:
-                # One round trip, like BEGIN alone. The settings are the transaction's, not the session's: behind a
-                # pooler, another client gets the session next.
-                connection.execute(begin)
-                yield connection
+            with ExitStack() as held:
+                yield self._begin_on_one(held, begin)
         except PoolTimeout as error:
             self._raise_cause(error)
         except (*PASSING, *MISSING, psycopg.errors.InsufficientPrivilege) as error:
             raise translated(error, self._url) from error
+
+    def _begin_on_one(self, held: ExitStack, begin: bytes) -> Connection:
+        """A connection from the pool on which ``begin`` was executed. The connection goes back when ``held`` ends.
+
+        A connection may have been lost while it was idle, as after a restart of the server. The beginning shows it:
+        another connection is taken then. A check before it was rejected: a round trip more for each transaction.
+        """
+        end = time.monotonic() + self._wait_seconds
+        while True:
+            with ExitStack() as taken:
+                connection: Connection = taken.enter_context(self._pool().connection())
+                try:
+                    # One round trip, like BEGIN alone. The settings are the transaction's, not the session's: behind a
+                    # pooler, another client gets the session next.
+                    connection.execute(begin)
+                except psycopg.OperationalError as error:
+                    if not _is_lost(connection, error) or time.monotonic() > end:
+                        raise
+                    connection.close()  # the pool opens a new one in its place
+                else:
+                    held.push(taken.pop_all())
+                    return connection
+            # Most likely the other connections are lost, too. Without this check, the pool would notice it one by one.
+            self._pool().check()
 
     def check(self) -> None:
         """Checks that the database accepts a connection.
@@ -115,20 +139,8 @@ class Connections:
             timeout=self._wait_seconds,
             open=True,
             configure=self._avoid_prepared,
-            # After a restart of the server, a check fails instead of a shard.
-            check=self._check,
             kwargs=_CONNECT,
         )
-
-    def _check(self, connection: Connection) -> None:
-        """Raises OperationalError if the connection is lost. Then the pool hands out another one."""
-        try:
-            ConnectionPool.check_connection(connection)
-        except psycopg.OperationalError:
-            # Most likely the other connections are lost, too. Without this check, the pool would notice it one by one,
-            # with waits of 1, 2, 4, … seconds: longer than a lease may last.
-            self._pool().check()
-            raise
 
     def _avoid_prepared(self, connection: Connection) -> None:
         """Turns prepared statements off behind a transaction pooler: they would stay in a session that others get."""
@@ -136,6 +148,11 @@ class Connections:
         # A pooler invents the backend's number that clients use to cancel statements.
         if row is None or row["pid"] != connection.info.backend_pid:
             connection.prepare_threshold = None
+
+
+def _is_lost(connection: Connection, error: psycopg.OperationalError) -> bool:
+    """Whether the connection is of no use any more. The server's word that it ends may come before the end."""
+    return connection.closed or (error.sqlstate or "").startswith(_ENDS)
 
 
 _CONNECT: dict[str, Any] = {

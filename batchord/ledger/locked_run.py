@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg.types.json import Jsonb
 
@@ -11,15 +11,37 @@ from batchord.core.run.history import Change
 from batchord.core.run.leases import StepLease
 from batchord.core.run.runs import Run, RunState, Step, StepState
 from batchord.core.run.totals import StepTotals
-from batchord.ledger.aggregates import step_aggregates, step_totals
+from batchord.ledger.aggregates import StepPredictions, step_aggregates, step_totals
 from batchord.ledger.alerts import close_incidents, keep_alert, open_incident
 from batchord.ledger.attempts import end_attempts
 from batchord.ledger.connection import Connection
 from batchord.ledger.history import keep_change
 from batchord.ledger.masked_text import masked_text
 from batchord.ledger.rates import learn_rates
-from batchord.ledger.rows import BLOCKING, OVERLAP, RUN_COLUMNS, find_run, one, read_steps, run_from, turn
+from batchord.ledger.rows import BLOCKING, OVERLAP, RUN_COLUMNS, STEP_COLUMNS, one, run_from, step_from, turn
 
+#: The counts of a run are those of all its shards.
+_COUNT = f"""
+    UPDATE batchord.runs SET (discovered, predicted, rejected) = (
+        SELECT coalesce(sum(discovered), 0), coalesce(sum(predicted), 0), coalesce(sum(rejected), 0)
+        FROM batchord.shards WHERE run_id = %(run)s)
+    WHERE id = %(run)s RETURNING {RUN_COLUMNS}
+"""
+_END_STEP = f"""
+    WITH ended AS (
+        UPDATE batchord.steps SET state = %(state)s, output = %(output)s, error = %(error)s,
+            finished_at = batchord.now(),
+            -- With this, the sweeper finds a follow-up run whose message was lost.
+            backlog_left = backlog_left OR %(changed)s, lease_token = NULL, lease_until = NULL
+        WHERE run_id = %(run)s AND name = %(step)s RETURNING {STEP_COLUMNS}
+    ), attempts AS (
+        UPDATE batchord.attempts AS attempt
+        SET state = %(state)s, error = %(error)s, finished_at = batchord.now()
+        FROM ended WHERE attempt.run_id = ended.run_id AND attempt.step = ended.name AND attempt.shard = -1
+          AND attempt.state = 'running'
+    )
+    SELECT * FROM ended
+"""
 #: The states of open shards and steps, by table.
 _OPEN_STATES = (("shards", ["pending", "running"]), ("steps", ["pending", "ready", "planning", "running"]))
 
@@ -27,15 +49,22 @@ _OPEN_STATES = (("shards", ["pending", "running"]), ("steps", ["pending", "ready
 class LockedRun:
     """A run under its row lock, so that nobody else can drive it meanwhile."""
 
-    def __init__(self, connection: Connection, run_id: str) -> None:
+    def __init__(self, connection: Connection, run: Run, steps: Sequence[Step], *, is_new: bool = False) -> None:
+        """``run`` and ``steps``: as they are since the transaction of ``connection`` locked or opened the run.
+
+        ``is_new``: whether it has opened the run. Then it has the pipeline's lock, too.
+        """
         self._connection = connection
-        self.run: Run = find_run(connection, run_id, lock=True)
-        self.steps: list[Step] = read_steps(self._connection, self.run.id)
+        self._is_new = is_new
+        self.run = run
+        self.steps = list(steps)
+        self._predictions: dict[str, StepPredictions | None] = {}
 
     def start(self) -> bool:
         """Makes a queued run running; False if running or older queued runs of the pipeline block it."""
         connection, run = self._connection, self.run
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"batchord:{run.pipeline}"])
+        if not self._is_new:
+            connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"batchord:{run.pipeline}"])
         row = connection.execute(
             f"""
             UPDATE batchord.runs AS run SET state = 'running', started_at = batchord.now()
@@ -54,13 +83,12 @@ class LockedRun:
 
     def set_steps(self, names: Sequence[str], state: StepState) -> None:
         """Moves steps to ``state``."""
-        self._connection.execute(
+        self._changed(
             "UPDATE batchord.steps SET state = %s, sent_at = CASE WHEN %s = 'ready' THEN batchord.now() END, "
             "wait_seconds = 0, resent = 0, finished_at = CASE WHEN %s THEN batchord.now() END "
-            "WHERE run_id = %s AND name = ANY(%s)",
+            f"WHERE run_id = %s AND name = ANY(%s) RETURNING {STEP_COLUMNS}",
             [state, state, state.over, self.run.id, list(names)],
         )
-        self.steps = read_steps(self._connection, self.run.id)
 
     def holds(self, lease: StepLease) -> bool:
         """Whether the step still has this lease."""
@@ -80,33 +108,26 @@ class LockedRun:
 
     def totals(self, step: str) -> StepTotals:
         """The totals of the step's shards. Passes on LockNotAvailable if an author's table is locked."""
-        return step_totals(self._connection, self.run.id, step)
+        totals, self._predictions[step] = step_totals(self._connection, self.run.id, step)
+        return totals
 
     def aggregates(self, step: str, *, with_rows: bool) -> dict[str, Any]:
-        """Counts of labels and reasons, quantiles of scores and the like, read from the written rows if they can be."""
-        return step_aggregates(self._connection, self.run.id, step, with_rows=with_rows)
+        """Counts of labels and reasons, quantiles of scores and the like. Call :meth:`totals` before.
+
+        ``with_rows``: whether they are read from the written rows, too.
+        """
+        return step_aggregates(self._connection, self.run.id, step, self._predictions[step] if with_rows else None)
 
     def outputs(self) -> dict[str, dict[str, Any]]:
         """The summaries of the Predict steps that have ended, by name."""
-        rows = self._connection.execute(
-            "SELECT name, output FROM batchord.steps WHERE run_id = %s AND output IS NOT NULL AND sharded "
-            "ORDER BY ordinal",
-            [self.run.id],
-        )
-        return {row["name"]: row["output"] for row in rows}
+        return {step.name: step.output for step in self.steps if step.sharded and step.output is not None}
 
     def end_step(self, step: str, state: StepState, output: dict[str, Any], error: str | None) -> None:
         """Ends a step with its summary and adds its totals to the run's."""
-        self._connection.execute(
-            "UPDATE batchord.steps SET state = %s, output = %s, error = %s, finished_at = batchord.now(), "
-            # With this, the sweeper finds a follow-up run whose message was lost.
-            "backlog_left = backlog_left OR %s, "
-            "lease_token = NULL, lease_until = NULL WHERE run_id = %s AND name = %s",
-            [state, Jsonb(output), masked_text(error), state is StepState.CODE_CHANGED, self.run.id, step],
-        )
-        end_attempts(self._connection, self.run.id, step=step, state=state, error=error)
+        values = {"run": self.run.id, "step": step, "state": state, "output": Jsonb(output)}
+        changed = state is StepState.CODE_CHANGED
+        self._changed(_END_STEP, {**values, "error": masked_text(error), "changed": changed})
         self._count()
-        self._refresh()
 
     def learn(self, step: str) -> None:
         """Stores how fast the step's shards were, for the size of the next run's shards."""
@@ -135,7 +156,7 @@ class LockedRun:
             )
         end_attempts(self._connection, self.run.id, step=None, state="cancelled", error=error)
         self._count()
-        self._refresh()
+        self._changed(f"SELECT {STEP_COLUMNS} FROM batchord.steps WHERE run_id = %(run)s", values)
 
     def keep(self, change: Change | None) -> None:
         """Keeps a change of the run by hand; does nothing for None."""
@@ -163,24 +184,19 @@ class LockedRun:
         connection, run = self._connection, self.run
         ended = connection.execute(
             "UPDATE batchord.runs SET state = %s, summary = %s, error = %s, finished_at = batchord.now() "
-            f"WHERE id = %s RETURNING {RUN_COLUMNS}",
-            [state, Jsonb(summary), masked_text(error), run.id],
+            f"WHERE id = %s RETURNING {RUN_COLUMNS}, (SELECT next.id FROM batchord.runs AS next "
+            f"WHERE next.pipeline = %s AND next.state = 'queued' ORDER BY {turn('next')} LIMIT 1) AS next_run",
+            [state, Jsonb(summary), masked_text(error), run.id, run.pipeline],
         ).fetchone()
-        self.run = run_from(one(ended))
-        row = connection.execute(
-            "SELECT id FROM batchord.runs AS run WHERE pipeline = %s AND state = 'queued' "
-            f"ORDER BY {turn('run')} LIMIT 1",
-            [run.pipeline],
-        ).fetchone()
-        return None if row is None else str(row["id"])
+        row = one(ended)
+        next_run = row.pop("next_run")
+        self.run = run_from(row)
+        return None if next_run is None else str(next_run)
 
     def _count(self) -> None:
-        self._connection.execute(
-            "UPDATE batchord.runs SET (discovered, predicted, rejected) = (SELECT coalesce(sum(discovered), 0), "
-            "coalesce(sum(predicted), 0), coalesce(sum(rejected), 0) FROM batchord.shards WHERE run_id = %(run)s) "
-            "WHERE id = %(run)s",
-            {"run": self.run.id},
-        )
+        self.run = run_from(one(self._connection.execute(_COUNT, {"run": self.run.id}).fetchone()))
 
-    def _refresh(self) -> None:
-        self.run, self.steps = find_run(self._connection, self.run.id), read_steps(self._connection, self.run.id)
+    def _changed(self, statement: LiteralString, values: Any) -> None:
+        """Executes a statement that returns steps, and remembers these in place of what they were."""
+        changed = {row["name"]: step_from(row) for row in self._connection.execute(statement, values)}
+        self.steps = [changed.get(step.name, step) for step in self.steps]

@@ -55,8 +55,7 @@ def have_table(
     with connections.transaction() as connection:
         tables = find_tables(connection, pipeline, step)
         fit = None if into is None else fit_of(connection, pipeline, step, into, key, outputs=outputs)
-        table = _ready(tables, key) if fit is None else _ready_at(tables, fit)
-        if table is not None and not lacking(table.outputs, outputs) and (fit is None or _is_shown(connection, table)):
+        if (table := _usable(connection, tables, key, fit, outputs)) is not None:
             return table
         if fit is None:
             key = _key_of_own(connection, tables, key)
@@ -76,6 +75,34 @@ def have_table(
             said = clause(error.diag.message_primary or str(error))
             raise ConfigurationError(f"Step {step} of {pipeline} has no table for its predictions: {said}.") from error
         return find_tables(connection, pipeline, step)[0]
+
+
+def ready_table(
+    connection: Connection,
+    pipeline: str,
+    step: str,
+    key: KeyColumn,
+    into: TableName | None,
+    *,
+    outputs: Sequence[OutputColumn],
+) -> ResultsTable | None:
+    """The table of :func:`have_table` if nothing is to be done for it; otherwise None."""
+    tables = find_tables(connection, pipeline, step)
+    fit = None if into is None or not tables else fit_of(connection, pipeline, step, into, key, outputs=outputs)
+    return None if into is not None and fit is None else _usable(connection, tables, key, fit, outputs)
+
+
+def _usable(
+    connection: Connection,
+    tables: list[ResultsTable],
+    key: KeyColumn,
+    fit: Fit | None,
+    outputs: Sequence[OutputColumn],
+) -> ResultsTable | None:
+    table = _ready(tables, key) if fit is None else _ready_at(tables, fit)
+    if table is None or lacking(table.outputs, outputs):
+        return None
+    return table if fit is None or _is_shown(connection, table) else None
 
 
 def _ready(tables: list[ResultsTable], key: KeyColumn) -> ResultsTable | None:

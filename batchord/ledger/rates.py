@@ -6,7 +6,8 @@ from batchord.core.reasons import LossCause
 from batchord.core.run.sizing import Rate, ShardTaken, learned
 from batchord.ledger.connection import Connection
 
-_RATES = """
+#: The rates of a step with a version of its model.
+RATES = """
     SELECT worker_class, records_per_second, shards, most_rows FROM batchord.rates
     WHERE pipeline = %(pipeline)s AND step = %(step)s AND model_version = %(version)s
       -- Older rates are of workers that are gone.
@@ -42,7 +43,7 @@ _SAVE = """
 def read_rates(connection: Connection, *, pipeline: str, step: str, version: str) -> list[Rate]:
     """The rates of the step with this model version."""
     values = {"pipeline": pipeline, "step": step, "version": version}
-    return [Rate(**row) for row in connection.execute(_RATES, values)]
+    return [Rate(**row) for row in connection.execute(RATES, values)]
 
 
 def learn_rates(connection: Connection, *, run_id: str, pipeline: str, step: str, version: str) -> None:

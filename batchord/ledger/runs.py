@@ -15,7 +15,7 @@ from batchord.ledger.connection import Connection, Connections
 from batchord.ledger.history import keep_change
 from batchord.ledger.leases import begin_step, claim_step, lose_step, release_step, renew_step
 from batchord.ledger.locked_run import LockedRun
-from batchord.ledger.rows import RUN_COLUMNS, find_run, one, read_steps, run_from
+from batchord.ledger.rows import RUN_COLUMNS, STEP_COLUMNS, find_run, one, read_steps, run_from, step_from
 
 
 class Opened(NamedTuple):
@@ -53,11 +53,15 @@ _FIND_RUN = f"""
     SELECT {RUN_COLUMNS} FROM batchord.runs
     WHERE request = %(request)s OR (pipeline = %(pipeline)s AND kind = %(kind)s AND slot = %(slot)s)
 """
-_INSERT_STEP = """
+#: One statement for all steps; not executemany(): see planner.py.
+_INSERT_STEPS = f"""
     INSERT INTO batchord.steps
         (run_id, name, ordinal, kind, after, join_rule, queue, time_limit, state, output, error, reused, finished_at)
-    VALUES (%(run)s, %(name)s, %(ordinal)s, %(kind)s, %(after)s, %(join)s, %(queue)s, %(time_limit)s, %(state)s,
-            %(output)s, %(error)s, %(reused)s, CASE WHEN %(reused)s THEN batchord.now() END)
+    SELECT CAST(%(run)s AS uuid), name, ordinal, kind, after, join_rule, queue, time_limit, state, output, error,
+           reused, CASE WHEN reused THEN batchord.now() END
+    FROM jsonb_to_recordset(%(steps)s) AS step (name text, ordinal int, kind text, after text[], join_rule text,
+        queue text, time_limit float8, state text, output jsonb, error text, reused bool)
+    RETURNING {STEP_COLUMNS}
 """
 _LAST_RATE = """
     SELECT (summary #>> ARRAY['steps', %(step)s, 'records_per_second'])::float8 AS rate FROM batchord.runs
@@ -89,7 +93,7 @@ class RunsTable:
     def open(self, new: NewRun) -> Opened:
         """Opens a run, or returns the existing run of the same pipeline, kind and slot, or of the same request."""
         with self._connections.transaction() as connection:
-            return _open(connection, new)
+            return _open(connection, new)[0]
 
     def open_retry(self, new: NewRun, *, reason: str | None, keys: Sequence[str] | None) -> tuple[Run | None, int]:
         """Deletes rejections of the pipeline and opens the run ``new`` for their records, in one transaction.
@@ -104,7 +108,7 @@ class RunsTable:
                 return None, 0
             # If this run is cancelled or fails, the next one must look below the frontier, too.
             connection.execute("DELETE FROM batchord.frontiers WHERE pipeline = %(pipeline)s", values)
-            return _open(connection, new, rejections=count).run, count
+            return _open(connection, new, rejections=count)[0].run, count
 
     def get(self, run_id: str) -> Run:
         """The run. Raises ConfigurationError if no run has that id."""
@@ -121,7 +125,20 @@ class RunsTable:
     def lock(self, run_id: str) -> Iterator[LockedRun]:
         """The run under its row lock. Commits when the block ends, rolls back if it raises."""
         with self._connections.transaction() as connection:
-            yield LockedRun(connection, run_id)
+            run = find_run(connection, run_id, lock=True)
+            yield LockedRun(connection, run, read_steps(connection, run.id))
+
+    @contextmanager
+    def opened(self, new: NewRun) -> Iterator[LockedRun]:
+        """The same for a run that is opened first, in the same transaction; or for the run that :meth:`open` finds."""
+        with self._connections.transaction() as connection:
+            opened, steps = _open(connection, new)
+            if opened.created:
+                yield LockedRun(connection, opened.run, steps, is_new=True)
+        # Not in the transaction that has tried to open it: whoever drives a run locks its row before its pipeline.
+        if not opened.created:
+            with self.lock(opened.run.id) as locked:
+                yield locked
 
     def steps(self, run_id: str) -> list[Step]:
         """The run's steps in the order in which the pipeline declares them."""
@@ -177,8 +194,11 @@ class RunsTable:
             return lose_step(connection, run_id, step, worker=worker, cause=cause, error=error, loss=loss)
 
 
-def _open(connection: Connection, new: NewRun, **more: Any) -> Opened:
-    """Opens a run. ``more``: further details for the history, if a person opens the run."""
+def _open(connection: Connection, new: NewRun, **more: Any) -> tuple[Opened, list[Step]]:
+    """Opens a run. Returns also the steps of one that is new and not skipped.
+
+    ``more``: further details for the history, if a person opens the run.
+    """
     values = {
         "id": uuid7(),
         "pipeline": new.pipeline,
@@ -200,27 +220,29 @@ def _open(connection: Connection, new: NewRun, **more: Any) -> Opened:
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"batchord:{new.pipeline}"])
     row = connection.execute(_INSERT_RUN, values).fetchone()
     if row is None:
-        return Opened(run_from(one(connection.execute(_FIND_RUN, values).fetchone())), created=False)
+        return Opened(run_from(one(connection.execute(_FIND_RUN, values).fetchone())), created=False), []
     run = run_from(row)
-    if run.state is not RunState.SKIPPED:
-        for place, step in enumerate(new.steps):  # not executemany(): see planner.py
-            connection.execute(_INSERT_STEP, _step_values(run.id, place, step))
+    steps: list[Step] = []
+    if run.state is not RunState.SKIPPED and new.steps:
+        rows = [_step_values(place, step) for place, step in enumerate(new.steps)]
+        written = connection.execute(_INSERT_STEPS, {"run": run.id, "steps": Jsonb(rows)})
+        by_name = {row["name"]: step_from(row) for row in written}
+        steps = [by_name[step.name] for step in new.steps]
     keep_change(connection, new.change, run_id=run.id, **more)
-    return Opened(run, created=True)
+    return Opened(run, created=True), steps
 
 
-def _step_values(run_id: str, ordinal: int, step: NewStep) -> dict[str, Any]:
+def _step_values(ordinal: int, step: NewStep) -> dict[str, Any]:
     return {
-        "run": run_id,
         "name": step.name,
         "ordinal": ordinal,
         "kind": step.kind,
         "after": list(step.after),
-        "join": step.join,
+        "join_rule": step.join,
         "queue": step.queue,
         "time_limit": step.time_limit,
         "state": step.state.value,
         "reused": step.state.over,
-        "output": None if step.output is None else Jsonb(step.output),
+        "output": step.output,
         "error": step.error,
     }

@@ -76,11 +76,9 @@ def test_a_prepared_transaction_is_running_under_another_name(url: str, session:
     source = records(url)
     session.execute("BEGIN")
     session.execute("INSERT INTO records VALUES (1, 'text')")
-    assert source.prepared_transactions() == frozenset()
     session.execute("PREPARE TRANSACTION 'half done'")
     (name,) = source.running_transactions()
     assert name.startswith("px:")
-    assert source.prepared_transactions() == {name}
     session.execute("COMMIT PREPARED 'half done'")
     assert source.running_transactions() == frozenset()
 

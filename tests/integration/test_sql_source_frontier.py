@@ -45,12 +45,9 @@ class Poller:
         """One run: reads B and V, moves the frontier by what the runs before came to, and scans what is above."""
         run = str(len(self._runs))
         greatest = self.source.greatest_position()
-        sighting = Sighting(
-            run_id=run,
-            running=self.source.running_transactions(),
-            prepared=self.source.prepared_transactions(),
-            now=datetime.now(UTC),
-        )
+        running = self.source.running_transactions()
+        prepared = frozenset(name for name in running if name.startswith("px:"))
+        sighting = Sighting(run_id=run, running=running, prepared=prepared, now=datetime.now(UTC))
         runs = frozenset(self._runs)
         moved = self.frontier.settle(sighting, accounted_runs=runs, ended_runs=runs)
         self.moves += moved.position != self.frontier.position

@@ -81,13 +81,9 @@ class ArrivalsReader(SourceReader):
         return _positions(rows)[0] if rows else None
 
     def running_transactions(self) -> frozenset[str]:
-        """See the port."""
+        """See the port. The programs prepare none."""
         with self._reading() as session:
             return frozenset(row["name"] for row in session.execute(_RUNNING))
-
-    def prepared_transactions(self) -> frozenset[str]:
-        """See the port. The programs prepare none."""
-        return frozenset()
 
     def lies_beyond(self, position: Position) -> bool:  # noqa: ARG002 -- the port's
         """See the port."""

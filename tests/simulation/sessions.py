@@ -82,7 +82,8 @@ class Sessions:
             actor.in_transaction = True
         try:
             yield session
-            self._commit(session)
+            if not session.closed:  # as psycopg: its user closed it
+                self._commit(session)
         except BaseException:
             if not session.closed:
                 session.rollback()
@@ -94,6 +95,9 @@ class Sessions:
             if not session.closed:
                 self._idle.append(session)
         self._world.at("committed")
+
+    def check(self) -> None:
+        """The interface of psycopg's pool: lost sessions are forgotten when they are taken."""
 
     def _commit(self, session: Session) -> None:
         world = self._world

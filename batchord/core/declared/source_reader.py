@@ -7,6 +7,7 @@ offer: :class:`OpenTransactions`, :class:`PieceCounter`, :class:`Conditions`.
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain, dropwhile, islice, takewhile
@@ -51,11 +52,9 @@ class OpenTransactions(Protocol):
         """Every transaction that may still commit a record at or below a position read before.
 
         The set is complete: a transaction that is not in it is over. A name that begins with ``vx:`` may change,
-        because the transaction may yet be prepared. Every other transaction keeps its name to the end.
+        because the transaction may yet be prepared. All others are prepared (two-phase commit): they outlive their
+        sessions, and keep their names to the end. They were read after those that may be prepared.
         """
-
-    def prepared_transactions(self) -> frozenset[str]:
-        """The prepared transactions (two-phase commit), which outlive their sessions; read after the others."""
 
 
 class PieceCounter(Protocol):
@@ -166,6 +165,10 @@ class SourceReader(ABC):
 
         It may be called from another thread. A read that cannot be ended runs until its time limit.
         """
+
+    def together(self) -> AbstractContextManager[object]:
+        """Statements of the block, in this thread, may share a transaction if each still sees its own moment."""
+        return nullcontext()
 
     def greatest_position(self) -> Position | None:
         """The greatest position visible now that the frontier may move up to; None if there is none.

@@ -95,11 +95,10 @@ def follow_up(parts: Parts, *, pipeline: str, after_run: str) -> tuple[Run, list
 
 def open_run(parts: Parts, new: NewRun, *, drives: bool = True) -> tuple[Run, list[Message]]:
     """Opens the run, or finds it, and starts it if no other run blocks it. With ``drives=False`` it stays queued."""
-    run = parts.ledger.runs.open(new).run
-    if run.state.ended or not drives:
-        return run, []
+    if not drives:
+        return parts.ledger.runs.open(new).run, []
     # A second tick also drives the run: the process with the first one may have died after its commit.
-    with parts.ledger.runs.lock(run.id) as locked:
+    with parts.ledger.runs.opened(new) as locked:
         messages = drive(locked)
         return locked.run, messages
 

@@ -13,11 +13,11 @@ from batchord.core.declared.steps import Predict
 from batchord.core.errors import BatchordError, LeaseLost, TransientError
 from batchord.core.process.fault_points import fault
 from batchord.core.run.after_losses import LOST_PLANNERS
-from batchord.core.run.frontier import Frontier, Sighting
+from batchord.core.run.frontier import Frontier
 from batchord.core.run.horizon import Stray
 from batchord.core.run.leases import StepLease
 from batchord.core.run.messages import Message, ShardsReady, StepEnded, step_ready
-from batchord.core.run.plans import Plan
+from batchord.core.run.plans import Past, Plan
 from batchord.core.run.records import Position
 from batchord.core.run.runs import StepState
 from batchord.core.run.shards import ShardCutter, ShardRange, ShardSize
@@ -194,10 +194,16 @@ def scan(
 
     ``version`` is the model's. ``full`` scans the whole source instead of the positions above the frontier.
     """
-    top, sighting = look(parts, declared, source, run_id)  # 1. and 2.
+    top, sighting, past = look(  # 1. and 2.
+        parts, pipeline=pipeline, declared=declared, source=source, version=version, run_id=run_id
+    )
     stray = source.stray
-    frontier = _settled(parts, pipeline, declared, source, sighting)
-    sizing = _estimate(parts, pipeline, declared, version)
+    # Moved up as far as open transactions and earlier runs allow. If a stray has moved it before that was recognised,
+    # it moves back.
+    frontier = past.frontier.without(source.lies_beyond).settle(
+        sighting, accounted_runs=past.accounted_runs, ended_runs=past.ended_runs
+    )
+    sizing = _estimate(parts, declared, past)
     cutter = ShardCutter(_shard_size(parts, sizing))
     if declared.source.uses_window:  # nobody reads what lies outside the window, so there can be no frontier
         last_taken = _scan(parts, pipeline, declared.name, source, after=None, cutter=cutter)
@@ -266,22 +272,10 @@ def _fresh(
             yield fresh, places
 
 
-def _settled(parts: Parts, pipeline: str, declared: Predict, source: SourceReader, sighting: Sighting) -> Frontier:
-    """The frontier, moved up as far as open transactions and earlier runs allow.
-
-    If a stray has moved the frontier before it was recognised, the frontier moves back.
-    """
-    planner = parts.ledger.planner
-    frontier = planner.frontier(pipeline, declared.name, declared.source_digest).without(source.lies_beyond)
-    runs = [candidate.scanned_by for candidate in frontier.candidates if candidate.scanned_by is not None]
-    accounted, ended = planner.run_outcomes(declared.name, runs)
-    return frontier.settle(sighting, accounted_runs=accounted, ended_runs=ended)
-
-
-def _estimate(parts: Parts, pipeline: str, declared: Predict, version: str) -> Estimate:
+def _estimate(parts: Parts, declared: Predict, past: Past) -> Estimate:
     model = declared.declared_model
     return estimate(
-        parts.ledger.planner.rates(pipeline, declared.name, version),
+        past.rates,
         declared=declared.shard_rows,
         usual=model.shard_rows,
         least=model.min_shard_rows,

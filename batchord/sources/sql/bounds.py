@@ -44,10 +44,15 @@ class Bounds:
         #: For each read that is under way, a function that ends it.
         self._reading: list[Callable[[], None]] = []
         self._lock = threading.Lock()
+        #: The connection whose transaction all reads share at the moment; None: each has one of its own.
+        self.held: sa.Connection | None = None
 
     @contextmanager
-    def over(self, connection: sa.Connection) -> Iterator[None]:
-        """Sets the limits for the transaction that begins on the connection, and lets it be interrupted."""
+    def over(self, connection: sa.Connection, *, snapshot: bool = False) -> Iterator[None]:
+        """Begins a transaction with these limits, and lets it be interrupted.
+
+        ``snapshot``: all its statements see the same data, if the database supports that.
+        """
         driver = connection.connection.driver_connection
         if isinstance(driver, PatientConnection):
             driver.patience = self._limits.statement + _GRACE_SECONDS
@@ -55,7 +60,7 @@ class Bounds:
         with self._lock:
             self._reading.append(end)
         try:
-            self._begin(connection, driver)
+            self._begin(connection, driver, snapshot=snapshot)
             yield
         finally:
             with self._lock:
@@ -69,12 +74,12 @@ class Bounds:
                 with contextlib.suppress(psycopg.Error, sa.exc.SQLAlchemyError):
                     end()
 
-    def _begin(self, connection: sa.Connection, driver: Any) -> None:
+    def _begin(self, connection: sa.Connection, driver: Any, *, snapshot: bool) -> None:
         match connection.dialect.name:
-            case "postgresql":
-                connection.exec_driver_sql(
-                    "; ".join([*SAME_TEXTS, MARK_READING, LOOK_BESIDE_LEDGER, *self._postgres()])
-                )
+            case "postgresql":  # one round trip; the driver itself begins no transaction
+                begin = f"BEGIN ISOLATION LEVEL {'REPEATABLE READ' if snapshot else 'READ COMMITTED'} READ ONLY"
+                settings = [*SAME_TEXTS, MARK_READING, LOOK_BESIDE_LEDGER, *self._postgres()]
+                connection.exec_driver_sql("; ".join([begin, *settings]))
             case "mysql" | "mariadb":  # an address for one may lead to the other
                 if connection.dialect.is_mariadb:  # type: ignore[attr-defined]
                     connection.exec_driver_sql(f"SET SESSION max_statement_time = {self._limits.statement}")

@@ -71,11 +71,13 @@ def dispose_engines() -> None:
 
 
 def _create(url: sa.URL) -> sa.Engine:
-    options: dict[str, Any] = {"pool_pre_ping": True}
+    # On PostgreSQL, :class:`.Bounds` begins transactions, in one round trip with their settings.
+    is_postgres = url.drivername == "postgresql+psycopg"
+    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if is_postgres else {"pool_pre_ping": True}
     if url.get_backend_name() != "sqlite":  # in SQLite a connection is an open file
         options |= {"pool_size": 2, "max_overflow": 30, "pool_recycle": 1800, "pool_timeout": CONNECT_TIMEOUT}
     engine = create_engine(url, application_name=APPLICATION_NAME, whose="source", **options)
-    if url.drivername == "postgresql+psycopg":
+    if is_postgres:
         sa.event.listen(engine, "do_connect", _patiently)
     sa.event.listen(engine, "connect", _begin_session(_SESSION.get(url.get_backend_name(), ())))
     return engine

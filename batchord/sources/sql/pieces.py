@@ -1,6 +1,7 @@
 """Counts new records in the ledger's own database: pieces of a source, each with its number of new records."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from batchord.core.run.records import Position
 from batchord.core.run.shards import ShardRange
 from batchord.sources.sql import postgres
 from batchord.sources.sql.connections import reading
-from batchord.sources.sql.outcomes import Outcomes
+from batchord.sources.sql.outcomes import Outcomes, find_outcomes
 from batchord.sources.sql.statements import Statements
 
 #: How many columns follow the position in a row of piece ends: the place.
@@ -25,18 +26,31 @@ class Pieces:
 
     engine: sa.Engine
     statements: Statements
-    #: Where the step's predictions and rejections are.
-    outcomes: Outcomes
+    pipeline: str
+    step: str
     rows: int
 
-    def above(self, after: Position | None) -> Iterator[ShardRange]:
-        """The pieces above ``after``. They are read in slices, so that a full run need not count a large backlog."""
+    def above(self, after: Position | None, key_type: str | None) -> Iterator[ShardRange] | None:
+        """The pieces above ``after``. They are read in slices, so that a full run need not count a large backlog.
+
+        None if keys of ``key_type`` cannot be compared with those of the step's predictions.
+        """
+        with ExitStack() as reads:
+            # One snapshot: no statement sees what commits between two of them. A later run finds it above the frontier.
+            connection = reads.enter_context(reading(self.engine, snapshot=True))
+            outcomes = find_outcomes(connection, self.pipeline, self.step)
+            if not outcomes.compare_with(key_type):
+                return None
+            return self._read(connection, outcomes, after, reads.pop_all())
+
+    def _read(
+        self, connection: sa.Connection, outcomes: Outcomes, after: Position | None, reads: ExitStack
+    ) -> Iterator[ShardRange]:
         met, rows = 0, self.rows
-        # One snapshot: no statement sees what commits between two of them. A later run finds it above the frontier.
-        with reading(self.engine, snapshot=True) as connection:
+        with reads:
             connection.execute(postgres.DO_NOT_COMPILE)
             while True:
-                counted = connection.execute(self.statements.fresh_in_pieces(after, rows, _SLICE, self.outcomes))
+                counted = connection.execute(self.statements.fresh_in_pieces(after, rows, _SLICE, outcomes))
                 fresh: dict[int, int] = {piece.piece: piece.fresh for piece in counted}
                 ends = connection.execute(self.statements.piece_ends(after, rows, _SLICE)).fetchall()
                 last = None

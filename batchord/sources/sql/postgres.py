@@ -95,13 +95,14 @@ _LOOKS = 10
 #: Within a transaction, sessions are otherwise seen as they were at the first look.
 _LOOK_AGAIN = sa.text("SELECT pg_catalog.pg_stat_clear_snapshot()")
 _PREPARED = sa.text("""
-    SELECT 'px:' || CAST(transaction AS text) FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()
+    SELECT ARRAY(SELECT 'px:' || CAST(transaction AS text) FROM pg_catalog.pg_prepared_xacts
+                 WHERE database = current_database()) AS names, pg_is_in_recovery() AS is_standby
 """)
 #: PostgreSQL first compiles a query that it expects to be long, which takes 50 ms, and for a subquery it expects too
-#: much. The setting is for one transaction: a pooler would pass a session's setting to others. It goes through the list
-#: of settings, since not all databases that are like PostgreSQL have this one.
+#: much. The setting is for one transaction: a pooler would pass a session's setting to others. It is asked for first,
+#: since not all databases that are like PostgreSQL have it.
 DO_NOT_COMPILE = sa.text("""
-    SELECT pg_catalog.set_config(name, 'off', true) FROM pg_catalog.pg_settings WHERE name = 'jit'
+    SELECT pg_catalog.set_config('jit', 'off', true) WHERE pg_catalog.current_setting('jit', true) IS NOT NULL
 """)
 #: The greatest value that the sequence of an identity or serial column has given; NULL if it has given none, if the
 #: role may not see it, or if it does not rise.
@@ -121,7 +122,8 @@ def running(connection: sa.Connection) -> frozenset[str]:
 
     Each statement sees the locks as they are at that time, whatever its transaction's snapshot. As long as it cannot
     tell whose a transaction is, it looks again. A transaction that is gone by then has ended. Prepared transactions are
-    read after the locks, so that a transaction that is prepared in between is seen at least once.
+    read after the locks, so that a transaction that is prepared in between is seen at least once. Raises
+    ConfigurationError on a standby.
     """
     still = _seen(connection)
     for _ in range(1, _LOOKS):
@@ -129,17 +131,14 @@ def running(connection: sa.Connection) -> frozenset[str]:
             break
         connection.execute(_LOOK_AGAIN)
         still = {name: known for name, known in _seen(connection).items() if name in still}
-    return frozenset(still) | prepared(connection)
+    last = connection.execute(_PREPARED).one()
+    _refuse(is_standby=last.is_standby)
+    return frozenset(still).union(last.names)
 
 
 def _seen(connection: sa.Connection) -> dict[str, bool]:
     """The transactions that hold their locks now, by name, and whether it is known whose each is."""
     return {row.name: row.known for row in connection.execute(_RUNNING)}
-
-
-def prepared(connection: sa.Connection) -> frozenset[str]:
-    """Names of the prepared transactions of this database."""
-    return frozenset(connection.scalars(_PREPARED))
 
 
 def last_given(connection: sa.Connection, origin: tuple[int, int] | None) -> int | None:
@@ -158,7 +157,11 @@ def clock(connection: sa.Connection) -> datetime:
 
 def refuse_standby(connection: sa.Connection) -> None:
     """Raises ConfigurationError on a standby, which does not show the transactions of its primary."""
-    if connection.scalar(_STANDBY):
+    _refuse(is_standby=bool(connection.scalar(_STANDBY)))
+
+
+def _refuse(*, is_standby: bool) -> None:
+    if is_standby:
         raise ConfigurationError(
             "The source's database is a standby, which does not show the open transactions of its primary. "
             "Give the primary's address in url= or url_env=."

@@ -1,6 +1,7 @@
 """Reads records from a SQL database; implements the port of sources."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Self
@@ -18,7 +19,7 @@ from batchord.sources.sql import postgres
 from batchord.sources.sql.bounds import Bounds, Limits
 from batchord.sources.sql.columns import Columns, describe
 from batchord.sources.sql.composite import key_parts, key_text
-from batchord.sources.sql.connections import BOUNDS, reading
+from batchord.sources.sql.connections import BOUNDS, held, reading
 from batchord.sources.sql.dtypes import asked_types
 from batchord.sources.sql.engine import engine_for, source_url
 from batchord.sources.sql.failures import one_reason
@@ -27,7 +28,6 @@ from batchord.sources.sql.finding import Finding
 from batchord.sources.sql.frame_types import frame_types, unplaced_keys
 from batchord.sources.sql.keys import is_read_as_text, text_key
 from batchord.sources.sql.look import Look, value_of
-from batchord.sources.sql.outcomes import find_outcomes
 from batchord.sources.sql.pieces import Pieces
 from batchord.sources.sql.positions import without_repeated
 from batchord.sources.sql.records import RecordReader
@@ -146,24 +146,23 @@ class SqlRecords(SourceReader):
         if self._is_postgres:
             if not postgres.rises(self._columns.leading_type, self._declared.settle):
                 return None
-            with reading(self._engine) as connection:
-                postgres.refuse_standby(connection)
+            if self.transactions is None:  # otherwise, who asks for them hears of it
+                with reading(self._engine) as connection:
+                    postgres.refuse_standby(connection)
         look = Look(
             engine=self._engine, statements=self._statements, columns=self._columns, settle=self._declared.settle
         )
         self._present = look.present()
         return self._present.greatest
 
+    def together(self) -> AbstractContextManager[object]:
+        """See the port."""
+        return held(self._engine)
+
     def running_transactions(self) -> frozenset[str]:
         """See the port. ``vx:`` names a running transaction, ``px:`` a prepared one."""
         with reading(self._engine) as connection:
-            postgres.refuse_standby(connection)
             return postgres.running(connection)
-
-    def prepared_transactions(self) -> frozenset[str]:
-        """See the port."""
-        with reading(self._engine) as connection:
-            return postgres.prepared(connection)
 
     def at_or_below(self, position: Position, limit: Position) -> bool:
         """See the port."""
@@ -186,13 +185,11 @@ class SqlRecords(SourceReader):
         longest = postgres.longest_key(self._columns.key_type)
         if longest == 0:
             return None
-        with reading(self._engine) as connection:
-            if longest and connection.execute(self._statements.longer_key(after, longest)).first() is not None:
-                return None
-            outcomes = find_outcomes(connection, pipeline, step)
-        if not outcomes.compare_with(self.key_type):
-            return None
-        return Pieces(self._engine, self._statements, outcomes, rows).above(after)
+        if longest:
+            with reading(self._engine) as connection:
+                if connection.execute(self._statements.longer_key(after, longest)).first() is not None:
+                    return None
+        return Pieces(self._engine, self._statements, pipeline, step, rows).above(after, self.key_type)
 
     def rows(
         self, *, first: Position, last: Position, chunk_rows: int, columns: Sequence[str] | None = None

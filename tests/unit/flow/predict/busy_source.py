@@ -150,12 +150,8 @@ class BusySource(SourceReader):
         if self._world.longest is not None:
             return frozenset()
         sessions = self._world.names("vx:")
-        return sessions | self.prepared_transactions()
-
-    def prepared_transactions(self) -> frozenset[str]:
-        """See the port."""
         self._pause()
-        return frozenset() if self._world.longest is not None else self._world.names("px:")
+        return sessions | self._world.names("px:")
 
     def at_or_below(self, position: Position, limit: Position) -> bool:
         """See the port."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, Literal, cast
 
 from batchord.core.declared.steps import Predict
 from batchord.core.run.frontier import MAX_CANDIDATES, Frontier
+from batchord.core.run.plans import Past
 from batchord.core.run.records import Position, Scalar
 from batchord.core.run.shards import ShardRange
 from batchord.flow.parts import Parts
@@ -35,22 +36,18 @@ class LedgerInMemory:
         self.pause()
         return {key for key in keys if key in self.keys}
 
-    def saved_frontier(self, *_: str) -> Frontier:
-        """The frontier as the last plan left it."""
-        self.pause()
-        return self.frontier
-
-    def run_outcomes(self, _step: str, run_ids: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
+    def past(self, *_: str, **__: str) -> Past:
         """As :class:`batchord.ledger.planner.PlannerTables`."""
         self.pause()
-        states = {name: self.runs.get(name, "failed") for name in run_ids}
-        done = frozenset(name for name, state in states.items() if state == "done")
-        return done, frozenset(name for name, state in states.items() if state is not None)
-
-    def now(self) -> datetime:
-        """The ledger's clock."""
-        self.pause()
-        return self.world.now
+        scanned = [candidate.scanned_by for candidate in self.frontier.candidates if candidate.scanned_by is not None]
+        states = {name: self.runs.get(name, "failed") for name in scanned}
+        return Past(
+            now=self.world.now,
+            frontier=self.frontier,
+            accounted_runs=frozenset(name for name, state in states.items() if state == "done"),
+            ended_runs=frozenset(name for name, state in states.items() if state is not None),
+            rates=[],
+        )
 
 
 class Simulation:
@@ -140,17 +137,12 @@ def _settings(max_shards: int) -> Settings:
 
 
 def _parts(ledger: LedgerInMemory, max_shards: int) -> Parts:
-    planner = SimpleNamespace(
-        frontier=ledger.saved_frontier,
-        accounted=ledger.accounted,
-        run_outcomes=ledger.run_outcomes,
-        rates=lambda *_: [],
-    )
+    planner = SimpleNamespace(past=ledger.past, accounted=ledger.accounted)
     unused = cast("Any", None)
     return Parts(
         settings=_settings(max_shards),
         catalog=unused,
-        ledger=cast("Any", SimpleNamespace(planner=planner, runs=SimpleNamespace(now=ledger.now))),
+        ledger=cast("Any", SimpleNamespace(planner=planner)),
         open_source=unused,
         models=cast("Any", SimpleNamespace(version=lambda _: "v")),
         images=unused,
