@@ -38,16 +38,25 @@ def count_threads(sender: Any = None, **_: Any) -> None:
 @contextmanager
 def reading_slot(task: Task) -> Iterator[None]:
     """Holds a slot. If all are taken, it sends the task's message again for later and raises Retry."""
-    if not _slots:
+    with free_slot() as is_free:
+        if not is_free:
+            wait = random.uniform(_LEAST_WAIT, _MOST_WAIT)  # noqa: S311 -- spreads load, guards nothing
+            # Not task.retry(): it counts attempts, and waits longer each time.
+            task.signature_from_request(countdown=wait, retries=task.request.retries).apply_async()
+            raise Retry("other tasks read sources", when=wait)
         yield
+
+
+@contextmanager
+def free_slot() -> Iterator[bool]:
+    """Holds a slot, if one is free; gives whether the block may read sources."""
+    if not _slots:
+        yield True
         return
     (slots,) = _slots
-    if not slots.acquire(blocking=False):
-        wait = random.uniform(_LEAST_WAIT, _MOST_WAIT)  # noqa: S311 -- spreads load, guards nothing
-        # Not task.retry(): it counts attempts, and waits longer each time.
-        task.signature_from_request(countdown=wait, retries=task.request.retries).apply_async()
-        raise Retry("other tasks read sources", when=wait)
+    is_free = slots.acquire(blocking=False)
     try:
-        yield
+        yield is_free
     finally:
-        slots.release()
+        if is_free:
+            slots.release()

@@ -14,7 +14,7 @@ messages that follow.
 import importlib
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -29,14 +29,18 @@ from batchord.core.run.messages import (
     AlertsKept,
     FollowUp,
     Message,
+    RunEnded,
     RunReady,
     ShardReady,
+    ShardsReady,
     StepEnded,
     StepReady,
 )
+from batchord.core.run.runs import RunState
+from batchord.flow import dispatch
 from batchord.flow.begin import start
-from batchord.flow.dispatch import dispatch
 from batchord.flow.drive import cancel
+from batchord.flow.parts import Parts
 from batchord.flow.predict.shard import ShardHeld
 from batchord.flow.upkeep import audit, move, prune, recover, switch, watch
 from batchord.queue import publisher
@@ -46,7 +50,7 @@ from batchord.wiring import parts
 from .failures import fail_with_run, fail_with_shard, fail_with_step
 from .handing_back import MOST_HAND_BACKS, check_version, next_wait
 from .replacing import is_new
-from .slots import reading_slot
+from .slots import free_slot, reading_slot
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +58,7 @@ log = logging.getLogger(__name__)
 _AROUND = __name__.removesuffix("workers.tasks")
 
 
-@shared_task(bind=True, name="batchord.start_run")  # type: ignore[untyped-decorator]
+@shared_task(bind=True, name="batchord.start_run", throws=(WorkFailed,))  # type: ignore[untyped-decorator]
 def start_run(
     self: Task,
     *,
@@ -69,11 +73,14 @@ def start_run(
 
     ``by`` says who asks for it, see :class:`batchord.core.run.history.Actor`. A tick (``trigger="schedule"``) opens the
     runs that are due by the schedule; it returns None if there are none.
+
+    If nobody waits for the id, this task also plans the first step, unless other tasks have all of this worker's slots
+    for reading sources.
     """
     with retrying(self, only_here=trigger != start.SCHEDULE and after_run is None):
         if trigger == start.SCHEDULE:
             runs, messages = start.tick(parts(), pipeline=pipeline)
-            publish(messages)
+            publish_or_plan(messages)
             return runs[-1].id if runs else None
         run, messages = start.start_run(
             parts(),
@@ -84,7 +91,10 @@ def start_run(
             request=self.request.id,
             actor=None if after_run else _actor(self, by),
         )
-        publish(messages)
+        if self.request.ignore_result:
+            publish_or_plan(messages)
+        else:  # somebody waits for the run's id
+            publish(messages)
     return run.id
 
 
@@ -139,11 +149,11 @@ def run_step(self: Task, *, run_id: str, step: str, **_: Any) -> None:
     time_limit=settings().shard_time_limit_seconds,
     Request=f"{__package__}.losses:ShardRequest",
 )  # type: ignore[untyped-decorator]
-def predict_shard(self: Task, *, run_id: str, step: str, index: int, **_: Any) -> int:
+def predict_shard(self: Task, *, run_id: str, step: str, index: int, alone: bool = False, **_: Any) -> int:
     """Predicts a shard. Returns only its index, so that a second delivery gives the chord the same result."""
     try:
         with retrying(self):
-            work_off(ShardReady(run_id=run_id, step=step, index=index))
+            work_off(ShardReady(run_id=run_id, step=step, index=index, alone=alone))
             fail_with_shard(self, run_id, step, index)
     except ShardHeld as held:
         # Acknowledges the message, but the chord does not count it: it counts the message of the worker with the lease.
@@ -214,13 +224,33 @@ def _run_report(run_id: str) -> str:
 
 def work_off(message: Message) -> None:
     """Does what the message asks for, and publishes the messages that follow."""
-    task_parts = replace(parts(), task=current_task.request.id, run_report=_run_report)
-    following = dispatch(task_parts, message, in_new_process=is_new())
-    if isinstance(message, StepReady) and following == [StepEnded(run_id=message.run_id, step=message.step)]:
-        # There is nothing to predict. To end the step takes less than a message that asks another process to do so.
-        with suppress(TransientError, UnknownPipeline):  # then the message is sent
-            following = dispatch(task_parts, following[0])
+    publish(dispatch.work_off(_task_parts(), message, in_new_process=is_new()))
+
+
+def publish_or_plan(waiting: Sequence[Message]) -> None:
+    """Publishes the messages that a verb returned, but plans the only step that is ready in this process.
+
+    A message would have the same done by another thread of such a worker. Raises WorkFailed if the step has failed.
+    """
+    ready = dispatch.to_plan_in_place(waiting)
+    with free_slot() if ready else nullcontext(False) as is_free:  # noqa: FBT003 -- what free_slot gives
+        if ready is None or not is_free:
+            publish(waiting)
+            return
+        publish([message for message in waiting if message is not ready])
+        following = dispatch.plan_in_place(_task_parts(), ready)
     publish(following)
+    if not any(_is_well(message) for message in following):
+        fail_with_step(ready.run_id, ready.step)
+
+
+def _is_well(message: Message) -> bool:
+    """Whether no step has failed before this message. Then the ledger need not be asked."""
+    return isinstance(message, ShardsReady) or (isinstance(message, RunEnded) and message.state is RunState.SUCCEEDED)
+
+
+def _task_parts() -> Parts:
+    return replace(parts(), task=current_task.request.id, run_report=_run_report)
 
 
 def publish(waiting: Sequence[Message]) -> None:

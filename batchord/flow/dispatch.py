@@ -1,7 +1,16 @@
-"""Calls the verb for each kind of message. No other place decides this."""
+"""Calls the verb for each kind of message. No other place decides this.
 
+A message may be worked off in place, by the process to which a verb has returned it: after the verb's commit, as if it
+had been sent and taken at once. If the process dies then, the message is lost, and the sweeper sends it again.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import assert_never
 
+from batchord.core.errors import TransientError, UnknownPipeline
+from batchord.core.process.fault_points import fault
 from batchord.core.run.messages import (
     AlertsKept,
     BacklogLeft,
@@ -42,8 +51,10 @@ def dispatch(parts: Parts, message: Message, *, in_new_process: bool = True) -> 
         case ShardsReady(run_id=run_id, step=step, indexes=indexes):
             shards = [ShardReady(run_id=run_id, step=step, index=index) for index in indexes]
             return [*shards, StepEnded(run_id=run_id, step=step)]
-        case ShardReady(run_id=run_id, step=step, index=index):
-            return predict_shard(parts, run_id=run_id, step=step, index=index, in_new_process=in_new_process)
+        case ShardReady(run_id=run_id, step=step, index=index, alone=alone):
+            return predict_shard(
+                parts, run_id=run_id, step=step, index=index, in_new_process=in_new_process, alone=alone
+            )
         case StepEnded(run_id=run_id, step=step):
             return finish_step(parts, run_id=run_id, step=step)
         case RunReady(run_id=run_id):
@@ -58,3 +69,38 @@ def dispatch(parts: Parts, message: Message, *, in_new_process: bool = True) -> 
             send_alerts(parts)
             return []
     assert_never(message)
+
+
+def work_off(parts: Parts, message: Message, *, in_new_process: bool = True) -> list[Message]:
+    """The same as :func:`dispatch`, but a process that has planned no shard, or has ended the only one, ends the step.
+
+    To end it takes less than a message that asks another process to do so.
+    """
+    following = dispatch(parts, message, in_new_process=in_new_process)
+    goes_on = isinstance(message, StepReady) or (isinstance(message, ShardReady) and message.alone)
+    if goes_on and [type(each) for each in following] == [StepEnded]:
+        with suppress(TransientError, UnknownPipeline):  # then the message is sent
+            fault("after-commit-before-publish")
+            return dispatch(parts, following[0])
+    return following
+
+
+def to_plan_in_place(messages: Sequence[Message]) -> StepReady | None:
+    """The message that the process of a tick works off in place: that of the only step to plan. None: there is none.
+
+    Several steps are planned at the same time, by several processes.
+    """
+    ready = [message for message in messages if isinstance(message, StepReady) and message.sharded]
+    return ready[0] if len(ready) == 1 and not ready[0].delay else None
+
+
+def plan_in_place(parts: Parts, ready: StepReady) -> list[Message]:
+    """Plans the step. Returns what follows, or a message to plan it later if that cannot be done now."""
+    fault("after-commit-before-publish")
+    try:
+        return work_off(parts, ready)
+    except TransientError as error:
+        wait = parts.settings.retry_base_seconds if error.wait is None else error.wait
+        return [replace(ready, delay=wait)]
+    except UnknownPipeline:  # another worker may know it
+        return [ready]

@@ -7,7 +7,7 @@ If a message is lost here, the sweeper sends it again. So nothing fails while th
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from celery import chord, current_app
@@ -97,6 +97,9 @@ def publish(waiting: Sequence[Message], *, catalog: Catalog) -> list[Message]:
 
 def _publish(message: Message, catalog: Catalog) -> None:
     match message:
+        case ShardsReady(run_id=run_id, step=step, queue=queue, indexes=(index,)):
+            lone = ShardReady(run_id=run_id, step=step, index=index, alone=True)
+            replace(envelope(lone), queue=queue).send()
         case ShardsReady():
             _publish_chord(message)
         case RunEnded():
@@ -123,8 +126,9 @@ def envelope(message: Message) -> Envelope:  # noqa: PLR0911 -- a case each
     match message:
         case StepReady():
             return _step_envelope(message)
-        case ShardReady(run_id=run_id, step=step, index=index):
-            return Envelope(task="batchord.predict_shard", kwargs={"run_id": run_id, "step": step, "index": index})
+        case ShardReady(run_id=run_id, step=step, index=index, alone=alone):
+            kwargs = {"run_id": run_id, "step": step, "index": index, **({"alone": True} if alone else {})}
+            return Envelope(task="batchord.predict_shard", kwargs=kwargs)
         case StepEnded(run_id=run_id, step=step):
             return Envelope(task="batchord.finish_step", kwargs={"run_id": run_id, "step": step})
         case RunReady(run_id=run_id):

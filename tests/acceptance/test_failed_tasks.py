@@ -109,7 +109,7 @@ def test_tasks_of_failed_shards_and_steps_have_failed(notes: Cluster, heard: Hea
     wait_until(lambda: heard.ends("finish_step"), description="the chord's body has ended")
     ((kind, said),) = heard.ends("finish_step")
     assert (kind, "1 of 3 shards failed" in said) == ("task-failed", True)
-    assert [kind for kind, _ in heard.ends("plan_step")] == ["task-succeeded"]
+    assert [kind for kind, _ in heard.ends("start_run")] == ["task-succeeded"]
     for worker in ("control", "worker"):
         assert "WorkFailed" in notes.log(worker)
         # The author's own traceback is there, and none of how we came to call the model.

@@ -51,9 +51,9 @@ def test_a_planner_that_was_stopped_past_its_lease_plans_nothing(drill: Drill) -
     drill.settle()
     assert cluster.sql("SELECT attempt FROM batchord.steps") == [(2,)]
     before = _plan(drill)
-    assert "plan_step" not in _through(drill, "control")
+    assert "start_run" not in _through(drill, "control")
     cluster.kill("control", signal.SIGCONT)
-    wait_until(lambda: "plan_step" in _through(drill, "control"), description="the first planner is through")
+    wait_until(lambda: "start_run" in _through(drill, "control"), description="the first planner is through")
     cluster.stop("beat")
     drill.wait_until_idle()
     assert _plan(drill) == before

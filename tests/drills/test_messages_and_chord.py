@@ -6,11 +6,12 @@ from tests.drills.drill import Drill
 
 _NAMED_POINTS = [
     # Taken from Redis and not yet noted as unacknowledged: nobody gives the message back.
-    ("control", "message-taken:batchord.plan_step=kill@1"),
     ("control", "message-taken:batchord.finish_step=kill@1"),
     ("worker", "message-taken:batchord.predict_shard=kill@1"),
-    # The planner, before its commit; after it, before the first publish; with the chord half published. The
-    # first message of a planner's process says that the step is ready; the second is the chord.
+    # The planner: its run is open and nothing is planned; before its commit; after it, before the first publish; with
+    # the chord half published. What is first to be told is that the step is ready, for which no message is needed: the
+    # same process plans it. The second is the chord.
+    ("control", "after-commit-before-publish=kill@1"),
     ("control", "before-plan-commit=kill@1"),
     ("control", "after-commit-before-publish=kill@2"),
     ("control", "before-publish:batchord.predict_shard=kill@2"),
@@ -34,6 +35,18 @@ _NAMED_POINTS = [
 ]
 
 
+#: Points of a run whose only shard is sent without a chord: its process ends the step.
+_LONE_POINTS = [
+    ("control", "before-publish:batchord.predict_shard=kill@1"),
+    ("worker", "message-taken:batchord.predict_shard=kill@1"),
+    ("worker", "after-shard-finish=kill@1"),
+    ("worker", "after-shard-finish=kill-parent@1"),
+    # The shard is done and its step is not.
+    ("worker", "after-commit-before-publish=kill@1"),
+    ("worker", "after-commit-before-publish=kill-parent@1"),
+]
+
+
 @pytest.mark.parametrize(("process", "fault"), _NAMED_POINTS)
 def test_a_process_that_dies_at_the_wrong_moment_costs_only_time(drill: Drill, process: str, fault: str) -> None:
     """The run ends once, as succeeded, with nothing lost and nothing twice."""
@@ -41,6 +54,18 @@ def test_a_process_that_dies_at_the_wrong_moment_costs_only_time(drill: Drill, p
     drill.run()
     drill.wait_until_fired(fault.partition("=")[0])
     drill.settle()
+    drill.check()
+
+
+@pytest.mark.parametrize(("process", "fault"), _LONE_POINTS)
+def test_a_process_with_the_only_shard_that_dies_costs_only_time(drill: Drill, process: str, fault: str) -> None:
+    """No chord counts the shard: whoever gets its message again, or the sweeper, ends the step."""
+    drill.declare(shard_rows=400)
+    drill.cluster.start("control", "worker", "beat", faults={process: fault})
+    drill.run()
+    drill.wait_until_fired(fault.partition("=")[0])
+    drill.settle()
+    assert drill.cluster.sql("SELECT count(*) FROM batchord.shards") == [(1,)]
     drill.check()
 
 

@@ -86,6 +86,8 @@ class Broker:
     def publish(self, message: Message, *, catalog: "Catalog", now: float) -> None:
         """Takes what a verb returned, as ``batchord.queue.publisher`` publishes it."""
         match message:
+            case ShardsReady(run_id=run_id, step=step, indexes=(index,)):
+                self.send(ShardReady(run_id=run_id, step=step, index=index, alone=True), now=now)
             case ShardsReady(run_id=run_id, step=step, indexes=indexes):
                 number = len(self.chords) + 1
                 self.chords[number] = Chord(body=StepEnded(run_id=run_id, step=step), parts=len(indexes))

@@ -10,7 +10,7 @@ from batchord.core.process.fault_points import fault
 from batchord.core.reasons import LossCause
 from batchord.core.run.messages import LONGEST_DELAY, AlertsKept, Message, ShardReady, StepReady
 from batchord.flow.begin import start
-from batchord.flow.dispatch import dispatch
+from batchord.flow.dispatch import plan_in_place, to_plan_in_place, work_off
 from batchord.flow.drive.cancel import cancel_run
 from batchord.flow.predict.shard import ShardHeld
 from batchord.flow.upkeep import audit, prune, recover, watch
@@ -167,7 +167,7 @@ class Workers:
         """What ``workers.tasks`` does around a verb."""
         world, parts = self._world, self._parts_of(process, sent)
         try:
-            self.publish(parts, self._called(parts, sent, process))
+            self._publish_or_plan(parts, sent, self._called(parts, sent, process))
             if isinstance(sent.what, ShardReady):
                 parts.ledger.shards.failure(sent.what.run_id, sent.what.step, sent.what.index)
                 process.is_new = False
@@ -185,6 +185,14 @@ class Workers:
             raise
         else:
             world.broker.count(sent.chord, now=world.time)
+
+    def _publish_or_plan(self, parts: "SimulatedParts", sent: Sent, messages: list[Message]) -> None:
+        """What ``workers.tasks.publish_or_plan`` does for ticks, and ``publish`` for all other tasks."""
+        ready = to_plan_in_place(messages) if isinstance(sent.what, Task) and sent.what.name == "tick" else None
+        self.publish(parts, [message for message in messages if message is not ready])
+        if ready is not None:
+            self._world.tell("plans in place")
+            self.publish(parts, plan_in_place(parts, ready))
 
     def _again(self, sent: Sent, error: Exception, wait: float | None) -> None:
         """Celery's retry. Beat sends some tasks again by itself; a long wait is the sweeper's."""
@@ -205,7 +213,7 @@ class Workers:
     def _called(self, parts: "SimulatedParts", sent: Sent, process: Process) -> list[Message]:
         what = sent.what
         if not isinstance(what, Task):
-            return dispatch(parts, what, in_new_process=process.is_new)
+            return work_off(parts, what, in_new_process=process.is_new)
         pipeline = str(what.pipeline)
         verbs: dict[str, Callable[[], list[Message]]] = {
             "tick": lambda: start.tick(parts, pipeline=pipeline)[1],

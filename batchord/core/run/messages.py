@@ -47,7 +47,7 @@ def step_ready(step: Step, *, delay: float = 0) -> StepReady:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardsReady:
-    """Shards wait for workers. When all have ended, the step can be finished."""
+    """Shards wait for workers. When all have ended, the step can be finished. A single one is sent without a chord."""
 
     run_id: str
     step: str
@@ -63,6 +63,8 @@ class ShardReady:
     run_id: str
     step: str
     index: int
+    #: Whether no chord counts it. Then its end asks for the end of the step.
+    alone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

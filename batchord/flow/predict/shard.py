@@ -33,11 +33,13 @@ class ShardHeld(BatchordError):
     """Another worker holds a live lease on the shard, so this message must not count as the shard's end."""
 
 
-def predict_shard(parts: Parts, *, run_id: str, step: str, index: int, in_new_process: bool = True) -> list[Message]:
+def predict_shard(
+    parts: Parts, *, run_id: str, step: str, index: int, in_new_process: bool = True, alone: bool = False
+) -> list[Message]:
     """Predicts the missing records of a shard, as the only owner of its lease.
 
     ``in_new_process``: whether this process has predicted nothing before. Then the shard is the cause if memory is
-    lacking.
+    lacking. ``alone``: whether no chord counts the shard, so that its end must ask for the end of the step.
 
     Raises ShardHeld if another worker has the shard or has taken it over, and TransientError if the shard was given
     back for another attempt. After any other error, the ledger marks the shard as failed.
@@ -45,19 +47,20 @@ def predict_shard(parts: Parts, *, run_id: str, step: str, index: int, in_new_pr
     seconds = parts.settings.lease_seconds
     lease = parts.ledger.shards.claim(run_id, step, index, lease_seconds=seconds, worker=parts.worker, task=parts.task)
     if lease is Claim.ENDED:
-        return []
+        return [StepEnded(run_id=run_id, step=step)] if alone else []
     if not isinstance(lease, Lease):
         raise ShardHeld(f"Shard {index} of step {step} in run {run_id} is held by another worker.")
-    return _Prediction(parts, lease, in_new_process=in_new_process).make()
+    return _Prediction(parts, lease, in_new_process=in_new_process, alone=alone).make()
 
 
 class _Prediction(Attempt[list[Message] | None]):
     """An attempt at a shard. If the shard was divided, its work returns the messages for the parts; otherwise None."""
 
-    def __init__(self, parts: Parts, lease: ShardLease, *, in_new_process: bool) -> None:
+    def __init__(self, parts: Parts, lease: ShardLease, *, in_new_process: bool, alone: bool) -> None:
         self._parts = parts
         self._lease = lease
         self._in_new_process = in_new_process
+        self._alone = alone
         self._progress = Progress()
         self._seconds = parts.settings.lease_seconds
         self.every = self._seconds / 3
@@ -130,7 +133,7 @@ class _Prediction(Attempt[list[Message] | None]):
     def _ended(self) -> list[Message]:
         # After a repeated attempt the chord's count may be wrong, so send the message, too. Further ones do no harm.
         lease = self._lease
-        return [StepEnded(run_id=lease.run_id, step=lease.step)] if lease.attempt > 1 else []
+        return [StepEnded(run_id=lease.run_id, step=lease.step)] if self._alone or lease.attempt > 1 else []
 
     def _retry(self) -> Retry:
         """The author's Retry for errors of the model; no retry if this process does not know the file."""

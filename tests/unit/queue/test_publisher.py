@@ -48,6 +48,13 @@ _SINGLE: list[tuple[Message, str, str, dict[str, Any]]] = [
     ),
     (FollowUp(pipeline="p", after_run="r"), "control", "follow_run", {"pipeline": "p", "after_run": "r"}),
     (AlertsKept(), "control", "send_alerts", {}),
+    # No chord counts a single shard.
+    (
+        ShardsReady(run_id="r", step="s", queue="text", indexes=(7,)),
+        "text",
+        "predict_shard",
+        {"run_id": "r", "step": "s", "index": 7, "alone": True},
+    ),
 ]
 
 
