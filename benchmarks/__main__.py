@@ -61,6 +61,8 @@ def _measure(options: argparse.Namespace) -> None:
     console = Console()
     console.print(f"[bold]{name}[/], {_machine()}, {options.processes} processes, medians of {times}")
     peers = Peers() if options.peers else None
+    if peers is not None:
+        console.print(f"peers: {peers.versions() or 'none is installed'}")
     with (
         tempfile.TemporaryDirectory(prefix="batchord-bench-") as folder,
         Stack(Path(folder) / "home", processes=options.processes) as stack,

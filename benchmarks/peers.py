@@ -1,6 +1,7 @@
 """Systems that people use instead of Batchord: a chord of their own, Ray Data, Daft."""
 
 import os
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,12 @@ from benchmarks.workloads.predictions import output_table
 _PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 _CHORDS = {"naive": "naive chord (1,000 ids a task)", "good": "good chord (40 ranges, COPY)"}
 _FRAMES = {"ray": "Ray Data", "daft": "Daft"}
+
+#: Peers have libraries of their own, so their own Python tells the versions.
+_VERSIONS = """
+from importlib.metadata import version
+print(", ".join(f"{name} {version(name)}" for name in ("ray", "daft")))
+"""
 
 System = Callable[[], Measurement]
 
@@ -30,6 +37,13 @@ class Peers:
         for name, program in _programs(workload).items():
             by_title[_FRAMES[name]] = _frame(stack, name, program, all_arguments)
         return by_title
+
+    def versions(self) -> str:
+        """The installed peers with their versions, for people; empty if there is none."""
+        if not _PYTHON.exists():
+            return ""
+        done = subprocess.run([str(_PYTHON), "-c", _VERSIONS], check=True, stdout=subprocess.PIPE, text=True)
+        return done.stdout.strip()
 
     def outputs(self, workload: str) -> list[str]:
         """The names of the systems that write a table ``out_NAME``."""
