@@ -135,7 +135,7 @@ class _Reading:
         for word, by in self._words.items():
             pattern = rf"(?<!\w){re.escape(word)}(?!\w)" if word.isalnum() else re.escape(word)
             if re.search(pattern, command):
-                typed = self._shell.run(by).output.strip()
+                typed = _checked(self._shell.run(by), by).strip()
                 command = re.sub(pattern, lambda _, typed=typed: typed, command)
         return command
 
