@@ -165,7 +165,7 @@ def _end_without_its_lease() -> Iterator[None]:
 
 #: Each by what is wrong with the code. The number is a seed that finds it.
 MUTATIONS: dict[str, Mutation] = {
-    "a batch is committed without a look at the token": Mutation(_progress_without_token, found_by=34),
+    "a batch is committed without a look at the token": Mutation(_progress_without_token, found_by=113),
     "a claim gives the same token as before": Mutation(_same_token, found_by=589),
     "another attempt keeps the lease of the one before": Mutation(
         _text(
@@ -174,13 +174,13 @@ MUTATIONS: dict[str, Mutation] = {
             "lease_token = %(token)s",
             "lease_token = coalesce(shard.lease_token, %(token)s)",
         ),
-        found_by=45,
+        found_by=5,
     ),
     "a message is published before its commit": Mutation(_published_before_its_commit, found_by=0),
-    "the frontier moves one scan early": Mutation(_frontier_one_scan_early, found_by=1),
+    "the frontier moves one scan early": Mutation(_frontier_one_scan_early, found_by=6),
     "a candidate of the frontier waits for no transaction": Mutation(_candidates_settle_at_once, found_by=16),
     "attempts are counted after the work": Mutation(_attempts_counted_after_the_work, found_by=0),
-    "the body trusts the chord": Mutation(_body_trusts_the_chord, found_by=15),
+    "the body trusts the chord": Mutation(_body_trusts_the_chord, found_by=11),
     "the sweeper does not see running shards": Mutation(
         _text(batchord.ledger.recovery, "_SHARDS", "shard.state IN ('pending', 'running')", "shard.state = 'pending'"),
         found_by=125,
@@ -189,7 +189,7 @@ MUTATIONS: dict[str, Mutation] = {
         _text(batchord.ledger.recovery, "_STEPS", "step.state = 'planning' OR ", ""), found_by=3
     ),
     "the sweeper does not see lost ends": Mutation(
-        _text(batchord.ledger.recovery, "_ENDS", "AND step.sharded", "AND false"), found_by=5
+        _text(batchord.ledger.recovery, "_ENDS", "AND step.sharded", "AND false"), found_by=1
     ),
     "a run is opened without ON CONFLICT": Mutation(
         _text(batchord.ledger.runs, "_INSERT_RUN", "ON CONFLICT DO NOTHING", ""), found_by=0
