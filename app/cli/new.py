@@ -26,10 +26,11 @@ _MOST = 20
 @click.argument("name")
 @click.option(
     "--kind",
-    type=click.Choice(["function", "sklearn", "text", "image"]),
+    type=click.Choice(["function", "sklearn", "text", "image", "xgboost", "lightgbm", "catboost", "onnx"]),
     default="function",
     show_default=True,
-    help="What predicts: a function, a scikit-learn or a transformers model, or something that reads pictures.",
+    help="What predicts: a function, a scikit-learn or a transformers model, something that reads pictures, or a file "
+    "that one of these libraries wrote.",
 )
 @click.option("--table", metavar="TABLE", help="Read the records of this table, such as public.reviews.")
 @click.option("--key", metavar="COLUMN", help="The column of TABLE that identifies a record.")
@@ -65,7 +66,7 @@ def new(
     if table is None and (key is not None or arrival is not None):
         raise click.UsageError("--key and --arrival name columns of a table: give --table, too.")
     if kind == "function" and model is not None:
-        raise click.UsageError("--model needs --kind sklearn, text or image: a function stands in the file itself.")
+        raise click.UsageError("--model needs --kind, such as sklearn: a function stands in the file itself.")
     if pictures is not None and (kind != "image" or table is not None):
         raise click.UsageError("--pictures needs --kind image, without --table.")
     check_name(name)

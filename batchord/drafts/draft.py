@@ -19,10 +19,27 @@ class DraftKind(StrEnum):
     SKLEARN = "sklearn"
     TEXT = "text"
     IMAGE = "image"
+    XGBOOST = "xgboost"
+    LIGHTGBM = "lightgbm"
+    CATBOOST = "catboost"
+    ONNX = "onnx"
+
+    @property
+    def is_over_a_table(self) -> bool:
+        """Whether only its author's table tells what it reads, so that there is no sample of it."""
+        return self in (DraftKind.XGBOOST, DraftKind.LIGHTGBM, DraftKind.CATBOOST, DraftKind.ONNX)
 
 
 #: For each extra of Batchord that a draft may need, modules that it installs.
-_EXTRAS = {"sklearn": ("sklearn", "skops"), "transformers": ("transformers", "torch"), "images": ("PIL",)}
+_EXTRAS = {
+    "sklearn": ("sklearn", "skops"),
+    "transformers": ("transformers", "torch"),
+    "images": ("PIL",),
+    "xgboost": ("xgboost",),
+    "lightgbm": ("lightgbm",),
+    "catboost": ("catboost",),
+    "onnx": ("onnxruntime",),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +67,8 @@ class Request:
                 return ("transformers",)
             case DraftKind.IMAGE:
                 return ("images",) if self.model is None else ("images", "transformers")
+            case _:
+                return (self.kind.value,)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from batchord.drafts.pipeline_file import Argument, pipeline_text
 from batchord.drafts.proposal import Proposal
 from batchord.drafts.python_text import literal
 from batchord.drafts.sources import sample_source, table_source
+from batchord.drafts.tabular import place_for, tabular_model
 from batchord.drafts.text import text_model
 from batchord.sources.sql.tables import Column, Table
 
@@ -51,6 +52,10 @@ def sample_draft(request: Request) -> Draft:
             return _sklearn_sample(request)
         case DraftKind.IMAGE:
             return _folder_of_pictures(request)
+        case _:
+            raise ConfigurationError(
+                f"A draft of kind {request.kind} reads columns of a table of yours: name it with --table."
+            )
 
 
 def table_draft(request: Request, table: Table, proposal: Proposal) -> Draft:
@@ -88,6 +93,11 @@ def table_draft(request: Request, table: Table, proposal: Proposal) -> Draft:
                 allow='"s3://bucket/prefix/"',
                 constants=(f"LOCATION = {literal(columns[0].name)}",),
             )
+        case _:
+            # Texts may be categories. The model takes the columns that it knows.
+            columns = numbers if request.kind is DraftKind.ONNX else [*numbers, *texts_of(table, proposal.used)]
+            _wanted(columns[0] if columns else None, table, "numbers")
+            model = tabular_model(request.kind, _location(request), [column.name for column in columns])
     title = f"A prediction for each new row of a table. {_BY}"
     draft = _draft(request, title, table_source(table, proposal, columns), model)
     if request.kind is DraftKind.SKLEARN and request.model is None:
@@ -118,12 +128,19 @@ def _draft(request: Request, title: str, source: Argument, model: Argument) -> D
         name=request.name,
         kind=request.kind,
         files={request.folder / f"{request.name}.py": text},
-        place_for_model=_location(request) if request.kind is DraftKind.TEXT and request.model is None else None,
+        place_for_model=_location(request) if _needs_place(request) else None,
         extras=request.extras,
     )
 
 
+def _needs_place(request: Request) -> bool:
+    """Whether the author has to put a model where the draft says."""
+    return request.model is None and (request.kind is DraftKind.TEXT or request.kind.is_over_a_table)
+
+
 def _location(request: Request) -> str:
+    if request.kind.is_over_a_table:
+        return request.model or place_for(request.kind, request.name)
     return request.model or f"models/{request.name}/1"
 
 

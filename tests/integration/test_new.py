@@ -81,6 +81,14 @@ def test_a_draft_for_transformers_needs_a_model(person: Author, tmp_path: Path) 
     person.assert_formatted()
 
 
+def test_a_draft_over_columns_needs_a_table(person: Author) -> None:
+    """What a model of trees reads, nobody can guess."""
+    result = person.new("tips", "--kind", "xgboost")
+
+    assert "A draft of kind xgboost reads columns of a table of yours: name it with --table" in str(result.exception)
+    assert not (person.folder / "tips.py").exists()
+
+
 def test_pictures_may_lie_in_a_folder_of_the_authors(person: Author, tmp_path: Path) -> None:
     """The draft brings none then, and a run finds a picture that comes later."""
     from PIL import Image

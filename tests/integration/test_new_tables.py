@@ -8,6 +8,7 @@ import pytest
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.run.runs import RunState
+from tests.contracts import small_models
 from tests.integration.drafts import Author, author
 
 _SOUND = """
@@ -200,17 +201,33 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-@pytest.mark.parametrize("kind", ["function", "sklearn", "text", "image"])
+@pytest.mark.parametrize("kind", ["function", "sklearn", "text", "image", "xgboost", "lightgbm", "catboost", "onnx"])
 def test_each_kind_gets_columns_by_type(person: Author, kind: str) -> None:
     """Numbers that are no ids for an estimator, prose for a text model, locations for one of pictures."""
     person.bench.sql(
         "CREATE TABLE t (id bigserial PRIMARY KEY, shop_id int, price numeric, photo_url text, body text, paid bool)"
     )
-    columns = {"function": ["body", "price"], "sklearn": ["price"], "text": ["body"], "image": ["photo_url"]}
+    columns = {"function": ["body", "price"], "text": ["body"], "image": ["photo_url"]}
+    columns |= {"sklearn": ["price"], "onnx": ["price"]}
 
     told = person.draft("t", "--table", "t", "--kind", kind)
 
-    assert told["columns"] == columns[kind]
+    assert told["columns"] == columns.get(kind, ["price", "photo_url", "body"])
+    person.assert_formatted()
+
+
+def test_a_file_of_another_library_predicts_the_rows(person: Author, tmp_path: Path) -> None:
+    """The draft runs as it stands over a table that has the columns of the training, whatever else it has."""
+    person.bench.sql("CREATE TABLE flats (id bigserial PRIMARY KEY, rooms int, area float8, town text)")
+    person.bench.sql("INSERT INTO flats (rooms, area, town) VALUES (2, 4, 'Ulm'), (5, 9, NULL), (3, NULL, 'Kiel')")
+    model = small_models.save_catboost_classifier(tmp_path / "flats.cbm")
+
+    told = person.draft("flats", "--table", "flats", "--kind", "catboost", "--model", str(model))
+    run = person.run("flats")
+
+    assert told["place_for_model"] is None
+    assert told["columns"] == ["rooms", "area", "town"]
+    assert (run.state, run.predicted) == (RunState.SUCCEEDED, 3)
     person.assert_formatted()
 
 
