@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from batchord.core.process.extras import Extra
-from batchord.models.tabular import LoadedTabular, TabularModel, class_names, classified, numbers, scores
+from batchord.models.tabular import LoadedTabular, TabularModel, class_names, numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,9 +51,8 @@ class LoadedCatBoost(LoadedTabular):
         }
         loss = str(model.get_all_params().get("loss_function", ""))
         # With several labels at once, each has a probability of its own.
-        self._is_classifier = len(model.classes_) > 0 and loss not in ("MultiLogloss", "MultiCrossEntropy")
         self._gives_shares = len(model.classes_) > 0
-        if self._is_classifier:
+        if self._gives_shares and loss not in ("MultiLogloss", "MultiCrossEntropy"):
             self._names = class_names(declared, len(model.classes_), model.classes_)
         else:
             self._refuse_classes(f"numbers, not classes (its loss function is {loss})")
@@ -61,14 +60,7 @@ class LoadedCatBoost(LoadedTabular):
     def _answers(self, frame: "pd.DataFrame") -> dict[str, list[Any]]:
         kind = "Probability" if self._gives_shares else "RawFormulaVal"
         values = self._model.predict(self._pool(frame), prediction_type=kind, thread_count=self._threads)
-        return (
-            classified(self._declared, values, self._names, model=self.version)
-            if self._is_classifier
-            else scores(values)
-        )
-
-    def _no_answers(self) -> dict[str, list[Any]]:
-        return {"label": []} if self._is_classifier else {"score": []}
+        return self._told(values)
 
     def _pool(self, frame: "pd.DataFrame") -> Any:
         import catboost

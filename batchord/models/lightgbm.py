@@ -11,11 +11,9 @@ from batchord.models.tabular import (
     LoadedTabular,
     TabularModel,
     class_names,
-    classified,
     numbers,
     of_two,
     places_of,
-    scores,
 )
 
 if TYPE_CHECKING:
@@ -79,6 +77,8 @@ class LoadedLightGBM(LoadedTabular):
     def _by_place(booster: Any) -> dict[int, list[Any]]:
         """The categories that pandas had in the training, by the place of their column."""
         categories = booster.pandas_categorical or []
+        if not categories:  # the training's own numbers of categories, if there are any
+            return {}
         places = booster.params.get("categorical_feature") or []
         if len(categories) != len(places):
             raise ConfigurationError(
@@ -94,20 +94,7 @@ class LoadedLightGBM(LoadedTabular):
             [self._values(place, name, column) for place, (name, column) in enumerate(self._features(frame))]
         )
         values = self._booster.predict(matrix, num_threads=self._threads)
-        if self._objective == "binary":
-            return classified(self._declared, of_two(values), self._names, model=self.version)
-        return (
-            classified(self._declared, values, self._names, model=self.version)
-            if self._is_classifier
-            else scores(values)
-        )
-
-    @property
-    def _is_classifier(self) -> bool:
-        return self._objective == "binary" or self._objective.startswith("multiclass")
-
-    def _no_answers(self) -> dict[str, list[Any]]:
-        return {"label": []} if self._is_classifier else {"score": []}
+        return self._told(of_two(values) if self._objective == "binary" else values)
 
     def _values(self, place: int, name: str, column: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
         if place in self._categories:

@@ -109,6 +109,8 @@ class LoadedTabular:
     runs_on = "cpu"
     picture_side = None
     costly_characters = None
+    #: The names of a classifier's classes; None: the model gives numbers.
+    _names: tuple[str, ...] | None = None
 
     def __init__(self, declared: TabularModel, version: str, *, known: Sequence[str] | None, count: int) -> None:
         """``known``: the names of the features in the model's file. ``count``: how many features there are.
@@ -152,7 +154,13 @@ class LoadedTabular:
 
     def _no_answers(self) -> dict[str, list[Any]]:
         """The columns for no record."""
-        raise NotImplementedError
+        return {"score": []} if self._names is None else {"label": []}
+
+    def _told(self, values: "np.ndarray[Any, Any]") -> dict[str, list[Any]]:
+        """Label and score from the probabilities of rows x classes, or scores from numbers."""
+        if self._names is None:
+            return scores(values)
+        return classified(self._declared, values, self._names, model=self.version)
 
     def _features(self, frame: "pd.DataFrame") -> "list[tuple[str, pd.Series[Any]]]":
         """The features, in the model's order. Raises ConfigurationError if the source lacks any."""

@@ -13,11 +13,9 @@ from batchord.models.tabular import (
     LoadedTabular,
     TabularModel,
     class_names,
-    classified,
     numbers,
     of_two,
     places_of,
-    scores,
 )
 
 if TYPE_CHECKING:
@@ -86,16 +84,9 @@ class LoadedXGBoost(LoadedTabular):
 
     def _answers(self, frame: "pd.DataFrame") -> dict[str, list[Any]]:
         values = self._booster.predict(self._matrix(frame), iteration_range=self._rounds)
-        if self._has_shares:
-            return classified(
-                self._declared, of_two(values) if self._is_binary else values, self._names, model=self.version
-            )
-        if self._is_binary or self._objective.startswith("multi:"):
+        if self._names is not None and not self._has_shares:
             return {"label": [self._names[int(place)] for place in values.reshape(-1)]}
-        return scores(values)
-
-    def _no_answers(self) -> dict[str, list[Any]]:
-        return {"label": []} if self._is_binary or self._objective.startswith("multi:") else {"score": []}
+        return self._told(of_two(values) if self._has_shares and self._is_binary else values)
 
     def _matrix(self, frame: "pd.DataFrame") -> Any:
         import numpy as np

@@ -96,6 +96,18 @@ def test_several_classes_and_numbers(predict: Predict, file: Path) -> None:
         predict(LightGBMModel(str(file), features=["visits", "level"], classes=["a", "b"]), frame)
 
 
+def test_numbers_of_categories_are_taken_as_they_are(predict: Predict, file: Path) -> None:
+    """A training that named such columns, instead of giving them pandas' type, had its own numbers there."""
+    frame = _customers()[["visits", "level"]]
+    fitted = lightgbm.LGBMRegressor(n_estimators=3, verbose=-1, n_jobs=1)
+    fitted.fit(frame, frame["level"], categorical_feature=["level"])
+    fitted.booster_.save_model(file)
+
+    answers = predict(LightGBMModel(str(file)), frame)
+
+    assert answers["score"].tolist() == pytest.approx(fitted.predict(frame))
+
+
 def test_a_damaged_file_is_named(predict: Predict, file: Path) -> None:
     """With how to write it anew."""
     file.write_text("tree\nversion=v4\n")
