@@ -1,35 +1,61 @@
-"""scikit-learn estimators, stored with skops."""
+"""Loads scikit-learn estimators, and predicts with them."""
 
 import zipfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batchord.core.declared.checks import kind_of
 from batchord.core.errors import ConfigurationError, ModelNotFound
-from batchord.core.text.error_text import from_notebook
+from batchord.core.text.error_text import clause, from_notebook
+from batchord.models.digests import files_below
 from batchord.models.estimator_outputs import check_proba, one_against_rest, output_columns
 from batchord.models.failures import predicting
+from batchord.models.pickles import check_digest, digest_of_bytes
 from batchord.models.sklearn import SklearnModel
 from batchord.models.skops_import import import_skops
+from batchord.models.unpickling import not_loaded, unpickled, with_remarks
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 def load_estimator(declared: SklearnModel, version: str, folder: Path, *, threads: int) -> "LoadedEstimator":
-    """Reads the ``.skops`` file at or in ``folder``. Only code of scikit-learn and of trusted types runs.
+    """Reads the file at or in ``folder``.
 
-    Raises ConfigurationError for types that are not trusted and for an object without ``predict``.
+    Of a ``.skops`` file, only code of scikit-learn and of trusted types runs. A pickle is unpickled only if it is the
+    trusted one. Raises ConfigurationError for what is not trusted and for an object without ``predict``.
     """
     import threadpoolctl  # type: ignore[import-untyped]
 
-    skops_io = import_skops()
-
     file = folder if folder.is_file() else _only_file(declared, folder)
+    pickled = declared.trust_pickle is not None
+    estimator, remarks = _from_pickle(declared, file) if pickled else _from_skops(declared, file)
+    check_estimator(estimator, declared.location)
+    check_proba(estimator, declared.proba, declared.location)
+    one_against_rest(estimator)
+    # Worker processes already run in parallel. If each used many threads, they would slow each other down.
+    threadpoolctl.threadpool_limits(limits=threads)
+    jobs = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
+    estimator.set_params(**dict.fromkeys(jobs))
+    return LoadedEstimator(declared, version, estimator, remarks)
+
+
+def _from_pickle(declared: SklearnModel, file: Path) -> tuple[Any, list[str]]:
+    """Reads the file once: the bytes whose digest was checked are those that are unpickled, whatever replaces them."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise ModelNotFound(f"{file} cannot be read: {clause(error)}. Restore the file or its permissions.") from error
+    check_digest(declared.location, digest_of_bytes(data), str(declared.trust_pickle), option="trust_pickle=")
+    return unpickled(data, declared.location)
+
+
+def _from_skops(declared: SklearnModel, file: Path) -> tuple[Any, list[str]]:
+    skops_io = import_skops()
     try:
         types = set(skops_io.get_untrusted_types(file=file))
-        # Even if they are trusted: a notebook could load them, but no worker can.
-        if own := sorted(name for name in types if name.startswith("__main__.") or "<" in name):
-            raise ConfigurationError(f"{declared.location} holds {own[0]}. {from_notebook(own[0].rpartition('.')[2])}.")
+        refuse_notebook(types, declared.location)
         untrusted = sorted(types - set(declared.trusted))
         if untrusted:
             everything = ", ".join(repr(name) for name in sorted({*declared.trusted, *untrusted}))
@@ -37,27 +63,36 @@ def load_estimator(declared: SklearnModel, version: str, folder: Path, *, thread
                 f"{declared.location} holds types that skops does not trust. If you know what they do, add to the "
                 f"SklearnModel: trusted=[{everything}]"
             )
-        estimator = skops_io.load(file, trusted=list(declared.trusted))
+        return with_remarks(lambda: skops_io.load(file, trusted=list(declared.trusted)), declared.location)
     except (zipfile.BadZipFile, KeyError, OSError) as error:
         raise ModelNotFound(f"{file} is not a complete .skops file ({error}): write it with skops.io.dump.") from error
     except (ImportError, AttributeError, TypeError) as error:
-        raise ConfigurationError(
-            f"{file} cannot be loaded with the libraries of this machine ({type(error).__name__}: {error}): "
-            "install the libraries that it was written with, or fit the model again and write the file."
-        ) from error
+        raise not_loaded(str(file), error) from error
+
+
+def refuse_notebook(types: Iterable[str], location: str) -> None:
+    """Raises ConfigurationError if one of the types, by name, was defined in a notebook or a script.
+
+    Even if it is trusted: a notebook could load it, but no worker can.
+    """
+    if own := min((name for name in types if name.startswith("__main__.") or "<" in name), default=None):
+        raise ConfigurationError(f"{location} holds {own}. {from_notebook(own.rpartition('.')[2])}.")
+
+
+def check_estimator(estimator: object, location: str) -> None:
+    """Raises ConfigurationError for an object that cannot predict, or is no estimator."""
+    kind = kind_of(estimator)
     if not hasattr(estimator, "predict"):
-        raise ConfigurationError(f"{declared.location} holds a {type(estimator).__name__}, which has no predict().")
-    check_proba(estimator, declared.proba, declared.location)
-    one_against_rest(estimator)
-    # Worker processes already run in parallel. If each used many threads, they would slow each other down.
-    threadpoolctl.threadpool_limits(limits=threads)
-    jobs = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
-    estimator.set_params(**dict.fromkeys(jobs))
-    return LoadedEstimator(declared, version, estimator)
+        raise ConfigurationError(f"{location} holds {kind}, which has no predict().")
+    if not hasattr(estimator, "get_params") or not hasattr(estimator, "__sklearn_tags__"):
+        raise ConfigurationError(
+            f"{location} holds {kind}, which has predict() but is no estimator of scikit-learn: derive its class "
+            "from sklearn.base.BaseEstimator, or call it in a function of yours."
+        )
 
 
 def _only_file(declared: SklearnModel, folder: Path) -> Path:
-    (file,) = (file for file in folder.rglob("*.skops") if declared.is_part(file.relative_to(folder).as_posix()))
+    (file,) = (file for name, file in files_below(folder).items() if declared.is_part(name))
     return file
 
 
@@ -75,11 +110,12 @@ class LoadedEstimator:
     picture_side = None
     costly_characters = None
 
-    def __init__(self, declared: SklearnModel, version: str, estimator: Any) -> None:
+    def __init__(self, declared: SklearnModel, version: str, estimator: Any, remarks: Sequence[str] = ()) -> None:
         from sklearn.base import is_regressor
         from sklearn.pipeline import Pipeline
 
         self.version = version
+        self.remarks = remarks
         self._declared = declared
         self._estimator = estimator
         self._regressor = is_regressor(estimator)

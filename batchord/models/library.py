@@ -3,7 +3,7 @@
 import re
 import threading
 from collections import OrderedDict
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.declared.models import Model, StoredModel
@@ -80,6 +80,9 @@ class ModelLibrary:
 
     def load_at_hand(self, declared: Model, version: str) -> LoadedModel | NotAtHand:
         """See :meth:`batchord.core.ports.Models.load_at_hand`."""
+        if isinstance(declared, StoredModel) and declared.runs_code:
+            self._check_download(declared, version)
+            return NotAtHand("its file is a pickle, whose code runs only where records are predicted")
         if not declared.loads_quickly:
             return NotAtHand(f"a model of kind {type(declared).__name__} may take long to load")
         if isinstance(declared, StoredModel) and not self._is_here(declared, version):
@@ -91,12 +94,19 @@ class ModelLibrary:
         except ModuleNotFoundError as error:  # of a function, as above
             return NotAtHand(f"{error} on this machine")
 
+    def _check_download(self, declared: StoredModel, version: str) -> None:
+        """Checks what is downloaded. The digests of a model in its place are checked with its version."""
+        folder = self._downloads.find(weights_of(version)) if declared.location.startswith("s3://") else None
+        if folder is not None:
+            with declared.naming_its_place("The model"):
+                self._memory().files.fingerprints(declared, folder)
+
     def _is_here(self, declared: StoredModel, version: str) -> bool:
         in_place = not declared.location.startswith("s3://") and local_path(declared) is not None
         return in_place or self._downloads.find(weights_of(version)) is not None
 
     def _load(self, declared: Model, version: str) -> LoadedModel:
-        require(*declared.extras, for_what=f"{type(declared).__name__} ({version})")
+        require(*declared.extras, for_what=f"{type(declared).__name__} ({version})", unneeded=declared.unneeded)
         if not isinstance(declared, StoredModel):
             _check(self.version(declared), version, "its code")
             return declared.load(None, version, threads=self._threads, copied=False)
@@ -150,9 +160,11 @@ class ModelLibrary:
 
 def _name(declared: StoredModel) -> str:
     if declared.location.startswith("s3://"):
-        return readable_name(declared.location.removeprefix("s3://").partition("/")[2], declared.suffixes)
-    path = Path(declared.location).expanduser()
-    return readable_name(str(path.absolute()) if path.exists() else declared.location, declared.suffixes)
+        place = declared.location.removeprefix("s3://").partition("/")[2]
+    else:
+        path = Path(declared.location).expanduser()
+        place = str(path.absolute()) if path.exists() else declared.location
+    return readable_name(place, is_file=declared.is_part(PurePath(place).name))
 
 
 def _check(now: str, wanted: str, location: str) -> None:

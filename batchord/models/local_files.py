@@ -29,9 +29,11 @@ class LocalFiles:
         """
         try:
             parts = _parts(declared, path)
-            return [Fingerprint(name, self._digest(file)) for name, file in parts.items()]
+            digests = {name: self._digest(file) for name, file in parts.items()}
         except OSError as error:
             raise _unreadable(path, error) from error
+        declared.check_contents(digests)
+        return [Fingerprint(name, digest) for name, digest in digests.items()]
 
     def _digest(self, file: Path) -> str:
         state = _state(file)

@@ -1,6 +1,6 @@
 """Models under an ``s3://`` prefix."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from batchord.core.declared.models import StoredModel
 from batchord.core.errors import ConfigurationError, DataError, ModelNotFound
@@ -40,7 +40,7 @@ class S3Files:
     def _list(self, declared: StoredModel) -> tuple[str, dict[str, Listed]]:
         try:
             bucket, path = parse_s3(declared.location)
-            exact = path.endswith(".skops")
+            exact = declared.is_part(PurePosixPath(path).name)
             prefix = path if exact or not path or path.endswith("/") else f"{path}/"
             listed = self._objects.list(bucket, prefix)
         except ValueError as error:

@@ -12,7 +12,7 @@ largest image). A field without a mark is part of the version, and so is the cod
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ WEIGHT_DIGITS = 12
 _OPTION_DIGITS = 8
 #: Parts of a path that mean nothing without the part before them: ``7``, ``v2``, ``2026-11-01``, ``model``.
 _NO_NAME = re.compile(r"v?\d.*|model|latest|final", re.IGNORECASE)
+
 
 
 class Fingerprint(NamedTuple):
@@ -57,12 +58,12 @@ def digest_of(files: Iterable[Fingerprint]) -> str:
     return _hash(json.dumps(sorted(files)))[:WEIGHT_DIGITS]
 
 
-def readable_name(path: str, suffixes: Collection[str] = ()) -> str:
+def readable_name(path: str, *, is_file: bool = False) -> str:
     """A short name from the end of a path: ``models/sentiment/7`` gives ``sentiment-7``.
 
-    ``suffixes``: the endings of a model of this kind, which say nothing.
+    ``is_file``: whether the path is that of a file. Then its ending, which tells only the kind, is left out.
     """
-    path = next((path.removesuffix(suffix) for suffix in suffixes if path.endswith(suffix)), path)
+    path = re.sub(r"\.[^./\\]*$", "", path) if is_file else path
     parts = [part for part in re.split(r"[/\\]", path) if part not in ("", ".", "..", "~")]
     name_parts = parts[-1:]
     while name_parts and _NO_NAME.fullmatch(name_parts[0]) and len(name_parts) < min(3, len(parts)):

@@ -1,5 +1,8 @@
 """Tiny models with random or quickly fitted weights, made in seconds and stored as real ones are."""
 
+import hashlib
+import os
+import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,9 +179,37 @@ def save_onnx_classifier(file: Path, *, seed: int = 0) -> Path:
 
 
 def save_estimator(file: Path, estimator: Any) -> Path:
-    """Stores any estimator with skops."""
+    """Stores any estimator: with skops, joblib or pickle, by the file's ending."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    import_skops().dump(estimator, file)
+    if file.suffix == ".joblib":
+        import joblib
+
+        joblib.dump(estimator, file)
+    elif file.suffix == ".skops":
+        import_skops().dump(estimator, file)
+    else:
+        file.write_bytes(pickle.dumps(estimator))
+    return file
+
+
+def digest_of(file: Path | str) -> str:
+    """What `trust_pickle=` names."""
+    return f"sha256:{hashlib.sha256(Path(file).read_bytes()).hexdigest()}"
+
+
+class _Writing:
+    """Calls ``os.mkdir`` when it is unpickled."""
+
+    def __init__(self, proof: Path) -> None:
+        self._proof = proof
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self._proof),)
+
+
+def save_malicious(file: Path, proof: Path) -> Path:
+    """A pickle that makes ``proof``, a folder, when it is loaded."""
+    file.write_bytes(pickle.dumps({"model": _Writing(proof)}))
     return file
 
 

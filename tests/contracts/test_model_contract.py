@@ -23,7 +23,7 @@ from batchord import (
     XGBoostModel,
 )
 from batchord.core.declared.loaded_model import LoadedModel
-from batchord.core.errors import ModelNotFound
+from batchord.core.errors import ConfigurationError, ModelNotFound
 from batchord.models.library import ModelLibrary
 from batchord.storage.objects import Objects
 from tests.contracts import small_models
@@ -64,6 +64,18 @@ KINDS: dict[str, Kind] = {
     "sklearn-regressor": Kind(
         lambda path, seed: small_models.save_sklearn_regressor(path / "model.skops", seed=seed),
         lambda location: SklearnModel(location, features=("rooms", "area"), trusted=(_TREE,)),
+        {"score"},
+    ),
+    "sklearn-joblib": Kind(
+        lambda path, seed: small_models.save_sklearn_classifier(path / "model.joblib", seed=seed),
+        lambda location: SklearnModel(location, text="body", trust_pickle=small_models.digest_of(location)),
+        {"label", "score"},
+    ),
+    "sklearn-pickle": Kind(
+        lambda path, seed: small_models.save_sklearn_regressor(path / "model.pkl", seed=seed),
+        lambda location: SklearnModel(
+            location, features=("rooms", "area"), trust_pickle=small_models.digest_of(location)
+        ),
         {"score"},
     ),
     "xgboost": Kind(
@@ -269,7 +281,8 @@ def test_replaced_files_are_refused(kind: str, library: ModelLibrary, tmp_path: 
     pinned = library.version(declared)
     save(tmp_path / "kept", 1)
 
-    with pytest.raises(ModelNotFound, match="Start a new run"):
+    # Of a pickle, the declaration itself names the file.
+    with pytest.raises((ModelNotFound, ConfigurationError), match=r"Start a new run|trust_pickle= names another file"):
         library.load(declared, pinned)
 
 

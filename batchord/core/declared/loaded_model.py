@@ -1,5 +1,6 @@
 """The model that a worker loads from a declaration."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -39,3 +40,9 @@ class LoadedModel(Protocol):
         Raises ModelContractViolation or ModelError if the model cannot do its work. It never raises DataError: the
         caller keeps records that cannot be predicted out of the frame.
         """
+
+
+def remarks_of(model: LoadedModel) -> Sequence[str]:
+    """What a person should know about the model, one sentence each: its attribute ``remarks``, which few kinds have."""
+    remarks: Sequence[str] = getattr(model, "remarks", ())
+    return remarks

@@ -9,7 +9,7 @@ such. Every other column goes into the prediction's JSON output.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
@@ -127,6 +127,11 @@ class Model(Declaration):
         return tuple(extra for extra in (self.extra, images) if extra is not None)
 
     @property
+    def unneeded(self) -> frozenset[str]:
+        """Modules of its extras that this declaration does without."""
+        return frozenset()
+
+    @property
     def usual_batch_rows(self) -> int:
         """Records in one call of ``predict``: few if they have pictures, which may be large."""
         return self.batch_rows if self.images is None else min(self.batch_rows, PICTURE_ROWS)
@@ -173,6 +178,10 @@ class Model(Declaration):
     def takes_arrival(self) -> bool:
         """Whether the frame may hold the arrival column. An estimator that reads all columns must not see it."""
         return True
+
+    def problems_of_files(self) -> list[str]:
+        """The problems that its files on this machine show to `batchord check`, which loads nothing."""
+        return []
 
     def own_version(self) -> str:
         """The version ``name@…`` of a model without files. The same version means the same predictions.
@@ -239,6 +248,14 @@ class StoredModel(Model):
         """
         if not any(map(self.is_part, names)):
             raise self.lacks(" or ".join(f"a {suffix} file" for suffix in sorted(self.suffixes)), names)
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether its files bring code that runs when they are loaded. Then only what predicts loads them."""
+        return False
+
+    def check_contents(self, digests: Mapping[str, str]) -> None:
+        """Checks the SHA-256 of local parts, by name, before they are loaded. Raises ConfigurationError."""
 
     def lacks(self, needed: str, names: Sequence[str]) -> BatchordError:
         """The error for files among which ``needed`` is missing. It has advice of its own for pickled weights."""

@@ -64,21 +64,27 @@ def distribution_of(module: str) -> str:
     return _OTHERWISE_NAMED.get(module, module) if extra is None else f"'batchord[{extra}]'"
 
 
-def missing(extras: Collection[Extra]) -> str | None:
+def missing(extras: Collection[Extra], *, unneeded: Collection[str] = ()) -> str | None:
     """Which libraries are missing in this environment, and how to install them, as a sentence; None if none is.
 
-    It imports none of them.
+    It imports none of them. ``unneeded``: modules of the extras that may be missing.
     """
-    lacking = [extra for extra in extras if not all(map(find_spec, _MODULES[extra]))]
+    absent = {
+        extra: [
+            name for module, name in _MODULES[extra].items() if module not in unneeded and find_spec(module) is None
+        ]
+        for extra in extras
+    }
+    lacking = [extra for extra, names in absent.items() if names]
     if not lacking:
         return None
-    names = [name for extra in lacking for module, name in _MODULES[extra].items() if find_spec(module) is None]
+    names = [name for extra in lacking for name in absent[extra]]
     are = "is" if len(names) == 1 else "are"
     return f"{', '.join(names)} {are} not installed here: pip install 'batchord[{','.join(lacking)}]'"
 
 
-def require(*extras: Extra, for_what: str) -> None:
+def require(*extras: Extra, for_what: str, unneeded: Collection[str] = ()) -> None:
     """Raises MissingExtra if this environment lacks a library of these extras. ``for_what``: who needs it."""
-    lacking = missing(extras)
+    lacking = missing(extras, unneeded=unneeded)
     if lacking is not None:
         raise MissingExtra(f"{for_what} cannot be used, because {lacking}")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Protocol
 
+from batchord.core.declared.loaded_model import remarks_of
 from batchord.core.declared.pipelines import Pipeline
 from batchord.core.declared.source_reader import SourceReader
 from batchord.core.declared.step_context import CheckContext
@@ -108,11 +109,16 @@ def _check_predict(parts: CheckParts, pipeline: str, step: Predict) -> Iterator[
     else:
         yield StepFinding(step=step.name, what=unknown, kind=FindingKind.UNCHECKED)
     read = step.declared_model.needs
-    if parts.models is not None:
+    if parts.models is None:
+        for problem in step.declared_model.problems_of_files():
+            yield StepFinding(step=step.name, what=parts.mask(problem))
+    else:
         try:
             models = parts.models()
             loaded = models.load(step.declared_model, models.version(step.declared_model))
             read = read or loaded.reads or ()
+            for remark in remarks_of(loaded):
+                yield StepFinding(step=step.name, what=parts.mask(remark), kind=FindingKind.WARNING)
         except Exception as error:  # noqa: BLE001 -- broken files or an author's kind may raise anything
             yield StepFinding(step=step.name, what=parts.mask(f"The model cannot be loaded: {message_of(error)}"))
     yield from (StepFinding(step=step.name, what=problem) for problem in missing_columns(step, read, columns))

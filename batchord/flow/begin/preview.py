@@ -72,7 +72,7 @@ def preview(parts: Parts, *, pipeline: str) -> list[StepPreview]:
                 warnings=unplaced_warnings(parts.open_source, step, window),
                 problems=problems,
                 model_loaded=loaded,
-                missing_libraries=missing(step.declared_model.extras),
+                missing_libraries=missing(step.declared_model.extras, unneeded=step.declared_model.unneeded),
                 not_loaded=not_loaded,
             )
         )

@@ -1,13 +1,15 @@
 """Predicts the records of a shard. Fetching, preparing, predicting and writing overlap."""
 
+import logging
 import time
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 from batchord.core.declared.limits import MOST_RECORDS
-from batchord.core.declared.loaded_model import LoadedModel
+from batchord.core.declared.loaded_model import LoadedModel, remarks_of
 from batchord.core.declared.source_reader import Fetched
 from batchord.core.declared.steps import Predict
 from batchord.core.errors import LeaseLost
@@ -30,6 +32,8 @@ from batchord.flow.predict.undelivered import check_undelivered, settle_undelive
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 #: How many frames are read ahead of the model, and how many batches wait to be written. Both bound the memory.
 AHEAD = 2
@@ -80,6 +84,8 @@ def predict_records(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: 
     declared = parts.catalog.get(lease.pipeline).predict_step(lease.step)
     model = parts.models.load(declared.declared_model, lease.work.model_version)
     progress.runs_on = model.runs_on
+    for remark in remarks_of(model):
+        _remark(remark)
     began = time.perf_counter()
     # If a single record is left, it is alone already. Then a lack of memory counts as the loss of the process.
     alone = lease.work.planned - lease.work.accounted_before <= 1
@@ -128,6 +134,12 @@ def predict_records(parts: Parts, lease: ShardLease, beat: Heartbeat, progress: 
         settle_undelivered(lease, progress.undelivered, last=last, write=write)
         progress.fetched += len(progress.undelivered)
     progress.phases.work = time.perf_counter() - began
+
+
+@cache
+def _remark(text: str) -> None:
+    """Logs a remark about a model, once in each process and not with each shard."""
+    log.warning("%s", text)
 
 
 def _ahead(batches: Iterator[Prepared], declared: Predict) -> AbstractContextManager[Iterator[Prepared]]:

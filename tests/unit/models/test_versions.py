@@ -68,7 +68,7 @@ def test_what_is_left_out_is_known() -> None:
     assert left_out == {
         "Images": {"allow", "max_bytes", "max_pixels", "max_seconds", "formats"},
         "FunctionModel": {"empty", "function", "version"},
-        "SklearnModel": {"empty", "location", "trusted"},
+        "SklearnModel": {"empty", "location", "trusted", "trust_pickle"},
         "OnnxModel": {"empty", "location"},
         "XGBoostModel": {"empty", "location"},
         "TransformersText": {"empty", "location", "revision", "device"},
