@@ -29,6 +29,8 @@ _COMMANDS = {
     "migrate": ("stack", "Bring the ledger's tables up to date."),
     "pipelines": ("checks", "List the pipelines and the problems in their files."),
     "check": ("check", "Check pipeline files, and their SQL against the database."),
+    "trust": ("trust", "Show what a pickled model imports, and the line that trusts it."),
+    "convert": ("convert", "Write a pickled scikit-learn model as a .skops file."),
     "plan": ("checks", "Show what a run would predict now. Writes nothing."),
     "try": ("dry_run", "Show what a step would predict for a few records. Writes nothing."),
     "run": ("run", "Start a run by hand."),

@@ -38,6 +38,14 @@ EXAMPLES = {
         ("batchord check", "all files, and their SQL"),
         ("batchord check pipelines/reviews.py --models --format github", "in a workflow on GitHub"),
     ),
+    "trust": (
+        ("batchord trust model.joblib", "what it imports, and the line"),
+        ("batchord trust s3://models/churn.pkl --json", "for a program"),
+    ),
+    "convert": (
+        ("batchord convert model.joblib -o model.skops", "shows the imports, and asks"),
+        ("batchord convert model.pkl -o model.skops --trust sha256:9f2c…", "in a script"),
+    ),
     "plan": (
         ("batchord plan reviews", "what a run would predict"),
         ("batchord plan reviews --json", "for a program"),

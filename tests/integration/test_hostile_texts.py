@@ -18,6 +18,7 @@ from app.cli import (
     check,
     checks,
     config,
+    convert,
     dry_run,
     export,
     history,
@@ -30,6 +31,7 @@ from app.cli import (
     stack,
     switches,
     top,
+    trust,
     upkeep,
     why,
 )
@@ -46,6 +48,7 @@ from batchord.reports.stack import ProcessReport, ServerReport, StackReport
 from batchord.settings import Settings
 from batchord.sources.sql import SqlSource
 from batchord.sources.sql.table_reading import describe_table
+from tests.contracts import small_models
 from tests.integration.flow_parts import Bench
 from tests.integration.odd_texts import FORGED, ODD, STEERING
 
@@ -162,6 +165,24 @@ def checked(bench: Bench) -> str:
         return output_of(check.check) + output_of(check.check, "--format", "github")
 
 
+def pickled(bench: Bench) -> str:
+    """A pickle with such names, in a file of such a name."""
+    file = bench.parts().settings.home / FORGED.replace("/", "")
+    texts = [b"\x8c" + bytes([len(each.encode())]) + each.encode() for each in (FORGED, ODD)]
+    file.write_bytes(b"\x80\x04" + b"".join(texts) + b"\x93" + b"".join(texts[::-1]) + b"\x93.")
+    return output_of(trust.trust, str(file))
+
+
+def converted(bench: Bench) -> str:
+    """A model in a file of such a name, for one of such a name."""
+    place = bench.parts().settings.home / FORGED.replace("/", "")
+    file = small_models.save_sklearn_classifier(place.with_name(f"{place.name}.pkl"))
+    target = f"{place}.skops"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("batchord.settings.settings", lambda: Settings(pipelines=place.parent / "none"))
+        return output_of(convert.convert, str(file), "-o", target, "--trust", small_models.digest_of(file))
+
+
 def settings_of(_: Bench) -> str:
     """A value and a wrong one of an environment that somebody else wrote."""
     with pytest.MonkeyPatch.context() as patch:
@@ -207,6 +228,8 @@ COMMANDS: dict[str, Callable[[Bench], str] | None] = {
     "migrate": None,
     "new": drafted,
     "check": checked,
+    "trust": pickled,
+    "convert": converted,
     "pipelines": lambda _: output_of(checks.pipelines),
     "plan": lambda _: output_of(checks.plan, "odd"),
     "try": tried,
@@ -240,6 +263,7 @@ COMMANDS: dict[str, Callable[[Bench], str] | None] = {
 TELLING = {
     "new",
     "check",
+    "trust",
     "try",
     "why",
     "up",
