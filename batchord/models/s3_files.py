@@ -40,7 +40,7 @@ class S3Files:
     def _list(self, declared: StoredModel) -> tuple[str, dict[str, Listed]]:
         try:
             bucket, path = parse_s3(declared.location)
-            exact = declared.is_part(PurePosixPath(path).name)
+            exact = not path.endswith("/") and declared.is_part(PurePosixPath(path).name)
             prefix = path if exact or not path or path.endswith("/") else f"{path}/"
             listed = self._objects.list(bucket, prefix)
         except ValueError as error:
