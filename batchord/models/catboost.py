@@ -18,6 +18,15 @@ class CatBoostModel(TabularModel):
     ``location`` is a ``.cbm`` file: a path, ``s3://bucket/key.cbm``, or a folder that holds exactly one. Columns of
     categories and of texts go to CatBoost as they are: it wants whole numbers or texts there, and refuses a record
     without a value.
+
+    Args:
+        location: Where the model is: a path, or ``s3://bucket/prefix``.
+        text: Not for this kind, which reads columns of a table.
+        empty: Not for this kind, as above.
+        images: Not for this kind, as above.
+        features: Columns for the model, in the order of its training; None means those whose names its file holds.
+        classes: Names of a classifier's classes, in the order of their numbers; None: those in its file.
+        proba: Which probability a classifier returns as ``score``, as in :class:`.SklearnModel`.
     """
 
     extra: ClassVar[Extra | None] = Extra.CATBOOST

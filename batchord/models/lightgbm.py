@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from batchord.core.errors import ConfigurationError
 from batchord.core.process.extras import Extra
+from batchord.core.text.counts import counted
 from batchord.core.text.error_text import clause
 from batchord.models.tabular import (
     LoadedTabular,
@@ -29,6 +30,15 @@ class LightGBMModel(TabularModel):
 
     ``location`` is a ``.txt`` file: a path, ``s3://bucket/key.txt``, or a folder that holds exactly one. Columns of
     categories are read as the training read them; a category that it did not have counts as missing, as in LightGBM.
+
+    Args:
+        location: Where the model is: a path, or ``s3://bucket/prefix``.
+        text: Not for this kind, which reads columns of a table.
+        empty: Not for this kind, as above.
+        images: Not for this kind, as above.
+        features: Columns for the model, in the order of its training; None means those whose names its file holds.
+        classes: Names of a classifier's classes, in the order of their numbers; None: the numbers.
+        proba: Which probability a classifier returns as ``score``, as in :class:`.SklearnModel`.
     """
 
     extra: ClassVar[Extra | None] = Extra.LIGHTGBM
@@ -82,7 +92,7 @@ class LoadedLightGBM(LoadedTabular):
         places = booster.params.get("categorical_feature") or []
         if len(categories) != len(places):
             raise ConfigurationError(
-                f"The model names categories for {len(categories)} columns, but {len(places)} columns hold categories: "
+                f"The model names categories for {counted(len(categories), 'column')}, but {len(places)} hold some: "
                 "train it with all of them of pandas' type category."
             )
         return dict(zip(sorted(places), categories, strict=True))

@@ -50,9 +50,12 @@ class OnnxModel(TabularModel):
     Args:
         location: Where the model is: a path, or ``s3://bucket/prefix``.
         text: Column with the text, for a graph that reads texts.
+        empty: What happens to a record whose text is empty or only white space: ``reject``, or ``predict``. A
+            missing text is always rejected.
+        images: Not for this kind, which reads no pictures.
         features: Columns for a graph with one input of several columns, in the order of its training.
         classes: Names of the classes, in the order of their numbers.
-        proba: Which probability a classifier returns as ``score``, as for :class:`.SklearnModel`.
+        proba: Which probability a classifier returns as ``score``, as in :class:`.SklearnModel`.
         logits: Whether the only output holds logits: softmax turns them into probabilities, the logistic function a
             single one. Needs ``classes=``.
     """
@@ -173,8 +176,8 @@ def _check_inputs(declared: OnnxModel, inputs: Sequence[Any]) -> None:
             )
         if len(inputs) > 1 and len(one.shape) == _DIMENSIONS and one.shape[1] not in (1, None):
             raise ConfigurationError(
-                f"{declared.location} has several inputs, and {one.name!r} takes {one.shape[1]} columns: export it "
-                "with an input for each column, or with one for all."
+                f"{declared.location} has several inputs, and {one.name!r} takes {counted(one.shape[1], 'column')}: "
+                "export it with an input for each column, or with one for all."
             )
     if declared.text is not None and (len(inputs) > 1 or inputs[0].type != _TEXT):
         kinds = ", ".join(f"{one.name} ({one.type})" for one in inputs)

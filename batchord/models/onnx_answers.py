@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from batchord.core.errors import ConfigurationError, ModelContractViolation
+from batchord.core.text.counts import counted
 from batchord.models.classes import refused
 from batchord.models.tabular import class_names, classified, of_two, scores
 
@@ -31,7 +32,8 @@ def answers(declared: "OnnxModel", version: str, outputs: Mapping[Any, Any], *, 
     for output, values in outputs.items():
         if len(values) != rows:
             raise ModelContractViolation(
-                f"{version}: output {output.name!r} has {len(values)} rows for {rows} records: it is not one a record."
+                f"{version}: output {output.name!r} has {counted(len(values), 'row')} for {counted(rows, 'record')}: "
+                "it must have one for each."
             )
     kinds = list(outputs)
     if len(kinds) == _MATRIX and kinds[0].type in _LABELS and kinds[1].type not in _LABELS:

@@ -4,6 +4,7 @@ from pathlib import Path, PurePosixPath
 
 from batchord.core.declared.models import StoredModel
 from batchord.core.errors import ConfigurationError, DataError, ModelNotFound
+from batchord.models.pickles import PICKLED
 from batchord.models.versions import Fingerprint
 from batchord.storage.objects import Listed, ObjectChanged, Objects, parse_s3
 
@@ -40,7 +41,7 @@ class S3Files:
     def _list(self, declared: StoredModel) -> tuple[str, dict[str, Listed]]:
         try:
             bucket, path = parse_s3(declared.location)
-            exact = not path.endswith("/") and declared.is_part(PurePosixPath(path).name)
+            exact = not path.endswith("/") and _is_file(declared, PurePosixPath(path))
             prefix = path if exact or not path or path.endswith("/") else f"{path}/"
             listed = self._objects.list(bucket, prefix)
         except ValueError as error:
@@ -62,3 +63,8 @@ class S3Files:
 
 def _fingerprints(files: dict[str, Listed]) -> list[Fingerprint]:
     return [Fingerprint(name, f"{listed.size} {listed.etag}") for name, listed in files.items()]
+
+
+def _is_file(declared: StoredModel, path: PurePosixPath) -> bool:
+    """Whether a location names a single file, and not a prefix: also a pickle that is not trusted, to say so."""
+    return declared.is_part(path.name) or path.suffix in PICKLED

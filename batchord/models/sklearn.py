@@ -9,6 +9,7 @@ from batchord.core.declared.checks import shown
 from batchord.core.declared.models import NOT_IN_VERSION, StoredModel
 from batchord.core.errors import BatchordError, ConfigurationError, ModelNotFound
 from batchord.core.process.extras import Extra
+from batchord.core.text.counts import counted
 from batchord.core.text.names import as_names
 from batchord.models.pickles import PICKLED, check_digest, is_digest
 from batchord.models.proba import problems_of_proba
@@ -113,10 +114,10 @@ class SklearnModel(StoredModel):
     def check_files(self, names: Sequence[str]) -> None:
         """See the base class."""
         parts = sorted(name for name in names if self.is_part(name))
-        kind = ".skops" if self.trust_pickle is None else "pickled"
+        kind = ".skops file" if self.trust_pickle is None else "pickled file"
         if len(parts) > 1:
             raise ConfigurationError(
-                f"{self.location} holds {len(parts)} {kind} files ({', '.join(parts[:5])}): name the one to use."
+                f"{self.location} holds {counted(len(parts), kind)} ({', '.join(parts[:5])}): name the one to use."
             )
         if not parts and self.trust_pickle is None:
             raise self.lacks(_NEEDED, names)

@@ -24,7 +24,6 @@ _OPTION_DIGITS = 8
 _NO_NAME = re.compile(r"v?\d.*|model|latest|final", re.IGNORECASE)
 
 
-
 class Fingerprint(NamedTuple):
     """One file of a model: what the version depends on."""
 

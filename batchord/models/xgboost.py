@@ -32,6 +32,15 @@ class XGBoostModel(TabularModel):
     ``location`` is a ``.ubj`` or ``.json`` file: a path, ``s3://bucket/key.ubj``, or a folder that holds exactly one.
     After early stopping, the trees up to the best round predict, as they do in ``XGBClassifier``. Columns of categories
     are read as the training read them, which needs a file that XGBoost 3.1 or newer wrote.
+
+    Args:
+        location: Where the model is: a path, or ``s3://bucket/prefix``.
+        text: Not for this kind, which reads columns of a table.
+        empty: Not for this kind, as above.
+        images: Not for this kind, as above.
+        features: Columns for the model, in the order of its training; None means those whose names its file holds.
+        classes: Names of a classifier's classes, in the order of their numbers; None: the numbers.
+        proba: Which probability a classifier returns as ``score``, as in :class:`.SklearnModel`.
     """
 
     extra: ClassVar[Extra | None] = Extra.XGBOOST
