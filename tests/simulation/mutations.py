@@ -204,7 +204,7 @@ MUTATIONS: dict[str, Mutation] = {
     "shards are predicted with any code": Mutation(
         lambda: mock.patch("batchord.flow.predict.shard.check_code"), found_by=96
     ),
-    "a step ends without a look at its lease": Mutation(_end_without_its_lease, found_by=6272),
+    "a step ends without a look at its lease": Mutation(_end_without_its_lease, found_by=555),
     "a function that may run once is not asked for": Mutation(
         lambda: mock.patch("batchord.flow.step.execute._look_back"), found_by=89
     ),
