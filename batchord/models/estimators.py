@@ -37,7 +37,8 @@ def load_estimator(declared: SklearnModel, version: str, folder: Path, *, thread
     # Worker processes already run in parallel. If each used many threads, they would slow each other down.
     threadpoolctl.threadpool_limits(limits=threads)
     jobs = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
-    estimator.set_params(**dict.fromkeys(jobs))
+    if jobs:  # some kinds refuse to change anything once they are fitted
+        estimator.set_params(**dict.fromkeys(jobs))
     return LoadedEstimator(declared, version, estimator, remarks)
 
 

@@ -58,6 +58,24 @@ def test_a_trusted_pickle_predicts(load: Load, tmp_path: Path, name: str) -> Non
         assert output["label"].tolist() == LABELS
 
 
+@pytest.mark.parametrize("library", ["xgboost", "catboost"])
+def test_estimators_of_other_libraries_predict(load: Load, tmp_path: Path, library: str) -> None:
+    """Those with scikit-learn's interface, as they are pickled most."""
+    import catboost
+    import xgboost
+
+    numbers = [label == "yes" for label in LABELS]
+    fitted: Any = xgboost.XGBClassifier(n_estimators=2, n_jobs=2, min_child_weight=0)
+    if library == "catboost":
+        fitted = catboost.CatBoostClassifier(iterations=2, verbose=0, thread_count=1, allow_writing_files=False)
+    joblib.dump(fitted.fit(FRAME, numbers), tmp_path / "m.joblib")
+
+    answers = load(trusting(tmp_path / "m.joblib")).predict(FRAME)
+
+    assert answers["label"].tolist() == list(map(str, fitted.predict(FRAME)))
+    assert answers["score"].tolist() == pytest.approx(fitted.predict_proba(FRAME).max(axis=1))
+
+
 @pytest.mark.parametrize("compress", ["zlib", "gzip", "bz2", "lzma", "xz"])
 def test_what_joblib_compressed_is_loaded(load: Load, tmp_path: Path, compress: str) -> None:
     """By the digest of the file as it stands."""
