@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -23,3 +24,11 @@ def files_below(folder: Path) -> dict[str, Path]:
         entered.add((status.st_dev, status.st_ino))
         files |= {(Path(parent) / name).relative_to(folder).as_posix(): Path(parent) / name for name in names}
     return files
+
+
+def single_file(place: Path, is_part: Callable[[str], bool]) -> Path:
+    """``place`` itself if it is a file; otherwise the only file below it whose path ``is_part`` of the model."""
+    if place.is_file():
+        return place
+    (file,) = (file for name, file in files_below(place).items() if is_part(name))
+    return file

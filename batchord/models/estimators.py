@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from batchord.core.declared.checks import kind_of
 from batchord.core.errors import ConfigurationError, ModelNotFound
 from batchord.core.text.error_text import clause, from_notebook
-from batchord.models.digests import files_below
+from batchord.models.digests import single_file
 from batchord.models.estimator_outputs import check_proba, one_against_rest, output_columns
-from batchord.models.failures import predicting
+from batchord.models.failures import check_columns, predicting
 from batchord.models.pickles import check_digest, digest_of_bytes
 from batchord.models.sklearn import SklearnModel
 from batchord.models.skops_import import import_skops
@@ -28,7 +28,7 @@ def load_estimator(declared: SklearnModel, version: str, folder: Path, *, thread
     """
     import threadpoolctl  # type: ignore[import-untyped]
 
-    file = folder if folder.is_file() else _only_file(declared, folder)
+    file = single_file(folder, declared.is_part)
     pickled = declared.trust_pickle is not None
     estimator, remarks = _from_pickle(declared, file) if pickled else _from_skops(declared, file)
     check_estimator(estimator, declared.location)
@@ -92,11 +92,6 @@ def check_estimator(estimator: object, location: str) -> None:
         )
 
 
-def _only_file(declared: SklearnModel, folder: Path) -> Path:
-    (file,) = (file for name, file in files_below(folder).items() if declared.is_part(name))
-    return file
-
-
 class LoadedEstimator:
     """Implements :class:`.LoadedModel` for an estimator or pipeline.
 
@@ -156,12 +151,7 @@ class LoadedEstimator:
             if declared.text
             else list(declared.features or (frame.columns if fitted is None else fitted))
         )
-        missing = [name for name in wanted if name not in frame.columns]
-        if missing:
-            raise ConfigurationError(
-                f"{self.version} needs columns {missing}, but the source gives {list(frame.columns)}: "
-                "select them in the source's sql, or name the right ones in features=[…]."
-            )
+        check_columns(frame, wanted, version=self.version)
         if declared.text:
             texts = frame[declared.text].astype(object)
             return texts if set(map(type, texts.tolist())) == {str} else texts.map(str)

@@ -1,6 +1,6 @@
 """Translates errors that models raise into Batchord's."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,16 @@ def _records(frame: "pd.DataFrame") -> str:
 def _cause(error: BaseException) -> str:
     # The text of a SystemExit is a bare number or empty, so name the call that the author wrote.
     return f"it called sys.exit({error.code!r})" if isinstance(error, SystemExit) else error_text(error)
+
+
+def check_columns(frame: "pd.DataFrame", names: Sequence[str], *, version: str) -> None:
+    """Raises ConfigurationError if the source does not have all the columns that a model reads."""
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise ConfigurationError(
+            f"{version} needs columns {missing}, but the source gives {list(frame.columns)}: "
+            "select them in the source's sql, or name the right ones in features=[…]."
+        )
 
 
 def filled_column(frame: "pd.DataFrame", column: str, *, version: str, argument: str) -> "pd.Series[Any]":

@@ -12,7 +12,6 @@ from batchord.models.tabular import (
     LoadedTabular,
     TabularModel,
     class_names,
-    numbers,
     of_two,
     places_of,
 )
@@ -98,15 +97,10 @@ class LoadedLightGBM(LoadedTabular):
         return dict(zip(sorted(places), categories, strict=True))
 
     def _answers(self, frame: "pd.DataFrame") -> dict[str, list[Any]]:
-        import numpy as np
-
-        matrix = np.column_stack(
-            [self._values(place, name, column) for place, (name, column) in enumerate(self._features(frame))]
-        )
-        values = self._booster.predict(matrix, num_threads=self._threads)
+        values = self._booster.predict(self._matrix(frame), num_threads=self._threads)
         return self._told(of_two(values) if self._objective == "binary" else values)
 
     def _values(self, place: int, name: str, column: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
         if place in self._categories:
             return places_of(name, column, self._categories[place], refuses_others=False)
-        return numbers(name, column, model=self.version)
+        return super()._values(place, name, column)

@@ -12,7 +12,8 @@ from batchord.core.text.counts import counted
 from batchord.core.text.error_text import clause
 from batchord.core.text.names import as_names
 from batchord.models.classes import likelihoods, refused
-from batchord.models.failures import predicting
+from batchord.models.digests import single_file
+from batchord.models.failures import check_columns, predicting
 from batchord.models.proba import problems_of_proba
 
 if TYPE_CHECKING:
@@ -89,10 +90,7 @@ class TabularModel(StoredModel):
     def file_in(self, files: Path | None) -> Path:
         """The model's file: ``files`` itself, or the only part below that folder."""
         assert files is not None  # noqa: S101 -- a stored model's files are there
-        if files.is_file():
-            return files
-        (file,) = (one for one in files.rglob("*") if one.is_file() and self.is_part(one.relative_to(files).as_posix()))
-        return file
+        return single_file(files, self.is_part)
 
     def unreadable(self, error: Exception) -> ModelNotFound:
         """The error for a file that its library cannot read."""
@@ -119,7 +117,6 @@ class LoadedTabular:
         """
         self.version = version
         self._declared = declared
-        self._known = None if known is None else tuple(known)
         features = declared.features
         if features is None and known is None:
             raise ConfigurationError(
@@ -164,13 +161,19 @@ class LoadedTabular:
 
     def _features(self, frame: "pd.DataFrame") -> "list[tuple[str, pd.Series[Any]]]":
         """The features, in the model's order. Raises ConfigurationError if the source lacks any."""
-        missing = [name for name in self._columns if name not in frame.columns]
-        if missing:
-            raise ConfigurationError(
-                f"{self.version} needs columns {missing}, but the source gives {list(frame.columns)}: "
-                "select them in the source's sql, or name the right ones in features=[…]."
-            )
+        check_columns(frame, self._columns, version=self.version)
         return [(name, frame[name]) for name in self._columns]
+
+    def _matrix(self, frame: "pd.DataFrame") -> "np.ndarray[Any, Any]":
+        """The features as numbers, of rows x columns."""
+        import numpy as np
+
+        features = enumerate(self._features(frame))
+        return np.column_stack([self._values(place, name, column) for place, (name, column) in features])
+
+    def _values(self, place: int, name: str, column: "pd.Series[Any]") -> "np.ndarray[Any, Any]":  # noqa: ARG002
+        """A feature as numbers. ``place``: that of the feature in the model."""
+        return numbers(name, column, model=self.version)
 
     def _refuse_classes(self, what: str) -> None:
         """Raises ConfigurationError if the declaration speaks of classes, but the model gives ``what``."""

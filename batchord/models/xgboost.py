@@ -13,7 +13,6 @@ from batchord.models.tabular import (
     LoadedTabular,
     TabularModel,
     class_names,
-    numbers,
     of_two,
     places_of,
 )
@@ -92,21 +91,17 @@ class LoadedXGBoost(LoadedTabular):
         return self._objective in ("binary:logistic", "multi:softprob")
 
     def _answers(self, frame: "pd.DataFrame") -> dict[str, list[Any]]:
-        values = self._booster.predict(self._matrix(frame), iteration_range=self._rounds)
+        values = self._booster.predict(self._fed(frame), iteration_range=self._rounds)
         if self._names is not None and not self._has_shares:
             return {"label": [self._names[int(place)] for place in values.reshape(-1)]}
         return self._told(of_two(values) if self._has_shares and self._is_binary else values)
 
-    def _matrix(self, frame: "pd.DataFrame") -> Any:
-        import numpy as np
+    def _fed(self, frame: "pd.DataFrame") -> Any:
         import xgboost
 
-        values = np.column_stack(
-            [self._values(place, name, column) for place, (name, column) in enumerate(self._features(frame))]
-        )
         types = [_CATEGORY if kind == _CATEGORY else "float" for kind in self._types]
         return xgboost.DMatrix(
-            values,
+            self._matrix(frame),
             feature_names=self._booster.feature_names,
             feature_types=types if _CATEGORY in types else None,
             enable_categorical=True,
@@ -115,7 +110,7 @@ class LoadedXGBoost(LoadedTabular):
 
     def _values(self, place: int, name: str, column: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
         if self._types[place] != _CATEGORY:
-            return numbers(name, column, model=self.version)
+            return super()._values(place, name, column)
         if place in self._categories:
             return places_of(name, column, self._categories[place], refuses_others=True)
         if column.dtype.kind not in "iuf":
@@ -123,7 +118,7 @@ class LoadedXGBoost(LoadedTabular):
                 f"{self._declared.location} does not hold the categories of column {name!r}: XGBoost writes them from "
                 "3.1 on, for columns of pandas' type category. Train and save it with a newer XGBoost."
             )
-        return numbers(name, column, model=self.version)  # the training's own numbers of categories
+        return super()._values(place, name, column)  # the training's own numbers of categories
 
 
 def _categories(booster: Any) -> dict[int, list[Any]]:

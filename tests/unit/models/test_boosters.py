@@ -11,20 +11,18 @@ import pytest
 import xgboost
 
 from batchord import CatBoostModel, XGBoostModel
+from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.errors import ConfigurationError, ModelError, ModelNotFound
-from batchord.models.library import ModelLibrary
 from batchord.models.tabular import TabularModel
-from batchord.storage.objects import Objects
 
 
 @pytest.fixture
-def predict(tmp_path: Path) -> Callable[[TabularModel, pd.DataFrame], pd.DataFrame]:
+def predict(load: Callable[[TabularModel], LoadedModel]) -> Callable[[TabularModel, pd.DataFrame], pd.DataFrame]:
     """Predicts as a worker does."""
-    library = ModelLibrary(home=tmp_path / "home", objects=Objects(endpoint_url="http://127.0.0.1:1"))
 
     def predicted(declared: TabularModel, frame: pd.DataFrame) -> pd.DataFrame:
         assert declared.problems() == []
-        return library.load(declared, library.version(declared)).predict(frame)
+        return load(declared).predict(frame)
 
     return predicted
 

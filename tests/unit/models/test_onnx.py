@@ -18,22 +18,20 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from batchord import OnnxModel
+from batchord.core.declared.loaded_model import LoadedModel
 from batchord.core.errors import ConfigurationError, ModelError, ModelNotFound
-from batchord.models.library import ModelLibrary
-from batchord.storage.objects import Objects
 
 Predict = Callable[[OnnxModel, pd.DataFrame], pd.DataFrame]
 _NUMBERS = ["rooms", "area"]
 
 
 @pytest.fixture
-def predict(tmp_path: Path) -> Predict:
+def predict(load: Callable[[OnnxModel], LoadedModel]) -> Predict:
     """Predicts as a worker does."""
-    library = ModelLibrary(home=tmp_path / "home", objects=Objects(endpoint_url="http://127.0.0.1:1"))
 
     def predicted(declared: OnnxModel, frame: pd.DataFrame) -> pd.DataFrame:
         assert declared.problems() == []
-        return library.load(declared, library.version(declared)).predict(frame)
+        return load(declared).predict(frame)
 
     return predicted
 
